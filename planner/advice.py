@@ -1,0 +1,122 @@
+"""Warnings: what a plan rests on that nobody has confirmed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from planner.frames import records
+from planner.market.offers import KEY
+from planner.solve.rules import PLACES
+from planner.text import nearest, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
+    from planner.demand import Demand, Volume
+    from planner.solve import Placement
+
+_MOST = 20
+
+
+def market_warnings(offers: pd.DataFrame) -> list[str]:
+    """Return one sentence for each row of an offers or GPU frame that cannot be believed."""
+    found = [
+        f"row {row['row']} ({visible(row['provider'] or 'no provider')} "
+        f"{visible(row['data_center'] or '')}".rstrip()
+        + f") is left out: {row['problem']}"
+        for row in records(offers[offers["problem"].notna()])
+    ]
+    found.sort(key=lambda line: int(line.split()[1]))
+    if len(found) > _MOST:
+        more = len(found) - _MOST
+        found = [*found[:_MOST], f"{more} more rows are left out; `planner offers` names them all"]
+    return found
+
+
+def plan_warnings(
+    demand: Demand, offers: pd.DataFrame, choice: pd.DataFrame, placements: Sequence[Placement]
+) -> tuple[str, ...]:
+    """Return what the reader of a plan should know before buying.
+
+    Parameters
+    ----------
+    demand : Demand
+        What was asked.
+    offers : DataFrame
+        Columns ``OFFERS``: all rows of the market.
+    choice : DataFrame
+        Columns ``ADDRESSABLE``: what could be chosen.
+    placements : sequence of Placement
+        What was chosen.
+    """
+    sold = {tuple(row[name] for name in KEY): row for row in records(choice)}
+    volumes = {volume.name: volume for volume in demand.volumes}
+    chosen: dict[str, list[str]] = {}
+    for placement in placements:
+        offer = sold[tuple(getattr(placement, name) for name in KEY)]
+        notes = [*_offer_notes(offer), *_place_notes(volumes[placement.volume], offer)]
+        for note in notes:
+            names = chosen.setdefault(f"{_place(offer)}: {note}", [])
+            if placement.volume not in names:
+                names.append(placement.volume)
+    told = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
+    return (*market_warnings(offers), *_unknown_words(demand, offers), *told)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 -- enough to recognise
+
+
+def _place(offer: dict[str, Any]) -> str:
+    where = offer["data_center"] or "unnamed"
+    return visible(f"{offer['provider']} {where}")
+
+
+def _offer_notes(offer: dict[str, Any]) -> Iterator[str]:
+    if offer["ambiguous"]:
+        ids = ", ".join(offer["offer_ids"])
+        yield f"offers {ids} cannot be told apart when buying; planned as their worst case"
+    if offer["cloud_open"]:
+        yield "a request without cloud id could be served by an offer that has one"
+    if offer["default_included"]:
+        yield "the price is said to include the default size; planned in full all the same"
+    if offer["stock"] == "unknown":
+        yield "the market does not say whether it is in stock"
+    if offer["min_gb"] % offer["step_gb"]:
+        yield (
+            f"sizes are taken as {offer['min_gb']} GB plus steps of {offer['step_gb']} GB; "
+            "the market does not say where the step counts from"
+        )
+
+
+def _place_notes(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
+    for level, word in PLACES.items():
+        known = None not in offer["regions"] if level == "region" else offer[level] is not None
+        if getattr(volume.exclude, word) and not known:
+            yield f"{word} are excluded, and the market does not say its {level}"
+
+
+def _unknown_words(demand: Demand, offers: pd.DataFrame) -> Iterator[str]:
+    """Yield a warning for each place or owner that nothing in market or demand has."""
+    for level, word in PLACES.items():
+        known = set(offers[level].dropna())
+        named: dict[str, list[str]] = {}
+        for volume in demand.volumes:
+            lists = (*(getattr(volume, word) or ()), *getattr(volume.exclude, word))
+            for name in lists:
+                if name not in known and volume.name not in named.setdefault(name, []):
+                    named[name].append(volume.name)
+        for name, names in named.items():
+            told = f"the market has no {level} {visible(name)}{_meant(name, known)}"
+            yield f"{told} ({_listed(names)})"
+    owners = {volume.owner for volume in demand.volumes if volume.owner is not None}
+    for owner in demand.policy.budgets:
+        if owner not in owners:
+            yield f"no volume belongs to {visible(owner)}, who has a budget{_meant(owner, owners)}"
+
+
+def _meant(name: str, known: set[str]) -> str:
+    close = nearest(name, known)
+    return f"; did you mean {visible(close)}?" if close else ""

@@ -1,0 +1,16 @@
+"""The marketplace API: credentials, one client, and the failures it can report.
+
+::
+
+    environment, ~/.prime ─► Credentials ─► Client ─► Listing(rows, fetched_at, source)
+                                              └► MarketError (exit code 4)
+
+Rows are handed on as the marketplace sent them; what they mean is the business of
+``planner.market``. httpx is imported here and nowhere else.
+"""
+
+from planner.api.client import Client
+from planner.api.credentials import Credentials, read_credentials
+from planner.api.listing import Listing
+
+__all__ = ["Client", "Credentials", "Listing", "read_credentials"]

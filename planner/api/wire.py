@@ -1,0 +1,98 @@
+"""Bytes from the marketplace as Python values, without losing a digit and without trust."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+
+class WireError(ValueError):
+    """An answer that is not the JSON a marketplace can mean; carries none of its text."""
+
+
+def parse(body: bytes) -> Any:  # noqa: ANN401 -- whatever JSON says
+    """Return the JSON value of an answer.
+
+    Numbers with a point or exponent become exact decimals; NaN, the infinities and what no
+    decimal can hold become special decimals, so that the row they stand in can be refused rather
+    than the whole listing. Whole numbers of any length are read.
+
+    Raises
+    ------
+    WireError
+        When the answer is not UTF-8, not JSON, nested beyond reason, or names a key twice in
+        one object (two readers would then see two different offers).
+    """
+    problem = "not JSON"
+    try:
+        return json.loads(
+            body.decode("utf-8"),
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=Decimal,
+            object_pairs_hook=_object,
+        )
+    except UnicodeDecodeError:
+        problem = "not UTF-8"
+    except WireError as error:
+        problem = str(error)
+    except RecursionError:
+        problem = "nested too deeply"
+    except json.JSONDecodeError as error:
+        problem = f"not JSON (at character {error.pos})"
+    # Raised outside the handlers: a decoding error carries the answer, and whatever it echoes.
+    raise WireError(problem)
+
+
+def identity(row: Any) -> str:  # noqa: ANN401 -- a row is whatever was listed
+    """Return canonical text of a whole row: equal for equal values, however they were written.
+
+    >>> identity({"b": Decimal("0.10"), "a": 1}) == identity({"a": 1, "b": Decimal("1E-1")})
+    True
+
+    Raises
+    ------
+    WireError
+        When the row is nested beyond reason.
+    """
+    try:
+        return json.dumps(row, sort_keys=True, separators=(",", ":"), default=_value_text)
+    except RecursionError:
+        pass
+    raise WireError("nested too deeply")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise WireError("JSON with the same key twice in one object")
+    return result
+
+
+def _integer(text: str) -> int | Decimal:
+    """Return a whole number; Python refuses to read very long ones as int."""
+    try:
+        return int(text)
+    except ValueError:
+        return Decimal(text)
+
+
+def _decimal(text: str) -> Decimal:
+    """Return an exact decimal, NaN where the exponent is beyond any decimal."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
+
+
+def _value_text(value: Decimal) -> dict[str, str]:
+    """Return a decimal by value; written out, not normalised, which would round long ones."""
+    if not value.is_finite():
+        return {"decimal": str(value)}
+    sign, digits, exponent = value.as_tuple()
+    text = "".join(map(str, digits)).lstrip("0")
+    kept = text.rstrip("0")
+    if not kept:
+        return {"decimal": "0"}
+    return {"decimal": f"{'-' * sign}{kept}e{int(exponent) + len(text) - len(kept)}"}

@@ -1,0 +1,38 @@
+"""``planner init``: a commented demand file to start from."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from planner.cli.render import result, talk
+from planner.errors import InputError
+
+
+class Example(StrEnum):
+    """Demand files that travel with planner."""
+
+    minimal = "minimal"
+    research = "research"
+
+
+def init(
+    file: Annotated[str, typer.Argument(help="File to write; - prints it.")] = "demand.yaml",
+    example: Annotated[Example, typer.Option(help="Which example.")] = Example.minimal,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a commented demand file to start from."""
+    from planner.demand import example as text_of
+    from planner.files import write_atomic
+
+    text = text_of(example.value)
+    if file == "-":
+        result(text)
+        return
+    if Path(file).exists() and not force:
+        raise InputError(f"{file}: is already there", hint="name another file, or use --force")
+    write_atomic(file, text.encode())
+    talk(f"wrote {file}; try: planner plan {file} --offers shipped:disk-offers")

@@ -1,0 +1,94 @@
+"""The entry point: commands, and what a failure looks like."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from planner import __version__
+from planner.cli import emit, init, offers, plan, schema
+from planner.cli.render import result, talk
+from planner.errors import PlannerError
+
+app = typer.Typer(
+    name="planner",
+    help="Where should my data live? Plans network disks on the Prime Intellect marketplace.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("offers", epilog=offers.EPILOG)(offers.offers)
+app.command("plan", epilog=plan.EPILOG)(plan.plan)
+app.command("emit")(emit.emit)
+app.command("init")(init.init)
+app.command("schema")(schema.schema)
+
+
+def _version(value: bool) -> None:
+    if value:
+        result(f"planner {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="Exit codes: 0 done, 2 wrong input, 3 no feasible plan, 4 marketplace unreachable or "
+    "refused, 5 plan damaged, 11 not proven in time, 130 interrupted, 1 a defect in planner."
+)
+def _planner(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Where should my data live? Plans network disks on the Prime Intellect marketplace."""
+
+
+def main() -> None:
+    """Run the command line and exit with the code that DESIGN gives to what happened."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app()
+    except PlannerError as error:
+        _report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == 2 and _wants_json(sys.argv[1:]):  # noqa: PLR2004 -- usage, see DESIGN
+            usage = "the command line was not understood; standard error says why"
+            result(_failure(usage, "see `planner --help`", 2, {}))
+        raise
+
+
+def _report(error: PlannerError) -> None:
+    if _wants_json(sys.argv[1:]):
+        result(_failure(str(error), error.hint, error.exit_code, error.data))
+    talk(f"planner: {error}")
+    if error.hint:
+        talk(f"  {error.hint}")
+
+
+def _failure(message: str, hint: str | None, exit_code: int, data: dict[str, object]) -> str:
+    return json.dumps({"error": message, "hint": hint, "exit_code": exit_code, **data}, indent=2)
+
+
+def _wants_json(words: list[str]) -> bool:
+    """Return whether the command's standard output is read as JSON."""
+    pairs = [*zip(words, [*words[1:], ""], strict=True)]
+    if any(
+        (name in {"-o", "--output"} and value == "json") or name in {"-ojson", "--output=json"}
+        for name, value in pairs
+    ):
+        return True
+    others = {"--format=curl", "--format=prime"}
+    emits_text = any(
+        name in others or (name == "--format" and value in {"curl", "prime"})
+        for name, value in pairs
+    )
+    return words[:1] == ["schema"] or (words[:1] == ["emit"] and not emits_text)

@@ -1,0 +1,258 @@
+"""``planner offers``: the market as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli import options
+from planner.cli.options import OffersOption, OutputOption
+from planner.cli.render import (
+    Output,
+    frame_csv,
+    frame_json,
+    markdown,
+    paragraphs,
+    result,
+    table,
+    talk,
+)
+from planner.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from planner.market import Snapshot
+
+_MANY = typer.Option(help="Keep offers there; may be given several times.")
+_RIGHT = frozenset(
+    {
+        "GB",
+        "buy GB",
+        "$/GB/h",
+        "$/TB/month",
+        "$/month",
+        "GPU $/h",
+        "offers",
+        "sites",
+        "in stock",
+        "from $/GB/h",
+        "to $/GB/h",
+    }
+)
+_EXPENDABLE = ("security", "nodes", "GB", "region", "GPU $/h", "stock", "buy GB", "$/TB/month")
+EPILOG = (
+    "JSON: an array, one object for each listed row: row, offer_id, provider, cloud_id, "
+    "data_center, country, region, min_gb, max_gb, step_gb, default_gb, usd_gb_hr (exact decimal "
+    "as text), default_included, stock, security, multinode, ambiguous, problem; with --size also "
+    "provision_gb, usd_hr, usd_month (730 h); with --gpus also gpu (yes, unconfirmed, no), "
+    "gpu_usd_hr. Null is unknown."
+)
+
+
+def offers(
+    offers_file: OffersOption = None,
+    region: Annotated[list[str] | None, _MANY] = None,
+    country: Annotated[list[str] | None, _MANY] = None,
+    provider: Annotated[list[str] | None, _MANY] = None,
+    data_center: Annotated[list[str] | None, _MANY] = None,
+    security: Annotated[str | None, typer.Option(help="secure_cloud or community_cloud.")] = None,
+    multinode: Annotated[
+        bool, typer.Option("--multinode", help="Only disks that several nodes can mount.")
+    ] = False,
+    stock: Annotated[
+        str | None, typer.Option(help="Weakest stock level: Low, Medium, Available, High.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Size one disk must hold, such as 4TB; adds its price.")
+    ] = None,
+    max_price: Annotated[
+        str | None, typer.Option(help="Highest price in USD per GB and hour.")
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="Column to sort by, as in the JSON.")] = None,
+    desc: Annotated[bool, typer.Option("--desc", help="Sort the largest first.")] = False,
+    group_by: Annotated[
+        str | None,
+        typer.Option(help="Count by provider, data_center, country, region, security or stock."),
+    ] = None,
+    gpus: Annotated[
+        str | None, typer.Option(help="Mark the sites that have this GPU, such as H100_80GB.")
+    ] = None,
+    gpus_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Snapshot of the single-node GPU listing.")
+    ] = None,
+    multinode_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Snapshot of the multi-node GPU listing.")
+    ] = None,
+    save: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Keep the listing, all of it, as a snapshot.")
+    ] = None,
+    save_gpus: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Keep the single-node GPU listing.")
+    ] = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Show what the market offers, every listed row unless a filter asks for less."""
+    from planner import market
+    from planner.advice import market_warnings
+
+    which = market.Filter(
+        regions=region or (),
+        countries=country or (),
+        providers=provider or (),
+        data_centers=data_center or (),
+        security=_word(security, "--security", ("secure_cloud", "community_cloud")),
+        multinode=multinode,
+        stock=_word(stock, "--stock", ("Low", "Medium", "Available", "High")),
+        size_gb=options.size_gb(size),
+        max_usd_gb_hr=options.price(max_price, "--max-price"),
+    )
+    snapshot = _snapshot(offers_file)
+    listed = snapshot.offers()
+    if save is not None:
+        market.save_snapshot(snapshot, save)
+        talk(f"saved {len(listed)} offers to {save}")
+    for warning in market_warnings(listed):
+        talk(f"warning: {warning}")
+    if gpus is not None or save_gpus is not None:
+        listed = _with_gpus(listed, gpus, gpus_file, multinode_file, save_gpus)
+    shown = market.list_offers(listed, which, sort=None if group_by else sort, descending=desc)
+    if group_by is not None:
+        shown = market.group_offers(shown, group_by)
+        shown = market.sort_frame(shown, sort, descending=desc) if sort else shown
+    _write(shown, output, grouped=group_by is not None)
+    if output is Output.table:
+        talk(f"{len(shown)} rows shown of {len(listed)} offers listed by {snapshot.source}")
+
+
+def _word(value: str | None, name: str, known: tuple[str, ...]) -> str | None:
+    if value is not None and value not in known:
+        from planner.text import nearest, visible
+
+        meant = nearest(value, known)
+        hint = f"did you mean {meant}?" if meant else f"one of {', '.join(known)}"
+        raise InputError(f"{name}: {visible(value)!r} is not known", hint=hint)
+    return value
+
+
+def _snapshot(offers_file: str | None) -> Snapshot:
+    if offers_file is not None:
+        from planner.market import read_snapshot
+
+        return read_snapshot(offers_file)
+    from planner.live import fetch_market
+
+    return fetch_market()
+
+
+def _with_gpus(
+    listed: pd.DataFrame,
+    gpu_type: str | None,
+    gpus_file: str | None,
+    multinode_file: str | None,
+    save_gpus: str | None,
+) -> pd.DataFrame:
+    from planner import market
+    from planner.text import nearest, visible
+
+    if gpus_file is not None:
+        single = market.read_snapshot(gpus_file)
+        multi = market.read_snapshot(multinode_file) if multinode_file else None
+    elif multinode_file is not None:
+        raise InputError("--multinode-file goes with --gpus-file", hint="give both, or neither")
+    else:
+        from planner.live import fetch_gpu_market
+
+        single, multi = fetch_gpu_market()
+    if save_gpus is not None:
+        market.save_snapshot(single, save_gpus)
+        talk(f"saved {len(single.rows)} GPU offers to {save_gpus}")
+    if gpu_type is None:
+        return listed
+    frame = single.gpus()
+    if multi is not None:
+        frame = market.join_gpus(frame, multi.gpus(listing="multi-node"))
+    known = set(frame["gpu_type"].dropna())
+    if gpu_type not in known:
+        close = nearest(gpu_type, known)
+        meant = f"; did you mean {visible(close)}?" if close else ""
+        talk(f"warning: no GPU offer is a {gpu_type}{meant}")
+    return market.mark_gpus(listed, frame, gpu_type)
+
+
+def _write(shown: pd.DataFrame, output: Output, *, grouped: bool) -> None:
+    if output is Output.json:
+        result(frame_json(shown))
+    elif output is Output.csv:
+        result(frame_csv(shown))
+    else:
+        headings, rows = _group_table(shown) if grouped else _offer_table(shown)
+        if output is Output.md:
+            result(markdown(headings, rows, _RIGHT))
+        elif not rows:
+            paragraphs(["no offers match"])
+        else:
+            table(headings, rows, _RIGHT, expendable=_EXPENDABLE)
+
+
+def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    from planner.frames import records
+    from planner.units import money, plain, usd_hr, usd_month
+
+    sized, marked = "provision_gb" in shown, "gpu" in shown
+    headings = ["id", "where", "region", "GB", "stock", "security", "nodes", "$/GB/h"]
+    headings += ["buy GB", "$/month"] if sized else ["$/TB/month"]
+    headings += ["GPU", "GPU $/h"] if marked else []
+    rows = []
+    for row in records(shown):
+        price = row["usd_gb_hr"]
+        place = row["data_center"] or "unnamed"
+        country = f" ({row['country']})" if row["country"] else ""
+        most = "no limit" if row["max_gb"] is None else f"{row['max_gb']:,}"
+        cells = [
+            row["offer_id"],
+            f"{row['provider'] or 'no provider'} {place}{country}",
+            row["region"] or "unknown",
+            f"{row['min_gb']:,}-{most}",
+            row["stock"],
+            (row["security"] or "unknown").removesuffix("_cloud"),
+            {True: "several", False: "one", None: "unknown"}[row["multinode"]],
+            "left out" if row["problem"] else "unpriced" if price is None else _short(plain(price)),
+        ]
+        if sized:
+            month = row["usd_month"]
+            cells += [f"{row['provision_gb']:,}", "" if month is None else money(month)]
+        else:
+            cells.append("" if price is None else money(usd_month(usd_hr(1000, price))))
+        if marked:
+            gpu = row["gpu_usd_hr"]
+            cells += [row["gpu"], "" if gpu is None else money(gpu)]
+        rows.append(cells)
+    return headings, rows
+
+
+def _short(price: str) -> str:
+    """Return a price in at most eight decimals; the JSON has all of them."""
+    whole, _, places = price.partition(".")
+    return f"{whole}.{places[:8]}…" if len(places) > 8 else price  # noqa: PLR2004 -- see above
+
+
+def _group_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    from planner.frames import records
+    from planner.units import plain
+
+    by = str(shown.columns[0])
+    headings = [by, "offers", "in stock", "sites", "from $/GB/h", "to $/GB/h"]
+    rows = [
+        [
+            "unknown" if row[by] is None else str(row[by]),
+            *(str(row[name]) for name in ("offers", "in_stock", "sites")),
+            *(
+                "unpriced" if row[name] is None else _short(plain(row[name]))
+                for name in ("min_usd_gb_hr", "max_usd_gb_hr")
+            ),
+        ]
+        for row in records(shown)
+    ]
+    return headings, rows

@@ -1,0 +1,104 @@
+"""``planner plan``: the cheapest plan for a demand, proven and checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli import options
+from planner.cli.options import OffersOption, OutputOption, Solver
+from planner.cli.render import Output, frame_csv, markdown, paragraphs, result, table, talk
+from planner.errors import InputError, NotProven
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from planner.plan import Plan
+
+EPILOG = (
+    "JSON: the plan document, exactly what --out saves: format, digest, plan_id, project, "
+    "created_at, nonce, target, limit_usd_hr, inputs, solver, totals, warnings, placements, gpus, "
+    "requests, demand, market; amounts are exact decimals as text. A failure is an object with "
+    "error, hint, exit_code and the error's data."
+)
+
+
+def plan(
+    demand: Annotated[
+        str, typer.Argument(help="Demand file (YAML, JSON, TOML); - reads standard input.")
+    ],
+    offers_file: OffersOption = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Save the plan there.")] = None,
+    solver: Annotated[Solver, typer.Option(help="Solver that makes the proof.")] = Solver.highs,
+    time_limit: Annotated[
+        float | None, typer.Option(min=0, help="Seconds for the solver; it waits for the proof.")
+    ] = None,
+    accept_gap: Annotated[
+        str | None,
+        typer.Option(metavar="PCT", help="Accept a plan proven within this of the best: 5 or 5%."),
+    ] = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Find the cheapest place for everything a demand file asks for."""
+    from planner.demand import read_demand
+    from planner.plan import make_plan
+
+    gap = options.percent(accept_gap, "--accept-gap")
+    demanded = read_demand(demand)
+    offers, target = _market(offers_file)
+    try:
+        made = make_plan(
+            demanded,
+            offers,
+            solver=solver.value,
+            time_limit_s=time_limit,
+            accept_gap=gap,
+            target=target,
+            demand_source=demand,
+        )
+    except NotProven as error:
+        if error.plan is not None and output is not Output.json:
+            _write(error.plan, output)
+        raise
+    if out is not None:
+        made.save(out)
+    for warning in made.warnings:
+        talk(f"warning: {warning}")
+    _write(made, output)
+    if out is not None:
+        talk(f"saved to {out}; `planner emit {out}` prints its create requests")
+
+
+def _market(offers_file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None]:
+    """Return the offers, and the marketplace they are to be bought at."""
+    if offers_file is not None:
+        from planner.market import read_offers
+
+        return read_offers(offers_file), None
+    from planner.live import fetch_offers, find_credentials
+
+    try:
+        credentials = find_credentials()
+    except InputError as error:
+        error.hint = f"{error.hint or ''}; or plan on a snapshot with --offers FILE".lstrip("; ")
+        raise
+    talk(f"reading the market at {credentials.base_url}")
+    target = {"base_url": credentials.base_url, "team_id": credentials.team_id}
+    return fetch_offers(credentials), target
+
+
+def _write(made: Plan, output: Output) -> None:
+    from planner.show import HEADINGS, RIGHT, plan_notes, plan_rows, total_row
+
+    if output is Output.json:
+        result(made.to_json())
+    elif output is Output.csv:
+        result(frame_csv(made.to_frame()))
+    elif output is Output.md:
+        rows = [*plan_rows(made), total_row(made)]
+        notes = "".join(f"- {note}\n" for note in plan_notes(made))
+        result(f"{markdown(HEADINGS, rows, RIGHT)}\n{notes}")
+    else:
+        table(HEADINGS, plan_rows(made), RIGHT, footer=total_row(made))
+        paragraphs(plan_notes(made))

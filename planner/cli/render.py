@@ -1,0 +1,167 @@
+"""Tables, JSON, CSV and Markdown on standard output; talk on standard error.
+
+Everything shown passes through ``planner.text``: what the marketplace says never reaches a
+terminal, a spreadsheet or a Markdown page as anything but text.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from planner.text import csv_cell, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    import pandas as pd
+
+
+class Output(StrEnum):
+    """How a result is written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    md = "md"
+
+
+def talk(text: str) -> None:
+    """Write a line for people to standard error."""
+    sys.stderr.write("\n".join(visible(line) for line in text.split("\n")) + "\n")
+
+
+def result(text: str) -> None:
+    """Write text of a result to standard output."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def plain_value(value: Any) -> Any:  # noqa: ANN401 -- a cell of a frame
+    """Return a cell as a JSON value: amounts as plain text, tuples as lists."""
+    from planner.units import plain
+
+    if isinstance(value, Decimal):
+        return plain(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def frame_json(frame: pd.DataFrame) -> str:
+    """Return a frame as a JSON array, one object for each row."""
+    from planner.frames import records
+
+    rows = [{key: plain_value(cell) for key, cell in row.items()} for row in records(frame)]
+    return json.dumps(rows, indent=2)
+
+
+def frame_csv(frame: pd.DataFrame) -> str:
+    """Return a frame as CSV, texts neutralised."""
+    from planner.frames import records
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(frame.columns)
+    for row in records(frame):
+        writer.writerow([_csv_value(plain_value(cell)) for cell in row.values()])
+    return out.getvalue()
+
+
+def _csv_value(value: Any) -> str:  # noqa: ANN401 -- a JSON value
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return csv_cell(" ".join(str(part) for part in value))
+    if isinstance(value, dict):
+        return csv_cell(" ".join(f"{key}={part}" for key, part in value.items()))
+    return csv_cell(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str]) -> str:
+    """Return a Markdown table, cells escaped."""
+    lines = [headings, ["---:" if name in right else "---" for name in headings]]
+    lines += [[_markdown_cell(cell) for cell in row] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _markdown_cell(text: str) -> str:
+    cell = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for character in "\\`*_[]|~!":
+        cell = cell.replace(character, f"\\{character}")
+    return cell
+
+
+def table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Collection[str],
+    *,
+    footer: Sequence[str] | None = None,
+    expendable: Sequence[str] = (),
+) -> None:
+    """Draw a table on standard output.
+
+    Where the terminal is too narrow the expendable columns go, the first named first, and
+    standard error says which.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    screen = console()
+    gone = _too_many(headings, rows, expendable, screen.width)
+    kept = [index for index, name in enumerate(headings) if name not in gone]
+    drawn = Table(box=box.SIMPLE_HEAD, show_footer=footer is not None, pad_edge=False)
+    for index in kept:
+        drawn.add_column(
+            Text(headings[index]),
+            footer=Text(footer[index]) if footer else "",
+            justify="right" if headings[index] in right else "left",
+            overflow="fold",
+            no_wrap=headings[index] in right,
+        )
+    for row in rows:
+        drawn.add_row(*(Text(visible(row[index])) for index in kept))
+    screen.print(drawn)
+    if gone:
+        talk(f"not shown at this width: {', '.join(gone)}")
+
+
+def _too_many(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    expendable: Sequence[str],
+    width: int,
+) -> list[str]:
+    from rich.cells import cell_len
+
+    widths = {
+        name: max(cell_len(visible(row[index])) for row in [headings, *rows]) + 2
+        for index, name in enumerate(headings)
+    }
+    gone: list[str] = []
+    for name in expendable:
+        if sum(widths.values()) <= width:
+            break
+        if widths.pop(name, None) is not None:
+            gone.append(name)
+    return gone
+
+
+def paragraphs(lines: Iterable[str]) -> None:
+    """Write sentences below a table, wrapped at the terminal's width."""
+    from rich.text import Text
+
+    screen = console()
+    for line in lines:
+        screen.print(Text(visible(line)))
+
+
+def console() -> Any:  # noqa: ANN401 -- rich stays inside this room
+    """Return a console for standard output that obeys NO_COLOR and never highlights."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)

@@ -1,0 +1,182 @@
+"""Read a demand: from a file, standard input, or a plain mapping."""
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from planner.demand.fields import MAX_NAME
+from planner.demand.formats import Parsed, UnreadableError, parse_json, parse_toml
+from planner.demand.model import Demand
+from planner.demand.normalise import check, located, normalised
+from planner.demand.words import cut, shown
+from planner.demand.yaml_text import parse_yaml
+from planner.errors import DemandError
+from planner.files import MAX_BYTES
+from planner.shipped import resolve
+from planner.text import visible
+
+_STDIN = "<stdin>"
+_PROJECT = "demand"
+_PARSERS = {".json": parse_json, ".toml": parse_toml, ".yaml": parse_yaml, ".yml": parse_yaml}
+_TOML_START = re.compile(r"[\w.\"'-]+\s*=|\[{1,2}[\w.\"' -]+\]{1,2}\s*(?:#|$)")
+_JSON_START = re.compile(r"\{\s*[\"}]|\[")
+
+
+class Readable(Protocol):
+    """Anything with ``read``, of text or bytes."""
+
+    def read(self, size: int, /) -> str | bytes:
+        """Return at most ``size`` characters or bytes."""
+
+
+def read_demand(source: str | Path | Readable) -> Demand:
+    """Read a demand file.
+
+    Parameters
+    ----------
+    source : str | Path | file-like
+        A path: ``.yaml``, ``.yml``, ``.json`` and ``.toml`` say what they are, anything else is
+        told by its content. ``-`` is standard input; ``shipped:NAME`` is an example that
+        travels with planner.
+
+    Returns
+    -------
+    Demand
+        Normalised: defaults merged, counts expanded. Its project is the file's, else the
+        file's stem, else ``demand``.
+
+    Raises
+    ------
+    DemandError
+        With ``path`` and ``problems``: every field that is wrong, with line and column.
+    InputError
+        When there is no such shipped example.
+
+    Examples
+    --------
+    >>> read_demand("shipped:minimal").volumes[0].name
+    'corpus'
+    """
+    if isinstance(source, (str, Path)) and str(source) != "-":
+        path = resolve(str(source))
+        name = visible(str(path))
+        return _demand_from_bytes(_file_bytes(path, name), name, path.suffix, _safe(path.stem))
+    if isinstance(source, (str, Path)):
+        if sys.stdin is None:
+            raise _failure(_STDIN, "standard input is closed; name a file")
+        stream: Readable = getattr(sys.stdin, "buffer", sys.stdin)
+        return _demand_from_bytes(_stream_bytes(stream, _STDIN), _STDIN, "", _PROJECT)
+    name = cut(str(getattr(source, "name", "<stream>")))
+    return _demand_from_bytes(_stream_bytes(source, name), name, "", _PROJECT)
+
+
+def demand_from(document: Mapping[str, Any], *, project: str = _PROJECT) -> Demand:
+    """Return the demand that a mapping in the file's shape describes.
+
+    Parameters
+    ----------
+    document : Mapping
+        What a demand file would say: ``version``, ``volumes`` and the rest.
+    project : str
+        Taken where the document names none.
+
+    Raises
+    ------
+    DemandError
+        With path ``demand`` and every field that is wrong.
+
+    Examples
+    --------
+    >>> demand = demand_from({"version": 1, "volumes": [{"name": "corpus", "size": "4 TB"}]})
+    >>> demand.volumes[0].size_gb
+    4000
+    """
+    return _demand(Parsed(document, dict), "demand", _safe(project))
+
+
+def _demand_from_bytes(content: bytes, name: str, suffix: str, project: str) -> Demand:
+    text = _decoded(content, name)
+    parse = _PARSERS.get(suffix.lower()) or _sniffed(text)
+    try:
+        parsed = parse(text)
+    except UnreadableError as error:
+        raise _failure(name, error.message, error.line, error.column) from error
+    return _demand(parsed, name, project)
+
+
+def _demand(parsed: Parsed, name: str, project: str) -> Demand:
+    document = parsed.value
+    if not isinstance(document, Mapping):
+        what = "nothing" if document is None else shown(document)
+        message = f"a demand begins with `version: 1` and `volumes:`; here is {what}"
+        raise _failure(name, message)
+    shape, problems = check(document)
+    if shape is None or problems:
+        raise DemandError(name, located(problems, parsed.places()))
+    return normalised(shape, project)
+
+
+def _failure(
+    name: str, message: str, line: int | None = None, column: int | None = None
+) -> DemandError:
+    return DemandError(name, [(line, column, "", message)])
+
+
+def _file_bytes(path: Path, name: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return _bounded(file.read(MAX_BYTES + 1), name)
+    except FileNotFoundError as error:
+        raise _failure(name, "there is no such file") from error
+    except IsADirectoryError as error:
+        raise _failure(name, "this is a directory; name the demand file in it") from error
+    except PermissionError as error:
+        raise _failure(name, "there is no permission to read it") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise _failure(name, f"it cannot be read: {cut(str(reason))}") from error
+
+
+def _stream_bytes(stream: Readable, name: str) -> bytes:
+    try:
+        content = stream.read(MAX_BYTES + 1)
+        return _bounded(content.encode() if isinstance(content, str) else content, name)
+    except UnicodeError as error:
+        raise _failure(name, "this is not UTF-8 text") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise _failure(name, f"it cannot be read: {cut(str(reason))}") from error
+
+
+def _bounded(content: bytes, name: str) -> bytes:
+    if len(content) > MAX_BYTES:
+        raise _failure(name, f"it is larger than {MAX_BYTES // 2**20} MiB; no demand is that long")
+    return content
+
+
+def _decoded(content: bytes, name: str) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _failure(name, "this is not UTF-8 text") from error
+    if "\0" in text:
+        raise _failure(name, "this is binary, not text")
+    if not text.strip():
+        raise _failure(name, "it is empty; `planner init` writes one to start from")
+    return text
+
+
+def _sniffed(text: str) -> Callable[[str], Parsed]:
+    """Return the parser that the first line asks for which is neither blank nor a comment."""
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and not line.startswith("#")), "")
+    if _TOML_START.match(first):
+        return parse_toml
+    return parse_json if _JSON_START.match(first) or first == "{" else parse_yaml
+
+
+def _safe(stem: str) -> str:
+    """Return a project's name made of a file's: anything else becomes a dash."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", stem, flags=re.ASCII)[:MAX_NAME] or _PROJECT

@@ -1,0 +1,155 @@
+"""The demand file as a person writes it, and its JSON Schema."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from planner.demand.fields import (
+    AllowList,
+    Budget,
+    Count,
+    DenyList,
+    Disks,
+    Headroom,
+    Hours,
+    Label,
+    Name,
+    NotYet,
+    NotYetSwitch,
+    Price,
+    Replicas,
+    Security,
+    Size,
+    Spread,
+    Stock,
+    Switch,
+    Text,
+    Version,
+    WholeGb,
+)
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExcludeShape(_Shape):
+    """Places where the volume must not be."""
+
+    regions: DenyList | None = Field(None, description="Regions to stay out of.")
+    countries: DenyList | None = Field(
+        None, description="Countries to stay out of, as two-letter codes."
+    )
+    data_centers: DenyList | None = Field(None, description="Data centres to stay out of.")
+    providers: DenyList | None = Field(None, description="Providers not to buy from.")
+
+
+class VolumeFields(_Shape):
+    """Everything a volume can say but its name. Null lifts what `defaults` says."""
+
+    size: Size | None = Field(
+        None,
+        description="What is stored: a number and a unit. GiB and TiB are converted and "
+        "rounded up to whole GB. Either this or size_gb.",
+    )
+    size_gb: WholeGb | None = Field(
+        None, description="What is stored, in whole decimal GB. Either this or size."
+    )
+    headroom: Headroom | None = Field(
+        None, description="Bought beyond the size, because disks cannot be resized."
+    )
+    replicas: Replicas | None = Field(
+        None, description="Copies, each in another failure domain. Default 1."
+    )
+    spread: Spread | None = Field(
+        None, description="Level at which the copies must differ. Default data_center."
+    )
+    count: Count | None = Field(
+        None, description="How many alike: with 3, `scratch` becomes scratch-1 to scratch-3."
+    )
+    multinode: Switch | None = Field(
+        None, description="Whether several nodes must be able to mount it at once."
+    )
+    stock: Stock | None = Field(
+        None, description="Weakest acceptable stock level. Default: any but Unavailable."
+    )
+    regions: AllowList | None = Field(None, description="The only regions allowed.")
+    countries: AllowList | None = Field(
+        None, description="The only countries allowed, as two-letter codes."
+    )
+    data_centers: AllowList | None = Field(None, description="The only data centres allowed.")
+    providers: AllowList | None = Field(None, description="The only providers allowed.")
+    exclude: ExcludeShape | None = Field(
+        None, description="Places and providers not allowed, whatever the lists above say."
+    )
+    security: Security | None = Field(None, description="Kind of cloud. Default any.")
+    max_usd_gb_hr: Price | None = Field(
+        None, description="Highest acceptable price, in USD per GB and hour."
+    )
+    max_disks: Disks | None = Field(
+        None,
+        description="How many disks of one offer may hold it together, where it is larger "
+        "than one disk may be. Default 1.",
+    )
+    owner: Text | None = Field(None, description="Whose budget it counts against.")
+    tags: dict[Text, Label | None] | None = Field(
+        None, description="Names and values that are carried into plans and reports."
+    )
+    disks: NotYet = None
+
+
+class DefaultsShape(VolumeFields):
+    """Merged under every volume; `exclude` and `tags` key by key."""
+
+
+class VolumeShape(VolumeFields):
+    """One thing to be stored."""
+
+    name: Name = Field(description="Unique. Letters, digits, `-`, `_` and `.`, at most 64.")
+
+
+class PolicyShape(_Shape):
+    """Rules over the whole plan."""
+
+    budget_usd_month: Budget | None = Field(
+        None, description="Most that all disks together may cost in a month, in USD."
+    )
+    budgets: dict[Text, Budget | None] | None = Field(
+        None, description="Most that the disks of one owner may cost in a month, in USD."
+    )
+    hours_per_month: Hours | None = Field(None, description="Hours that make a month. Default 730.")
+    max_sites: NotYet = None
+    max_providers: NotYet = None
+    max_provider_share: NotYet = None
+    sequential: NotYetSwitch = None
+
+
+class DemandShape(_Shape):
+    """What to store and under which rules, for planner to place."""
+
+    version: Version = Field(description="Version of this format.")
+    project: Name | None = Field(
+        None,
+        description="What this is about; plans of one project know each other's purchases. "
+        "Default: the file's name.",
+    )
+    defaults: DefaultsShape | None = Field(None, description="Merged under every volume.")
+    volumes: Annotated[list[VolumeShape], Field(min_length=1)] = Field(
+        description="What is to be stored."
+    )
+    policy: PolicyShape | None = Field(None, description="Rules over the whole plan.")
+    workloads: NotYet = None
+    groups: NotYet = None
+
+
+def demand_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a demand file, for editors.
+
+    Examples
+    --------
+    >>> demand_schema()["properties"]["version"]["const"]
+    1
+    """
+    schema = DemandShape.model_json_schema()
+    schema["title"] = "planner demand file"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,318 @@
+"""Every failure planner reports, as types with data.
+
+::
+
+    PlannerError                     hint, exit_code
+      InputError (2)                 DemandError(path, line, field), FrameError(failures)
+      Infeasible (3)                 conflicts
+      MarketError (4)                method, url: never headers, never keys
+        RequestNotSent               nothing was sent, safe to retry
+        RequestRefused               Unauthorized, PaymentRequired, NotFound, Invalid, RateLimited
+        OutcomeUnknown (6)           a write whose answer was lost
+        ContractBroken               an answer that is not what the API documents
+        IncompleteListing            a listing that cannot be read whole
+      PlanError (5)                  PlanCorrupt, PlanVersionUnknown, PlanInvalid(violations)
+      NotProven (11)                 plan: the incumbent
+      Defect (1)                     planner is wrong: please report it
+
+A message says what is wrong; ``hint`` says what to change. ``data`` is what a JSON failure adds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class PlannerError(Exception):
+    """Root of all errors that planner raises on purpose.
+
+    Attributes
+    ----------
+    hint : str | None
+        What the user can change.
+    exit_code : int
+        What the command line exits with.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return what a JSON failure carries beside error, hint and exit_code."""
+        return {}
+
+
+class Defect(PlannerError):
+    """planner contradicts itself: a fresh solution fails its own check."""
+
+    exit_code = 1
+
+
+class InputError(PlannerError):
+    """Wrong input or usage."""
+
+    exit_code = 2
+
+
+class DemandError(InputError):
+    """A demand file that cannot be understood.
+
+    Attributes
+    ----------
+    problems : tuple of (line, column, field, message)
+        Every problem found; line and column are 1-based, or None where the format has none.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        problems: Sequence[tuple[int | None, int | None, str, str]],
+        *,
+        hint: str | None = None,
+    ) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self._lines()), hint=hint)
+
+    def _lines(self) -> list[str]:
+        lines = []
+        for line, column, field, message in self.problems:
+            place = ":".join(str(part) for part in (self.path, line, column) if part is not None)
+            lines.append(f"{place}: {field}: {message}" if field else f"{place}: {message}")
+        return lines
+
+    @property
+    def line(self) -> int | None:
+        """Return the line of the first problem."""
+        return self.problems[0][0]
+
+    @property
+    def field(self) -> str:
+        """Return the field of the first problem."""
+        return self.problems[0][2]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return path and every problem."""
+        keys = ("line", "column", "field", "message")
+        return {
+            "path": self.path,
+            "problems": [dict(zip(keys, row, strict=True)) for row in self.problems],
+        }
+
+
+class FrameError(InputError):
+    """A frame without the columns or types it is declared to have.
+
+    Attributes
+    ----------
+    failures : tuple of str
+        One sentence for each column that is wrong.
+    """
+
+    def __init__(self, what: str, failures: Sequence[str]) -> None:
+        self.failures = tuple(failures)
+        super().__init__(f"{what}: " + "; ".join(self.failures))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return the failures."""
+        return {"failures": list(self.failures)}
+
+
+class Infeasible(PlannerError):
+    """No plan satisfies the demand on this market.
+
+    Attributes
+    ----------
+    conflicts : tuple of dict
+        What cannot hold: ``volume`` or ``owner`` where one is to blame, ``reason``,
+        and ``rules`` (rule → number of offers that fell to it).
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self, message: str, *, conflicts: Sequence[dict[str, Any]], hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.conflicts = tuple(conflicts)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return the conflicts."""
+        return {"conflicts": list(self.conflicts)}
+
+
+class MarketError(PlannerError):
+    """The marketplace is unreachable, refused, or answered nonsense.
+
+    Attributes
+    ----------
+    method, url : str
+        The request, without headers and without keys.
+    """
+
+    exit_code = 4
+
+    def __init__(
+        self, message: str, *, method: str = "GET", url: str = "", hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.method = method
+        self.url = url
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return method and URL."""
+        return {"method": self.method, "url": self.url}
+
+
+class RequestNotSent(MarketError):
+    """Nothing left this machine; the request may be sent again."""
+
+
+class RequestRefused(MarketError):
+    """The marketplace understood the request and said no.
+
+    Attributes
+    ----------
+    status : int
+        The HTTP status.
+    """
+
+    def __init__(
+        self, message: str, *, status: int, method: str, url: str, hint: str | None = None
+    ) -> None:
+        super().__init__(message, method=method, url=url, hint=hint)
+        self.status = status
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return method, URL and status."""
+        return {**super().data, "status": self.status}
+
+
+class Unauthorized(RequestRefused):
+    """401 or 403: the key is wrong or lacks the scope."""
+
+
+class PaymentRequired(RequestRefused):
+    """402: the wallet is empty."""
+
+
+class NotFound(RequestRefused):
+    """404: no such thing at this URL."""
+
+
+class Invalid(RequestRefused):
+    """400 or 422: the request itself is wrong."""
+
+
+class RateLimited(RequestRefused):
+    """429: too many requests.
+
+    Attributes
+    ----------
+    retry_after : float | None
+        Seconds the marketplace asked to wait, where it said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        method: str,
+        url: str,
+        hint: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status, method=method, url=url, hint=hint)
+        self.retry_after = retry_after
+
+
+class Unavailable(MarketError):
+    """A read that failed for now: a time-out, a broken connection, a 5xx.
+
+    Attributes
+    ----------
+    retry_after : float | None
+        Seconds the marketplace asked to wait, where it said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        method: str,
+        url: str,
+        hint: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, method=method, url=url, hint=hint)
+        self.retry_after = retry_after
+
+
+class ContractBroken(MarketError):
+    """An answer that is not what the API documents."""
+
+
+class IncompleteListing(MarketError):
+    """A listing that could not be read whole; a part of the market is not the market."""
+
+
+class PlanError(PlannerError):
+    """A plan file that cannot be used."""
+
+    exit_code = 5
+
+
+class PlanCorrupt(PlanError):
+    """The file is not a plan, or a byte of it changed since planner wrote it."""
+
+
+class PlanVersionUnknown(PlanError):
+    """The plan was written in a format this version does not know."""
+
+
+class PlanInvalid(PlanError):
+    """The plan contradicts its own demand or market.
+
+    Attributes
+    ----------
+    violations : tuple of str
+        Every constraint that does not hold.
+    """
+
+    def __init__(self, message: str, *, violations: Sequence[str]) -> None:
+        super().__init__(message)
+        self.violations = tuple(violations)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return the violations."""
+        return {"violations": list(self.violations)}
+
+
+class NotProven(PlannerError):
+    """The time limit came before the proof.
+
+    Attributes
+    ----------
+    plan : planner.Plan | None
+        The best plan found so far, labelled with its gap; None where none was found.
+    """
+
+    exit_code = 11
+
+    def __init__(self, message: str, *, plan: Any = None, hint: str | None = None) -> None:  # noqa: ANN401 -- the plan module imports this one
+        super().__init__(message, hint=hint)
+        self.plan = plan

@@ -1,0 +1,108 @@
+"""Files and JSON: read with bounds, numbers exact, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from planner.errors import InputError
+from planner.text import visible
+
+MAX_BYTES = 16 * 2**20
+"""The largest demand file or snapshot that is read."""
+
+_LONGEST_INT = 40
+
+
+def read_bytes(path: str | Path, *, what: str, limit: int = MAX_BYTES) -> bytes:
+    """Return the content of a file, never reading past the limit.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, a directory, unreadable, or larger than the limit.
+    """
+    shown = visible(str(path))
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise InputError(f"{shown}: there is no such {what}", hint="check the path") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{shown}: is a directory, not a {what}", hint="name a file") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a usable path"
+        raise InputError(f"{shown}: cannot be read: {reason}", hint="check the path") from error
+    if len(content) > limit:
+        message = f"{shown}: is larger than {limit // 2**20} MiB, which no {what} is"
+        raise InputError(message, hint="check that this is the right file")
+    return content
+
+
+def write_atomic(path: str | Path, content: bytes) -> None:
+    """Replace a file so that a reader sees the old or the new content and nothing between.
+
+    Raises
+    ------
+    InputError
+        When the place cannot be written.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o644)
+        temporary.replace(target)
+    except (OSError, ValueError) as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or "not a usable path"
+        message = f"{visible(str(path))}: cannot be written: {reason}"
+        raise InputError(message, hint="name a writable place") from error
+
+
+def parse_json(content: bytes) -> Any:  # noqa: ANN401 -- JSON is any value
+    """Return what a JSON text says: fractions as Decimal, NaN and Infinity kept for their reader.
+
+    Raises
+    ------
+    ValueError
+        When it is not UTF-8 JSON, is nested too deeply, or names a key twice; the message has the
+        place.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+        return json.loads(
+            text,
+            parse_float=Decimal,
+            parse_int=_whole,
+            parse_constant=Decimal,
+            object_pairs_hook=_no_repeats,
+        )
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not text in UTF-8 (byte {error.start})") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _whole(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) <= _LONGEST_INT else Decimal(digits)
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        key = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise ValueError(f"the key {visible(key)[:60]!r} appears twice in one object")
+    return result

@@ -1,0 +1,78 @@
+"""Frames with declared columns.
+
+A table that planner hands out or takes in has its columns declared once, with type, unit and what
+null means; ``conform`` holds a caller's frame against the declaration and never changes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pandas.api.types import pandas_dtype
+
+from planner.errors import FrameError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name (with the unit), its pandas type, and what it means."""
+
+    name: str
+    dtype: str
+    meaning: str
+
+
+TEXT, WHOLE, YES_NO, EXACT = "string", "Int64", "boolean", "object"
+"""Nullable text, whole numbers, booleans; and objects: Decimal amounts or tuples."""
+
+
+def build(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
+    """Return a frame with the declared columns, one row for each mapping."""
+    data = {
+        column.name: pd.Series([row[column.name] for row in rows], dtype=column.dtype)
+        for column in columns
+    }
+    return pd.DataFrame(data)
+
+
+def conform(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> pd.DataFrame:
+    """Return a copy with the declared columns in their types; other columns are left out.
+
+    Raises
+    ------
+    FrameError
+        When a column is missing or holds values of another type; ``failures`` names each.
+    """
+    failures = []
+    data: dict[str, pd.Series[Any]] = {}
+    for column in columns:
+        if column.name not in frame:
+            failures.append(f"column {column.name} is missing")
+            continue
+        try:
+            data[column.name] = frame[column.name].astype(pandas_dtype(column.dtype))
+        except (TypeError, ValueError):
+            failures.append(f"column {column.name} is not {column.dtype}")
+    if failures:
+        raise FrameError(what, failures)
+    result = pd.DataFrame(data).reset_index(drop=True)
+    result.attrs = dict(frame.attrs)
+    return result
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as plain Python values, every kind of null as None."""
+    columns = {
+        name: [
+            None if value is pd.NA or value is pd.NaT or value != value else value  # noqa: PLR0124 -- NaN
+            for value in frame[name].astype(object)
+        ]
+        for name in frame.columns
+    }
+    names = list(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]

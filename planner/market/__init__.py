@@ -1,0 +1,39 @@
+"""Offers and GPUs as frames; snapshots of the market."""
+
+from planner.market.addressable import ADDRESSABLE, addressable
+from planner.market.gpus import GPUS, gpus_frame, mark_gpus
+from planner.market.offers import OFFERS, market_rows, offers_frame, offers_from_market
+from planner.market.snapshot import (
+    Snapshot,
+    fetch_snapshot,
+    join_gpus,
+    read_gpus,
+    read_offers,
+    read_snapshot,
+    save_snapshot,
+)
+from planner.market.view import GROUPS, Filter, group_offers, list_offers, sort_frame
+
+__all__ = [
+    "ADDRESSABLE",
+    "GPUS",
+    "GROUPS",
+    "OFFERS",
+    "Filter",
+    "Snapshot",
+    "addressable",
+    "fetch_snapshot",
+    "gpus_frame",
+    "group_offers",
+    "join_gpus",
+    "list_offers",
+    "mark_gpus",
+    "market_rows",
+    "offers_frame",
+    "offers_from_market",
+    "read_gpus",
+    "read_offers",
+    "read_snapshot",
+    "save_snapshot",
+    "sort_frame",
+]

@@ -1,0 +1,149 @@
+"""Disk offers as a frame.
+
+Source of the row's meaning: the vendor's guide and API description of ``/availability/disks``.
+Missing is unknown, never yes; unpriced is not free; nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, records
+from planner.market.wire import UNBOUNDED_GB, RowReader
+from planner.units import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+OFFERS = (
+    Column("row", WHOLE, "place in the listing, from 1"),
+    Column("offer_id", TEXT, "short id, as the vendor's client prints it"),
+    Column("provider", TEXT, "null: the row names none and is not sellable"),
+    Column("cloud_id", TEXT, "null: the offer has none"),
+    Column("data_center", TEXT, "null: unknown"),
+    Column("country", TEXT, "null: unknown"),
+    Column("region", TEXT, "null: unknown"),
+    Column("min_gb", WHOLE, "smallest size; sizes are min_gb + k * step_gb, at least 1"),
+    Column("max_gb", WHOLE, "largest size; null: unbounded"),
+    Column("step_gb", WHOLE, "step between sizes"),
+    Column("default_gb", WHOLE, "the vendor's default size; null: none"),
+    Column("usd_gb_hr", EXACT, "price as an exact Decimal, USD per GB and hour; null: unpriced"),
+    Column("default_included", YES_NO, "the price is said to include the default size"),
+    Column("stock", TEXT, "Unavailable, unknown, Low, Medium, Available or High"),
+    Column("security", TEXT, "secure_cloud, community_cloud; null: unknown"),
+    Column("multinode", YES_NO, "several nodes can mount it; null: unknown"),
+    Column("ambiguous", YES_NO, "other rows have the same create key"),
+    Column("problem", TEXT, "why the row cannot be believed; null: it can"),
+)
+"""Columns of an offers frame, sorted by create key and price."""
+
+KEY = ("provider", "cloud_id", "data_center", "country")
+"""What a create request names beside the size: offers that agree on it cannot be told apart."""
+
+MARKET = ("offer_id", *(column.name for column in OFFERS[2:-2]), "problem")
+"""Columns that are facts of the market: what a plan keeps and its digest covers."""
+
+
+def short_id(row: Mapping[str, Any]) -> str:
+    """Return the id that ``prime availability disks`` shows for a row of the API.
+
+    The first six hex digits of the MD5 of provider, cloud id, data centre, country, region and
+    default size, each followed by a hyphen, ``None`` for null (the vendor's client, 0.18).
+    """
+    spec = row.get("spec")
+    default = spec.get("defaultCount") if isinstance(spec, dict) else None
+    if isinstance(default, Decimal) and default == default.to_integral_value():
+        default = int(default)
+    names = ("provider", "cloudId", "dataCenter", "country", "region")
+    text = "".join(f"{value}-" for value in (*(row.get(name) for name in names), default))
+    digest = hashlib.md5(text.encode(errors="backslashreplace"), usedforsecurity=False)
+    return digest.hexdigest()[:6]
+
+
+def offers_frame(rows: Iterable[Any]) -> pd.DataFrame:
+    """Return rows of the API as an offers frame (columns ``OFFERS``), every row kept."""
+    return _finish([_offer(place, row) for place, row in enumerate(rows, 1)])
+
+
+def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
+    read = RowReader(row)
+    max_gb = read.whole("spec.maxCount")
+    values = {
+        "row": place,
+        "offer_id": short_id(row if isinstance(row, dict) else {}),
+        "provider": read.text("provider", required=True),
+        "cloud_id": read.text("cloudId"),
+        "data_center": read.text("dataCenter"),
+        "country": read.text("country"),
+        "region": read.text("region"),
+        "min_gb": read.whole("spec.minCount") or 0,
+        "max_gb": None if max_gb is None or max_gb >= UNBOUNDED_GB else max_gb,
+        "step_gb": read.whole("spec.step") or 1,
+        "default_gb": read.whole("spec.defaultCount"),
+        "usd_gb_hr": read.price("spec.pricePerUnit"),
+        "default_included": read.yes_no("spec.defaultIncludedInPrice"),
+        "stock": read.stock("stockStatus"),
+        "security": read.text("security"),
+        "multinode": read.yes_no("isMultinode"),
+        "ambiguous": False,
+    }
+    return {**values, "problem": read.problem}
+
+
+def _finish(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Mark shared create keys and sort, so that the order of a listing does not show."""
+    keys = [tuple(row[name] for name in KEY) for row in rows]
+    times = Counter(keys)
+    marked = [{**row, "ambiguous": times[key] > 1} for row, key in zip(rows, keys, strict=True)]
+    return build(sorted(marked, key=_order), OFFERS)
+
+
+def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Sort by create key, null first, then price and whatever else sets rows apart."""
+    price = row["usd_gb_hr"]
+    key = tuple((row[name] is not None, row[name] or "") for name in KEY)
+    rest = tuple(str(row[name]) for name in MARKET)
+    return (key, price is not None, price or 0, rest, row["row"])
+
+
+def market_rows(offers: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return an offers frame as canonical JSON rows: facts only, sorted, money as text.
+
+    Raises
+    ------
+    FrameError
+        When the frame lacks a declared column.
+    """
+    rows = sorted(records(conform(offers, OFFERS, what="offers")), key=_order)
+    return [
+        {
+            name: plain(row[name]) if name == "usd_gb_hr" and row[name] is not None else row[name]
+            for name in MARKET
+        }
+        for row in rows
+    ]
+
+
+def offers_from_market(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the offers frame that ``market_rows`` described.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, decimal.InvalidOperation
+        When a row is not one of ``market_rows``.
+    """
+    return _finish(
+        [
+            {
+                "row": place,
+                **{name: row[name] for name in MARKET},
+                "usd_gb_hr": None if row["usd_gb_hr"] is None else Decimal(row["usd_gb_hr"]),
+            }
+            for place, row in enumerate(rows, 1)
+        ]
+    )

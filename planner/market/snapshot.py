@@ -1,0 +1,169 @@
+"""Snapshots: one complete listing, from the live marketplace or from a file in the API's shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+import simplejson
+
+from planner.errors import InputError
+from planner.files import parse_json, read_bytes, write_atomic
+from planner.market.gpus import gpus_frame
+from planner.market.offers import offers_frame
+from planner.shipped import resolve
+from planner.text import visible
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from planner.api import Client
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All rows of one complete listing, as the API gave them.
+
+    Attributes
+    ----------
+    rows : list
+        JSON values, numbers with a fraction as Decimal.
+    source : str
+        File name or URL.
+    fetched_at : datetime | None
+        When the marketplace was asked, UTC; None where a file does not say.
+    """
+
+    rows: list[Any] = field(repr=False)
+    source: str
+    fetched_at: datetime | None = None
+
+    def offers(self) -> pd.DataFrame:
+        """Return the rows as an offers frame; ``attrs`` has source and fetched_at."""
+        return self._with_origin(offers_frame(self.rows))
+
+    def gpus(self, *, listing: str = "gpus") -> pd.DataFrame:
+        """Return the rows as a GPU frame; ``attrs`` has source and fetched_at."""
+        return self._with_origin(gpus_frame(self.rows, listing=listing))
+
+    def _with_origin(self, frame: pd.DataFrame) -> pd.DataFrame:
+        fetched_at = self.fetched_at.isoformat() if self.fetched_at else None
+        frame.attrs = {"source": self.source, "fetched_at": fetched_at}
+        return frame
+
+
+def read_snapshot(path: str | Path) -> Snapshot:
+    """Return a snapshot file: a bare list of rows or ``{items, totalCount}``.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, is no listing, or holds only a part of one.
+    """
+    shown = visible(str(path))
+    content = read_bytes(resolve(str(path)), what="snapshot")
+    hint = "a snapshot is what the availability API answers, saved: see `planner offers --save`"
+    if not content.strip():
+        raise InputError(f"{shown}: is empty", hint=hint)
+    try:
+        document = parse_json(content)
+    except ValueError as error:
+        raise InputError(f"{shown}: is not JSON: {error}", hint=hint) from error
+    if isinstance(document, list):
+        return Snapshot(document, source=str(path))
+    if not isinstance(document, dict) or not isinstance(document.get("items"), list):
+        raise InputError(f"{shown}: is neither a list of rows nor an object with items", hint=hint)
+    rows, count = document["items"], document.get("totalCount")
+    if count is not None and count != len(rows):
+        message = f"{shown}: holds {len(rows)} of {visible(str(count))[:20]} rows"
+        raise InputError(
+            message, hint="a part of the market is not the market; save every page of the listing"
+        )
+    return Snapshot(rows, source=str(path), fetched_at=_time(document.get("fetched_at")))
+
+
+def fetch_snapshot(client: Client, path: Literal["disks", "gpus", "multi-node"]) -> Snapshot:
+    """Return one complete live listing.
+
+    Raises
+    ------
+    MarketError
+        When the marketplace is unreachable, refuses, or the listing cannot be read whole.
+    """
+    listing = client.listing(path)
+    return Snapshot(listing.rows, source=listing.source, fetched_at=listing.fetched_at)
+
+
+def save_snapshot(snapshot: Snapshot, path: str | Path) -> None:
+    """Write a snapshot in the API's shape, with ``fetched_at`` and ``source`` beside the rows.
+
+    Raises
+    ------
+    InputError
+        When the place cannot be written.
+    """
+    fetched_at = snapshot.fetched_at.isoformat() if snapshot.fetched_at else None
+    document = {
+        "fetched_at": fetched_at,
+        "source": snapshot.source,
+        "items": snapshot.rows,
+        "totalCount": len(snapshot.rows),
+    }
+    text = simplejson.dumps(document, indent=1, use_decimal=True, allow_nan=True)
+    write_atomic(path, f"{text}\n".encode())
+
+
+def read_offers(path: str | Path) -> pd.DataFrame:
+    """Return the disk offers of a snapshot file as a frame (columns ``OFFERS``).
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read whole.
+
+    Examples
+    --------
+    >>> len(read_offers("shipped:disk-offers.json"))
+    13
+    """
+    return read_snapshot(path).offers()
+
+
+def read_gpus(path: str | Path, *, multinode: str | Path | None = None) -> pd.DataFrame:
+    """Return the GPU offers of snapshot files as a frame (columns ``GPUS``).
+
+    Parameters
+    ----------
+    path : str | Path
+        A snapshot of the single-node listing.
+    multinode : str | Path | None
+        A snapshot of the multi-node listing.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read whole.
+    """
+    single = read_snapshot(path).gpus()
+    if multinode is None:
+        return single
+    return join_gpus(single, read_snapshot(multinode).gpus(listing="multi-node"))
+
+
+def join_gpus(single: pd.DataFrame, multinode: pd.DataFrame) -> pd.DataFrame:
+    """Return the two GPU listings as one frame, with the origin of the first."""
+    both = pd.concat([single, multinode], ignore_index=True)
+    both.attrs = dict(single.attrs)
+    return both
+
+
+def _time(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -1,0 +1,180 @@
+"""The market as a person looks at it: filtered, priced for a size, sorted, grouped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from planner.errors import InputError
+from planner.frames import conform
+from planner.market.offers import OFFERS
+from planner.market.sizes import Sizes
+from planner.market.wire import STOCK_RANK
+from planner.text import nearest, visible
+from planner.units import usd_hr, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+GROUPS = ("provider", "data_center", "country", "region", "security", "stock")
+"""Columns that offers can be grouped by."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which offers to show; None and empty ask for nothing.
+
+    Attributes
+    ----------
+    regions, countries, providers, data_centers : sequence of str
+        Keep offers at any of these places.
+    security : str | None
+        Keep this security class.
+    multinode : bool
+        Keep offers that several nodes can mount.
+    stock : str | None
+        Keep this stock level and better.
+    size_gb : int | None
+        Keep offers with one disk that holds this many GB.
+    max_usd_gb_hr : Decimal | None
+        Keep priced offers up to this price.
+    """
+
+    regions: Sequence[str] = ()
+    countries: Sequence[str] = ()
+    providers: Sequence[str] = ()
+    data_centers: Sequence[str] = ()
+    security: str | None = None
+    multinode: bool = False
+    stock: str | None = None
+    size_gb: int | None = None
+    max_usd_gb_hr: Decimal | None = None
+
+
+def list_offers(
+    offers: pd.DataFrame, which: Filter, *, sort: str | None = None, descending: bool = False
+) -> pd.DataFrame:
+    """Return the offers a filter keeps, priced for its size.
+
+    Parameters
+    ----------
+    offers : DataFrame
+        Columns ``OFFERS``; others are kept.
+    which : Filter
+        What to keep.
+    sort : str | None
+        A column; None keeps the order of create keys. Nulls come last.
+    descending : bool
+        Largest first.
+
+    Returns
+    -------
+    DataFrame
+        With a size also ``provision_gb`` (the least disk that holds it), ``usd_hr`` and
+        ``usd_month`` (exact Decimals, the month at 730 h; null where unpriced).
+
+    Raises
+    ------
+    InputError
+        When there is no such column to sort by.
+    FrameError
+        When a declared column is missing.
+    """
+    conform(offers, OFFERS, what="offers")
+    kept = offers[_kept(offers, which)].copy()
+    if which.size_gb is not None:
+        _, provision_gb = Sizes(kept).provision(which.size_gb)
+        costs = [
+            None if pd.isna(price) else usd_hr(int(size), price)
+            for size, price in zip(provision_gb, kept["usd_gb_hr"], strict=True)
+        ]
+        months = [None if cost is None else usd_month(cost) for cost in costs]
+        kept["provision_gb"] = pd.Series(provision_gb, index=kept.index, dtype="Int64")
+        kept["usd_hr"] = pd.Series(costs, index=kept.index, dtype="object")
+        kept["usd_month"] = pd.Series(months, index=kept.index, dtype="object")
+    return kept if sort is None else sort_frame(kept, sort, descending=descending)
+
+
+def _kept(offers: pd.DataFrame, which: Filter) -> pd.Series[bool]:
+    keep = pd.Series(data=True, index=offers.index)
+    places = {
+        "region": which.regions,
+        "country": which.countries,
+        "provider": which.providers,
+        "data_center": which.data_centers,
+    }
+    for column, names in places.items():
+        if names:
+            keep &= offers[column].isin(list(names)).astype(bool)
+    if which.security is not None:
+        keep &= (offers["security"] == which.security).fillna(value=False).astype(bool)
+    if which.multinode:
+        keep &= offers["multinode"].fillna(value=False).astype(bool)
+    if which.stock is not None:
+        keep &= offers["stock"].map(STOCK_RANK) >= STOCK_RANK[which.stock]
+    if which.size_gb is not None:
+        sizes = Sizes(offers)
+        keep &= sizes.sells & (sizes.provision(which.size_gb)[0] == 1)
+    if which.max_usd_gb_hr is not None:
+        limit = which.max_usd_gb_hr
+        cheap = [not pd.isna(price) and price <= limit for price in offers["usd_gb_hr"]]
+        keep &= pd.Series(cheap, index=offers.index, dtype=bool)
+    return keep
+
+
+def sort_frame(frame: pd.DataFrame, column: str, *, descending: bool = False) -> pd.DataFrame:
+    """Return a frame sorted by a column, nulls last, ties in their order.
+
+    Raises
+    ------
+    InputError
+        When there is no such column.
+    """
+    if column not in frame:
+        close = nearest(column, frame.columns)
+        hint = f"did you mean {close}?" if close else f"columns: {', '.join(frame.columns)}"
+        raise InputError(f"there is no column {visible(column)!r} to sort by", hint=hint)
+    ranks = frame[column].map(STOCK_RANK) if column == "stock" else frame[column]
+    keys = [(pd.isna(value), value) for value in ranks]
+    known = [index for index, (null, _) in enumerate(keys) if not null]
+    known.sort(key=lambda index: keys[index][1], reverse=descending)
+    nulls = [index for index, (null, _) in enumerate(keys) if null]
+    return frame.iloc[[*known, *nulls]]
+
+
+def group_offers(offers: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return one row for each value of a column, the cheapest first.
+
+    Returns
+    -------
+    DataFrame
+        The column, ``offers`` (rows), ``in_stock`` (rows not Unavailable), ``sites``,
+        ``min_usd_gb_hr`` and ``max_usd_gb_hr`` (exact Decimals over priced rows; null: none).
+
+    Raises
+    ------
+    InputError
+        When the column is not one of ``GROUPS``.
+    """
+    if by not in GROUPS:
+        raise InputError(
+            f"cannot group by {visible(by)!r}", hint=f"choose from {', '.join(GROUPS)}"
+        )
+    rows: list[dict[str, Any]] = []
+    for value, group in offers.groupby(by, dropna=False, sort=True):
+        prices = [price for price in group["usd_gb_hr"] if not pd.isna(price)]
+        rows.append(
+            {
+                by: None if pd.isna(value) else value,
+                "offers": len(group),
+                "in_stock": int((group["stock"] != "Unavailable").sum()),
+                "sites": len(group[["provider", "data_center", "country"]].drop_duplicates()),
+                "min_usd_gb_hr": min(prices, default=None),
+                "max_usd_gb_hr": max(prices, default=None),
+            }
+        )
+    names = [by, "offers", "in_stock", "sites", "min_usd_gb_hr", "max_usd_gb_hr"]
+    return sort_frame(pd.DataFrame(rows, columns=names, dtype="object"), "min_usd_gb_hr")

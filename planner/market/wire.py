@@ -1,0 +1,142 @@
+"""Rows of the API, read field by field.
+
+The marketplace adds providers and regions without notice, and a row may say anything. Each field
+is taken for what it is; what cannot be believed becomes the row's ``problem``, and the row stays.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from planner.text import visible
+from planner.units import MAX_PRICE_DIGITS
+
+UNBOUNDED_GB = 10**12
+"""A bound at or beyond this, a zettabyte, bounds nothing."""
+STOCK_RANK = {"Unavailable": -1, "unknown": 0, "Low": 1, "Medium": 2, "Available": 3, "High": 3}
+"""Stock levels, weakest first; Available and High are the same level."""
+_MAX_TEXT = 255
+_MAX_PRICE = Decimal(10) ** 6
+
+
+class RowReader:
+    """Read fields of one row, collecting what is wrong with it.
+
+    Parameters
+    ----------
+    row : Any
+        One element of a listing; anything but an object has no fields.
+
+    Attributes
+    ----------
+    problems : list of str
+        One sentence for each field that cannot be believed.
+    """
+
+    def __init__(self, row: Any) -> None:  # noqa: ANN401 -- a listing may hold anything
+        self.problems: list[str] = []
+        self._row: dict[str, Any] = row if isinstance(row, dict) else {}
+        if not isinstance(row, dict):
+            self.problems.append("the row is not an object")
+
+    def raw(self, path: str) -> Any:  # noqa: ANN401 -- as above
+        """Return the value at a dotted path, None where any part is missing."""
+        value: Any = self._row
+        for key in path.split("."):
+            if value is None:
+                return None
+            if not isinstance(value, dict):
+                self._wrong(path.rpartition(".")[0], "an object", value)
+                return None
+            value = value.get(key)
+        return value
+
+    def text(self, path: str, *, required: bool = False) -> str | None:
+        """Return a text; an empty one says nothing and is null."""
+        value = self.raw(path)
+        if value is None or value == "":
+            if required:
+                self.problems.append(f"{path} is missing")
+            return None
+        if not isinstance(value, str):
+            self._wrong(path, "text", value)
+            return None
+        if len(value) > _MAX_TEXT or not _encodable(value):
+            self.problems.append(f"{path} is not a usable text of up to {_MAX_TEXT} characters")
+            return None
+        return value
+
+    def whole(self, path: str) -> int | None:
+        """Return a whole number that is not negative."""
+        value = self.raw(path)
+        if value is None:
+            return None
+        if not _is_number(value):
+            self._wrong(path, "a number", value)
+            return None
+        number = Decimal(value) if isinstance(value, int) else Decimal(str(value))
+        if not number.is_finite() or (number < UNBOUNDED_GB and number % 1 != 0):
+            self.problems.append(f"{path} is {_shown(number)}, not a whole number")
+            return None
+        if number < 0:
+            self.problems.append(f"{path} is negative ({_shown(number)})")
+            return None
+        return int(min(number, Decimal(UNBOUNDED_GB)))
+
+    def yes_no(self, path: str) -> bool | None:
+        """Return a boolean; null stays unknown."""
+        value = self.raw(path)
+        if value is None or isinstance(value, bool):
+            return value
+        self._wrong(path, "true or false", value)
+        return None
+
+    def price(self, path: str) -> Decimal | None:
+        """Return a price, or None where there is none: null, zero, negative, NaN, infinite."""
+        value = self.raw(path)
+        if value is None:
+            return None
+        if not _is_number(value):
+            self._wrong(path, "a number", value)
+            return None
+        number = Decimal(value) if isinstance(value, int) else Decimal(str(value))
+        if not number.is_finite() or number <= 0:
+            return None
+        exponent = number.as_tuple().exponent
+        places = -exponent if isinstance(exponent, int) else 0
+        if number >= _MAX_PRICE or max(places, len(number.as_tuple().digits)) > MAX_PRICE_DIGITS:
+            self.problems.append(f"{path} is no believable price ({_shown(number)})")
+            return None
+        return number
+
+    def stock(self, path: str) -> str:
+        """Return a stock level; absent or an unknown word is ``unknown``."""
+        value = self.raw(path)
+        return value if isinstance(value, str) and value in STOCK_RANK else "unknown"
+
+    def _wrong(self, path: str, expected: str, value: object) -> None:
+        found = {str: "text", bool: "true or false", list: "a list", dict: "an object"}
+        kind = found.get(type(value), "a number")
+        self.problems.append(f"{path}: {expected} was expected, not {kind}")
+
+    @property
+    def problem(self) -> str | None:
+        """Return what is wrong with the row, or None."""
+        return "; ".join(self.problems) or None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(number: Decimal) -> str:
+    return visible(str(number))[:40]

@@ -1,0 +1,382 @@
+"""The plan: a document that decides, explains and can be carried out on its own.
+
+What is stored is the decision and its inputs; totals, requests, ``plan_id`` and ``digest`` are
+computed from them, so that a file can say nothing that does not follow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from planner.advice import plan_warnings
+from planner.demand import Demand
+from planner.errors import (
+    Defect,
+    DemandError,
+    FrameError,
+    NotProven,
+    PlanCorrupt,
+    PlanInvalid,
+    PlanVersionUnknown,
+)
+from planner.files import parse_json, read_bytes, write_atomic
+from planner.frames import build
+from planner.market import addressable, market_rows, offers_from_market
+from planner.requests import requests
+from planner.solve import (
+    PLACEMENTS,
+    Baseline,
+    Pairs,
+    Placement,
+    SolverName,
+    SolverRecord,
+    baselines,
+    optimise,
+    pair,
+    verify,
+)
+from planner.text import visible
+from planner.units import difference, money, plain, total, usd_month
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+FORMAT = "planner.plan/1"
+_MAX_BYTES = 256 * 2**20
+_EDITED = "make the plan again; a plan is not edited by hand"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A saved decision.
+
+    Attributes
+    ----------
+    project : str
+        What the demand file is about.
+    created_at : str
+        UTC, ISO 8601.
+    nonce : str
+        Made once with the plan; disk names are made of it.
+    target : dict | None
+        ``base_url`` and ``team_id`` it was made for; None when planned offline.
+    inputs : dict
+        ``demand`` and ``offers``, each with source, digest, rows and fetched_at.
+    solver : SolverRecord
+        How the decision was found, with its exact cost and bound.
+    warnings : tuple of str
+        What it rests on that nobody has confirmed.
+    placements : tuple of Placement
+        The decision, in the demand's order.
+    demand : Demand
+        What was asked, normalised.
+    market : tuple of dict
+        Canonical rows of the offers it was chosen from.
+    """
+
+    project: str
+    created_at: str
+    nonce: str
+    target: dict[str, str | None] | None
+    inputs: dict[str, dict[str, Any]]
+    solver: SolverRecord
+    warnings: tuple[str, ...]
+    placements: tuple[Placement, ...]
+    demand: Demand
+    market: tuple[dict[str, Any], ...]
+
+    @property
+    def plan_id(self) -> str:
+        """Return a hash of the canonical inputs and the placements, 16 hex digits."""
+        document = self.demand.to_document()
+        del document["project"]
+        placed = [_placement_document(one) for one in self.placements]
+        return _sha256([document, list(self.market), placed])[:16]
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """Return the run-rate: exact amounts as text, USD per hour and month."""
+        hours = self.demand.policy.hours_per_month
+        disk_usd_hr = total(placement.usd_hr for placement in self.placements)
+        return {
+            "disk_usd_hr": plain(disk_usd_hr),
+            "gpu_usd_hr": "0",
+            "usd_hr": plain(disk_usd_hr),
+            "usd_month": plain(usd_month(disk_usd_hr, hours)),
+            "hours_per_month": hours,
+            "new_usd_hr": plain(disk_usd_hr),
+        }
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """Return the create requests: volume, replica, disk and the body to POST."""
+        team_id = self.target["team_id"] if self.target else None
+        return requests(self.placements, nonce=self.nonce, team_id=team_id)
+
+    @property
+    def offers(self) -> pd.DataFrame:
+        """Return the market it was chosen from (columns ``OFFERS``)."""
+        return offers_from_market(self.market)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """Return every pair of volume and offer: candidates and rejections."""
+        return pair(self.demand, addressable(self.offers))
+
+    def baselines(self) -> tuple[Baseline, ...]:
+        """Return what simpler ways of placing the same demand would cost."""
+        return baselines(self.pairs)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the placements as a frame (columns ``PLACEMENTS``)."""
+        return build([vars(placement) for placement in self.placements], PLACEMENTS)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the plan as JSON values, as the file has them."""
+        document = {
+            "plan_id": self.plan_id,
+            "project": self.project,
+            "created_at": self.created_at,
+            "nonce": self.nonce,
+            "target": self.target,
+            "limit_usd_hr": self.totals["new_usd_hr"],
+            "inputs": self.inputs,
+            "solver": _plain_values(asdict(self.solver)),
+            "totals": self.totals,
+            "warnings": list(self.warnings),
+            "placements": [_placement_document(placement) for placement in self.placements],
+            "gpus": [],
+            "requests": self.requests,
+            "demand": self.demand.to_document(),
+            "market": {"offers": list(self.market), "gpus": []},
+        }
+        return {"format": FORMAT, "digest": _sha256(document), **document}
+
+    def to_json(self) -> str:
+        """Return the plan as the text of its file."""
+        return json.dumps(self.to_document(), indent=2) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            When the place cannot be written.
+        """
+        write_atomic(path, self.to_json().encode("ascii"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a plan and check it: format, digest, every constraint and every cent.
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read.
+        PlanCorrupt
+            When it is no plan, or a byte of it changed.
+        PlanVersionUnknown
+            When it was written in a format this version does not know.
+        PlanInvalid
+            When it contradicts its own demand or market; ``violations`` says how.
+        """
+        shown = visible(str(path))
+        content = read_bytes(path, what="plan", limit=_MAX_BYTES)
+        try:
+            document = parse_json(content)
+        except ValueError as error:
+            raise PlanCorrupt(f"{shown}: is no plan: {error}", hint=_EDITED) from error
+        stated = document.get("format") if isinstance(document, dict) else None
+        if stated != FORMAT:
+            if isinstance(stated, str) and stated.startswith("planner.plan/"):
+                message = (
+                    f"{shown}: is written as {visible(stated)[:40]}, this version reads {FORMAT}"
+                )
+                raise PlanVersionUnknown(message, hint="use a newer planner, or plan again")
+            raise PlanCorrupt(
+                f"{shown}: is no plan", hint="`planner plan DEMAND --out FILE` makes one"
+            )
+        try:
+            plan = cls._from_document(document)
+            unchanged = plan.to_json().encode() == content
+        except (*_NOT_A_PLAN, DemandError, FrameError) as error:
+            raise PlanCorrupt(f"{shown}: was changed after it was made", hint=_EDITED) from error
+        if not unchanged:
+            raise PlanCorrupt(f"{shown}: was changed after it was made", hint=_EDITED)
+        violations = plan.violations()
+        if violations:
+            listed = "\n".join(f"  {visible(one)}" for one in violations)
+            raise PlanInvalid(f"{shown}: contradicts itself:\n{listed}", violations=violations)
+        return plan
+
+    def violations(self) -> tuple[str, ...]:
+        """Return every way in which the plan breaks its demand; empty when all holds."""
+        found = verify(self.demand, addressable(self.offers), self.placements)
+        cost = total(placement.usd_hr for placement in self.placements)
+        if cost != self.solver.objective_usd_hr:
+            found = (*found, "the solver's objective is not the sum of the placements")
+        return found
+
+    @classmethod
+    def _from_document(cls, document: dict[str, Any]) -> Self:
+        solver = dict(document["solver"])
+        for name in ("objective_usd_hr", "bound_usd_hr"):
+            solver[name] = Decimal(solver[name])
+        for name in ("gap", "seconds"):
+            solver[name] = float(solver[name])
+        return cls(
+            project=document["project"],
+            created_at=document["created_at"],
+            nonce=document["nonce"],
+            target=document["target"],
+            inputs=document["inputs"],
+            solver=SolverRecord(**solver),
+            warnings=tuple(document["warnings"]),
+            placements=tuple(_placement(one) for one in document["placements"]),
+            demand=Demand.from_document(document["demand"]),
+            market=tuple(document["market"]["offers"]),
+        )
+
+    def _repr_html_(self) -> str:
+        from planner.show import plan_html  # noqa: PLC0415 -- drawing is needed only where it shows
+
+        return plan_html(self)
+
+
+_NOT_A_PLAN = (KeyError, TypeError, ValueError, AttributeError, InvalidOperation)
+
+
+def make_plan(
+    demand: Demand,
+    offers: pd.DataFrame,
+    *,
+    solver: SolverName = "highs",
+    time_limit_s: float | None = None,
+    accept_gap: Decimal | None = None,
+    target: dict[str, str | None] | None = None,
+    demand_source: str = "demand",
+    now: datetime | None = None,
+    nonce: str | None = None,
+) -> Plan:
+    """Return the cheapest plan for a demand on a market, proven and checked.
+
+    Parameters
+    ----------
+    demand : Demand
+        What is to be stored, under which rules: see `read_demand`.
+    offers : DataFrame
+        Columns ``OFFERS``: see `read_offers` and `fetch_offers`.
+    solver : str
+        ``highs`` or ``cbc``.
+    time_limit_s : float | None
+        Seconds for the solver; None waits for the proof.
+    accept_gap : Decimal | None
+        Per cent by which an unproven plan may exceed the bound and still be returned.
+    target : dict | None
+        ``base_url`` and ``team_id`` of the marketplace the plan is for.
+    demand_source : str
+        Where the demand came from, for the plan's record.
+    now, nonce
+        Time and nonce of the plan; made here when None.
+
+    Raises
+    ------
+    Infeasible
+        When no plan satisfies the demand; ``conflicts`` says why.
+    NotProven
+        When time ran out before the proof; ``plan`` is the incumbent.
+    FrameError
+        When the offers lack a declared column.
+
+    Examples
+    --------
+    >>> from planner import read_demand, read_offers
+    >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
+    >>> plan.solver.status
+    'optimal'
+    """
+    market = tuple(market_rows(offers))
+    choice = addressable(offers_from_market(market))
+    solution = optimise(demand, choice, solver=solver, time_limit_s=time_limit_s)
+    origin = offers.attrs
+    plan = Plan(
+        project=demand.project,
+        created_at=(now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
+        nonce=nonce or secrets.token_hex(8),
+        target=target,
+        inputs={
+            "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
+            "offers": _input(
+                origin.get("source", "frame"),
+                _sha256(market),
+                len(market),
+                origin.get("fetched_at"),
+            ),
+        },
+        solver=solution.solver,
+        warnings=plan_warnings(demand, offers, choice, solution.placements),
+        placements=solution.placements,
+        demand=demand,
+        market=market,
+    )
+    violations = plan.violations()
+    if violations:
+        raise Defect("the solution fails its own check: " + "; ".join(violations))
+    _require_proof(plan, accept_gap)
+    return plan
+
+
+def _require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
+    record = plan.solver
+    if record.status == "optimal":
+        return
+    gap_percent = Decimal(record.gap) * 100
+    if accept_gap is not None and gap_percent <= accept_gap:
+        return
+    spare = difference(record.objective_usd_hr, record.bound_usd_hr)
+    raise NotProven(
+        f"not proven within the time limit: the plan below may cost up to ${money(spare, 4)}/h "
+        f"({gap_percent:.2f} %) more than the best",
+        plan=plan,
+        hint="give it more time with --time-limit, or accept it with --accept-gap PCT",
+    )
+
+
+def _input(source: str, digest: str, rows: int, fetched_at: str | None) -> dict[str, Any]:
+    return {"source": source, "digest": digest, "rows": rows, "fetched_at": fetched_at}
+
+
+def _placement_document(placement: Placement) -> dict[str, Any]:
+    return _plain_values(vars(placement))
+
+
+def _plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Return JSON values: amounts as plain text, tuples as lists."""
+    return {
+        key: plain(value)
+        if isinstance(value, Decimal)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
+        for key, value in values.items()
+    }
+
+
+def _placement(document: dict[str, Any]) -> Placement:
+    amounts = {name: Decimal(document[name]) for name in ("usd_gb_hr", "usd_hr")}
+    return Placement(**{**document, **amounts, "disk_sizes_gb": tuple(document["disk_sizes_gb"])})
+
+
+def _sha256(value: Any) -> str:  # noqa: ANN401 -- JSON values
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()

@@ -1,0 +1,63 @@
+"""The files that travel with planner: the documented market and example demands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from planner.errors import InputError
+from planner.text import nearest, visible
+
+PREFIX = "shipped:"
+_PACKAGE = Path(__file__).parent
+_PLACES = (_PACKAGE / "data", _PACKAGE.parent / "data")
+_SUFFIXES = frozenset({".json", ".toml", ".yaml"})
+
+
+def shipped_names() -> tuple[str, ...]:
+    """Return the names of the shipped files, without their suffixes, sorted."""
+    return tuple(sorted(_files()))
+
+
+def shipped_path(name: str) -> Path:
+    """Return where a shipped file lies: in the installed package, or beside it in a checkout.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``research``; with its suffix, ``research.yaml``, it is understood too.
+
+    Raises
+    ------
+    InputError
+        When there is no such file; the hint names the nearest.
+    """
+    files = _files()
+    by_name = {**files, **{path.name: path for path in files.values()}}
+    if name in by_name:
+        return by_name[name]
+    meant = nearest(name[:100], files)
+    raise InputError(
+        f"planner ships no file called '{visible(name[:60])}'",
+        hint=f"did you mean {PREFIX}{meant}?" if meant else f"it ships {', '.join(sorted(files))}",
+    )
+
+
+def resolve(path: str) -> Path:
+    """Return the path a user named; ``shipped:NAME`` is a file that travels with planner.
+
+    >>> resolve("shipped:minimal").name, resolve("mine.yaml").name
+    ('minimal.yaml', 'mine.yaml')
+
+    Raises
+    ------
+    InputError
+        When there is no such shipped file.
+    """
+    return shipped_path(path.removeprefix(PREFIX)) if path.startswith(PREFIX) else Path(path)
+
+
+def _files() -> dict[str, Path]:
+    place = next((each for each in _PLACES if each.is_dir()), None)
+    if place is None:
+        return {}
+    return {path.stem: path for path in place.iterdir() if path.suffix in _SUFFIXES}

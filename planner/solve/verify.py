@@ -1,0 +1,173 @@
+"""The independent check: every rule and every cent, from the inputs, without a solver.
+
+Written against the words of the design and not against the program: plain Python on one placement
+at a time, sharing no code with the candidates or the program but the exact arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from planner.frames import records
+from planner.units import plain, total, usd_hr, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
+    from planner.demand import Demand, Volume
+    from planner.solve.placements import Placement
+
+_LEVELS = {"Unavailable": 0, "unknown": 1, "Low": 2, "Medium": 3, "Available": 4, "High": 4}
+
+
+def verify(
+    demand: Demand, offers: pd.DataFrame, placements: Sequence[Placement]
+) -> tuple[str, ...]:
+    """Return every way in which placements break the demand or contradict the market.
+
+    Parameters
+    ----------
+    demand : Demand
+        What was asked.
+    offers : DataFrame
+        Columns ``ADDRESSABLE``.
+    placements : sequence of Placement
+        What was chosen.
+
+    Returns
+    -------
+    tuple of str
+        One sentence for each violation; empty when all holds.
+    """
+    sold = {_key(offer): offer for offer in records(offers)}
+    by_name = {volume.name: volume for volume in demand.volumes}
+    found = list(_replicas(demand, placements))
+    for placement in placements:
+        volume, offer = by_name.get(placement.volume), sold.get(_key(vars(placement)))
+        who = f"{placement.volume} replica {placement.replica}"
+        if offer is None:
+            found.append(f"{who}: the market has no such offer")
+        elif volume is not None:
+            problems = (*_admissible(volume, offer), *_as_sold(placement, volume, offer))
+            found += [
+                f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
+            ]
+    found += [problem for volume in demand.volumes for problem in _spread(volume, placements, sold)]
+    return (*found, *_budgets(demand, placements))
+
+
+def _key(row: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- an offer's record or a placement's fields
+    return (row["provider"], row["cloud_id"], row["data_center"], row["country"])
+
+
+def _replicas(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
+    wanted = Counter((v.name, r) for v in demand.volumes for r in range(1, v.replicas + 1))
+    placed = Counter((placement.volume, placement.replica) for placement in placements)
+    for name, replica in wanted - placed:
+        yield f"{name} replica {replica}: is not placed"
+    for name, replica in placed - wanted:
+        yield f"{name} replica {replica}: is placed but was not asked for, or twice"
+
+
+def _admissible(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
+    if offer["problem"] is not None or offer["usd_gb_hr"] is None:
+        yield "the offer cannot be bought"
+    if offer["stock"] == "Unavailable":
+        yield "the offer is out of stock"
+    if volume.stock is not None and _LEVELS[offer["stock"]] < _LEVELS[volume.stock]:
+        yield f"stock is {offer['stock']}, {volume.stock} was asked for"
+    if volume.security not in {"any", offer["security"]}:
+        yield f"security is {offer['security']}, {volume.security} was asked for"
+    if volume.multinode and offer["multinode"] is not True:
+        yield "several nodes cannot mount it"
+    limit = volume.max_usd_gb_hr
+    if limit is not None and offer["usd_gb_hr"] is not None and offer["usd_gb_hr"] > limit:
+        yield f"it costs more than max_usd_gb_hr {plain(limit)}"
+    places = {
+        "providers": (offer["provider"],),
+        "data_centers": (offer["data_center"],),
+        "countries": (offer["country"],),
+        "regions": offer["regions"],
+    }
+    for word, here in places.items():
+        allowed, excluded = getattr(volume, word), getattr(volume.exclude, word)
+        if allowed is not None and not set(here) <= set(allowed):
+            yield f"{word} {here} are not all allowed"
+        if set(here) & set(excluded):
+            yield f"{word} {here} are excluded"
+
+
+def _as_sold(placement: Placement, volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
+    for name in ("offer_id", "region", "usd_gb_hr"):
+        if getattr(placement, name) != offer[name]:
+            yield f"{name} is not the offer's"
+    if (placement.owner, placement.tags) != (volume.owner, volume.tags):
+        yield "owner or tags are not the volume's"
+    if placement.action != "create":
+        yield f"action {placement.action} is not known"
+    if placement.usd_hr != usd_hr(sum(placement.disk_sizes_gb), placement.usd_gb_hr):
+        yield "usd_hr is not size times price"
+
+
+def _sizes(placement: Placement, volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
+    low, step, high = offer["min_gb"], offer["step_gb"], offer["max_gb"]
+    sizes = placement.disk_sizes_gb
+    if sum(sizes) != placement.provision_gb:
+        yield "provision_gb is not the sum of the disks"
+    for size in sizes:
+        if size < max(1, low) or (high is not None and size > high) or (size - low) % step:
+            yield f"the offer sells no disk of {size} GB"
+    if not 1 <= len(sizes) <= volume.max_disks:
+        yield f"{len(sizes)} disks, max_disks is {volume.max_disks}"
+        return
+    if sum(sizes) < volume.need_gb:
+        yield f"{sum(sizes)} GB cannot hold {volume.need_gb} GB"
+    if list(sizes) != sorted(sizes, reverse=True) or sizes[0] - sizes[-1] > step:
+        yield "disks differ by more than a step, or the larger are not first"
+    smallest = low if low >= 1 else step
+    if sum(sizes) - step >= max(volume.need_gb, len(sizes) * smallest):
+        yield "a step less would hold it"
+    if high is not None and len(sizes) > 1:
+        largest = low + (high - low) // step * step
+        if (len(sizes) - 1) * largest >= volume.need_gb:
+            yield "fewer disks would hold it"
+
+
+def _spread(
+    volume: Volume, placements: Sequence[Placement], sold: dict[tuple[Any, ...], dict[str, Any]]
+) -> Iterator[str]:
+    if volume.spread == "none" or volume.replicas == 1:
+        return
+    seen: set[Any] = set()
+    for placement in placements:
+        offer = sold.get(_key(vars(placement)))
+        if placement.volume != volume.name or offer is None:
+            continue
+        here = _domains(offer, volume.spread)
+        if None in here:
+            yield f"{volume.name}: a replica's {volume.spread} is unknown"
+        if seen & here:
+            yield f"{volume.name}: two replicas share a {volume.spread}"
+        seen |= here
+
+
+def _domains(offer: dict[str, Any], level: str) -> set[Any]:
+    if level == "region":
+        return set(offer["regions"])
+    site = (offer["provider"], offer["data_center"], offer["country"])
+    if level == "site" or (level == "data_center" and offer["data_center"] is None):
+        return {site}
+    return {offer[level]}
+
+
+def _budgets(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
+    limits = [(None, demand.policy.budget_usd_month), *demand.policy.budgets.items()]
+    for owner, limit in limits:
+        mine = (p.usd_hr for p in placements if owner is None or p.owner == owner)
+        spent = usd_month(total(mine), demand.policy.hours_per_month)
+        if limit is not None and spent > limit:
+            whose = f"owner {owner}" if owner else "the plan"
+            yield f"{whose} spends {plain(spent)} USD a month, the budget is {plain(limit)}"

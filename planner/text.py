@@ -1,0 +1,51 @@
+"""Text from outside, made safe to show.
+
+Everything the marketplace or a demand file says is untrusted: it may carry escape sequences that
+rewrite a terminal, direction marks that reorder a line, or a formula for a spreadsheet.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def visible(text: str) -> str:
+    r"""Return text with every control, direction and invisible character as a visible escape.
+
+    >>> visible("US\x1b[2J-1")
+    'US\\x1b[2J-1'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _UNSAFE
+        else character
+        for character in text
+    )
+
+
+def csv_cell(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula.
+
+    >>> csv_cell("=1+1")
+    "'=1+1"
+    """
+    return f"'{visible(text)}" if text.startswith(_FORMULA) else visible(text)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that was most likely meant, or None."""
+    by_fold = {name.casefold(): name for name in sorted(known)}
+    if word.casefold() in by_fold:
+        return by_fold[word.casefold()]
+    close = difflib.get_close_matches(word.casefold(), list(by_fold), n=1, cutoff=0.6)
+    return by_fold[close[0]] if close else None

@@ -1,0 +1,136 @@
+"""Money and sizes: exact decimals, rounded in one place.
+
+GB is decimal (10^9 bytes), a price is USD per GB and hour, a month has 730 hours unless the
+policy says otherwise. Money never passes through binary floats on its way to a person.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HOURS_PER_MONTH = 730
+MAX_GB = 10**9
+"""The largest size a demand may name (an exabyte): beyond it lies a typing mistake."""
+MAX_PRICE_DIGITS = 40
+"""Digits of a published price that are believed; the documented ones have at most 20."""
+
+_EXACT = Context(prec=120, traps=[Inexact, InvalidOperation])
+_ROUNDED = Context(prec=120)
+
+_BYTES = {
+    "MB": Decimal(10) ** 6,
+    "GB": Decimal(10) ** 9,
+    "TB": Decimal(10) ** 12,
+    "PB": Decimal(10) ** 15,
+    "MIB": Decimal(2) ** 20,
+    "GIB": Decimal(2) ** 30,
+    "TIB": Decimal(2) ** 40,
+    "PIB": Decimal(2) ** 50,
+}
+_SIZE = re.compile(r"\s*(\d{1,30}(?:\.\d{1,30})?)\s*([A-Za-z]{2,3})\s*", re.ASCII)
+_PERCENT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*%?\s*", re.ASCII)
+
+
+def usd_hr(size_gb: int, usd_gb_hr: Decimal) -> Decimal:
+    """Return the exact hourly cost of a disk.
+
+    Parameters
+    ----------
+    size_gb : int
+        Size in GB, at most 10^15.
+    usd_gb_hr : Decimal
+        Published price, at most 40 digits.
+    """
+    return _EXACT.multiply(Decimal(size_gb), usd_gb_hr)
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the exact sum; zero when there is nothing to add."""
+    result = Decimal(0)
+    for amount in amounts:
+        result = _EXACT.add(result, amount)
+    return result
+
+
+def difference(left: Decimal, right: Decimal) -> Decimal:
+    """Return ``left - right``, exactly."""
+    return _EXACT.subtract(left, right)
+
+
+def usd_month(amount_usd_hr: Decimal, hours_per_month: int = HOURS_PER_MONTH) -> Decimal:
+    """Return what an hourly amount comes to in a month, exactly."""
+    return _EXACT.multiply(amount_usd_hr, Decimal(hours_per_month))
+
+
+def plain(amount: Decimal) -> str:
+    """Return the shortest plain notation of an exact amount: no exponent, no trailing zeros.
+
+    >>> plain(Decimal("9.70E-5"))
+    '0.000097'
+    """
+    text = f"{amount:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def money(amount: Decimal, places: int = 2) -> str:
+    """Return an amount for people, rounded half up: the one place where money is rounded.
+
+    >>> money(Decimal("1234.565"))
+    '1,234.57'
+    """
+    return f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _ROUNDED):,f}"
+
+
+def parse_size_gb(text: str) -> int:
+    """Return whole GB for a size such as ``4 TB`` or ``500 GiB``, rounded up.
+
+    Raises
+    ------
+    ValueError
+        When there is no number, no unit, or nothing is left of it; the message says what to write.
+    """
+    match = _SIZE.fullmatch(text)
+    factor = _BYTES.get(match[2].upper()) if match else None
+    if match is None or factor is None:
+        message = f"{text!r} is not a size; write a number and a unit, such as '800 GB' or '4 TB'"
+        raise ValueError(message)
+    size = _ROUNDED.multiply(Decimal(match[1]), factor)
+    size_gb = int(_ROUNDED.divide(size, _BYTES["GB"]).to_integral_value(ROUND_CEILING))
+    if size_gb < 1:
+        raise ValueError("the size is nothing; write at least 1 GB")
+    return size_gb
+
+
+def parse_percent(text: str) -> Decimal:
+    """Return per cent for ``5`` or ``5%``.
+
+    >>> parse_percent("5%")
+    Decimal('5')
+
+    Raises
+    ------
+    ValueError
+        When it is not a percentage, or a number below one without its sign: 0.25 could mean
+        either 25 % or a quarter of one.
+    """
+    match = _PERCENT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a percentage; write '25%' or 25")
+    value = Decimal(match[1])
+    if 0 < value < 1 and "%" not in text:
+        percent = plain(value * 100)
+        raise ValueError(f"{text} is ambiguous; write '{percent}%' or '{plain(value)}%'")
+    return value
+
+
+def grown_gb(size_gb: int, percent: Decimal) -> int:
+    """Return a size with headroom in whole GB, rounded up."""
+    grown = _EXACT.multiply(Decimal(size_gb), _EXACT.add(Decimal(100), percent))
+    return int(_EXACT.scaleb(grown, -2).to_integral_value(ROUND_CEILING))

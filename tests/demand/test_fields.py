@@ -1,0 +1,247 @@
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from planner.demand import demand_from
+
+Problems = Callable[..., dict[str, str]]
+
+
+def _volume(**fields: object) -> Any:  # noqa: ANN401 -- each test looks at one attribute
+    document = {"version": 1, "volumes": [{"name": "a", "size": "4 TB", **fields}]}
+    return demand_from(document).volumes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "size_gb"),
+    [
+        ("4 TB", 4000),
+        ("800GB", 800),
+        ("0.5 tb", 500),
+        ("1 GiB", 2),
+        ("1 TiB", 1100),
+        ("1 PB", 10**6),
+    ],
+)
+def test_a_size_is_a_number_and_a_unit(text: str, size_gb: int) -> None:
+    """Decimal units are exact, binary ones are converted and rounded up to whole GB."""
+    assert _volume(size=text).size_gb == size_gb
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (800, "800 has no unit; write '800 GB', or size_gb: 800"),
+        ("800", "800 has no unit; write '800 GB', or size_gb: 800"),
+        (Decimal("1.5"), "1.5 has no unit; write '1.5 GB'"),
+        (True, "a size such as '800 GB' or '4 TB' was expected, not true"),
+        ("4 XB", "'4 XB' is not a size"),
+        ("-4 TB", "'-4 TB' is not a size"),
+        ("0 GB", "the size is nothing"),
+        ("2000000 PB", "is more than 1000000000 GB"),
+        ("9" * 500, "a size such as"),
+        ([], "not a list"),
+    ],
+)
+def test_a_size_without_sense_is_refused(problems: Problems, value: object, advice: str) -> None:
+    """A bare number could be GB or TB: the message says what to write."""
+    assert advice in problems({"size": value})["volumes[0].size"]
+
+
+@pytest.mark.parametrize("value", [0, -1, 10**9 + 1, "800", True, Decimal("800.0"), 1.5])
+def test_size_gb_is_a_whole_number_in_bounds(problems: Problems, value: object) -> None:
+    """Neither a bool, a quoted number nor a fraction passes for whole GB."""
+    assert list(problems({"size": None, "size_gb": value})) == ["volumes[0].size_gb"]
+
+
+@pytest.mark.parametrize(
+    ("written", "percent"),
+    [
+        ("25%", 25),
+        (25, 25),
+        ("25", 25),
+        (Decimal("12.5"), Decimal("12.5")),
+        ("0.25%", Decimal("0.25")),
+        (0, 0),
+        (1000, 1000),
+        (12.5, Decimal("12.5")),
+    ],
+)
+def test_headroom_is_per_cent(written: object, percent: Decimal) -> None:
+    """25 and '25%' are the same headroom."""
+    assert _volume(headroom=written).headroom_percent == percent
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (Decimal("0.25"), "ambiguous; write '25%' or '0.25%'"),
+        (0.25, "ambiguous"),
+        ("0.25", "ambiguous"),
+        (1001, "headroom is 0% to 1000%, not 1001"),
+        (-5, "headroom is 0% to 1000%, not -5"),
+        (True, "a percentage such as '25%' or 25 was expected, not true"),
+        ("much", "'much' is not a percentage"),
+        ("9" * 500, "a percentage such as"),
+        (Decimal("1E+999999"), "has more than 40 digits"),
+    ],
+)
+def test_a_headroom_without_sense_is_refused(
+    problems: Problems, value: object, advice: str
+) -> None:
+    """A quarter and a quarter of one per cent are not guessed apart."""
+    assert advice in problems({"headroom": value})["volumes[0].headroom"]
+
+
+@pytest.mark.parametrize(
+    ("value", "exact"),
+    [
+        (0.00012, "0.00012"),
+        ("0.00012", "0.00012"),
+        ("1.2e-4", "0.00012"),
+        (Decimal("0.00011545611010752688123"), "0.00011545611010752688123"),
+        (1, "1"),
+    ],
+)
+def test_a_price_is_exact(value: object, exact: str) -> None:
+    """No digit of a price is lost to binary floats, nor added by them."""
+    assert _volume(max_usd_gb_hr=value).max_usd_gb_hr == Decimal(exact)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0,
+        -1,
+        Decimal("NaN"),
+        Decimal("Infinity"),
+        float("nan"),
+        True,
+        "$1",
+        "1 USD",
+        "",
+        [1],
+        Decimal("1E-41"),
+        Decimal("1E+40"),
+        10**4000,
+        "1_0",
+    ],
+)
+def test_a_price_without_sense_is_refused(problems: Problems, value: object) -> None:
+    """A ceiling of nothing, of infinity or of a currency sign is not a price."""
+    assert list(problems({"max_usd_gb_hr": value})) == ["volumes[0].max_usd_gb_hr"]
+
+
+def test_budgets_are_exact_and_at_least_zero(problems: Problems) -> None:
+    """A budget of nothing is a budget; a negative one is a slip."""
+    demand = demand_from(
+        {
+            "version": 1,
+            "volumes": [{"name": "a", "size": "4 TB"}],
+            "policy": {"budget_usd_month": 0, "budgets": {"research": "99.90"}},
+        }
+    )
+    assert demand.policy.budget_usd_month == 0
+    assert demand.policy.budgets == {"research": Decimal("99.9")}
+    wrong = problems(policy={"budget_usd_month": -1, "budgets": {"x": "lots"}})
+    assert set(wrong) == {"policy.budget_usd_month", "policy.budgets.x"}
+
+
+@pytest.mark.parametrize(
+    ("field", "low", "high"),
+    [("replicas", 1, 100), ("count", 1, 10_000), ("max_disks", 1, 1000)],
+)
+def test_whole_numbers_have_bounds(problems: Problems, field: str, low: int, high: int) -> None:
+    """Both bounds are accepted, and the next number beyond either is not."""
+    for value in (low, high):
+        _volume(**{field: value})
+    wrong: tuple[object, ...] = (low - 1, high + 1, "2", True, Decimal("2.0"))
+    for each in wrong:
+        assert list(problems({field: each})) == [f"volumes[0].{field}"]
+
+
+def test_a_month_has_672_to_744_hours(problems: Problems) -> None:
+    """The shortest month has 672 hours and the longest 744."""
+    base = {"version": 1, "volumes": [{"name": "a", "size": "4 TB"}]}
+    assert demand_from(base).policy.hours_per_month == 730
+    for hours in (672, 744):
+        demand = demand_from({**base, "policy": {"hours_per_month": hours}})
+        assert demand.policy.hours_per_month == hours
+    for hours in (671, 745):
+        assert list(problems(policy={"hours_per_month": hours})) == ["policy.hours_per_month"]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "ä", "x" * 65, "a/b", "a\n", 5, None])
+def test_a_name_is_plain(problems: Problems, name: object) -> None:
+    """Names are ASCII letters, digits, dash, underscore and dot, at most 64."""
+    assert "volumes[0].name" in problems({"name": name})
+    if name is not None:
+        assert "project" in problems(project=name)
+
+
+@pytest.mark.parametrize("field", ["regions", "countries", "data_centers", "providers"])
+def test_an_allow_list_allows_something(problems: Problems, field: str) -> None:
+    """An empty list would allow nothing, and a text is not a list of one."""
+    assert _volume(**{field: ["b", "a", "b"]}).model_dump()[field] == ("a", "b")
+    assert _volume(**{field: None}).model_dump()[field] is None
+    advice = problems({field: []})[f"volumes[0].{field}"]
+    assert advice.startswith("an empty list allows nothing; leave it out, or null")
+    advice = problems({field: "united_states"})[f"volumes[0].{field}"]
+    assert "write a list: [united_states]" in advice
+    assert list(problems({field: ["x", 5, ""]})) == [
+        f"volumes[0].{field}[1]",
+        f"volumes[0].{field}[2]",
+    ]
+
+
+def test_an_exclusion_may_be_empty_and_may_contradict(problems: Problems) -> None:
+    """Excluding nothing is harmless; excluding all that is allowed is for the solver to tell."""
+    volume = _volume(regions=["x"], exclude={"regions": ["x", "x"], "providers": []})
+    assert volume.exclude.regions == ("x",)
+    assert volume.exclude.providers == ()
+    assert list(problems({"exclude": {"regions": "x"}})) == ["volumes[0].exclude.regions"]
+
+
+@pytest.mark.parametrize("field", ["groups", "workloads"])
+def test_what_is_not_honoured_yet_at_the_top_is_refused(problems: Problems, field: str) -> None:
+    """A constraint is never parsed and ignored; nothing at all is no constraint."""
+    advice = problems(**{field: [{"x": 1}]})[field]
+    assert advice == f"planner cannot honour `{field}` yet, and will not ignore it; remove it"
+    nothing: tuple[object, ...] = (None, [], {})
+    for empty in nothing:
+        demand_from({"version": 1, "volumes": [{"name": "a", "size": "1 GB"}], field: empty})
+
+
+@pytest.mark.parametrize(
+    "field", ["max_sites", "max_providers", "max_provider_share", "sequential"]
+)
+def test_what_is_not_honoured_yet_in_the_policy_is_refused(problems: Problems, field: str) -> None:
+    """A cap that does not hold is worse than none."""
+    assert "cannot honour" in problems(policy={field: 1})[f"policy.{field}"]
+    demand_from({"version": 1, "volumes": [{"name": "a", "size": "1 GB"}], "policy": {field: None}})
+
+
+def test_live_disks_are_refused_in_volumes_and_defaults(problems: Problems) -> None:
+    """A plan that buys again what the account has would be a wrong plan."""
+    assert "cannot honour" in problems({"disks": ["fdb5205f"]})["volumes[0].disks"]
+    assert "cannot honour" in problems(defaults={"disks": ["fdb5205f"]})["defaults.disks"]
+    assert _volume(disks=[]).name == "a"
+
+
+def test_sequential_false_asks_for_nothing() -> None:
+    """What is switched off needs no honouring."""
+    policy = {"sequential": False}
+    demand_from({"version": 1, "volumes": [{"name": "a", "size": "1 GB"}], "policy": policy})
+
+
+@pytest.mark.parametrize("version", [2, "1", True, None, Decimal("1.0")])
+def test_only_version_1_is_read(problems: Problems, version: object) -> None:
+    """A file of another version is not guessed at."""
+    assert "write `version: 1`, not" in problems(version=version)["version"]
+
+
+def test_text_must_be_valid_unicode(problems: Problems) -> None:
+    """Half a surrogate pair can neither be printed nor hashed."""
+    assert "not valid Unicode" in problems({"owner": "\ud800"})["volumes[0].owner"]

@@ -1,0 +1,104 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from planner.demand import demand_from
+from planner.errors import DemandError
+
+Problems = Callable[..., dict[str, str]]
+
+
+@pytest.mark.parametrize(
+    ("top", "volume", "field", "meant"),
+    [
+        ({"polcy": {}}, {}, "polcy", "policy"),
+        ({"defaults": {"replica": 2}}, {}, "defaults.replica", "replicas"),
+        ({}, {"replica": 2}, "volumes[0].replica", "replicas"),
+        ({}, {"exclude": {"region": ["x"]}}, "volumes[0].exclude.region", "regions"),
+        ({"policy": {"budget": 3}}, {}, "policy.budget", "budgets"),
+    ],
+)
+def test_an_unknown_key_is_an_error_with_the_nearest_name(
+    problems: Problems, top: dict[str, Any], volume: dict[str, Any], field: str, meant: str
+) -> None:
+    """A misspelt constraint never goes unnoticed, at whatever level it stands."""
+    assert f"no such field; did you mean `{meant}`?" in problems(volume, **top)[field]
+
+
+def test_a_default_has_no_name_and_a_strange_key_no_neighbour(problems: Problems) -> None:
+    """Where nothing is near, nothing is suggested."""
+    assert problems(defaults={"name": "x"})["defaults.name"] == "no such field here"
+    assert problems(zzz=1)["zzz"] == "no such field here"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("stock", "low", "'low' is not one of Low, Medium, Available, High; did you mean Low?"),
+        ("spread", "provder", "did you mean provider?"),
+        ("security", "private", "is not one of secure_cloud, community_cloud, any"),
+        ("stock", 3, "3 is not one of Low"),
+        ("multinode", "yes", "true or false was expected, not 'yes'"),
+        ("multinode", 1, "true or false was expected, not 1"),
+        ("replicas", "2", "a whole number was expected, not '2'; write it without quotes"),
+        ("replicas", 0, "at least 1 was expected, not 0"),
+        ("replicas", 101, "at most 100 is possible, not 101"),
+        ("owner", 5, "text was expected, not 5; write it in quotes"),
+        ("owner", "", "an empty text says nothing; leave it out"),
+        ("owner", "x" * 300, "is longer than 200 characters"),
+        ("exclude", [], "a mapping was expected, not a list"),
+        ("tags", "x", "a mapping was expected, not 'x'"),
+        ("regions", 5, "a list was expected, not 5"),
+    ],
+)
+def test_a_sentence_says_what_would_be_right(
+    problems: Problems, field: str, value: object, sentence: str
+) -> None:
+    """No word of the validator's own reaches the user."""
+    message = problems({field: value})[f"volumes[0].{field}"]
+    assert sentence in message
+    assert message.endswith("(volume 'a')")
+
+
+def test_tags_are_text(problems: Problems) -> None:
+    """A number among the tags is refused, with the key that has it."""
+    wrong = problems({"tags": {"year": 2024, "": "x"}})
+    assert "write it in quotes" in wrong["volumes[0].tags.year"]
+    assert len(wrong) == 2
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    """A file with five mistakes is corrected in one go."""
+    document = {
+        "volumes": [
+            {"size": "4 TB"},
+            {"name": "b", "size": 4, "replicas": 0},
+            {"name": "b", "size": "1 GB"},
+            7,
+        ],
+    }
+    with pytest.raises(DemandError) as caught:
+        demand_from(document)
+    assert {row[2] for row in caught.value.problems} == {
+        "version",
+        "volumes[0].name",
+        "volumes[1].size",
+        "volumes[1].replicas",
+        "volumes[2].name",
+        "volumes[3]",
+    }
+
+
+def test_keys_must_be_text(problems: Problems) -> None:
+    """A mapping from a notebook may have other keys; they are refused."""
+    with pytest.raises(DemandError, match="a key must be text"):
+        demand_from({"version": 1, "volumes": [{"name": "a", "size": "1 GB"}], 5: 1})  # type: ignore[dict-item]
+    assert problems({"\ud800": 1})
+
+
+def test_one_bad_value_is_shown_short_and_harmless(problems: Problems) -> None:
+    """A value from the file cannot carry escape sequences into the terminal."""
+    message = problems({"stock": "\x1b[2J" + "x" * 500})["volumes[0].stock"]
+    assert "\x1b" not in message
+    assert len(message) < 200

@@ -1,0 +1,103 @@
+from decimal import Decimal
+
+import pytest
+
+from planner.demand.formats import UnreadableError
+from planner.demand.yaml_text import parse_yaml
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("NO", "NO"),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("true", True),
+        ("null", None),
+        ("~", None),
+        ("1e-4", Decimal("0.0001")),
+        ("0.00012", Decimal("0.00012")),
+        ("0.00011545611010752688123", Decimal("0.00011545611010752688123")),
+        ("-7", -7),
+        ("0x10", 16),
+        ("0o17", 15),
+        ("'5'", "5"),
+        ("!!str 5", "5"),
+        ("12:30", "12:30"),
+    ],
+)
+def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    """Norway is a country, 1e-4 is a number, and no number is a binary float."""
+    result = parse_yaml(f"x: {text}").value["x"]
+    assert result == value
+    assert type(result) is type(value)
+
+
+@pytest.mark.parametrize("text", [".nan", ".inf", "-.inf", ".NaN", "-.INF"])
+def test_what_is_not_finite_is_still_read(text: str) -> None:
+    """It is the field's to refuse it, with its own words and beside the other problems."""
+    assert not parse_yaml(f"x: {text}").value["x"].is_finite()
+
+
+def test_places_are_those_of_keys_and_items() -> None:
+    """Lines and columns count from 1."""
+    places = parse_yaml("a: 1\nb:\n  - {c: 2}\n").places()
+    assert places == {
+        (): (1, 1),
+        ("a",): (1, 1),
+        ("b",): (2, 1),
+        ("b", 0): (3, 5),
+        ("b", 0, "c"): (3, 6),
+    }
+
+
+def test_an_alias_is_a_copy() -> None:
+    """Sharing a list by anchor is plain YAML."""
+    assert parse_yaml("a: &x [1]\nb: *x\n").value == {"a": [1], "b": [1]}
+
+
+def test_an_anchor_may_be_used_again() -> None:
+    """The later definition holds, and no warning escapes."""
+    assert parse_yaml("a: &x 1\nb: &x 2\nc: *x\n").value["c"] == 2
+
+
+_BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' stands here a second time"),
+        ("a: 1\n---\nb: 2\n", 2, "a second document begins here"),
+        ("a:\n\tb: 1\n", 2, "a tab cannot indent YAML"),
+        ("a: [1\nb: 2\n", 2, "not valid YAML"),
+        ("a: *x\n", 1, "not valid YAML"),
+        ("a: 1\nb: &x [*x]\n", 2, "contains itself"),
+        (_BOMB, None, "counting every alias in full"),
+        ("a: " + "[" * 5000, 1, "nested too deeply"),
+        ("a: 1\nb: 2020-01-01\n", 2, "'2020-01-01' reads as a date; write it in quotes"),
+        ("a: !foo 1\n", 1, "the tag !foo is not understood"),
+        ("a: !!binary aGk=\n", 1, "the tag !!binary is not understood"),
+        ("a: !!set {x}\n", 1, "the tag !!set is not understood"),
+        ("a: !!timestamp [x]\n", 1, "a list reads as a date"),
+        ("a: !!int many\n", 1, "'many' is not a value"),
+        ("a: !!bool many\n", 1, "'many' is not a value"),
+        ("a: !!float many\n", 1, "'many' is not a value"),
+        ("a: " + "9" * 5000, 1, "is not a value"),
+        ("5: 1\n", 1, "a key must be text; write '5' in quotes"),
+        ("[a]: 1\n", 1, "a key must be text, not a list"),
+        ("a: &x {b: 1}\nc: {<<: *x}\n", 2, "merge keys"),
+        ("%YAML 3.0\n---\na: 1\n", None, "not valid YAML"),
+        ("a: \x07\n", None, "not valid YAML"),
+    ],
+)
+def test_what_a_demand_cannot_hold_is_one_clear_error(
+    text: str, line: int | None, message: str
+) -> None:
+    """Syntax, bombs and YAML's other types end in a sentence with their line."""
+    with pytest.raises(UnreadableError, match=message) as caught:
+        parse_yaml(text)
+    assert line is None or caught.value.line == line
+    assert len(caught.value.message) < 200
