@@ -1,21 +1,16 @@
-"""Files and JSON: read with bounds, numbers exact, written whole or not at all."""
+"""Files: read with bounds, written whole or not at all."""
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from planner.errors import InputError
 from planner.text import visible
 
 MAX_BYTES = 16 * 2**20
 """The largest demand file or snapshot that is read."""
-
-_LONGEST_INT = 40
 
 
 def read_bytes(path: str | Path, *, what: str, limit: int = MAX_BYTES) -> bytes:
@@ -69,40 +64,3 @@ def write_atomic(path: str | Path, content: bytes) -> None:
         reason = getattr(error, "strerror", None) or "not a usable path"
         message = f"{visible(str(path))}: cannot be written: {reason}"
         raise InputError(message, hint="name a writable place") from error
-
-
-def parse_json(content: bytes) -> Any:  # noqa: ANN401 -- JSON is any value
-    """Return what a JSON text says: fractions as Decimal, NaN and Infinity kept for their reader.
-
-    Raises
-    ------
-    ValueError
-        When it is not UTF-8 JSON, is nested too deeply, or names a key twice; the message has the
-        place.
-    """
-    try:
-        text = content.decode("utf-8-sig")
-        return json.loads(
-            text,
-            parse_float=Decimal,
-            parse_int=_whole,
-            parse_constant=Decimal,
-            object_pairs_hook=_no_repeats,
-        )
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not text in UTF-8 (byte {error.start})") from error
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _whole(digits: str) -> int | Decimal:
-    return int(digits) if len(digits) <= _LONGEST_INT else Decimal(digits)
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        seen: set[str] = set()
-        key = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"the key {visible(key)[:60]!r} appears twice in one object")
-    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from planner.market import fetch_snapshot, join_gpus
 if TYPE_CHECKING:
     import pandas as pd
 
+    from planner.api.client import ListingName
     from planner.market import Snapshot
 
 
@@ -26,30 +28,28 @@ def find_credentials() -> Credentials:
     return read_credentials(os.environ, Path.home())
 
 
-def fetch_market(credentials: Credentials | None = None) -> Snapshot:
-    """Return the complete listing of disk offers.
+def fetch_market(
+    *names: ListingName, credentials: Credentials | None = None
+) -> tuple[Snapshot, ...]:
+    """Return complete live listings, read side by side so that they are of one moment.
+
+    Parameters
+    ----------
+    *names : {"disks", "gpus", "multi-node"}
+        Which listings.
+    credentials : Credentials | None
+        None finds them as the vendor's client does.
 
     Raises
     ------
     InputError
         When there is no usable key.
     MarketError
-        When the marketplace is unreachable, refuses, or the listing cannot be read whole.
+        When the marketplace is unreachable, refuses, or a listing cannot be read whole.
     """
-    with Client(credentials or find_credentials()) as client:
-        return fetch_snapshot(client, "disks")
-
-
-def fetch_gpu_market(credentials: Credentials | None = None) -> tuple[Snapshot, Snapshot]:
-    """Return the complete listings of GPU offers: single-node and multi-node.
-
-    Raises
-    ------
-    InputError, MarketError
-        As `fetch_market`.
-    """
-    with Client(credentials or find_credentials()) as client:
-        return fetch_snapshot(client, "gpus"), fetch_snapshot(client, "multi-node")
+    found = credentials or find_credentials()
+    with Client(found) as client, ThreadPoolExecutor(len(names)) as threads:
+        return tuple(threads.map(lambda name: fetch_snapshot(client, name), names))
 
 
 def fetch_offers(credentials: Credentials | None = None) -> pd.DataFrame:
@@ -65,7 +65,8 @@ def fetch_offers(credentials: Credentials | None = None) -> pd.DataFrame:
     InputError, MarketError
         As `fetch_market`.
     """
-    return fetch_market(credentials).offers()
+    (disks,) = fetch_market("disks", credentials=credentials)
+    return disks.offers()
 
 
 def fetch_gpus(credentials: Credentials | None = None) -> pd.DataFrame:
@@ -76,5 +77,5 @@ def fetch_gpus(credentials: Credentials | None = None) -> pd.DataFrame:
     InputError, MarketError
         As `fetch_market`.
     """
-    single, multinode = fetch_gpu_market(credentials)
+    single, multinode = fetch_market("gpus", "multi-node", credentials=credentials)
     return join_gpus(single.gpus(), multinode.gpus(listing="multi-node"))

@@ -26,7 +26,8 @@ from planner.errors import (
     PlanInvalid,
     PlanVersionUnknown,
 )
-from planner.files import parse_json, read_bytes, write_atomic
+from planner.exact_json import JsonError, parse
+from planner.files import read_bytes, write_atomic
 from planner.frames import build
 from planner.market import addressable, market_rows, offers_from_market
 from planner.requests import requests
@@ -193,8 +194,8 @@ class Plan:
         shown = visible(str(path))
         content = read_bytes(path, what="plan", limit=_MAX_BYTES)
         try:
-            document = parse_json(content)
-        except ValueError as error:
+            document = parse(content)
+        except JsonError as error:
             raise PlanCorrupt(f"{shown}: is no plan: {error}", hint=_EDITED) from error
         stated = document.get("format") if isinstance(document, dict) else None
         if stated != FORMAT:

@@ -70,10 +70,8 @@ def _certainty(plan: Plan) -> list[str]:
         gap = money(Decimal(record.gap) * 100, 2)
         sure = f"NOT PROVEN (time limit): at most {gap} % above the best plan"
     size = f"{record.variables:,} variables, {record.constraints:,} constraints"
-    return [
-        f"{sure} ({record.name}, {size}, {record.seconds:.2f} s); "
-         "every constraint and cost checked again without the solver"
-    ]
+    checked = "every constraint and cost checked again without the solver"
+    return [f"{sure} ({record.name}, {size}, {record.seconds:.2f} s); {checked}"]
 
 
 def _budgets(plan: Plan) -> list[str]:

@@ -7,7 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from planner.api import failures, wire
+from planner import exact_json
+from planner.api import failures
 from planner.api.listing import PAGE_SIZE, Listing, Page, Scan, read_page, scan
 from planner.api.transport import OK, Transport
 from planner.errors import (
@@ -149,7 +150,7 @@ class Client:
         for reading in range(REREADS + 1):
             try:
                 result = scan(read)
-            except wire.WireError as error:
+            except exact_json.JsonError as error:
                 raise ContractBroken(f"GET {url}: the answer is {error}", url=url) from None
             if result.flaw is None:
                 return result.rows
@@ -191,14 +192,14 @@ class Client:
         try:
             answer = self._transport.get(url, query, deadline - self._clock())
             if answer.status == OK:
-                return read_page(wire.parse(answer.body))
+                return read_page(exact_json.parse(answer.body))
             return failures.from_response(
                 answer.status, answer.headers, answer.body, "GET", url, secret=secret
             )
         except TimeoutError:
             message = f"GET {url}: the listing was not complete within {self._deadline_s:g} s"
             return IncompleteListing(message, url=url, hint=_AGAIN)
-        except wire.WireError as error:
+        except exact_json.JsonError as error:
             return ContractBroken(f"GET {url}: the answer is {error}", url=url)
         except failures.ROOTS as error:
             failure = failures.from_exception(error, "GET", url, secret=secret)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from planner.api import wire
+from planner import exact_json
 from planner.errors import (
     ContractBroken,
     Invalid,
@@ -234,8 +234,8 @@ def _connect_hint(error: BaseException) -> str | None:
 def _server_words(body: bytes, secret: SecretStr | None) -> str:
     """Return what the documented error shapes say, empty for any other."""
     try:
-        document = wire.parse(body)
-    except wire.WireError:
+        document = exact_json.parse(body)
+    except exact_json.JsonError:
         return ""
     if not isinstance(document, dict):
         return ""

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.api import wire
+from planner import exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,16 +80,16 @@ def read_page(document: Any) -> Page:  # noqa: ANN401 -- whatever JSON says
 
     Raises
     ------
-    WireError
+    JsonError
         When it is neither a list nor ``{items, totalCount}`` with a list and a whole number.
     """
     if isinstance(document, list):
         return Page(document, None)
     if not isinstance(document, dict) or not isinstance(document.get("items"), list):
-        raise wire.WireError("neither a list nor an object with a list of items")
+        raise exact_json.JsonError("neither a list nor an object with a list of items")
     total = document.get("totalCount")
     if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-        raise wire.WireError("a list of items whose totalCount is not a whole number")
+        raise exact_json.JsonError("a list of items whose totalCount is not a whole number")
     return Page(document["items"], total)
 
 
@@ -111,7 +111,7 @@ def scan(read: Callable[[int], Page]) -> Scan:
     seen: set[str] = set()
     for number in range(1, MAX_PAGES + 1):
         page = read(number) if number > 1 else first
-        identities = {wire.identity(row) for row in page.rows}
+        identities = {exact_json.identity(row) for row in page.rows}
         if number == 2 and len(first.rows) != PAGE_SIZE and _is_same(first, page):  # noqa: PLR2004 -- the second
             return Scan(rows, None, None)
         flaw = _flaw(first, page, repeated=not seen.isdisjoint(identities), read=len(rows))
@@ -145,4 +145,6 @@ def _is_same(first: Page, page: Page) -> bool:
     """Return whether two bare lists hold the same rows, in any order."""
     if first.total is not None or page.total is not None or len(first.rows) != len(page.rows):
         return False
-    return Counter(map(wire.identity, first.rows)) == Counter(map(wire.identity, page.rows))
+    return Counter(map(exact_json.identity, first.rows)) == Counter(
+        map(exact_json.identity, page.rows)
+    )

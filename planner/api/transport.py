@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from planner.api import wire
+from planner import exact_json
 from planner.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Transport:
         ------
         TimeoutError
             When the time is over.
-        WireError
+        JsonError
             When the answer is too long, or compressed in a way that was not asked for.
         httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError
             When the exchange fails.
@@ -118,14 +118,14 @@ class Transport:
 def _body(response: httpx.Response, abandoned: threading.Event) -> bytes:
     """Return the decoded body; what is not 200 may be cut short."""
     if response.headers.get("content-encoding", "").strip().lower() not in _ENCODINGS:
-        raise wire.WireError("compressed in a way that was not asked for")
+        raise exact_json.JsonError("compressed in a way that was not asked for")
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
         if abandoned.is_set() or (response.status_code != OK and len(body) > MAX_ERROR_BYTES):
             break
         if len(body) > MAX_ANSWER_BYTES:
-            raise wire.WireError(f"longer than {MAX_ANSWER_BYTES // 2**20} MiB")
+            raise exact_json.JsonError(f"longer than {MAX_ANSWER_BYTES // 2**20} MiB")
     return bytes(body)
 
 

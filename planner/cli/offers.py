@@ -23,6 +23,7 @@ from planner.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from planner.api.client import ListingName
     from planner.market import Snapshot
 
 _MANY = typer.Option(help="Keep offers there; may be given several times.")
@@ -108,15 +109,15 @@ def offers(
         size_gb=options.size_gb(size),
         max_usd_gb_hr=options.price(max_price, "--max-price"),
     )
-    snapshot = _snapshot(offers_file)
+    wants_gpus = gpus is not None or save_gpus is not None
+    snapshot, single, multi = _snapshots(offers_file, gpus_file, multinode_file, gpus=wants_gpus)
     listed = snapshot.offers()
-    if save is not None:
-        market.save_snapshot(snapshot, save)
-        talk(f"saved {len(listed)} offers to {save}")
+    _save(snapshot, save, "offers")
+    _save(single, save_gpus, "GPU offers")
     for warning in market_warnings(listed):
         talk(f"warning: {warning}")
-    if gpus is not None or save_gpus is not None:
-        listed = _with_gpus(listed, gpus, gpus_file, multinode_file, save_gpus)
+    if gpus is not None and single is not None:
+        listed = _marked(listed, gpus, single, multi)
     shown = market.list_offers(listed, which, sort=None if group_by else sort, descending=desc)
     if group_by is not None:
         shown = market.group_offers(shown, group_by)
@@ -136,48 +137,50 @@ def _word(value: str | None, name: str, known: tuple[str, ...]) -> str | None:
     return value
 
 
-def _snapshot(offers_file: str | None) -> Snapshot:
-    if offers_file is not None:
-        from planner.market import read_snapshot
+def _snapshots(
+    offers_file: str | None, gpus_file: str | None, multinode_file: str | None, *, gpus: bool
+) -> tuple[Snapshot, Snapshot | None, Snapshot | None]:
+    """Return the listings of disks, GPUs and multi-node GPUs: files first, the rest live."""
+    from planner.market import read_snapshot
 
-        return read_snapshot(offers_file)
-    from planner.live import fetch_market
+    if multinode_file is not None and gpus_file is None:
+        raise InputError("--multinode-file goes with --gpus-file", hint="give both, or neither")
+    files: dict[ListingName, str | None] = {"disks": offers_file}
+    if gpus:
+        files |= {"gpus": gpus_file}
+        files |= {"multi-node": multinode_file} if multinode_file or not gpus_file else {}
+    found = {name: read_snapshot(file) for name, file in files.items() if file is not None}
+    missing = [name for name in files if name not in found]
+    if missing:
+        from planner.live import fetch_market
 
-    return fetch_market()
+        found |= dict(zip(missing, fetch_market(*missing), strict=True))
+    return found["disks"], found.get("gpus"), found.get("multi-node")
 
 
-def _with_gpus(
-    listed: pd.DataFrame,
-    gpu_type: str | None,
-    gpus_file: str | None,
-    multinode_file: str | None,
-    save_gpus: str | None,
+def _save(snapshot: Snapshot | None, path: str | None, what: str) -> None:
+    if snapshot is not None and path is not None:
+        from planner.market import save_snapshot
+
+        save_snapshot(snapshot, path)
+        talk(f"saved {len(snapshot.rows)} {what} to {path}")
+
+
+def _marked(
+    listed: pd.DataFrame, gpu_type: str, single: Snapshot, multi: Snapshot | None
 ) -> pd.DataFrame:
     from planner import market
-    from planner.text import nearest, visible
+    from planner.text import nearest
 
-    if gpus_file is not None:
-        single = market.read_snapshot(gpus_file)
-        multi = market.read_snapshot(multinode_file) if multinode_file else None
-    elif multinode_file is not None:
-        raise InputError("--multinode-file goes with --gpus-file", hint="give both, or neither")
-    else:
-        from planner.live import fetch_gpu_market
-
-        single, multi = fetch_gpu_market()
-    if save_gpus is not None:
-        market.save_snapshot(single, save_gpus)
-        talk(f"saved {len(single.rows)} GPU offers to {save_gpus}")
-    if gpu_type is None:
-        return listed
     frame = single.gpus()
     if multi is not None:
         frame = market.join_gpus(frame, multi.gpus(listing="multi-node"))
     known = set(frame["gpu_type"].dropna())
     if gpu_type not in known:
         close = nearest(gpu_type, known)
-        meant = f"; did you mean {visible(close)}?" if close else ""
-        talk(f"warning: no GPU offer is a {gpu_type}{meant}")
+        talk(
+            f"warning: no GPU offer is a {gpu_type}" + (f"; did you mean {close}?" if close else "")
+        )
     return market.mark_gpus(listed, frame, gpu_type)
 
 

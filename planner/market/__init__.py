@@ -1,7 +1,7 @@
 """Offers and GPUs as frames; snapshots of the market."""
 
-from planner.market.addressable import ADDRESSABLE, addressable
 from planner.market.gpus import GPUS, gpus_frame, mark_gpus
+from planner.market.merge import ADDRESSABLE, addressable
 from planner.market.offers import OFFERS, market_rows, offers_frame, offers_from_market
 from planner.market.snapshot import (
     Snapshot,

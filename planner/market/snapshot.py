@@ -10,7 +10,8 @@ import pandas as pd
 import simplejson
 
 from planner.errors import InputError
-from planner.files import parse_json, read_bytes, write_atomic
+from planner.exact_json import JsonError, parse
+from planner.files import read_bytes, write_atomic
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
 from planner.shipped import resolve
@@ -68,9 +69,9 @@ def read_snapshot(path: str | Path) -> Snapshot:
     if not content.strip():
         raise InputError(f"{shown}: is empty", hint=hint)
     try:
-        document = parse_json(content)
-    except ValueError as error:
-        raise InputError(f"{shown}: is not JSON: {error}", hint=hint) from error
+        document = parse(content)
+    except JsonError as error:
+        raise InputError(f"{shown}: is {error}", hint=hint) from error
     if isinstance(document, list):
         return Snapshot(document, source=str(path))
     if not isinstance(document, dict) or not isinstance(document.get("items"), list):

@@ -74,7 +74,7 @@ class Market:
     def __init__(self, offers: pd.DataFrame) -> None:
         self.sizes = Sizes(offers)
         self._offers = offers
-        self._rank = offers["stock"].map(STOCK_RANK).to_numpy()
+        self._rank = np.array([STOCK_RANK[level] for level in offers["stock"]], dtype=np.int64)
         self._known: dict[tuple[str, Any], NDArray[np.bool_]] = {}
         self._facts = (
             _bits("malformed", offers["problem"].notna().to_numpy())
@@ -104,7 +104,7 @@ class Market:
         """Return the offers that break one rule for one value of the wish."""
         offers = self._offers
         if rule == "stock":
-            return self._rank < STOCK_RANK[value]
+            return np.asarray(self._rank < STOCK_RANK[value])
         if rule == "security":
             return (offers["security"].fillna("") != value).to_numpy(bool)
         if rule == "multinode":
@@ -112,11 +112,10 @@ class Market:
         if rule == "max_usd_gb_hr":
             dear = [price is not None and price > value for price in offers["usd_gb_hr"]]
             return np.array(dear, dtype=bool)
-        if rule == "spread":
-            return self._inside(value, (None,), every=False)
         if rule in PLACES:
             return ~self._inside(rule, value, every=True)
-        return self._inside(rule.removeprefix("excluded_"), value, every=False)
+        level, names = (value, (None,)) if rule == "spread" else (rule[len("excluded_") :], value)
+        return self._inside(level, names, every=False)
 
     def _inside(self, level: str, names: Sequence[str | None], *, every: bool) -> NDArray[np.bool_]:
         """Return the offers of which every, or any, place at a level is among the names."""

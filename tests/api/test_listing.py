@@ -8,7 +8,7 @@ import pytest
 
 from planner.api import listing
 from planner.api.listing import Page, Scan, read_page, scan
-from planner.api.wire import WireError
+from planner.exact_json import JsonError
 
 
 def rows(start: int, stop: int) -> list[Any]:
@@ -146,5 +146,5 @@ def test_both_shapes(document: object, page: Page) -> None:
 )
 def test_other_shapes(document: object) -> None:
     """Anything else is not a page, least of all one whose total is not a whole number."""
-    with pytest.raises(WireError):
+    with pytest.raises(JsonError):
         read_page(document)

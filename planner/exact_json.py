@@ -1,4 +1,4 @@
-"""Bytes from the marketplace as Python values, without losing a digit and without trust."""
+"""JSON as Python values, without losing a digit and without trust."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 
-class WireError(ValueError):
-    """An answer that is not the JSON a marketplace can mean; carries none of its text."""
+class JsonError(ValueError):
+    """A text that is not the JSON anybody can mean; carries none of it."""
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 -- whatever JSON says
-    """Return the JSON value of an answer.
+    """Return the JSON value of an answer or a file.
 
     Numbers with a point or exponent become exact decimals; NaN, the infinities and what no
     decimal can hold become special decimals, so that the row they stand in can be refused rather
@@ -20,14 +20,14 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 -- whatever JSON says
 
     Raises
     ------
-    WireError
+    JsonError
         When the answer is not UTF-8, not JSON, nested beyond reason, or names a key twice in
         one object (two readers would then see two different offers).
     """
     problem = "not JSON"
     try:
         return json.loads(
-            body.decode("utf-8"),
+            body.decode("utf-8-sig"),
             parse_float=_decimal,
             parse_int=_integer,
             parse_constant=Decimal,
@@ -35,14 +35,14 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 -- whatever JSON says
         )
     except UnicodeDecodeError:
         problem = "not UTF-8"
-    except WireError as error:
+    except JsonError as error:
         problem = str(error)
     except RecursionError:
         problem = "nested too deeply"
     except json.JSONDecodeError as error:
         problem = f"not JSON (at character {error.pos})"
     # Raised outside the handlers: a decoding error carries the answer, and whatever it echoes.
-    raise WireError(problem)
+    raise JsonError(problem)
 
 
 def identity(row: Any) -> str:  # noqa: ANN401 -- a row is whatever was listed
@@ -53,20 +53,20 @@ def identity(row: Any) -> str:  # noqa: ANN401 -- a row is whatever was listed
 
     Raises
     ------
-    WireError
+    JsonError
         When the row is nested beyond reason.
     """
     try:
         return json.dumps(row, sort_keys=True, separators=(",", ":"), default=_value_text)
     except RecursionError:
         pass
-    raise WireError("nested too deeply")
+    raise JsonError("nested too deeply")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise WireError("JSON with the same key twice in one object")
+        raise JsonError("JSON with the same key twice in one object")
     return result
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.api.wire import WireError, identity, parse
+from planner.exact_json import JsonError, identity, parse
 
 
 def test_numbers_are_exact() -> None:
@@ -46,7 +46,7 @@ def test_absurdly_long_number() -> None:
 )
 def test_what_is_not_wire(body: bytes, why: str) -> None:
     """Anything else is one error, without a word of the answer and without a chain."""
-    with pytest.raises(WireError, match=why) as caught:
+    with pytest.raises(JsonError, match=why) as caught:
         parse(body)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
