@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from planner.errors import InputError
@@ -41,26 +41,34 @@ def read_bytes(path: str | Path, *, what: str, limit: int = MAX_BYTES) -> bytes:
 def write_atomic(path: str | Path, content: bytes) -> None:
     """Replace a file so that a reader sees the old or the new content and nothing between.
 
+    A link stays a link. What is no regular file, such as ``/dev/stdout``, is written to directly.
+
     Raises
     ------
     InputError
         When the place cannot be written.
     """
-    target = Path(path)
-    temporary: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o644)
-        temporary.replace(target)
-    except (OSError, ValueError) as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        target = Path(path).resolve()
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+        else:
+            _replace(target, content)
+    except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable path"
         message = f"{visible(str(path))}: cannot be written: {reason}"
         raise InputError(message, hint="name a writable place") from error
+
+
+def _replace(target: Path, content: bytes) -> None:
+    temporary = target.with_name(f".planner-{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -7,8 +7,10 @@ null means; ``conform`` holds a caller's frame against the declaration and never
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import pandas_dtype
 
@@ -29,6 +31,12 @@ class Column:
 
 TEXT, WHOLE, YES_NO, EXACT = "string", "Int64", "boolean", "object"
 """Nullable text, whole numbers, booleans; and objects: Decimal amounts or tuples."""
+_KINDS: dict[str, tuple[type, ...]] = {
+    TEXT: (str,),
+    WHOLE: (int, float, np.integer, np.floating),
+    YES_NO: (int, float, np.bool_, np.integer, np.floating),
+    EXACT: (Decimal, tuple),
+}
 
 
 def build(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
@@ -55,7 +63,7 @@ def conform(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> pd.
             failures.append(f"column {column.name} is missing")
             continue
         try:
-            data[column.name] = frame[column.name].astype(pandas_dtype(column.dtype))
+            data[column.name] = _as_declared(frame[column.name], column.dtype)
         except (TypeError, ValueError):
             failures.append(f"column {column.name} is not {column.dtype}")
     if failures:
@@ -63,6 +71,16 @@ def conform(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> pd.
     result = pd.DataFrame(data).reset_index(drop=True)
     result.attrs = dict(frame.attrs)
     return result
+
+
+def _as_declared(values: pd.Series[Any], dtype: str) -> pd.Series[Any]:
+    """Return values in a declared type, where pandas alone would make text of anything."""
+    if not all(isinstance(value, _KINDS[dtype]) for value in values.dropna()):
+        raise TypeError(dtype)
+    if dtype == EXACT:
+        exact = [None if null else value for value, null in zip(values, values.isna(), strict=True)]
+        return pd.Series(exact, index=values.index, dtype=EXACT)
+    return values.astype(pandas_dtype(dtype))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -129,9 +129,14 @@ class Plan:
         return offers_from_market(self.market)
 
     @cached_property
+    def choice(self) -> pd.DataFrame:
+        """Return the offers as they can be bought (columns ``ADDRESSABLE``)."""
+        return addressable(self.offers)
+
+    @cached_property
     def pairs(self) -> Pairs:
         """Return every pair of volume and offer: candidates and rejections."""
-        return pair(self.demand, addressable(self.offers))
+        return pair(self.demand, self.choice)
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Return what simpler ways of placing the same demand would cost."""
@@ -222,7 +227,7 @@ class Plan:
 
     def violations(self) -> tuple[str, ...]:
         """Return every way in which the plan breaks its demand; empty when all holds."""
-        found = verify(self.demand, addressable(self.offers), self.placements)
+        found = verify(self.demand, self.choice, self.placements)
         cost = total(placement.usd_hr for placement in self.placements)
         if cost != self.solver.objective_usd_hr:
             found = (*found, "the solver's objective is not the sum of the placements")

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_BLANK = frozenset(
+    map(
+        chr,
+        [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2800, 0x3164]
+        + [*range(0xFE00, 0xFE10), 0xFFA0, *range(0xE0100, 0xE01F0)],
+    )
+)
+"""Letters and marks that show nothing: fillers, selectors, the empty Braille pattern."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -27,7 +35,7 @@ def visible(text: str) -> str:
         return text
     return "".join(
         character.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(character) in _UNSAFE
+        if unicodedata.category(character) in _UNSAFE or character in _BLANK
         else character
         for character in text
     )

@@ -85,7 +85,7 @@ def money(amount: Decimal, places: int = 2) -> str:
     >>> money(Decimal("1234.565"))
     '1,234.57'
     """
-    return f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _ROUNDED):,f}"
+    return f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _ROUNDED):z,f}"
 
 
 def parse_size_gb(text: str) -> int:

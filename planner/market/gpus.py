@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, records
-from planner.market.wire import RowReader
+from planner.market.offers import conform_offers
+from planner.market.wire import RowReader, id_part
+from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,7 +96,8 @@ def _gpu(place: int, row: Any, listing: str) -> dict[str, Any]:  # noqa: ANN401 
         "security": read.text("security"),
     }
     if currency != "USD":
-        read.problems.append(f"prices.currency is {currency or 'missing'}, only USD is understood")
+        shown = visible(currency)[:40] if currency else "missing"
+        read.problems.append(f"prices.currency is {shown}, only USD is understood")
     return {**values, "problem": read.problem}
 
 
@@ -107,7 +110,7 @@ def _short_id(row: Mapping[str, Any]) -> str:
 
     place = f"{row.get('country') or 'N/A'} - {row.get('dataCenter') or 'N/A'}"
     text = "-".join(
-        str(part)
+        id_part(part)
         for part in (
             row.get("cloudId"),
             row.get("gpuType"),
@@ -144,13 +147,18 @@ def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.Dat
     DataFrame
         The offers with ``gpu`` (yes, unconfirmed or no) and ``gpu_usd_hr`` (the cheapest price of
         one such GPU offer there, exact Decimal, null where there is none or it is unpriced).
+
+    Raises
+    ------
+    FrameError
+        When a frame is not what it is declared to be.
     """
     rentable = [
         row
         for row in records(conform(gpus, GPUS, what="gpus"))
         if row["gpu_type"] == gpu_type and row["problem"] is None and row["stock"] != "Unavailable"
     ]
-    met = [_met(row, rentable) for row in records(offers)]
+    met = [_met(row, rentable) for row in records(conform_offers(offers))]
     marked = offers.copy()
     marked["gpu"] = pd.Series([state for state, _ in met], index=offers.index, dtype="string")
     marked["gpu_usd_hr"] = pd.Series([usd for _, usd in met], index=offers.index, dtype="object")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
-from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, records
-from planner.market.offers import KEY, OFFERS
+from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
+from planner.market.offers import KEY, OFFERS, conform_offers
 from planner.market.wire import STOCK_RANK, UNBOUNDED_GB
 
 if TYPE_CHECKING:
@@ -50,22 +50,24 @@ def addressable(offers: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     FrameError
-        When a declared column is missing.
+        When the frame is not one of offers.
     """
     groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
-    for row in records(conform(offers, OFFERS, what="offers")):
+    for row in records(conform_offers(offers)):
         groups.setdefault(tuple(row[name] for name in KEY), []).append(row)
-    with_cloud = {
-        (provider, data_center, country)
-        for provider, cloud_id, data_center, country in groups
-        if cloud_id is not None
-    }
-    merged = []
-    for key in sorted(groups, key=key_order):
-        provider, cloud_id, data_center, country = key
-        open_cloud = cloud_id is None and (provider, data_center, country) in with_cloud
-        merged.append({**_worst_case(groups[key]), "cloud_open": open_cloud})
+    with_cloud = [key for key in groups if key[1] is not None]
+    merged = [
+        {**_worst_case(groups[key]), "cloud_open": any(_matches(key, row) for row in with_cloud)}
+        for key in sorted(groups, key=key_order)
+    ]
     return build(merged, ADDRESSABLE)
+
+
+def _matches(key: Sequence[str | None], row: Sequence[str | None]) -> bool:
+    """Return whether a request without cloud id, which leaves out all nulls, could match a row."""
+    return key[1] is None and all(
+        part is None or part == other for part, other in zip(key, row, strict=True)
+    )
 
 
 def key_order(key: Sequence[str | None]) -> tuple[tuple[bool, str], ...]:

@@ -11,14 +11,15 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from planner.errors import FrameError
 from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, records
-from planner.market.wire import UNBOUNDED_GB, RowReader
+from planner.market.wire import STOCK_RANK, UNBOUNDED_GB, RowReader, id_part, is_price
 from planner.units import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    import pandas as pd
 
 OFFERS = (
     Column("row", WHOLE, "place in the listing, from 1"),
@@ -57,10 +58,8 @@ def short_id(row: Mapping[str, Any]) -> str:
     """
     spec = row.get("spec")
     default = spec.get("defaultCount") if isinstance(spec, dict) else None
-    if isinstance(default, Decimal) and default == default.to_integral_value():
-        default = int(default)
     names = ("provider", "cloudId", "dataCenter", "country", "region")
-    text = "".join(f"{value}-" for value in (*(row.get(name) for name in names), default))
+    text = "".join(f"{id_part(part)}-" for part in (*(row.get(name) for name in names), default))
     digest = hashlib.md5(text.encode(errors="backslashreplace"), usedforsecurity=False)
     return digest.hexdigest()[:6]
 
@@ -92,7 +91,37 @@ def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing
         "multinode": read.yes_no("isMultinode"),
         "ambiguous": False,
     }
+    if values["min_gb"] >= UNBOUNDED_GB:
+        read.problems.append("spec.minCount is larger than any disk")
     return {**values, "problem": read.problem}
+
+
+def conform_offers(offers: pd.DataFrame) -> pd.DataFrame:
+    """Return a caller's offers frame, columns ``OFFERS``, held against what an offer can be.
+
+    Raises
+    ------
+    FrameError
+        When a declared column is missing, of another type, or has a value that no listing gives.
+    """
+    frame = conform(offers, OFFERS, what="offers")
+    prices = [price is None or is_price(price) for price in frame["usd_gb_hr"]]
+    sound = {
+        "offer_id": frame["offer_id"].notna(),
+        "provider": frame["provider"].notna() | frame["problem"].notna(),
+        "min_gb": frame["min_gb"] >= 0,
+        "step_gb": frame["step_gb"] >= 1,
+        "usd_gb_hr": pd.Series(prices, dtype="boolean"),
+        "stock": frame["stock"].isin(list(STOCK_RANK)),
+    }
+    failures = [
+        f"column {name} has a value that no offer has"
+        for name, holds in sound.items()
+        if not holds.fillna(value=False).all()
+    ]
+    if failures:
+        raise FrameError("offers", failures)
+    return frame
 
 
 def _finish(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -117,9 +146,9 @@ def market_rows(offers: pd.DataFrame) -> list[dict[str, Any]]:
     Raises
     ------
     FrameError
-        When the frame lacks a declared column.
+        When the frame is not one of offers.
     """
-    rows = sorted(records(conform(offers, OFFERS, what="offers")), key=_order)
+    rows = sorted(records(conform_offers(offers)), key=_order)
     return [
         {
             name: plain(row[name]) if name == "usd_gb_hr" and row[name] is not None else row[name]
@@ -134,10 +163,10 @@ def offers_from_market(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
     Raises
     ------
-    KeyError, TypeError, ValueError, decimal.InvalidOperation
+    FrameError, KeyError, TypeError, ValueError, decimal.InvalidOperation
         When a row is not one of ``market_rows``.
     """
-    return _finish(
+    frame = _finish(
         [
             {
                 "row": place,
@@ -147,3 +176,4 @@ def offers_from_market(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             for place, row in enumerate(rows, 1)
         ]
     )
+    return conform_offers(frame)

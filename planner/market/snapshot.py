@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -77,6 +78,8 @@ def read_snapshot(path: str | Path) -> Snapshot:
     if not isinstance(document, dict) or not isinstance(document.get("items"), list):
         raise InputError(f"{shown}: is neither a list of rows nor an object with items", hint=hint)
     rows, count = document["items"], document.get("totalCount")
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int | Decimal)):
+        raise InputError(f"{shown}: its totalCount is not a number", hint=hint)
     if count is not None and count != len(rows):
         message = f"{shown}: holds {len(rows)} of {visible(str(count))[:20]} rows"
         raise InputError(
@@ -103,7 +106,7 @@ def save_snapshot(snapshot: Snapshot, path: str | Path) -> None:
     Raises
     ------
     InputError
-        When the place cannot be written.
+        When the place cannot be written, or a row is nested too deeply to be.
     """
     fetched_at = snapshot.fetched_at.isoformat() if snapshot.fetched_at else None
     document = {
@@ -112,7 +115,11 @@ def save_snapshot(snapshot: Snapshot, path: str | Path) -> None:
         "items": snapshot.rows,
         "totalCount": len(snapshot.rows),
     }
-    text = simplejson.dumps(document, indent=1, use_decimal=True, allow_nan=True)
+    try:
+        text = simplejson.dumps(document, indent=1, use_decimal=True, allow_nan=True)
+    except RecursionError as error:
+        message = "the listing has a row that is nested too deeply to be saved"
+        raise InputError(message, hint="plan without saving it") from error
     write_atomic(path, f"{text}\n".encode())
 
 
@@ -165,6 +172,6 @@ def _time(value: object) -> datetime | None:
         return None
     try:
         parsed = datetime.fromisoformat(value)
-    except ValueError:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)

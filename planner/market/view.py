@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from planner.errors import InputError
-from planner.frames import conform
-from planner.market.offers import OFFERS
+from planner.market.offers import conform_offers
 from planner.market.sizes import Sizes
 from planner.market.wire import STOCK_RANK
 from planner.text import nearest, visible
@@ -81,10 +80,10 @@ def list_offers(
     InputError
         When there is no such column to sort by.
     FrameError
-        When a declared column is missing.
+        When the frame is not one of offers.
     """
-    conform(offers, OFFERS, what="offers")
-    kept = offers[_kept(offers, which)].copy()
+    declared = conform_offers(offers).set_axis(offers.index)
+    kept = offers.assign(**declared)[_kept(declared, which)].copy()
     if which.size_gb is not None:
         _, provision_gb = Sizes(kept).provision(which.size_gb)
         costs = [
@@ -158,13 +157,15 @@ def group_offers(offers: pd.DataFrame, by: str) -> pd.DataFrame:
     ------
     InputError
         When the column is not one of ``GROUPS``.
+    FrameError
+        When the frame is not one of offers.
     """
     if by not in GROUPS:
         raise InputError(
             f"cannot group by {visible(by)!r}", hint=f"choose from {', '.join(GROUPS)}"
         )
     rows: list[dict[str, Any]] = []
-    for value, group in offers.groupby(by, dropna=False, sort=True):
+    for value, group in conform_offers(offers).groupby(by, dropna=False, sort=True):
         prices = [price for price in group["usd_gb_hr"] if not pd.isna(price)]
         rows.append(
             {

@@ -76,7 +76,7 @@ class RowReader:
             self._wrong(path, "a number", value)
             return None
         number = Decimal(value) if isinstance(value, int) else Decimal(str(value))
-        if not number.is_finite() or (number < UNBOUNDED_GB and number % 1 != 0):
+        if not number.is_finite() or number != number.to_integral_value():
             self.problems.append(f"{path} is {_shown(number)}, not a whole number")
             return None
         if number < 0:
@@ -103,9 +103,7 @@ class RowReader:
         number = Decimal(value) if isinstance(value, int) else Decimal(str(value))
         if not number.is_finite() or number <= 0:
             return None
-        exponent = number.as_tuple().exponent
-        places = -exponent if isinstance(exponent, int) else 0
-        if number >= _MAX_PRICE or max(places, len(number.as_tuple().digits)) > MAX_PRICE_DIGITS:
+        if not is_price(number):
             self.problems.append(f"{path} is no believable price ({_shown(number)})")
             return None
         return number
@@ -123,7 +121,22 @@ class RowReader:
     @property
     def problem(self) -> str | None:
         """Return what is wrong with the row, or None."""
-        return "; ".join(self.problems) or None
+        return "; ".join(dict.fromkeys(self.problems)) or None
+
+
+def is_price(number: Decimal) -> bool:
+    """Return whether a number can be a price: positive, not absurd, of no more digits than ours."""
+    if not number.is_finite() or not 0 < number < _MAX_PRICE:
+        return False
+    _, digits, exponent = number.as_tuple()
+    return max(len(digits), -int(exponent)) <= MAX_PRICE_DIGITS
+
+
+def id_part(value: object) -> str:
+    """Return a value as the vendor's client writes it into a short id: whole numbers as such."""
+    if isinstance(value, float | Decimal) and -UNBOUNDED_GB < value < UNBOUNDED_GB:
+        return str(int(value)) if value == int(value) else str(value)
+    return "malformed" if isinstance(value, list | dict) else str(value)
 
 
 def _is_number(value: object) -> bool:

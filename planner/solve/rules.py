@@ -104,14 +104,14 @@ class Market:
         """Return the offers that break one rule for one value of the wish."""
         offers = self._offers
         if rule == "stock":
-            return np.asarray(self._rank < STOCK_RANK[value])
+            return np.less(self._rank, STOCK_RANK[value]).astype(np.bool_)
         if rule == "security":
-            return (offers["security"].fillna("") != value).to_numpy(bool)
+            return np.asarray(offers["security"].fillna("") != value, dtype=np.bool_)
         if rule == "multinode":
-            return ~offers["multinode"].fillna(value=False).to_numpy(bool)
+            return ~offers["multinode"].fillna(value=False).to_numpy(np.bool_)
         if rule == "max_usd_gb_hr":
             dear = [price is not None and price > value for price in offers["usd_gb_hr"]]
-            return np.array(dear, dtype=bool)
+            return np.array(dear, dtype=np.bool_)
         if rule in PLACES:
             return ~self._inside(rule, value, every=True)
         level, names = (value, (None,)) if rule == "spread" else (rule[len("excluded_") :], value)

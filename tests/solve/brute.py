@@ -1,0 +1,168 @@
+"""An independent optimiser for small instances: enumerate everything, from the API's rows.
+
+Shares nothing with planner but the standard library: the rules are written down once more, in the
+plainest words, so that the two can be held side by side.
+"""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+STOCK = {"Unavailable": -1, "Low": 1, "Medium": 2, "Available": 3, "High": 3}
+UNBOUNDED = 400
+"""Enough for every size in these instances."""
+
+Row = dict[str, Any]
+
+
+def best(demand: Row, rows: list[Row]) -> tuple[Fraction, int] | None:
+    """Return the least hourly cost and, at that cost, the least stock penalty; None if none."""
+    offers = merge(rows)
+    chosen = [best_of_volume(volume, offers) for volume in demand["volumes"]]
+    if any(one is None for one in chosen):
+        return None
+    found = [one for one in chosen if one is not None]
+    policy = demand.get("policy", {})
+    hours = policy.get("hours_per_month", 730)
+    whole = policy.get("budget_usd_month")
+    if whole is not None and sum(cost for cost, _ in found) * hours > Fraction(str(whole)):
+        return None
+    for owner, limit in policy.get("budgets", {}).items():
+        mine = [
+            cost
+            for volume, (cost, _) in zip(demand["volumes"], found, strict=True)
+            if volume.get("owner") == owner
+        ]
+        if sum(mine) * hours > Fraction(str(limit)):
+            return None
+    return sum((cost for cost, _ in found), Fraction(0)), sum(stock for _, stock in found)
+
+
+def merge(rows: list[Row]) -> list[Row]:
+    """Return one offer for each create key, in its worst case."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        key = tuple(row.get(name) for name in ("provider", "cloudId", "dataCenter", "country"))
+        groups.setdefault(key, []).append(row)
+    return [worst(key, group) for key, group in groups.items()]
+
+
+def worst(key: tuple[Any, ...], group: list[Row]) -> Row:
+    specs = [row.get("spec") or {} for row in group]
+    prices = [spec.get("pricePerUnit") for spec in specs]
+    priced = all(price is not None and price > 0 for price in prices)
+    securities = {row.get("security") for row in group}
+    nodes = [row.get("isMultinode") for row in group]
+    sizes = set(range(1, UNBOUNDED + 1))
+    for spec in specs:
+        sizes &= sold(spec)
+    return {
+        "provider": key[0],
+        "data_center": key[2],
+        "country": key[3],
+        "price": max(Fraction(str(price)) for price in prices) if priced else None,
+        "sizes": sorted(sizes),
+        "stock": min(STOCK.get(row.get("stockStatus", "unknown"), 0) for row in group),
+        "security": None
+        if None in securities
+        else "community_cloud"
+        if "community_cloud" in securities
+        else "secure_cloud",
+        "multinode": all(node is True for node in nodes),
+        "regions": {row.get("region") for row in group},
+    }
+
+
+def sold(spec: Row) -> set[int]:
+    low, step = spec.get("minCount") or 0, spec.get("step") or 1
+    high = spec.get("maxCount")
+    high = UNBOUNDED if high is None else high
+    return {size for size in range(low, high + 1, step) if size >= 1}
+
+
+def best_of_volume(volume: Row, offers: list[Row]) -> tuple[Fraction, int] | None:
+    replicas, level = volume.get("replicas", 1), volume.get("spread", "data_center")
+    options = []
+    for offer in offers:
+        cost = price_of(volume, offer)
+        if cost is not None:
+            options.append((offer, cost))
+    if replicas == 1 or level == "none":
+        combos = list(itertools.combinations_with_replacement(options, replicas))
+    else:
+        combos = list(itertools.combinations(options, replicas))
+    costs = []
+    for combo in combos:
+        if replicas > 1 and level != "none":
+            places = [domains(offer, level) for offer, _ in combo]
+            if any(None in place for place in places):
+                continue
+            if any(a & b for a, b in itertools.combinations(places, 2)):
+                continue
+        penalty: int = sum(3 - offer["stock"] for offer, _ in combo)
+        costs.append((sum((cost for _, cost in combo), Fraction(0)), penalty))
+    return min(costs, default=None)
+
+
+def domains(offer: Row, level: str) -> set[Any]:
+    site = (offer["provider"], offer["data_center"], offer["country"])
+    if level == "region":
+        return set(offer["regions"])
+    if level == "site" or (level == "data_center" and offer["data_center"] is None):
+        return {site}
+    return {offer[level]}
+
+
+def price_of(volume: Row, offer: Row) -> Fraction | None:
+    """Return the hourly cost of one replica there, None where it must not or cannot be."""
+    if not admissible(volume, offer):
+        return None
+    need = need_gb(volume)
+    for disks in range(1, volume.get("max_disks", 1) + 1):
+        totals = reachable(offer["sizes"], disks)
+        enough = [total for total in totals if total >= need]
+        if enough:
+            return offer["price"] * min(enough)  # type: ignore[no-any-return]
+    return None
+
+
+def reachable(sizes: list[int], disks: int) -> set[int]:
+    totals = {0}
+    for _ in range(disks):
+        totals = {total + size for total in totals for size in sizes}
+    return totals
+
+
+def need_gb(volume: Row) -> int:
+    headroom = str(volume.get("headroom", "0")).rstrip("%")
+    size_gb: int = volume["size_gb"]
+    return ceil(size_gb * (100 + Fraction(headroom)) / 100)
+
+
+def admissible(volume: Row, offer: Row) -> bool:  # noqa: PLR0911 -- one rule a line
+    if offer["price"] is None or offer["stock"] < 0 or not offer["sizes"]:
+        return False
+    if "stock" in volume and offer["stock"] < STOCK[volume["stock"]]:
+        return False
+    if volume.get("security", "any") not in {"any", offer["security"]}:
+        return False
+    if volume.get("multinode") and not offer["multinode"]:
+        return False
+    limit = volume.get("max_usd_gb_hr")
+    if limit is not None and offer["price"] > Fraction(str(limit)):
+        return False
+    here = {
+        "regions": offer["regions"],
+        "countries": {offer["country"]},
+        "data_centers": {offer["data_center"]},
+        "providers": {offer["provider"]},
+    }
+    for word, places in here.items():
+        if word in volume and not places <= set(volume[word]):
+            return False
+        if places & set(volume.get("exclude", {}).get(word, [])):
+            return False
+    return True

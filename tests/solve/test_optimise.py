@@ -1,0 +1,235 @@
+"""The optimum: held against brute force, and against markets that can be worked out by hand."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
+
+import pytest
+
+from planner.demand import demand_from
+from planner.errors import Infeasible, NotProven
+from planner.frames import records
+from planner.market import addressable, offers_frame
+from planner.solve import Solution, optimise, verify
+from tests.solve import brute, instances
+
+
+def solve(demand: dict[str, Any], rows: list[dict[str, Any]], **options: Any) -> Solution:
+    return optimise(demand_from(demand), addressable(offers_frame(rows)), **options)
+
+
+def row(provider: str, price: str, **fields: Any) -> dict[str, Any]:
+    spec = {"minCount": 0, "maxCount": 8192, "step": 1, "pricePerUnit": Decimal(price)}
+    return {
+        "provider": provider,
+        "dataCenter": f"{provider}-1",
+        "country": "US",
+        "region": "united_states",
+        "stockStatus": "Available",
+        "security": "secure_cloud",
+        "isMultinode": False,
+        "spec": {**spec, **fields.pop("spec", {})},
+        **fields,
+    }
+
+
+def demanded(*volumes: dict[str, Any], **policy: Any) -> dict[str, Any]:
+    return {"version": 1, "volumes": list(volumes), "policy": policy}
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_cost_and_stock_equal_brute_force(block: int) -> None:
+    """On random instances cost and stock are the enumerated optimum, or both say there is none."""
+    feasible = 0
+    for seed in range(block * 60, block * 60 + 60):
+        rng = random.Random(seed)
+        rows, demand = instances.market(rng), instances.demand(rng)
+        expected = brute.best(demand, rows)
+        if expected is None:
+            with pytest.raises(Infeasible):
+                solve(demand, rows)
+            continue
+        feasible += 1
+        solution = solve(demand, rows)
+        cost = sum((Fraction(one.usd_hr) for one in solution.placements), Fraction(0))
+        assert (seed, cost) == (seed, expected[0])
+        assert (seed, _penalty(solution)) == (seed, expected[1])
+        assert solution.solver.status == "optimal"
+        assert verify(demand_from(demand), solution.pairs.offers, solution.placements) == ()
+    assert feasible >= 10
+
+
+def _penalty(solution: Solution) -> int:
+    rank = {"unknown": 0, "Low": 1, "Medium": 2, "Available": 3, "High": 3}
+    key = ("provider", "cloud_id", "data_center", "country")
+    stock = {
+        tuple(offer[name] for name in key): rank[offer["stock"]]
+        for offer in records(solution.pairs.offers)
+        if offer["stock"] in rank
+    }
+    return sum(3 - stock[tuple(vars(one)[name] for name in key)] for one in solution.placements)
+
+
+@pytest.mark.parametrize("options", [{"full": True}, {"solver": "cbc"}])
+def test_every_way_of_solving_gives_the_same_plan(options: dict[str, Any]) -> None:
+    """The full program and CBC give the very placements of the pruned program and HiGHS."""
+    compared = 0
+    for seed in range(40):
+        rng = random.Random(1000 + seed)
+        rows, demand = instances.market(rng), instances.demand(rng)
+        if brute.best(demand, rows) is None:
+            continue
+        compared += 1
+        assert solve(demand, rows, **options).placements == solve(demand, rows).placements
+    assert compared >= 8
+
+
+def test_rows_in_any_order_give_the_same_placements() -> None:
+    """Permuting the listing changes nothing of the decision."""
+    rng = random.Random(7)
+    rows = [row(name, "0.0001", dataCenter=f"{name}-{n}") for name in "cab" for n in (2, 1)]
+    demand = demanded({"name": "x", "size_gb": 10, "replicas": 3}, {"name": "y", "size_gb": 5})
+    first = solve(demand, rows).placements
+    for _ in range(10):
+        rng.shuffle(rows)
+        assert solve(demand, rows).placements == first
+
+
+def test_a_difference_of_a_billionth_is_seen() -> None:
+    """1e-9 USD/GB/h on one GB decides, beside a volume that costs a dollar an hour."""
+    rows = [row("near", "0.000100000"), row("far", "0.000099999")]
+    demand = demanded({"name": "tiny", "size_gb": 1}, {"name": "large", "size_gb": 8000})
+    for solver in ("highs", "cbc"):
+        name: Literal["highs", "cbc"] = "cbc" if solver == "cbc" else "highs"
+        solution = solve(demand, rows, solver=name)
+        assert {one.provider for one in solution.placements} == {"far"}
+        assert solution.solver.gap == 0
+
+
+def test_one_more_offer_never_costs_more() -> None:
+    """A market that grows by an offer of a new place has no dearer optimum."""
+    for seed in range(60):
+        rng = random.Random(2000 + seed)
+        rows, demand = instances.market(rng), instances.demand(rng)
+        if brute.best(demand, rows) is None:
+            continue
+        more = [*rows, row("newcomer", rng.choice(instances.PRICES))]
+        assert (
+            solve(demand, more).solver.objective_usd_hr
+            <= solve(demand, rows).solver.objective_usd_hr
+        )
+
+
+def test_equal_prices_take_better_stock_then_fewer_sites_then_least_key() -> None:
+    """Ties end as DESIGN says: stock, the site tied for most volumes, the least create key."""
+    rows = [
+        row("alpha", "0.0001", stockStatus="Low"),
+        row("beta", "0.0001"),
+        row("gamma", "0.0001", isMultinode=True),
+    ]
+    shared = demanded({"name": "a", "size_gb": 1}, {"name": "b", "size_gb": 1, "multinode": True})
+    assert [one.provider for one in solve(shared, rows).placements] == ["gamma", "gamma"]
+    alone = demanded({"name": "a", "size_gb": 1})
+    assert [one.provider for one in solve(alone, rows).placements] == ["beta"]
+
+
+def test_no_spread_puts_every_replica_where_it_is_cheapest() -> None:
+    """With spread none two copies may share the cheapest offer."""
+    rows = [row("cheap", "0.0001"), row("dear", "0.0002")]
+    volume = {"name": "x", "size_gb": 1, "replicas": 2, "spread": "none"}
+    assert [one.provider for one in solve(demanded(volume), rows).placements] == ["cheap"] * 2
+
+
+def test_an_offer_in_two_regions_stands_in_the_way_of_both() -> None:
+    """Rows of one create key in two regions fill both, so copies go elsewhere or nowhere."""
+    both = [
+        row("twin", "0.00001", dataCenter="T", region=region)
+        for region in ("united_states", "eu_north")
+    ]
+    others = [row("us", "0.0001"), row("no", "0.0001", region="eu_north", country="NO")]
+    volume = {"name": "x", "size_gb": 1, "replicas": 2, "spread": "region"}
+    assert [one.provider for one in solve(demanded(volume), both + others).placements] == [
+        "no",
+        "us",
+    ]
+    with pytest.raises(Infeasible):
+        solve(demanded(volume), both + others[:1])
+
+
+def test_a_large_volume_is_split_into_the_fewest_disks() -> None:
+    """12,001 GB at 8,192 GB a disk are two disks, larger first, at the sum's price."""
+    volume = {"name": "x", "size_gb": 12_001, "max_disks": 4}
+    (placement,) = solve(demanded(volume), [row("alpha", "0.0001")]).placements
+    assert placement.disk_sizes_gb == (6001, 6000)
+    assert placement.usd_hr == Decimal("1.2001")
+
+
+def test_a_budget_met_to_the_last_decimal_is_met() -> None:
+    """A budget of exactly the cost holds; one unit of the last place less does not."""
+    rows = [row("alpha", "0.00011545611010752688")]
+    exact = Decimal("0.00011545611010752688") * 800 * 730
+    volume = {"name": "x", "size_gb": 800, "owner": "ada"}
+    assert solve(demanded(volume, budget_usd_month=str(exact)), rows).placements
+    short = exact - Decimal("1e-18")
+    for policy in ({"budget_usd_month": str(short)}, {"budgets": {"ada": str(short)}}):
+        with pytest.raises(Infeasible) as caught:
+            solve(demanded(volume, **policy), rows)
+        (conflict,) = caught.value.conflicts
+        assert Decimal(conflict["needed_usd_month"]) == exact
+        assert solve(demanded(volume, budget_usd_month=conflict["needed_usd_month"]), rows)
+
+
+def test_infeasible_names_each_volume_and_counts_each_rule() -> None:
+    """Every volume without an offer is named, with how many offers fell to which rule."""
+    rows = [row("alpha", "0.0001"), row("beta", "0.0001", stockStatus="Unavailable")]
+    demand = demanded(
+        {"name": "fine", "size_gb": 1},
+        {"name": "shared", "size_gb": 1, "multinode": True},
+        {"name": "apart", "size_gb": 1, "replicas": 2},
+    )
+    with pytest.raises(Infeasible) as caught:
+        solve(demand, rows)
+    by_name = {conflict["volume"]: conflict for conflict in caught.value.conflicts}
+    assert set(by_name) == {"shared", "apart"}
+    assert by_name["shared"]["rules"] == {"multinode": 2, "unavailable": 1}
+    assert by_name["apart"]["reason"] == "spread"
+
+
+def test_an_empty_market_is_infeasible() -> None:
+    """No offers at all is said as that."""
+    with pytest.raises(Infeasible, match="the market has no offers"):
+        solve(demanded({"name": "x", "size_gb": 1}), [])
+
+
+def test_names_that_the_solver_would_confuse_stay_apart() -> None:
+    """``x-1`` and ``x_1`` are two volumes, and both are placed."""
+    demand = demanded({"name": "x-1", "size_gb": 1}, {"name": "x_1", "size_gb": 2})
+    placed = solve(demand, [row("alpha", "0.0001")]).placements
+    assert Counter(one.volume for one in placed) == {"x-1": 1, "x_1": 1}
+
+
+def test_no_time_at_all_is_not_called_optimal() -> None:
+    """A limit of nothing ends without a plan, and says so."""
+    rng = random.Random(3)
+    rows = [
+        row(f"p{n}", str(Decimal(rng.randint(1000, 9000)) / 10**8), dataCenter=f"d{n % 40}")
+        for n in range(120)
+    ]
+    volumes = [
+        {"name": f"v{n}", "size_gb": n + 1, "replicas": 5, "spread": "data_center"}
+        for n in range(40)
+    ]
+    with pytest.raises(NotProven) as caught:
+        solve(demanded(*volumes), rows, time_limit_s=0.0, full=True)
+    assert caught.value.exit_code == 11
+
+
+def test_headroom_counts_against_the_budget() -> None:
+    """What is bought beyond the size is paid for."""
+    volume = {"name": "x", "size_gb": 100, "headroom": "25%"}
+    (placement,) = solve(demanded(volume), [row("alpha", "0.0001")]).placements
+    assert placement.provision_gb == 125
