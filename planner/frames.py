@@ -65,7 +65,8 @@ def conform(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> pd.
         try:
             data[column.name] = _as_declared(frame[column.name], column.dtype)
         except (TypeError, ValueError):
-            failures.append(f"column {column.name} is not {column.dtype}")
+            expected = "exact (Decimal or tuple)" if column.dtype == EXACT else column.dtype
+            failures.append(f"column {column.name} is not {expected}")
     if failures:
         raise FrameError(what, failures)
     result = pd.DataFrame(data).reset_index(drop=True)

@@ -338,18 +338,30 @@ def make_plan(
     violations = plan.violations()
     if violations:
         raise Defect("the solution fails its own check: " + "; ".join(violations))
-    _require_proof(plan, accept_gap)
+    require_proof(plan, accept_gap)
     return plan
 
 
-def _require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
+def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
+    """Let a plan pass when it is proven, or its gap is accepted.
+
+    Parameters
+    ----------
+    plan : Plan
+        Fresh from the solver.
+    accept_gap : Decimal | None
+        Per cent of the plan's cost; None accepts proven plans only.
+
+    Raises
+    ------
+    NotProven
+        Otherwise, with the plan.
+    """
     record = plan.solver
-    if record.status == "optimal":
-        return
-    gap_percent = Decimal(record.gap) * 100
-    if accept_gap is not None and gap_percent <= accept_gap:
-        return
     spare = difference(record.objective_usd_hr, record.bound_usd_hr)
+    gap_percent = spare / record.objective_usd_hr * 100
+    if record.status == "optimal" or (accept_gap is not None and gap_percent <= accept_gap):
+        return
     raise NotProven(
         f"not proven within the time limit: the plan below may cost up to ${money(spare, 4)}/h "
         f"({gap_percent:.2f} %) more than the best",

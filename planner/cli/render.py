@@ -82,12 +82,16 @@ def _csv_value(value: Any) -> str:  # noqa: ANN401 -- a JSON value
 
 def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str]) -> str:
     """Return a Markdown table, cells escaped."""
-    lines = [headings, ["---:" if name in right else "---" for name in headings]]
-    lines += [[_markdown_cell(cell) for cell in row] for row in rows]
+    lines = [
+        [markdown_text(name) for name in headings],
+        ["---:" if name in right else "---" for name in headings],
+    ]
+    lines += [[markdown_text(cell) for cell in row] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _markdown_cell(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Return text that Markdown shows as it is."""
     cell = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for character in "\\`*_[]|~!":
         cell = cell.replace(character, f"\\{character}")

@@ -71,7 +71,9 @@ def offers_frame(rows: Iterable[Any]) -> pd.DataFrame:
 
 def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
     read = RowReader(row)
-    max_gb = read.whole("spec.maxCount")
+    min_gb, max_gb = read.whole("spec.minCount") or 0, read.whole("spec.maxCount")
+    if min_gb >= UNBOUNDED_GB:
+        read.problems.append("spec.minCount is larger than any disk")
     values = {
         "row": place,
         "offer_id": short_id(row if isinstance(row, dict) else {}),
@@ -80,7 +82,7 @@ def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing
         "data_center": read.text("dataCenter"),
         "country": read.text("country"),
         "region": read.text("region"),
-        "min_gb": read.whole("spec.minCount") or 0,
+        "min_gb": min_gb,
         "max_gb": None if max_gb is None or max_gb >= UNBOUNDED_GB else max_gb,
         "step_gb": read.whole("spec.step") or 1,
         "default_gb": read.whole("spec.defaultCount"),
@@ -91,8 +93,6 @@ def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing
         "multinode": read.yes_no("isMultinode"),
         "ambiguous": False,
     }
-    if values["min_gb"] >= UNBOUNDED_GB:
-        read.problems.append("spec.minCount is larger than any disk")
     return {**values, "problem": read.problem}
 
 

@@ -7,6 +7,7 @@ is taken for what it is; what cannot be believed becomes the row's ``problem``, 
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from planner.text import visible
@@ -134,7 +135,7 @@ def is_price(number: Decimal) -> bool:
 
 def id_part(value: object) -> str:
     """Return a value as the vendor's client writes it into a short id: whole numbers as such."""
-    if isinstance(value, float | Decimal) and -UNBOUNDED_GB < value < UNBOUNDED_GB:
+    if isinstance(value, float | Decimal) and isfinite(value):
         return str(int(value)) if value == int(value) else str(value)
     return "malformed" if isinstance(value, list | dict) else str(value)
 

@@ -113,11 +113,29 @@ def optimise(
             f"{outcome.run.solver} found no plan in {outcome.run.seconds:.1f} s",
             hint="give it more time with --time-limit, or none at all",
         )
-    return _settled(pairs, least, outcome)
+    return settle(pairs, least, outcome)
 
 
-def _settled(pairs: Pairs, least: Least, outcome: Outcome) -> Solution:
-    """Return the solution with its exact proof; of equal optima the one that DESIGN ranks first."""
+def settle(pairs: Pairs, least: Least, outcome: Outcome) -> Solution:
+    """Return what the program found as a solution, with its exact proof.
+
+    Of equal optima it is the one that comes first by stock, sites and keys. An incumbent stays
+    what it is, unless it meets the exact bound.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        All pairs of volumes and offers.
+    least : Least
+        Their least choices, which are the exact bound.
+    outcome : Outcome
+        A run with a solution.
+
+    Raises
+    ------
+    Defect
+        When cost and bound contradict each other.
+    """
     solution = placements(pairs, outcome.chosen or [])
     objective = total(placement.usd_hr for placement in solution)
     bound = total(least.cost(volume) or Decimal(0) for volume in range(len(pairs.volumes)))

@@ -1,0 +1,80 @@
+"""Rows of the API as the tests of this room write them: one good row, and what differs."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.market.offers import offers_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+
+def disk(*, spec: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
+    """Return a good disk row with these fields, and these fields of ``spec``, in their place."""
+    return {
+        "cloudId": None,
+        "provider": "alpha",
+        "dataCenter": "A-1",
+        "country": "US",
+        "region": "united_states",
+        "spec": {
+            "minCount": 0,
+            "defaultCount": 0,
+            "maxCount": 1000,
+            "pricePerUnit": Decimal("0.0001"),
+            "step": 1,
+            "defaultIncludedInPrice": False,
+            "additionalInfo": None,
+            **(spec or {}),
+        },
+        "stockStatus": "Available",
+        "security": "secure_cloud",
+        "isMultinode": True,
+        **fields,
+    }
+
+
+def gpu(*, prices: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
+    """Return a good GPU row with these fields, and these prices, in their place."""
+    return {
+        "cloudId": "a-h100",
+        "gpuType": "H100_80GB",
+        "socket": "SXM5",
+        "provider": "alpha",
+        "dataCenter": "A-1",
+        "country": "US",
+        "region": "united_states",
+        "gpuCount": 1,
+        "gpuMemory": 80,
+        "stockStatus": "Low",
+        "security": "secure_cloud",
+        "prices": {
+            "onDemand": Decimal("2.5"),
+            "communityPrice": None,
+            "isVariable": None,
+            "currency": "USD",
+            **(prices or {}),
+        },
+        "isSpot": None,
+        "prepaidTime": None,
+        **fields,
+    }
+
+
+def one(row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
+    """Return the single row of the offers frame of one row of the API."""
+    return cells(offers_frame([row]))[0]
+
+
+def cells(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame, nulls as None, without the module under test."""
+    names = list(frame.columns)
+    null = frame.isna()
+    return [
+        {name: None if null[name].iat[at] else frame[name].iat[at] for name in names}
+        for at in range(len(frame))
+    ]
