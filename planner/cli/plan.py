@@ -18,7 +18,7 @@ from planner.cli.render import (
     table,
     talk,
 )
-from planner.errors import InputError, NotProven
+from planner.errors import Infeasible, InputError, NotProven
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,7 @@ def plan(
     output: OutputOption = Output.table,
 ) -> None:
     """Find the cheapest place for everything a demand file asks for."""
+    from planner.advice import market_warnings
     from planner.demand import read_demand
     from planner.plan import make_plan
 
@@ -66,6 +67,10 @@ def plan(
             target=target,
             demand_source=demand,
         )
+    except Infeasible:
+        for warning in market_warnings(offers):
+            talk(f"warning: {warning}")
+        raise
     except NotProven as error:
         if error.plan is not None and output is not Output.json:
             _write(error.plan, output)

@@ -30,10 +30,14 @@ PRICES = st.sampled_from(
 )
 ROWS = st.builds(
     disk,
-    spec=st.fixed_dictionaries({}, optional=dict.fromkeys(SPEC[:3], SIZES)).flatmap(
-        lambda spec: st.fixed_dictionaries(
-            {"pricePerUnit": PRICES, "step": SIZES, **{name: st.just(spec[name]) for name in spec}}
-        )
+    spec=st.fixed_dictionaries(
+        {
+            "minCount": SIZES,
+            "defaultCount": SIZES,
+            "maxCount": SIZES,
+            "step": SIZES,
+            "pricePerUnit": PRICES,
+        }
     ),
     cloudId=NAMES,
     provider=NAMES,

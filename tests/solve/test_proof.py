@@ -60,8 +60,12 @@ def test_a_solver_within_its_tolerance_is_corrected_exactly(pairs: Pairs) -> Non
 
 def test_a_bound_above_the_cost_is_a_defect(pairs: Pairs) -> None:
     """A contradiction between cost and bound is never shown as a plan."""
-    least = Least(pairs)
-    least.cost = lambda _: Decimal(1)  # type: ignore[method-assign]
+    dear = pair(
+        demand_from(
+            {"version": 1, "volumes": [{"name": "x", "size_gb": 10_000, "max_disks": 100}]}
+        ),
+        pairs.offers,
+    )
     run = Run("HiGHS", "feasible", "time_limit", 0.1)
     with pytest.raises(Defect, match="contradict"):
-        settle(pairs, least, Outcome(run, [[CHEAP]], 2, 1))
+        settle(pairs, Least(dear), Outcome(run, [[CHEAP]], 2, 1))

@@ -175,7 +175,7 @@ def test_moving_any_replica_to_an_inadmissible_offer_is_rejected() -> None:
 
 
 def _at(placement: Placement, offers: pd.DataFrame, index: int) -> Placement:
-    offer = {
+    offer: dict[str, Any] = {
         name: None if offers[name].isna().iloc[index] else offers[name].iloc[index]
         for name in ("offer_id", "provider", "cloud_id", "data_center", "country", "region")
     }

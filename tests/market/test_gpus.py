@@ -1,0 +1,237 @@
+"""GPU offers as a frame, and where they meet disks."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.errors import FrameError
+from planner.exact_json import parse
+from planner.market import GPUS, gpus_frame, join_gpus, mark_gpus, offers_frame, read_gpus
+from tests.market.rows import cells, disk, gpu
+
+
+def only(row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
+    """Return the single row of the GPU frame of one row of the API."""
+    return cells(gpus_frame([row]))[0]
+
+
+def marks(disks: list[dict[str, Any]], gpus: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+    """Return ``gpu`` and ``gpu_usd_hr`` of disks in their given order, for an H100."""
+    marked = mark_gpus(offers_frame(disks), gpus_frame(gpus), "H100_80GB").sort_values("row")
+    return [(row["gpu"], row["gpu_usd_hr"]) for row in cells(marked)]
+
+
+def test_short_ids_are_the_vendors() -> None:
+    """The ids of all documented GPU offers are those that the vendor's client 0.18 prints."""
+    listed = read_gpus("shipped:gpu-offers.json").sort_values("row")
+    assert " ".join(listed["offer_id"]) == (
+        "159a0a c9a1b5 0b3f95 1365fc f7c044 28d55f 241d7e 976b70 3c3e5a"
+    )
+
+
+def test_short_id_of_nulls_and_of_written_out_numbers() -> None:
+    """Null places print as N/A, and 8.0 is 8, as the vendor's client reads it."""
+    row = gpu(cloudId="n3-H100x1", provider="hyperstack", country="CA", dataCenter=None)
+    row |= {"socket": None, "gpuCount": Decimal("8.0")}
+    row |= {"memory": {"defaultCount": 64}, "vcpu": {"defaultCount": Decimal("8.0")}}
+    assert only(row)["offer_id"] == "40e440"
+
+
+@pytest.mark.parametrize(
+    ("prices", "expected"),
+    [
+        ({"onDemand": Decimal("2.5"), "communityPrice": Decimal("1.5")}, "1.5"),
+        ({"onDemand": Decimal("1.5"), "communityPrice": Decimal("2.5")}, "2.5"),
+        ({"onDemand": Decimal("2.5"), "communityPrice": None}, "2.5"),
+        ({"onDemand": None, "communityPrice": Decimal("1.5")}, "1.5"),
+        ({"onDemand": None, "communityPrice": None}, None),
+        ({"onDemand": Decimal("2.5"), "communityPrice": 0}, None),
+        ({"onDemand": 0, "communityPrice": None}, None),
+        ({"onDemand": Decimal("-1"), "communityPrice": None}, None),
+        ({"onDemand": Decimal("NaN"), "communityPrice": None}, None),
+    ],
+)
+def test_price(prices: dict[str, Any], expected: str | None) -> None:
+    """The community price where one is set, else on demand; a free GPU is unpriced."""
+    found = only(gpu(prices=prices))
+    assert found["usd_hr"] == (None if expected is None else Decimal(expected))
+    assert found["problem"] is None
+
+
+@pytest.mark.parametrize("currency", ["EUR", "usd", None, "", "\x1b[2J", "x" * 200])
+def test_only_usd_is_understood(currency: str | None) -> None:
+    """Another currency, or none, is a malformed row, said in words that can be shown."""
+    problem = only(gpu(prices={"currency": currency}))["problem"]
+    assert problem is not None
+    assert problem.startswith("prices.currency is ")
+    assert problem.isprintable()
+    assert len(problem) < 100
+
+
+@pytest.mark.parametrize("spot", [None, True, False])
+def test_spot(*, spot: bool | None) -> None:
+    """Null stays null: unknown."""
+    assert only(gpu(isSpot=spot))["spot"] is spot
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (gpu(prices={"onDemand": "2.5"}), "prices.onDemand: a number was expected, not text"),
+        (gpu(prices={"communityPrice": True}), "prices.communityPrice: a number was expected"),
+        (gpu(gpuCount=Decimal("1.5")), "gpuCount is 1.5, not a whole number"),
+        (gpu(gpuCount=-1), "gpuCount is negative"),
+        (gpu(gpuType=None), "gpuType is missing"),
+        (gpu(provider=""), "provider is missing"),
+        (gpu(isSpot="no"), "isSpot: true or false was expected"),
+        ({**gpu(), "prices": [1]}, "prices: an object was expected, not a list; prices.currency"),
+        ({**gpu(), "prices": None}, "prices.currency is missing"),
+        (7, "the row is not an object"),
+    ],
+)
+def test_malformed_row_stays_with_its_reason(row: object, why: str) -> None:
+    """A row that cannot be believed keeps its place and says why, once."""
+    frame = gpus_frame([gpu(), row])
+    (bad,) = [found for found in cells(frame) if found["row"] == 2]
+    assert why in bad["problem"]
+    assert frame["problem"].isna().sum() == 1
+
+
+@pytest.mark.parametrize("count", ["Infinity", "1e5000", "NaN", "9" * 5000, "[]"])
+def test_absurd_count_is_one_rows_problem(count: str) -> None:
+    """A count that no integer can hold breaks neither the id nor the listing."""
+    frame = gpus_frame([gpu(gpuCount=parse(count.encode())), gpu(memory={"defaultCount": count})])
+    assert frame["offer_id"].str.fullmatch("[0-9a-f]{6}").all()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 9], ids=str)
+def test_declared_columns_and_types(rows: int) -> None:
+    """The columns and types are the declared ones for any number of rows."""
+    frame = gpus_frame([gpu(dataCenter=f"A-{at}", gpuCount=None) for at in range(rows)])
+    assert list(frame.columns) == [column.name for column in GPUS]
+    assert [str(dtype) for dtype in frame.dtypes] == [column.dtype for column in GPUS]
+    assert len(frame) == rows
+
+
+@given(
+    st.lists(
+        st.builds(
+            gpu,
+            gpuType=st.sampled_from([None, "H100_80GB", "A100_80GB", 3]),
+            gpuCount=st.sampled_from([None, 0, 1, 8, "1"]),
+            dataCenter=st.sampled_from([None, "A", "B"]),
+            prices=st.fixed_dictionaries(
+                {"onDemand": st.sampled_from([None, Decimal(1), Decimal("2.50"), Decimal("NaN")])}
+            ),
+        )
+        | st.sampled_from([None, [], "row"]),
+        max_size=6,
+    ).flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows)))
+)
+def test_order_of_the_listing_does_not_show(listings: tuple[list[Any], list[Any]]) -> None:
+    """Permuting rows changes nothing but ``row``, and drops none."""
+    left, right = (gpus_frame(rows).drop(columns="row") for rows in listings)
+    pd.testing.assert_frame_equal(left, right)
+    assert len(left) == len(listings[0])
+
+
+@pytest.mark.parametrize(("single", "multi"), [(0, 0), (0, 2), (2, 0), (1, 2)])
+def test_both_listings_as_one(single: int, multi: int) -> None:
+    """Both listings together, empty ones too, keep types, origin and their names."""
+    left = gpus_frame([gpu()] * single)
+    left.attrs = {"source": "here"}
+    both = join_gpus(left, gpus_frame([gpu()] * multi, listing="multi-node"))
+    assert both["listing"].tolist() == ["gpus"] * single + ["multi-node"] * multi
+    assert [str(dtype) for dtype in both.dtypes] == [column.dtype for column in GPUS]
+    assert both.attrs == {"source": "here"}
+
+
+@pytest.mark.parametrize(
+    ("place", "where", "state"),
+    [
+        ({}, {}, "yes"),
+        ({}, {"provider": "beta"}, "no"),
+        ({}, {"dataCenter": "B"}, "no"),
+        ({}, {"country": "CA"}, "no"),
+        ({}, {"country": None}, "yes"),
+        ({"country": None}, {}, "yes"),
+        ({"country": None}, {"country": None}, "yes"),
+        ({"dataCenter": None}, {}, "no"),
+        ({}, {"dataCenter": None}, "no"),
+        ({"dataCenter": None}, {"dataCenter": None}, "unconfirmed"),
+        ({"dataCenter": None}, {"dataCenter": None, "country": None}, "unconfirmed"),
+        ({"dataCenter": None}, {"dataCenter": None, "country": "CA"}, "no"),
+        ({}, {"gpuType": "A100_80GB"}, "no"),
+        ({}, {"stockStatus": "Unavailable"}, "no"),
+        ({}, {"stockStatus": None}, "yes"),
+        ({}, {"gpuCount": "1"}, "no"),
+        ({"cloudId": "x"}, {"cloudId": "y"}, "yes"),
+    ],
+)
+def test_where_disks_and_gpus_meet(
+    place: dict[str, Any], where: dict[str, Any], state: str
+) -> None:
+    """Equal provider and data centre, and country where both know it; both null: unconfirmed."""
+    price = None if state == "no" else Decimal("2.5")
+    assert marks([disk(**place)], [gpu(**where)]) == [(state, price)]
+
+
+def test_rows_without_a_provider_do_not_meet() -> None:
+    """Two unknown providers are not one provider."""
+    assert marks([disk(provider=None)], [gpu(provider=None)]) == [("no", None)]
+
+
+def test_cheapest_gpu_of_the_site() -> None:
+    """Each offer has the cheapest price at its own site; unpriced ones are there, without one."""
+    gpus = [
+        gpu(prices={"onDemand": Decimal("2.50")}),
+        gpu(prices={"onDemand": Decimal("2.40"), "communityPrice": Decimal("2.45")}),
+        gpu(prices={"onDemand": None}),
+        gpu(dataCenter="B", prices={"onDemand": None}),
+        gpu(dataCenter="C", prices={"onDemand": Decimal("0.1")}),
+    ]
+    disks = [disk(), disk(dataCenter="B"), disk(dataCenter="D")]
+    assert marks(disks, gpus) == [("yes", Decimal("2.45")), ("yes", None), ("no", None)]
+
+
+def test_marking_leaves_the_callers_frames_alone() -> None:
+    """The result is a copy, aligned to whatever index the caller has, types as declared."""
+    offers = offers_frame([disk(), disk(dataCenter="B"), disk(provider="beta")]).iloc[[2, 0, 1]]
+    gpus = gpus_frame([gpu(dataCenter="B")])
+    before = offers.copy(), gpus.copy()
+    marked = mark_gpus(offers, gpus, "H100_80GB")
+    pd.testing.assert_frame_equal(offers, before[0])
+    pd.testing.assert_frame_equal(gpus, before[1])
+    assert marked.index.tolist() == [2, 0, 1]
+    assert marked["gpu"].tolist() == ["no", "no", "yes"]
+    assert (str(marked["gpu"].dtype), str(marked["gpu_usd_hr"].dtype)) == ("string", "object")
+
+
+def test_marking_with_repeated_index() -> None:
+    """Frames put together by a caller, with an index that repeats, are marked row by row."""
+    part = offers_frame([disk()])
+    both = pd.concat([part, offers_frame([disk(dataCenter="B")])])
+    assert mark_gpus(both, gpus_frame([gpu()]), "H100_80GB")["gpu"].tolist() == ["yes", "no"]
+
+
+def test_no_gpus_and_no_offers() -> None:
+    """Empty frames mark nothing, with the same columns."""
+    assert marks([disk()], []) == [("no", None)]
+    assert list(mark_gpus(offers_frame([]), gpus_frame([gpu()]), "x").columns[-2:]) == [
+        "gpu",
+        "gpu_usd_hr",
+    ]
+
+
+def test_frames_that_are_not_theirs() -> None:
+    """A missing column is named, in either frame."""
+    with pytest.raises(FrameError, match="offers: column provider is missing"):
+        mark_gpus(offers_frame([disk()]).drop(columns="provider"), gpus_frame([]), "x")
+    with pytest.raises(FrameError, match="gpus: column usd_hr is missing"):
+        mark_gpus(offers_frame([disk()]), gpus_frame([]).drop(columns="usd_hr"), "x")

@@ -1,0 +1,257 @@
+"""The README tells the truth: its commands run, and print what it says they print."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+import planner
+from planner import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+VOLATILE = ((re.compile(r"\b\d+\.\d\d s\b"), "0.00 s"), (re.compile(r"-[0-9a-f]{12}\b"), "-hash"))
+"""What differs from run to run: the solver's seconds, and the nonce in the names of disks."""
+ANYTHING = "…"
+"""A line that stands for all that is not shown."""
+REFUSED = {
+    "groups": [{"volumes": ["a", "b"], "same": "site"}],
+    "workloads": [{"name": "train", "gpu": "H100_80GB"}],
+    "disks": ["fdb5205f"],
+    "max_sites": 3,
+    "max_providers": 2,
+    "max_provider_share": 0.7,
+}
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, its text, and the next block."""
+
+    language: str
+    text: str
+
+
+class Step(NamedTuple):
+    """A line typed at a prompt, and what the README shows below it."""
+
+    command: str
+    shown: str
+
+
+BLOCKS = [Block(*match.groups()) for match in FENCE.finditer(README)]
+
+
+def _texts(language: str) -> list[str]:
+    return [block.text for block in BLOCKS if block.language == language]
+
+
+def _steps() -> Iterator[Step]:
+    for text in _texts("console"):
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            yield Step(command, shown)
+
+
+SETUP = [text.strip() for text in _texts("sh") if ".venv" in text]
+LIVE = [text.strip() for text in _texts("sh") if ".venv" not in text]
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand where a fresh clone has its data, with no key anywhere, at 80 columns."""
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    for name in [name for name in os.environ if name.startswith("PRIME_")]:
+        monkeypatch.delenv(name)
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    scripts = sysconfig.get_path("scripts")
+    settings = {
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "COLUMNS": "80",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "NO_COLOR": "1",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _typed(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a line as a terminal would, both streams in the order in which they are written."""
+    bash = shutil.which("bash")
+    assert bash is not None
+    return subprocess.run(
+        [bash, "-c", command],
+        check=False,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+    )
+
+
+def _comparable(text: str) -> list[str]:
+    """Return lines without trailing blanks, empty lines and what differs from run to run."""
+    for pattern, instead in VOLATILE:
+        text = pattern.sub(instead, text)
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+@pytest.mark.usefixtures("clone")
+def test_every_command_prints_what_is_shown() -> None:
+    """Typed one after the other in a fresh clone, each does what the README says."""
+    steps = [*_steps()]
+    assert len(steps) > len(_texts("console"))
+    for command, shown in steps:
+        ran = _typed(command)
+        assert ran.returncode == 0, ran.stdout
+        assert "Traceback" not in ran.stdout
+        printed, wanted = _comparable(ran.stdout), _comparable(shown)
+        if ANYTHING in wanted:
+            at = wanted.index(ANYTHING)
+            printed[at : len(printed) - len(wanted) + at + 1] = [ANYTHING]
+        assert (command, printed) == (command, wanted)
+
+
+@pytest.mark.usefixtures("clone")
+def test_the_python_runs() -> None:
+    """Each block of Python runs, and prints what stands in the block of text after it."""
+    runs = 0
+    for index, block in enumerate(BLOCKS):
+        if block.language != "python":
+            continue
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block.text, "README.md", "exec"), {})  # noqa: S102 -- our own page
+        after = BLOCKS[index + 1]
+        assert after.language == "text"
+        assert _comparable(printed.getvalue()) == _comparable(after.text)
+        runs += 1
+    assert runs
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize("command", LIVE)
+def test_what_needs_a_key_says_so(command: str) -> None:
+    """The lines that ask the live market are understood, and end with what is missing."""
+    ran = _typed(command)
+    assert ran.returncode == errors.InputError.exit_code
+    assert "there is no API key" in ran.stdout
+
+
+def test_both_ways_to_set_up_are_one_line_each() -> None:
+    """The first installs and plans what ships; the second installs for development and tests."""
+    plan, test = SETUP
+    assert "\n" not in plan + test
+    assert plan == (
+        "python3 -m venv .venv && .venv/bin/pip install --quiet . && "
+        ".venv/bin/planner plan data/research.yaml --offers data/disk-offers.json"
+    )
+    assert test in CI.splitlines()
+    assert test.endswith(_verbs()["test"])
+
+
+@pytest.mark.usefixtures("clone")
+def test_the_first_command_ends_with_a_plan() -> None:
+    """What it runs after the installation is a command of the tour, without --out."""
+    command = SETUP[0].rpartition(".venv/bin/")[2]
+    assert any(step.command.startswith(command) for step in _steps())
+    ran = _typed(command)
+    assert ran.returncode == 0
+    assert "optimal: no cheaper plan exists" in ran.stdout
+
+
+def _verbs() -> dict[str, str]:
+    rows = re.findall(r"^\| (\w+) \| `([^`]+)` \|$", README, re.MULTILINE)
+    return dict(rows)
+
+
+@pytest.mark.parametrize("verb", ["test", "lint", "format", "types"])
+def test_a_verb_is_what_ci_runs(verb: str) -> None:
+    """Developers and CI type the same commands."""
+    command = _verbs()[verb]
+    assert any(line == command or line.endswith(f"&& {command}") for line in CI.splitlines())
+
+
+def test_the_demand_shown_is_sound_and_complete() -> None:
+    """The example is accepted, and has every field that the format has."""
+    (text,) = _texts("yaml")
+    stream = io.StringIO(text)
+    demand = planner.read_demand(stream)
+    names = [volume.name for volume in demand.volumes]
+    assert names == ["corpus", "checkpoints", "scratch-1", "scratch-2", "scratch-3"]
+    schema = planner.demand_schema()
+    places = [schema, *schema["$defs"].values()]
+    fields = {field for place in places for field in place.get("properties", {})}
+    assert len(fields) > len(REFUSED)
+    assert not {field for field in fields if not re.search(rf"\b{field}\b", text)}
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_what_is_not_honoured_yet_is_named_and_refused(field: str) -> None:
+    """A constraint is never read and ignored, and the README says which are to come."""
+    assert f"`{field}`" in README
+    volume = {"name": "a", "size": "1 TB"}
+    document: dict[str, object] = {"version": 1, "volumes": [volume, {**volume, "name": "b"}]}
+    planner.demand_from(document)
+    if field == "disks":
+        document["volumes"] = [{**volume, "disks": REFUSED[field]}]
+    elif field.startswith("max_"):
+        document["policy"] = {field: REFUSED[field]}
+    else:
+        document[field] = REFUSED[field]
+    with pytest.raises(planner.DemandError, match=f"cannot honour `{field}` yet"):
+        planner.demand_from(document)
+
+
+def test_the_exit_codes_are_all_there() -> None:
+    """The table has the code of every error, and none that planner does not use."""
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    kinds = [one for one in vars(errors).values() if isinstance(one, type)]
+    used = {one.exit_code for one in kinds if issubclass(one, errors.PlannerError)}
+    assert told == used | {0, 130}
+
+
+def test_every_room_is_drawn() -> None:
+    """The drawing of the package has all its rooms, and no other."""
+    (drawing,) = [text for text in _texts("text") if text.startswith("planner/")]
+    drawn: set[str] = set()
+    for line in textwrap.dedent(drawing.partition("\n")[2]).splitlines():
+        if line.startswith("  "):
+            drawn |= {name.strip("/") for name in re.split(r"\s{2,}", line.strip())[:-1]}
+    rooms = {path.stem for path in (ROOT / "planner").iterdir() if path.name[0] not in "_."}
+    assert drawn == rooms - {"py", "data"}
+
+
+def test_links_lead_somewhere() -> None:
+    """Files and headings that the page links to exist."""
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", FENCE.sub("", README), re.MULTILINE)
+    }
+    targets = re.findall(r"\]\(([^)]+)\)", FENCE.sub("", README))
+    assert targets
+    for target in targets:
+        if target.startswith("#"):
+            assert target[1:] in headings
+        elif not target.startswith("https://"):
+            assert (ROOT / target).is_file()
