@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         PlannerError,
     )
     from planner.live import fetch_gpus, fetch_offers
+    from planner.make import make_plan
     from planner.market import (
         Filter,
         addressable,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
         read_gpus,
         read_offers,
     )
-    from planner.plan import Plan, make_plan
+    from planner.plan import Plan
     from planner.requests import emit
     from planner.solve import baselines, optimise, pair, verify
 
@@ -73,6 +74,7 @@ _HOME = {
         "PlannerError",
     ),
     "planner.live": ("fetch_gpus", "fetch_offers"),
+    "planner.make": ("make_plan",),
     "planner.market": (
         "Filter",
         "addressable",
@@ -82,7 +84,7 @@ _HOME = {
         "read_gpus",
         "read_offers",
     ),
-    "planner.plan": ("Plan", "make_plan"),
+    "planner.plan": ("Plan",),
     "planner.requests": ("emit",),
     "planner.solve": ("baselines", "optimise", "pair", "verify"),
 }

@@ -78,6 +78,11 @@ def _offer_notes(offer: dict[str, Any]) -> Iterator[str]:
     if offer["ambiguous"]:
         ids = ", ".join(offer["offer_ids"])
         yield f"offers {ids} cannot be told apart when buying; planned as their worst case"
+    if offer["data_center"] is None:
+        yield (
+            "the market does not name the data centre; once bought, ask for GPUs with the API's "
+            "`disks` filter before you rely on it"
+        )
     if offer["cloud_open"]:
         yield "a request without cloud id could be served by an offer that has one"
     if offer["default_included"]:

@@ -8,7 +8,7 @@
       MarketError (4)                method, url: never headers, never keys
         RequestNotSent               nothing was sent, safe to retry
         RequestRefused               Unauthorized, PaymentRequired, NotFound, Invalid, RateLimited
-        OutcomeUnknown (6)           a write whose answer was lost
+        Unavailable                  a time-out, a broken connection, a 5xx: a read may be repeated
         ContractBroken               an answer that is not what the API documents
         IncompleteListing            a listing that cannot be read whole
       PlanError (5)                  PlanCorrupt, PlanVersionUnknown, PlanInvalid(violations)

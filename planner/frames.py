@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import pandas_dtype
 
 from planner.errors import FrameError
 
@@ -64,7 +63,7 @@ def conform(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> pd.
             continue
         try:
             data[column.name] = _as_declared(frame[column.name], column.dtype)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             expected = "exact (Decimal or tuple)" if column.dtype == EXACT else column.dtype
             failures.append(f"column {column.name} is not {expected}")
     if failures:
@@ -76,12 +75,12 @@ def conform(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> pd.
 
 def _as_declared(values: pd.Series[Any], dtype: str) -> pd.Series[Any]:
     """Return values in a declared type, where pandas alone would make text of anything."""
-    if not all(isinstance(value, _KINDS[dtype]) for value in values.dropna()):
+    if values.ndim != 1:
+        raise ValueError("there are several columns of this name")
+    known = [None if null else value for value, null in zip(values, values.isna(), strict=True)]
+    if not all(value is None or isinstance(value, _KINDS[dtype]) for value in known):
         raise TypeError(dtype)
-    if dtype == EXACT:
-        exact = [None if null else value for value, null in zip(values, values.isna(), strict=True)]
-        return pd.Series(exact, index=values.index, dtype=EXACT)
-    return values.astype(pandas_dtype(dtype))
+    return pd.Series(known, index=values.index, dtype=dtype)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

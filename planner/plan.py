@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from planner.advice import plan_warnings
 from planner.demand import Demand
 from planner.errors import (
-    Defect,
     DemandError,
     FrameError,
-    NotProven,
     PlanCorrupt,
     PlanInvalid,
     PlanVersionUnknown,
@@ -29,22 +24,29 @@ from planner.errors import (
 from planner.exact_json import JsonError, parse
 from planner.files import read_bytes, write_atomic
 from planner.frames import build
-from planner.market import addressable, market_rows, offers_from_market
+from planner.market import addressable, offers_from_market
 from planner.requests import requests
+from planner.show import (
+    Summary,
+    budgets,
+    certainty,
+    compared,
+    origin,
+    placement_rows,
+    total_row,
+)
 from planner.solve import (
     PLACEMENTS,
     Baseline,
     Pairs,
     Placement,
-    SolverName,
     SolverRecord,
     baselines,
-    optimise,
     pair,
     verify,
 )
 from planner.text import visible
-from planner.units import difference, money, plain, total, usd_month
+from planner.units import plain, total, usd_month
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +58,7 @@ _MAX_BYTES = 256 * 2**20
 _EDITED = "make the plan again; a plan is not edited by hand"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """A saved decision.
 
@@ -101,7 +103,7 @@ class Plan:
         document = self.demand.to_document()
         del document["project"]
         placed = [_placement_document(one) for one in self.placements]
-        return _sha256([document, list(self.market), placed])[:16]
+        return digest_of([document, list(self.market), placed])[:16]
 
     @property
     def totals(self) -> dict[str, Any]:
@@ -165,7 +167,7 @@ class Plan:
             "demand": self.demand.to_document(),
             "market": {"offers": list(self.market), "gpus": []},
         }
-        return {"format": FORMAT, "digest": _sha256(document), **document}
+        return {"format": FORMAT, "digest": digest_of(document), **document}
 
     def to_json(self) -> str:
         """Return the plan as the text of its file."""
@@ -253,125 +255,33 @@ class Plan:
             market=tuple(document["market"]["offers"]),
         )
 
-    def _repr_html_(self) -> str:
-        from planner.show import plan_html  # noqa: PLC0415 -- drawing is needed only where it shows
+    def summary(self) -> Summary:
+        """Return what a person reads of the plan: rows, total and notes."""
+        hours = self.demand.policy.hours_per_month
+        return Summary(
+            title=self.project,
+            rows=placement_rows(self.placements, hours),
+            total=total_row(self.placements, hours),
+            notes=(
+                certainty(self.solver),
+                *budgets(self.placements, self.demand.policy),
+                *compared(self.solver.objective_usd_hr, self.baselines(), hours),
+                origin(self.plan_id, self.inputs["offers"], hours),
+            ),
+        )
 
-        return plan_html(self)
+    def __repr__(self) -> str:
+        totals, record = self.totals, self.solver
+        return (
+            f"<Plan {self.plan_id} of {self.project}: {len(self.placements)} placements, "
+            f"{totals['usd_hr']} USD/h, {record.status}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.summary().html(self.warnings)
 
 
 _NOT_A_PLAN = (KeyError, TypeError, ValueError, AttributeError, InvalidOperation)
-
-
-def make_plan(
-    demand: Demand,
-    offers: pd.DataFrame,
-    *,
-    solver: SolverName = "highs",
-    time_limit_s: float | None = None,
-    accept_gap: Decimal | None = None,
-    target: dict[str, str | None] | None = None,
-    demand_source: str = "demand",
-    now: datetime | None = None,
-    nonce: str | None = None,
-) -> Plan:
-    """Return the cheapest plan for a demand on a market, proven and checked.
-
-    Parameters
-    ----------
-    demand : Demand
-        What is to be stored, under which rules: see `read_demand`.
-    offers : DataFrame
-        Columns ``OFFERS``: see `read_offers` and `fetch_offers`.
-    solver : str
-        ``highs`` or ``cbc``.
-    time_limit_s : float | None
-        Seconds for the solver; None waits for the proof.
-    accept_gap : Decimal | None
-        Per cent by which an unproven plan may exceed the bound and still be returned.
-    target : dict | None
-        ``base_url`` and ``team_id`` of the marketplace the plan is for.
-    demand_source : str
-        Where the demand came from, for the plan's record.
-    now, nonce
-        Time and nonce of the plan; made here when None.
-
-    Raises
-    ------
-    Infeasible
-        When no plan satisfies the demand; ``conflicts`` says why.
-    NotProven
-        When time ran out before the proof; ``plan`` is the incumbent.
-    FrameError
-        When the offers lack a declared column.
-
-    Examples
-    --------
-    >>> from planner import read_demand, read_offers
-    >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
-    >>> plan.solver.status
-    'optimal'
-    """
-    market = tuple(market_rows(offers))
-    choice = addressable(offers_from_market(market))
-    solution = optimise(demand, choice, solver=solver, time_limit_s=time_limit_s)
-    origin = offers.attrs
-    plan = Plan(
-        project=demand.project,
-        created_at=(now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
-        nonce=nonce or secrets.token_hex(8),
-        target=target,
-        inputs={
-            "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
-            "offers": _input(
-                origin.get("source", "frame"),
-                _sha256(market),
-                len(market),
-                origin.get("fetched_at"),
-            ),
-        },
-        solver=solution.solver,
-        warnings=plan_warnings(demand, offers, choice, solution.placements),
-        placements=solution.placements,
-        demand=demand,
-        market=market,
-    )
-    violations = plan.violations()
-    if violations:
-        raise Defect("the solution fails its own check: " + "; ".join(violations))
-    require_proof(plan, accept_gap)
-    return plan
-
-
-def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
-    """Let a plan pass when it is proven, or its gap is accepted.
-
-    Parameters
-    ----------
-    plan : Plan
-        Fresh from the solver.
-    accept_gap : Decimal | None
-        Per cent of the plan's cost; None accepts proven plans only.
-
-    Raises
-    ------
-    NotProven
-        Otherwise, with the plan.
-    """
-    record = plan.solver
-    spare = difference(record.objective_usd_hr, record.bound_usd_hr)
-    gap_percent = spare / record.objective_usd_hr * 100
-    if record.status == "optimal" or (accept_gap is not None and gap_percent <= accept_gap):
-        return
-    raise NotProven(
-        f"not proven within the time limit: the plan below may cost up to ${money(spare, 4)}/h "
-        f"({gap_percent:.2f} %) more than the best",
-        plan=plan,
-        hint="give it more time with --time-limit, or accept it with --accept-gap PCT",
-    )
-
-
-def _input(source: str, digest: str, rows: int, fetched_at: str | None) -> dict[str, Any]:
-    return {"source": source, "digest": digest, "rows": rows, "fetched_at": fetched_at}
 
 
 def _placement_document(placement: Placement) -> dict[str, Any]:
@@ -395,6 +305,7 @@ def _placement(document: dict[str, Any]) -> Placement:
     return Placement(**{**document, **amounts, "disk_sizes_gb": tuple(document["disk_sizes_gb"])})
 
 
-def _sha256(value: Any) -> str:  # noqa: ANN401 -- JSON values
+def digest_of(value: Any) -> str:  # noqa: ANN401 -- JSON values
+    """Return the SHA-256 of JSON values in canonical form, in hex."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()

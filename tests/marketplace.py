@@ -141,7 +141,7 @@ class Marketplace:
         self._server.server_close()
         self._thread.join()
 
-    def page(self, listing: str, page: int, page_size: int) -> Any:  # noqa: ANN401 -- JSON
+    def page(self, listing: str, page: int, page_size: int) -> Any:
         """Return the document of a page, without faults."""
         rows = self.rows.get(listing, [])
         start = (page - 1) * page_size
@@ -169,7 +169,7 @@ class Marketplace:
             return result
 
 
-def status(code: int, document: Any = None, **headers: str) -> Callable[[Exchange], None]:  # noqa: ANN401 -- JSON
+def status(code: int, document: Any = None, **headers: str) -> Callable[[Exchange], None]:
     """Answer with a status; ``retry_after="1"`` becomes the header ``retry-after``."""
 
     def act(exchange: Exchange) -> None:
@@ -216,7 +216,7 @@ def repeats(page: int) -> Callable[[Exchange], None]:
     return act
 
 
-def claims(total: Any) -> Callable[[Exchange], None]:  # noqa: ANN401 -- wrong types are the point
+def claims(total: Any) -> Callable[[Exchange], None]:
     """Answer with another ``totalCount``."""
 
     def act(exchange: Exchange) -> None:
@@ -253,7 +253,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.market = market
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- socketserver
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client that hangs up is part of the test."""
 
 

@@ -47,12 +47,13 @@ def test_a_plain_offer_needs_no_warning() -> None:
     ("row", "said"),
     [
         ({**PLAIN, "stockStatus": None}, "does not say whether it is in stock"),
+        ({**PLAIN, "dataCenter": None}, "does not name the data centre"),
         (spec(defaultIncludedInPrice=True), "said to include the default size"),
         (spec(minCount=5, step=10), "where the step counts from"),
     ],
 )
 def test_what_is_unsure_of_the_chosen_offer_is_said(row: dict[str, Any], said: str) -> None:
-    """Unknown stock, an included default size and an assumed grid are each a warning."""
+    """Unknown stock or place, an included default size and an assumed grid are each a warning."""
     assert said in warnings(row)
 
 

@@ -288,7 +288,7 @@ def test_an_unproven_plan_is_not_returned_unless_its_gap_is_accepted() -> None:
     """NotProven carries the incumbent; accept_gap at or above its gap returns it."""
     from dataclasses import replace
 
-    from planner.plan import require_proof
+    from planner.make import require_proof
 
     plan = research()
     bound = plan.solver.objective_usd_hr * Decimal("0.9")

@@ -40,7 +40,7 @@ REFUSED = {
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, its text, and the next block."""
+    """A fenced block: its language and its text."""
 
     language: str
     text: str

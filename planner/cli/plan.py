@@ -52,7 +52,7 @@ def plan(
     """Find the cheapest place for everything a demand file asks for."""
     from planner.advice import market_warnings
     from planner.demand import read_demand
-    from planner.plan import make_plan
+    from planner.make import make_plan
 
     gap = options.percent(accept_gap, "--accept-gap")
     demanded = read_demand(demand)
@@ -103,16 +103,17 @@ def _market(offers_file: str | None) -> tuple[pd.DataFrame, dict[str, str | None
 
 
 def _write(made: Plan, output: Output) -> None:
-    from planner.show import HEADINGS, RIGHT, plan_notes, plan_rows, total_row
+    from planner.show import HEADINGS, RIGHT
 
     if output is Output.json:
         result(made.to_json())
     elif output is Output.csv:
         result(frame_csv(made.to_frame()))
-    elif output is Output.md:
-        rows = [*plan_rows(made), total_row(made)]
-        notes = "".join(f"- {markdown_text(note)}\n" for note in plan_notes(made))
-        result(f"{markdown(HEADINGS, rows, RIGHT)}\n{notes}")
     else:
-        table(HEADINGS, plan_rows(made), RIGHT, footer=total_row(made))
-        paragraphs(plan_notes(made))
+        read = made.summary()
+        if output is Output.md:
+            notes = "".join(f"- {markdown_text(note)}\n" for note in read.notes)
+            result(f"{markdown(HEADINGS, [*read.rows, read.total], RIGHT)}\n{notes}")
+        else:
+            table(HEADINGS, read.rows, RIGHT, footer=read.total)
+            paragraphs(read.notes)

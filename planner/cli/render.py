@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 from decimal import Decimal
 from enum import StrEnum
@@ -38,7 +39,13 @@ def talk(text: str) -> None:
 
 def result(text: str) -> None:
     """Write text of a result to standard output."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    try:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has what it wanted; nothing may be written there again, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def plain_value(value: Any) -> Any:  # noqa: ANN401 -- a cell of a frame
@@ -129,7 +136,9 @@ def table(
         )
     for row in rows:
         drawn.add_row(*(Text(visible(row[index])) for index in kept))
-    screen.print(drawn)
+    with screen.capture() as drawing:
+        screen.print(drawn)
+    result(drawing.get())
     if gone:
         talk(f"not shown at this width: {', '.join(gone)}")
 
@@ -143,7 +152,7 @@ def _too_many(
     from rich.cells import cell_len
 
     widths = {
-        name: max(cell_len(visible(row[index])) for row in [headings, *rows]) + 2
+        name: max(cell_len(visible(row[index])) for row in [headings, *rows]) + 3
         for index, name in enumerate(headings)
     }
     gone: list[str] = []
@@ -160,8 +169,10 @@ def paragraphs(lines: Iterable[str]) -> None:
     from rich.text import Text
 
     screen = console()
-    for line in lines:
-        screen.print(Text(visible(line)))
+    with screen.capture() as written:
+        for line in lines:
+            screen.print(Text(visible(line)))
+    result(written.get())
 
 
 def console() -> Any:  # noqa: ANN401 -- rich stays inside this room

@@ -115,8 +115,8 @@ def _common_sizes(rows: list[dict[str, Any]]) -> tuple[int, int | None, int] | N
             return None
         start, step = found
         bound = min(bound, row["max_gb"] if row["max_gb"] is not None else UNBOUNDED_GB)
-    if start > bound or (start == 0 and step > bound):
-        return None if len(rows) > 1 else (start, bound, step)
+    if len(rows) > 1 and (start or step) > min(bound, UNBOUNDED_GB - 1):
+        return None
     return start, None if bound == UNBOUNDED_GB else bound, step
 
 

@@ -71,9 +71,10 @@ def offers_frame(rows: Iterable[Any]) -> pd.DataFrame:
 
 def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
     read = RowReader(row)
-    min_gb, max_gb = read.whole("spec.minCount") or 0, read.whole("spec.maxCount")
-    if min_gb >= UNBOUNDED_GB:
-        read.problems.append("spec.minCount is larger than any disk")
+    max_gb, min_gb = read.whole("spec.maxCount"), read.whole("spec.minCount") or 0
+    step_gb = read.whole("spec.step") or 1
+    if (min_gb or step_gb) >= UNBOUNDED_GB:
+        read.problems.append("the smallest size is larger than any disk")
     values = {
         "row": place,
         "offer_id": short_id(row if isinstance(row, dict) else {}),
@@ -84,7 +85,7 @@ def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing
         "region": read.text("region"),
         "min_gb": min_gb,
         "max_gb": None if max_gb is None or max_gb >= UNBOUNDED_GB else max_gb,
-        "step_gb": read.whole("spec.step") or 1,
+        "step_gb": step_gb,
         "default_gb": read.whole("spec.defaultCount"),
         "usd_gb_hr": read.price("spec.pricePerUnit"),
         "default_included": read.yes_no("spec.defaultIncludedInPrice"),

@@ -178,4 +178,5 @@ def group_offers(offers: pd.DataFrame, by: str) -> pd.DataFrame:
             }
         )
     names = [by, "offers", "in_stock", "sites", "min_usd_gb_hr", "max_usd_gb_hr"]
-    return sort_frame(pd.DataFrame(rows, columns=names, dtype="object"), "min_usd_gb_hr")
+    grouped = sort_frame(pd.DataFrame(rows, columns=names, dtype="object"), "min_usd_gb_hr")
+    return grouped.reset_index(drop=True)

@@ -163,7 +163,7 @@ def test_empty_key_of_a_context(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["config", "context"])
-def test_broken_file(tmp_path: Path, content: Any, place: str) -> None:  # noqa: ANN401 -- wrong types are the point
+def test_broken_file(tmp_path: Path, content: Any, place: str) -> None:
     """A file that is not an object of texts is an error that repeats nothing of it."""
     if place == "config":
         configure(tmp_path, content)

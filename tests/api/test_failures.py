@@ -43,7 +43,7 @@ def made(kind: type[Exception], message: str) -> Exception:
     return error
 
 
-def response(status: int, document: Any = None, **headers: str) -> MarketError:  # noqa: ANN401 -- JSON
+def response(status: int, document: Any = None, **headers: str) -> MarketError:
     """Return the failure of an answer."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -9,7 +9,7 @@ from planner.demand import demand_from
 Problems = Callable[..., dict[str, str]]
 
 
-def _volume(**fields: object) -> Any:  # noqa: ANN401 -- each test looks at one attribute
+def _volume(**fields: object) -> Any:
     document = {"version": 1, "volumes": [{"name": "a", "size": "4 TB", **fields}]}
     return demand_from(document).volumes[0]
 

@@ -49,7 +49,7 @@ DEMANDS = st.builds(
 )
 
 
-def _demand(**fields: Any) -> Demand:  # noqa: ANN401 -- any field of a volume
+def _demand(**fields: Any) -> Demand:
     return Demand(project="p", volumes=(Volume(name="a", size_gb=800, **fields),))
 
 
@@ -119,7 +119,7 @@ def test_a_document_that_planner_did_not_write_is_refused(
 
 
 @pytest.mark.parametrize("nonsense", [None, [], 5, {}, {"project": "p", "volumes": []}])
-def test_a_document_that_is_no_demand_is_refused(nonsense: Any) -> None:  # noqa: ANN401 -- nonsense
+def test_a_document_that_is_no_demand_is_refused(nonsense: Any) -> None:
     """Whatever stands where the demand should, the error is ours."""
     with pytest.raises(DemandError):
         Demand.from_document(nonsense)

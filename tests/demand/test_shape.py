@@ -8,7 +8,7 @@ from planner.demand.yaml_text import parse_yaml
 
 
 @pytest.mark.parametrize("name", ["minimal", "research"])
-def test_the_examples_satisfy_the_schema(name: Any) -> None:  # noqa: ANN401 -- a literal
+def test_the_examples_satisfy_the_schema(name: Any) -> None:
     """An editor that checks by the schema finds nothing wrong in what planner ships."""
     document = parse_yaml(example(name)).value
     document["volumes"] = [

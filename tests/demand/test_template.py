@@ -88,7 +88,7 @@ def test_the_research_group_is_worth_looking_at() -> None:
 
 
 @pytest.mark.parametrize("name", ["minimal", "research"])
-def test_an_example_is_the_shipped_file_and_explains_itself(name: Any) -> None:  # noqa: ANN401 -- a literal
+def test_an_example_is_the_shipped_file_and_explains_itself(name: Any) -> None:
     """More than a third of its lines have a word for the newcomer."""
     text = example(name)
     assert text == shipped_path(name).read_text(encoding="utf-8")

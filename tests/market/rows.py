@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import settings
+
 from planner.market.offers import offers_frame
 
 if TYPE_CHECKING:
@@ -12,8 +14,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+brief = settings(max_examples=40, deadline=None)
+"""For properties over frames, which take milliseconds an example."""
 
-def disk(*, spec: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
+
+def disk(*, spec: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
     """Return a good disk row with these fields, and these fields of ``spec``, in their place."""
     return {
         "cloudId": None,
@@ -38,7 +43,7 @@ def disk(*, spec: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, A
     }
 
 
-def gpu(*, prices: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
+def gpu(*, prices: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
     """Return a good GPU row with these fields, and these prices, in their place."""
     return {
         "cloudId": "a-h100",
@@ -65,16 +70,18 @@ def gpu(*, prices: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, 
     }
 
 
-def one(row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
+def one(row: Any) -> dict[str, Any]:
     """Return the single row of the offers frame of one row of the API."""
     return cells(offers_frame([row]))[0]
 
 
 def cells(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a frame, nulls as None, without the module under test."""
-    names = list(frame.columns)
-    null = frame.isna()
-    return [
-        {name: None if null[name].iat[at] else frame[name].iat[at] for name in names}
-        for at in range(len(frame))
-    ]
+    columns = {
+        name: [
+            None if null else value
+            for value, null in zip(frame[name].astype(object), frame[name].isna(), strict=True)
+        ]
+        for name in frame.columns
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from planner.errors import FrameError
 from planner.exact_json import parse
 from planner.market import GPUS, gpus_frame, join_gpus, mark_gpus, offers_frame, read_gpus
-from tests.market.rows import cells, disk, gpu
+from tests.market.rows import brief, cells, disk, gpu
 
 
-def only(row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
+def only(row: Any) -> dict[str, Any]:
     """Return the single row of the GPU frame of one row of the API."""
     return cells(gpus_frame([row]))[0]
 
@@ -53,7 +53,7 @@ def test_short_id_of_nulls_and_of_written_out_numbers() -> None:
         ({"onDemand": None, "communityPrice": None}, None),
         ({"onDemand": Decimal("2.5"), "communityPrice": 0}, None),
         ({"onDemand": 0, "communityPrice": None}, None),
-        ({"onDemand": Decimal("-1"), "communityPrice": None}, None),
+        ({"onDemand": Decimal(-1), "communityPrice": None}, None),
         ({"onDemand": Decimal("NaN"), "communityPrice": None}, None),
     ],
 )
@@ -119,6 +119,7 @@ def test_declared_columns_and_types(rows: int) -> None:
     assert len(frame) == rows
 
 
+@brief
 @given(
     st.lists(
         st.builds(

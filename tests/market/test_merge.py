@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from planner.errors import FrameError
 from planner.market import ADDRESSABLE, addressable, offers_frame
 from planner.market.merge import _meet
-from tests.market.rows import cells, disk
+from tests.market.rows import brief, cells, disk
 
 REACH_GB = 400
 """Beyond this no pattern of the small grids below is new: steps are at most 12, three rows."""
@@ -34,7 +34,7 @@ def merged(*rows: dict[str, Any]) -> dict[str, Any]:
     return cells(frame)[0]
 
 
-def priced(price: str | None, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
+def priced(price: str | None, **fields: Any) -> dict[str, Any]:
     """Return a row at this price."""
     return disk(spec={"pricePerUnit": None if price is None else Decimal(price)}, **fields)
 
@@ -136,7 +136,9 @@ def test_weakest_security(classes: list[str | None], weakest: str | None) -> Non
 )
 def test_multinode_only_if_all_are(values: list[bool | None], *, expected: bool | None) -> None:
     """One row that several nodes cannot mount settles it; one that does not say leaves it open."""
-    assert merged(*(disk(isMultinode=value) for value in values))["multinode"] is expected
+    for order in (values, values[::-1]):
+        rows = [priced(f"0.{at}", isMultinode=value) for at, value in enumerate(order, 1)]
+        assert merged(*rows)["multinode"] is expected
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_sorted_by_key_null_first() -> None:
     ],
 )
 def test_cloud_open(asked: dict[str, Any], other: dict[str, Any], *, expected: bool) -> None:
-    """A request leaves out what is null, so it could match a row whose cloud id it does not name."""
+    """A request leaves out what is null, so it could match a row that has a cloud id."""
     rows = [disk(region="asked", **asked), disk(region="other", **other)]
     frame = addressable(offers_frame(rows))
     flags = [row["cloud_open"] for row in cells(frame) if "asked" in row["regions"]]
@@ -245,6 +247,7 @@ def test_cloud_open(asked: dict[str, Any], other: dict[str, Any], *, expected: b
     assert not frame.loc[frame["cloud_id"].notna(), "cloud_open"].any()
 
 
+@brief
 @given(st.lists(GRID, min_size=1, max_size=3))
 def test_sizes_that_every_row_sells(grids: list[dict[str, int | None]]) -> None:
     """The common grid sells exactly the sizes that every row sells, by enumeration."""
@@ -280,6 +283,7 @@ def test_unbounded_only_if_all_are() -> None:
     assert merged(disk(spec={"maxCount": None}), disk(spec={"maxCount": 2**63}))["max_gb"] is None
 
 
+@brief
 @given(st.integers(0, 40), st.integers(1, 12), st.integers(0, 40), st.integers(1, 12))
 def test_meet_is_the_intersection(a: int, step_a: int, b: int, step_b: int) -> None:
     """Start and step of the common sizes of two grids, by enumeration."""
@@ -288,6 +292,7 @@ def test_meet_is_the_intersection(a: int, step_a: int, b: int, step_b: int) -> N
     assert (set() if found is None else set(range(found[0], REACH_GB, found[1]))) == common
 
 
+@brief
 @given(
     st.lists(
         st.tuples(GRID, st.sampled_from(["0.1", "0.2", None]), st.sampled_from(["Low", None])),
@@ -313,6 +318,7 @@ def test_order_of_the_listing_does_not_show(listings: tuple[list[Any], list[Any]
     pd.testing.assert_frame_equal(left, right)
 
 
+@brief
 @given(st.lists(GRID, min_size=2, max_size=3), st.sampled_from(["0.05", "0.5", None]))
 def test_one_more_row_never_makes_it_better(
     grids: list[dict[str, int | None]], price: str | None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from planner.market import addressable, offers_frame
 from planner.market.sizes import Sizes, disk_sizes_gb
-from tests.market.rows import disk
+from tests.market.rows import brief, disk
 
 MOST_DISKS = 4
 Grid = tuple[int, int | None, int]
@@ -49,6 +49,7 @@ def enumerate_disks(grid: Grid, need_gb: int) -> tuple[int, ...] | None:
     return None
 
 
+@brief
 @given(st.lists(GRIDS, min_size=1, max_size=4), NEEDS)
 def test_provision_against_enumeration(grids: list[Grid], need_gb: int) -> None:
     """Fewest disks, then the least total, equal within a step, larger first: by brute force."""
@@ -67,6 +68,7 @@ def test_provision_against_enumeration(grids: list[Grid], need_gb: int) -> None:
         assert found == expected
 
 
+@brief
 @given(GRIDS, st.integers(1, 10**9))
 def test_every_disk_is_sold_and_holds_its_part(grid: Grid, need_gb: int) -> None:
     """For any size: on the grid, within bounds, at least 1 GB, within a step, never short."""

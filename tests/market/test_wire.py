@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from planner.exact_json import parse
 from planner.market.wire import UNBOUNDED_GB, RowReader, id_part, is_price
+from tests.market.rows import brief
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.decimals() | st.text(),
@@ -193,6 +194,7 @@ def test_object_of_another_type(spec: object) -> None:
     assert reader.problem.count("spec") == 1
 
 
+@brief
 @given(JSON)
 def test_any_json_value_is_read(value: object) -> None:
     """No JSON value, in any field, is more than a problem."""
@@ -224,6 +226,6 @@ def test_any_json_value_is_read(value: object) -> None:
         ({}, "malformed"),
     ],
 )
-def test_part_of_a_short_id(value: Any, part: str) -> None:  # noqa: ANN401 -- JSON
+def test_part_of_a_short_id(value: Any, part: str) -> None:
     """Whole numbers are written without a point, and no value breaks the id."""
     assert id_part(value) == part

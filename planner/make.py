@@ -1,0 +1,133 @@
+"""From a demand and a market to a plan, in one call: solved, checked, proven."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from planner.advice import plan_warnings
+from planner.errors import Defect, NotProven
+from planner.market import addressable, market_rows, offers_from_market
+from planner.plan import Plan, digest_of
+from planner.solve import SolverName, optimise
+from planner.units import difference, money
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    import pandas as pd
+
+    from planner.demand import Demand
+
+
+def make_plan(
+    demand: Demand,
+    offers: pd.DataFrame,
+    *,
+    solver: SolverName = "highs",
+    time_limit_s: float | None = None,
+    accept_gap: Decimal | None = None,
+    target: dict[str, str | None] | None = None,
+    demand_source: str = "demand",
+    now: datetime | None = None,
+    nonce: str | None = None,
+) -> Plan:
+    """Return the cheapest plan for a demand on a market, proven and checked.
+
+    Parameters
+    ----------
+    demand : Demand
+        What is to be stored, under which rules: see `read_demand`.
+    offers : DataFrame
+        Columns ``OFFERS``: see `read_offers` and `fetch_offers`.
+    solver : str
+        ``highs`` or ``cbc``.
+    time_limit_s : float | None
+        Seconds for the solver; None waits for the proof.
+    accept_gap : Decimal | None
+        Per cent by which an unproven plan may exceed the bound and still be returned.
+    target : dict | None
+        ``base_url`` and ``team_id`` of the marketplace the plan is for.
+    demand_source : str
+        Where the demand came from, for the plan's record.
+    now, nonce
+        Time and nonce of the plan; made here when None.
+
+    Raises
+    ------
+    Infeasible
+        When no plan satisfies the demand; ``conflicts`` says why.
+    NotProven
+        When time ran out before the proof; ``plan`` is the incumbent.
+    FrameError
+        When the offers lack a declared column.
+
+    Examples
+    --------
+    >>> from planner import read_demand, read_offers
+    >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
+    >>> plan.solver.status
+    'optimal'
+    """
+    market = tuple(market_rows(offers))
+    choice = addressable(offers_from_market(market))
+    solution = optimise(demand, choice, solver=solver, time_limit_s=time_limit_s)
+    origin = offers.attrs
+    plan = Plan(
+        project=demand.project,
+        created_at=(now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
+        nonce=nonce or secrets.token_hex(8),
+        target=target,
+        inputs={
+            "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
+            "offers": _input(
+                origin.get("source", "frame"),
+                digest_of(market),
+                len(market),
+                origin.get("fetched_at"),
+            ),
+        },
+        solver=solution.solver,
+        warnings=plan_warnings(demand, offers, choice, solution.placements),
+        placements=solution.placements,
+        demand=demand,
+        market=market,
+    )
+    violations = plan.violations()
+    if violations:
+        raise Defect("the solution fails its own check: " + "; ".join(violations))
+    require_proof(plan, accept_gap)
+    return plan
+
+
+def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
+    """Let a plan pass when it is proven, or its gap is accepted.
+
+    Parameters
+    ----------
+    plan : Plan
+        Fresh from the solver.
+    accept_gap : Decimal | None
+        Per cent of the plan's cost; None accepts proven plans only.
+
+    Raises
+    ------
+    NotProven
+        Otherwise, with the plan.
+    """
+    record = plan.solver
+    spare = difference(record.objective_usd_hr, record.bound_usd_hr)
+    gap_percent = spare / record.objective_usd_hr * 100
+    if record.status == "optimal" or (accept_gap is not None and gap_percent <= accept_gap):
+        return
+    raise NotProven(
+        f"not proven within the time limit: the plan below may cost up to ${money(spare, 4)}/h "
+        f"({gap_percent:.2f} %) more than the best",
+        plan=plan,
+        hint="give it more time with --time-limit, or accept it with --accept-gap PCT",
+    )
+
+
+def _input(source: str, digest: str, rows: int, fetched_at: str | None) -> dict[str, Any]:
+    return {"source": source, "digest": digest, "rows": rows, "fetched_at": fetched_at}
