@@ -114,9 +114,7 @@ def certainty(record: SolverRecord) -> str:
 def budgets(placements: Sequence[Placement], policy: Policy) -> list[str]:
     """Return what is spent of each budget."""
     lines = []
-    for owner, limit in ((None, policy.budget_usd_month), *policy.budgets.items()):
-        if limit is None:
-            continue
+    for owner, limit in policy.limits:
         mine = (p.usd_hr for p in placements if owner is None or p.owner == owner)
         spent = usd_month(total(mine), policy.hours_per_month)
         share = f" ({money(spent / limit * 100, 0)} %)" if limit else ""

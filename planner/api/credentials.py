@@ -7,7 +7,6 @@ of a file.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 import stat
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from planner.base_url import checked_base_url
 from planner.errors import InputError
 from planner.text import visible
 
@@ -25,22 +25,9 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL = "https://api.primeintellect.ai"
 MAX_CONFIG_BYTES = 2**20
-MAX_NAME = 253
-MAX_PORT = 65535
 
 _CONTEXT = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
-_URL = re.compile(
-    r"(?P<scheme>https?)://"
-    r"(?P<authority>(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?)"
-    r"(?P<path>(?:/[a-z0-9._~-]*)*)",
-    re.ASCII | re.IGNORECASE,
-)
-_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _NO_KEY = "run `prime login`, set PRIME_API_KEY, or pass --offers FILE to plan without the API"
-_URL_HINT = (
-    "write a URL such as https://api.primeintellect.ai: https (http only to this machine), "
-    "no user name or password, no query, no fragment"
-)
 
 
 @dataclass(frozen=True)
@@ -69,7 +56,7 @@ class Credentials:
     def __post_init__(self) -> None:
         key = _checked_key(self.api_key.get_secret_value(), "api_key")
         object.__setattr__(self, "api_key", SecretStr(key))
-        object.__setattr__(self, "base_url", _checked_base_url(self.base_url, "base_url"))
+        object.__setattr__(self, "base_url", checked_base_url(self.base_url, "base_url"))
 
     @property
     def is_local(self) -> bool:
@@ -112,7 +99,7 @@ def read_credentials(environ: Mapping[str, str], home: Path) -> Credentials:
     team_id = environ.get("PRIME_TEAM_ID", "").strip() or _text(settings, "team_id").strip()
     return Credentials(
         api_key=SecretStr(_checked_key(key, "the API key")),
-        base_url=_checked_base_url(url, name or "base_url of the prime configuration"),
+        base_url=checked_base_url(url, name or "base_url of the prime configuration"),
         team_id=team_id or None,
     )
 
@@ -192,34 +179,3 @@ def _checked_key(key: str, source: str) -> str:
             f"{source} is not a key: a key is printable ASCII without white space", hint=_NO_KEY
         )
     return key
-
-
-def _checked_base_url(text: str, source: str) -> str:
-    """Return a base URL that the key may be sent to, in its shortest form."""
-    match = _URL.fullmatch(text.strip())
-    if match is None or not _is_allowed(match):
-        raise InputError(f"{source} is not a base URL that a key can be sent to", hint=_URL_HINT)
-    path = match["path"].rstrip("/").removesuffix("/api/v1").rstrip("/")
-    return f"{match['scheme'].lower()}://{match['authority']}{path}"
-
-
-def _is_allowed(url: re.Match[str]) -> bool:
-    """Return whether port and host exist, and the key would not cross a network in the clear."""
-    if url["port"] and not 1 <= int(url["port"]) <= MAX_PORT:
-        return False
-    host = url["host"].strip("[]").lower()
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return _is_name(host) and (url["scheme"].lower() == "https" or host == "localhost")
-    return url["scheme"].lower() == "https" or address.is_loopback
-
-
-def _is_name(host: str) -> bool:
-    """Return whether a host is a domain name; one that ends in a number is a broken address."""
-    labels = host.removesuffix(".").split(".")
-    return (
-        len(host) <= MAX_NAME
-        and all(_LABEL.fullmatch(label) for label in labels)
-        and not labels[-1].isdigit()
-    )

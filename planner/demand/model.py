@@ -135,6 +135,12 @@ class Policy(_Value):
     budgets: Budgets = Field(default_factory=dict)
     hours_per_month: Hours = HOURS_PER_MONTH
 
+    @property
+    def limits(self) -> list[tuple[str | None, Decimal]]:
+        """Return every budget with its owner, None for the whole plan's."""
+        whole = [] if self.budget_usd_month is None else [(None, self.budget_usd_month)]
+        return [*whole, *self.budgets.items()]
+
 
 class Demand(_Value):
     """What is to be placed, and under which rules.

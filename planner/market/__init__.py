@@ -2,7 +2,13 @@
 
 from planner.market.gpus import GPUS, gpus_frame, mark_gpus
 from planner.market.merge import ADDRESSABLE, addressable
-from planner.market.offers import OFFERS, market_rows, offers_frame, offers_from_market
+from planner.market.offers import (
+    OFFERS,
+    market_rows,
+    offers_frame,
+    offers_from_market,
+    place_text,
+)
 from planner.market.snapshot import (
     Snapshot,
     fetch_snapshot,
@@ -31,6 +37,7 @@ __all__ = [
     "market_rows",
     "offers_frame",
     "offers_from_market",
+    "place_text",
     "read_gpus",
     "read_offers",
     "read_snapshot",

@@ -53,20 +53,26 @@ def addressable(offers: pd.DataFrame) -> pd.DataFrame:
         When the frame is not one of offers.
     """
     groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
-    for row in records(conform_offers(offers)):
-        groups.setdefault(tuple(row[name] for name in KEY), []).append(row)
-    with_cloud = [key for key in groups if key[1] is not None]
+    for index, row in enumerate(records(conform_offers(offers))):
+        key = tuple(row[name] for name in KEY)
+        # Without a provider there is no request that could be confused with another.
+        groups.setdefault(key if key[0] else (*key, str(index)), []).append(row)
+    with_cloud: dict[str | None, list[tuple[str | None, ...]]] = {}
+    for key in groups:
+        if key[1] is not None:
+            with_cloud.setdefault(key[0], []).append(key)
     merged = [
-        {**_worst_case(groups[key]), "cloud_open": any(_matches(key, row) for row in with_cloud)}
+        {**_worst_case(groups[key]), "cloud_open": _is_open(key, with_cloud.get(key[0], ()))}
         for key in sorted(groups, key=key_order)
     ]
     return build(merged, ADDRESSABLE)
 
 
-def _matches(key: Sequence[str | None], row: Sequence[str | None]) -> bool:
-    """Return whether a request without cloud id, which leaves out all nulls, could match a row."""
-    return key[1] is None and all(
-        part is None or part == other for part, other in zip(key, row, strict=True)
+def _is_open(key: Sequence[str | None], with_cloud: Iterable[Sequence[str | None]]) -> bool:
+    """Return whether a request without cloud id, which leaves out all nulls, could match others."""
+    return key[1] is None and any(
+        all(part is None or part == other for part, other in zip(key, row, strict=True))
+        for row in with_cloud
     )
 
 

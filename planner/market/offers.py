@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OFFERS = (
     Column("row", WHOLE, "place in the listing, from 1"),
     Column("offer_id", TEXT, "short id, as the vendor's client prints it"),
-    Column("provider", TEXT, "null: the row names none and is not sellable"),
+    Column("provider", TEXT, "null: the row names no usable create key and is not sellable"),
     Column("cloud_id", TEXT, "null: the offer has none"),
     Column("data_center", TEXT, "null: unknown"),
     Column("country", TEXT, "null: unknown"),
@@ -64,6 +64,12 @@ def short_id(row: Mapping[str, Any]) -> str:
     return digest.hexdigest()[:6]
 
 
+def place_text(offer: Mapping[str, Any]) -> str:
+    """Return where an offer or placement is, as people read it: provider, data centre, country."""
+    country = f" ({offer['country']})" if offer["country"] else ""
+    return f"{offer['provider'] or 'no provider'} {offer['data_center'] or 'unnamed'}{country}"
+
+
 def offers_frame(rows: Iterable[Any]) -> pd.DataFrame:
     """Return rows of the API as an offers frame (columns ``OFFERS``), every row kept."""
     return _finish([_offer(place, row) for place, row in enumerate(rows, 1)])
@@ -71,6 +77,16 @@ def offers_frame(rows: Iterable[Any]) -> pd.DataFrame:
 
 def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
     read = RowReader(row)
+    where = {
+        "provider": read.text("provider", required=True),
+        "cloud_id": read.text("cloudId"),
+        "data_center": read.text("dataCenter"),
+        "country": read.text("country"),
+    }
+    if read.problems:
+        where["provider"] = None  # its create key is unknown, and may be no other row's
+    if read.text("currency") not in {None, "USD"}:
+        read.problems.append("currency is not USD, which is all that is understood")
     max_gb, min_gb = read.whole("spec.maxCount"), read.whole("spec.minCount") or 0
     step_gb = read.whole("spec.step") or 1
     if (min_gb or step_gb) >= UNBOUNDED_GB:
@@ -78,10 +94,7 @@ def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing
     values = {
         "row": place,
         "offer_id": short_id(row if isinstance(row, dict) else {}),
-        "provider": read.text("provider", required=True),
-        "cloud_id": read.text("cloudId"),
-        "data_center": read.text("dataCenter"),
-        "country": read.text("country"),
+        **where,
         "region": read.text("region"),
         "min_gb": min_gb,
         "max_gb": None if max_gb is None or max_gb >= UNBOUNDED_GB else max_gb,

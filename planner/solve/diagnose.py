@@ -11,7 +11,7 @@ from planner.solve.rules import BIT, RULES
 from planner.units import difference, money, plain, total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
     from planner.demand import Demand
@@ -39,7 +39,7 @@ def conflicts(demand: Demand, pairs: Pairs, least: Least) -> list[dict[str, Any]
     """
     costs = [least.cost(volume) for volume in range(len(pairs.volumes))]
     found = [_unplaced(pairs, least, v) for v, cost in enumerate(costs) if cost is None]
-    return found or _over_budget(demand, [cost for cost in costs if cost is not None])
+    return found or over_budget(demand, [cost for cost in costs if cost is not None])
 
 
 def sentence(found: Iterable[dict[str, Any]]) -> str:
@@ -74,11 +74,11 @@ def _reasons(fallen: Counter[str], offers: int) -> str:
     return "".join(f"\n    {part}" for part in parts)
 
 
-def _over_budget(demand: Demand, costs: list[Decimal]) -> list[dict[str, Any]]:
+def over_budget(demand: Demand, costs: Sequence[Decimal]) -> list[dict[str, Any]]:
+    """Return the budgets that hourly costs exceed, one cost for each volume; see `conflicts`."""
     hours = demand.policy.hours_per_month
     found = []
-    limits = [(None, demand.policy.budget_usd_month), *demand.policy.budgets.items()]
-    for owner, limit in limits:
+    for owner, limit in demand.policy.limits:
         spent = usd_month(
             total(
                 cost
@@ -87,7 +87,7 @@ def _over_budget(demand: Demand, costs: list[Decimal]) -> list[dict[str, Any]]:
             ),
             hours,
         )
-        if limit is None or spent <= limit:
+        if spent <= limit:
             continue
         field = "policy.budget_usd_month" if owner is None else f"policy.budgets.{owner}"
         over = difference(spent, limit)

@@ -8,8 +8,9 @@ optimum, and of all choices of that cost this module takes the one with
 2. fewer sites: at each volume the tied site that is tied for most volumes,
 3. the least create keys (provider, cloud id, data centre, country; null first).
 
-Replicas in disjoint failure domains are chosen by depth-first search over the cheapest offer of
-each set of domains; where every offer lies in one domain, the first descent is already the least.
+Where every offer lies in one failure domain, the least replicas are the cheapest offers of the
+cheapest domains. Ambiguous offers may lie in several regions; then a depth-first search over the
+cheapest offer of each set of regions finds the least disjoint ones.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ from planner.units import total
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
 _CLOSE = 1 + 1e-9
 """Relative distance within which float costs are told apart exactly; doubles err by 1e-15."""
 
-Weight = tuple[Decimal, int, int, int]
-"""Cost, stock penalty, minus how many volumes are tied at the site, rank of the create key."""
+Weight = tuple[Decimal, int, int]
+"""Cost, stock penalty, and minus how many volumes are tied at the site; these add up."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +69,16 @@ class Least:
             pairs.broken == 0, pairs.provision_gb * price.to_numpy(float), np.inf
         )
         self._domains: dict[str, list[frozenset[Any]]] = {}
-        self._codes: dict[str, Any] = {}
+        self._groups: dict[str, tuple[list[frozenset[Any]], NDArray[np.int64], bool]] = {}
 
     def undominated(self, volume: int) -> list[int]:
-        """Return the candidates that no other of the same failure domains is cheaper than."""
+        """Return the candidates that no others make needless: see `_survivors`."""
         return [one.offer for one in self._survivors(volume)]
 
     def cost(self, volume: int) -> Decimal | None:
         """Return the exact least hourly cost of all replicas of a volume."""
-        choice = self._pick(volume, self._survivors(volume))
-        return None if choice is None else total(one.weight[0] for one in choice)
+        chosen = self._pick(volume, self._survivors(volume))
+        return None if chosen is None else total(one.weight[0] for one in chosen)
 
     def settle(self) -> list[list[int] | None]:
         """Return the chosen offers of each volume, by create key, one entry for each replica."""
@@ -97,32 +100,40 @@ class Least:
             self._domains[level] = domains(self._pairs.offers, level)
         return self._domains[level]
 
-    def _domain_codes(self, level: str) -> Any:  # noqa: ANN401 -- an integer array
-        if level not in self._codes:
+    def _grouped(self, level: str) -> tuple[list[frozenset[Any]], NDArray[np.int64], bool]:
+        """Return each offer's domains, a number for that set, and whether all are single."""
+        if level not in self._groups:
+            every = self.domains(level)
             numbers: dict[frozenset[Any], int] = {}
-            found = [numbers.setdefault(domain, len(numbers)) for domain in self.domains(level)]
-            self._codes[level] = np.array(found, dtype=np.int64)
-        return self._codes[level]
+            codes = np.array([numbers.setdefault(one, len(numbers)) for one in every], np.int64)
+            self._groups[level] = (every, codes, all(len(one) == 1 for one in every))
+        return self._groups[level]
 
     def _survivors(self, volume: int) -> list[_Choice]:
-        """Return the candidates that are cheapest, or close to it, in their set of domains."""
+        """Return the candidates that some least choice may use, and those close to them.
+
+        Of each set of domains only the cheapest can be used; where every offer lies in one
+        domain, only the domains that are cheapest, as many as there are replicas.
+        """
         usd_hr = self._float_usd_hr[volume]
         offers = np.flatnonzero(np.isfinite(usd_hr))
         if offers.size == 0:
             return []
         demanded = self._pairs.volumes[volume]
         if spreads(demanded.replicas, demanded.spread):
-            codes = self._domain_codes(demanded.spread)
+            every, codes, is_single = self._grouped(demanded.spread)
             least = np.full(codes.max() + 1, np.inf)
             np.minimum.at(least, codes[offers], usd_hr[offers])
-            offers = offers[usd_hr[offers] <= least[codes[offers]] * _CLOSE]
-            every = self.domains(demanded.spread)
+            limit = least[codes[offers]]
+            finite = np.sort(least[np.isfinite(least)])
+            if is_single and len(finite) >= demanded.replicas:
+                limit = np.minimum(limit, finite[demanded.replicas - 1])
         else:
-            offers = offers[usd_hr[offers] <= usd_hr[offers].min() * _CLOSE]
             every = [frozenset()] * len(usd_hr)
+            limit = usd_hr[offers].min()
         return [
-            _Choice(o, every[o], (self._pairs.usd_hr(volume, o), self._penalty[o], 0, o))
-            for o in offers.tolist()
+            _Choice(o, every[o], (self._pairs.usd_hr(volume, o), self._penalty[o], 0))
+            for o in offers[usd_hr[offers] <= limit * _CLOSE].tolist()
         ]
 
     def _pick(
@@ -134,18 +145,18 @@ class Least:
         """Return the least set of replicas among a volume's survivors."""
         demanded = self._pairs.volumes[volume]
         weighed = [
-            _Choice(one.offer, one.domains, (*one.weight[:2], popularity(one.offer), one.offer))
+            _Choice(one.offer, one.domains, (*one.weight[:2], popularity(one.offer)))
             for one in choices
         ]
         if not spreads(demanded.replicas, demanded.spread):
-            best = min(weighed, key=lambda one: one.weight, default=None)
+            best = min(weighed, key=_order, default=None)
             return None if best is None else [best] * demanded.replicas
         best_of: dict[frozenset[Any], _Choice] = {}
         for one in weighed:
             best = best_of.get(one.domains)
-            if best is None or one.weight < best.weight:
+            if best is None or _order(one) < _order(best):
                 best_of[one.domains] = one
-        return _disjoint(sorted(best_of.values(), key=lambda one: one.weight), demanded.replicas)
+        return _disjoint(sorted(best_of.values(), key=_order), demanded.replicas)
 
     def _tied_sites(self, volume: int, choices: list[_Choice]) -> set[Site]:
         """Return the sites that some choice of least cost and best stock can use."""
@@ -169,32 +180,57 @@ def spreads(replicas: int, level: str) -> bool:
     return replicas > 1 and level != "none"
 
 
-def _disjoint(choices: Sequence[_Choice], count: int) -> list[_Choice] | None:
-    """Return the lightest ``count`` choices whose domains are disjoint; choices by weight."""
-    best: tuple[Weight, list[_Choice]] | None = None
-    zero: Weight = (Decimal(0), 0, 0, 0)
+def _order(one: _Choice) -> tuple[Weight, int]:
+    """Sort by weight, then create key; offers are numbered by their keys."""
+    return one.weight, one.offer
 
-    def descend(start: int, chosen: list[_Choice], used: frozenset[Any], weight: Weight) -> None:
-        nonlocal best
+
+def _disjoint(choices: Sequence[_Choice], count: int) -> list[_Choice] | None:
+    """Return the lightest ``count`` choices, in disjoint domains, of those with the least keys.
+
+    Parameters
+    ----------
+    choices : sequence of _Choice
+        By weight and create key, the sets of domains all different.
+    """
+    if all(len(one.domains) == 1 for one in choices):
+        return list(choices[:count]) if len(choices) >= count else None
+    best: tuple[Weight, list[int]] | None = None
+    found: list[_Choice] | None = None
+
+    def descend(start: int, chosen: list[_Choice], used: frozenset[Any]) -> None:
+        nonlocal best, found
         missing = count - len(chosen)
         if missing == 0:
-            if best is None or weight < best[0]:
-                best = (weight, list(chosen))
+            rank = _sum(chosen), sorted(one.offer for one in chosen)
+            if best is None or rank < best:
+                best, found = rank, chosen
             return
-        for index in range(start, len(choices) - missing + 1):
-            following = choices[index : index + missing]
-            bound = _sum([weight, *(one.weight for one in following)])
-            if best is not None and bound >= best[0]:
+        left = [one for one in choices[start:] if used.isdisjoint(one.domains)]
+        if not _has_room(left, missing):
+            return
+        least_keys = sorted(one.offer for one in left)[:missing]
+        for index in range(len(left) - missing + 1):
+            bound = (
+                _sum([*chosen, *left[index : index + missing]]),
+                sorted([*(one.offer for one in chosen), *least_keys]),
+            )
+            if best is not None and bound >= best:
                 return
-            one = choices[index]
-            if used.isdisjoint(one.domains):
-                heavier = _sum([weight, one.weight])
-                descend(index + 1, [*chosen, one], used | one.domains, heavier)
+            one = left[index]
+            descend(choices.index(one, start) + 1, [*chosen, one], used | one.domains)
 
-    descend(0, [], frozenset(), zero)
-    return None if best is None else best[1]
+    descend(0, [], frozenset())
+    return found
 
 
-def _sum(weights: Sequence[Weight]) -> Weight:
-    cost, stock, sites_, keys = zip(*weights, strict=True)
-    return total(cost), sum(stock), sum(sites_), sum(keys)
+def _has_room(choices: Sequence[_Choice], count: int) -> bool:
+    """Return whether so many disjoint choices could fit into the domains there are."""
+    smallest = sorted(len(one.domains) for one in choices)[:count]
+    domains_left: frozenset[Any] = frozenset().union(*(one.domains for one in choices))
+    return len(smallest) == count and sum(smallest) <= len(domains_left)
+
+
+def _sum(choices: Sequence[_Choice]) -> Weight:
+    weights = [one.weight for one in choices]
+    return total(w[0] for w in weights), sum(w[1] for w in weights), sum(w[2] for w in weights)

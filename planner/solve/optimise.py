@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from planner.errors import Defect, Infeasible, NotProven
 from planner.solve.candidates import Pairs, pair
-from planner.solve.diagnose import conflicts, sentence
+from planner.solve.diagnose import conflicts, over_budget, sentence
 from planner.solve.least import Least
 from planner.solve.placements import Placement, placements
 from planner.solve.program import Outcome, solve_program
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from planner.demand import Demand
     from planner.solve.solver import SolverName
+
+_TOLERANCE = Decimal("1e-6")
+"""How far from the exact bound, relatively, a solver's optimum may be before it is a defect."""
 
 
 @dataclass(frozen=True)
@@ -109,21 +112,21 @@ def optimise(
     if outcome.run.status == "infeasible":
         raise Defect("the solver finds no plan where the exact check finds one")
     if outcome.chosen is None:
-        raise NotProven(
-            f"{outcome.run.solver} found no plan in {outcome.run.seconds:.1f} s",
-            hint="give it more time with --time-limit, or none at all",
-        )
-    return settle(pairs, least, outcome)
+        raise _no_plan(outcome)
+    return prove(demand, pairs, least, outcome)
 
 
-def settle(pairs: Pairs, least: Least, outcome: Outcome) -> Solution:
+def prove(demand: Demand, pairs: Pairs, least: Least, outcome: Outcome) -> Solution:
     """Return what the program found as a solution, with its exact proof.
 
-    Of equal optima it is the one that comes first by stock, sites and keys. An incumbent stays
-    what it is, unless it meets the exact bound.
+    The solver's optimum has to meet a bound that needs no solver. Of equal optima the solution is
+    the one that comes first by stock, sites and keys. An incumbent stays what it is, unless it
+    meets the bound.
 
     Parameters
     ----------
+    demand : Demand
+        What was asked.
     pairs : Pairs
         All pairs of volumes and offers.
     least : Least
@@ -134,17 +137,22 @@ def settle(pairs: Pairs, least: Least, outcome: Outcome) -> Solution:
     Raises
     ------
     Defect
-        When cost and bound contradict each other.
+        When cost and bound contradict each other beyond a solver's tolerance.
+    NotProven
+        When the incumbent overspends a budget by less than the solver can see.
     """
-    solution = placements(pairs, outcome.chosen or [])
-    objective = total(placement.usd_hr for placement in solution)
+    chosen = outcome.chosen or []
+    costs = [total(pairs.usd_hr(v, o) for o in offers) for v, offers in enumerate(chosen)]
+    objective = total(costs)
     bound = total(least.cost(volume) or Decimal(0) for volume in range(len(pairs.volumes)))
-    proven = outcome.run.status == "optimal" or objective == bound
-    if proven:
-        solution = placements(pairs, [chosen or [] for chosen in least.settle()])
-        objective = total(placement.usd_hr for placement in solution)
-    if objective < bound or (proven and objective != bound):
+    claimed = outcome.run.status == "optimal"
+    if objective < bound or (claimed and difference(objective, bound) > bound * _TOLERANCE):
         raise Defect(f"the cost {objective} and its exact bound {bound} contradict each other")
+    proven = claimed or objective == bound
+    if proven:
+        chosen, objective = [offers or [] for offers in least.settle()], bound
+    elif over_budget(demand, costs):
+        raise _no_plan(outcome)
     record = SolverRecord(
         name=outcome.run.solver,
         status="optimal" if proven else "feasible",
@@ -156,7 +164,14 @@ def settle(pairs: Pairs, least: Least, outcome: Outcome) -> Solution:
         variables=outcome.variables,
         constraints=outcome.constraints,
     )
-    return Solution(solution, record, pairs)
+    return Solution(placements(pairs, chosen), record, pairs)
+
+
+def _no_plan(outcome: Outcome) -> NotProven:
+    return NotProven(
+        f"{outcome.run.solver} found no plan in {outcome.run.seconds:.1f} s",
+        hint="give it more time with --time-limit, or leave the limit out",
+    )
 
 
 def _hint(found: list[dict[str, object]]) -> str:

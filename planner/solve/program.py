@@ -163,18 +163,14 @@ def _budgets(
     x: dict[_Key, pulp.LpVariable],
     usd_hr: dict[_Key, Decimal],
 ) -> None:
-    limits: list[tuple[str, Decimal | None, str | None]] = [
-        ("budget", policy.budget_usd_month, None)
-    ]
-    limits += [(f"owner_{i}", usd, owner) for i, (owner, usd) in enumerate(policy.budgets.items())]
-    for name, limit, owner in limits:
+    for number, (owner, limit) in enumerate(policy.limits):
         mine = [key for key in x if owner is None or pairs.volumes[key[0]].owner == owner]
-        if limit is None or not mine:
+        if not mine:
             continue
         limit_usd_hr = limit / policy.hours_per_month
         scale = max([limit_usd_hr, *(usd_hr[key] for key in mine)])
         spent = pulp.LpAffineExpression([(x[key], float(usd_hr[key] / scale)) for key in mine])
-        problem += spent <= float(limit_usd_hr / scale) * (1 + _HAIR), name
+        problem += spent <= float(limit_usd_hr / scale) * (1 + _HAIR), f"budget_{number}"
 
 
 def _sum(variables: Iterable[pulp.LpVariable]) -> pulp.LpAffineExpression:

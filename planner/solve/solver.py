@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import pulp
 
 from planner.errors import InputError
+from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +57,11 @@ def run(problem: pulp.LpProblem, *, solver: SolverName, time_limit_s: float | No
     Raises
     ------
     InputError
-        When the solver asked for is not installed.
+        When there is no such solver, or it is not installed.
     """
+    if solver not in SOLVERS:
+        known = " or ".join(SOLVERS)
+        raise InputError(f"there is no solver {visible(str(solver))!r}", hint=f"choose {known}")
     engine, name = _engine(solver, time_limit_s)
     started = time.monotonic()
     with _silent_stdout():
@@ -92,7 +96,8 @@ def _engine(solver: SolverName, time_limit_s: float | None) -> tuple[pulp.LpSolv
 @contextmanager
 def _silent_stdout() -> Iterator[None]:
     """Keep the solver's banner, written by C code, out of a result on standard output."""
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     kept = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -56,7 +56,7 @@ def verify(
                 f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
             ]
     found += [problem for volume in demand.volumes for problem in _spread(volume, placements, sold)]
-    return (*found, *_budgets(demand, placements))
+    return (*found, *_order(demand, placements), *_budgets(demand, placements))
 
 
 def _key(row: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- an offer's record or a placement's fields
@@ -70,6 +70,19 @@ def _replicas(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
         yield f"{name} replica {replica}: is not placed"
     for name, replica in placed - wanted:
         yield f"{name} replica {replica}: is placed but was not asked for, or twice"
+
+
+def _order(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
+    """Volumes stand in the demand's order, replicas by number and create key, null first."""
+    place = {volume.name: index for index, volume in enumerate(demand.volumes)}
+    numbers = [(place.get(one.volume, -1), one.replica) for one in placements]
+    if numbers != sorted(numbers):
+        yield "placements are not in the demand's order"
+    for volume in demand.volumes:
+        mine = [_key(vars(one)) for one in placements if one.volume == volume.name]
+        ordered = sorted(mine, key=lambda key: [(part is not None, part or "") for part in key])
+        if mine != ordered:
+            yield f"{volume.name}: replicas are not numbered by create key"
 
 
 def _admissible(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
@@ -130,8 +143,8 @@ def _sizes(placement: Placement, volume: Volume, offer: dict[str, Any]) -> Itera
     smallest = low if low >= 1 else step
     if sum(sizes) - step >= max(volume.need_gb, len(sizes) * smallest):
         yield "a step less would hold it"
-    if high is not None and len(sizes) > 1:
-        largest = low + (high - low) // step * step
+    if len(sizes) > 1:
+        largest = low + (high - low) // step * step if high is not None else volume.need_gb
         if (len(sizes) - 1) * largest >= volume.need_gb:
             yield "fewer disks would hold it"
 
@@ -164,8 +177,8 @@ def _domains(offer: dict[str, Any], level: str) -> set[Any]:
 
 
 def _budgets(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
-    limits = [(None, demand.policy.budget_usd_month), *demand.policy.budgets.items()]
-    for owner, limit in limits:
+    whole, by_owner = demand.policy.budget_usd_month, demand.policy.budgets
+    for owner, limit in [(None, whole), *by_owner.items()]:
         mine = (p.usd_hr for p in placements if owner is None or p.owner == owner)
         spent = usd_month(total(mine), demand.policy.hours_per_month)
         if limit is not None and spent > limit:

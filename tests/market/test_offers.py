@@ -198,9 +198,9 @@ def test_every_problem_of_a_row_is_named() -> None:
     """Several unbelievable fields are several reasons."""
     problem = one(disk(provider=None, spec={"step": -1, "minCount": "0"}, isMultinode="no"))
     assert problem["problem"].split("; ") == [
+        "provider is missing",
         "spec.minCount: a number was expected, not text",
         "spec.step is negative (-1)",
-        "provider is missing",
         "isMultinode: true or false was expected, not text",
     ]
 
