@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planner.frames import records
-from planner.market.offers import KEY
+from planner.market.offers import KEY, place_text
 from planner.solve.rules import PLACES
 from planner.text import nearest, visible
 
@@ -22,17 +22,29 @@ _MOST = 20
 
 def market_warnings(offers: pd.DataFrame) -> list[str]:
     """Return one sentence for each row of an offers or GPU frame that cannot be believed."""
+    rows = sorted(records(offers[offers["problem"].notna()]), key=lambda row: row["row"])
     found = [
-        f"row {row['row']} ({visible(row['provider'] or 'no provider')} "
-        f"{visible(row['data_center'] or '')}".rstrip()
-        + f") is left out: {row['problem']}"
-        for row in records(offers[offers["problem"].notna()])
+        f"row {row['row']} ({visible(place_text(row))}) is left out: {row['problem']}"
+        for row in rows[:_MOST]
     ]
-    found.sort(key=lambda line: int(line.split()[1]))
-    if len(found) > _MOST:
-        more = len(found) - _MOST
-        found = [*found[:_MOST], f"{more} more rows are left out; `planner offers` names them all"]
+    if len(rows) > _MOST:
+        found.append(
+            f"{len(rows) - _MOST} more rows are left out; `planner offers -o json` has all"
+        )
     return found
+
+
+def input_warnings(demand: Demand, offers: pd.DataFrame) -> tuple[str, ...]:
+    """Return what is odd about a demand and a market before anything is planned.
+
+    Parameters
+    ----------
+    demand : Demand
+        What is asked.
+    offers : DataFrame
+        Columns ``OFFERS``.
+    """
+    return (*market_warnings(offers), *_unknown_words(demand, offers))
 
 
 def plan_warnings(
@@ -58,20 +70,15 @@ def plan_warnings(
         offer = sold[tuple(getattr(placement, name) for name in KEY)]
         notes = [*_offer_notes(offer), *_place_notes(volumes[placement.volume], offer)]
         for note in notes:
-            names = chosen.setdefault(f"{_place(offer)}: {note}", [])
+            names = chosen.setdefault(f"{visible(place_text(offer))}: {note}", [])
             if placement.volume not in names:
                 names.append(placement.volume)
     told = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
-    return (*market_warnings(offers), *_unknown_words(demand, offers), *told)
+    return (*input_warnings(demand, offers), *told)
 
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 -- enough to recognise
-
-
-def _place(offer: dict[str, Any]) -> str:
-    where = offer["data_center"] or "unnamed"
-    return visible(f"{offer['provider']} {where}")
 
 
 def _offer_notes(offer: dict[str, Any]) -> Iterator[str]:

@@ -135,9 +135,12 @@ class Infeasible(PlannerError):
     conflicts : tuple of dict
         What cannot hold: ``volume`` or ``owner`` where one is to blame, ``reason``,
         and ``rules`` (rule → number of offers that fell to it).
+    warnings : tuple of str
+        What is odd about the demand or the market, and may be why.
     """
 
     exit_code = 3
+    warnings: tuple[str, ...] = ()
 
     def __init__(
         self, message: str, *, conflicts: Sequence[dict[str, Any]], hint: str | None = None
@@ -147,8 +150,11 @@ class Infeasible(PlannerError):
 
     @property
     def data(self) -> dict[str, Any]:
-        """Return the conflicts."""
-        return {"conflicts": list(self.conflicts)}
+        """Return the conflicts and warnings."""
+        return {"conflicts": list(self.conflicts), "warnings": list(self.warnings)}
+
+
+_ASK_AGAIN = "check the base URL and run it again, or plan on a snapshot with --offers FILE"
 
 
 class MarketError(PlannerError):
@@ -165,7 +171,7 @@ class MarketError(PlannerError):
     def __init__(
         self, message: str, *, method: str = "GET", url: str = "", hint: str | None = None
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint or _ASK_AGAIN)
         self.method = method
         self.url = url
 
@@ -316,3 +322,8 @@ class NotProven(PlannerError):
     def __init__(self, message: str, *, plan: Any = None, hint: str | None = None) -> None:  # noqa: ANN401 -- the plan module imports this one
         super().__init__(message, hint=hint)
         self.plan = plan
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return the document of the incumbent, null where there is none."""
+        return {"plan": None if self.plan is None else self.plan.to_document()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from planner.market import Snapshot
 
 
+DEADLINE_S = 40.0
+"""Seconds for all listings of one command together."""
+
+
 def find_credentials() -> Credentials:
     """Return the credentials of this user: environment first, then the vendor's config file.
 
@@ -25,13 +29,13 @@ def find_credentials() -> Credentials:
     InputError
         When there is no key, or what is there cannot be used.
     """
-    return read_credentials(os.environ, Path.home())
+    return read_credentials(os.environ, Path(os.path.expanduser("~")))  # noqa: PTH111 -- no home is no error
 
 
 def fetch_market(
     *names: ListingName, credentials: Credentials | None = None
 ) -> tuple[Snapshot, ...]:
-    """Return complete live listings, read side by side so that they are of one moment.
+    """Return complete live listings, all within `DEADLINE_S`.
 
     Parameters
     ----------
@@ -48,8 +52,13 @@ def fetch_market(
         When the marketplace is unreachable, refuses, or a listing cannot be read whole.
     """
     found = credentials or find_credentials()
-    with Client(found) as client, ThreadPoolExecutor(len(names)) as threads:
-        return tuple(threads.map(lambda name: fetch_snapshot(client, name), names))
+    started = time.monotonic()
+    snapshots = []
+    for name in names:
+        left = DEADLINE_S - (time.monotonic() - started)
+        with Client(found, deadline_s=left) as client:
+            snapshots.append(fetch_snapshot(client, name))
+    return tuple(snapshots)
 
 
 def fetch_offers(credentials: Credentials | None = None) -> pd.DataFrame:

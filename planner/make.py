@@ -6,8 +6,8 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from planner.advice import plan_warnings
-from planner.errors import Defect, NotProven
+from planner.advice import input_warnings, plan_warnings
+from planner.errors import Defect, Infeasible, NotProven
 from planner.market import addressable, market_rows, offers_from_market
 from planner.plan import Plan, digest_of
 from planner.solve import SolverName, optimise
@@ -72,7 +72,11 @@ def make_plan(
     """
     market = tuple(market_rows(offers))
     choice = addressable(offers_from_market(market))
-    solution = optimise(demand, choice, solver=solver, time_limit_s=time_limit_s)
+    try:
+        solution = optimise(demand, choice, solver=solver, time_limit_s=time_limit_s)
+    except Infeasible as error:
+        error.warnings = input_warnings(demand, offers)
+        raise
     origin = offers.attrs
     plan = Plan(
         project=demand.project,

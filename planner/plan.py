@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import ValidationError
 
 from planner.demand import Demand
 from planner.errors import (
@@ -45,10 +47,12 @@ from planner.solve import (
     pair,
     verify,
 )
+from planner.stored import StoredPlan
 from planner.text import visible
-from planner.units import plain, total, usd_month
+from planner.units import difference, plain, total, usd_month
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pandas as pd
@@ -131,14 +135,14 @@ class Plan:
         return offers_from_market(self.market)
 
     @cached_property
-    def choice(self) -> pd.DataFrame:
+    def addressable(self) -> pd.DataFrame:
         """Return the offers as they can be bought (columns ``ADDRESSABLE``)."""
         return addressable(self.offers)
 
     @cached_property
     def pairs(self) -> Pairs:
         """Return every pair of volume and offer: candidates and rejections."""
-        return pair(self.demand, self.choice)
+        return pair(self.demand, self.addressable)
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Return what simpler ways of placing the same demand would cost."""
@@ -217,11 +221,11 @@ class Plan:
         try:
             plan = cls._from_document(document)
             unchanged = plan.to_json().encode() == content
-        except (*_NOT_A_PLAN, DemandError, FrameError) as error:
+            violations = plan.violations()
+        except (ValidationError, DemandError, FrameError, *_NO_MARKET) as error:
             raise PlanCorrupt(f"{shown}: was changed after it was made", hint=_EDITED) from error
         if not unchanged:
             raise PlanCorrupt(f"{shown}: was changed after it was made", hint=_EDITED)
-        violations = plan.violations()
         if violations:
             listed = "\n".join(f"  {visible(one)}" for one in violations)
             raise PlanInvalid(f"{shown}: contradicts itself:\n{listed}", violations=violations)
@@ -229,30 +233,47 @@ class Plan:
 
     def violations(self) -> tuple[str, ...]:
         """Return every way in which the plan breaks its demand; empty when all holds."""
-        found = verify(self.demand, self.choice, self.placements)
-        cost = total(placement.usd_hr for placement in self.placements)
-        if cost != self.solver.objective_usd_hr:
-            found = (*found, "the solver's objective is not the sum of the placements")
-        return found
+        return (
+            *verify(self.demand, self.addressable, self.placements),
+            *self._record_violations(),
+        )
+
+    def _record_violations(self) -> Iterator[str]:
+        """Yield where the plan's record contradicts its demand, market and placements."""
+        record, cost = self.solver, total(placement.usd_hr for placement in self.placements)
+        if record.objective_usd_hr != cost:
+            yield "the solver's objective is not the sum of the placements"
+        spare = difference(cost, record.bound_usd_hr)
+        if spare < 0 or (record.status == "optimal") != (spare == 0):
+            yield "the solver's status does not follow from its cost and bound"
+        if cost and record.gap != float(spare / cost):
+            yield "the solver's gap is not its distance from the bound"
+        if self.project != self.demand.project:
+            yield "the project is not the demand's"
+        for name, digest, rows in (
+            ("demand", self.demand.digest, len(self.demand.volumes)),
+            ("offers", digest_of(self.market), len(self.market)),
+        ):
+            if (self.inputs[name]["digest"], self.inputs[name]["rows"]) != (digest, rows):
+                yield f"the record of the {name} is not that of the {name} in the plan"
 
     @classmethod
     def _from_document(cls, document: dict[str, Any]) -> Self:
-        solver = dict(document["solver"])
-        for name in ("objective_usd_hr", "bound_usd_hr"):
-            solver[name] = Decimal(solver[name])
-        for name in ("gap", "seconds"):
-            solver[name] = float(solver[name])
+        stored = StoredPlan.model_validate(document)
         return cls(
-            project=document["project"],
-            created_at=document["created_at"],
-            nonce=document["nonce"],
-            target=document["target"],
-            inputs=document["inputs"],
-            solver=SolverRecord(**solver),
-            warnings=tuple(document["warnings"]),
-            placements=tuple(_placement(one) for one in document["placements"]),
-            demand=Demand.from_document(document["demand"]),
-            market=tuple(document["market"]["offers"]),
+            project=stored.project,
+            created_at=stored.created_at,
+            nonce=stored.nonce,
+            target=stored.target.model_dump() if stored.target else None,
+            inputs=stored.inputs.model_dump(),
+            solver=SolverRecord(**stored.solver.model_dump()),
+            warnings=tuple(stored.warnings),
+            placements=tuple(
+                Placement(**{**one.model_dump(), "disk_sizes_gb": tuple(one.disk_sizes_gb)})
+                for one in stored.placements
+            ),
+            demand=Demand.from_document(stored.demand),
+            market=tuple(stored.market.offers),
         )
 
     def summary(self) -> Summary:
@@ -263,9 +284,9 @@ class Plan:
             rows=placement_rows(self.placements, hours),
             total=total_row(self.placements, hours),
             notes=(
-                certainty(self.solver),
                 *budgets(self.placements, self.demand.policy),
                 *compared(self.solver.objective_usd_hr, self.baselines(), hours),
+                certainty(self.solver),
                 origin(self.plan_id, self.inputs["offers"], hours),
             ),
         )
@@ -281,7 +302,8 @@ class Plan:
         return self.summary().html(self.warnings)
 
 
-_NOT_A_PLAN = (KeyError, TypeError, ValueError, AttributeError, InvalidOperation)
+_NO_MARKET = (KeyError, TypeError, ValueError, ArithmeticError)
+"""What rows of a market raise that are none: see `offers_from_market`."""
 
 
 def _placement_document(placement: Placement) -> dict[str, Any]:
@@ -298,11 +320,6 @@ def _plain_values(values: dict[str, Any]) -> dict[str, Any]:
         else value
         for key, value in values.items()
     }
-
-
-def _placement(document: dict[str, Any]) -> Placement:
-    amounts = {name: Decimal(document[name]) for name in ("usd_gb_hr", "usd_hr")}
-    return Placement(**{**document, **amounts, "disk_sizes_gb": tuple(document["disk_sizes_gb"])})
 
 
 def digest_of(value: Any) -> str:  # noqa: ANN401 -- JSON values

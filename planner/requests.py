@@ -11,6 +11,10 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
+from planner.base_url import checked_base_url
+from planner.errors import InputError
+from planner.text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -101,24 +105,35 @@ def emit(
         ``json``: the body itself; ``curl``: a command that reads the key from the environment and
         keeps it out of the process list; ``prime``: a command of the vendor's client.
     base_url : str | None
-        Marketplace of the curl commands; None leaves it to ``PRIME_API_BASE_URL``.
+        Marketplace of the curl commands; None leaves it to ``PRIME_API_BASE_URL`` or
+        ``PRIME_BASE_URL``, and to the vendor's where neither is set.
+
+    Raises
+    ------
+    InputError
+        When there is no such format.
     """
     if how == "json":
         return [json.dumps(body) for body in bodies]
     if how == "curl":
         return [_curl(body, base_url) for body in bodies]
-    return [_prime(body) for body in bodies]
+    if how == "prime":
+        return [_prime(body) for body in bodies]
+    raise InputError(f"there is no format {visible(str(how))!r}", hint="json, curl or prime")
+
+
+_KEY = """printf 'Authorization: Bearer %s\\n' "${PRIME_API_KEY:?is not set}\""""
+_FOUND_URL = (
+    '"$(printf %s "${PRIME_API_BASE_URL-${PRIME_BASE_URL-https://api.primeintellect.ai}}"'
+    " | sed 's,/*$,,; s,/api/v1$,,')\""
+)
+"""The marketplace as the vendor's client finds it, set but empty being no marketplace at all."""
 
 
 def _curl(body: Mapping[str, Any], base_url: str | None) -> str:
-    key = """printf 'header = "Authorization: Bearer %s"\\n' "${PRIME_API_KEY:?is not set}\""""
-    root = (
-        shlex.quote(base_url)
-        if base_url
-        else '"${PRIME_API_BASE_URL-https://api.primeintellect.ai}"'
-    )
+    root = shlex.quote(checked_base_url(base_url, "base_url")) if base_url else _FOUND_URL
     return (
-        f"{key} | curl --config - --fail-with-body --silent --show-error --request POST "
+        f"{_KEY} | curl --header @- --fail-with-body --silent --show-error --request POST "
         f"--header 'Content-Type: application/json' --data-raw {shlex.quote(json.dumps(body))} "
         f"--url {root}/api/v1/disks/"
     )

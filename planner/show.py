@@ -10,6 +10,7 @@ from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from planner.market import place_text
 from planner.text import visible
 from planner.units import difference, money, total, usd_month
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from planner.demand import Policy
     from planner.solve import Baseline, Placement, SolverRecord
 
-HEADINGS = ("volume", "copy", "where", "size GB", "$/hour", "$/month")
-RIGHT = frozenset({"copy", "size GB", "$/hour", "$/month"})
+HEADINGS = ("volume", "replica", "where", "size GB", "$/hour", "$/month")
+RIGHT = frozenset({"replica", "size GB", "$/hour", "$/month"})
 """Headings of columns that are aligned to the right."""
 
 
@@ -71,7 +72,7 @@ def placement_rows(placements: Sequence[Placement], hours: int) -> tuple[tuple[s
         (
             visible(placement.volume),
             str(placement.replica),
-            where(placement),
+            visible(place_text(vars(placement))),
             _sizes(placement.disk_sizes_gb),
             money(placement.usd_hr, 4),
             money(usd_month(placement.usd_hr, hours)),
@@ -85,13 +86,6 @@ def total_row(placements: Sequence[Placement], hours: int) -> tuple[str, ...]:
     size = sum(placement.provision_gb for placement in placements)
     usd = total(placement.usd_hr for placement in placements)
     return ("total", "", "", f"{size:,}", money(usd, 4), money(usd_month(usd, hours)))
-
-
-def where(placement: Placement) -> str:
-    """Return provider, data centre and country in one text."""
-    place = placement.data_center or "unnamed"
-    country = f" ({placement.country})" if placement.country else ""
-    return visible(f"{placement.provider} {place}{country}")
 
 
 def _sizes(sizes: tuple[int, ...]) -> str:

@@ -88,5 +88,5 @@ def test_rows_that_cannot_be_believed_are_named_with_place_and_reason() -> None:
     bad = spec(pricePerUnit="0.0001")
     good = {**PLAIN, "provider": "beta"}
     said = warnings(good, *[bad] * 25).splitlines()
-    assert "row 2 (alpha A-1) is left out: spec.pricePerUnit" in said[0]
+    assert "row 2 (alpha A-1 (US)) is left out: spec.pricePerUnit" in said[0]
     assert "5 more rows are left out" in said[20]

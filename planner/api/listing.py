@@ -97,9 +97,10 @@ def scan(read: Callable[[int], Page]) -> Scan:
     """Read pages until the listing is complete or known not to be.
 
     With a total, pages are read until that many rows are in hand. Without one, until a page is
-    empty; or until the second page repeats the first, which is how a server that does not page
-    answers. A first page of exactly `PAGE_SIZE` rows is no such proof: a server that pages
-    and is stuck looks the same.
+    empty, twice, and the one after it too: the API is reported to be empty in passing. Or until
+    the second page repeats the first, which is how a server that does not page answers; a first
+    page of exactly `PAGE_SIZE` rows is no such proof, for a server that pages and is stuck looks
+    the same.
 
     Parameters
     ----------
@@ -115,12 +116,17 @@ def scan(read: Callable[[int], Page]) -> Scan:
         if number == 2 and len(first.rows) != PAGE_SIZE and _is_same(first, page):  # noqa: PLR2004 -- the second
             return Scan(rows, None, None)
         flaw = _flaw(first, page, repeated=not seen.isdisjoint(identities), read=len(rows))
+        if first.total is None and page.rows and len(rows) < (number - 1) * len(first.rows):
+            flaw = flaw or "follows a page that is shorter than the first"
         if flaw:
             return Scan(rows, first.total, f"page {number} {flaw}")
         rows += page.rows
         seen |= identities
-        if len(rows) == first.total or (first.total is None and not page.rows):
+        if len(rows) == first.total:
             return Scan(rows, first.total, None)
+        if first.total is None and not page.rows:
+            more = rows and (read(number).rows or read(number + 1).rows)
+            return Scan(rows, None, f"page {number} was empty in passing" if more else None)
     return Scan(rows, first.total, f"there is no end to it after {MAX_PAGES} pages")
 
 

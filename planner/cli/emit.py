@@ -38,4 +38,4 @@ def emit(
     bodies = [request["body"] for request in made.requests]
     for line in lines(bodies, how.value, base_url=base_url):
         result(line)
-    talk(f"{len(bodies)} requests, nothing sent; sending a request twice buys two disks")
+    talk(f"requests: {len(bodies)}; nothing was sent, and sending one twice buys two disks")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +34,10 @@ def init(
     if file == "-":
         result(text)
         return
-    if Path(file).exists() and not force:
+    there = False
+    with contextlib.suppress(OSError):
+        there = Path(file).exists()
+    if there and not force:
         raise InputError(f"{file}: is already there", hint="name another file, or use --force")
     write_atomic(file, text.encode())
-    talk(f"wrote {file}; try: planner plan {file} --offers shipped:disk-offers")
+    talk(f"wrote {file}; try: planner plan {shlex.quote(file)} --offers shipped:disk-offers")

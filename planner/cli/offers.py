@@ -48,7 +48,8 @@ EPILOG = (
     "data_center, country, region, min_gb, max_gb, step_gb, default_gb, usd_gb_hr (exact decimal "
     "as text), default_included, stock, security, multinode, ambiguous, problem; with --size also "
     "provision_gb, usd_hr, usd_month (730 h); with --gpus also gpu (yes, unconfirmed, no), "
-    "gpu_usd_hr. Null is unknown."
+    "gpu_usd_hr. Null is unknown. With --group-by one object for each value: the column, offers, "
+    "in_stock, sites, min_usd_gb_hr, max_usd_gb_hr."
 )
 
 
@@ -103,18 +104,25 @@ def offers(
         countries=country or (),
         providers=provider or (),
         data_centers=data_center or (),
-        security=_word(security, "--security", ("secure_cloud", "community_cloud")),
+        security=security,
         multinode=multinode,
-        stock=_word(stock, "--stock", ("Low", "Medium", "Available", "High")),
+        stock=stock,
         size_gb=options.size_gb(size),
         max_usd_gb_hr=options.price(max_price, "--max-price"),
     )
-    wants_gpus = gpus is not None or save_gpus is not None
-    snapshot, single, multi = _snapshots(offers_file, gpus_file, multinode_file, gpus=wants_gpus)
+    files: dict[ListingName, str | None] = {"disks": offers_file}
+    if gpus is not None or save_gpus is not None:
+        files["gpus"] = gpus_file
+    if gpus is not None and (multinode_file or not gpus_file):
+        files["multi-node"] = multinode_file
+    if (gpus_file and "gpus" not in files) or (multinode_file and not (gpus and gpus_file)):
+        raise InputError("GPU files are read for --gpus", hint="give --gpus and --gpus-file too")
+    found = _snapshots(files)
+    snapshot, single, multi = found["disks"], found.get("gpus"), found.get("multi-node")
     listed = snapshot.offers()
     _save(snapshot, save, "offers")
     _save(single, save_gpus, "GPU offers")
-    for warning in market_warnings(listed):
+    for warning in (*market_warnings(listed), *market.unknown_places(listed, which)):
         talk(f"warning: {warning}")
     if gpus is not None and single is not None:
         listed = _marked(listed, gpus, single, multi)
@@ -127,35 +135,17 @@ def offers(
         talk(f"{len(shown)} rows shown of {len(listed)} offers listed by {snapshot.source}")
 
 
-def _word(value: str | None, name: str, known: tuple[str, ...]) -> str | None:
-    if value is not None and value not in known:
-        from planner.text import nearest, visible
-
-        meant = nearest(value, known)
-        hint = f"did you mean {meant}?" if meant else f"one of {', '.join(known)}"
-        raise InputError(f"{name}: {visible(value)!r} is not known", hint=hint)
-    return value
-
-
-def _snapshots(
-    offers_file: str | None, gpus_file: str | None, multinode_file: str | None, *, gpus: bool
-) -> tuple[Snapshot, Snapshot | None, Snapshot | None]:
-    """Return the listings of disks, GPUs and multi-node GPUs: files first, the rest live."""
+def _snapshots(files: dict[ListingName, str | None]) -> dict[ListingName, Snapshot]:
+    """Return listings by name: from the file where there is one, the rest live."""
     from planner.market import read_snapshot
 
-    if multinode_file is not None and gpus_file is None:
-        raise InputError("--multinode-file goes with --gpus-file", hint="give both, or neither")
-    files: dict[ListingName, str | None] = {"disks": offers_file}
-    if gpus:
-        files |= {"gpus": gpus_file}
-        files |= {"multi-node": multinode_file} if multinode_file or not gpus_file else {}
     found = {name: read_snapshot(file) for name, file in files.items() if file is not None}
     missing = [name for name in files if name not in found]
     if missing:
         from planner.live import fetch_market
 
         found |= dict(zip(missing, fetch_market(*missing), strict=True))
-    return found["disks"], found.get("gpus"), found.get("multi-node")
+    return found
 
 
 def _save(snapshot: Snapshot | None, path: str | None, what: str) -> None:
@@ -200,6 +190,7 @@ def _write(shown: pd.DataFrame, output: Output, *, grouped: bool) -> None:
 
 
 def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    from planner import market
     from planner.frames import records
     from planner.units import money, plain, usd_hr, usd_month
 
@@ -210,12 +201,10 @@ def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     rows = []
     for row in records(shown):
         price = row["usd_gb_hr"]
-        place = row["data_center"] or "unnamed"
-        country = f" ({row['country']})" if row["country"] else ""
         most = "no limit" if row["max_gb"] is None else f"{row['max_gb']:,}"
         cells = [
             row["offer_id"],
-            f"{row['provider'] or 'no provider'} {place}{country}",
+            market.place_text(row),
             row["region"] or "unknown",
             f"{row['min_gb']:,}-{most}",
             row["stock"],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,10 +20,13 @@ from planner.cli.render import (
     result,
     table,
     talk,
+    working,
 )
 from planner.errors import Infeasible, InputError, NotProven
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from planner.plan import Plan
@@ -50,26 +56,26 @@ def plan(
     output: OutputOption = Output.table,
 ) -> None:
     """Find the cheapest place for everything a demand file asks for."""
-    from planner.advice import market_warnings
     from planner.demand import read_demand
     from planner.make import make_plan
 
     gap = options.percent(accept_gap, "--accept-gap")
+    _check_out(out, demand, offers_file)
     demanded = read_demand(demand)
     offers, target = _market(offers_file)
     try:
-        made = make_plan(
-            demanded,
-            offers,
-            solver=solver.value,
-            time_limit_s=time_limit,
-            accept_gap=gap,
-            target=target,
-            demand_source=demand,
-        )
-    except Infeasible:
-        for warning in market_warnings(offers):
-            talk(f"warning: {warning}")
+        with working(f"placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
+            made = make_plan(
+                demanded,
+                offers,
+                solver=solver.value,
+                time_limit_s=time_limit,
+                accept_gap=gap,
+                target=target,
+                demand_source=demand,
+            )
+    except Infeasible as error:
+        _warn(error.warnings)
         raise
     except NotProven as error:
         if error.plan is not None and output is not Output.json:
@@ -77,11 +83,27 @@ def plan(
         raise
     if out is not None:
         made.save(out)
-    for warning in made.warnings:
-        talk(f"warning: {warning}")
+    _warn(made.warnings)
     _write(made, output)
     if out is not None:
-        talk(f"saved to {out}; `planner emit {out}` prints its create requests")
+        talk(f"saved to {out}; `planner emit {shlex.quote(out)}` prints its create requests")
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        talk(f"warning: {warning}")
+
+
+def _check_out(out: str | None, *inputs: str | None) -> None:
+    """Refuse to write the plan over what it is made from."""
+    if out is None:
+        return
+    if out in {"", "-"}:
+        raise InputError("--out names a file", hint="-o json prints the plan to standard output")
+    for name in inputs:
+        with contextlib.suppress(OSError):
+            if name is not None and Path(out).samefile(name):
+                raise InputError(f"--out would overwrite {name}", hint="name another file")
 
 
 def _market(offers_file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None]:
@@ -115,5 +137,5 @@ def _write(made: Plan, output: Output) -> None:
             notes = "".join(f"- {markdown_text(note)}\n" for note in read.notes)
             result(f"{markdown(HEADINGS, [*read.rows, read.total], RIGHT)}\n{notes}")
         else:
-            table(HEADINGS, read.rows, RIGHT, footer=read.total)
+            table(HEADINGS, read.rows, RIGHT, footer=read.total, expendable=("$/hour", "replica"))
             paragraphs(read.notes)

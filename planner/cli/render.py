@@ -6,6 +6,7 @@ terminal, a spreadsheet or a Markdown page as anything but text.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -15,12 +16,17 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from planner.errors import InputError
 from planner.text import csv_cell, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     import pandas as pd
+
+
+_NARROW = 15
+"""Cells that a column of words keeps, however narrow the terminal."""
 
 
 class Output(StrEnum):
@@ -42,10 +48,25 @@ def result(text: str) -> None:
     try:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has what it wanted; nothing may be written there again, not even at exit.
+    except OSError as error:
+        # Nothing may be written there again, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        if isinstance(error, BrokenPipeError):
+            sys.exit(0)  # the reader has what it wanted
+        message = f"standard output cannot be written: {error.strerror}"
+        raise InputError(message, hint="write somewhere else") from error
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on a terminal's standard error that something is being done."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, markup=False, emoji=False).status(what):
+        yield
 
 
 def plain_value(value: Any) -> Any:  # noqa: ANN401 -- a cell of a frame
@@ -102,6 +123,9 @@ def markdown_text(text: str) -> str:
     cell = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for character in "\\`*_[]|~!":
         cell = cell.replace(character, f"\\{character}")
+    # What would become a link or call a person by itself where Markdown is rendered.
+    for written, shown in (("@", "&#64;"), ("://", "&#58;//"), ("www.", "www&#46;")):
+        cell = cell.replace(written, shown)
     return cell
 
 
@@ -123,7 +147,8 @@ def table(
     from rich.text import Text
 
     screen = console()
-    gone = _too_many(headings, rows, expendable, screen.width)
+    shown = [headings, *rows, *([footer] if footer else [])]
+    gone = _too_many(headings, shown, expendable, screen.width)
     kept = [index for index, name in enumerate(headings) if name not in gone]
     drawn = Table(box=box.SIMPLE_HEAD, show_footer=footer is not None, pad_edge=False)
     for index in kept:
@@ -136,25 +161,21 @@ def table(
         )
     for row in rows:
         drawn.add_row(*(Text(visible(row[index])) for index in kept))
-    with screen.capture() as drawing:
-        screen.print(drawn)
-    result(drawing.get())
+    # An amount is never cut: where even the rest is too wide, the terminal wraps the lines.
+    screen.width = max(screen.width, _least_width(headings, shown, gone, right))
+    screen.print(drawn)
+    result(screen.file.getvalue())
     if gone:
         talk(f"not shown at this width: {', '.join(gone)}")
 
 
 def _too_many(
     headings: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    shown: Sequence[Sequence[str]],
     expendable: Sequence[str],
     width: int,
 ) -> list[str]:
-    from rich.cells import cell_len
-
-    widths = {
-        name: max(cell_len(visible(row[index])) for row in [headings, *rows]) + 3
-        for index, name in enumerate(headings)
-    }
+    widths = _widths(headings, shown)
     gone: list[str] = []
     for name in expendable:
         if sum(widths.values()) <= width:
@@ -164,19 +185,38 @@ def _too_many(
     return gone
 
 
+def _least_width(
+    headings: Sequence[str],
+    shown: Sequence[Sequence[str]],
+    gone: Sequence[str],
+    right: Collection[str],
+) -> int:
+    widths = {name: w for name, w in _widths(headings, shown).items() if name not in gone}
+    return sum(w if name in right else min(w, _NARROW) for name, w in widths.items())
+
+
+def _widths(headings: Sequence[str], shown: Sequence[Sequence[str]]) -> dict[str, int]:
+    from rich.cells import cell_len
+
+    return {
+        name: max(cell_len(visible(row[index])) for row in shown) + 3
+        for index, name in enumerate(headings)
+    }
+
+
 def paragraphs(lines: Iterable[str]) -> None:
     """Write sentences below a table, wrapped at the terminal's width."""
     from rich.text import Text
 
     screen = console()
-    with screen.capture() as written:
-        for line in lines:
-            screen.print(Text(visible(line)))
-    result(written.get())
+    for line in lines:
+        screen.print(Text(visible(line)))
+    result(screen.file.getvalue())
 
 
 def console() -> Any:  # noqa: ANN401 -- rich stays inside this room
-    """Return a console for standard output that obeys NO_COLOR and never highlights."""
+    """Return a console as wide as the terminal that draws into memory, without colour."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    width = Console().width
+    return Console(file=io.StringIO(), width=width, highlight=False, markup=False, emoji=False)

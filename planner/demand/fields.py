@@ -126,7 +126,7 @@ def _version(value: object) -> Literal[1]:
 
 def _not_yet(value: object, info: ValidationInfo) -> None:
     """Refuse what no constraint of the program answers for: it is never parsed and ignored."""
-    if value is None or value in ([], {}, ""):
+    if value is None or value == []:
         return
     raise ValueError(
         f"planner cannot honour `{info.field_name}` yet, and will not ignore it; remove it"

@@ -18,7 +18,14 @@ from planner.market.snapshot import (
     read_snapshot,
     save_snapshot,
 )
-from planner.market.view import GROUPS, Filter, group_offers, list_offers, sort_frame
+from planner.market.view import (
+    GROUPS,
+    Filter,
+    group_offers,
+    list_offers,
+    sort_frame,
+    unknown_places,
+)
 
 __all__ = [
     "ADDRESSABLE",
@@ -43,4 +50,5 @@ __all__ = [
     "read_snapshot",
     "save_snapshot",
     "sort_frame",
+    "unknown_places",
 ]

@@ -78,10 +78,10 @@ def offers_frame(rows: Iterable[Any]) -> pd.DataFrame:
 def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
     read = RowReader(row)
     where = {
-        "provider": read.text("provider", required=True),
-        "cloud_id": read.text("cloudId"),
-        "data_center": read.text("dataCenter"),
-        "country": read.text("country"),
+        "provider": read.text("provider", required=True, sent=True),
+        "cloud_id": read.text("cloudId", sent=True),
+        "data_center": read.text("dataCenter", sent=True),
+        "country": read.text("country", sent=True),
     }
     if read.problems:
         where["provider"] = None  # its create key is unknown, and may be no other row's

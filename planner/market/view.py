@@ -22,6 +22,18 @@ GROUPS = ("provider", "data_center", "country", "region", "security", "stock")
 """Columns that offers can be grouped by."""
 
 
+_WORDS = {
+    "security": ("secure_cloud", "community_cloud"),
+    "stock": tuple(STOCK_RANK),
+}
+_PLACES = {
+    "regions": "region",
+    "countries": "country",
+    "providers": "provider",
+    "data_centers": "data_center",
+}
+
+
 @dataclass(frozen=True)
 class Filter:
     """Which offers to show; None and empty ask for nothing.
@@ -40,6 +52,11 @@ class Filter:
         Keep offers with one disk that holds this many GB.
     max_usd_gb_hr : Decimal | None
         Keep priced offers up to this price.
+
+    Raises
+    ------
+    InputError
+        When a word means nothing, or a list is one text.
     """
 
     regions: Sequence[str] = ()
@@ -51,6 +68,30 @@ class Filter:
     stock: str | None = None
     size_gb: int | None = None
     max_usd_gb_hr: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        for field, known in _WORDS.items():
+            word = getattr(self, field)
+            if word is not None and word not in known:
+                meant = nearest(str(word), known)
+                hint = f"did you mean {meant}?" if meant else f"one of {', '.join(known)}"
+                raise InputError(f"{field} {visible(str(word))!r} is not known", hint=hint)
+        for field in _PLACES:
+            if isinstance(getattr(self, field), str):
+                raise InputError(f"{field} is one text", hint=f"give a list: {field}=[…]")
+
+
+def unknown_places(offers: pd.DataFrame, which: Filter) -> list[str]:
+    """Return a sentence for each place of a filter that no offer has, with the nearest one."""
+    found = []
+    for field, column in _PLACES.items():
+        known = set(offers[column].dropna())
+        for name in getattr(which, field):
+            if name not in known:
+                meant = nearest(name, known)
+                told = f"the market has no {column} {visible(name)}"
+                found.append(f"{told}; did you mean {visible(meant)}?" if meant else told)
+    return found
 
 
 def list_offers(
@@ -99,13 +140,8 @@ def list_offers(
 
 def _kept(offers: pd.DataFrame, which: Filter) -> pd.Series[bool]:
     keep = pd.Series(data=True, index=offers.index)
-    places = {
-        "region": which.regions,
-        "country": which.countries,
-        "provider": which.providers,
-        "data_center": which.data_centers,
-    }
-    for column, names in places.items():
+    for field, column in _PLACES.items():
+        names = getattr(which, field)
         if names:
             keep &= offers[column].isin(list(names)).astype(bool)
     if which.security is not None:

@@ -53,8 +53,11 @@ class RowReader:
             value = value.get(key)
         return value
 
-    def text(self, path: str, *, required: bool = False) -> str | None:
-        """Return a text; an empty one says nothing and is null."""
+    def text(self, path: str, *, required: bool = False, sent: bool = False) -> str | None:
+        """Return a text; an empty one says nothing and is null.
+
+        A text that is sent back in a request has to be printable: it ends up in commands.
+        """
         value = self.raw(path)
         if value is None or value == "":
             if required:
@@ -62,6 +65,9 @@ class RowReader:
             return None
         if not isinstance(value, str):
             self._wrong(path, "text", value)
+            return None
+        if sent and visible(value) != value:
+            self.problems.append(f"{path} has characters that cannot be shown")
             return None
         if len(value) > _MAX_TEXT or not _encodable(value):
             self.problems.append(f"{path} is not a usable text of up to {_MAX_TEXT} characters")

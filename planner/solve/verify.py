@@ -55,8 +55,13 @@ def verify(
             found += [
                 f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
             ]
-    found += [problem for volume in demand.volumes for problem in _spread(volume, placements, sold)]
-    return (*found, *_order(demand, placements), *_budgets(demand, placements))
+    of_volume: dict[str, list[Placement]] = {}
+    for placement in placements:
+        of_volume.setdefault(placement.volume, []).append(placement)
+    for volume in demand.volumes:
+        mine = of_volume.get(volume.name, [])
+        found += [*_spread(volume, mine, sold), *_order(volume, mine)]
+    return (*found, *_budgets(demand, placements))
 
 
 def _key(row: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- an offer's record or a placement's fields
@@ -68,21 +73,21 @@ def _replicas(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
     placed = Counter((placement.volume, placement.replica) for placement in placements)
     for name, replica in wanted - placed:
         yield f"{name} replica {replica}: is not placed"
+    order = {volume.name: index for index, volume in enumerate(demand.volumes)}
+    places = [order.get(placement.volume, -1) for placement in placements]
+    if places != sorted(places):
+        yield "placements are not in the demand's order"
     for name, replica in placed - wanted:
         yield f"{name} replica {replica}: is placed but was not asked for, or twice"
 
 
-def _order(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
-    """Volumes stand in the demand's order, replicas by number and create key, null first."""
-    place = {volume.name: index for index, volume in enumerate(demand.volumes)}
-    numbers = [(place.get(one.volume, -1), one.replica) for one in placements]
+def _order(volume: Volume, mine: Sequence[Placement]) -> Iterator[str]:
+    numbers = [placement.replica for placement in mine]
     if numbers != sorted(numbers):
-        yield "placements are not in the demand's order"
-    for volume in demand.volumes:
-        mine = [_key(vars(one)) for one in placements if one.volume == volume.name]
-        ordered = sorted(mine, key=lambda key: [(part is not None, part or "") for part in key])
-        if mine != ordered:
-            yield f"{volume.name}: replicas are not numbered by create key"
+        yield f"{volume.name}: replicas are not in order"
+    keys = [[(part is not None, part or "") for part in _key(vars(one))] for one in mine]
+    if keys != sorted(keys):
+        yield f"{volume.name}: replicas are not numbered by create key, null first"
 
 
 def _admissible(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
@@ -157,7 +162,7 @@ def _spread(
     seen: set[Any] = set()
     for placement in placements:
         offer = sold.get(_key(vars(placement)))
-        if placement.volume != volume.name or offer is None:
+        if offer is None:
             continue
         here = _domains(offer, volume.spread)
         if None in here:

@@ -117,7 +117,7 @@ def test_whole_market(bare: bool, fake: FakeTime) -> None:
         before = datetime.now(UTC)
         listing = client.listing("disks")
     assert listing.rows == ROWS
-    assert market.pages == ([1, 2, 3, 4] if bare else [1, 2, 3])
+    assert market.pages == ([1, 2, 3, 4, 4, 5] if bare else [1, 2, 3])
     assert before <= listing.fetched_at <= datetime.now(UTC)
     assert listing.source == f"{market.url}/api/v1/availability/disks"
     assert fake.slept == []
@@ -311,7 +311,16 @@ def test_row_that_moved_between_pages(market: Marketplace, fake: FakeTime) -> No
     market.bare = True
     market.fault(shows(ROWS[99:199]), page=2, times=1)
     assert listed(market, fake) == ROWS
-    assert market.pages == [1, 2, 1, 2, 3, 4]
+    assert market.pages == [1, 2, 1, 2, 3, 4, 4, 5]
+
+
+def test_bare_page_empty_in_passing(market: Marketplace, fake: FakeTime) -> None:
+    """A page of a bare list that is empty once, or short before another, is not the end."""
+    market.bare = True
+    market.fault(says(b"[]"), page=2, times=1)
+    assert listed(market, fake) == ROWS
+    market.fault(shows(ROWS[100:150]), page=2, times=1)
+    assert listed(market, fake) == ROWS
 
 
 @pytest.mark.parametrize("bare", [False, True])

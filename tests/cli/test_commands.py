@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,7 +109,8 @@ def test_unusable_files_are_one_clear_error(
 
 def test_no_offers_is_infeasible(run: Run, tmp_path: Path) -> None:
     """An empty file of offers is believed: exit 3."""
-    for document in ([], {"items": []}, {"items": [], "totalCount": 0}):
+    empty: list[Any] = [[], {"items": []}, {"items": [], "totalCount": 0}]
+    for document in empty:
         (tmp_path / "none.json").write_text(json.dumps(document))
         ran = run("plan", "shipped:minimal", "--offers", "none.json")
         assert ran.code == 3
@@ -221,6 +223,7 @@ def test_saved_offers_read_back_the_same(run: Run) -> None:
         ("--max-price", "cheap"),
         ("--max-price", "nan"),
         ("--multinode-file", "x.json"),
+        ("--gpus-file", "shipped:gpu-offers"),
     ],
 )
 def test_wrong_words_of_offers_are_two(run: Run, words: tuple[str, ...]) -> None:
@@ -230,7 +233,7 @@ def test_wrong_words_of_offers_are_two(run: Run, words: tuple[str, ...]) -> None
 
 def test_malformed_rows_are_reported_and_stay(run: Run, tmp_path: Path) -> None:
     """A row that cannot be believed is named with place and reason, and is in the JSON."""
-    document = json.loads(shipped_path("disk-offers").read_text())
+    document: dict[str, Any] = json.loads(shipped_path("disk-offers").read_text())
     document["items"][6]["spec"]["pricePerUnit"] = "0.0001"
     (tmp_path / "m.json").write_text(json.dumps(document))
     ran = run("offers", "--offers", "m.json", "-o", "json")
@@ -242,12 +245,13 @@ def test_malformed_rows_are_reported_and_stay(run: Run, tmp_path: Path) -> None:
 
 
 def test_hostile_text_reaches_no_terminal_or_cell(run: Run, tmp_path: Path) -> None:
-    """Escape sequences, formulas, pipes and tags are shown as text in every format."""
-    evil = "=cmd|'/C calc'!A0\x1b[31m\u202e<b>|x"
+    """Escape sequences, formulas, pipes, tags and links are shown as text in every format."""
     document = json.loads(shipped_path("disk-offers").read_text())
     for row in document["items"]:
-        row["dataCenter"] = evil
+        row["dataCenter"] = "=cmd|'/C calc'!A0<b>|x https://evil.example @everyone"
         row["provider"] = "=1+1"
+        row["region"] = "\x1b[31m\u202e<b>"
+    document["items"][0]["dataCenter"] = "\x1b[31m\u202e\nrm -rf"
     (tmp_path / "m.json").write_text(json.dumps(document))
     for words in (("offers",), ("plan", "-")):
         for form in ("table", "csv", "md", "json"):
@@ -260,7 +264,7 @@ def test_hostile_text_reaches_no_terminal_or_cell(run: Run, tmp_path: Path) -> N
                 cells = [cell for line in csv.reader(io.StringIO(ran.out)) for cell in line]
                 assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
             if form == "md":
-                assert "<b>" not in ran.out
+                assert not [raw for raw in ("<b>", "://", "@") if raw in ran.out]
 
 
 def test_init_writes_a_demand_that_plans(run: Run, tmp_path: Path) -> None:
@@ -368,14 +372,12 @@ def test_emitted_prime_commands_say_everything_the_body_says(run: Run, tmp_path:
 
 def test_no_time_is_eleven(run: Run, tmp_path: Path) -> None:
     """With no time for the solver nothing is saved and the exit code is 11."""
-    volumes = [
-        {"name": f"v{n}", "size_gb": n + 1, "replicas": 3, "spread": "data_center"}
-        for n in range(9)
-    ]
-    (tmp_path / "d.json").write_text(json.dumps({"version": 1, "volumes": volumes}))
+    volume = {"name": "v", "size_gb": 10, "replicas": 2, "count": 3000}
+    (tmp_path / "d.json").write_text(json.dumps({"version": 1, "volumes": [volume]}))
     ran = run("plan", "d.json", *MARKET, "--time-limit", "0", "--out", "p.json", "-o", "json")
     assert ran.code == 11
     assert ran.json()["exit_code"] == 11
+    assert ran.json()["plan"] is None
     assert not (tmp_path / "p.json").exists()
 
 
@@ -387,3 +389,51 @@ def test_cbc_gives_the_same_plan(run: Run) -> None:
     ]
     assert plans[0]["plan_id"] == plans[1]["plan_id"]
     assert [plan["solver"]["name"] for plan in plans] == ["HiGHS", "CBC"]
+
+
+def test_an_unknown_place_is_said_with_the_nearest(run: Run) -> None:
+    """Whether there is a plan or not, a misspelt place is named with what was meant."""
+    wrong = SMALL.replace("100}", "100, providers: [hyperstak]}")
+    ran = run("plan", "-", *MARKET, "-o", "json", stdin=wrong)
+    assert ran.code == 3
+    assert "did you mean hyperstack?" in ran.err
+    assert "did you mean hyperstack?" in ran.json()["warnings"][0]
+    assert "did you mean eu_north?" in run("offers", *MARKET, "--region", "eu_nort").err
+
+
+def test_a_plan_never_overwrites_its_inputs(run: Run, tmp_path: Path) -> None:
+    """--out on the demand or the snapshot is refused, and so is standard output."""
+    (tmp_path / "d.yaml").write_text(SMALL)
+    (tmp_path / "m.json").write_text(shipped_path("disk-offers").read_text())
+    for out in ("d.yaml", "./d.yaml", "m.json", "-", ""):
+        assert run("plan", "d.yaml", "--offers", "m.json", "--out", out).code == 2
+    assert (tmp_path / "d.yaml").read_text() == SMALL
+
+
+@pytest.mark.parametrize("columns", ["20", "40"])
+def test_amounts_are_never_cut(run: Run, columns: str) -> None:
+    """On a screen too narrow for the table every amount is whole all the same."""
+    ran = run("plan", "shipped:research", *MARKET, env={"COLUMNS": columns})
+    assert "1,340.51" in ran.out
+    assert "511.00" in ran.out
+
+
+@pytest.mark.parametrize("words", [("plan", "shipped:minimal", *MARKET), ("offers", *MARKET)])
+def test_an_unusable_standard_output_is_no_traceback(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Closed, full or gone: the command ends quietly or says so."""
+    command = f"{sys.executable} -m planner {shlex.join(words)}"
+    env = {**os.environ, "HOME": str(tmp_path)}
+    for redirect, code in ((">&-", 0), (">/dev/full", 2), ("| true", 0)):
+        line = f"{command} {redirect}"
+        done = subprocess.run(
+            ["/bin/bash", "-o", "pipefail", "-c", line],
+            capture_output=True,
+            text=True,
+            env=env,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert (redirect, done.returncode) == (redirect, code), done.stderr
+        assert "Traceback" not in done.stderr

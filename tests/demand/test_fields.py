@@ -209,7 +209,7 @@ def test_what_is_not_honoured_yet_at_the_top_is_refused(problems: Problems, fiel
     """A constraint is never parsed and ignored; nothing at all is no constraint."""
     advice = problems(**{field: [{"x": 1}]})[field]
     assert advice == f"planner cannot honour `{field}` yet, and will not ignore it; remove it"
-    nothing: tuple[object, ...] = (None, [], {})
+    nothing: tuple[object, ...] = (None, [])
     for empty in nothing:
         demand_from({"version": 1, "volumes": [{"name": "a", "size": "1 GB"}], field: empty})
 

@@ -222,10 +222,18 @@ def test_words_the_vendor_adds_later_are_carried() -> None:
 
 def test_hostile_names_are_data() -> None:
     """An escape sequence stays in the frame as it came, and is shown as an escape."""
-    found = one(disk(dataCenter="A\x1b[2J\u202e", country="\x07"))
-    assert found["data_center"] == "A\x1b[2J\u202e"
-    assert visible(found["data_center"]) == "A\\x1b[2J\\u202e"
+    found = one(disk(region="A\x1b[2J\u202e"))
+    assert found["region"] == "A\x1b[2J\u202e"
+    assert visible(found["region"]) == "A\\x1b[2J\\u202e"
     assert found["problem"] is None
+
+
+@pytest.mark.parametrize("field", ["provider", "cloudId", "dataCenter", "country"])
+def test_a_create_key_that_cannot_be_shown_is_not_bought(field: str) -> None:
+    """What would be sent back in a request, and printed in commands, has to be printable."""
+    for name in ("a\nrm -rf", "\x1b[2J", "\u202e", "\x07"):
+        problem = one({**disk(), field: name})["problem"]
+        assert problem == f"{field} has characters that cannot be shown"
 
 
 @pytest.mark.parametrize("rows", [0, 1, 40], ids=str)

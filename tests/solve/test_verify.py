@@ -136,6 +136,25 @@ def test_a_plan_for_another_demand_is_rejected(solution: Solution, change: str) 
     assert check(solution, *solution.placements, demand=other)
 
 
+def test_order_and_numbers_of_replicas_are_checked(solution: Solution) -> None:
+    """Reversed placements and swapped replica numbers are another plan, and not this one."""
+    first, second = solution.placements
+    assert check(solution, second, first)
+    assert check(solution, replace(second, replica=1), replace(first, replica=2))
+
+
+def test_a_split_without_need_is_rejected_where_sizes_have_no_bound() -> None:
+    """One disk holds anything at an unbounded offer; two are not the fewest."""
+    row = {**ROWS[0], "spec": {"pricePerUnit": Decimal("0.0001")}}
+    volume = {"name": "x", "size_gb": 800, "max_disks": 2}
+    demand = demand_from({"version": 1, "volumes": [volume]})
+    solution = optimise(demand, addressable(offers_frame([row])))
+    (placement,) = solution.placements
+    assert placement.disk_sizes_gb == (800,)
+    split = replace(placement, disk_sizes_gb=(400, 400))
+    assert check(solution, split, demand=demand) == ("x replica 1: fewer disks would hold it",)
+
+
 def test_exceeded_budgets_are_rejected(solution: Solution) -> None:
     """A budget a cent below the cost is a violation, whole and by owner."""
     cost = sum((one.usd_hr for one in solution.placements), Decimal(0)) * 730

@@ -1,0 +1,123 @@
+"""The shape of a plan file: what is stored in it, field by field, before anything is believed.
+
+What can be computed from these fields (totals, requests, ids) is not read but made again.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
+
+from planner.base_url import checked_base_url
+from planner.errors import InputError
+from planner.units import plain
+
+
+def _amount(value: object) -> Decimal:
+    """Return an exact amount from its plain text, the only way a plan writes it."""
+    if not isinstance(value, str) or not value.replace(".", "", 1).isdecimal() or len(value) > 200:  # noqa: PLR2004 -- beyond any sum of prices
+        raise ValueError("not an amount")
+    amount = Decimal(value)
+    if plain(amount) != value:
+        raise ValueError("not an amount in its plain form")
+    return amount
+
+
+def _base_url(value: str) -> str:
+    try:
+        return checked_base_url(value, "target.base_url")
+    except InputError as error:
+        raise ValueError(str(error)) from error
+
+
+Amount = Annotated[Decimal, PlainValidator(_amount)]
+Size = Annotated[int, Field(ge=0, le=10**12)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Target(_Stored):
+    """The marketplace that a plan was made for."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)]
+    team_id: str | None
+
+
+class Input(_Stored):
+    """Where one input came from."""
+
+    source: str
+    digest: str
+    rows: Size
+    fetched_at: str | None
+
+
+class Inputs(_Stored):
+    """Where all inputs came from."""
+
+    demand: Input
+    offers: Input
+
+
+class Solver(_Stored):
+    """How the decision was found."""
+
+    name: str
+    status: Literal["optimal", "feasible"]
+    termination: Literal["proven", "time_limit"]
+    objective_usd_hr: Amount
+    bound_usd_hr: Amount
+    gap: Share
+    seconds: Seconds
+    variables: Size
+    constraints: Size
+
+
+class StoredPlacement(_Stored):
+    """One replica of a volume at one offer."""
+
+    volume: str
+    replica: Size
+    action: Literal["create"]
+    offer_id: str
+    provider: str
+    cloud_id: str | None
+    data_center: str | None
+    country: str | None
+    region: str | None
+    disk_sizes_gb: list[Size]
+    provision_gb: Size
+    usd_gb_hr: Amount
+    usd_hr: Amount
+    owner: str | None
+    tags: dict[str, str]
+
+
+class Market(_Stored):
+    """Canonical rows of the market; offers and GPUs are read by their own rooms."""
+
+    offers: list[dict[str, Any]]
+    gpus: list[dict[str, Any]]
+
+
+class StoredPlan(BaseModel):
+    """The stored part of a plan file; its computed part is ignored here."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    project: str
+    created_at: str
+    nonce: Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
+    target: Target | None
+    inputs: Inputs
+    solver: Solver
+    warnings: list[str]
+    placements: list[StoredPlacement]
+    demand: dict[str, Any]
+    market: Market
