@@ -5,6 +5,7 @@ Amounts are rounded here for reading; the plan itself stays exact.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from planner.demand import Policy
     from planner.solve import Baseline, Placement, SolverRecord
 
-HEADINGS = ("volume", "replica", "where", "size GB", "$/hour", "$/month")
-RIGHT = frozenset({"replica", "size GB", "$/hour", "$/month"})
+HEADINGS = ("volume", "where", "size GB", "$/hour", "$/month")
+RIGHT = frozenset({"size GB", "$/hour", "$/month"})
 """Headings of columns that are aligned to the right."""
 
 
@@ -68,10 +69,11 @@ def _cells(tag: str, row: Sequence[str]) -> str:
 
 def placement_rows(placements: Sequence[Placement], hours: int) -> tuple[tuple[str, ...], ...]:
     """Return one row of texts under ``HEADINGS`` for each placement."""
+    replicas = Counter(placement.volume for placement in placements)
     return tuple(
         (
-            visible(placement.volume),
-            str(placement.replica),
+            visible(placement.volume)
+            + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
             visible(place_text(vars(placement))),
             _sizes(placement.disk_sizes_gb),
             money(placement.usd_hr, 4),
@@ -85,7 +87,7 @@ def total_row(placements: Sequence[Placement], hours: int) -> tuple[str, ...]:
     """Return the texts under ``HEADINGS`` of all placements together."""
     size = sum(placement.provision_gb for placement in placements)
     usd = total(placement.usd_hr for placement in placements)
-    return ("total", "", "", f"{size:,}", money(usd, 4), money(usd_month(usd, hours)))
+    return ("total", "", f"{size:,}", money(usd, 4), money(usd_month(usd, hours)))
 
 
 def _sizes(sizes: tuple[int, ...]) -> str:
@@ -122,7 +124,7 @@ def compared(cost_usd_hr: Decimal, others: Sequence[Baseline], hours: int) -> li
     lines = []
     for baseline in others:
         if baseline.usd_hr is None or baseline.place is None:
-            lines.append(f"{baseline.name}: impossible, {visible(baseline.why_not)}")
+            lines.append(f"{baseline.name}: impossible ({visible(baseline.why_not)})")
             continue
         extra = usd_month(difference(baseline.usd_hr, cost_usd_hr), hours)
         month = money(usd_month(baseline.usd_hr, hours))

@@ -34,8 +34,8 @@ def _base_url(value: str) -> str:
 
 Amount = Annotated[Decimal, PlainValidator(_amount)]
 Size = Annotated[int, Field(ge=0, le=10**12)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Stored(BaseModel):

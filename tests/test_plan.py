@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -67,8 +68,6 @@ def test_any_changed_byte_is_noticed(saved: Path) -> None:
 
 def test_an_edit_that_mends_its_digest_is_still_refused(plan: Plan, saved: Path) -> None:
     """Whoever changes a price and computes the digest anew meets the check of every cent."""
-    from dataclasses import replace
-
     first, *others = plan.placements
     cheaper = replace(first, usd_gb_hr=first.usd_gb_hr / 2, usd_hr=first.usd_hr / 2)
     replace(plan, placements=(cheaper, *others)).save(saved)
@@ -287,8 +286,6 @@ def test_html_is_escaped_and_has_no_scripts() -> None:
 
 def test_an_unproven_plan_is_not_returned_unless_its_gap_is_accepted() -> None:
     """NotProven carries the incumbent; accept_gap at or above its gap returns it."""
-    from dataclasses import replace
-
     from planner.make import require_proof
 
     plan = research()
@@ -319,3 +316,70 @@ def test_make_plan_leaves_the_callers_frame_alone() -> None:
     before = offers.copy()
     make_plan(read_demand("shipped:minimal"), offers)
     assert offers.equals(before)
+
+
+STRANGE: dict[str, dict[str, Any]] = {
+    "target without a URL": {"target": {"team_id": None}},
+    "target in the clear": {"target": {"base_url": "http://evil.example", "team_id": None}},
+    "target that is an option": {"target": {"base_url": "--output /tmp/x", "team_id": None}},
+    "no nonce": {"nonce": ""},
+    "no inputs": {"inputs": {}},
+    "another project": {"project": "other"},
+}
+
+
+@pytest.mark.parametrize("change", STRANGE)
+def test_a_plan_made_with_strange_values_is_refused(
+    plan: Plan, tmp_path: Path, change: str
+) -> None:
+    """However consistent a file is with itself, what no planner writes is not believed."""
+    path = tmp_path / "plan.json"
+    replace(plan, **STRANGE[change]).save(path)
+    with pytest.raises((PlanCorrupt, PlanInvalid)):
+        Plan.load(path)
+
+
+RECORDS: dict[str, dict[str, Any]] = {
+    "a gap": {"gap": 0.5},
+    "a bound": {"bound_usd_hr": Decimal(0)},
+    "a status": {"status": "feasible"},
+    "an objective": {"objective_usd_hr": Decimal(1)},
+    "an infinite time": {"seconds": float("inf")},
+}
+
+
+@pytest.mark.parametrize("change", RECORDS)
+def test_a_record_that_does_not_follow_is_refused(plan: Plan, tmp_path: Path, change: str) -> None:
+    """Status, gap and bound have to follow from cost and placements."""
+    path = tmp_path / "plan.json"
+    replace(plan, solver=replace(plan.solver, **RECORDS[change])).save(path)
+    with pytest.raises((PlanCorrupt, PlanInvalid)):
+        Plan.load(path)
+
+
+MARKETS: dict[str, dict[str, Any]] = {
+    "no stock": {"stock": None},
+    "odd stock": {"stock": "odd"},
+    "a price that is none": {"usd_gb_hr": "abc"},
+    "a negative price": {"usd_gb_hr": "-1"},
+    "a price in a list": {"usd_gb_hr": [1]},
+    "a provider in a list": {"provider": ["x"]},
+    "a step of nothing": {"step_gb": 0},
+    "a size as text": {"min_gb": "0"},
+    "an unknown column": {"extra": 1},
+}
+
+
+@pytest.mark.parametrize("change", MARKETS)
+def test_a_market_that_is_none_is_refused(plan: Plan, tmp_path: Path, change: str) -> None:
+    """Rows that no market gives are corruption, never a crash."""
+    path = tmp_path / "plan.json"
+    first, *others = plan.market
+    market = ({**first, **MARKETS[change]}, *others)
+    document = {**plan.to_document(), "market": {"offers": list(market), "gpus": []}}
+    path.write_text(json.dumps(document, indent=2) + "\n")
+    with pytest.raises(PlanCorrupt):
+        Plan.load(path)
+    replace(plan, market=market).save(path)
+    with pytest.raises((PlanCorrupt, PlanInvalid)):
+        Plan.load(path)

@@ -137,5 +137,5 @@ def _write(made: Plan, output: Output) -> None:
             notes = "".join(f"- {markdown_text(note)}\n" for note in read.notes)
             result(f"{markdown(HEADINGS, [*read.rows, read.total], RIGHT)}\n{notes}")
         else:
-            table(HEADINGS, read.rows, RIGHT, footer=read.total, expendable=("$/hour", "replica"))
+            table(HEADINGS, read.rows, RIGHT, footer=read.total, expendable=("$/hour",))
             paragraphs(read.notes)

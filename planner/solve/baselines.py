@@ -121,4 +121,4 @@ def _why_not(pairs: Pairs, members: Sequence[list[int]]) -> str:
     costs = _least_costs(pairs, closest)
     left = [v.name for v, cost in zip(pairs.volumes, costs, strict=True) if cost is None]
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-    return f"{', '.join(left[:_NAMED])}{more} would have no place"
+    return f"no place for {', '.join(left[:_NAMED])}{more}"
