@@ -61,7 +61,7 @@ class Summary:
 def _cells(tag: str, row: Sequence[str]) -> str:
     align = {True: "right", False: "left"}
     made = (
-        f'<{tag} style="text-align:{align[name in RIGHT]}">{escape(cell)}</{tag}>'
+        f'<{tag} style="padding:0 .6em;text-align:{align[name in RIGHT]}">{escape(cell)}</{tag}>'
         for name, cell in zip(HEADINGS, row, strict=True)
     )
     return f"<tr>{''.join(made)}</tr>"
