@@ -164,16 +164,25 @@ class MarketError(PlannerError):
     ----------
     method, url : str
         The request, without headers and without keys.
+    retry_after : float | None
+        Seconds the marketplace asked to wait, where it said so.
     """
 
     exit_code = 4
 
     def __init__(
-        self, message: str, *, method: str = "GET", url: str = "", hint: str | None = None
+        self,
+        message: str,
+        *,
+        method: str = "GET",
+        url: str = "",
+        hint: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message, hint=hint or _ASK_AGAIN)
         self.method = method
         self.url = url
+        self.retry_after = retry_after
 
     @property
     def data(self) -> dict[str, Any]:
@@ -194,10 +203,8 @@ class RequestRefused(MarketError):
         The HTTP status.
     """
 
-    def __init__(
-        self, message: str, *, status: int, method: str, url: str, hint: str | None = None
-    ) -> None:
-        super().__init__(message, method=method, url=url, hint=hint)
+    def __init__(self, message: str, *, status: int, **request: Any) -> None:  # noqa: ANN401 -- as MarketError
+        super().__init__(message, **request)
         self.status = status
 
     @property
@@ -223,48 +230,11 @@ class Invalid(RequestRefused):
 
 
 class RateLimited(RequestRefused):
-    """429: too many requests.
-
-    Attributes
-    ----------
-    retry_after : float | None
-        Seconds the marketplace asked to wait, where it said so.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int,
-        method: str,
-        url: str,
-        hint: str | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message, status=status, method=method, url=url, hint=hint)
-        self.retry_after = retry_after
+    """429: too many requests."""
 
 
 class Unavailable(MarketError):
-    """A read that failed for now: a time-out, a broken connection, a 5xx.
-
-    Attributes
-    ----------
-    retry_after : float | None
-        Seconds the marketplace asked to wait, where it said so.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        method: str,
-        url: str,
-        hint: str | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message, method=method, url=url, hint=hint)
-        self.retry_after = retry_after
+    """A read that failed for now: a time-out, a broken connection, a 5xx."""
 
 
 class ContractBroken(MarketError):

@@ -114,11 +114,7 @@ def _market(offers_file: str | None) -> tuple[pd.DataFrame, dict[str, str | None
         return read_offers(offers_file), None
     from planner.live import fetch_offers, find_credentials
 
-    try:
-        credentials = find_credentials()
-    except InputError as error:
-        error.hint = f"{error.hint or ''}; or plan on a snapshot with --offers FILE".lstrip("; ")
-        raise
+    credentials = find_credentials()
     talk(f"reading the market at {credentials.base_url}")
     target = {"base_url": credentials.base_url, "team_id": credentials.team_id}
     return fetch_offers(credentials), target
