@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -49,6 +50,8 @@ def write_atomic(path: str | Path, content: bytes) -> None:
         When the place cannot be written.
     """
     try:
+        with contextlib.suppress(FileNotFoundError):
+            Path(path).stat()  # from Python 3.13 on, resolve() alone passes a loop of links
         target = Path(path).resolve()
         if target.exists() and not target.is_file():
             target.write_bytes(content)

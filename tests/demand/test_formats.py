@@ -54,7 +54,7 @@ def test_decimals_are_exact(number: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "column", "message"),
     [
-        ('{"a": 1,\n}', 2, 1, "not valid JSON"),
+        ('{"a": 1,\n "b" 2}', 2, 6, "not valid JSON"),
         ('{"a": {"c": 1},\n "b": 2, "a": 3}', 2, 10, "the key 'a' stands here a second time"),
         ('{"v": [{"a": 1}, {"a": 1,\n"a": 2}]}', 2, 1, "the key 'a' stands here a second time"),
         ("[" * 100_000, None, None, "nested too deeply"),
