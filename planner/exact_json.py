@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -61,6 +62,12 @@ def identity(row: Any) -> str:  # noqa: ANN401 -- a row is whatever was listed
     except RecursionError:
         pass
     raise JsonError("nested too deeply")
+
+
+def digest_of(value: Any) -> str:  # noqa: ANN401 -- JSON values
+    """Return the SHA-256 of JSON values in canonical form, in hex."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from planner.advice import input_warnings, plan_warnings
 from planner.errors import Defect, Infeasible, NotProven
+from planner.exact_json import digest_of
 from planner.market import addressable, market_rows, offers_from_market
-from planner.plan import Plan, digest_of
+from planner.plan import Plan
 from planner.solve import SolverName, optimise
 from planner.units import difference, money
 

@@ -6,7 +6,6 @@ computed from them, so that a file can say nothing that does not follow.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -23,10 +22,10 @@ from planner.errors import (
     PlanInvalid,
     PlanVersionUnknown,
 )
-from planner.exact_json import JsonError, parse
+from planner.exact_json import JsonError, digest_of, parse
 from planner.files import read_bytes, write_atomic
 from planner.frames import build
-from planner.market import addressable, offers_from_market
+from planner.market import addressable, market_rows, offers_from_market
 from planner.requests import requests
 from planner.show import (
     Summary,
@@ -44,6 +43,7 @@ from planner.solve import (
     Placement,
     SolverRecord,
     baselines,
+    least_usd_hr,
     pair,
     verify,
 )
@@ -243,11 +243,16 @@ class Plan:
         record, cost = self.solver, total(placement.usd_hr for placement in self.placements)
         if record.objective_usd_hr != cost:
             yield "the solver's objective is not the sum of the placements"
+        if record.bound_usd_hr != least_usd_hr(self.pairs):
+            yield "the solver's bound is not the least that this market allows"
         spare = difference(cost, record.bound_usd_hr)
-        if spare < 0 or (record.status == "optimal") != (spare == 0):
+        proven = (record.status == "optimal", record.termination == "proven")
+        if spare < 0 or proven != (spare == 0, spare == 0):
             yield "the solver's status does not follow from its cost and bound"
         if cost and record.gap != float(spare / cost):
             yield "the solver's gap is not its distance from the bound"
+        if digest_of(market_rows(self.offers)) != digest_of(self.market):
+            yield "the market is not written as a plan writes it"
         if self.project != self.demand.project:
             yield "the project is not the demand's"
         for name, digest, rows in (
@@ -320,9 +325,3 @@ def _plain_values(values: dict[str, Any]) -> dict[str, Any]:
         else value
         for key, value in values.items()
     }
-
-
-def digest_of(value: Any) -> str:  # noqa: ANN401 -- JSON values
-    """Return the SHA-256 of JSON values in canonical form, in hex."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()

@@ -122,20 +122,30 @@ def emit(
     raise InputError(f"there is no format {visible(str(how))!r}", hint="json, curl or prime")
 
 
-_KEY = """printf 'Authorization: Bearer %s\\n' "${PRIME_API_KEY:?is not set}\""""
+_NEEDS_KEY = """: "${PRIME_API_KEY:?is not set}\""""
+_KEY = """printf 'Authorization: Bearer %s\\n' "$PRIME_API_KEY\""""
 _FOUND_URL = (
-    '"$(printf %s "${PRIME_API_BASE_URL-${PRIME_BASE_URL-https://api.primeintellect.ai}}"'
+    'url="$(printf %s "${PRIME_API_BASE_URL-${PRIME_BASE_URL-https://api.primeintellect.ai}}"'
     " | sed 's,/*$,,; s,/api/v1$,,')\""
 )
 """The marketplace as the vendor's client finds it, set but empty being no marketplace at all."""
+_IS_SAFE = (
+    'case "$url" in *@*) false ;; https://*|http://127.0.0.1:*|http://localhost:*) ;; '
+    "*) false ;; esac"
+)
+_REFUSED = "{ echo 'PRIME_API_BASE_URL is no URL that a key can be sent to' >&2; exit 2; }"
 
 
 def _curl(body: Mapping[str, Any], base_url: str | None) -> str:
-    root = shlex.quote(checked_base_url(base_url, "base_url")) if base_url else _FOUND_URL
-    return (
+    send = (
         f"{_KEY} | curl --header @- --fail-with-body --silent --show-error --request POST "
         f"--header 'Content-Type: application/json' --data-raw {shlex.quote(json.dumps(body))} "
-        f"--url {root}/api/v1/disks/"
+    )
+    if base_url is not None:
+        url = shlex.quote(f"{checked_base_url(base_url, 'base_url')}/api/v1/disks/")
+        return f"({_NEEDS_KEY}; {send}--url {url})"
+    return (
+        f'({_NEEDS_KEY}; {_FOUND_URL}; {_IS_SAFE} || {_REFUSED}; {send}--url "$url/api/v1/disks/")'
     )
 
 

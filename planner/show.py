@@ -128,7 +128,7 @@ def compared(cost_usd_hr: Decimal, others: Sequence[Baseline], hours: int) -> li
             continue
         extra = usd_month(difference(baseline.usd_hr, cost_usd_hr), hours)
         month = money(usd_month(baseline.usd_hr, hours))
-        dearer = f"${money(extra)} more" if extra else "the same"
+        dearer = f"${money(abs(extra))} {'more' if extra > 0 else 'less'}" if extra else "the same"
         lines.append(f"{baseline.name} ({visible(baseline.place)}): ${month} a month, {dearer}")
     return lines
 

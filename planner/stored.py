@@ -5,6 +5,7 @@ What can be computed from these fields (totals, requests, ids) is not read but m
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -32,6 +33,13 @@ def _base_url(value: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _utc(value: str) -> str:
+    """Return a time as planner writes it: ISO 8601, UTC."""
+    if not value.endswith("+00:00") or datetime.fromisoformat(value).isoformat() != value:
+        raise ValueError("not a time in UTC")
+    return value
+
+
 Amount = Annotated[Decimal, PlainValidator(_amount)]
 Size = Annotated[int, Field(ge=0, le=10**12)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -46,7 +54,7 @@ class Target(_Stored):
     """The marketplace that a plan was made for."""
 
     base_url: Annotated[str, AfterValidator(_base_url)]
-    team_id: str | None
+    team_id: Annotated[str, Field(pattern="^[!-~]{1,200}$")] | None
 
 
 class Input(_Stored):
@@ -55,7 +63,7 @@ class Input(_Stored):
     source: str
     digest: str
     rows: Size
-    fetched_at: str | None
+    fetched_at: Annotated[str, AfterValidator(_utc)] | None
 
 
 class Inputs(_Stored):
@@ -112,7 +120,7 @@ class StoredPlan(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
     project: str
-    created_at: str
+    created_at: Annotated[str, AfterValidator(_utc)]
     nonce: Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
     target: Target | None
     inputs: Inputs

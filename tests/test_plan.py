@@ -17,6 +17,7 @@ import pytest
 from planner import Plan, make_plan, read_demand, read_offers
 from planner.demand import demand_from
 from planner.errors import InputError, NotProven, PlanCorrupt, PlanInvalid, PlanVersionUnknown
+from planner.exact_json import digest_of
 from planner.market import offers_frame
 from planner.plan import FORMAT
 
@@ -324,6 +325,9 @@ STRANGE: dict[str, dict[str, Any]] = {
     "target that is an option": {"target": {"base_url": "--output /tmp/x", "team_id": None}},
     "no nonce": {"nonce": ""},
     "no inputs": {"inputs": {}},
+    "a team of two lines": {"target": {**TARGET, "team_id": "t\ntouch y"}},
+    "a time that is none": {"created_at": "tomorrow"},
+    "a time elsewhere": {"created_at": "2026-01-02T03:04:05+05:00"},
     "another project": {"project": "other"},
 }
 
@@ -367,7 +371,36 @@ MARKETS: dict[str, dict[str, Any]] = {
     "a step of nothing": {"step_gb": 0},
     "a size as text": {"min_gb": "0"},
     "an unknown column": {"extra": 1},
+    "a price in another notation": {"usd_gb_hr": "1E-4"},
+    "a flag for a size": {"min_gb": False},
+    "a name that cannot be shown": {"cloud_id": "x\ntouch y"},
+    "an empty name": {"cloud_id": ""},
 }
+
+
+def test_a_dearer_plan_that_calls_itself_optimal_is_refused(plan: Plan, tmp_path: Path) -> None:
+    """A consistent record of a dearer placement does not meet the bound of its own market."""
+    demand = demand_from({"version": 1, "volumes": [{"name": "x", "size_gb": 10}]})
+    best = make_plan(demand, read_offers("shipped:disk-offers"))
+    (placement,) = best.placements
+    other = next(one for one in plan.placements if one.provider == "runpod")
+    cost = other.usd_gb_hr * 10
+    moved = replace(
+        other,
+        volume="x",
+        replica=1,
+        disk_sizes_gb=(10,),
+        provision_gb=10,
+        usd_hr=cost,
+        owner=None,
+        tags={},
+    )
+    assert cost > placement.usd_hr
+    record = replace(best.solver, objective_usd_hr=cost, bound_usd_hr=cost)
+    path = tmp_path / "plan.json"
+    replace(best, placements=(moved,), solver=record).save(path)
+    with pytest.raises(PlanInvalid, match="bound is not the least"):
+        Plan.load(path)
 
 
 @pytest.mark.parametrize("change", MARKETS)
@@ -376,10 +409,7 @@ def test_a_market_that_is_none_is_refused(plan: Plan, tmp_path: Path, change: st
     path = tmp_path / "plan.json"
     first, *others = plan.market
     market = ({**first, **MARKETS[change]}, *others)
-    document = {**plan.to_document(), "market": {"offers": list(market), "gpus": []}}
-    path.write_text(json.dumps(document, indent=2) + "\n")
-    with pytest.raises(PlanCorrupt):
-        Plan.load(path)
-    replace(plan, market=market).save(path)
+    sealed = {**plan.inputs["offers"], "digest": digest_of(list(market))}
+    replace(plan, market=market, inputs={**plan.inputs, "offers": sealed}).save(path)
     with pytest.raises((PlanCorrupt, PlanInvalid)):
         Plan.load(path)

@@ -51,6 +51,8 @@ def _planner(
 
 def main() -> None:
     """Run the command line and exit with the code that DESIGN gives to what happened."""
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 -- as below
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 -- closed by the caller: nobody listens
     for stream in (sys.stdout, sys.stderr):

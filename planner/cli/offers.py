@@ -120,6 +120,8 @@ def offers(
     found = _snapshots(files)
     snapshot, single, multi = found["disks"], found.get("gpus"), found.get("multi-node")
     listed = snapshot.offers()
+    if save is not None and save == save_gpus:
+        raise InputError("--save and --save-gpus name one file", hint="name two")
     _save(snapshot, save, "offers")
     _save(single, save_gpus, "GPU offers")
     for warning in (*market_warnings(listed), *market.unknown_places(listed, which)):
@@ -200,7 +202,7 @@ def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     headings += ["GPU", "GPU $/h"] if marked else []
     rows = []
     for row in records(shown):
-        price = row["usd_gb_hr"]
+        price = None if row["problem"] else row["usd_gb_hr"]
         most = "no limit" if row["max_gb"] is None else f"{row['max_gb']:,}"
         cells = [
             row["offer_id"],
@@ -213,7 +215,7 @@ def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             "left out" if row["problem"] else "unpriced" if price is None else _short(plain(price)),
         ]
         if sized:
-            month = row["usd_month"]
+            month = None if price is None else row["usd_month"]
             cells += [f"{row['provision_gb']:,}", "" if month is None else money(month)]
         else:
             cells.append("" if price is None else money(usd_month(usd_hr(1000, price))))

@@ -47,7 +47,8 @@ def plan(
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Save the plan there.")] = None,
     solver: Annotated[Solver, typer.Option(help="Solver that makes the proof.")] = Solver.highs,
     time_limit: Annotated[
-        float | None, typer.Option(min=0, help="Seconds for the solver; it waits for the proof.")
+        float | None,
+        typer.Option(min=0, help="Seconds for the solver; without it, as many as the proof takes."),
     ] = None,
     accept_gap: Annotated[
         str | None,
@@ -78,8 +79,10 @@ def plan(
         _warn(error.warnings)
         raise
     except NotProven as error:
-        if error.plan is not None and output is not Output.json:
-            _write(error.plan, output)
+        if error.plan is not None:
+            _warn(error.plan.warnings)
+            if output is not Output.json:
+                _write(error.plan, output)
         raise
     if out is not None:
         made.save(out)

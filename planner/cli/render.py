@@ -40,7 +40,12 @@ class Output(StrEnum):
 
 def talk(text: str) -> None:
     """Write a line for people to standard error."""
-    sys.stderr.write("\n".join(visible(line) for line in text.split("\n")) + "\n")
+    try:
+        sys.stderr.write("\n".join(visible(line) for line in text.split("\n")) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        # Talk that nobody can hear is no reason to lose a result.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def result(text: str) -> None:

@@ -5,8 +5,6 @@ places are sorted sets, money is exact, tags and budgets are in key order. Volum
 of the file, for ties between offers are decided in that order.
 """
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
@@ -37,6 +35,7 @@ from planner.demand.fields import (
 from planner.demand.problems import plain_problems
 from planner.demand.words import dotted, shown
 from planner.errors import DemandError
+from planner.exact_json import digest_of
 from planner.units import HOURS_PER_MONTH, grown_gb
 
 
@@ -198,5 +197,4 @@ class Demand(_Value):
         """Return the SHA-256 of the canonical document without its project, in hex."""
         document = self.to_document()
         del document["project"]
-        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+        return digest_of(document)

@@ -16,6 +16,7 @@ import pandas as pd
 from planner.errors import FrameError
 from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, records
 from planner.market.wire import STOCK_RANK, UNBOUNDED_GB, RowReader, id_part, is_price
+from planner.text import visible
 from planner.units import plain
 
 if TYPE_CHECKING:
@@ -128,6 +129,9 @@ def conform_offers(offers: pd.DataFrame) -> pd.DataFrame:
         "usd_gb_hr": pd.Series(prices, dtype="boolean"),
         "stock": frame["stock"].isin(list(STOCK_RANK)),
     }
+    for name in KEY:
+        sent = pd.Series([_is_sent(text) for text in frame[name]], dtype="boolean")
+        sound[name] = sound[name] & sent if name in sound else sent
     failures = [
         f"column {name} has a value that no offer has"
         for name, holds in sound.items()
@@ -136,6 +140,11 @@ def conform_offers(offers: pd.DataFrame) -> pd.DataFrame:
     if failures:
         raise FrameError("offers", failures)
     return frame
+
+
+def _is_sent(text: object) -> bool:
+    """Return whether a part of a create key can be sent, and shown: null, or printable text."""
+    return not isinstance(text, str) or (text != "" and visible(text) == text)
 
 
 def _finish(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

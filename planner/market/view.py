@@ -152,11 +152,11 @@ def _kept(offers: pd.DataFrame, which: Filter) -> pd.Series[bool]:
         keep &= offers["stock"].map(STOCK_RANK) >= STOCK_RANK[which.stock]
     if which.size_gb is not None:
         sizes = Sizes(offers)
-        keep &= sizes.sells & (sizes.provision(which.size_gb)[0] == 1)
+        keep &= offers["problem"].isna() & sizes.sells & (sizes.provision(which.size_gb)[0] == 1)
     if which.max_usd_gb_hr is not None:
         limit = which.max_usd_gb_hr
         cheap = [not pd.isna(price) and price <= limit for price in offers["usd_gb_hr"]]
-        keep &= pd.Series(cheap, index=offers.index, dtype=bool)
+        keep &= offers["problem"].isna() & pd.Series(cheap, index=offers.index, dtype=bool)
     return keep
 
 

@@ -2,6 +2,7 @@
 
 from planner.solve.baselines import Baseline, baselines
 from planner.solve.candidates import CANDIDATES, REJECTIONS, Pairs, pair
+from planner.solve.least import least_usd_hr
 from planner.solve.optimise import Solution, SolverRecord, optimise
 from planner.solve.placements import PLACEMENTS, Placement
 from planner.solve.rules import RULES
@@ -21,6 +22,7 @@ __all__ = [
     "SolverName",
     "SolverRecord",
     "baselines",
+    "least_usd_hr",
     "optimise",
     "pair",
     "verify",

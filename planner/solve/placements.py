@@ -55,11 +55,6 @@ class Placement:
     owner: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def site(self) -> tuple[str, str | None, str | None]:
-        """Return (provider, data_center, country)."""
-        return (self.provider, self.data_center, self.country)
-
 
 def placements(pairs: Pairs, chosen: Sequence[Sequence[int]]) -> tuple[Placement, ...]:
     """Return one placement for each replica, volumes in order, replicas by create key.

@@ -1,7 +1,8 @@
 """The independent check: every rule and every cent, from the inputs, without a solver.
 
 Written against the words of the design and not against the program: plain Python on one placement
-at a time, sharing no code with the candidates or the program but the exact arithmetic.
+at a time, sharing no code with the candidates or the program but the exact arithmetic. What it
+is given of the market is what can be bought: rows of one create key already in their worst case.
 """
 
 from __future__ import annotations

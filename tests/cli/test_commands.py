@@ -326,21 +326,26 @@ def test_emitted_curl_sends_the_body_and_keeps_the_key_off_the_command_line(
     fake.write_text('#!/bin/sh\nfor a in "$@"; do printf "%s\\n" "$a"; done > args\ncat > stdin\n')
     fake.chmod(0o755)
     env = {"PATH": f"{fake.parent}:{os.environ['PATH']}", "PRIME_API_KEY": "made-up-key"}
-    shell = {**env, "PRIME_API_BASE_URL": "http://127.0.0.1:9"}
+    shell = {**env, "PRIME_API_BASE_URL": "http://127.0.0.1:9/api/v1/"}
     subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, env=shell, check=True)
     words = (tmp_path / "args").read_text().splitlines()
     assert json.loads(words[words.index("--data-raw") + 1]) == body
     assert words[words.index("--url") + 1] == "http://127.0.0.1:9/api/v1/disks/"
     assert "made-up-key" not in "\n".join(words)
     assert "Bearer made-up-key" in (tmp_path / "stdin").read_text()
-    bare = subprocess.run(
-        ["/bin/sh", "-c", line],
-        cwd=tmp_path,
-        env={"PATH": env["PATH"]},
-        capture_output=True,
-        check=False,
-    )
-    assert b"PRIME_API_KEY" in bare.stderr
+    (tmp_path / "args").unlink()
+    for wrong in (
+        {"PATH": env["PATH"]},
+        {**env, "PRIME_API_BASE_URL": "http://evil.example:80"},
+        {**env, "PRIME_API_BASE_URL": "http://127.0.0.1:80@evil.example"},
+        {**env, "PRIME_API_BASE_URL": ""},
+    ):
+        refused = subprocess.run(
+            ["/bin/sh", "-c", line], cwd=tmp_path, env=wrong, capture_output=True, check=False
+        )
+        assert refused.returncode != 0
+        assert b"PRIME_API" in refused.stderr
+        assert not (tmp_path / "args").exists()
 
 
 def test_emitted_prime_commands_say_everything_the_body_says(run: Run, tmp_path: Path) -> None:
@@ -422,10 +427,11 @@ def test_amounts_are_never_cut(run: Run, columns: str) -> None:
 def test_an_unusable_standard_output_is_no_traceback(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Closed, full or gone: the command ends quietly or says so."""
+    """Closed, full or gone, either stream: the command ends quietly or says so."""
     command = f"{sys.executable} -m planner {shlex.join(words)}"
     env = {**os.environ, "HOME": str(tmp_path)}
-    for redirect, code in ((">&-", 0), (">/dev/full", 2), ("| true", 0)):
+    redirects = {">&-": 0, ">/dev/full": 2, "| true": 0, "2>&-": 0, "2>/dev/full": 0}
+    for redirect, code in redirects.items():
         line = f"{command} {redirect}"
         done = subprocess.run(
             ["/bin/bash", "-o", "pipefail", "-c", line],
