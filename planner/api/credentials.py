@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://api.primeintellect.ai"
 MAX_CONFIG_BYTES = 2**20
 
+_TEAM = re.compile(r"[!-~]{1,200}", re.ASCII)
 _CONTEXT = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _NO_KEY = "run `prime login`, set PRIME_API_KEY, or pass --offers FILE to plan without the API"
 
@@ -57,6 +58,8 @@ class Credentials:
         key = _checked_key(self.api_key.get_secret_value(), "api_key")
         object.__setattr__(self, "api_key", SecretStr(key))
         object.__setattr__(self, "base_url", checked_base_url(self.base_url, "base_url"))
+        if self.team_id is not None and not _TEAM.fullmatch(self.team_id):
+            raise InputError("the team id is not printable ASCII", hint="check PRIME_TEAM_ID")
 
     @property
     def is_local(self) -> bool:

@@ -274,3 +274,10 @@ def test_repr_is_masked(tmp_path: Path) -> None:
     """Neither repr nor str of credentials shows the key."""
     credentials = read_credentials(ENV, tmp_path)
     assert KEY not in f"{credentials} {credentials!r}"
+
+
+@pytest.mark.parametrize("team", ["two\nlines", "a b", "\x1b[2J", "x" * 201])
+def test_a_team_that_cannot_be_sent_is_refused(team: str) -> None:
+    """A team id ends up in requests and commands, so it is one printable word."""
+    with pytest.raises(InputError, match="team"):
+        Credentials(SecretStr("made-up"), team_id=team)

@@ -21,6 +21,7 @@ from planner.market import (
     mark_gpus,
     offers_frame,
     sort_frame,
+    unknown_places,
 )
 from tests.market.rows import brief, cells, disk, gpu
 
@@ -291,3 +292,19 @@ def test_frame_that_is_not_offers() -> None:
         list_offers(lacking, Filter())
     with pytest.raises(FrameError, match="column stock is missing"):
         group_offers(lacking, "region")
+
+
+def test_places_that_no_offer_has_are_named() -> None:
+    """A known place is not said, an unknown one with the nearest, a null matches nothing."""
+    frame = offers_frame([disk(region="eu_north"), disk(region=None)])
+    assert unknown_places(frame, Filter(regions=["eu_north"])) == []
+    assert unknown_places(frame, Filter(regions=["eu_nort"])) == [
+        "the market has no region eu_nort; did you mean eu_north?"
+    ]
+
+
+@pytest.mark.parametrize("fields", [{"regions": "eu_north"}, {"stock": "high"}, {"security": "x"}])
+def test_filters_that_mean_nothing_are_refused(fields: dict[str, Any]) -> None:
+    """One text for a list, and words that the market does not use, are wrong input."""
+    with pytest.raises(InputError):
+        Filter(**fields)

@@ -180,6 +180,7 @@ def test_a_budget_met_to_the_last_decimal_is_met() -> None:
             solve(demanded(volume, **policy), rows)
         (conflict,) = caught.value.conflicts
         assert Decimal(conflict["needed_usd_month"]) == exact
+        assert "raise the budget" in str(caught.value.hint)
         assert solve(demanded(volume, budget_usd_month=conflict["needed_usd_month"]), rows)
 
 
@@ -197,6 +198,7 @@ def test_infeasible_names_each_volume_and_counts_each_rule() -> None:
     assert set(by_name) == {"shared", "apart"}
     assert by_name["shared"]["rules"] == {"multinode": 2, "unavailable": 1}
     assert by_name["apart"]["reason"] == "spread"
+    assert "relax the rule" in str(caught.value.hint)
 
 
 def test_an_empty_market_is_infeasible() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.demand import Demand, demand_from
+from planner.demand import Demand, Exclude, demand_from
 from planner.market import addressable, offers_frame
 from planner.solve import Placement, optimise, verify
 from tests.solve import brute, instances
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from planner.solve import Solution
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {
         "provider": provider,
         "dataCenter": f"{provider}-1",
@@ -75,72 +75,132 @@ def test_the_solution_passes(solution: Solution) -> None:
     assert check(solution, *solution.placements) == ()
 
 
-MUTATIONS: dict[str, dict[str, Any]] = {
-    "another provider": {"provider": "delta"},
-    "another data centre": {"data_center": "alpha-2"},
-    "another country": {"country": "NO"},
-    "another region": {"region": "canada"},
-    "a cloud id": {"cloud_id": "c"},
-    "another offer id": {"offer_id": "000000"},
-    "a smaller provision": {"provision_gb": 1490},
-    "smaller disks": {"disk_sizes_gb": (750, 740), "provision_gb": 1490},
-    "larger disks": {"disk_sizes_gb": (760, 750), "provision_gb": 1510},
-    "more disks": {"disk_sizes_gb": (500, 500, 500)},
-    "too many disks": {"disk_sizes_gb": (400, 400, 400, 300)},
-    "one disk beyond the bound": {"disk_sizes_gb": (1500,)},
-    "sizes off the grid": {"disk_sizes_gb": (755, 745)},
-    "uneven sizes": {"disk_sizes_gb": (1000, 500)},
-    "no disks": {"disk_sizes_gb": (), "provision_gb": 0},
-    "a lower price": {"usd_gb_hr": Decimal("0.00009")},
-    "a lower cost": {"usd_hr": Decimal("0.1499999999999999")},
-    "another replica": {"replica": 3},
-    "the other's replica": {"replica": 2},
-    "another volume": {"volume": "other"},
-    "another action": {"action": "delete"},
-    "another owner": {"owner": "bob"},
-    "other tags": {"tags": {"a": "b"}},
+NOWHERE = "the market has no such offer"
+MUTATIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "another provider": ({"provider": "none"}, NOWHERE),
+    "another data centre": ({"data_center": "alpha-2"}, NOWHERE),
+    "another country": ({"country": "NO"}, NOWHERE),
+    "a cloud id": ({"cloud_id": "c"}, NOWHERE),
+    "another region": ({"region": "canada"}, "region is not the offer's"),
+    "another offer id": ({"offer_id": "000000"}, "offer_id is not the offer's"),
+    "a smaller provision": ({"provision_gb": 1490}, "provision_gb is not the sum"),
+    "smaller disks": ({"disk_sizes_gb": (750, 740), "provision_gb": 1490}, "cannot hold 1500 GB"),
+    "larger disks": (
+        {"disk_sizes_gb": (760, 750), "provision_gb": 1510},
+        "a step less would hold it",
+    ),
+    "more disks": ({"disk_sizes_gb": (500, 500, 500)}, "fewer disks would hold it"),
+    "too many disks": ({"disk_sizes_gb": (400, 400, 400, 300)}, "4 disks, max_disks is 3"),
+    "beyond the bound": ({"disk_sizes_gb": (1500,)}, "sells no disk of 1500 GB"),
+    "off the grid": ({"disk_sizes_gb": (755, 745)}, "sells no disk of 755 GB"),
+    "uneven sizes": ({"disk_sizes_gb": (1000, 500)}, "disks differ by more than a step"),
+    "smaller first": ({"disk_sizes_gb": (740, 760)}, "the larger are not first"),
+    "no disks": ({"disk_sizes_gb": (), "provision_gb": 0}, "0 disks, max_disks is 3"),
+    "a lower price": ({"usd_gb_hr": Decimal("0.00009")}, "usd_gb_hr is not the offer's"),
+    "a lower cost": ({"usd_hr": Decimal("0.1499999999999999")}, "usd_hr is not size times price"),
+    "another replica": ({"replica": 3}, "corpus replica 1: is not placed"),
+    "the other's replica": ({"replica": 2}, "was not asked for, or twice"),
+    "another volume": ({"volume": "other"}, "other replica 1: is placed but was not asked for"),
+    "another action": ({"action": "delete"}, "action delete is not known"),
+    "another owner": ({"owner": "bob"}, "owner or tags are not the volume's"),
+    "other tags": ({"tags": {"a": "b"}}, "owner or tags are not the volume's"),
 }
+
+
+def says(found: tuple[str, ...], sentence: str) -> bool:
+    return any(sentence in one for one in found)
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_mutated_placement_is_rejected(solution: Solution, mutation: str) -> None:
-    """Changing any one field of a placement is a violation."""
+    """Changing any one field of a placement is a violation that names it."""
     first, *others = solution.placements
     assert first.disk_sizes_gb == (750, 750)
-    assert check(solution, replace(first, **MUTATIONS[mutation]), *others)
+    change, sentence = MUTATIONS[mutation]
+    assert says(check(solution, replace(first, **change), *others), sentence)
+
+
+MARKETS: dict[str, tuple[dict[str, Any], str]] = {
+    "out of stock": ({"stockStatus": "Unavailable"}, "the offer is out of stock"),
+    "low stock": ({"stockStatus": "Low"}, "stock is Low, Medium was asked for"),
+    "unknown stock": ({"stockStatus": "odd"}, "stock is unknown, Medium was asked for"),
+    "one node": ({"isMultinode": False}, "several nodes cannot mount it"),
+    "unknown nodes": ({"isMultinode": None}, "several nodes cannot mount it"),
+    "community": ({"security": "community_cloud"}, "security is community_cloud"),
+    "unknown security": ({"security": None}, "security is None"),
+    "malformed": ({"isMultinode": "yes"}, "the offer cannot be bought"),
+    "unpriced": ({"spec": {**ROWS[0]["spec"], "pricePerUnit": None}}, "cannot be bought"),
+    "dear": ({"spec": {**ROWS[0]["spec"], "pricePerUnit": 1}}, "more than max_usd_gb_hr"),
+    "another grid": ({"spec": {**ROWS[0]["spec"], "step": 7}}, "sells no disk of 750 GB"),
+    "a lower bound": ({"spec": {**ROWS[0]["spec"], "maxCount": 700}}, "sells no disk of 750 GB"),
+    "a higher bound": ({"spec": {**ROWS[0]["spec"], "maxCount": 1500}}, "fewer disks would hold"),
+}
+
+
+@pytest.mark.parametrize("change", MARKETS)
+def test_a_plan_on_another_market_is_rejected(solution: Solution, change: str) -> None:
+    """When the chosen offer is not what it was, the plan fails, and the reason is said."""
+    fields, sentence = MARKETS[change]
+    offers = addressable(offers_frame([{**ROWS[0], **fields}, *ROWS[1:]]))
+    assert says(verify(DEMAND, offers, solution.placements), sentence)
 
 
 def test_a_missing_or_repeated_placement_is_rejected(solution: Solution) -> None:
     """Every replica is placed once."""
-    assert check(solution, *solution.placements[1:])
-    assert check(solution, *solution.placements, solution.placements[0])
+    assert says(check(solution, *solution.placements[1:]), "replica 1: is not placed")
+    again = check(solution, *solution.placements, solution.placements[0])
+    assert says(again, "was not asked for, or twice")
 
 
-DEMANDS: dict[str, dict[str, Any]] = {
-    "stock": {"stock": "High", "security": "community_cloud"},
-    "size": {"size_gb": 1501},
-    "headroom": {"headroom_percent": Decimal(1)},
-    "fewer disks": {"max_disks": 1},
-    "price": {"max_usd_gb_hr": Decimal("0.00015")},
-    "region": {"regions": ("united_states",)},
-    "excluded country": {"countries": ("US",)},
-    "replicas": {"replicas": 3},
+DEMANDS: dict[str, tuple[dict[str, Any], str]] = {
+    "stock and security": ({"security": "community_cloud"}, "community_cloud was asked for"),
+    "size": ({"size_gb": 1501}, "1500 GB cannot hold 1501 GB"),
+    "headroom": ({"headroom_percent": Decimal(1)}, "1500 GB cannot hold 1515 GB"),
+    "fewer disks": ({"max_disks": 1}, "2 disks, max_disks is 1"),
+    "price": ({"max_usd_gb_hr": Decimal("0.00015")}, "more than max_usd_gb_hr 0.00015"),
+    "region": ({"regions": ("united_states",)}, "regions ('eu_north',) are not all allowed"),
+    "country": ({"countries": ("US",)}, "countries ('NO',) are not all allowed"),
+    "excluded": ({"exclude": Exclude(providers=("beta",))}, "providers ('beta',) are excluded"),
+    "replicas": ({"replicas": 3}, "corpus replica 3: is not placed"),
+    "fewer replicas": ({"replicas": 1}, "corpus replica 2: is placed but was not asked for"),
+    "smaller": ({"size_gb": 1481}, "a step less would hold it"),
 }
 
 
 @pytest.mark.parametrize("change", DEMANDS)
 def test_a_plan_for_another_demand_is_rejected(solution: Solution, change: str) -> None:
-    """Tightening any wish that the plan rests on is a violation."""
+    """Changing any wish that the plan rests on is a violation that names it."""
+    fields, sentence = DEMANDS[change]
     (volume,) = DEMAND.volumes
-    other = DEMAND.model_copy(update={"volumes": (volume.model_copy(update=DEMANDS[change]),)})
-    assert check(solution, *solution.placements, demand=other)
+    other = DEMAND.model_copy(update={"volumes": (volume.model_copy(update=fields),)})
+    assert says(check(solution, *solution.placements, demand=other), sentence)
+
+
+def test_a_place_that_nobody_knows_keeps_no_copies_apart(solution: Solution) -> None:
+    """Two copies spread over regions, one of them nowhere: not known to be apart."""
+    (volume,) = DEMAND.volumes
+    spread = volume.model_copy(update={"spread": "region"})
+    demand = DEMAND.model_copy(update={"volumes": (spread,)})
+    offers = addressable(offers_frame([{**ROWS[0], "region": None}, *ROWS[1:]]))
+    assert says(verify(demand, offers, solution.placements), "a replica's region is unknown")
 
 
 def test_order_and_numbers_of_replicas_are_checked(solution: Solution) -> None:
     """Reversed placements and swapped replica numbers are another plan, and not this one."""
     first, second = solution.placements
-    assert check(solution, second, first)
-    assert check(solution, replace(second, replica=1), replace(first, replica=2))
+    assert says(check(solution, second, first), "replicas are not in order")
+    swapped = check(solution, replace(second, replica=1), replace(first, replica=2))
+    assert says(swapped, "not numbered by create key")
+
+
+def test_order_of_volumes_is_checked() -> None:
+    """Placements stand in the demand's order."""
+    volumes = [{"name": name, "size_gb": 10} for name in ("b", "a")]
+    demand = demand_from({"version": 1, "volumes": volumes})
+    solution = optimise(demand, addressable(offers_frame(ROWS)))
+    first, second = solution.placements
+    found = check(solution, second, first, demand=demand)
+    assert found == ("placements are not in the demand's order",)
 
 
 def test_a_split_without_need_is_rejected_where_sizes_have_no_bound() -> None:
@@ -163,15 +223,17 @@ def test_exceeded_budgets_are_rejected(solution: Solution) -> None:
         {"budgets": {"ada": cost - Decimal("0.01")}},
     ):
         policy = DEMAND.policy.model_copy(update=update)
-        assert check(
+        found = check(
             solution, *solution.placements, demand=DEMAND.model_copy(update={"policy": policy})
         )
+        assert says(found, "USD a month, the budget is")
 
 
 def test_replicas_in_one_domain_are_rejected(solution: Solution) -> None:
     """Two copies in one country break spread, whichever they are."""
     first, second = solution.placements
-    assert check(solution, first, replace(first, replica=second.replica))
+    found = check(solution, first, replace(first, replica=second.replica))
+    assert says(found, "two replicas share a country")
 
 
 def test_moving_any_replica_to_an_inadmissible_offer_is_rejected() -> None:
