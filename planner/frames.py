@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from planner.errors import FrameError
+from planner.units import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,6 +82,13 @@ def _as_declared(values: pd.Series[Any], dtype: str) -> pd.Series[Any]:
     if not all(value is None or isinstance(value, _KINDS[dtype]) for value in known):
         raise TypeError(dtype)
     return pd.Series(known, index=values.index, dtype=dtype)
+
+
+def json_value(value: Any) -> Any:  # noqa: ANN401 -- a cell of a frame
+    """Return a cell as a JSON value: amounts as plain text, tuples as lists."""
+    if isinstance(value, Decimal):
+        return plain(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,14 +1,14 @@
 """The plan: a document that decides, explains and can be carried out on its own.
 
-What is stored is the decision and its inputs; totals, requests, ``plan_id`` and ``digest`` are
-computed from them, so that a file can say nothing that does not follow.
+What is stored is the decision, its inputs and its record; totals, requests, ``plan_id`` and
+``digest`` are computed from them and never read, and what is read has to hold against the demand
+and the market in the same file.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from decimal import Decimal
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,7 +24,7 @@ from planner.errors import (
 )
 from planner.exact_json import JsonError, digest_of, parse
 from planner.files import read_bytes, write_atomic
-from planner.frames import build
+from planner.frames import build, json_value
 from planner.market import addressable, market_rows, offers_from_market
 from planner.requests import requests
 from planner.show import (
@@ -162,7 +162,7 @@ class Plan:
             "target": self.target,
             "limit_usd_hr": self.totals["new_usd_hr"],
             "inputs": self.inputs,
-            "solver": _plain_values(asdict(self.solver)),
+            "solver": {name: json_value(value) for name, value in vars(self.solver).items()},
             "totals": self.totals,
             "warnings": list(self.warnings),
             "placements": [_placement_document(placement) for placement in self.placements],
@@ -312,16 +312,4 @@ _NO_MARKET = (KeyError, TypeError, ValueError, ArithmeticError)
 
 
 def _placement_document(placement: Placement) -> dict[str, Any]:
-    return _plain_values(vars(placement))
-
-
-def _plain_values(values: dict[str, Any]) -> dict[str, Any]:
-    """Return JSON values: amounts as plain text, tuples as lists."""
-    return {
-        key: plain(value)
-        if isinstance(value, Decimal)
-        else list(value)
-        if isinstance(value, tuple)
-        else value
-        for key, value in values.items()
-    }
+    return {name: json_value(value) for name, value in vars(placement).items()}

@@ -86,15 +86,19 @@ def _failure(message: str, hint: str | None, exit_code: int, data: dict[str, obj
 
 def _wants_json(words: list[str]) -> bool:
     """Return whether the command's standard output is read as JSON."""
-    pairs = [*zip(words, [*words[1:], ""], strict=True)]
-    if any(
-        (name in {"-o", "--output"} and value == "json") or name in {"-ojson", "--output=json"}
-        for name, value in pairs
-    ):
-        return True
-    others = {"--format=curl", "--format=prime"}
-    emits_text = any(
-        name in others or (name == "--format" and value in {"curl", "prime"})
-        for name, value in pairs
-    )
-    return words[:1] == ["schema"] or (words[:1] == ["emit"] and not emits_text)
+    if words[:1] == ["emit"]:
+        return _last(words, ("--format",)) in {None, "json"}
+    return words[:1] == ["schema"] or _last(words, ("--output", "-o")) == "json"
+
+
+def _last(words: list[str], names: tuple[str, ...]) -> str | None:
+    """Return the value that an option was given last, None where it was not given."""
+    value = None
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        for name in names:
+            joined = f"{name}=" if name.startswith("--") else name
+            if word == name:
+                value = following
+            elif word.startswith(joined):
+                value = word[len(joined) :]
+    return value

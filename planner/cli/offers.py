@@ -162,11 +162,14 @@ def _marked(
     listed: pd.DataFrame, gpu_type: str, single: Snapshot, multi: Snapshot | None
 ) -> pd.DataFrame:
     from planner import market
+    from planner.advice import market_warnings
     from planner.text import nearest
 
     frame = single.gpus()
     if multi is not None:
         frame = market.join_gpus(frame, multi.gpus(listing="multi-node"))
+    for warning in market_warnings(frame):
+        talk(f"warning: GPU {warning}")
     known = set(frame["gpu_type"].dropna())
     if gpu_type not in known:
         close = nearest(gpu_type, known)

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import sys
-from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -74,32 +73,23 @@ def working(what: str) -> Iterator[None]:
         yield
 
 
-def plain_value(value: Any) -> Any:  # noqa: ANN401 -- a cell of a frame
-    """Return a cell as a JSON value: amounts as plain text, tuples as lists."""
-    from planner.units import plain
-
-    if isinstance(value, Decimal):
-        return plain(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
 def frame_json(frame: pd.DataFrame) -> str:
     """Return a frame as a JSON array, one object for each row."""
-    from planner.frames import records
+    from planner.frames import json_value, records
 
-    rows = [{key: plain_value(cell) for key, cell in row.items()} for row in records(frame)]
+    rows = [{key: json_value(cell) for key, cell in row.items()} for row in records(frame)]
     return json.dumps(rows, indent=2)
 
 
 def frame_csv(frame: pd.DataFrame) -> str:
     """Return a frame as CSV, texts neutralised."""
-    from planner.frames import records
+    from planner.frames import json_value, records
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(frame.columns)
     for row in records(frame):
-        writer.writerow([_csv_value(plain_value(cell)) for cell in row.values()])
+        writer.writerow([_csv_value(json_value(cell)) for cell in row.values()])
     return out.getvalue()
 
 

@@ -244,6 +244,24 @@ def test_malformed_rows_are_reported_and_stay(run: Run, tmp_path: Path) -> None:
     assert any("row 7" in warning for warning in plan["warnings"])
 
 
+def test_malformed_gpu_rows_are_reported(run: Run, tmp_path: Path) -> None:
+    """A GPU row that marks no site because it cannot be believed is said, not passed over."""
+    document: dict[str, Any] = json.loads(shipped_path("gpu-offers").read_text())
+    document["items"][1]["prices"]["currency"] = "EUR"
+    (tmp_path / "g.json").write_text(json.dumps(document))
+    ran = run("offers", *MARKET, "--gpus", "A100_80GB", "--gpus-file", "g.json")
+    assert ran.code == 0
+    assert "GPU row 2 (runpod US-KS-2 (US)) is left out" in ran.err
+    assert "only USD is understood" in ran.err
+
+
+def test_the_last_output_option_says_what_a_failure_is(run: Run) -> None:
+    """Given twice, the format that the result would have is the format of the failure."""
+    words = ("plan", "none.yaml", *MARKET)
+    assert run(*words, "-o", "json", "-o", "csv").out == ""
+    assert run(*words, "-o", "csv", "--output=json").json()["exit_code"] == 2
+
+
 def test_hostile_text_reaches_no_terminal_or_cell(run: Run, tmp_path: Path) -> None:
     """Escape sequences, formulas, pipes, tags and links are shown as text in every format."""
     document = json.loads(shipped_path("disk-offers").read_text())
