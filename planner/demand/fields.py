@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
+    BaseModel,
+    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -28,12 +29,25 @@ MAX_COUNT = 10_000
 MAX_DISKS = 1_000
 MAX_HEADROOM_PERCENT = 1_000
 MAX_VOLUMES = 100_000
+MAX_GROUPS = 10_000
+MAX_WORKLOADS = 10_000
+MAX_MEMBERS = 1_000_000
+"""Volumes that all groups and workloads of a file may name together, counts expanded."""
+MAX_GPUS = 10_000
+MAX_CAP = 1_000_000
+MAX_SHARE_DECIMALS = 12
 MAX_NAME = 64
 HOURS_OF_MONTH = (672, 744)
 
 NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}", re.ASCII)
 _AMOUNT = re.compile(r"\d{1,60}(\.\d{1,60})?([eE][+-]?\d{1,3})?", re.ASCII)
 _UNITLESS = re.compile(r"\s*\d+\s*", re.ASCII)
+
+
+class Value(BaseModel):
+    """A model that refuses keys it does not know, and cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _refuse(value: object, expected: str) -> NoReturn:
@@ -112,6 +126,38 @@ def _headroom_percent(value: object) -> Decimal:
     return _in_range(_exact(value, "a percentage"), value)
 
 
+def _share(value: object) -> Decimal:
+    """Return a part of the whole: 0.7 and '70%' are the same, and 70 is neither."""
+    expected = "a share such as '70%' or 0.7"
+    text = value.strip() if isinstance(value, str) else ""
+    percent = text.endswith("%")
+    if percent and not _AMOUNT.fullmatch(text[:-1].strip()):
+        _refuse(value, expected)
+    number = _exact(text[:-1] if percent else value, expected)
+    whole = 100 if percent else 1
+    if number <= 0:
+        raise ValueError(f"a share is more than 0, not {shown(value)}")
+    if whole < number <= 100:  # noqa: PLR2004 -- per cent
+        fraction = plain(number.scaleb(-2))
+        raise ValueError(f"{shown(value)} has no sign; write '{plain(number)}%' or {fraction}")
+    if number > whole:
+        raise ValueError(f"a share is at most 100%, not {shown(value)}")
+    if len(plain(number).partition(".")[2]) > MAX_SHARE_DECIMALS - 2 * percent:
+        raise ValueError(
+            f"{shown(value)} has more than {MAX_SHARE_DECIMALS} decimals as a part of 1"
+        )
+    return number.scaleb(-2) if percent else number
+
+
+def wrong_levels(same: str | None, different: str | None) -> str | None:
+    """Return what is wrong with what a group asks for."""
+    if same is None and different is None:
+        return "a group asks for something; write `same: site`, or `different: provider`"
+    if same == different:
+        return f"`same: {same}` and `different: {same}` contradict each other; keep one of them"
+    return None
+
+
 def _encodable(text: str) -> str:
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(f"{shown(text)} is not valid Unicode text")
@@ -133,12 +179,12 @@ def _not_yet(value: object, info: ValidationInfo) -> None:
     )
 
 
-def _switch_off(value: object) -> object:
-    return None if value is False else value
-
-
 def _canonical(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(values)))
+
+
+def _once(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
 
 
 def _by_key(values: dict[str, Any]) -> dict[str, Any]:
@@ -186,8 +232,26 @@ Replicas = Annotated[int, Field(strict=True, ge=1, le=MAX_REPLICAS)]
 Count = Annotated[int, Field(strict=True, ge=1, le=MAX_COUNT)]
 Disks = Annotated[int, Field(strict=True, ge=1, le=MAX_DISKS)]
 Hours = Annotated[int, Field(strict=True, ge=HOURS_OF_MONTH[0], le=HOURS_OF_MONTH[1])]
+JobHours = Annotated[int, Field(strict=True, ge=1, le=HOURS_OF_MONTH[1])]
+GpuCount = Annotated[int, Field(strict=True, ge=1, le=MAX_GPUS)]
+Cap = Annotated[int, Field(strict=True, ge=1, le=MAX_CAP)]
+Share = Annotated[
+    Decimal,
+    PlainValidator(_share),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                {"type": "string"},
+            ],
+            "examples": ["70%", 0.7],
+        }
+    ),
+    _AS_TEXT,
+]
 Switch = Annotated[bool, Field(strict=True)]
-Spread = Literal["none", "site", "data_center", "provider", "country", "region"]
+Level = Literal["site", "data_center", "provider", "country", "region"]
+Spread = Literal["none", Level]
 Stock = Literal["Low", "Medium", "Available", "High"]
 Security = Literal["secure_cloud", "community_cloud", "any"]
 
@@ -195,10 +259,9 @@ AllowList = Annotated[list[Text], Field(min_length=1)]
 DenyList = list[Text]
 Allowed = Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_canonical)]
 Denied = Annotated[tuple[Text, ...], AfterValidator(_canonical)]
+NameList = Annotated[list[Name], Field(min_length=1)]
+Members = Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_once)]
 Tags = Annotated[dict[Text, Label], AfterValidator(_by_key)]
 Budgets = Annotated[dict[Text, Budget], AfterValidator(_by_key)]
 
 NotYet = SkipJsonSchema[Annotated[None, PlainValidator(_not_yet)]]
-NotYetSwitch = SkipJsonSchema[
-    Annotated[None, PlainValidator(_not_yet), BeforeValidator(_switch_off)]
-]

@@ -1,8 +1,9 @@
 """What is demanded, normalised: every default merged, every count expanded.
 
 Equal demands are equal values and give equal documents, whatever file they came from: lists of
-places are sorted sets, money is exact, tags and budgets are in key order. Volumes keep the order
-of the file, for ties between offers are decided in that order.
+places are sorted sets, money is exact, tags and budgets are in key order, and the names in groups
+and mounts stand in the order of the volumes. Volumes, workloads and groups keep the order of the
+file, for ties between offers are decided in that order.
 """
 
 from collections import Counter
@@ -10,13 +11,22 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from planner.demand.fields import (
+    MAX_GROUPS,
     MAX_VOLUMES,
+    MAX_WORKLOADS,
     Allowed,
     Budget,
     Budgets,
+    Cap,
     Denied,
     Disks,
     HeadroomPercent,
@@ -25,13 +35,17 @@ from planner.demand.fields import (
     Price,
     Replicas,
     Security,
+    Share,
     Spread,
     Stock,
     Switch,
     Tags,
     Text,
+    Value,
     WholeGb,
 )
+from planner.demand.jobs import Group, Workload
+from planner.demand.names import VolumeNames
 from planner.demand.problems import plain_problems
 from planner.demand.words import dotted, shown
 from planner.errors import DemandError
@@ -39,11 +53,7 @@ from planner.exact_json import digest_of
 from planner.units import HOURS_PER_MONTH, grown_gb
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Exclude(_Value):
+class Exclude(Value):
     """Places where a volume must not be.
 
     Attributes
@@ -58,7 +68,7 @@ class Exclude(_Value):
     providers: Denied = ()
 
 
-class Volume(_Value):
+class Volume(Value):
     """One thing the user needs stored.
 
     Attributes
@@ -117,7 +127,7 @@ class Volume(_Value):
         return grown_gb(self.size_gb, self.headroom_percent)
 
 
-class Policy(_Value):
+class Policy(Value):
     """Rules over the whole plan.
 
     Attributes
@@ -128,11 +138,21 @@ class Policy(_Value):
         Most that the disks of one owner may cost in a month, by owner.
     hours_per_month : int
         Hours that make a month; ``672 ≤ h ≤ 744``.
+    max_sites, max_providers : int | None
+        Most sites, and most providers, that all disks may be spread over; at least 1.
+    max_provider_share : Decimal | None
+        Most that one provider may hold of all provisioned GB, as a part of 1; ``0 < s ≤ 1``.
+    sequential : bool
+        Whether workloads that mount one volume may take turns, where their hours fit the month.
     """
 
     budget_usd_month: Budget | None = None
     budgets: Budgets = Field(default_factory=dict)
     hours_per_month: Hours = HOURS_PER_MONTH
+    max_sites: Cap | None = None
+    max_providers: Cap | None = None
+    max_provider_share: Share | None = None
+    sequential: Switch = False
 
     @property
     def limits(self) -> list[tuple[str | None, Decimal]]:
@@ -141,7 +161,7 @@ class Policy(_Value):
         return [*whole, *self.budgets.items()]
 
 
-class Demand(_Value):
+class Demand(Value):
     """What is to be placed, and under which rules.
 
     Attributes
@@ -152,6 +172,10 @@ class Demand(_Value):
         In the order of the file, each with its own name.
     policy : Policy
         Rules over the whole plan.
+    workloads : tuple of Workload
+        In the order of the file, each with its own name; they mount volumes of this demand.
+    groups : tuple of Group
+        In the order of the file; they tie volumes of this demand.
 
     Examples
     --------
@@ -163,13 +187,55 @@ class Demand(_Value):
     project: Name
     volumes: Annotated[tuple[Volume, ...], Field(min_length=1, max_length=MAX_VOLUMES)]
     policy: Policy = Policy()
+    workloads: Annotated[tuple[Workload, ...], Field(max_length=MAX_WORKLOADS)] = ()
+    groups: Annotated[tuple[Group, ...], Field(max_length=MAX_GROUPS)] = ()
+
+    @field_validator("workloads")
+    @classmethod
+    def _mounts_known(
+        cls, workloads: tuple[Workload, ...], info: ValidationInfo
+    ) -> tuple[Workload, ...]:
+        names = _names_of(info) if workloads else None
+        return tuple(
+            each.model_copy(
+                update={"mounts": _ordered(names, each.mounts, f"workload {shown(each.name)}")}
+            )
+            for each in workloads
+        )
+
+    @field_validator("groups")
+    @classmethod
+    def _members_known(cls, groups: tuple[Group, ...], info: ValidationInfo) -> tuple[Group, ...]:
+        names = _names_of(info) if groups else None
+        return tuple(
+            each.model_copy(update={"volumes": _ordered(names, each.volumes, f"groups[{index}]")})
+            for index, each in enumerate(groups)
+        )
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        name, times = Counter(volume.name for volume in self.volumes).most_common(1)[0]
-        if times > 1:
-            raise ValueError(f"{times} volumes are called {shown(name)}; a name is used once")
+        for kind in ("volumes", "workloads"):
+            common = Counter(each.name for each in getattr(self, kind)).most_common(1)
+            if common and common[0][1] > 1:
+                name, times = common[0]
+                raise ValueError(f"{times} {kind} are called {shown(name)}; a name is used once")
         return self
+
+    @model_validator(mode="after")
+    def _hours_fit(self) -> Self:
+        for workload in self.workloads:
+            if wrong := beyond_month(workload.hours_per_month, self.policy.hours_per_month):
+                raise ValueError(f"{wrong} (workload {shown(workload.name)})")
+        return self
+
+    def hours_of(self, workload: Workload) -> int:
+        """Return the hours a workload runs in a month: its own, or the policy's.
+
+        >>> demand = Demand(project="demo", volumes=(Volume(name="corpus", size_gb=4000),))
+        >>> demand.hours_of(Workload(name="finetune", gpu="A100_80GB", mounts=("corpus",)))
+        730
+        """
+        return workload.hours_per_month or self.policy.hours_per_month
 
     def to_document(self) -> dict[str, Any]:
         """Return the demand as JSON values, in canonical form and with amounts as text."""
@@ -198,3 +264,23 @@ class Demand(_Value):
         document = self.to_document()
         del document["project"]
         return digest_of(document)
+
+
+def beyond_month(hours: int | None, month: int) -> str | None:
+    """Return what is wrong with a job's hours in a month of the policy's."""
+    if hours is None or hours <= month:
+        return None
+    return f"the policy's month has {month} hours; write at most {month}, not {hours}"
+
+
+def _names_of(info: ValidationInfo) -> VolumeNames | None:
+    """Return the names that may be used; None where the volumes themselves are wrong."""
+    volumes: tuple[Volume, ...] | None = info.data.get("volumes")
+    return VolumeNames((each.name, [each.name]) for each in volumes) if volumes else None
+
+
+def _ordered(names: VolumeNames | None, members: tuple[str, ...], owner: str) -> tuple[str, ...]:
+    try:
+        return names.ordered(members) if names else members
+    except ValueError as error:
+        raise ValueError(f"{error} ({owner})") from error

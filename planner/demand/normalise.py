@@ -5,8 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from planner.demand.fields import MAX_COUNT, MAX_NAME, MAX_VOLUMES, NAME
+from planner.demand.jobs import Group, Workload
+from planner.demand.members import entries, member_problems, workload_problems
 from planner.demand.model import Demand, Policy, Volume
+from planner.demand.names import VolumeNames, clashes, counted, numbered, too_many
 from planner.demand.problems import Problem, plain_problems
 from planner.demand.shape import DemandShape
 from planner.demand.words import FieldPath, dotted, shown
@@ -38,15 +40,17 @@ def check(document: Mapping[str, Any]) -> tuple[DemandShape | None, list[Problem
         found += plain_problems(error, DemandShape)
     defaults = document.get("defaults")
     defaults = defaults if isinstance(defaults, Mapping) else {}
-    volumes = document.get("volumes")
-    entries = [
-        (index, entry)
-        for index, entry in enumerate(volumes if isinstance(volumes, (list, tuple)) else ())
-        if isinstance(entry, Mapping)
-    ]
-    found += _sizes(defaults, entries)
-    found += _names(defaults, entries)
-    return shape, [(path, _naming_volume(message, path, document)) for path, message in found]
+    volumes = entries(document, "volumes")
+    found += _sizes(defaults, volumes)
+    found += workload_problems(document)
+    sound, unsure = counted(defaults, volumes)
+    if many := too_many(sound):
+        found.append((("volumes",), many))
+    elif sound:
+        found += clashes(sound)
+        names = VolumeNames((name, numbered(name, count)) for _, name, count in sound)
+        found += member_problems(document, names, unsure)
+    return shape, [(path, _naming(message, path, document)) for path, message in found]
 
 
 def normalised(shape: DemandShape, project: str) -> Demand:
@@ -55,14 +59,22 @@ def normalised(shape: DemandShape, project: str) -> Demand:
     The project is taken where the shape names none.
     """
     defaults = _written(shape.defaults) if shape.defaults else {}
-    volumes = [
-        volume for entry in shape.volumes for volume in _expanded(merged(defaults, _written(entry)))
+    expanded = [
+        (entry.name, list(_expanded(merged(defaults, _written(entry))))) for entry in shape.volumes
     ]
-    policy = _without_null(_written(shape.policy)) if shape.policy else {}
+    names = VolumeNames((name, [each.name for each in volumes]) for name, volumes in expanded)
     return Demand(
         project=shape.project or project,
-        volumes=tuple(volumes),
-        policy=Policy(**{key: policy[key] for key in Policy.model_fields if key in policy}),
+        volumes=tuple(volume for _, volumes in expanded for volume in volumes),
+        policy=Policy(**_known(shape.policy)) if shape.policy else Policy(),
+        workloads=tuple(
+            Workload(**{**_known(each), "mounts": names.ordered(each.mounts)})
+            for each in shape.workloads or ()
+        ),
+        groups=tuple(
+            Group(**{**_known(each), "volumes": names.ordered(each.volumes)})
+            for each in shape.groups or ()
+        ),
     )
 
 
@@ -84,17 +96,6 @@ def merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def numbered(name: str, count: int | None) -> list[str]:
-    """Return the names a volume expands to.
-
-    A count of 1 gives ``name-1``, so that going from 1 to 2 adds a volume and renames none.
-
-    >>> numbered("scratch", 2), numbered("corpus", None)
-    (['scratch-1', 'scratch-2'], ['corpus'])
-    """
-    return [name] if count is None else [f"{name}-{number}" for number in range(1, count + 1)]
-
-
 def _written(model: BaseModel) -> dict[str, Any]:
     """Return the fields the file sets, nulls included."""
     values = {name: getattr(model, name) for name in model.model_fields_set}
@@ -112,6 +113,11 @@ def _without_null(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _known(model: BaseModel) -> dict[str, Any]:
+    """Return the fields the file sets to something."""
+    return _without_null(_written(model))
+
+
 def _expanded(values: dict[str, Any]) -> Iterator[Volume]:
     """Yield the volumes of one entry; they differ in nothing but their names."""
     known = _without_null(values)
@@ -125,12 +131,14 @@ def _expanded(values: dict[str, Any]) -> Iterator[Volume]:
         yield volume.model_copy(update={"name": name})
 
 
-def _sizes(defaults: Mapping[str, Any], entries: list[tuple[int, Any]]) -> Iterator[Problem]:
+def _sizes(
+    defaults: Mapping[str, Any], volumes: list[tuple[int, Mapping[str, Any]]]
+) -> Iterator[Problem]:
     """Yield each place without exactly one of size and size_gb."""
     twice = "write either `size` or `size_gb`, not both"
     if all(defaults.get(key) is not None for key in _SIZES):
         yield ("defaults", "size_gb"), twice
-    for index, entry in entries:
+    for index, entry in volumes:
         values = merged(
             {key: defaults.get(key) for key in _SIZES},
             {key: entry[key] for key in _SIZES if key in entry},
@@ -142,49 +150,14 @@ def _sizes(defaults: Mapping[str, Any], entries: list[tuple[int, Any]]) -> Itera
             yield ("volumes", index, "size_gb"), twice
 
 
-def _names(defaults: Mapping[str, Any], entries: list[tuple[int, Any]]) -> Iterator[Problem]:
-    """Yield each entry whose names are taken, or too long once they are numbered."""
-    counted = [
-        (index, entry["name"], entry.get("count", defaults.get("count")))
-        for index, entry in entries
-        if isinstance(entry.get("name"), str) and NAME.fullmatch(entry["name"])
-    ]
-    counted = [row for row in counted if _is_count(row[2])]
-    total = sum(count or 1 for _, _, count in counted)
-    if total > MAX_VOLUMES:
-        yield ("volumes",), f"expands to {total:,} volumes; at most {MAX_VOLUMES:,} are planned"
-        return
-    written: dict[str, int] = {}
-    taken: dict[str, int] = {}
-    for index, name, count in counted:
-        names = numbered(name, count)
-        clash = next((each for each in names if each in taken), None)
-        if name in written:
-            yield _name_of(index), f"volumes[{written[name]}] is called {shown(name)} already"
-        elif len(names[-1]) > MAX_NAME:
-            yield _name_of(index), f"{shown(names[-1])} is longer than {MAX_NAME} characters"
-        elif clash is not None:
-            yield _name_of(index), f"{shown(clash)} is also a name of volumes[{taken[clash]}]"
-        written.setdefault(name, index)
-        for each in names:
-            taken.setdefault(each, index)
-
-
-def _name_of(index: int) -> FieldPath:
-    return ("volumes", index, "name")
-
-
-def _is_count(count: object) -> bool:
-    return count is None or (type(count) is int and 1 <= count <= MAX_COUNT)
-
-
-def _naming_volume(message: str, path: FieldPath, document: Mapping[str, Any]) -> str:
-    """Return the message with the name of the volume it is about, where that is known."""
+def _naming(message: str, path: FieldPath, document: Mapping[str, Any]) -> str:
+    """Return the message with the name of what it is about, where that is known."""
     match path:
-        case ("volumes", int(index), str(field), *_) if field != "name":
-            entry = document["volumes"][index]
+        case ("volumes" | "workloads" as section, int(index), str(field), *_) if field != "name":
+            entry = document[section][index]
             name = entry.get("name") if isinstance(entry, Mapping) else None
-            return f"{message} (volume {shown(name)})" if isinstance(name, str) else message
+            known = isinstance(name, str)
+            return f"{message} ({section[:-1]} {shown(name)})" if known else message
     return message
 
 

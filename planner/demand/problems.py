@@ -11,9 +11,13 @@ from planner.text import nearest
 Problem = tuple[FieldPath, str]
 
 _MISSING = {
-    "version": "missing; write `version: 1`",
-    "volumes": "missing; list what is to be stored under `volumes:`",
-    "name": "every volume needs a name",
+    ("version",): "missing; write `version: 1`",
+    ("volumes",): "missing; list what is to be stored under `volumes:`",
+    ("volumes", "name"): "every volume needs a name",
+    ("workloads", "name"): "every workload needs a name",
+    ("workloads", "gpu"): "missing; name the GPU, such as `gpu: A100_80GB`",
+    ("workloads", "mounts"): "missing; list the volumes it mounts, such as `mounts: [corpus]`",
+    ("groups", "volumes"): "missing; list the volumes of the group",
 }
 _EXPECTED = {
     "int_type": "a whole number was expected, not {value}",
@@ -56,7 +60,7 @@ def _sentence(detail: Any, path: FieldPath, root: type[BaseModel]) -> str:  # no
     context: dict[str, Any] = detail.get("ctx", {})
     special: dict[str, Callable[[], str]] = {
         "value_error": lambda: str(context["error"]),
-        "missing": lambda: _MISSING.get(str(path[-1]), "missing"),
+        "missing": lambda: _MISSING.get(_keys(path), "missing"),
         "extra_forbidden": lambda: _unknown(str(path[-1]), _model_at(root, path[:-1])),
         "literal_error": lambda: _not_one_of(value, _choices(root, path)),
         "too_short": lambda: _too_short(path),
@@ -79,8 +83,12 @@ def _advice(kind: str, value: object) -> str:
     return ""
 
 
+def _keys(path: FieldPath) -> tuple[str, ...]:
+    return tuple(part for part in path if isinstance(part, str))
+
+
 def _too_short(path: FieldPath) -> str:
-    if path[-1] == "volumes":
+    if path[-1] in {"volumes", "mounts"}:
         return "the list is empty; name at least one volume"
     return "an empty list allows nothing; leave it out, or null, to allow everything"
 

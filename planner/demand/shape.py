@@ -1,39 +1,44 @@
 """The demand file as a person writes it, and its JSON Schema."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from planner.demand.fields import (
+    MAX_GROUPS,
+    MAX_WORKLOADS,
     AllowList,
     Budget,
+    Cap,
     Count,
     DenyList,
     Disks,
+    GpuCount,
     Headroom,
     Hours,
+    JobHours,
     Label,
+    Level,
     Name,
+    NameList,
     NotYet,
-    NotYetSwitch,
     Price,
     Replicas,
     Security,
+    Share,
     Size,
     Spread,
     Stock,
     Switch,
     Text,
+    Value,
     Version,
     WholeGb,
+    wrong_levels,
 )
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ExcludeShape(_Shape):
+class ExcludeShape(Value):
     """Places where the volume must not be."""
 
     regions: DenyList | None = Field(None, description="Regions to stay out of.")
@@ -44,7 +49,7 @@ class ExcludeShape(_Shape):
     providers: DenyList | None = Field(None, description="Providers not to buy from.")
 
 
-class VolumeFields(_Shape):
+class VolumeFields(Value):
     """Everything a volume can say but its name. Null lifts what `defaults` says."""
 
     size: Size | None = Field(
@@ -108,7 +113,60 @@ class VolumeShape(VolumeFields):
     name: Name = Field(description="Unique. Letters, digits, `-`, `_` and `.`, at most 64.")
 
 
-class PolicyShape(_Shape):
+class WorkloadShape(Value):
+    """A GPU job that mounts volumes. Nothing is inherited from the volumes or `defaults`."""
+
+    name: Name = Field(
+        description="Unique among the workloads. Letters, digits, `-`, `_` and `.`, at most 64."
+    )
+    gpu: Text = Field(description="GPU type as the market calls it, such as A100_80GB.")
+    gpus: GpuCount | None = Field(
+        None, description="GPUs of one offer, exactly as it is listed. Default 1."
+    )
+    nodes: GpuCount | None = Field(
+        None,
+        description="How many of that offer are rented. More than one needs disks that several "
+        "nodes can mount. Default 1.",
+    )
+    socket: Text | None = Field(
+        None, description="Socket of the GPU, such as SXM4 or PCIe. Default: any."
+    )
+    spot: Switch | None = Field(None, description="Whether spot offers will do. Default false.")
+    security: Security | None = Field(None, description="Kind of cloud. Default any.")
+    regions: AllowList | None = Field(None, description="The only regions allowed.")
+    providers: AllowList | None = Field(None, description="The only providers allowed.")
+    hours_per_month: JobHours | None = Field(
+        None,
+        description="Hours it runs in a month, at most the policy's. Default: the policy's.",
+    )
+    mounts: NameList = Field(
+        description="Volumes it needs at its site. The name of a counted volume means all of "
+        "them, a numbered name such as scratch-2 that one."
+    )
+
+
+class GroupShape(Value):
+    """Volumes that must share a place, or must not: `same`, `different`, or both."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["same"]}, {"required": ["different"]}]}
+    )
+
+    volumes: NameList = Field(
+        description="Two volumes or more. The name of a counted volume means all of them, a "
+        "numbered name such as scratch-2 that one."
+    )
+    same: Level | None = Field(None, description="Level at which all must be in one place.")
+    different: Level | None = Field(None, description="Level at which no two may be in one place.")
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if wrong := wrong_levels(self.same, self.different):
+            raise ValueError(wrong)
+        return self
+
+
+class PolicyShape(Value):
     """Rules over the whole plan."""
 
     budget_usd_month: Budget | None = Field(
@@ -118,13 +176,24 @@ class PolicyShape(_Shape):
         None, description="Most that the disks of one owner may cost in a month, in USD."
     )
     hours_per_month: Hours | None = Field(None, description="Hours that make a month. Default 730.")
-    max_sites: NotYet = None
-    max_providers: NotYet = None
-    max_provider_share: NotYet = None
-    sequential: NotYetSwitch = None
+    max_sites: Cap | None = Field(
+        None, description="At how many sites the disks may be, all together."
+    )
+    max_providers: Cap | None = Field(
+        None, description="From how many providers the disks may come, all together."
+    )
+    max_provider_share: Share | None = Field(
+        None,
+        description="Most that one provider may hold of all GB that are bought: '70%' or 0.7.",
+    )
+    sequential: Switch | None = Field(
+        None,
+        description="Whether workloads that mount one volume may take turns, where their hours "
+        "together fit the month. Default false.",
+    )
 
 
-class DemandShape(_Shape):
+class DemandShape(Value):
     """What to store and under which rules, for planner to place."""
 
     version: Version = Field(description="Version of this format.")
@@ -138,8 +207,12 @@ class DemandShape(_Shape):
         description="What is to be stored."
     )
     policy: PolicyShape | None = Field(None, description="Rules over the whole plan.")
-    workloads: NotYet = None
-    groups: NotYet = None
+    workloads: Annotated[list[WorkloadShape], Field(max_length=MAX_WORKLOADS)] | None = Field(
+        None, description="GPU jobs, each to run at a site where the volumes it mounts are."
+    )
+    groups: Annotated[list[GroupShape], Field(max_length=MAX_GROUPS)] | None = Field(
+        None, description="Volumes that belong in one place, or must be kept apart."
+    )
 
 
 def demand_schema() -> dict[str, Any]:

@@ -204,25 +204,6 @@ def test_an_exclusion_may_be_empty_and_may_contradict(problems: Problems) -> Non
     assert list(problems({"exclude": {"regions": "x"}})) == ["volumes[0].exclude.regions"]
 
 
-@pytest.mark.parametrize("field", ["groups", "workloads"])
-def test_what_is_not_honoured_yet_at_the_top_is_refused(problems: Problems, field: str) -> None:
-    """A constraint is never parsed and ignored; nothing at all is no constraint."""
-    advice = problems(**{field: [{"x": 1}]})[field]
-    assert advice == f"planner cannot honour `{field}` yet, and will not ignore it; remove it"
-    nothing: tuple[object, ...] = (None, [])
-    for empty in nothing:
-        demand_from({"version": 1, "volumes": [{"name": "a", "size": "1 GB"}], field: empty})
-
-
-@pytest.mark.parametrize(
-    "field", ["max_sites", "max_providers", "max_provider_share", "sequential"]
-)
-def test_what_is_not_honoured_yet_in_the_policy_is_refused(problems: Problems, field: str) -> None:
-    """A cap that does not hold is worse than none."""
-    assert "cannot honour" in problems(policy={field: 1})[f"policy.{field}"]
-    demand_from({"version": 1, "volumes": [{"name": "a", "size": "1 GB"}], "policy": {field: None}})
-
-
 def test_live_disks_are_refused_in_volumes_and_defaults(problems: Problems) -> None:
     """A plan that buys again what the account has would be a wrong plan."""
     assert "cannot honour" in problems({"disks": ["fdb5205f"]})["volumes[0].disks"]
@@ -230,10 +211,77 @@ def test_live_disks_are_refused_in_volumes_and_defaults(problems: Problems) -> N
     assert _volume(disks=[]).name == "a"
 
 
-def test_sequential_false_asks_for_nothing() -> None:
-    """What is switched off needs no honouring."""
-    policy = {"sequential": False}
-    demand_from({"version": 1, "volumes": [{"name": "a", "size": "1 GB"}], "policy": policy})
+def _policy(**fields: object) -> Any:
+    document = {"version": 1, "volumes": [{"name": "a", "size": "4 TB"}], "policy": fields}
+    return demand_from(document).policy
+
+
+@pytest.mark.parametrize(
+    ("written", "share"),
+    [
+        (Decimal("0.7"), "0.7"),
+        (0.7, "0.7"),
+        ("0.7", "0.7"),
+        ("70%", "0.7"),
+        (" 70 % ", "0.7"),
+        ("33.3333333333%", "0.333333333333"),
+        ("0.333333333333", "0.333333333333"),
+        ("1%", "0.01"),
+        (1, "1"),
+        ("1", "1"),
+        ("100%", "1"),
+        ("70.000000000000000000000000000%", "0.7"),
+    ],
+)
+def test_a_share_is_an_exact_part_of_the_whole(written: object, share: str) -> None:
+    """0.7 and '70%' are the same share, 1 is all of it, and no digit is lost."""
+    assert _policy(max_provider_share=written).max_provider_share == Decimal(share)
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (70, "70 has no sign; write '70%' or 0.7"),
+        ("70", "'70' has no sign; write '70%' or 0.7"),
+        (Decimal("1.5"), "write '1.5%' or 0.015"),
+        (100, "write '100%' or 1"),
+        (101, "a share is at most 100%, not 101"),
+        ("100.1%", "a share is at most 100%, not '100.1%'"),
+        (0, "a share is more than 0, not 0"),
+        ("0%", "a share is more than 0, not '0%'"),
+        (-1, "a share is more than 0, not -1"),
+        ("0.3333333333333", "has more than 12 decimals as a part of 1"),
+        ("33.33333333333%", "has more than 12 decimals as a part of 1"),
+        ("much%", "a share such as '70%' or 0.7 was expected, not 'much%'"),
+        ("%", "was expected, not '%'"),
+        ("70%%", "was expected, not '70%%'"),
+        (True, "was expected, not true"),
+        (Decimal("NaN"), "was expected, not NaN"),
+        ([0.7], "was expected, not a list"),
+        (10**4000, "has more than 40 digits"),
+    ],
+)
+def test_a_share_without_sense_is_refused(problems: Problems, value: object, advice: str) -> None:
+    """A number above one may be meant as per cent: the message says how to write either."""
+    assert advice in problems(policy={"max_provider_share": value})["policy.max_provider_share"]
+
+
+@pytest.mark.parametrize("field", ["max_sites", "max_providers"])
+def test_a_cap_is_a_whole_number_from_one(problems: Problems, field: str) -> None:
+    """Nothing can be stored at no site; null and silence cap nothing."""
+    assert getattr(_policy(**{field: 1}), field) == 1
+    assert getattr(_policy(**{field: None}), field) is None
+    assert getattr(_policy(), field) is None
+    wrong: tuple[object, ...] = (0, -1, "2", True, Decimal("2.0"), 10**400)
+    for value in wrong:
+        assert list(problems(policy={field: value})) == [f"policy.{field}"]
+
+
+def test_sequential_is_a_switch(problems: Problems) -> None:
+    """Only true lets jobs take turns."""
+    assert _policy(sequential=True).sequential is True
+    assert [_policy(**each).sequential for each in ({}, {"sequential": None})] == [False, False]
+    assert list(problems(policy={"sequential": "yes"})) == ["policy.sequential"]
 
 
 @pytest.mark.parametrize("version", [2, "1", True, None, Decimal("1.0")])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from planner.demand import Demand, Exclude, Policy, Volume
+from planner.demand import Demand, Exclude, Group, Policy, Volume, Workload
 from planner.errors import DemandError
 
 NAMES = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
@@ -36,24 +36,58 @@ VOLUMES = st.builds(
     owner=st.none() | TEXTS,
     tags=st.dictionaries(TEXTS, TEXTS, max_size=3),
 )
-DEMANDS = st.builds(
-    Demand,
-    project=NAMES,
-    volumes=st.lists(VOLUMES, min_size=1, max_size=4, unique_by=lambda each: each.name).map(tuple),
-    policy=st.builds(
-        Policy,
-        budget_usd_month=st.none() | AMOUNTS,
-        budgets=st.dictionaries(TEXTS, AMOUNTS, max_size=3),
-        hours_per_month=st.integers(672, 744),
-    ),
+LEVELS = st.sampled_from(["site", "data_center", "provider", "country", "region"])
+SHARES = st.decimals(min_value=Decimal("1E-12"), max_value=1, places=12)
+POLICIES = st.builds(
+    Policy,
+    budget_usd_month=st.none() | AMOUNTS,
+    budgets=st.dictionaries(TEXTS, AMOUNTS, max_size=3),
+    hours_per_month=st.integers(672, 744),
+    max_sites=st.none() | st.integers(1, 9),
+    max_providers=st.none() | st.integers(1, 9),
+    max_provider_share=st.none() | SHARES,
+    sequential=st.booleans(),
 )
+
+
+@st.composite
+def demands(draw: st.DrawFn) -> Demand:
+    """Any demand, with workloads and groups over its volumes in any order."""
+    volumes = draw(st.lists(VOLUMES, min_size=1, max_size=4, unique_by=lambda each: each.name))
+    names = [volume.name for volume in volumes]
+    workloads = st.builds(
+        Workload,
+        name=NAMES,
+        gpu=TEXTS,
+        gpus=st.integers(1, 10_000),
+        nodes=st.integers(1, 10_000),
+        socket=st.none() | TEXTS,
+        spot=st.booleans(),
+        security=st.sampled_from(["secure_cloud", "community_cloud", "any"]),
+        regions=ALLOWED,
+        providers=ALLOWED,
+        hours_per_month=st.none() | st.integers(1, 672),
+        mounts=st.lists(st.sampled_from(names), min_size=1, max_size=5).map(tuple),
+    )
+    members = st.lists(st.sampled_from(names), min_size=2, unique=True).map(tuple)
+    levels = st.tuples(st.none() | LEVELS, st.none() | LEVELS).filter(lambda two: two[0] != two[1])
+    groups = st.builds(
+        lambda volumes, two: Group(volumes=volumes, same=two[0], different=two[1]), members, levels
+    )
+    return Demand(
+        project=draw(NAMES),
+        volumes=tuple(volumes),
+        policy=draw(POLICIES),
+        workloads=tuple(draw(st.lists(workloads, max_size=3, unique_by=lambda each: each.name))),
+        groups=tuple(draw(st.lists(groups, max_size=3))) if len(names) > 1 else (),
+    )
 
 
 def _demand(**fields: Any) -> Demand:
     return Demand(project="p", volumes=(Volume(name="a", size_gb=800, **fields),))
 
 
-@given(DEMANDS)
+@given(demands())
 def test_a_document_is_read_back_to_an_equal_demand(demand: Demand) -> None:
     """The plan file keeps the whole demand, to the last decimal."""
     document = demand.to_document()
@@ -130,6 +164,114 @@ def test_names_differ_within_a_demand() -> None:
     volume = Volume(name="a", size_gb=1)
     with pytest.raises(ValidationError, match="2 volumes are called 'a'"):
         Demand(project="p", volumes=(volume, volume))
+
+
+def _tied(**fields: Any) -> Demand:
+    volumes = tuple(Volume(name=name, size_gb=1) for name in ("b", "a", "c"))
+    return Demand(project="p", volumes=volumes, **fields)
+
+
+def _job(name: str = "train", **fields: Any) -> Workload:
+    return Workload(name=name, gpu="H100_80GB", **{"mounts": ("a",), **fields})
+
+
+def test_names_in_groups_and_mounts_take_the_order_of_the_volumes() -> None:
+    """In whatever order they are named, equal ties are equal demands."""
+    one = _tied(
+        groups=(Group(volumes=("c", "a", "b", "a"), same="site"),),
+        workloads=(_job(mounts=("a", "b", "a")),),
+    )
+    other = _tied(
+        groups=(Group(volumes=("b", "a", "c"), same="site"),),
+        workloads=(_job(mounts=("b", "a")),),
+    )
+    assert one.groups[0].volumes == ("b", "a", "c")
+    assert one.workloads[0].mounts == ("b", "a")
+    assert one == other
+    assert one.digest == other.digest
+
+
+def test_groups_workloads_and_their_order_are_part_of_the_digest() -> None:
+    """Another tie, or another order to decide in, is another demand."""
+    apart = Group(volumes=("a", "b"), different="provider")
+    together = Group(volumes=("a", "c"), same="site")
+    demands = [
+        _tied(),
+        _tied(groups=(apart,)),
+        _tied(groups=(apart, together)),
+        _tied(workloads=(_job("x"), _job("y"))),
+        _tied(workloads=(_job("y"), _job("x"))),
+        _tied(policy=Policy(max_provider_share="0.7")),
+        _tied(policy=Policy(sequential=True)),
+    ]
+    assert len({demand.digest for demand in demands}) == len(demands)
+
+
+def test_a_share_is_written_as_text() -> None:
+    """Like every exact number, in its shortest form."""
+    for share in ("0.70", "70%", Decimal("0.7000")):
+        document = _tied(policy=Policy(max_provider_share=share)).to_document()
+        assert document["policy"]["max_provider_share"] == "0.7"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (
+            {"groups": (Group(volumes=("a", "d"), same="site"),)},
+            r"no volume is called 'd'.*\(groups\[0\]\)",
+        ),
+        (
+            {"workloads": (_job(mounts=("A",)),)},
+            r"no volume is called 'A'; did you mean a\? \(workload 'train'\)",
+        ),
+        ({"workloads": (_job(), _job())}, "2 workloads are called 'train'; a name is used once"),
+        (
+            {"workloads": (_job(hours_per_month=731),)},
+            r"the policy's month has 730 hours; write at most 730, not 731 \(workload 'train'\)",
+        ),
+        (
+            {"policy": Policy(hours_per_month=672), "workloads": (_job(hours_per_month=700),)},
+            "write at most 672, not 700",
+        ),
+    ],
+)
+def test_ties_fit_the_demand_they_are_in(fields: dict[str, Any], sentence: str) -> None:
+    """A demand made in Python is held to the same rules as a file."""
+    with pytest.raises(ValidationError, match=sentence):
+        _tied(**fields)
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "field"),
+    [
+        ("groups", {"volumes": ["a", "z"]}, "groups"),
+        ("groups", {"volumes": ["a"]}, "groups[0]"),
+        ("groups", {"same": "planet"}, "groups[0].same"),
+        ("groups", {"same": None}, "groups[0]"),
+        ("workloads", {"mounts": ["z"]}, "workloads"),
+        ("workloads", {"mounts": []}, "workloads[0].mounts"),
+        ("workloads", {"gpus": 0}, "workloads[0].gpus"),
+        ("workloads", {"hours": 3}, "workloads[0].hours"),
+    ],
+)
+def test_ties_that_planner_did_not_write_are_refused(
+    section: str, changes: dict[str, Any], field: str
+) -> None:
+    """A plan whose ties were edited by hand says where."""
+    group = Group(volumes=("a", "b"), same="site")
+    document = _tied(groups=(group,), workloads=(_job(),)).to_document()
+    document[section][0] |= changes
+    with pytest.raises(DemandError) as caught:
+        Demand.from_document(document)
+    assert caught.value.field == field
+
+
+def test_the_hours_of_a_workload_are_its_own_or_the_policys() -> None:
+    """A job that does not say runs the whole month."""
+    jobs = (_job("x", hours_per_month=200), _job("y"))
+    demand = _tied(workloads=jobs, policy=Policy(hours_per_month=744))
+    assert [demand.hours_of(each) for each in demand.workloads] == [200, 744]
 
 
 def test_a_demand_cannot_be_changed() -> None:

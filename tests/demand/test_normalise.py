@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.demand import Demand, Volume, demand_from
+from planner.demand import Demand, Group, Policy, Volume, Workload, demand_from
 from planner.demand.normalise import located, merged
 from planner.errors import DemandError
 
@@ -175,6 +176,78 @@ def test_a_null_budget_is_no_budget() -> None:
     """Null lifts, here as elsewhere."""
     policy = {"budgets": {"x": None, "y": 5}}
     assert list(_demand({"name": "a", "size": "1 GB"}, policy=policy).policy.budgets) == ["y"]
+
+
+def test_workloads_and_groups_name_volumes_as_the_file_does() -> None:
+    """The name of a counted volume means all of it, a numbered one that one, each once."""
+    demand = _demand(
+        {"name": "s", "size": "1 GB", "count": 3},
+        {"name": "t", "size": "1 GB"},
+        groups=[
+            {"volumes": ["t", "s"], "same": "site"},
+            {"volumes": ["s-3", "s-1"], "same": "country", "different": "provider"},
+            {"volumes": ["s"], "different": "provider", "same": None},
+        ],
+        workloads=[
+            {"name": "x", "gpu": "A100_80GB", "mounts": ["t", "s-2", "s", "s"]},
+            {"name": "t", "gpu": "H100_80GB", "mounts": ["s-2"]},
+        ],
+    )
+    assert demand.groups == (
+        Group(volumes=("s-1", "s-2", "s-3", "t"), same="site"),
+        Group(volumes=("s-1", "s-3"), same="country", different="provider"),
+        Group(volumes=("s-1", "s-2", "s-3"), different="provider"),
+    )
+    assert [each.mounts for each in demand.workloads] == [("s-1", "s-2", "s-3", "t"), ("s-2",)]
+    assert Demand.from_document(demand.to_document()) == demand
+
+
+def test_a_workload_inherits_nothing() -> None:
+    """Security and places of volumes and defaults are the disks', not the GPUs'."""
+    bare = {"name": "w", "gpu": "A100_80GB", "mounts": ["a"]}
+    defaults = {"security": "secure_cloud", "regions": ["x"], "providers": ["y"]}
+    demand = _demand({"name": "a", "size": "1 GB"}, defaults=defaults, workloads=[bare])
+    assert demand.workloads == (Workload(name="w", gpu="A100_80GB", mounts=("a",)),)
+    workload = demand.workloads[0]
+    assert (workload.gpus, workload.nodes, workload.spot, workload.socket) == (1, 1, False, None)
+    assert (workload.security, workload.regions, workload.providers) == ("any", None, None)
+    nulls = dict.fromkeys(Workload.model_fields) | bare
+    again = _demand({"name": "a", "size": "1 GB"}, workloads=[nulls])
+    assert again.workloads == demand.workloads
+
+
+def test_a_workload_says_what_it_needs() -> None:
+    """Every field arrives; lists of places are sorted sets."""
+    job = {
+        "name": "w",
+        "gpu": "A100_80GB",
+        "gpus": 8,
+        "nodes": 2,
+        "socket": "SXM4",
+        "spot": True,
+        "security": "secure_cloud",
+        "regions": ["b", "a", "a"],
+        "providers": ["p"],
+        "hours_per_month": 200,
+        "mounts": ["a"],
+    }
+    demand = _demand({"name": "a", "size": "1 GB"}, workloads=[job])
+    expected = job | {"regions": ["a", "b"]}
+    assert demand.to_document()["workloads"] == [expected]
+
+
+@pytest.mark.parametrize("nothing", [None, []])
+def test_no_groups_and_workloads_are_none(nothing: object) -> None:
+    """`groups:` with nothing under it ties nothing."""
+    demand = _demand({"name": "a", "size": "1 GB"}, groups=nothing, workloads=nothing)
+    assert (demand.groups, demand.workloads) == ((), ())
+
+
+def test_the_rules_of_the_policy_arrive() -> None:
+    """Caps, share and turns."""
+    rules = {"max_sites": 3, "max_providers": 2, "max_provider_share": "70%", "sequential": True}
+    policy = _demand({"name": "a", "size": "1 GB"}, policy=rules).policy
+    assert policy == Policy(**{**rules, "max_provider_share": Decimal("0.7")})
 
 
 def test_a_problem_is_placed_at_the_nearest_thing_around_it() -> None:

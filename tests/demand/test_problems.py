@@ -17,6 +17,11 @@ Problems = Callable[..., dict[str, str]]
         ({}, {"replica": 2}, "volumes[0].replica", "replicas"),
         ({}, {"exclude": {"region": ["x"]}}, "volumes[0].exclude.region", "regions"),
         ({"policy": {"budget": 3}}, {}, "policy.budget", "budgets"),
+        ({"policy": {"max_site": 3}}, {}, "policy.max_site", "max_sites"),
+        ({"group": []}, {}, "group", "groups"),
+        ({"groups": [{"volume": ["a"]}]}, {}, "groups[0].volume", "volumes"),
+        ({"workloads": [{"mount": ["a"]}]}, {}, "workloads[0].mount", "mounts"),
+        ({"workloads": [{"node": 8}]}, {}, "workloads[0].node", "nodes"),
     ],
 )
 def test_an_unknown_key_is_an_error_with_the_nearest_name(
@@ -66,6 +71,44 @@ def test_tags_are_text(problems: Problems) -> None:
     wrong = problems({"tags": {"year": 2024, "": "x"}})
     assert "write it in quotes" in wrong["volumes[0].tags.year"]
     assert len(wrong) == 2
+
+
+@pytest.mark.parametrize(
+    ("top", "field", "sentence"),
+    [
+        ({"workloads": [{}]}, "workloads[0].name", "every workload needs a name"),
+        (
+            {"workloads": [{}]},
+            "workloads[0].gpu",
+            "missing; name the GPU, such as `gpu: A100_80GB`",
+        ),
+        ({"workloads": [{}]}, "workloads[0].mounts", "missing; list the volumes it mounts"),
+        ({"groups": [{"same": "site"}]}, "groups[0].volumes", "missing; list the volumes of the"),
+        ({"groups": [{"volumes": []}]}, "groups[0].volumes", "name at least one volume"),
+        ({"workloads": [{"mounts": []}]}, "workloads[0].mounts", "name at least one volume"),
+        ({"workloads": [{"mounts": "a"}]}, "workloads[0].mounts", "write a list: [a]"),
+        ({"groups": [{"same": "provder"}]}, "groups[0].same", "did you mean provider?"),
+        ({"groups": [{"different": "none"}]}, "groups[0].different", "'none' is not one of site"),
+        ({"groups": {"volumes": []}}, "groups", "a list was expected, not a mapping"),
+        ({"workloads": [{"gpu": 4090}]}, "workloads[0].gpu", "write it in quotes"),
+        ({"workloads": [{"gpus": "8"}]}, "workloads[0].gpus", "write it without quotes"),
+        ({"workloads": [{"gpus": 10_001}]}, "workloads[0].gpus", "at most 10000 is possible"),
+        ({"workloads": [{"hours_per_month": 0}]}, "workloads[0].hours_per_month", "at least 1"),
+        ({"workloads": [{}] * 10_001}, "workloads", "at most 10000 are possible"),
+        ({"groups": [{}] * 10_001}, "groups", "at most 10000 are possible"),
+    ],
+)
+def test_groups_and_workloads_are_told_what_would_be_right(
+    problems: Problems, top: dict[str, Any], field: str, sentence: str
+) -> None:
+    """The same plain words as for volumes."""
+    assert sentence in problems(**top)[field]
+
+
+def test_a_workload_is_named_in_what_is_wrong_with_it(problems: Problems) -> None:
+    """In a long file the name is found before the index."""
+    wrong = problems(workloads=[{"name": "train", "gpu": "", "mounts": ["a"]}])
+    assert wrong["workloads[0].gpu"].endswith("(workload 'train')")
 
 
 def test_every_problem_is_reported_at_once() -> None:

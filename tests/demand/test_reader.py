@@ -139,6 +139,76 @@ def test_problems_have_line_and_column(refused: Refused) -> None:
     ]
 
 
+TIES = """\
+version: 1
+volumes:
+  - {name: corpus, size: 1 TB}
+  - {name: scratch, size: 1 TB, count: 3}
+workloads:
+  - name: train
+    gpu: A100_80GB
+    hours_per_month: 740
+    mounts: [corpus, scrach]
+groups:
+  - {volumes: [corpus, scratch-4], same: site}
+  - {volumes: [corpus], same: site}
+  - volumes: [corpus, scratch]
+    same: site
+    different: site
+"""
+
+
+def test_problems_of_groups_and_workloads_have_line_and_column(refused: Refused) -> None:
+    """A misspelt name stands at the name itself."""
+    assert refused(TIES) == [
+        (
+            8,
+            5,
+            "workloads[0].hours_per_month",
+            "the policy's month has 730 hours; write at most 730, not 740 (workload 'train')",
+        ),
+        (
+            9,
+            22,
+            "workloads[0].mounts[1]",
+            "no volume is called 'scrach'; did you mean scratch? (workload 'train')",
+        ),
+        (
+            11,
+            24,
+            "groups[0].volumes[1]",
+            "no volume is called 'scratch-4'; `scratch` stands for scratch-1 to scratch-3",
+        ),
+        (12, 6, "groups[1].volumes", "a group has at least two volumes; here is only 'corpus'"),
+        (
+            13,
+            5,
+            "groups[2]",
+            "`same: site` and `different: site` contradict each other; keep one of them",
+        ),
+    ]
+
+
+def test_groups_and_workloads_of_each_format_are_the_same() -> None:
+    """TOML's tables and JSON's objects tie the same volumes as YAML's."""
+    document = {
+        **json.loads(JSON),
+        "workloads": [{"name": "w", "gpu": "H100_80GB", "mounts": ["a"]}],
+        "policy": {"max_provider_share": "70%"},
+    }
+    toml = TOML + (
+        '[[workloads]]\nname = "w"\ngpu = "H100_80GB"\nmounts = ["a"]\n'
+        "[policy]\nmax_provider_share = 0.7\n"
+    )
+    yaml = YAML + (
+        "workloads:\n  - {name: w, gpu: H100_80GB, mounts: [a]}\n"
+        "policy: {max_provider_share: 70%}\n"
+    )
+    expected = demand_from(document)
+    assert read_demand(io.StringIO(toml)) == expected
+    assert read_demand(io.StringIO(yaml)) == expected
+
+
 def test_problems_of_json_and_toml_have_lines_too(refused: Refused) -> None:
     """The same field, each format's own place."""
     rows = refused('{"version": 1,\n "volumes": [{"name": "a",\n  "size": 800}]}', "d.json")
@@ -233,6 +303,42 @@ def test_ten_thousand_volumes_of_json_take_no_seconds(tmp_path: Path) -> None:
     demand = read_demand(path)
     assert time.perf_counter() - began < 3
     assert len(demand.volumes) == 10_000
+
+
+def test_groups_of_a_fleet_take_no_seconds(tmp_path: Path) -> None:
+    """2,000 groups and 2,000 jobs over 10,000 volumes cost what they name, not their product."""
+    document = {
+        "version": 1,
+        "volumes": [{"name": f"v{n}", "size": "4 TB"} for n in range(9_000)]
+        + [{"name": "s", "size": "1 TB", "count": 1_000}],
+        "groups": [
+            {"volumes": [f"v{n}", f"v{n + 7}", f"v{n + 3}", f"s-{n // 2 + 1}"], "same": "site"}
+            for n in range(1_990)
+        ]
+        + [{"volumes": ["s"], "different": "provider"}] * 10,
+        "workloads": [
+            {"name": f"w{n}", "gpu": "H100_80GB", "mounts": [f"v{n}", f"s-{n // 2 + 1}"]}
+            for n in range(2_000)
+        ],
+    }
+    path = tmp_path / "fleet.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    began = time.perf_counter()
+    demand = read_demand(path)
+    assert time.perf_counter() - began < 3
+    assert demand.groups[-1].volumes == tuple(f"s-{n}" for n in range(1, 1_001))
+
+
+def test_misspelt_names_of_a_fleet_take_no_minutes() -> None:
+    """Each is reported; the nearest name is looked for only while that is quick."""
+    volumes = [{"name": f"volume-of-{n}", "size": "4 TB"} for n in range(10_000)]
+    groups = [{"volumes": [f"volume_of_{n}", "volume-of-1"], "same": "site"} for n in range(2_000)]
+    began = time.perf_counter()
+    with pytest.raises(DemandError) as caught:
+        demand_from({"version": 1, "volumes": volumes, "groups": groups})
+    assert time.perf_counter() - began < 20
+    assert len(caught.value.problems) == 2_000
+    assert "did you mean volume-of-" in caught.value.problems[0][3]
 
 
 def test_json_does_not_pay_for_yaml(tmp_path: Path) -> None:

@@ -3,8 +3,40 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from planner.demand import demand_schema, example
+from planner.demand import demand_from, demand_schema, example
 from planner.demand.yaml_text import parse_yaml
+from planner.errors import DemandError
+
+TIED: dict[str, Any] = {
+    "version": 1,
+    "volumes": [{"name": "a", "size": "1 GB"}, {"name": "b", "size": "1 GB"}],
+    "groups": [
+        {"volumes": ["a", "b"], "same": "site"},
+        {"volumes": ["a", "b"], "same": "country", "different": "provider"},
+    ],
+    "workloads": [
+        {"name": "w", "gpu": "A100_80GB", "mounts": ["a"], "socket": None, "spot": None},
+        {
+            "name": "x",
+            "gpu": "A100_80GB",
+            "gpus": 8,
+            "nodes": 2,
+            "socket": "SXM4",
+            "spot": True,
+            "security": "any",
+            "regions": ["canada"],
+            "providers": ["p"],
+            "hours_per_month": 200,
+            "mounts": ["a", "b"],
+        },
+    ],
+    "policy": {
+        "max_sites": 3,
+        "max_providers": None,
+        "max_provider_share": 0.7,
+        "sequential": True,
+    },
+}
 
 
 @pytest.mark.parametrize("name", ["minimal", "research"])
@@ -28,11 +60,33 @@ def test_the_examples_satisfy_the_schema(name: Any) -> None:
         {"version": 1, "volumes": [{"name": "a", "size": "1 GB", "replica": 2}]},
         {"version": 1, "volumes": [{"name": "a", "size": "1 GB", "regions": []}]},
         {"version": 1, "volumes": [{"name": "a", "size": "1 GB"}], "groups": [1]},
+        {**TIED, "groups": [{"volumes": ["a", "b"]}]},
+        {**TIED, "groups": [{"volumes": [], "same": "site"}]},
+        {**TIED, "groups": [{"volumes": ["a", "b"], "same": "none"}]},
+        {**TIED, "workloads": [{"name": "w", "gpu": "A100_80GB"}]},
+        {**TIED, "workloads": [{"name": "w", "gpu": "A100_80GB", "mounts": ["a"], "gpus": 0}]},
+        {**TIED, "workloads": [{"name": "w", "gpu": "A100_80GB", "mounts": ["a"], "count": 2}]},
+        {**TIED, "policy": {"max_provider_share": 70}},
+        {**TIED, "policy": {"max_sites": 0}},
+        {**TIED, "policy": {"sequential": 1}},
     ],
 )
-def test_the_schema_refuses_what_the_reader_refuses(wrong: object) -> None:
+def test_the_schema_refuses_what_the_reader_refuses(wrong: dict[str, Any]) -> None:
     """An editor marks the commonest mistakes before planner is run."""
     assert not Draft202012Validator(demand_schema()).is_valid(wrong)
+    with pytest.raises(DemandError):
+        demand_from(wrong)
+
+
+def test_the_schema_accepts_what_the_reader_accepts() -> None:
+    """Groups, workloads and every rule of the policy, nulls included."""
+    assert list(Draft202012Validator(demand_schema()).iter_errors(TIED)) == []
+    assert len(demand_from(TIED).workloads) == 2
+
+
+def test_disks_are_not_offered_yet() -> None:
+    """An editor does not complete what planner would refuse."""
+    assert "disks" not in demand_schema()["$defs"]["VolumeShape"]["properties"]
 
 
 def test_the_schema_is_sound_and_every_field_is_described() -> None:
