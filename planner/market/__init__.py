@@ -1,6 +1,7 @@
 """Offers and GPUs as frames; snapshots of the market."""
 
-from planner.market.gpus import GPUS, gpus_frame, mark_gpus
+from planner.market.gpu_rows import gpu_rows, gpus_by_key, gpus_from_rows, rental_notes
+from planner.market.gpus import GPUS, gpus_frame, mark_gpus, meeting, meets
 from planner.market.merge import ADDRESSABLE, addressable
 from planner.market.offers import (
     OFFERS,
@@ -36,18 +37,24 @@ __all__ = [
     "Snapshot",
     "addressable",
     "fetch_snapshot",
+    "gpu_rows",
+    "gpus_by_key",
     "gpus_frame",
+    "gpus_from_rows",
     "group_offers",
     "join_gpus",
     "list_offers",
     "mark_gpus",
     "market_rows",
+    "meeting",
+    "meets",
     "offers_frame",
     "offers_from_market",
     "place_text",
     "read_gpus",
     "read_offers",
     "read_snapshot",
+    "rental_notes",
     "save_snapshot",
     "sort_frame",
     "unknown_places",

@@ -7,17 +7,23 @@ Source of the row's meaning: the vendor's API description of ``/availability/gpu
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, records
+from planner.errors import FrameError
+from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
 from planner.market.offers import conform_offers
-from planner.market.wire import RowReader, id_part
+from planner.market.wire import STOCK_RANK, RowReader, id_part, is_price
 from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
 
 GPUS = (
     Column("row", WHOLE, "place in the listing, from 1"),
@@ -42,6 +48,13 @@ GPUS = (
 )
 """Columns of a GPU frame, sorted by type, place and price."""
 
+FACTS = tuple(column.name for column in GPUS[1:])
+"""Columns that are facts of the market: what a plan keeps and its digest covers."""
+
+LISTINGS = ("gpus", "multi-node")
+"""The two listings that GPU offers come from."""
+
+_SITE = ("provider", "data_center", "country")
 _ORDER = ("gpu_type", "provider", "data_center", "country", "cloud_id", "gpus", "usd_hr")
 
 
@@ -56,17 +69,19 @@ def gpus_frame(rows: Iterable[Any], *, listing: str = "gpus") -> pd.DataFrame:
         Which of the two: ``gpus`` or ``multi-node``.
     """
     found = [_gpu(place, row, listing) for place, row in enumerate(rows, 1)]
-    return build(sorted(found, key=_order), GPUS)
+    return build(sorted(found, key=gpu_order), GPUS)
 
 
-def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def gpu_order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what sorts the rows of a GPU frame: type, place, price, then every other fact."""
     named = tuple(
         (row[name] is not None, row[name] or 0)
         if name in {"gpus", "usd_hr"}
         else (row[name] is not None, row[name] or "")
         for name in _ORDER
     )
-    return (*named, tuple(str(row[column.name]) for column in GPUS[1:]), row["row"])
+    # Amounts by value: 2.50 and 2.5 are one price, and may not sort rows that differ otherwise.
+    return (*named, tuple(str(json_value(row[name])) for name in FACTS), row["row"])
 
 
 def _gpu(place: int, row: Any, listing: str) -> dict[str, Any]:  # noqa: ANN401 -- any JSON value
@@ -126,12 +141,108 @@ def _short_id(row: Mapping[str, Any]) -> str:
     return digest.hexdigest()[:6]
 
 
+def conform_gpus(gpus: pd.DataFrame) -> pd.DataFrame:
+    """Return a caller's GPU frame, columns ``GPUS``, held against what a GPU offer can be.
+
+    Raises
+    ------
+    FrameError
+        When a declared column is missing, of another type, or has a value that no listing gives.
+    """
+    frame = conform(gpus, GPUS, what="gpus")
+    believed = frame["problem"].isna()
+    sound = {
+        "listing": frame["listing"].isin(LISTINGS),
+        "offer_id": frame["offer_id"].notna(),
+        "provider": frame["provider"].notna() | ~believed,
+        "gpu_type": frame["gpu_type"].notna() | ~believed,
+        "gpus": frame["gpus"].isna() | (frame["gpus"] >= 0),
+        "gpu_gb": frame["gpu_gb"].isna() | (frame["gpu_gb"] >= 0),
+        "stock": frame["stock"].isin(list(STOCK_RANK)),
+    }
+    for name in ("usd_hr", "prepaid_hours"):
+        amounts = [amount is None or _is_amount(amount) for amount in frame[name]]
+        sound[name] = pd.Series(amounts, dtype="boolean")
+    failures = [
+        f"column {name} has a value that no GPU offer has"
+        for name, holds in sound.items()
+        if not holds.fillna(value=False).all()
+    ]
+    if failures:
+        raise FrameError("gpus", failures)
+    return frame
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, Decimal) and is_price(value)
+
+
+def meets(offer: Mapping[str, Any], gpu: Mapping[str, Any]) -> bool:
+    """Return whether a disk of this offer and this GPU are at one site.
+
+    They are when provider and data centre are equal, and country where both know it. Two null
+    data centres are equal: admissible, though nobody has confirmed it. Two missing providers are
+    not one provider.
+
+    Parameters
+    ----------
+    offer, gpu : mapping
+        ``provider``, ``data_center`` and ``country``, None where unknown.
+
+    Examples
+    --------
+    >>> here = {"provider": "alpha", "data_center": "A-1", "country": "US"}
+    >>> meets(here, {**here, "country": None})
+    True
+    >>> meets(here, {**here, "country": "CA"})
+    False
+    """
+    return (
+        gpu["provider"] is not None
+        and gpu["provider"] == offer["provider"]
+        and gpu["data_center"] == offer["data_center"]
+        and (None in (gpu["country"], offer["country"]) or gpu["country"] == offer["country"])
+    )
+
+
+def meeting(offers: pd.DataFrame, gpus: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which disk offers meet which GPUs, as `meets` says, asked once for any two sites.
+
+    Parameters
+    ----------
+    offers : DataFrame
+        Columns ``provider``, ``data_center`` and ``country``, O rows.
+    gpus : DataFrame
+        The same columns, G rows.
+
+    Returns
+    -------
+    ndarray of bool, shape (G, O)
+        Rows and columns in the order of the frames.
+    """
+    near = defaultdict(list)
+    for offer, o in _by_site(offers):
+        near[offer["provider"], offer["data_center"]].append((offer, o))
+    met = np.zeros((len(gpus), len(offers)), dtype=np.bool_)
+    for gpu, g in _by_site(gpus):
+        for offer, o in near[gpu["provider"], gpu["data_center"]]:
+            met[np.ix_(g, o)] = meets(offer, gpu)
+    return met
+
+
+def _by_site(frame: pd.DataFrame) -> list[tuple[dict[str, Any], list[int]]]:
+    """Return each site of a frame with the rows that are there."""
+    found: dict[tuple[Any, ...], tuple[dict[str, Any], list[int]]] = {}
+    for index, site in enumerate(records(frame[list(_SITE)])):
+        found.setdefault(tuple(site.values()), (site, []))[1].append(index)
+    return list(found.values())
+
+
 def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.DataFrame:
     """Return an offers frame with what is known of a GPU at each offer's site.
 
-    A disk and a GPU meet when provider and data centre are equal, and country where both know it.
-    Where both leave the data centre null they may meet: ``unconfirmed``, to be checked with the
-    API's ``disks`` filter after buying.
+    A disk and a GPU meet as `meets` says. Where both leave the data centre null they may meet:
+    ``unconfirmed``, to be checked with the API's ``disks`` filter after buying.
 
     Parameters
     ----------
@@ -155,7 +266,7 @@ def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.Dat
     """
     rentable = [
         row
-        for row in records(conform(gpus, GPUS, what="gpus"))
+        for row in records(conform_gpus(gpus))
         if row["gpu_type"] == gpu_type and row["problem"] is None and row["stock"] != "Unavailable"
     ]
     met = [_met(row, rentable) for row in records(conform_offers(offers))]
@@ -166,13 +277,7 @@ def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.Dat
 
 
 def _met(offer: Mapping[str, Any], gpus: Iterable[Mapping[str, Any]]) -> tuple[str, Any]:
-    here = [
-        gpu
-        for gpu in gpus
-        if gpu["provider"] == offer["provider"]
-        and gpu["data_center"] == offer["data_center"]
-        and (None in (gpu["country"], offer["country"]) or gpu["country"] == offer["country"])
-    ]
+    here = [gpu for gpu in gpus if meets(offer, gpu)]
     prices = [gpu["usd_hr"] for gpu in here if gpu["usd_hr"] is not None]
     state = "no" if not here else "unconfirmed" if offer["data_center"] is None else "yes"
     return state, min(prices, default=None)

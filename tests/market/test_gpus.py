@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import json
+from decimal import Decimal, InvalidOperation
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -12,7 +14,21 @@ from hypothesis import strategies as st
 
 from planner.errors import FrameError
 from planner.exact_json import parse
-from planner.market import GPUS, gpus_frame, join_gpus, mark_gpus, offers_frame, read_gpus
+from planner.market import (
+    GPUS,
+    gpu_rows,
+    gpus_by_key,
+    gpus_frame,
+    gpus_from_rows,
+    join_gpus,
+    mark_gpus,
+    meeting,
+    meets,
+    offers_frame,
+    read_gpus,
+    rental_notes,
+)
+from planner.market.gpus import FACTS
 from tests.market.rows import brief, cells, disk, gpu
 
 
@@ -119,22 +135,27 @@ def test_declared_columns_and_types(rows: int) -> None:
     assert len(frame) == rows
 
 
-@brief
-@given(
-    st.lists(
-        st.builds(
-            gpu,
-            gpuType=st.sampled_from([None, "H100_80GB", "A100_80GB", 3]),
-            gpuCount=st.sampled_from([None, 0, 1, 8, "1"]),
-            dataCenter=st.sampled_from([None, "A", "B"]),
-            prices=st.fixed_dictionaries(
-                {"onDemand": st.sampled_from([None, Decimal(1), Decimal("2.50"), Decimal("NaN")])}
-            ),
-        )
-        | st.sampled_from([None, [], "row"]),
-        max_size=6,
-    ).flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows)))
+AMOUNTS = [None, Decimal(1), Decimal("2.50"), Decimal("2.5"), Decimal("NaN")]
+LISTINGS: st.SearchStrategy[list[Any]] = st.lists(
+    st.builds(
+        gpu,
+        gpuType=st.sampled_from([None, "H100_80GB", "A100_80GB", 3]),
+        gpuCount=st.sampled_from([None, 0, 1, 8, "1"]),
+        dataCenter=st.sampled_from([None, "A", "B"]),
+        isSpot=st.sampled_from([None, True, False]),
+        prepaidTime=st.sampled_from([None, 24, Decimal("0.50")]),
+        prices=st.fixed_dictionaries(
+            {"onDemand": st.sampled_from(AMOUNTS), "isVariable": st.sampled_from([None, True])}
+        ),
+    )
+    | st.sampled_from([None, [], "row"]),
+    max_size=6,
 )
+PERMUTED = LISTINGS.flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows)))
+
+
+@brief
+@given(PERMUTED)
 def test_order_of_the_listing_does_not_show(listings: tuple[list[Any], list[Any]]) -> None:
     """Permuting rows changes nothing but ``row``, and drops none."""
     left, right = (gpus_frame(rows).drop(columns="row") for rows in listings)
@@ -186,6 +207,23 @@ def test_where_disks_and_gpus_meet(
 def test_rows_without_a_provider_do_not_meet() -> None:
     """Two unknown providers are not one provider."""
     assert marks([disk(provider=None)], [gpu(provider=None)]) == [("no", None)]
+    nowhere = {"provider": None, "data_center": "A-1", "country": "US"}
+    assert not meets(nowhere, nowhere)
+
+
+def test_meeting_is_meets_of_every_pair() -> None:
+    """The whole table says what the rule says of each pair, repeats and every null included."""
+    sites = list(product([None, "alpha", "beta"], [None, "A"], [None, "US", "CA"]))
+    keys = ("provider", "dataCenter", "country")
+    named: list[dict[str, Any]] = [dict(zip(keys, site, strict=True)) for site in sites]
+    offers = offers_frame([disk(**site) for site in named])
+    gpus = gpus_frame([gpu(**site) for site in [*named, *named]])
+    found = meeting(offers, gpus)
+    assert found.shape == (36, 18)
+    assert found.tolist() == [[meets(offer, at) for offer in cells(offers)] for at in cells(gpus)]
+    assert found.sum() == 2 * 2 * 2 * 7  # of 3 x 3 countries all but US/CA and CA/US meet
+    assert meeting(offers, gpus_frame([])).shape == (0, 18)
+    assert meeting(offers_frame([]), gpus).shape == (36, 0)
 
 
 def test_cheapest_gpu_of_the_site() -> None:
@@ -236,3 +274,156 @@ def test_frames_that_are_not_theirs() -> None:
         mark_gpus(offers_frame([disk()]).drop(columns="provider"), gpus_frame([]), "x")
     with pytest.raises(FrameError, match="gpus: column usd_hr is missing"):
         mark_gpus(offers_frame([disk()]), gpus_frame([]).drop(columns="usd_hr"), "x")
+
+
+@brief
+@given(PERMUTED)
+def test_canonical_rows_round_trip(listings: tuple[list[Any], list[Any]]) -> None:
+    """Canonical rows are JSON, describe the frame they came from, and do not know its order."""
+    frame = gpus_frame(listings[0])
+    canonical = gpu_rows(frame)
+    back = gpus_from_rows(json.loads(json.dumps(canonical)))
+    assert gpu_rows(gpus_frame(listings[1])) == canonical
+    assert gpu_rows(back) == canonical
+    assert sorted(back["row"]) == list(range(1, len(frame) + 1))
+    if len(frame):
+        pd.testing.assert_frame_equal(
+            gpus_by_key(back).drop(columns="row"), gpus_by_key(frame).drop(columns="row")
+        )
+
+
+def test_canonical_rows_do_not_know_how_an_amount_was_written() -> None:
+    """2.50 and 2.5 are one price: what else differs sorts the rows, before and after saving."""
+    pair = [
+        gpu(prices={"onDemand": Decimal("2.5"), "isVariable": True}),
+        gpu(prices={"onDemand": Decimal("2.50"), "isVariable": False}),
+    ]
+    canonical = gpu_rows(gpus_frame(pair))
+    assert [row["price_varies"] for row in canonical] == [False, True]
+    assert gpu_rows(gpus_from_rows(canonical)) == canonical
+
+
+def test_canonical_rows_are_facts_of_both_listings() -> None:
+    """Every fact is kept, amounts as plain text, and the two listings stay apart."""
+    both = join_gpus(
+        gpus_frame([gpu(prices={"onDemand": Decimal("9.70E-1")}, prepaidTime=24)]),
+        gpus_frame([gpu(gpuType="A100_80GB")], listing="multi-node"),
+    )
+    multi, single = gpu_rows(both)
+    assert tuple(single) == FACTS
+    assert "row" not in single
+    assert (single["usd_hr"], single["prepaid_hours"], single["listing"]) == ("0.97", "24", "gpus")
+    assert (multi["listing"], multi["gpu_type"]) == ("multi-node", "A100_80GB")
+    assert gpu_rows(both.iloc[::-1]) == [multi, single]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("usd_hr", 2.5),
+        ("usd_hr", "2.5"),
+        ("usd_hr", Decimal(0)),
+        ("usd_hr", Decimal("-0.1")),
+        ("usd_hr", Decimal("Infinity")),
+        ("usd_hr", (1,)),
+        ("prepaid_hours", Decimal(-1)),
+        ("gpus", -1),
+        ("gpus", "8"),
+        ("gpu_gb", -1),
+        ("stock", "Plenty"),
+        ("stock", None),
+        ("listing", "gpu"),
+        ("listing", None),
+        ("offer_id", None),
+        ("provider", None),
+        ("gpu_type", None),
+        ("gpu_type", 5),
+        ("spot", "yes"),
+    ],
+)
+def test_frame_of_a_caller_is_not_believed(column: str, value: object) -> None:
+    """A value that no listing gives is an error that names the column, never a wrong plan."""
+    frame = gpus_frame([gpu(), gpu(dataCenter="B")])
+    frame[column] = pd.Series([value, value], dtype="object")
+    for read in (gpu_rows, gpus_by_key):
+        with pytest.raises(FrameError, match=f"column {column} ") as caught:
+            read(frame)
+        assert len(caught.value.failures) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"usd_hr": "-1"},
+        {"usd_hr": "Infinity"},
+        {"usd_hr": "abc"},
+        {"usd_hr": "NaN"},
+        {"usd_hr": [1]},
+        {"prepaid_hours": "0"},
+        {"gpus": "many"},
+        {"spot": "yes"},
+        {"stock": "Plenty"},
+        {"listing": "disks"},
+        {"provider": None},
+    ],
+)
+def test_rows_that_are_no_gpu_offers(change: dict[str, Any]) -> None:
+    """Rows that ``gpu_rows`` cannot have written are refused, and so is one without a fact."""
+    row = gpu_rows(gpus_frame([gpu()]))[0]
+    kinds = (FrameError, KeyError, TypeError, ValueError, InvalidOperation)
+    with pytest.raises(kinds):
+        gpus_from_rows([{**row, **change}] * 2)
+    with pytest.raises(KeyError):
+        gpus_from_rows([{name: value for name, value in row.items() if name not in change}])
+
+
+@brief
+@given(PERMUTED)
+def test_sorted_by_key_whatever_the_order(listings: tuple[list[Any], list[Any]]) -> None:
+    """Sorting for choosing drops nothing, ignores the listing's order, and counts from 0."""
+    left, right = (gpus_by_key(gpus_frame(rows)) for rows in listings)
+    pd.testing.assert_frame_equal(left.drop(columns="row"), right.drop(columns="row"))
+    assert left.index.tolist() == list(range(len(listings[0])))
+
+
+def test_sorted_by_key_null_first() -> None:
+    """Provider, cloud id, data centre and country decide in this order, null before any name."""
+    keys = [
+        ("alpha", None, "B", "US"),
+        ("alpha", "a", None, "US"),
+        ("alpha", "a", "A", None),
+        ("alpha", "a", "A", "CA"),
+        ("beta", None, None, None),
+    ]
+    rows = [
+        gpu(provider=p, cloudId=cloud, dataCenter=dc, country=country)
+        for p, cloud, dc, country in reversed(keys)
+    ]
+    frame = gpus_frame(rows)
+    frame.attrs = {"source": "here"}
+    found = gpus_by_key(frame)
+    key = ("provider", "cloud_id", "data_center", "country")
+    assert [tuple(row[name] for name in key) for row in cells(found)] == keys
+    assert found.attrs == {"source": "here"}
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (gpu(), []),
+        (gpu(prices={"isVariable": False}), []),
+        (gpu(prices={"isVariable": True}), ["price may change"]),
+        (gpu(prepaidTime=24), ["hours charged in advance: 24"]),
+        (gpu(stockStatus=None), ["does not say whether it is in stock"]),
+        (gpu(dataCenter=None), ["`disks` filter"]),
+        (
+            gpu(dataCenter=None, stockStatus="odd", prepaidTime=1, prices={"isVariable": True}),
+            ["price may change", "in advance: 1;", "in stock", "`disks` filter"],
+        ),
+    ],
+)
+def test_what_is_to_be_said_of_a_gpu_offer(row: dict[str, Any], words: list[str]) -> None:
+    """Each fact that a plan should warn about is one sentence, and a plain offer has none."""
+    notes = rental_notes(only(row))
+    assert len(notes) == len(words)
+    assert all(word in note for word, note in zip(words, notes, strict=True))
