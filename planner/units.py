@@ -7,7 +7,15 @@ policy says otherwise. Money never passes through binary floats on its way to a 
 from __future__ import annotations
 
 import re
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
+from decimal import (
+    ROUND_CEILING,
+    ROUND_HALF_EVEN,
+    ROUND_HALF_UP,
+    Context,
+    Decimal,
+    Inexact,
+    InvalidOperation,
+)
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +29,7 @@ MAX_PRICE_DIGITS = 40
 
 _EXACT = Context(prec=120, traps=[Inexact, InvalidOperation])
 _ROUNDED = Context(prec=120)
+_AVERAGED_PLACES = Decimal("1E-12")
 
 _BYTES = {
     "MB": Decimal(10) ** 6,
@@ -65,6 +74,34 @@ def difference(left: Decimal, right: Decimal) -> Decimal:
 def usd_month(amount_usd_hr: Decimal, hours_per_month: int = HOURS_PER_MONTH) -> Decimal:
     """Return what an hourly amount comes to in a month, exactly."""
     return _EXACT.multiply(amount_usd_hr, Decimal(hours_per_month))
+
+
+def averaged_usd_hr(amount_usd_month: Decimal, hours_per_month: int) -> Decimal:
+    """Return a month's cost per hour of the month: the one place where such a quotient is rounded.
+
+    Exact where the quotient ends (a job that runs all month costs its price); one that goes on
+    forever is rounded half to even at 12 decimal places.
+
+    Parameters
+    ----------
+    amount_usd_month : Decimal
+        USD in a month, exact, at most 80 digits.
+    hours_per_month : int
+        Hours of the month, as in a policy: ``672 ≤ h ≤ 744``.
+
+    Examples
+    --------
+    >>> averaged_usd_hr(Decimal("500"), 730)
+    Decimal('0.684931506849')
+    """
+    hours = Decimal(hours_per_month)
+    try:
+        return _EXACT.divide(amount_usd_month, hours)
+    except Inexact:
+        # 120 digits tell such a quotient from a tie: rounding it twice is rounding it once.
+        return _ROUNDED.divide(amount_usd_month, hours).quantize(
+            _AVERAGED_PLACES, ROUND_HALF_EVEN, _ROUNDED
+        )
 
 
 def plain(amount: Decimal) -> str:

@@ -3,6 +3,7 @@
 Written against the words of the design and not against the program: plain Python on one placement
 at a time, sharing no code with the candidates or the program but the exact arithmetic. What it
 is given of the market is what can be bought: rows of one create key already in their worst case.
+What placements and GPUs must be together is in `verify_coupling`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from planner.frames import records
-from planner.units import plain, total, usd_hr, usd_month
+from planner.solve import verify_coupling as coupling
+from planner.units import plain, usd_hr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,14 +22,20 @@ if TYPE_CHECKING:
 
     from planner.demand import Demand, Volume
     from planner.solve.placements import Placement
+    from planner.solve.rentals import Gpu
 
 _LEVELS = {"Unavailable": 0, "unknown": 1, "Low": 2, "Medium": 3, "Available": 4, "High": 4}
 
 
 def verify(
-    demand: Demand, offers: pd.DataFrame, placements: Sequence[Placement]
+    demand: Demand,
+    offers: pd.DataFrame,
+    placements: Sequence[Placement],
+    *,
+    gpus: pd.DataFrame | None = None,
+    rented: Sequence[Gpu] = (),
 ) -> tuple[str, ...]:
-    """Return every way in which placements break the demand or contradict the market.
+    """Return every way in which a plan breaks the demand or contradicts the market.
 
     Parameters
     ----------
@@ -36,7 +44,11 @@ def verify(
     offers : DataFrame
         Columns ``ADDRESSABLE``.
     placements : sequence of Placement
-        What was chosen.
+        What was chosen of them.
+    gpus : DataFrame, optional
+        Columns ``GPUS``, of one listing or both; without it no workload can be placed.
+    rented : sequence of Gpu
+        What was chosen of these, one for each workload.
 
     Returns
     -------
@@ -57,12 +69,21 @@ def verify(
                 f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
             ]
     of_volume: dict[str, list[Placement]] = {}
+    where: coupling.Where = {}
     for placement in placements:
         of_volume.setdefault(placement.volume, []).append(placement)
+        if (offer := sold.get(_key(vars(placement)))) is not None:
+            where.setdefault(placement.volume, []).append(offer)
     for volume in demand.volumes:
-        mine = of_volume.get(volume.name, [])
-        found += [*_spread(volume, mine, sold), *_order(volume, mine)]
-    return (*found, *_budgets(demand, placements))
+        found += coupling.spread(volume, where.get(volume.name, ()))
+        found += _order(volume, of_volume.get(volume.name, ()))
+    return (
+        *found,
+        *coupling.groups(demand, where),
+        *coupling.workloads(demand, where, gpus, rented),
+        *coupling.caps(demand, placements),
+        *coupling.budgets(demand, placements),
+    )
 
 
 def _key(row: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- an offer's record or a placement's fields
@@ -153,40 +174,3 @@ def _sizes(placement: Placement, volume: Volume, offer: dict[str, Any]) -> Itera
         largest = low + (high - low) // step * step if high is not None else volume.need_gb
         if (len(sizes) - 1) * largest >= volume.need_gb:
             yield "fewer disks would hold it"
-
-
-def _spread(
-    volume: Volume, placements: Sequence[Placement], sold: dict[tuple[Any, ...], dict[str, Any]]
-) -> Iterator[str]:
-    if volume.spread == "none" or volume.replicas == 1:
-        return
-    seen: set[Any] = set()
-    for placement in placements:
-        offer = sold.get(_key(vars(placement)))
-        if offer is None:
-            continue
-        here = _domains(offer, volume.spread)
-        if None in here:
-            yield f"{volume.name}: a replica's {volume.spread} is unknown"
-        if seen & here:
-            yield f"{volume.name}: two replicas share a {volume.spread}"
-        seen |= here
-
-
-def _domains(offer: dict[str, Any], level: str) -> set[Any]:
-    if level == "region":
-        return set(offer["regions"])
-    site = (offer["provider"], offer["data_center"], offer["country"])
-    if level == "site" or (level == "data_center" and offer["data_center"] is None):
-        return {site}
-    return {offer[level]}
-
-
-def _budgets(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
-    whole, by_owner = demand.policy.budget_usd_month, demand.policy.budgets
-    for owner, limit in [(None, whole), *by_owner.items()]:
-        mine = (p.usd_hr for p in placements if owner is None or p.owner == owner)
-        spent = usd_month(total(mine), demand.policy.hours_per_month)
-        if limit is not None and spent > limit:
-            whose = f"owner {owner}" if owner else "the plan"
-            yield f"{whose} spends {plain(spent)} USD a month, the budget is {plain(limit)}"

@@ -61,6 +61,7 @@ def worst(key: tuple[Any, ...], group: list[Row]) -> Row:
         sizes &= sold(spec)
     return {
         "provider": key[0],
+        "cloud_id": key[1],
         "data_center": key[2],
         "country": key[3],
         "price": max(Fraction(str(price)) for price in prices) if priced else None,
@@ -118,6 +119,12 @@ def domains(offer: Row, level: str) -> set[Any]:
 
 def price_of(volume: Row, offer: Row) -> Fraction | None:
     """Return the hourly cost of one replica there, None where it must not or cannot be."""
+    held = provision_of(volume, offer)
+    return None if held is None else offer["price"] * held[0]
+
+
+def provision_of(volume: Row, offer: Row) -> tuple[int, int] | None:
+    """Return the GB to buy there for one replica and in how many disks, None where none may be."""
     if not admissible(volume, offer):
         return None
     need = need_gb(volume)
@@ -125,7 +132,7 @@ def price_of(volume: Row, offer: Row) -> Fraction | None:
         totals = reachable(offer["sizes"], disks)
         enough = [total for total in totals if total >= need]
         if enough:
-            return offer["price"] * min(enough)  # type: ignore[no-any-return]
+            return min(enough), disks
     return None
 
 
