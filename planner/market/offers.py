@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from planner.errors import FrameError
-from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, records
+from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
 from planner.market.wire import STOCK_RANK, UNBOUNDED_GB, RowReader, id_part, is_price
 from planner.text import visible
 from planner.units import plain
@@ -159,7 +159,7 @@ def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Sort by create key, null first, then price and whatever else sets rows apart."""
     price = row["usd_gb_hr"]
     key = tuple((row[name] is not None, row[name] or "") for name in KEY)
-    rest = tuple(str(row[name]) for name in MARKET)
+    rest = tuple(str(json_value(row[name])) for name in MARKET)
     return (key, price is not None, price or 0, rest, row["row"])
 
 

@@ -388,3 +388,14 @@ def test_every_column_says_what_it_means() -> None:
     """Columns are declared once, with a meaning."""
     assert all(isinstance(column, Column) and column.meaning for column in OFFERS)
     assert len({column.name for column in OFFERS}) == len(OFFERS)
+
+
+def test_equal_prices_written_differently_order_as_one_price() -> None:
+    """0.00010 and 0.0001 are one price: rows of it stand as the facts after it say, either way."""
+    twins = [
+        {"provider": "p", "spec": {"pricePerUnit": Decimal(price)}, "stockStatus": stock}
+        for price, stock in (("0.00010", "Available"), ("0.0001", "Low"))
+    ]
+    for rows in (twins, twins[::-1]):
+        canonical = market_rows(offers_frame(rows))
+        assert market_rows(offers_from_market(canonical)) == canonical
