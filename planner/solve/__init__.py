@@ -2,28 +2,38 @@
 
 from planner.solve.baselines import Baseline, baselines
 from planner.solve.candidates import CANDIDATES, REJECTIONS, Pairs, pair
-from planner.solve.least import least_usd_hr
-from planner.solve.optimise import Solution, SolverRecord, optimise
+from planner.solve.instance import Instance
+from planner.solve.optimise import PROOF, Solution, SolverRecord, optimise
+from planner.solve.optimum import floor_month, least_month
 from planner.solve.placements import PLACEMENTS, Placement
+from planner.solve.rentals import CHOSEN_GPUS, GPU_RULES, Gpu, Rentals, rent
 from planner.solve.rules import RULES
 from planner.solve.solver import SOLVERS, SolverName
 from planner.solve.verify import verify
 
 __all__ = [
     "CANDIDATES",
+    "CHOSEN_GPUS",
+    "GPU_RULES",
     "PLACEMENTS",
+    "PROOF",
     "REJECTIONS",
     "RULES",
     "SOLVERS",
     "Baseline",
+    "Gpu",
+    "Instance",
     "Pairs",
     "Placement",
+    "Rentals",
     "Solution",
     "SolverName",
     "SolverRecord",
     "baselines",
-    "least_usd_hr",
+    "floor_month",
+    "least_month",
     "optimise",
     "pair",
+    "rent",
     "verify",
 ]

@@ -121,10 +121,21 @@ def pair(demand: Demand, offers: pd.DataFrame) -> Pairs:
     shape = (len(demand.volumes), len(offers))
     broken = np.zeros(shape, dtype=np.uint32)
     disks, provision_gb = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    levels = _group_levels(demand)
     for index, volume in enumerate(demand.volumes):
         disks[index], provision_gb[index] = market.sizes.provision(volume.need_gb)
-        broken[index] = market.broken_rules(volume, disks[index])
+        broken[index] = market.broken_rules(volume, disks[index], levels.get(volume.name, ()))
     return Pairs(demand.volumes, offers, broken, disks, provision_gb)
+
+
+def _group_levels(demand: Demand) -> dict[str, set[str]]:
+    """Return the levels that groups look at, by name of the volumes in them."""
+    levels: dict[str, set[str]] = {}
+    for group in demand.groups:
+        asked = {level for level in (group.same, group.different) if level is not None}
+        for name in group.volumes:
+            levels.setdefault(name, set()).update(asked)
+    return levels
 
 
 def domains(offers: pd.DataFrame, level: str) -> list[frozenset[tuple[Any, ...]]]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_CLOSE = 1 + 1e-9
+CLOSE = 1 + 1e-9
 """Relative distance within which float costs are told apart exactly; doubles err by 1e-15."""
 
 Weight = tuple[Decimal, int, int]
@@ -65,15 +66,12 @@ class Least:
         self._sites = sites(pairs.offers)
         self._penalty = [3 - STOCK_RANK[stock] for stock in pairs.offers["stock"]]
         price = pairs.offers["usd_gb_hr"].map(lambda usd: np.inf if usd is None else float(usd))
-        self._float_usd_hr = np.where(
+        self.float_usd_hr = np.where(
             pairs.broken == 0, pairs.provision_gb * price.to_numpy(float), np.inf
         )
+        self._survived: dict[int, list[_Choice]] = {}
         self._domains: dict[str, list[frozenset[Any]]] = {}
         self._groups: dict[str, tuple[list[frozenset[Any]], NDArray[np.int64], bool]] = {}
-
-    def undominated(self, volume: int) -> list[int]:
-        """Return the candidates that no others make needless: see `_survivors`."""
-        return [one.offer for one in self._survivors(volume)]
 
     def cost(self, volume: int) -> Decimal | None:
         """Return the exact least hourly cost of all replicas of a volume."""
@@ -82,14 +80,19 @@ class Least:
 
     def settle(self) -> list[list[int] | None]:
         """Return the chosen offers of each volume, by create key, one entry for each replica."""
-        survivors = [self._survivors(volume) for volume in range(len(self._pairs.volumes))]
-        tied = Counter[Site]()
-        for volume, choices in enumerate(survivors):
-            tied.update(self._tied_sites(volume, choices))
+        tied = self.tied
         return [
             self._offers(self._pick(volume, choices, lambda o: -tied[self._sites[o]]))
-            for volume, choices in enumerate(survivors)
+            for volume, choices in enumerate(map(self._survivors, range(len(self._pairs.volumes))))
         ]
+
+    @cached_property
+    def tied(self) -> Counter[Site]:
+        """Return for how many volumes each site is tied, were each volume alone."""
+        tied = Counter[Site]()
+        for volume in range(len(self._pairs.volumes)):
+            tied.update(self._tied_sites(volume, self._survivors(volume)))
+        return tied
 
     def _offers(self, choice: list[_Choice] | None) -> list[int] | None:
         return None if choice is None else sorted(one.offer for one in choice)
@@ -110,12 +113,17 @@ class Least:
         return self._groups[level]
 
     def _survivors(self, volume: int) -> list[_Choice]:
+        if volume not in self._survived:
+            self._survived[volume] = self._surviving(volume)
+        return self._survived[volume]
+
+    def _surviving(self, volume: int) -> list[_Choice]:
         """Return the candidates that some least choice may use, and those close to them.
 
         Of each set of domains only the cheapest can be used; where every offer lies in one
         domain, only the domains that are cheapest, as many as there are replicas.
         """
-        usd_hr = self._float_usd_hr[volume]
+        usd_hr = self.float_usd_hr[volume]
         offers = np.flatnonzero(np.isfinite(usd_hr))
         if offers.size == 0:
             return []
@@ -133,7 +141,7 @@ class Least:
             limit = usd_hr[offers].min()
         return [
             _Choice(o, every[o], (self._pairs.usd_hr(volume, o), self._penalty[o], 0))
-            for o in offers[usd_hr[offers] <= limit * _CLOSE].tolist()
+            for o in offers[usd_hr[offers] <= limit * CLOSE].tolist()
         ]
 
     def _pick(

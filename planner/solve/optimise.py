@@ -1,4 +1,4 @@
-"""From a demand and a market to a solution: candidates, program, ties, proof."""
+"""From a demand and a market to a solution: instance, optimum, proof."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.errors import Defect, Infeasible, NotProven
-from planner.solve.candidates import Pairs, pair
-from planner.solve.diagnose import conflicts, over_budget, sentence
-from planner.solve.least import Least
+from planner.solve.diagnose import diagnose
+from planner.solve.instance import Instance
+from planner.solve.optimum import Optimum, Undecided, floor_month, optimum
 from planner.solve.placements import Placement, placements
-from planner.solve.program import Outcome, solve_program
-from planner.units import difference, total
+from planner.solve.rentals import Gpu, gpu_choice
+from planner.solve.slack import with_slack
+from planner.solve.solver import solver_name
+from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from planner.demand import Demand
     from planner.solve.solver import SolverName
 
-_TOLERANCE = Decimal("1e-6")
-"""How far from the exact bound, relatively, a solver's optimum may be before it is a defect."""
+PROOF = Decimal("1e-6")
+"""Relative gap within which a large program counts as proven; small ones have none."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,25 @@ class SolverRecord:
     Attributes
     ----------
     name : str
-        Solver that ran.
+        Solver that was asked for, or stood in for it; it had nothing to do where ``variables``
+        is zero.
     status : str
-        ``optimal``: proven, and equal to the exact bound; ``feasible``: an incumbent.
+        ``optimal``: proven, to the last cent where the gap is zero, else to ``PROOF``;
+        ``feasible``: an incumbent.
     termination : str
-        Why the solver stopped: ``proven`` or ``time_limit``.
+        Why the search ended: ``proven`` or ``time_limit``.
     objective_usd_hr, bound_usd_hr : Decimal
-        Exact cost, and the exact limit below which no plan can be.
+        Cost of disks and averaged GPUs, and the proven limit below which no plan can be.
     gap : float
-        ``(objective - bound) / objective``; zero is proven optimal.
+        ``(objective - bound) / objective``.
     seconds : float
-        Wall time of the solver.
+        Wall time of the solvers.
     variables, constraints : int
-        Size of the program.
+        Size of the largest program; zero where none was needed.
+    dominated : int
+        Candidates that no program had to see, because another one is never worse.
+    cost_slack_percent : Decimal
+        Of the bound, that better stock and fewer sites were allowed to cost.
     """
 
     name: str
@@ -55,39 +63,63 @@ class SolverRecord:
     seconds: float
     variables: int
     constraints: int
+    dominated: int
+    cost_slack_percent: Decimal
 
 
 @dataclass(frozen=True)
 class Solution:
-    """The chosen placements, how they were found, and all pairs they were chosen from."""
+    """What was chosen, how it was found, and all it was chosen from.
+
+    Attributes
+    ----------
+    placements : tuple of Placement
+        One for each replica, in the demand's order.
+    gpus : tuple of Gpu
+        One for each workload.
+    solver : SolverRecord
+        How sure it is.
+    instance : Instance
+        All pairs and rentals.
+    rented : dict of int
+        For each workload, which row of the rentals' GPUs.
+    """
 
     placements: tuple[Placement, ...]
+    gpus: tuple[Gpu, ...]
     solver: SolverRecord
-    pairs: Pairs
+    instance: Instance
+    rented: dict[int, int]
 
 
 def optimise(
     demand: Demand,
     offers: pd.DataFrame,
+    gpus: pd.DataFrame | None = None,
     *,
     solver: SolverName = "highs",
     time_limit_s: float | None = None,
     full: bool = False,
+    cost_slack: Decimal = Decimal(0),
 ) -> Solution:
     """Return the cheapest placement of a demand on a market.
 
     Parameters
     ----------
     demand : Demand
-        What is to be stored, under which rules.
+        What is to be stored, under which rules, for which GPU jobs.
     offers : DataFrame
         Columns ``ADDRESSABLE``.
+    gpus : DataFrame | None
+        Columns ``GPUS``; None where there are no workloads.
     solver : str
         ``highs`` or ``cbc``.
     time_limit_s : float | None
-        Seconds for the solver.
+        Seconds for all solvers together.
     full : bool
-        Give the solver every candidate, also the dominated.
+        Give the solver every candidate of every volume in one program.
+    cost_slack : Decimal
+        Per cent of the least cost that better stock and fewer sites may cost.
 
     Returns
     -------
@@ -97,85 +129,76 @@ def optimise(
     Raises
     ------
     Infeasible
-        When no plan satisfies the demand; ``conflicts`` says why.
+        When no plan satisfies the demand; ``conflicts`` and ``relaxations`` say why.
     NotProven
         When time ran out before there was any solution.
     """
-    pairs = pair(demand, offers)
-    least = Least(pairs)
-    found = conflicts(demand, pairs, least)
-    if found:
-        raise Infeasible(sentence(found), conflicts=found, hint=_hint(found))
-    outcome = solve_program(
-        pairs, least, demand.policy, solver=solver, time_limit_s=time_limit_s, full=full
-    )
-    if outcome.run.status == "infeasible":
-        raise Defect("the solver finds no plan where the exact check finds one")
-    if outcome.chosen is None:
-        raise _no_plan(outcome)
-    return prove(demand, pairs, least, outcome)
+    instance = Instance.of(demand, offers, gpus)
+    try:
+        found = optimum(instance, solver=solver, time_limit_s=time_limit_s, full=full)
+        if found is not None and cost_slack > 0:
+            found = with_slack(instance, found, cost_slack)
+    except Undecided as error:
+        raise NotProven(
+            f"no plan was found in {time_limit_s:g} s",
+            hint="give it more time with --time-limit, or leave the limit out",
+        ) from error
+    if found is None:
+        diagnosis = diagnose(instance, offers, gpus)
+        raise Infeasible(
+            diagnosis.sentence,
+            conflicts=diagnosis.conflicts,
+            relaxations=diagnosis.relaxations,
+            hint=diagnosis.hint,
+        )
+    return prove(instance, found, cost_slack)
 
 
-def prove(demand: Demand, pairs: Pairs, least: Least, outcome: Outcome) -> Solution:
-    """Return what the program found as a solution, with its exact proof.
-
-    The solver's optimum has to meet a bound that needs no solver. Of equal optima the solution is
-    the one that comes first by stock, sites and keys. An incumbent stays what it is, unless it
-    meets the bound.
+def prove(instance: Instance, found: Optimum, cost_slack: Decimal = Decimal(0)) -> Solution:
+    """Return an optimum as a solution, with its exact cost and proven bound.
 
     Parameters
     ----------
-    demand : Demand
-        What was asked.
-    pairs : Pairs
-        All pairs of volumes and offers.
-    least : Least
-        Their least choices, which are the exact bound.
-    outcome : Outcome
-        A run with a solution.
+    instance : Instance
+        What was solved.
+    found : Optimum
+        Its solution.
+    cost_slack : Decimal
+        Per cent of the least cost that the solution was allowed to cost more.
 
     Raises
     ------
     Defect
-        When cost and bound contradict each other beyond a solver's tolerance.
-    NotProven
-        When the incumbent overspends a budget by less than the solver can see.
+        When cost and bound contradict each other.
     """
-    chosen = outcome.chosen or []
-    costs = [total(pairs.usd_hr(v, o) for o in offers) for v, offers in enumerate(chosen)]
-    objective = total(costs)
-    bound = total(least.cost(volume) or Decimal(0) for volume in range(len(pairs.volumes)))
-    claimed = outcome.run.status == "optimal"
-    if objective < bound or (claimed and difference(objective, bound) > bound * _TOLERANCE):
-        raise Defect(f"the cost {objective} and its exact bound {bound} contradict each other")
-    proven = claimed or objective == bound
-    if proven:
-        chosen, objective = [offers or [] for offers in least.settle()], bound
-    elif over_budget(demand, costs):
-        raise _no_plan(outcome)
+    hours = instance.demand.policy.hours_per_month
+    floor = floor_month(instance)
+    if floor is None or found.usd_month < floor:
+        raise Defect(f"the cost {found.usd_month} is below its exact limit {floor} USD a month")
+    rented = tuple(
+        gpu_choice(instance.rentals, w, g)
+        for w, g in found.rented.items()
+        if instance.rentals is not None
+    )
+    objective = total([instance.disk_usd_hr(found.chosen), *(gpu.usd_hr for gpu in rented)])
+    bound = objective
+    if found.bound_month is not None and found.usd_month > floor:
+        bound = min(objective, averaged_usd_hr(max(floor, found.bound_month), hours))
+    spare = difference(objective, bound)
+    proven_enough = spare <= objective * PROOF + bound * cost_slack / 100
+    runs = found.effort.runs
     record = SolverRecord(
-        name=outcome.run.solver,
-        status="optimal" if proven else "feasible",
-        termination="proven" if proven else outcome.run.termination,
+        name=runs[-1].solver if runs else solver_name(found.effort.solver),
+        status="optimal" if proven_enough else "feasible",
+        termination="proven" if proven_enough else "time_limit",
         objective_usd_hr=objective,
         bound_usd_hr=bound,
-        gap=float(difference(objective, bound) / objective),
-        seconds=round(outcome.run.seconds, 3),
-        variables=outcome.variables,
-        constraints=outcome.constraints,
+        gap=float(spare / objective) if objective else 0.0,
+        seconds=round(found.effort.seconds, 3),
+        variables=found.effort.variables,
+        constraints=found.effort.constraints,
+        dominated=found.effort.dominated,
+        cost_slack_percent=cost_slack,
     )
-    return Solution(placements(pairs, chosen), record, pairs)
-
-
-def _no_plan(outcome: Outcome) -> NotProven:
-    return NotProven(
-        f"{outcome.run.solver} found no plan in {outcome.run.seconds:.1f} s",
-        hint="give it more time with --time-limit, or leave the limit out",
-    )
-
-
-def _hint(found: list[dict[str, object]]) -> str:
-    needed = [str(one["needed_usd_month"]) for one in found if "needed_usd_month" in one]
-    if needed and len(needed) == len(found):
-        return "raise the budget to at least what the sentence says, or ask for less"
-    return "`planner offers` shows the market; relax the rule that most offers fall to"
+    chosen = [found.chosen[v] for v in range(len(instance.pairs.volumes))]
+    return Solution(placements(instance.pairs, chosen), rented, record, instance, found.rented)

@@ -1,55 +1,71 @@
 """The integer program.
 
 Sets
-    V            volumes
-    O_v          offers that are candidates of volume v (with ``full`` all, else the undominated)
-    D_v          failure domains at the level at which the replicas of v must differ
+    K            units: volumes that are alike (in the full program every volume is its own)
+    O_k          offers that are candidates of unit k
+    D_L          places at level L: failure domains, sites, providers
+    W, G         workloads, GPU offers; G_w those that are candidates of workload w
 
 Parameters
 ----------
-    c_vo         hourly cost of one replica of v at o, USD
-    R_v          replicas of v
-    B, B_w       budgets, whole and of owner w, USD per month; H hours per month
+    c_ko, s_ko   hourly cost (USD) and size (GB) of one replica of k at o
+    R_k, m_k     replicas of a volume of k; volumes in k
+    c_wg         hourly cost of GPU offer g for w, averaged over the month
+    M_wvg        offers at which a replica of v lets w run on g
+    B, H, N, P   budget, hours of a month, most sites, most providers
+    q            most that one provider may hold of all GB
 
 Variables
-    x_vo         1 if a replica of v is at o; up to R_v where nothing keeps replicas apart
+    x_ko         replicas of k at o, integer
+    y_kd         1 if k is present at place d (x itself, where one replica cannot be more)
+    u_d          1 if a site or provider d is used
+    z_wg         1 if w runs on g
+    t            GB of all disks
 
 Objective
-    minimise     Σ_v Σ_o c_vo x_vo
+    minimise     Σ c_ko x_ko + Σ c_wg z_wg               or what is to be settled among equals
 
 Constraints
-    replicas     Σ_o x_vo = R_v                          for every v
-    spread       Σ_{o in d} x_vo ≤ 1                     for every v, d in D_v
-    budget       Σ_v Σ_o c_vo x_vo ≤ B / H
-    owner        Σ_{v of w} Σ_o c_vo x_vo ≤ B_w / H      for every owner w with a budget
+    replicas     Σ_o x_ko = m_k R_k                       for every k
+    spread       Σ_{o in d} x_ko ≤ m_k                    for every k whose replicas differ by level
+    same         y_kd ≤ y_k'd                             where R_k ≤ R_k'; equal where R_k = R_k'
+    different    Σ_k y_kd ≤ 1                             for every d of the group's level
+    workload     Σ_g z_wg = 1,  z_wg ≤ Σ_{o in M_wvg} x_vo   for every mounted v
+    budget       Σ c_ko x_ko ≤ B / H                      whole, and by owner
+    sites        Σ_d u_d ≤ N,  Σ_{o in d} x_ko ≤ m_k R_k u_d   likewise P for providers
+    share        Σ_{o of p} s_ko x_ko ≤ q t               for every provider p
 
 Prices are about 1e-4 USD and may differ by 1e-9, while the tolerances of solvers are absolute.
-Since every x_v sums to R_v, each volume's least cost is taken off its c_vo, and what is left is
-divided by the least difference (or by a billionth of the largest, where that is more). Budgets are
-given a hair more than they have; whether they hold is decided afterwards, in exact decimals.
+Since every x_k sums to a constant, each unit's least cost is taken off its c_ko, and what is left
+is divided by the least difference (or by a billionth of the largest, where that is more). Budgets
+are given a hair more than they have; whether they hold is decided afterwards, in exact decimals.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pulp
 
-from planner.solve.least import Least, spreads
+from planner.solve.constraints import constrain, used
 from planner.solve.solver import Run, SolverName, run
 from planner.units import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    from planner.demand import Policy
-    from planner.solve.candidates import Pairs
+    from numpy.typing import NDArray
+
+    from planner.solve.columns import Columns
+    from planner.solve.instance import Instance, Scope
 
 _RANGE = Decimal(10) ** 9
-_HAIR = 1e-7
-_Key = tuple[int, int]
+HAIR = 1e-7
+"""Part of a budget within which a solver cannot tell whether it is met."""
+_Terms = list[tuple[pulp.LpVariable, float]]
 
 
 @dataclass(frozen=True)
@@ -60,125 +76,175 @@ class Outcome:
     ----------
     run : Run
         Solver, status, termination and seconds.
-    chosen : list of list of int | None
-        Offers of each volume, one entry for each replica; None where there is no solution.
-    variables, constraints : int
-        Size of the program.
+    counts : ndarray of int64, shape (n,) | None
+        Replicas at each column; None where there is no solution.
+    values, reduced : ndarray of float, shape (n,) | None
+        Of a relaxed program: its fractions, and each column's reduced cost in USD per hour.
+    bound_usd_hr : float | None
+        What the solver proves: no solution costs less.
     """
 
     run: Run
-    chosen: list[list[int]] | None
-    variables: int
-    constraints: int
+    counts: NDArray[np.int64] | None
+    values: NDArray[np.float64] | None
+    reduced: NDArray[np.float64] | None
+    bound_usd_hr: float | None
 
 
-def solve_program(
-    pairs: Pairs,
-    least: Least,
-    policy: Policy,
-    *,
-    solver: SolverName = "highs",
-    time_limit_s: float | None = None,
-    full: bool = False,
-) -> Outcome:
-    """Write the program, solve it, and return the chosen offers.
+class Program:
+    """The program of a scope, in variables of PuLP.
 
     Parameters
     ----------
-    solver : str
-        ``highs`` or ``cbc``.
-    time_limit_s : float | None
-        Seconds after which the best solution so far is returned; None waits for the proof.
-    full : bool
-        Give the solver every candidate, also the dominated.
-
-    Raises
-    ------
-    InputError
-        When the solver is not installed.
+    instance : Instance
+        What the numbers mean.
+    scope : Scope
+        Which part of it is decided.
+    columns : Columns
+        The candidates to choose from.
+    relaxed : bool
+        Let every variable be a fraction.
+    hair : float
+        Part of a budget that it is given more than it has.
     """
-    problem = pulp.LpProblem("placement", pulp.LpMinimize)
-    x, usd_hr = _variables(problem, pairs, least, full=full)
-    problem.setObjective(_objective(x, usd_hr))
-    _replicas_and_spread(problem, pairs, least, x)
-    _budgets(problem, pairs, policy, x, usd_hr)
-    outcome = run(problem, solver=solver, time_limit_s=time_limit_s)
-    chosen = None
-    if outcome.status in {"optimal", "feasible"}:
-        chosen = _chosen(pairs, x)
-    return Outcome(outcome, chosen, problem.numVariables(), problem.numConstraints())
 
+    def __init__(
+        self,
+        instance: Instance,
+        scope: Scope,
+        columns: Columns,
+        *,
+        relaxed: bool = False,
+        hair: float = HAIR,
+    ) -> None:
+        self.instance, self.scope, self.columns = instance, scope, columns
+        self._relaxed, self.hair = relaxed, hair
+        self._problem = pulp.LpProblem("placement", pulp.LpMinimize)
+        self.volume = columns.volume.tolist()
+        self.offer = columns.offer.tolist()
+        pairs = instance.pairs
+        self.usd_hr = [pairs.usd_hr(v, o) for v, o in zip(self.volume, self.offer, strict=True)]
+        self.x = [
+            self.variable(f"x_{i}", columns.units[k].most)
+            for i, k in enumerate(columns.unit.tolist())
+        ]
+        self.of_unit: list[list[int]] = [[] for _ in columns.units]
+        for i, k in enumerate(columns.unit.tolist()):
+            self.of_unit[k].append(i)
+        self.unit_of = {unit.members[0]: k for k, unit in enumerate(columns.units)}
+        self.z: dict[tuple[int, int], pulp.LpVariable] = {}
+        self._site_used: list[pulp.LpVariable] = []
+        self.rows = 0
+        constrain(self)
+        self._cost, self._unit_usd, self._constant = self._costs()
 
-def _variables(
-    problem: pulp.LpProblem, pairs: Pairs, least: Least, *, full: bool
-) -> tuple[dict[_Key, pulp.LpVariable], dict[_Key, Decimal]]:
-    """Return x and c; numbered names, since PuLP takes ``a-1`` and ``a_1`` for one."""
-    x, usd_hr = {}, {}
-    for v, volume in enumerate(pairs.volumes):
-        most = 1 if spreads(volume.replicas, volume.spread) else volume.replicas
-        offers = (pairs.broken[v] == 0).nonzero()[0].tolist() if full else least.undominated(v)
-        for o in offers:
-            x[v, o] = problem.add_variable(f"x_{v}_{o}", 0, most, cat=pulp.LpInteger)
-            usd_hr[v, o] = pairs.usd_hr(v, o)
-    return x, usd_hr
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the numbers of variables and constraints."""
+        return self._problem.numVariables(), self._problem.numConstraints()
 
+    def cheapest(
+        self, *, solver: SolverName, time_limit_s: float | None, gap_usd_hr: float = 0.0
+    ) -> Outcome:
+        """Minimise cost; with ``gap_usd_hr`` a solution that near to the best will do."""
+        self._problem.setObjective(pulp.LpAffineExpression(self._cost))
+        unit = float(self._unit_usd)
+        return self._run(solver, time_limit_s, gap_usd_hr / unit, unit)
 
-def _objective(
-    x: dict[_Key, pulp.LpVariable], usd_hr: dict[_Key, Decimal]
-) -> pulp.LpAffineExpression:
-    lowest: dict[int, Decimal] = {}
-    for (v, _), cost in usd_hr.items():
-        lowest[v] = min(cost, lowest.get(v, cost))
-    extra = {key: difference(cost, lowest[key[0]]) for key, cost in usd_hr.items()}
-    positive = [cost for cost in extra.values() if cost]
-    unit = max(min(positive), max(positive) / _RANGE) if positive else Decimal(1)
-    return pulp.LpAffineExpression([(x[key], float(cost / unit)) for key, cost in extra.items()])
+    def first(
+        self, weights: Sequence[float], *, solver: SolverName, time_limit_s: float | None
+    ) -> Outcome:
+        """Minimise a weight for each column."""
+        terms = [(x, weight) for x, weight in zip(self.x, weights, strict=True) if weight]
+        self._problem.setObjective(pulp.LpAffineExpression(terms))
+        return self._run(solver, time_limit_s, 0.0, 1.0)
 
+    def hold(self, weights: Sequence[float], most: float) -> None:
+        """Let the sum of a weight for each column be at most this from now on."""
+        terms = [(x, weight) for x, weight in zip(self.x, weights, strict=True) if weight]
+        self.add(terms, "<=", most)
 
-def _replicas_and_spread(
-    problem: pulp.LpProblem, pairs: Pairs, least: Least, x: dict[_Key, pulp.LpVariable]
-) -> None:
-    offers_of: dict[int, list[int]] = {v: [] for v in range(len(pairs.volumes))}
-    for v, o in x:
-        offers_of[v].append(o)
-    for v, volume in enumerate(pairs.volumes):
-        everywhere = (x[v, o] for o in offers_of[v])
-        problem += _sum(everywhere) == volume.replicas, f"replicas_{v}"
-        if not spreads(volume.replicas, volume.spread):
-            continue
-        inside: dict[Any, list[pulp.LpVariable]] = {}
-        domains = least.domains(volume.spread)
-        for o in offers_of[v]:
-            for domain in domains[o]:
-                inside.setdefault(domain, []).append(x[v, o])
-        for d, members in enumerate(inside.values()):
-            if len(members) > 1:
-                problem += _sum(members) <= 1, f"spread_{v}_{d}"
+    def hold_cost(self, usd_hr: Decimal) -> None:
+        """Let the cost be at most this from now on, as well as floats can say it."""
+        spare = float(difference(usd_hr, self._constant) / self._unit_usd)
+        self.add(self._cost, "<=", spare + max(1e-6, abs(spare) * 1e-12))
 
+    def exclude(self, counts: NDArray[np.int64]) -> bool:
+        """Rule one solution out from now on; False where no single constraint can."""
+        most = np.array([unit.most for unit in self.columns.units])[self.columns.unit]
+        used = np.flatnonzero(counts)
+        if (counts[used] < most[used]).any():
+            return False
+        self.add([(self.x[i], 1) for i in used.tolist()], "<=", float(counts.sum()) - 1)
+        return True
 
-def _budgets(
-    problem: pulp.LpProblem,
-    pairs: Pairs,
-    policy: Policy,
-    x: dict[_Key, pulp.LpVariable],
-    usd_hr: dict[_Key, Decimal],
-) -> None:
-    for number, (owner, limit) in enumerate(policy.limits):
-        mine = [key for key in x if owner is None or pairs.volumes[key[0]].owner == owner]
-        if not mine:
-            continue
-        limit_usd_hr = limit / policy.hours_per_month
-        scale = max([limit_usd_hr, *(usd_hr[key] for key in mine)])
-        spent = pulp.LpAffineExpression([(x[key], float(usd_hr[key] / scale)) for key in mine])
-        problem += spent <= float(limit_usd_hr / scale) * (1 + _HAIR), f"budget_{number}"
+    def fewest_sites(self, *, solver: SolverName, time_limit_s: float | None) -> Outcome:
+        """Minimise the number of sites used."""
+        self._site_used = self._site_used or used(self, "site")
+        self._problem.setObjective(pulp.LpAffineExpression([(u, 1) for u in self._site_used]))
+        return self._run(solver, time_limit_s, 0.0, 1.0)
 
+    def hold_sites(self, most: int) -> None:
+        """Let the number of sites used be at most this from now on."""
+        self._site_used = self._site_used or used(self, "site")
+        self.add([(u, 1) for u in self._site_used], "<=", most)
 
-def _sum(variables: Iterable[pulp.LpVariable]) -> pulp.LpAffineExpression:
-    return pulp.LpAffineExpression([(variable, 1) for variable in variables])
+    # Variables and their small print.
 
+    def variable(self, name: str, most: float | None, *, whole: bool = True) -> pulp.LpVariable:
+        """Add a variable from zero to the most it can be; names are numbered by the caller."""
+        cat = pulp.LpInteger if whole and not self._relaxed else pulp.LpContinuous
+        return self._problem.add_variable(name, 0, most, cat=cat)
 
-def _chosen(pairs: Pairs, x: dict[_Key, pulp.LpVariable]) -> list[list[int]]:
-    chosen: list[list[int]] = [[] for _ in pairs.volumes]
-    for (v, o), variable in x.items():
-        chosen[v].extend([o] * round(variable.value() or 0))
-    return chosen
+    def add(self, terms: _Terms, sense: str, right: float) -> None:
+        """Add a constraint, ``<=`` or ``==``, under a numbered name: PuLP confuses others."""
+        self.rows += 1
+        left = pulp.LpAffineExpression(terms)
+        made = left == right if sense == "==" else left <= right
+        self._problem += made, f"row_{self.rows}"
+
+    def _costs(self) -> tuple[_Terms, Decimal, Decimal]:
+        """Return the scaled objective, what one of it costs, and what is spent at any rate."""
+        lowest: dict[int, Decimal] = {}
+        for k, usd_hr in zip(self.columns.unit.tolist(), self.usd_hr, strict=True):
+            lowest[k] = min(usd_hr, lowest.get(k, usd_hr))
+        extra = [
+            (x, difference(usd_hr, lowest[k]))
+            for x, k, usd_hr in zip(self.x, self.columns.unit.tolist(), self.usd_hr, strict=True)
+        ]
+        constant = [lowest[k] * self.columns.units[k].count for k in lowest]
+        hours = self.instance.demand.policy.hours_per_month
+        cheapest: dict[int, Decimal] = {}
+        rented = {
+            (w, g): self.instance.rentals.usd_month(w, g) / hours
+            for w, g in self.z
+            if self.instance.rentals is not None
+        }
+        for (w, _), usd_hr in rented.items():
+            cheapest[w] = min(usd_hr, cheapest.get(w, usd_hr))
+        extra += [(self.z[w, g], usd_hr - cheapest[w]) for (w, g), usd_hr in rented.items()]
+        positive = [cost for _, cost in extra if cost > 0]
+        unit = max(min(positive), max(positive) / _RANGE) if positive else Decimal(1)
+        terms = [(variable, float(cost / unit)) for variable, cost in extra if cost > 0]
+        return terms, unit, sum([*constant, *cheapest.values()], Decimal(0))
+
+    def _run(
+        self, solver: SolverName, time_limit_s: float | None, gap: float, unit_usd: float
+    ) -> Outcome:
+        done = run(self._problem, solver=solver, time_limit_s=time_limit_s, gap=gap)
+        counts = values = reduced = None
+        if done.status in {"optimal", "feasible"}:
+            values = np.array([x.value() or 0.0 for x in self.x])
+            counts = np.rint(values).astype(np.int64)
+            if not self._relaxed and not self._placed(counts):
+                counts = None
+            if self._relaxed and done.status == "optimal":
+                reduced = np.array([x.dj or 0.0 for x in self.x]) * unit_usd
+                counts = np.ceil(values - 1e-9).astype(np.int64)
+        bound = None if done.bound is None else done.bound * unit_usd + float(self._constant)
+        return Outcome(done, counts, values if self._relaxed else None, reduced, bound)
+
+    def _placed(self, counts: NDArray[np.int64]) -> bool:
+        """Return whether every replica has a place: a stopped solver may have none to tell."""
+        placed = np.bincount(self.columns.unit, weights=counts, minlength=len(self.columns.units))
+        return bool(np.array_equal(placed, [unit.count for unit in self.columns.units]))

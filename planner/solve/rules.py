@@ -13,7 +13,7 @@ from planner.market.sizes import Sizes
 from planner.market.wire import STOCK_RANK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -39,6 +39,7 @@ RULES = {
     "max_usd_gb_hr": "it costs more than max_usd_gb_hr",
     "max_disks": "it needs more disks than max_disks allows",
     "spread": "copies must differ by a place that it does not tell",
+    "group": "a group looks at a place that it does not tell",
 }
 """Every rule a pair can break, and what breaking it means."""
 
@@ -50,6 +51,8 @@ PLACES = {
     "region": "regions",
 }
 """A level that an allow-list or an exclusion speaks of, and the demand's word for the list."""
+_MAY_BE_UNKNOWN = frozenset({"country", "region"})
+"""Levels at which a null is no place: a null data centre is one of its own at its site."""
 
 
 def rules_of(bits: int) -> tuple[str, ...]:
@@ -83,7 +86,9 @@ class Market:
             | _bits("unsellable", ~self.sizes.sells)
         )
 
-    def broken_rules(self, volume: Volume, disks: NDArray[np.int64]) -> NDArray[np.uint32]:
+    def broken_rules(
+        self, volume: Volume, disks: NDArray[np.int64], levels: Iterable[str] = ()
+    ) -> NDArray[np.uint32]:
         """Return the rules that a volume breaks at each offer as bits, shape (O,).
 
         Parameters
@@ -92,9 +97,12 @@ class Market:
             What asks.
         disks : ndarray of int64, shape (O,)
             Fewest disks that hold it at each offer.
+        levels : iterable of str
+            Levels that its groups look at.
         """
         broken = self._facts | _bits("max_disks", self.sizes.sells & (disks > volume.max_disks))
-        for rule, value in _wishes(volume):
+        looked_at = (("group", level) for level in levels if level in _MAY_BE_UNKNOWN)
+        for rule, value in (*_wishes(volume), *looked_at):
             if (rule, value) not in self._known:
                 self._known[rule, value] = self._breaks(rule, value)
             broken = broken | _bits(rule, self._known[rule, value])
@@ -114,7 +122,9 @@ class Market:
             return np.array(dear, dtype=np.bool_)
         if rule in PLACES:
             return ~self._inside(rule, value, every=True)
-        level, names = (value, (None,)) if rule == "spread" else (rule[len("excluded_") :], value)
+        level, names = (
+            (value, (None,)) if rule in {"spread", "group"} else (rule[len("excluded_") :], value)
+        )
         return self._inside(level, names, every=False)
 
     def _inside(self, level: str, names: Sequence[str | None], *, every: bool) -> NDArray[np.bool_]:
@@ -137,7 +147,7 @@ def _wishes(volume: Volume) -> Iterator[tuple[str, Any]]:
         yield "multinode", True
     if volume.max_usd_gb_hr is not None:
         yield "max_usd_gb_hr", volume.max_usd_gb_hr
-    if volume.replicas > 1 and volume.spread in {"country", "region"}:
+    if volume.replicas > 1 and volume.spread in _MAY_BE_UNKNOWN:
         yield "spread", volume.spread
     for level, word in PLACES.items():
         if (allowed := getattr(volume, word)) is not None:

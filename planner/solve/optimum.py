@@ -1,0 +1,246 @@
+"""The optimum of an instance: as much of it as possible without a solver.
+
+1. Every volume takes its least choice. Where nothing couples the volumes, that is the optimum.
+2. Volumes that groups or workloads connect are decided together, component by component; where
+   their least choices satisfy what connects them, these are the optimum of the component.
+3. Where the result keeps within the policy, it is the optimum of all. Else everything is decided
+   in one program.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from planner.errors import Defect
+from planner.solve.coupled import Effort, Found, Undecided, solve_scope
+from planner.solve.settle import settle
+from planner.solve.shared import share_one_place
+from planner.solve.spending import within_budgets
+from planner.units import total, usd_month
+
+if TYPE_CHECKING:
+    from planner.solve.instance import Chosen, Instance, Scope
+    from planner.solve.solver import SolverName
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """A solution of an instance.
+
+    Attributes
+    ----------
+    chosen : dict of list of int
+        Offers of each volume, one entry for each replica, by create key.
+    rented : dict of int
+        GPU offer of each workload.
+    usd_month : Decimal
+        Exact cost of disks and GPUs in a month.
+    bound_month : Decimal | None
+        Proven limit of the cost; None where the cost is proven to be the least.
+    effort : Effort
+        What it took.
+    """
+
+    chosen: Chosen
+    rented: dict[int, int]
+    usd_month: Decimal
+    bound_month: Decimal | None
+    effort: Effort
+
+
+def optimum(
+    instance: Instance,
+    *,
+    solver: SolverName = "highs",
+    time_limit_s: float | None = None,
+    full: bool = False,
+    settled: bool = True,
+) -> Optimum | None:
+    """Return the cheapest solution; None where there is none.
+
+    Parameters
+    ----------
+    solver : str
+        ``highs`` or ``cbc``.
+    time_limit_s : float | None
+        Seconds for all solvers together.
+    full : bool
+        Give the solver every candidate of every volume at once, and hold the result against that
+        of the presolve.
+    settled : bool
+        Of equally cheap solutions, take the first by stock, sites and keys.
+
+    Raises
+    ------
+    Undecided
+        When time ran out before there was any solution.
+    Defect
+        When presolve and full program contradict each other.
+    """
+    deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+    if instance.demand.workloads and instance.rentals is None:
+        return None
+    effort = Effort(solver, deadline)
+    if not full:
+        found = _presolved(instance, effort, settled=settled)
+        return None if found is None else _optimum(instance, found, effort)
+    all_of_it = Effort(solver, deadline, full=True)
+    whole = _whole(instance, all_of_it)
+    if whole is not None and whole.bound_month is not None:
+        return _optimum(instance, whole, all_of_it)
+    found = _presolved(instance, effort, settled=settled)
+    if (whole is None) != (found is None):
+        raise Defect("presolve and full program do not agree whether there is a plan")
+    if whole is None or found is None:
+        return None
+    if whole.usd_month > found.usd_month or (
+        found.bound_month is None and whole.usd_month < found.usd_month
+    ):
+        raise Defect(f"presolve finds {found.usd_month}, the full program {whole.usd_month}")
+    return _optimum(instance, found if found.bound_month is None else whole, all_of_it)
+
+
+def floor_month(instance: Instance) -> Decimal | None:
+    """Return the exact monthly cost below which no solution is; None where a part has no choice.
+
+    Every volume at its least choice, every workload on its cheapest GPUs, wherever they are.
+    """
+    count = len(instance.pairs.volumes)
+    costs = [instance.least.cost(volume) for volume in range(count)]
+    if None in costs:
+        return None
+    hours = instance.demand.policy.hours_per_month
+    disks = usd_month(total(cost for cost in costs if cost is not None), hours)
+    rentals = instance.rentals
+    if rentals is None:
+        return None if instance.demand.workloads else disks
+    anywhere = np.ones(len(rentals.gpus), np.bool_)
+    cheapest = {w: rentals.best(w, anywhere) for w in range(len(rentals.workloads))}
+    if None in cheapest.values():
+        return None
+    gpus = (rentals.usd_month(w, g) for w, g in cheapest.items() if g is not None)
+    return total([disks, *gpus])
+
+
+def _optimum(instance: Instance, found: _Found, effort: Effort) -> Optimum:
+    rented: dict[int, int] = {}
+    for w in range(len(instance.demand.workloads)):
+        g = instance.rent_best(w, found.chosen)
+        if g is None:
+            raise Defect(f"workload {instance.demand.workloads[w].name} has no GPUs in a solution")
+        rented[w] = g
+    return Optimum(
+        chosen=dict(sorted(found.chosen.items())),
+        rented=rented,
+        usd_month=instance.usd_month(found.chosen, rented),
+        bound_month=None if found.bound_month is None else _exact(found.bound_month),
+        effort=effort,
+    )
+
+
+def _exact(bound_month: float) -> Decimal:
+    """Return a bound that floats proved as a decimal that is not above it."""
+    return Decimal(bound_month).quantize(Decimal("1e-9"), ROUND_FLOOR)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A solution of a part of an instance; see `Found`."""
+
+    chosen: Chosen
+    usd_month: Decimal
+    bound_month: float | None
+
+
+_Found = Found | _Part
+
+
+def least_month(instance: Instance) -> Decimal | None:
+    """Return the exact least monthly cost where no solver is needed to know it, else None."""
+    if floor_month(instance) is None:
+        return None
+    try:
+        found = _presolved(instance, Effort(forbidden=True), settled=False)
+    except Undecided:
+        return None
+    return None if found is None else found.usd_month
+
+
+def _presolved(instance: Instance, effort: Effort, *, settled: bool) -> _Found | None:
+    alone = instance.least.settle()
+    if None in alone:
+        return None
+    chosen: Chosen = {v: offers for v, offers in enumerate(alone) if offers is not None}
+    bounds: list[float] = []
+    for component in instance.components:
+        part = solve_component(instance, component, chosen, effort, settled=settled)
+        if part is None:
+            return None
+        chosen.update(part.chosen)
+        if part.bound_month is not None:
+            bounds.append(float(part.usd_month) - part.bound_month)
+    if instance.holds(instance.whole, chosen):
+        cost = _cost(instance, instance.whole, chosen)
+        return (
+            None
+            if cost is None
+            else _Part(chosen, cost, float(cost) - sum(bounds) if bounds else None)
+        )
+    found = _whole(instance, effort)
+    if found is None or found.bound_month is not None or not settled:
+        return found
+    return settle(instance, instance.whole, found, effort)
+
+
+def _whole(instance: Instance, effort: Effort) -> Found | None:
+    """Return the optimum of everything at once, with budgets kept to the last decimal."""
+    found = solve_scope(instance, instance.whole, effort)
+    return None if found is None else within_budgets(instance, found, effort)
+
+
+def solve_component(
+    instance: Instance, scope: Scope, alone: Chosen, effort: Effort, *, settled: bool
+) -> _Found | None:
+    """Return the optimum of a component, given every volume's least choice."""
+    chosen = {v: alone[v] for v in scope.volumes}
+    if instance.holds(scope, chosen) and (cost := _cheapest_gpus(instance, scope, chosen)):
+        return _Part(chosen, cost, None)
+    if len(scope.ties) == 1 and not scope.workloads:
+        together = share_one_place(instance, scope.ties[0])
+        if together is not None:
+            return _Part(together, _cost(instance, scope, together) or total([]), None)
+    found = solve_scope(instance, scope, effort)
+    if found is None or found.bound_month is not None or not settled:
+        return found
+    return settle(instance, scope, found, effort)
+
+
+def _cost(instance: Instance, scope: Scope, chosen: Chosen) -> Decimal | None:
+    """Return the monthly cost with the cheapest GPUs there, None where there are none."""
+    rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
+    if None in rented.values():
+        return None
+    return instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
+
+
+def _cheapest_gpus(instance: Instance, scope: Scope, chosen: Chosen) -> Decimal | None:
+    """Return the cost where every workload has its cheapest GPUs beside chosen disks."""
+    rentals = instance.rentals
+    if rentals is None or not scope.workloads:
+        return _cost(instance, scope, chosen)
+    anywhere = np.ones(len(rentals.gpus), np.bool_)
+    for w in scope.workloads:
+        here, best = instance.rent_best(w, chosen), rentals.best(w, anywhere)
+        if here is None or best is None:
+            return None
+        if rentals.usd_month(w, here) != rentals.usd_month(w, best):
+            return None
+    return _cost(instance, scope, chosen)
+
+
+__all__ = ["Effort", "Optimum", "Undecided", "floor_month", "optimum", "solve_component"]
