@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planner.frames import records
+from planner.market import rental_notes
 from planner.market.offers import KEY, place_text
 from planner.solve.rules import PLACES
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import pandas as pd
 
     from planner.demand import Demand, Volume
-    from planner.solve import Placement
+    from planner.solve import Solution
 
 _MOST = 20
 
@@ -34,7 +35,9 @@ def market_warnings(offers: pd.DataFrame) -> list[str]:
     return found
 
 
-def input_warnings(demand: Demand, offers: pd.DataFrame) -> tuple[str, ...]:
+def input_warnings(
+    demand: Demand, offers: pd.DataFrame, gpus: pd.DataFrame | None = None
+) -> tuple[str, ...]:
     """Return what is odd about a demand and a market before anything is planned.
 
     Parameters
@@ -43,12 +46,22 @@ def input_warnings(demand: Demand, offers: pd.DataFrame) -> tuple[str, ...]:
         What is asked.
     offers : DataFrame
         Columns ``OFFERS``.
+    gpus : DataFrame | None
+        Columns ``GPUS``, where there are any.
     """
-    return (*market_warnings(offers), *_unknown_words(demand, offers))
+    of_gpus: list[str] = []
+    if gpus is not None:
+        of_gpus += (f"GPU {warning}" for warning in market_warnings(gpus))
+        of_gpus += _unknown_gpus(demand, gpus)
+    return (*market_warnings(offers), *of_gpus, *_unknown_words(demand, offers))
 
 
 def plan_warnings(
-    demand: Demand, offers: pd.DataFrame, choice: pd.DataFrame, placements: Sequence[Placement]
+    demand: Demand,
+    offers: pd.DataFrame,
+    choice: pd.DataFrame,
+    solution: Solution,
+    gpus: pd.DataFrame | None = None,
 ) -> tuple[str, ...]:
     """Return what the reader of a plan should know before buying.
 
@@ -60,13 +73,15 @@ def plan_warnings(
         Columns ``OFFERS``: all rows of the market.
     choice : DataFrame
         Columns ``ADDRESSABLE``: what could be chosen.
-    placements : sequence of Placement
+    solution : Solution
         What was chosen.
+    gpus : DataFrame | None
+        Columns ``GPUS``, where there are any.
     """
     sold = {tuple(row[name] for name in KEY): row for row in records(choice)}
     volumes = {volume.name: volume for volume in demand.volumes}
     chosen: dict[str, list[str]] = {}
-    for placement in placements:
+    for placement in solution.placements:
         offer = sold[tuple(getattr(placement, name) for name in KEY)]
         notes = [*_offer_notes(offer), *_place_notes(volumes[placement.volume], offer)]
         for note in notes:
@@ -74,7 +89,35 @@ def plan_warnings(
             if placement.volume not in names:
                 names.append(placement.volume)
     told = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
-    return (*input_warnings(demand, offers), *told)
+    return (*input_warnings(demand, offers, gpus), *told, *_gpu_notes(solution))
+
+
+def _gpu_notes(solution: Solution) -> Iterator[str]:
+    """Yield what is to be known of the GPUs that workloads would run on."""
+    rentals = solution.instance.rentals
+    if rentals is None:
+        return
+    for w, g in solution.rented.items():
+        row, name = rentals.rows[g], rentals.workloads[w].name
+        for note in rental_notes(row):
+            yield f"{visible(place_text(row))}: {note} (GPUs of {name})"
+
+
+def _unknown_gpus(demand: Demand, gpus: pd.DataFrame) -> Iterator[str]:
+    """Yield a warning for each GPU, socket or place of a workload that no GPU offer has."""
+    asked: list[tuple[str, str, str]] = []
+    for one in demand.workloads:
+        asked += [("gpu_type", one.gpu, one.name)]
+        asked += [("socket", one.socket, one.name)] if one.socket else []
+        asked += [("region", name, one.name) for name in one.regions or ()]
+        asked += [("provider", name, one.name) for name in one.providers or ()]
+    for column, word, name in dict.fromkeys(asked):
+        known = set(gpus[column].dropna())
+        if word not in known:
+            close = nearest(word, known)
+            hint = f"; did you mean {visible(close)}?" if close else ""
+            what = column.replace("_", " ")
+            yield f"workload {name}: no GPU offer has the {what} {visible(word)}{hint}"
 
 
 def _listed(names: list[str]) -> str:

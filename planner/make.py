@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.advice import input_warnings, plan_warnings
-from planner.errors import Defect, Infeasible, NotProven
+from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.exact_json import digest_of
-from planner.market import addressable, market_rows, offers_from_market
+from planner.market import (
+    addressable,
+    gpu_rows,
+    gpus_from_rows,
+    market_rows,
+    offers_from_market,
+)
 from planner.plan import Plan
 from planner.solve import SolverName, optimise
 from planner.units import difference, money
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     import pandas as pd
 
     from planner.demand import Demand
@@ -25,9 +30,12 @@ if TYPE_CHECKING:
 def make_plan(
     demand: Demand,
     offers: pd.DataFrame,
+    gpus: pd.DataFrame | None = None,
     *,
     solver: SolverName = "highs",
     time_limit_s: float | None = None,
+    full: bool = False,
+    cost_slack: Decimal = Decimal(0),
     accept_gap: Decimal | None = None,
     target: dict[str, str | None] | None = None,
     demand_source: str = "demand",
@@ -42,10 +50,16 @@ def make_plan(
         What is to be stored, under which rules: see `read_demand`.
     offers : DataFrame
         Columns ``OFFERS``: see `read_offers` and `fetch_offers`.
+    gpus : DataFrame | None
+        Columns ``GPUS``, see `read_gpus` and `fetch_gpus`; needed where there are workloads.
     solver : str
         ``highs`` or ``cbc``.
     time_limit_s : float | None
         Seconds for the solver; None waits for the proof.
+    full : bool
+        Give the solver every candidate of every volume in one program, without presolve.
+    cost_slack : Decimal
+        Per cent of the least cost that better stock and fewer sites may cost.
     accept_gap : Decimal | None
         Per cent by which an unproven plan may exceed the bound and still be returned.
     target : dict | None
@@ -61,8 +75,10 @@ def make_plan(
         When no plan satisfies the demand; ``conflicts`` says why.
     NotProven
         When time ran out before the proof; ``plan`` is the incumbent.
+    InputError
+        When there are workloads, but no GPU offers were given.
     FrameError
-        When the offers lack a declared column.
+        When a frame lacks a declared column.
 
     Examples
     --------
@@ -71,33 +87,46 @@ def make_plan(
     >>> plan.solver.status
     'optimal'
     """
+    if demand.workloads and gpus is None:
+        raise InputError(
+            "the demand has workloads, and there are no GPU offers to run them on",
+            hint="give the GPU market too: --gpus-file FILE, or gpus= in Python",
+        )
     market = tuple(market_rows(offers))
+    gpu_market = () if gpus is None else tuple(gpu_rows(gpus))
     choice = addressable(offers_from_market(market))
     try:
-        solution = optimise(demand, choice, solver=solver, time_limit_s=time_limit_s)
+        solution = optimise(
+            demand,
+            choice,
+            gpus_from_rows(gpu_market),
+            solver=solver,
+            time_limit_s=time_limit_s,
+            full=full,
+            cost_slack=cost_slack,
+        )
     except Infeasible as error:
-        error.warnings = input_warnings(demand, offers)
+        error.warnings = input_warnings(demand, offers, gpus)
         raise
-    origin = offers.attrs
+    inputs = {
+        "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
+        "offers": _market_input(offers, market),
+    }
+    if gpus is not None:
+        inputs["gpus"] = _market_input(gpus, gpu_market)
     plan = Plan(
         project=demand.project,
         created_at=(now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
         nonce=nonce or secrets.token_hex(8),
         target=target,
-        inputs={
-            "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
-            "offers": _input(
-                origin.get("source", "frame"),
-                digest_of(market),
-                len(market),
-                origin.get("fetched_at"),
-            ),
-        },
+        inputs=inputs,
         solver=solution.solver,
-        warnings=plan_warnings(demand, offers, choice, solution.placements),
+        warnings=plan_warnings(demand, offers, choice, solution, gpus),
         placements=solution.placements,
+        gpus=solution.gpus,
         demand=demand,
         market=market,
+        gpu_market=gpu_market,
     )
     violations = plan.violations()
     if violations:
@@ -128,10 +157,16 @@ def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
         return
     raise NotProven(
         f"not proven within the time limit: the plan below may cost up to ${money(spare, 4)}/h "
-        f"({gap_percent:.2f} %) more than the best",
+        f"({gap_percent:.2g} %) more than the best",
         plan=plan,
         hint="give it more time with --time-limit, or accept it with --accept-gap PCT",
     )
+
+
+def _market_input(frame: pd.DataFrame, rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    origin = frame.attrs
+    source, fetched_at = origin.get("source", "frame"), origin.get("fetched_at")
+    return _input(source, digest_of(rows), len(rows), fetched_at)
 
 
 def _input(source: str, digest: str, rows: int, fetched_at: str | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,34 +26,40 @@ from planner.errors import (
 from planner.exact_json import JsonError, digest_of, parse
 from planner.files import read_bytes, write_atomic
 from planner.frames import build, json_value
-from planner.market import addressable, market_rows, offers_from_market
+from planner.market import (
+    addressable,
+    gpus_from_rows,
+    offers_from_market,
+)
+from planner.record import input_violations, record_violations, totals
 from planner.requests import requests
 from planner.show import (
     Summary,
     budgets,
     certainty,
     compared,
+    gpu_lines,
     origin,
     placement_rows,
     total_row,
 )
 from planner.solve import (
+    CHOSEN_GPUS,
     PLACEMENTS,
     Baseline,
+    Gpu,
+    Instance,
     Pairs,
     Placement,
     SolverRecord,
     baselines,
-    least_usd_hr,
-    pair,
     verify,
 )
 from planner.stored import StoredPlan
 from planner.text import visible
-from planner.units import difference, plain, total, usd_month
+from planner.units import usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import pandas as pd
@@ -77,17 +84,21 @@ class Plan:
     target : dict | None
         ``base_url`` and ``team_id`` it was made for; None when planned offline.
     inputs : dict
-        ``demand`` and ``offers``, each with source, digest, rows and fetched_at.
+        ``demand``, ``offers`` and maybe ``gpus``, each with source, digest, rows and fetched_at.
     solver : SolverRecord
         How the decision was found, with its exact cost and bound.
     warnings : tuple of str
         What it rests on that nobody has confirmed.
     placements : tuple of Placement
         The decision, in the demand's order.
+    gpus : tuple of Gpu
+        What the workloads run on, in the demand's order.
     demand : Demand
         What was asked, normalised.
     market : tuple of dict
         Canonical rows of the offers it was chosen from.
+    gpu_market : tuple of dict
+        Canonical rows of the GPU offers.
     """
 
     project: str
@@ -98,30 +109,25 @@ class Plan:
     solver: SolverRecord
     warnings: tuple[str, ...]
     placements: tuple[Placement, ...]
+    gpus: tuple[Gpu, ...]
     demand: Demand
     market: tuple[dict[str, Any], ...]
+    gpu_market: tuple[dict[str, Any], ...] = ()
 
     @property
     def plan_id(self) -> str:
         """Return a hash of the canonical inputs and the placements, 16 hex digits."""
         document = self.demand.to_document()
         del document["project"]
-        placed = [_placement_document(one) for one in self.placements]
-        return digest_of([document, list(self.market), placed])[:16]
+        placed = [_values(placement) for placement in self.placements]
+        rented = [_values(gpu) for gpu in self.gpus]
+        market = [list(self.market), list(self.gpu_market)]
+        return digest_of([document, *market, placed, rented])[:16]
 
     @property
     def totals(self) -> dict[str, Any]:
         """Return the run-rate: exact amounts as text, USD per hour and month."""
-        hours = self.demand.policy.hours_per_month
-        disk_usd_hr = total(placement.usd_hr for placement in self.placements)
-        return {
-            "disk_usd_hr": plain(disk_usd_hr),
-            "gpu_usd_hr": "0",
-            "usd_hr": plain(disk_usd_hr),
-            "usd_month": plain(usd_month(disk_usd_hr, hours)),
-            "hours_per_month": hours,
-            "new_usd_hr": plain(disk_usd_hr),
-        }
+        return totals(self.placements, self.gpus, self.demand.policy.hours_per_month)
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -140,17 +146,31 @@ class Plan:
         return addressable(self.offers)
 
     @cached_property
+    def gpu_offers(self) -> pd.DataFrame:
+        """Return the GPU offers it was chosen from (columns ``GPUS``)."""
+        return gpus_from_rows(self.gpu_market)
+
+    @cached_property
+    def instance(self) -> Instance:
+        """Return demand and market as they are solved: see `pairs`."""
+        return Instance.of(self.demand, self.addressable, self.gpu_offers)
+
+    @property
     def pairs(self) -> Pairs:
         """Return every pair of volume and offer: candidates and rejections."""
-        return pair(self.demand, self.addressable)
+        return self.instance.pairs
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Return what simpler ways of placing the same demand would cost."""
-        return baselines(self.pairs)
+        return baselines(self.instance)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the placements as a frame (columns ``PLACEMENTS``)."""
         return build([vars(placement) for placement in self.placements], PLACEMENTS)
+
+    def gpus_to_frame(self) -> pd.DataFrame:
+        """Return the GPUs of the workloads as a frame (columns ``CHOSEN_GPUS``)."""
+        return build([vars(gpu) for gpu in self.gpus], CHOSEN_GPUS)
 
     def to_document(self) -> dict[str, Any]:
         """Return the plan as JSON values, as the file has them."""
@@ -165,11 +185,11 @@ class Plan:
             "solver": {name: json_value(value) for name, value in vars(self.solver).items()},
             "totals": self.totals,
             "warnings": list(self.warnings),
-            "placements": [_placement_document(placement) for placement in self.placements],
-            "gpus": [],
+            "placements": [_values(placement) for placement in self.placements],
+            "gpus": [_values(gpu) for gpu in self.gpus],
             "requests": self.requests,
             "demand": self.demand.to_document(),
-            "market": {"offers": list(self.market), "gpus": []},
+            "market": {"offers": list(self.market), "gpus": list(self.gpu_market)},
         }
         return {"format": FORMAT, "digest": digest_of(document), **document}
 
@@ -234,33 +254,22 @@ class Plan:
     def violations(self) -> tuple[str, ...]:
         """Return every way in which the plan breaks its demand; empty when all holds."""
         return (
-            *verify(self.demand, self.addressable, self.placements),
-            *self._record_violations(),
+            *verify(
+                self.demand,
+                self.addressable,
+                self.placements,
+                gpus=self.gpu_offers,
+                rented=self.gpus,
+            ),
+            *record_violations(self.solver, self.instance, self.placements, self.gpus),
+            *input_violations(
+                self.inputs,
+                self.demand,
+                (self.market, self.offers),
+                (self.gpu_market, self.gpu_offers),
+            ),
+            *(() if self.project == self.demand.project else ("the project is not the demand's",)),
         )
-
-    def _record_violations(self) -> Iterator[str]:
-        """Yield where the plan's record contradicts its demand, market and placements."""
-        record, cost = self.solver, total(placement.usd_hr for placement in self.placements)
-        if record.objective_usd_hr != cost:
-            yield "the solver's objective is not the sum of the placements"
-        if record.bound_usd_hr != least_usd_hr(self.pairs):
-            yield "the solver's bound is not the least that this market allows"
-        spare = difference(cost, record.bound_usd_hr)
-        proven = (record.status == "optimal", record.termination == "proven")
-        if spare < 0 or proven != (spare == 0, spare == 0):
-            yield "the solver's status does not follow from its cost and bound"
-        if cost and record.gap != float(spare / cost):
-            yield "the solver's gap is not its distance from the bound"
-        if digest_of(market_rows(self.offers)) != digest_of(self.market):
-            yield "the market is not written as a plan writes it"
-        if self.project != self.demand.project:
-            yield "the project is not the demand's"
-        for name, digest, rows in (
-            ("demand", self.demand.digest, len(self.demand.volumes)),
-            ("offers", digest_of(self.market), len(self.market)),
-        ):
-            if (self.inputs[name]["digest"], self.inputs[name]["rows"]) != (digest, rows):
-                yield f"the record of the {name} is not that of the {name} in the plan"
 
     @classmethod
     def _from_document(cls, document: dict[str, Any]) -> Self:
@@ -270,15 +279,17 @@ class Plan:
             created_at=stored.created_at,
             nonce=stored.nonce,
             target=stored.target.model_dump() if stored.target else None,
-            inputs=stored.inputs.model_dump(),
+            inputs=stored.inputs.present(),
             solver=SolverRecord(**stored.solver.model_dump()),
             warnings=tuple(stored.warnings),
             placements=tuple(
                 Placement(**{**one.model_dump(), "disk_sizes_gb": tuple(one.disk_sizes_gb)})
                 for one in stored.placements
             ),
+            gpus=tuple(Gpu(**one.model_dump()) for one in stored.gpus),
             demand=Demand.from_document(stored.demand),
             market=tuple(stored.market.offers),
+            gpu_market=tuple(stored.market.gpus),
         )
 
     def summary(self) -> Summary:
@@ -289,8 +300,13 @@ class Plan:
             rows=placement_rows(self.placements, hours),
             total=total_row(self.placements, hours),
             notes=(
+                *gpu_lines(self.gpus, self.totals),
                 *budgets(self.placements, self.demand.policy),
-                *compared(self.solver.objective_usd_hr, self.baselines(), hours),
+                *compared(
+                    Decimal(self.totals["usd_month"]),
+                    usd_month(Decimal(self.totals["disk_usd_hr"]), hours),
+                    self.baselines(),
+                ),
                 certainty(self.solver),
                 origin(self.plan_id, self.inputs["offers"], hours),
             ),
@@ -311,5 +327,5 @@ _NO_MARKET = (KeyError, TypeError, ValueError, ArithmeticError)
 """What rows of a market raise that are none: see `offers_from_market`."""
 
 
-def _placement_document(placement: Placement) -> dict[str, Any]:
-    return {name: json_value(value) for name, value in vars(placement).items()}
+def _values(one: Placement | Gpu) -> dict[str, Any]:
+    return {name: json_value(value) for name, value in vars(one).items()}

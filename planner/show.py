@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from planner.market import place_text
 from planner.text import visible
-from planner.units import difference, money, total, usd_month
+from planner.units import difference, money, plain, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from planner.demand import Policy
-    from planner.solve import Baseline, Placement, SolverRecord
+    from planner.solve import Baseline, Gpu, Placement, SolverRecord
 
 HEADINGS = ("volume", "where", "size GB", "$/hour", "$/month")
 RIGHT = frozenset({"size GB", "$/hour", "$/month"})
@@ -97,14 +97,44 @@ def _sizes(sizes: tuple[int, ...]) -> str:
 
 def certainty(record: SolverRecord) -> str:
     """Return how sure the plan is."""
-    if record.status == "optimal":
+    spare = difference(record.objective_usd_hr, record.bound_usd_hr)
+    if record.cost_slack_percent:
+        percent = plain(record.cost_slack_percent)
+        sure = (
+            f"within {percent} % of the least cost, ${money(record.bound_usd_hr, 4)} an hour, as "
+            "was allowed for better stock and fewer sites"
+        )
+    elif record.status == "optimal" and not spare:
         sure = "optimal: no cheaper plan exists, proven exactly"
+    elif record.status == "optimal":
+        sure = f"optimal: proven to {record.gap:.1e} of its cost, ${money(spare, 6)} an hour"
     else:
         gap = money(Decimal(record.gap) * 100, 2)
         sure = f"NOT PROVEN (time limit): at most {gap} % of its cost above the best plan"
     size = f"{record.variables:,} variables, {record.constraints:,} constraints"
+    how = f"{record.name}, {size}, {record.seconds:.2f} s"
+    if not record.variables:
+        how = "by presolve, without a solver"
     checked = "every constraint and cost checked again without the solver"
-    return f"{sure} ({record.name}, {size}, {record.seconds:.2f} s); {checked}"
+    return f"{sure} ({how}); {checked}"
+
+
+def gpu_lines(gpus: Sequence[Gpu], totals: Mapping[str, Any]) -> list[str]:
+    """Return where each workload runs, at what cost, and what disks and GPUs cost together."""
+    lines = []
+    for gpu in gpus:
+        nodes = f"{gpu.nodes} x " if gpu.nodes > 1 else ""
+        socket = f" {visible(gpu.socket)}" if gpu.socket else ""
+        spot = ", spot" if gpu.spot else ""
+        month = money(usd_month(gpu.usd_hr_on, gpu.hours_per_month))
+        lines.append(
+            f"GPUs of {visible(gpu.workload)}: {nodes}{gpu.gpus} {visible(gpu.gpu_type)}{socket} "
+            f"at {visible(place_text(vars(gpu)))} ({visible(gpu.offer_id)}{spot}), "
+            f"${money(gpu.usd_hr_on, 4)} an hour x {gpu.hours_per_month} h = ${month} a month"
+        )
+    if gpus:
+        lines.append(f"disks and GPUs together: ${money(Decimal(totals['usd_month']))} a month")
+    return lines
 
 
 def budgets(placements: Sequence[Placement], policy: Policy) -> list[str]:
@@ -119,17 +149,24 @@ def budgets(placements: Sequence[Placement], policy: Policy) -> list[str]:
     return lines
 
 
-def compared(cost_usd_hr: Decimal, others: Sequence[Baseline], hours: int) -> list[str]:
-    """Return what simpler ways would cost."""
+def compared(
+    cost_usd_month: Decimal, disks_usd_month: Decimal, others: Sequence[Baseline]
+) -> list[str]:
+    """Return what simpler ways would cost, beside the plan's cost and that of its disks."""
     lines = []
     for baseline in others:
-        if baseline.usd_hr is None or baseline.place is None:
+        if baseline.usd_month is None:
             lines.append(f"{baseline.name}: impossible ({visible(baseline.why_not)})")
+            if baseline.disks_usd_month is not None:
+                saved = money(difference(disks_usd_month, baseline.disks_usd_month))
+                disks = money(baseline.disks_usd_month)
+                lines[-1] += f"; its disks are ${disks} a month, ${saved} less than the plan's"
             continue
-        extra = usd_month(difference(baseline.usd_hr, cost_usd_hr), hours)
-        month = money(usd_month(baseline.usd_hr, hours))
+        extra = difference(baseline.usd_month, cost_usd_month)
+        month = money(baseline.usd_month)
         dearer = f"${money(abs(extra))} {'more' if extra > 0 else 'less'}" if extra else "the same"
-        lines.append(f"{baseline.name} ({visible(baseline.place)}): ${month} a month, {dearer}")
+        where = "" if baseline.place is None else f" ({visible(baseline.place)})"
+        lines.append(f"{baseline.name}{where}: ${month} a month, {dearer}")
     return lines
 
 

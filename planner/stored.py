@@ -67,10 +67,15 @@ class Input(_Stored):
 
 
 class Inputs(_Stored):
-    """Where all inputs came from."""
+    """Where all inputs came from; GPUs only where they were asked for."""
 
     demand: Input
     offers: Input
+    gpus: Input | None = None
+
+    def present(self) -> dict[str, dict[str, Any]]:
+        """Return the inputs that there are, as values."""
+        return {name: one.model_dump() for name, one in self if one is not None}
 
 
 class Solver(_Stored):
@@ -85,6 +90,8 @@ class Solver(_Stored):
     seconds: Seconds
     variables: Size
     constraints: Size
+    dominated: Size
+    cost_slack_percent: Amount
 
 
 class StoredPlacement(_Stored):
@@ -107,6 +114,27 @@ class StoredPlacement(_Stored):
     tags: dict[str, str]
 
 
+class StoredGpu(_Stored):
+    """The GPU offer that a workload runs on."""
+
+    workload: str
+    offer_id: str
+    provider: str
+    cloud_id: str | None
+    gpu_type: str
+    gpus: Size
+    nodes: Size
+    socket: str | None
+    spot: bool
+    security: str | None
+    data_center: str | None
+    country: str | None
+    region: str | None
+    hours_per_month: Size
+    usd_hr_on: Amount
+    usd_hr: Amount
+
+
 class Market(_Stored):
     """Canonical rows of the market; offers and GPUs are read by their own rooms."""
 
@@ -127,5 +155,6 @@ class StoredPlan(BaseModel):
     solver: Solver
     warnings: list[str]
     placements: list[StoredPlacement]
+    gpus: list[StoredGpu]
     demand: dict[str, Any]
     market: Market

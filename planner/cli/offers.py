@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli import options
-from planner.cli.options import OffersOption, OutputOption
+from planner.cli.options import GpusOption, MultinodeOption, OffersOption, OutputOption
 from planner.cli.render import (
     Output,
     frame_csv,
@@ -81,12 +81,8 @@ def offers(
     gpus: Annotated[
         str | None, typer.Option(help="Mark the sites that have this GPU, such as H100_80GB.")
     ] = None,
-    gpus_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Snapshot of the single-node GPU listing.")
-    ] = None,
-    multinode_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Snapshot of the multi-node GPU listing.")
-    ] = None,
+    gpus_file: GpusOption = None,
+    multinode_file: MultinodeOption = None,
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Keep the listing, all of it, as a snapshot.")
     ] = None,

@@ -31,6 +31,16 @@ OffersOption = Annotated[
         "shipped:disk-offers is the documented market.",
     ),
 ]
+GpusOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Snapshot of the single-node GPU listing; shipped:gpu-offers is the documented one.",
+    ),
+]
+MultinodeOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Snapshot of the multi-node GPU listing.")
+]
 
 
 def size_gb(text: str | None) -> int | None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from planner.cli import options
-from planner.cli.options import OffersOption, OutputOption, Solver
+from planner.cli.options import (
+    GpusOption,
+    MultinodeOption,
+    OffersOption,
+    OutputOption,
+    Solver,
+)
 from planner.cli.render import (
     Output,
     frame_csv,
@@ -29,6 +36,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from planner.api.client import ListingName
+    from planner.demand import Demand
+    from planner.market import Snapshot
     from planner.plan import Plan
 
 EPILOG = (
@@ -44,6 +54,8 @@ def plan(
         str, typer.Argument(help="Demand file (YAML, JSON, TOML); - reads standard input.")
     ],
     offers_file: OffersOption = None,
+    gpus_file: GpusOption = None,
+    multinode_file: MultinodeOption = None,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Save the plan there.")] = None,
     solver: Annotated[Solver, typer.Option(help="Solver that makes the proof.")] = Solver.highs,
     time_limit: Annotated[
@@ -54,6 +66,21 @@ def plan(
         str | None,
         typer.Option(metavar="PCT", help="Accept a plan proven within this of the best: 5 or 5%."),
     ] = None,
+    cost_slack: Annotated[
+        str,
+        typer.Option(
+            metavar="PCT",
+            help="Let better stock and then fewer sites cost up to this much more: 5 or 5%.",
+        ),
+    ] = "0",
+    full_program: Annotated[
+        bool,
+        typer.Option(
+            "--full-program",
+            help="Give the solver every pair of volume and offer at once, and hold what comes of "
+            "it against the presolve. Slow.",
+        ),
+    ] = False,
     output: OutputOption = Output.table,
 ) -> None:
     """Find the cheapest place for everything a demand file asks for."""
@@ -61,17 +88,21 @@ def plan(
     from planner.make import make_plan
 
     gap = options.percent(accept_gap, "--accept-gap")
-    _check_out(out, demand, offers_file)
+    slack = options.percent(cost_slack, "--cost-slack") or Decimal(0)
+    _check_out(out, demand, offers_file, gpus_file, multinode_file)
     demanded = read_demand(demand)
-    offers, target = _market(offers_file)
+    offers, gpus, target = _market(demanded, offers_file, gpus_file, multinode_file)
     try:
         with working(f"placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
             made = make_plan(
                 demanded,
                 offers,
+                gpus,
                 solver=solver.value,
                 time_limit_s=time_limit,
                 accept_gap=gap,
+                cost_slack=slack,
+                full=full_program,
                 target=target,
                 demand_source=demand,
             )
@@ -109,18 +140,49 @@ def _check_out(out: str | None, *inputs: str | None) -> None:
                 raise InputError(f"--out would overwrite {name}", hint="name another file")
 
 
-def _market(offers_file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None]:
-    """Return the offers, and the marketplace they are to be bought at."""
-    if offers_file is not None:
-        from planner.market import read_offers
+def _market(
+    demand: Demand, offers_file: str | None, gpus_file: str | None, multinode_file: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame | None, dict[str, str | None] | None]:
+    """Return disk offers, GPU offers where there are any, and the marketplace to buy at.
 
-        return read_offers(offers_file), None
-    from planner.live import fetch_offers, find_credentials
+    What no file gives is asked live, GPUs only for workloads; a plan of live disk offers is bought
+    where they were read.
+    """
+    from planner import market
+
+    if multinode_file is not None and gpus_file is None and offers_file is not None:
+        raise InputError("--multinode-file comes with --gpus-file", hint="give both listings")
+    wanted: list[ListingName] = [] if offers_file is not None else ["disks"]
+    if demand.workloads and gpus_file is None:
+        if offers_file is not None:
+            raise InputError(
+                "the demand has workloads, and --offers reads disks only",
+                hint="give the GPU market too: --gpus-file FILE (shipped:gpu-offers)",
+            )
+        wanted.append("gpus")
+        wanted += ["multi-node"] if multinode_file is None else []
+    read, target = _read_live(wanted)
+    offers = market.read_offers(offers_file) if offers_file is not None else read["disks"].offers()
+    gpus = None
+    if gpus_file is not None:
+        gpus = market.read_gpus(gpus_file, multinode=multinode_file)
+    elif "gpus" in read:
+        several = read.get("multi-node") or market.read_snapshot(str(multinode_file))
+        gpus = market.join_gpus(read["gpus"].gpus(), several.gpus(listing="multi-node"))
+    return offers, gpus, target
+
+
+def _read_live(
+    names: list[ListingName],
+) -> tuple[dict[ListingName, Snapshot], dict[str, str | None] | None]:
+    if not names:
+        return {}, None
+    from planner.live import fetch_market, find_credentials
 
     credentials = find_credentials()
     talk(f"reading the market at {credentials.base_url}")
     target = {"base_url": credentials.base_url, "team_id": credentials.team_id}
-    return fetch_offers(credentials), target
+    return dict(zip(names, fetch_market(*names, credentials=credentials), strict=True)), target
 
 
 def _write(made: Plan, output: Output) -> None:
