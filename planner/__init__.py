@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from planner.api import Client, Credentials, read_credentials
     from planner.demand import (
         Demand,
+        Group,
         Policy,
         Volume,
+        Workload,
         demand_from,
         demand_schema,
         example,
@@ -49,7 +51,11 @@ if TYPE_CHECKING:
     )
     from planner.plan import Plan
     from planner.requests import emit
-    from planner.solve import baselines, optimise, pair, verify
+    from planner.solve.baselines import baselines
+    from planner.solve.candidates import pair
+    from planner.solve.optimise import optimise
+    from planner.solve.verify import verify
+    from planner.why import alternatives, explain
 
 __version__ = "0.1.0"
 
@@ -57,8 +63,10 @@ _HOME = {
     "planner.api": ("Client", "Credentials", "read_credentials"),
     "planner.demand": (
         "Demand",
+        "Group",
         "Policy",
         "Volume",
+        "Workload",
         "demand_from",
         "demand_schema",
         "example",
@@ -87,6 +95,7 @@ _HOME = {
     "planner.plan": ("Plan",),
     "planner.requests": ("emit",),
     "planner.solve": ("baselines", "optimise", "pair", "verify"),
+    "planner.why": ("alternatives", "explain"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -96,6 +105,7 @@ __all__ = [
     "Demand",
     "DemandError",
     "Filter",
+    "Group",
     "Infeasible",
     "InputError",
     "MarketError",
@@ -105,13 +115,16 @@ __all__ = [
     "PlannerError",
     "Policy",
     "Volume",
+    "Workload",
     "__version__",
     "addressable",
+    "alternatives",
     "baselines",
     "demand_from",
     "demand_schema",
     "emit",
     "example",
+    "explain",
     "fetch_gpus",
     "fetch_offers",
     "group_offers",

@@ -4,7 +4,7 @@
 
     PlannerError                     hint, exit_code
       InputError (2)                 DemandError(path, line, field), FrameError(failures)
-      Infeasible (3)                 conflicts
+      Infeasible (3)                 conflicts, relaxations
       MarketError (4)                method, url: never headers, never keys
         RequestNotSent               nothing was sent, safe to retry
         RequestRefused               Unauthorized, PaymentRequired, NotFound, Invalid, RateLimited
@@ -133,8 +133,12 @@ class Infeasible(PlannerError):
     Attributes
     ----------
     conflicts : tuple of dict
-        What cannot hold: ``volume`` or ``owner`` where one is to blame, ``reason``,
-        and ``rules`` (rule → number of offers that fell to it).
+        What cannot hold: ``reason``, ``message``, ``volume``, ``workload``, ``group`` or ``owner``
+        where one is to blame, ``rules`` (rule → number of offers that fell to it); what has one
+        number as its ``conflict`` cannot hold together.
+    relaxations : tuple of Relaxation
+        The least sets of changes that give a plan, cheapest first: ``changes``, ``text``,
+        ``usd_month`` and the changed ``demand``.
     warnings : tuple of str
         What is odd about the demand or the market, and may be why.
     """
@@ -143,15 +147,25 @@ class Infeasible(PlannerError):
     warnings: tuple[str, ...] = ()
 
     def __init__(
-        self, message: str, *, conflicts: Sequence[dict[str, Any]], hint: str | None = None
+        self,
+        message: str,
+        *,
+        conflicts: Sequence[dict[str, Any]],
+        relaxations: Sequence[Any] = (),
+        hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.conflicts = tuple(conflicts)
+        self.relaxations = tuple(relaxations)
 
     @property
     def data(self) -> dict[str, Any]:
-        """Return the conflicts and warnings."""
-        return {"conflicts": list(self.conflicts), "warnings": list(self.warnings)}
+        """Return the conflicts, relaxations and warnings."""
+        return {
+            "conflicts": list(self.conflicts),
+            "relaxations": [one.document for one in self.relaxations],
+            "warnings": list(self.warnings),
+        }
 
 
 _ASK_AGAIN = "check the base URL and run it again, or plan on a snapshot with --offers FILE"

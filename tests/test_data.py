@@ -92,7 +92,7 @@ def _document(name: str) -> dict[str, Any]:
 def test_nothing_else_ships() -> None:
     """What travels in the package is known to these tests: two listings and demand files."""
     assert {path.name for path in FILES} == {*LISTINGS, *(path.name for path in DEMANDS)}
-    assert {"minimal.yaml", "research.yaml"} <= {path.name for path in DEMANDS}
+    assert {"minimal.yaml", "research.yaml", "finetune.yaml"} <= {path.name for path in DEMANDS}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -181,9 +181,25 @@ def test_a_shipped_demand_has_a_proven_plan(path: Path) -> None:
     """On the shipped market every example is planned to proven optimality, and the plan holds."""
     demand = planner.read_demand(path)
     offers = planner.read_offers("shipped:disk-offers")
-    plan = planner.make_plan(demand, offers)
+    gpus = planner.read_gpus("shipped:gpu-offers")
+    plan = planner.make_plan(demand, offers, gpus)
     assert plan.solver.status == "optimal"
     assert plan.solver.objective_usd_hr == plan.solver.bound_usd_hr
     assert plan.violations() == ()
-    assert planner.verify(demand, planner.addressable(offers), plan.placements) == ()
+    buyable, placed, rented = planner.addressable(offers), plan.placements, plan.gpus
+    assert planner.verify(demand, buyable, placed, gpus=gpus, rented=rented) == ()
     assert all("does not name the data centre" in warning for warning in plan.warnings)
+
+
+def test_one_example_shows_disks_that_are_cheapest_where_there_are_no_gpus() -> None:
+    """The cheapest disks of the market have no GPUs beside them, and the plan says what that is."""
+    plan = planner.make_plan(
+        planner.read_demand("shipped:finetune"),
+        planner.read_offers("shipped:disk-offers"),
+        planner.read_gpus("shipped:gpu-offers"),
+    )
+    *_, disks = plan.baselines()
+    assert disks.usd_month is None
+    assert disks.disks_usd_month is not None
+    assert disks.disks_usd_month < Decimal(plan.totals["disk_usd_hr"]) * 730
+    assert {one.workload for one in plan.gpus} == {"finetune", "evaluate"}

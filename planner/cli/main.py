@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from planner import __version__
-from planner.cli import emit, init, offers, plan, schema
+from planner.cli import emit, explain, init, offers, plan, schema
 from planner.cli.render import result, talk
 from planner.errors import PlannerError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("offers", epilog=offers.EPILOG)(offers.offers)
 app.command("plan", epilog=plan.EPILOG)(plan.plan)
+app.command("explain", epilog=explain.EPILOG)(explain.explain)
 app.command("emit")(emit.emit)
 app.command("init")(init.init)
 app.command("schema")(schema.schema)

@@ -188,7 +188,7 @@ def _views(instance: Instance, scope: Scope) -> dict[int, _View]:
 
 
 def _codes(instance: Instance, view: _View, *, grid: bool) -> NDArray[np.int64]:
-    """Return numbers of the offers by what is seen of them, and by the sizes they sell, shape (O,)."""
+    """Return a number for what is seen of each offer, and the sizes it sells, shape (O,)."""
     offers = instance.pairs.offers
     facts: list[Sequence[Any]] = [
         offers["multinode"].fillna(value=False).tolist()

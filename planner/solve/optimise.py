@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.errors import Defect, Infeasible, NotProven
-from planner.solve.diagnose import diagnose
 from planner.solve.instance import Instance
 from planner.solve.optimum import Optimum, Undecided, floor_month, optimum
 from planner.solve.placements import Placement, placements
 from planner.solve.rentals import Gpu, gpu_choice
 from planner.solve.slack import with_slack
 from planner.solve.solver import solver_name
+from planner.solve.whynot.diagnose import diagnose
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
@@ -139,8 +139,9 @@ def optimise(
         if found is not None and cost_slack > 0:
             found = with_slack(instance, found, cost_slack)
     except Undecided as error:
+        within = "" if time_limit_s is None else f" in {time_limit_s:g} s"
         raise NotProven(
-            f"no plan was found in {time_limit_s:g} s",
+            f"no plan was found{within}",
             hint="give it more time with --time-limit, or leave the limit out",
         ) from error
     if found is None:

@@ -20,7 +20,6 @@ from planner.errors import Defect
 from planner.solve.coupled import Effort, Found, Undecided, solve_scope
 from planner.solve.settle import settle
 from planner.solve.shared import share_one_place
-from planner.solve.spending import within_budgets
 from planner.units import total, usd_month
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def optimum(
         found = _presolved(instance, effort, settled=settled)
         return None if found is None else _optimum(instance, found, effort)
     all_of_it = Effort(solver, deadline, full=True)
-    whole = _whole(instance, all_of_it)
+    whole = solve_scope(instance, instance.whole, all_of_it)
     if whole is not None and whole.bound_month is not None:
         return _optimum(instance, whole, all_of_it)
     found = _presolved(instance, effort, settled=settled)
@@ -191,16 +190,10 @@ def _presolved(instance: Instance, effort: Effort, *, settled: bool) -> _Found |
             if cost is None
             else _Part(chosen, cost, float(cost) - sum(bounds) if bounds else None)
         )
-    found = _whole(instance, effort)
+    found = solve_scope(instance, instance.whole, effort)
     if found is None or found.bound_month is not None or not settled:
         return found
     return settle(instance, instance.whole, found, effort)
-
-
-def _whole(instance: Instance, effort: Effort) -> Found | None:
-    """Return the optimum of everything at once, with budgets kept to the last decimal."""
-    found = solve_scope(instance, instance.whole, effort)
-    return None if found is None else within_budgets(instance, found, effort)
 
 
 def solve_component(

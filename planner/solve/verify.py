@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from planner.frames import records
-from planner.solve import verify_coupling as coupling
+from planner.solve.verify_coupling import Where, budgets, caps, groups, spread, workloads
 from planner.units import plain, usd_hr
 
 if TYPE_CHECKING:
@@ -69,20 +69,20 @@ def verify(
                 f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
             ]
     of_volume: dict[str, list[Placement]] = {}
-    where: coupling.Where = {}
+    where: Where = {}
     for placement in placements:
         of_volume.setdefault(placement.volume, []).append(placement)
         if (offer := sold.get(_key(vars(placement)))) is not None:
             where.setdefault(placement.volume, []).append(offer)
     for volume in demand.volumes:
-        found += coupling.spread(volume, where.get(volume.name, ()))
+        found += spread(volume, where.get(volume.name, ()))
         found += _order(volume, of_volume.get(volume.name, ()))
     return (
         *found,
-        *coupling.groups(demand, where),
-        *coupling.workloads(demand, where, gpus, rented),
-        *coupling.caps(demand, placements),
-        *coupling.budgets(demand, placements),
+        *groups(demand, where),
+        *workloads(demand, where, gpus, rented),
+        *caps(demand, placements),
+        *budgets(demand, placements),
     )
 
 

@@ -100,3 +100,65 @@ def test_an_empty_market_is_asked_twice_and_then_four(run: Run) -> None:
         ran = run("offers", env=environment(server.url))
         assert ran.code == 4
         assert len(server.requests) == 2
+
+
+def listings() -> dict[str, list[Any]]:
+    """Return the shipped disks and GPUs, and one of these as a multi-node offer at half price."""
+    disks, gpus = (
+        json.loads(shipped_path(name).read_text())["items"]
+        for name in ("disk-offers", "gpu-offers")
+    )
+    half = {**gpus[0], "prices": {**gpus[0]["prices"], "onDemand": 0.8}}
+    return {"disks": disks, "gpus": gpus, "multi-node": [half]}
+
+
+def test_a_demand_with_workloads_reads_three_listings(run: Run) -> None:
+    """Disks, GPUs and multi-node GPUs, all live, and the plan knows where it is to be bought."""
+    with Marketplace(listings()) as server:
+        ran = run("plan", "shipped:finetune", "-o", "json", env=environment(server.url))
+        assert ran.code == 0, ran.err
+        assert [one.listing for one in server.requests] == ["disks", "gpus", "multi-node"]
+        plan = ran.json()
+        assert plan["target"] == {"base_url": server.url, "team_id": "team-9"}
+        assert {name: one["rows"] for name, one in plan["inputs"].items()} == {
+            "demand": 3,
+            "offers": 13,
+            "gpus": 10,
+        }
+        assert plan["inputs"]["gpus"]["fetched_at"] is not None
+        assert {row["listing"] for row in plan["market"]["gpus"]} == {"gpus", "multi-node"}
+        assert KEY not in ran.out + ran.err
+
+
+def test_a_demand_without_workloads_asks_for_disks_only(run: Run) -> None:
+    """What is not needed is not asked for."""
+    with Marketplace(listings()) as server:
+        ran = run("plan", "-", "-o", "json", stdin=SMALL, env=environment(server.url))
+        assert ran.code == 0
+        assert {one.listing for one in server.requests} == {"disks"}
+        assert "gpus" not in ran.json()["inputs"]
+
+
+def test_what_a_file_gives_is_not_asked_live(run: Run) -> None:
+    """With a file of GPUs only disks are read, and with both files nothing is."""
+    gpus = ("--gpus-file", "shipped:gpu-offers")
+    with Marketplace(listings()) as server:
+        words = ("plan", "shipped:finetune", *gpus, "-o", "json")
+        plan = run(*words, env=environment(server.url)).json()
+        assert [one.listing for one in server.requests] == ["disks"]
+        assert plan["inputs"]["gpus"]["source"] == "shipped:gpu-offers"
+        assert plan["target"]["base_url"] == server.url
+        server.requests.clear()
+        offline = run(*words, "--offers", "shipped:disk-offers", env=environment(server.url))
+        assert offline.json()["target"] is None
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("listing", ["gpus", "multi-node"])
+def test_gpus_that_cannot_be_read_whole_are_four(run: Run, listing: str) -> None:
+    """A plan on half of the GPUs could be a wrong one, so there is none."""
+    with Marketplace(listings()) as server:
+        server.fault(status(403), listing=listing)
+        ran = run("plan", "shipped:finetune", "-o", "json", env=environment(server.url))
+    assert ran.code == 4
+    assert ran.json()["exit_code"] == 4

@@ -1,62 +1,193 @@
-"""What the solvers themselves choose, before anything is settled: the enumerated optimum."""
+"""The program itself: what the solvers say of it, its bound, and prices near one another."""
 
 from __future__ import annotations
 
-import random
+from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
-from planner.demand import demand_from
 from planner.errors import InputError
-from planner.market import addressable, offers_frame
-from planner.solve.candidates import pair
-from planner.solve.least import Least
-from planner.solve.program import solve_program
-from tests.solve import brute, instances
+from planner.solve.columns import Columns, every_column, needed_columns
+from planner.solve.coupled import counts_of, deal
+from planner.solve.program import Program
+from tests.solve import exact
+from tests.solve.hand import coupled, demanded, every_plan, instance_of, providers, row, volume
 
 if TYPE_CHECKING:
-    from planner.solve.program import Outcome
+    from planner.solve.instance import Instance
     from planner.solve.solver import SolverName
 
-
-def solve(seed: int, *, solver: SolverName, full: bool) -> tuple[Outcome, Fraction, Fraction]:
-    """Return the outcome, its exact cost, and the enumerated optimum of a feasible instance."""
-    rng = random.Random(seed)
-    expected = None
-    while expected is None:
-        rows, document = instances.market(rng), instances.demand(rng)
-        expected = brute.best(document, rows)
-    demand = demand_from(document)
-    pairs = pair(demand, addressable(offers_frame(rows)))
-    outcome = solve_program(pairs, Least(pairs), demand.policy, solver=solver, full=full)
-    assert outcome.chosen is not None
-    costs = [Fraction(pairs.usd_hr(v, o)) for v, os in enumerate(outcome.chosen) for o in os]
-    return outcome, sum(costs, Fraction(0)), expected[0]
+APART = {"groups": [{"volumes": ["a", "b"], "different": "provider"}]}
 
 
-@pytest.mark.parametrize("full", [False, True])
+def program_of(
+    instance: Instance, *, needed: bool = False, relaxed: bool = False
+) -> tuple[Columns, Program]:
+    columns = (needed_columns if needed else every_column)(instance, instance.whole)
+    return columns, Program(instance, instance.whole, columns, relaxed=relaxed)
+
+
+@pytest.mark.parametrize("needed", [False, True])
 @pytest.mark.parametrize("solver", ["highs", "cbc"])
-def test_the_solver_itself_finds_the_optimum(solver: SolverName, full: bool) -> None:
-    """Each solver, on the pruned and the full program, chooses the enumerated optimum exactly."""
-    for seed in range(30):
-        outcome, cost, expected = solve(seed, solver=solver, full=full)
-        assert (seed, cost) == (seed, expected)
-        assert outcome.run.status == "optimal"
+def test_the_solver_itself_finds_the_optimum(solver: SolverName, needed: bool) -> None:
+    """Each solver, on all columns and on the needed ones, chooses what is enumerated."""
+    feasible = 0
+    for seed in range(100, 125):
+        document, rows, gpus, nodes = coupled(seed)
+        instance = instance_of(document, rows, gpus, nodes)
+        expected = exact.best(document, rows, gpus, nodes)
+        columns, program = program_of(instance, needed=needed)
+        if columns.lacks:
+            assert expected is None
+            continue
+        outcome = program.cheapest(solver=solver, time_limit_s=None)
+        if expected is None:
+            assert (seed, outcome.run.status, outcome.counts) == (seed, "infeasible", None)
+            continue
+        feasible += 1
+        assert outcome.counts is not None
+        chosen = deal(instance, columns, outcome.counts)
+        jobs = range(len(instance.demand.workloads))
+        rented = {w: g for w in jobs if (g := instance.rent_best(w, chosen)) is not None}
+        cost = Fraction(instance.usd_month(chosen, rented))
+        assert (seed, cost, outcome.run.status) == (seed, expected[0], "optimal")
+    assert feasible >= 10
 
 
-def test_pruning_leaves_fewer_variables() -> None:
-    """The pruned program is never larger than the full one, and mostly smaller."""
-    sizes = [
-        (solve(seed, solver="highs", full=False)[0], solve(seed, solver="highs", full=True)[0])
-        for seed in range(30)
-    ]
-    assert all(pruned.variables <= full.variables for pruned, full in sizes)
-    assert sum(pruned.variables < full.variables for pruned, full in sizes) > 15
+def test_relaxed_it_is_a_bound_and_reduced_costs_are_what_a_replica_costs_more() -> None:
+    """Without coupling the relaxation is the optimum, and each other offer's distance exact."""
+    rows = [row("alpha", "0.0001"), row("beta", "0.00013"), row("gamma", "0.00025")]
+    columns, program = program_of(instance_of(demanded(volume("a")), rows), relaxed=True)
+    ideal = program.cheapest(solver="highs", time_limit_s=None)
+    assert ideal.bound_usd_hr == pytest.approx(0.01)
+    assert ideal.reduced is not None
+    assert ideal.reduced - ideal.reduced.min() == pytest.approx([0, 0.003, 0.015])
+    assert columns.offer.tolist() == [0, 1, 2]
+    three = instance_of(demanded(*(volume(name) for name in "abc")), rows)
+    _, together = program_of(three, needed=True, relaxed=True)
+    bound = together.cheapest(solver="highs", time_limit_s=None).bound_usd_hr
+    assert bound == pytest.approx(0.03)
+
+
+def test_the_relaxation_bounds_every_plan() -> None:
+    """On random instances no plan costs less than the relaxation proves, reduced costs included."""
+    compared = 0
+    for seed in range(200, 230):
+        instance = instance_of(*coupled(seed))
+        plans = every_plan(instance)
+        if not plans:
+            continue
+        columns, program = program_of(instance, relaxed=True)
+        ideal = program.cheapest(solver="highs", time_limit_s=None)
+        assert ideal.reduced is not None
+        assert ideal.bound_usd_hr is not None
+        hours = instance.demand.policy.hours_per_month
+        for chosen, _, cost in plans:
+            used = ideal.reduced[np.flatnonzero(counts_of(columns, chosen))]
+            # A column is left out where its reduced cost alone is beyond what is to be beaten.
+            assert float(cost) / hours >= ideal.bound_usd_hr + max(0, used.max()) - 1e-9
+        compared += 1
+    assert compared >= 10
+
+
+@pytest.mark.parametrize("solver", ["highs", "cbc"])
+def test_a_difference_of_a_billionth_is_seen(solver: SolverName) -> None:
+    """1e-9 USD a GB on one GB decides, beside a volume that costs a dollar an hour."""
+    rows = [row("near", "0.000100000"), row("far", "0.000099999"), row("dear", "0.00012")]
+    document = demanded(volume("a", 1), volume("b", 8000), volume("c", 1), policy={"max_sites": 1})
+    columns, program = program_of(instance_of(document, rows))
+    outcome = program.cheapest(solver=solver, time_limit_s=None)
+    assert outcome.counts is not None
+    assert outcome.bound_usd_hr == pytest.approx(8002 * 0.000099999, rel=1e-12)
+    instance = instance_of(document, rows)
+    assert providers(instance, deal(instance, columns, outcome.counts)) == [["far"]] * 3
+
+
+def test_a_held_cost_leaves_only_what_costs_no_more() -> None:
+    """Once the cost is held, other wishes are decided among plans of that cost."""
+    rows = [row("alpha", "0.0001"), row("beta", "0.0001"), row("gamma", "0.0001000000001")]
+    instance = instance_of(demanded(volume("a"), volume("b"), **APART), rows)
+    columns, program = program_of(instance)
+    wish = (-columns.offer).tolist()  # as far back as can be: gamma, then beta
+    free = program.first(wish, solver="highs", time_limit_s=None)
+    assert free.counts is not None
+    assert sorted(columns.offer[free.counts > 0]) == [1, 2]
+    program.hold_cost(Decimal("0.02"))
+    held = program.first(wish, solver="highs", time_limit_s=None)
+    assert held.counts is not None
+    assert sorted(columns.offer[held.counts > 0]) == [0, 1]
+
+
+def test_sums_of_weights_and_sites_are_held() -> None:
+    """What was decided first stays decided: the sum of a weight, the number of sites."""
+    rows = [row("alpha", "0.0001", spec={"maxCount": 50}), row("beta", "0.0002")]
+    instance = instance_of(demanded(volume("a"), volume("b", 50)), rows)
+    columns, program = program_of(instance)
+    fewest = program.fewest_sites(solver="highs", time_limit_s=None)
+    assert fewest.counts is not None
+    assert set(columns.offer[fewest.counts > 0]) == {1}
+    program.hold_sites(1)
+    one = program.cheapest(solver="highs", time_limit_s=None)
+    assert one.bound_usd_hr == pytest.approx(0.03)
+    _, other = program_of(instance)
+    other.hold([1.0 if o == 1 else 0.0 for o in columns.offer], 1)
+    two = other.cheapest(solver="highs", time_limit_s=None)
+    assert two.bound_usd_hr == pytest.approx(0.025)
+    other.hold([1.0 if o == 1 else 0.0 for o in columns.offer], 0)
+    assert other.cheapest(solver="highs", time_limit_s=None).run.status == "infeasible"
+
+
+def test_a_solution_that_is_excluded_is_not_found_again() -> None:
+    """What turned out not to hold in exact decimals is left out, and the next best found."""
+    rows = [row("alpha", "0.0001"), row("beta", "0.0002"), row("gamma", "0.0003")]
+    instance = instance_of(demanded(volume("a"), volume("b", 99), **APART), rows)
+    columns, program = program_of(instance)
+    costs: list[Decimal] = []
+    for _ in range(6):
+        outcome = program.cheapest(solver="highs", time_limit_s=None)
+        assert outcome.counts is not None
+        costs.append(instance.disk_usd_hr(deal(instance, columns, outcome.counts)))
+        assert program.exclude(outcome.counts)
+    every = every_plan(instance)
+    assert every is not None
+    assert costs == sorted(instance.disk_usd_hr(chosen) for chosen, _, _ in every)
+    assert program.cheapest(solver="highs", time_limit_s=None).run.status == "infeasible"
+
+
+def test_a_gap_that_is_allowed_is_in_the_bound() -> None:
+    """A solver that may stop early says what it proved, which is never above the optimum."""
+    rows = [row(f"p{n}", f"0.000{n + 11}") for n in range(6)]
+    volumes: list[Any] = [volume(f"v{n}", 100 + n) for n in range(6)]
+    document = demanded(*volumes, policy={"max_provider_share": 0.2})
+    instance = instance_of(document, rows)
+    _, program = program_of(instance)
+    best = program.cheapest(solver="highs", time_limit_s=None)
+    assert best.bound_usd_hr is not None
+    for solver in ("highs", "cbc"):
+        _, program = program_of(instance)
+        near = program.cheapest(
+            solver="cbc" if solver == "cbc" else "highs", time_limit_s=None, gap_usd_hr=0.02
+        )
+        assert near.bound_usd_hr is not None
+        assert near.run.gap > 0
+        assert best.bound_usd_hr - 0.02 <= near.bound_usd_hr <= best.bound_usd_hr * (1 + 1e-9)
+
+
+def test_the_needed_columns_make_a_smaller_program() -> None:
+    """Alike volumes and dominated candidates are variables that the solver need not see."""
+    rows = [row("alpha", f"0.000{n}", cloudId=f"c{n}") for n in range(1, 6)] + [row("b", "0.0003")]
+    document = demanded(*(volume(f"v{n}") for n in range(10)), policy={"max_provider_share": 0.8})
+    instance = instance_of(document, rows)
+    sizes = [program_of(instance, needed=needed)[1].size for needed in (True, False)]
+    assert sizes[0] == (3, 4)  # two offers and the GB; replicas, GB and two providers
+    assert sizes[1] == (61, 13)
 
 
 def test_an_unknown_solver_is_wrong_input() -> None:
     """No solver is silently taken for another."""
+    _, program = program_of(instance_of(demanded(volume("a")), [row("alpha", "0.0001")]))
     with pytest.raises(InputError, match="gurobi"):
-        solve(1, solver="gurobi", full=False)  # type: ignore[arg-type]
+        program.cheapest(solver="gurobi", time_limit_s=None)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from planner.demand import Demand, Policy, Volume, Workload
 from planner.errors import FrameError
 from planner.frames import build
 from planner.market import addressable, gpus_frame, join_gpus, offers_frame
+from planner.units import averaged_usd_hr
 from planner.solve.rentals import (
     CHOSEN_GPUS,
     GPU_RULES,
@@ -25,7 +26,6 @@ from planner.solve.rentals import (
     RENTAL_REJECTIONS,
     Gpu,
     Rentals,
-    averaged_usd_hr,
     gpu_choice,
     gpu_rules_of,
     rent,

@@ -1,0 +1,1 @@
+"""Why there is no plan: what is in conflict, and the cheapest ways out."""

@@ -1,0 +1,129 @@
+"""What a person and a program are told when there is no plan."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from planner.demand import demand_from
+from planner.errors import Infeasible
+from planner.market import addressable, offers_frame
+from planner.solve.optimise import optimise
+from tests.solve.plans import listings
+from tests.solve.whynot.test_relax import X, gpu, row
+
+
+def refused(rows: list[Any], *volumes: Any, gpus: Any = None, **rest: Any) -> Infeasible:
+    demand = demand_from({"version": 1, "volumes": list(volumes), **rest})
+    listed = None if gpus is None else listings(gpus, [])
+    with pytest.raises(Infeasible) as caught:
+        optimise(demand, addressable(offers_frame(rows)), listed)
+    json.dumps(caught.value.data)
+    return caught.value
+
+
+def test_the_sentence_says_what_conflicts_and_the_ways_out() -> None:
+    """Conflicts first, then the ways out with their cost in a month, cheapest first."""
+    rows = [row("a", "0.0001"), row("b", "0.0002")]
+    group = {"volumes": ["x", "y"], "different": "provider"}
+    policy = {"max_providers": 1}
+    error = refused(rows, X, {**X, "name": "y"}, groups=[group], policy=policy)
+    assert str(error).splitlines() == [
+        "no plan satisfies the demand:",
+        "  these cannot hold together:",
+        "    max_providers is 1",
+        "    the group of x, y (different provider)",
+        "ways out, cheapest first:",
+        "  14.60 USD a month: drop the group of x, y (different provider)",
+        "  21.90 USD a month: raise max_providers from 1 to 2",
+    ]
+    assert [one["conflict"] for one in error.conflicts] == [1, 1]
+    assert error.conflicts[1]["group"] == "x, y (different provider)"
+    assert error.hint == "change the demand by one of the ways out"
+
+
+def test_each_volume_alone_has_its_own_smallest_conflict() -> None:
+    """What no offer admits is told with its rules, and with the wishes that are to blame."""
+    rows = [row("a", "0.0001", isMultinode=False), row("b", "0.0001", stockStatus="Unavailable")]
+    error = refused(rows, {**X, "multinode": True, "security": "secure_cloud"})
+    (conflict,) = error.conflicts
+    assert conflict["rules"] == {"multinode": 1, "unavailable": 1}
+    assert [one["field"] for one in conflict["requirements"]] == ["multinode"]
+    assert conflict["smallest"] is True
+
+
+def test_a_workload_that_no_gpu_suits_is_named_with_its_rules() -> None:
+    """The GPU offers are counted by rule, like disk offers."""
+    job = {"name": "ft", "gpu": "A100_80GB", "mounts": ["x"], "socket": "PCIe"}
+    gpus = [gpu("a", "1"), gpu("a", "1", gpuType="H100_80GB")]
+    error = refused([row("a", "0.0001")], X, gpus=gpus, workloads=[job])
+    (conflict,) = error.conflicts
+    assert (conflict["reason"], conflict["workload"]) == ("no_gpu", "ft")
+    assert conflict["rules"] == {"socket": 2, "gpu_type": 1}
+    assert [one["field"] for one in conflict["requirements"]] == ["socket"]
+
+
+def test_gpus_and_disks_that_never_meet() -> None:
+    """A job's GPUs are where its volume may not be: the mount is part of the conflict."""
+    job = {"name": "ft", "gpu": "A100_80GB", "mounts": ["x"]}
+    rows = [row("a", "0.0001"), row("b", "0.0001")]
+    error = refused(
+        rows, {**X, "exclude": {"providers": ["a"]}}, gpus=[gpu("a", "1")], workloads=[job]
+    )
+    assert [one["message"] for one in error.conflicts] == [
+        "workload ft needs its GPUs beside volume x",
+        "volume x: not provider a",
+    ]
+    assert [one.text for one in error.relaxations] == ["volume x: no longer exclude provider a"]
+
+
+def test_workloads_without_a_listing_of_gpus() -> None:
+    """Without any GPU listing there is nothing to relax."""
+    job = {"name": "ft", "gpu": "A100_80GB", "mounts": ["x"]}
+    error = refused([row("a", "0.0001")], X, workloads=[job])
+    assert "no listing of GPUs" in str(error)
+    assert error.relaxations == ()
+
+
+def test_facts_that_nothing_relaxes_are_said() -> None:
+    """GPUs at no site of any disk: the mount cannot hold, and no relaxation helps."""
+    job = {"name": "ft", "gpu": "A100_80GB", "mounts": ["x"]}
+    error = refused([row("a", "0.0001")], X, gpus=[gpu("b", "1")], workloads=[job])
+    assert error.relaxations == ()
+    assert "no relaxation helps: workload ft needs its GPUs beside volume x" in str(error)
+
+
+def test_a_budget_says_what_is_needed_beside_what_else_conflicts() -> None:
+    """The budget's own sentence survives, and the wish that makes it dear stands beside it."""
+    rows = [row("a", "0.0001"), row("b", "0.0002", isMultinode=True)]
+    rows[0]["isMultinode"] = False
+    error = refused(rows, {**X, "multinode": True}, policy={"budget_usd_month": 10})
+    budget, wish = error.conflicts
+    assert (budget["reason"], budget["needed_usd_month"]) == ("budget", "14.6")
+    assert "policy.budget_usd_month is 10" in budget["message"]
+    assert wish["field"] == "multinode"
+    assert [one.text for one in error.relaxations] == [
+        "volume x: without multi-node",
+        "raise budget_usd_month by 4.60 to 14.60",
+    ]
+
+
+def test_names_from_outside_are_made_visible() -> None:
+    """A region with an escape sequence is shown, never sent to the terminal."""
+    rows = [row("a", "0.0001", region="eu\x1b[2J")]
+    error = refused(rows, {**X, "regions": ["mars"]})
+    assert "\x1b" not in str(error)
+    assert error.relaxations[0].text == "volume x: allow region eu\\x1b[2J"
+    assert error.relaxations[0].changes[0]["to"] == ["eu\x1b[2J", "mars"]
+
+
+def test_many_conflicts_are_told_in_part_and_kept_in_full() -> None:
+    """Thirty volumes without a place: twenty are told, the data has all."""
+    volumes = [{**X, "name": f"v{n}", "regions": ["mars"]} for n in range(30)]
+    error = refused([row("a", "0.0001")], *volumes)
+    assert len(error.conflicts) == 30
+    assert "and 10 more conflicts" in str(error)
+    (one,) = error.relaxations
+    assert len(one.changes) == 30
