@@ -45,6 +45,7 @@ ORDER = (
     "plan",
     "make",
     "live",
+    "sim",
     "planner",  # the public names; they are imported when first used
     "cli",
     "__main__",

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from planner import __version__
-from planner.cli import emit, init, offers, plan, schema
+from planner.cli import emit, init, offers, plan, schema, sim
 from planner.cli.render import result, talk
 from planner.errors import PlannerError
 
@@ -28,6 +28,7 @@ app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("emit")(emit.emit)
 app.command("init")(init.init)
 app.command("schema")(schema.schema)
+app.command("sim", epilog=sim.EPILOG)(sim.sim)
 
 
 def _version(value: bool) -> None:
