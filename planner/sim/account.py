@@ -96,9 +96,11 @@ class Account:
         disk = self._made(wanted, terms, {act.kind.name: act for act in acts})
         self.world.disks[disk.id] = disk
         made = [disk]
-        if any(act.kind.name == "double" for act in acts):
-            made.append(disk.twin(self.new_id()))
-            self.world.disks[made[1].id] = made[1]
+        for act in acts:
+            if act.kind.name == "double":
+                twin = disk.twin(self.new_id(), later_us=round(act.number * SECOND_US))
+                self.world.disks[twin.id] = twin
+                made.append(twin)
         status = 201 if self.dialect == "guide" else 200
         return Answer(status, self.shown(disk), created=[each.id for each in made])
 

@@ -77,7 +77,7 @@ _KINDS = (
     Kind("out-of-stock", "instead", "the offer is said to be out of stock", "status", "409"),
     Kind("hostile-error", "instead", "a refusal whose text has escape sequences", "status", "422"),
     Kind("redirect", "instead", "a 307 to URL; nothing is done", "url"),
-    Kind("double", "effect", "one create makes two disks; the first is told"),
+    Kind("double", "effect", "makes two disks; the second is listed later", "seconds", "0"),
     Kind("late", "effect", "listings show the disk SECONDS of the clock later", "seconds"),
     Kind("error-status", "effect", "the disk that is created becomes ERROR"),
     Kind("stuck", "effect", "the disk that is created stays PROVISIONING"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from planner.errors import InputError
 from planner.sim import admin
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 MAX_BODY = 2**20
 _DRIP_S = 0.02
 _IDLE_S = 30
+_TARGET = re.compile(
+    r"(?:https?://[^/?#]*)?(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.DOTALL
+)
 
 
 class Server(ThreadingHTTPServer):
@@ -106,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes | Answer:
         """Return the body, or the answer to one that cannot be read or may not be sent."""
-        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
+        host = re.sub(r":\d*\Z", "", self.headers.get("Host", ""))
         if self.headers.get("Origin") or not _is_loopback(host):
             return Answer(403, {"detail": "Only programs of this machine are answered"})
         if self.headers.get("Transfer-Encoding"):
@@ -122,13 +126,13 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _request(self, body: bytes) -> Request:
-        parts = urlsplit(f"//host{self.path}" if self.path.startswith("/") else self.path)
+        parts = _TARGET.fullmatch(self.path)
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         others = [value for name, value in self.headers.items() if name.lower() != "authorization"]
         return Request(
             method=self.command,
-            path=parts.path,
-            query=parse_qs(parts.query, keep_blank_values=True),
+            path=parts["path"] if parts else self.path,
+            query=parse_qs(parts["query"] if parts else None, keep_blank_values=True),
             body=body,
             token=token.strip() if scheme.lower() == "bearer" and token.strip() else None,
             other_headers="\n".join(others),

@@ -122,9 +122,9 @@ class Disk:
         """Settle what it has cost, and go on at another price."""
         self.billed_usd, self.billed_from_us, self.usd_hr = self.cost_usd(now_us), now_us, usd_hr
 
-    def twin(self, new_id: str) -> Disk:
-        """Return another disk just like it."""
-        return replace(self, id=new_id, pods=[], clusters=[])
+    def twin(self, new_id: str, *, later_us: int) -> Disk:
+        """Return another disk just like it, which listings show later."""
+        return replace(self, id=new_id, shown_us=self.shown_us + later_us, pods=[], clusters=[])
 
     def saved(self) -> dict[str, Any]:
         """Return it as JSON values."""

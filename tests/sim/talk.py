@@ -6,13 +6,11 @@ import http.client
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from planner.sim import Sim
 
 API = "/api/v1"
 DISKS = f"{API}/disks/"
@@ -52,6 +50,13 @@ def gpu(place: Mapping[str, Any] = HERE, **over: Any) -> dict[str, Any]:
     }
 
 
+class Addressed(Protocol):
+    """Whatever has a base URL."""
+
+    @property
+    def base_url(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Said:
     """An answer."""
@@ -66,7 +71,7 @@ class Said:
 
 
 def ask(
-    sim: Sim,
+    sim: Addressed,
     method: str,
     path: str,
     body: Any = None,
@@ -94,6 +99,6 @@ def wanted(name: str = "corpus", size: int = 500, **disk: Any) -> dict[str, Any]
     return {"disk": {"size": size, "name": name, **place, **disk}, "provider": {"type": "acme"}}
 
 
-def create(sim: Sim, name: str = "corpus", size: int = 500, **disk: Any) -> Said:
+def create(sim: Addressed, name: str = "corpus", size: int = 500, **disk: Any) -> Said:
     """Create a disk."""
     return ask(sim, "POST", DISKS, wanted(name, size, **disk))
