@@ -80,6 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_S
     wbufsize = -1
+    disable_nagle_algorithm = True
 
     @property
     def _service(self) -> Service:

@@ -82,7 +82,8 @@ class Service:
             if self.closing.is_set():
                 return Answer(0, manner="drop")
             answer = mangle.instead(acts, self.dialect) or self._done(request, acts)
-            self.store.save(self.world, entry | audit.outcome(answer, acts))
+            changed = [*answer.created, *answer.renamed, *answer.deleted]
+            self.store.save(self.world, entry | audit.outcome(answer, acts), changed=changed)
         return answer
 
     def _done(self, request: Request, acts: Sequence[Act]) -> Answer:

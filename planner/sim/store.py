@@ -20,14 +20,14 @@ from planner.sim.world import SECOND_US, Clock, Disk, World
 from planner.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 FORMAT = "planner.sim/1"
 _MARK = 0x706C6E72
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, document TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS disks (id TEXT PRIMARY KEY, place INTEGER, document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS disks (id TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS audit (n INTEGER PRIMARY KEY, entry TEXT NOT NULL);
 """
 
@@ -50,7 +50,6 @@ class Store:
 
     def __init__(self, path: str | Path | None, audit_path: str | Path | None = None) -> None:
         self._shown = visible(str(path))
-        self._written: dict[str, str] = {}
         try:
             self._lines = None if audit_path is None else Path(audit_path).open("a")  # noqa: SIM115 -- closed by close
         except (OSError, ValueError) as error:
@@ -66,6 +65,9 @@ class Store:
         try:
             with self._base:
                 self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._base.execute(
+                    "PRAGMA synchronous = OFF"
+                )  # a kill loses nothing, and is all we fear
                 self._base.execute("BEGIN EXCLUSIVE")
                 self._check()
                 for statement in _SCHEMA.split(";"):
@@ -114,7 +116,7 @@ class Store:
             if saved["format"] != FORMAT:
                 raise self._unusable(f"its format is {saved['format']}")
             away_s = max(0.0, time.time() - float(saved["saved_at_s"])) if speed else 0.0
-            found = self._base.execute("SELECT document FROM disks ORDER BY place")
+            found = self._base.execute("SELECT document FROM disks ORDER BY rowid")
             disks = [Disk.loaded(parse(document.encode())) for (document,) in found]
             return World(
                 clock=Clock(saved["now_us"] + int(away_s * SECOND_US), speed),
@@ -126,8 +128,21 @@ class Store:
         except (sqlite3.Error, JsonError, KeyError, TypeError, ValueError) as error:
             raise self._unusable(error) from error
 
-    def save(self, world: World, entry: Mapping[str, Any] | None = None) -> None:
-        """Write what has changed, and the entry of one request, in one transaction."""
+    def save(
+        self,
+        world: World,
+        entry: Mapping[str, Any] | None = None,
+        *,
+        changed: Iterable[str] | None = None,
+    ) -> None:
+        """Write the world, and the entry of one request, in one transaction.
+
+        Parameters
+        ----------
+        changed : iterable of str | None
+            Ids of the disks that have changed; None: any may have.
+        """
+        ids = world.disks if changed is None else changed
         document = {
             "format": FORMAT,
             "now_us": world.clock.now_us(),
@@ -138,13 +153,11 @@ class Store:
         }
         with self._base:
             self._base.execute("REPLACE INTO state VALUES ('world', ?)", (written(document),))
-            for place, disk in enumerate(world.disks.values()):
-                text = written(disk.saved())
-                if self._written.get(disk.id) != text:
-                    self._base.execute(
-                        "REPLACE INTO disks VALUES (?, ?, ?)", (disk.id, place, text)
-                    )
-                    self._written[disk.id] = text
+            self._base.executemany(
+                "INSERT INTO disks VALUES (?, ?) "
+                "ON CONFLICT DO UPDATE SET document = excluded.document",
+                [(disk_id, written(world.disks[disk_id].saved())) for disk_id in ids],
+            )
             if entry is not None:
                 line = json.dumps(entry)
                 self._base.execute("REPLACE INTO audit VALUES (?, ?)", (entry["n"], line))
