@@ -45,6 +45,7 @@ ORDER = (
     "plan",
     "make",
     "live",
+    "apply",
     "sim",
     "planner",  # the public names; they are imported when first used
     "cli",

@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 
 from planner import __version__
-from planner.cli import emit, init, offers, plan, schema, sim
+from planner.cli import (
+    apply,
+    destroy,
+    emit,
+    init,
+    offers,
+    plan,
+    rename,
+    resolve,
+    schema,
+    sim,
+    status,
+)
 from planner.cli.render import result, talk
 from planner.errors import PlannerError
 
@@ -26,6 +38,11 @@ app = typer.Typer(
 app.command("offers", epilog=offers.EPILOG)(offers.offers)
 app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("emit")(emit.emit)
+app.command("apply", epilog=apply.EPILOG)(apply.apply)
+app.command("status", epilog=status.EPILOG)(status.status)
+app.command("resolve")(resolve.resolve)
+app.command("rename")(rename.rename)
+app.command("destroy", epilog=destroy.EPILOG)(destroy.destroy)
 app.command("init")(init.init)
 app.command("schema")(schema.schema)
 app.command("sim", epilog=sim.EPILOG)(sim.sim)
@@ -39,7 +56,9 @@ def _version(value: bool) -> None:
 
 @app.callback(
     epilog="Exit codes: 0 done, 2 wrong input, 3 no feasible plan, 4 marketplace unreachable or "
-    "refused, 5 plan damaged, 11 not proven in time, 130 interrupted, 1 a defect in planner."
+    "refused, 5 plan damaged, stale, over its limit or out of stock, 6 unknown or unfinished: run "
+    "again, 7 a person must look, 8 state unusable, 9 locked, 11 not proven in time, 130 "
+    "interrupted, 1 a defect in planner."
 )
 def _planner(
     version: Annotated[
