@@ -14,5 +14,6 @@ differ, ``dialect`` chooses.
 
 from planner.sim.faults import KINDS, Fault, Kind, parse_fault
 from planner.sim.local import Sim
+from planner.sim.rows import api_rows
 
-__all__ = ["KINDS", "Fault", "Kind", "Sim", "parse_fault"]
+__all__ = ["KINDS", "Fault", "Kind", "Sim", "api_rows", "parse_fault"]

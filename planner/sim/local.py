@@ -18,7 +18,7 @@ from planner.sim.faults import MAX_SECONDS, parse_fault
 from planner.sim.server import Server
 from planner.sim.service import Service
 from planner.sim.store import Store
-from planner.sim.world import Clock, World, to_time, to_us
+from planner.sim.world import Clock, World, number, to_time, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -177,7 +177,7 @@ class Sim:
     def balance_usd(self) -> Decimal:
         """Return what is left in the wallet, exactly."""
         with self._service.lock:
-            return self._service.world.balance_usd()
+            return number(self._service.world.balance_usd())
 
     @balance_usd.setter
     def balance_usd(self, amount: Decimal | str | int) -> None:

@@ -12,6 +12,7 @@ from planner.sim.account import Account, Pace
 from planner.sim.answer import Answer, Dialect, Refused, Request
 from planner.sim.catalogue import availability
 from planner.sim.faults import PREFIX, Fault, take
+from planner.sim.world import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -149,7 +150,7 @@ class Service:
                 {
                     **self.account.shown(disk),
                     "origin": disk.origin,
-                    "cost_usd": disk.cost_usd(now_us),
+                    "cost_usd": number(disk.cost_usd(now_us)),
                     "requests": numbers.get(disk.id, {}),
                 }
                 for disk in self.world.disks.values()
