@@ -14,6 +14,7 @@ from planner.apply.preflight import (
     price_now,
     shelf,
 )
+from planner.apply.proof import check_once
 from planner.apply.reconcile import look, read_back, reconcile, settle, suspects
 from planner.errors import (
     Conflict,
@@ -131,7 +132,9 @@ def _before(ctx: Context, slot: Slot) -> DiskListing:
         raise Interrupted("stopped before the next disk was sent")
     entry = ctx.state.entries.get(slot.name)
     sent = entry is not None and entry.attempts > 0
-    return complete_listing(ctx.account, ctx.pace, scans=2 if sent else 1)
+    listing = complete_listing(ctx.account, ctx.pace, scans=2 if sent else 1)
+    check_once(ctx, listing)
+    return listing
 
 
 def _already_there(ctx: Context, slot: Slot, listing: DiskListing) -> Entry | None:

@@ -54,6 +54,12 @@ class Context:
     tell: Callable[[Event], None] = _silent
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def target(self) -> dict[str, str | None]:
+        """Return the marketplace and team that the key is for."""
+        who = self.account.credentials
+        return {"base_url": who.base_url, "team_id": who.team_id}
+
     def record(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 -- JSON values
         """Write a record to the disk, then move the state by it, then tell.
 

@@ -30,10 +30,15 @@ _PAUSE_S, _MAX_PAUSE_S = 1.0, 15.0
 
 @dataclass(frozen=True)
 class Doomed:
-    """A disk that would be deleted, as it is now; ``disk`` is None where it is gone already."""
+    """A disk that would be deleted, as it is now; ``disk`` is None where the account has none."""
 
     entry: Entry
     disk: Disk | None
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether it is there to be deleted."""
+        return self.disk is not None and self.disk.is_live
 
 
 def destroy(
@@ -74,21 +79,20 @@ def destroy(
             f"not as recorded, so nothing was deleted:\n{listed}",
             hint="detach or look; choose the others with --volume or --id",
         )
-    live = [one for one in doomed if one.disk is not None]
+    live = [one for one in doomed if one.is_live]
     if live and not confirm(live):
         raise Interrupted("declined; nothing was deleted")
     for one in doomed:
         if ctx.pace.stop.is_set():
             raise Interrupted("stopped before the next disk was deleted")
-        if one.disk is not None:
+        if one.is_live:
             _delete(ctx, one.entry)
         ctx.record("destroyed", name=one.entry.name, id=one.entry.ids[0])
     return doomed
 
 
 def _examine(ctx: Context, entry: Entry) -> Doomed:
-    disk = _get(ctx, entry)
-    return Doomed(entry, disk if disk is not None and disk.is_live else None)
+    return Doomed(entry, _get(ctx, entry))
 
 
 def _get(ctx: Context, entry: Entry) -> Disk | None:
@@ -101,6 +105,10 @@ def _get(ctx: Context, entry: Entry) -> Disk | None:
 def _problems(doomed: Doomed) -> list[str]:
     entry, disk = doomed.entry, doomed.disk
     if disk is None:
+        # Unless we deleted it, this may as well be the key of another account.
+        gone = f"{entry.key} ({entry.ids[0]}): the account of this key has no such disk; if it was"
+        return [] if entry.deleting else [f"{gone} deleted: planner resolve {entry.name} --give-up"]
+    if not disk.is_live:
         return []
     found = list(entry.facts.differences(disk))
     if disk.id != entry.ids[0]:

@@ -144,7 +144,10 @@ def check_twins(ctx: Context, slots: Iterable[Slot], listing: DiskListing, *, ag
     twins = [
         entry
         for entry in ctx.state.of_project(ctx.project)
-        if entry.plan != ctx.plan and entry.key in wanted and entry.may_exist
+        if entry.plan != ctx.plan
+        and entry.key in wanted
+        and entry.may_exist
+        and ctx.state.is_at(entry, ctx.target)
     ]
     doubtful = [entry for entry in twins if entry.in_doubt or entry.stage == "conflict"]
     if doubtful:

@@ -10,6 +10,7 @@ from planner.errors import Conflict, Interrupted, MarketError, NotFound, Pending
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from planner.api import Disk
     from planner.apply.context import Context
     from planner.apply.listing import DiskListing
     from planner.apply.state import Entry
@@ -59,6 +60,33 @@ def wait_listed(ctx: Context, entries: Sequence[Entry]) -> None:
     )
 
 
+def check_once(ctx: Context, listing: DiskListing) -> None:
+    """Hold every name of the plan against a listing: none may live twice.
+
+    Raises
+    ------
+    Conflict
+        When one does, with ids and prices.
+    """
+    by_name: dict[str | None, list[Disk]] = {}
+    by_id: dict[str | None, Disk] = {}
+    for disk in listing.live:
+        by_name.setdefault(disk.name, []).append(disk)
+        by_id[disk.id] = disk
+    for entry in ctx.state.of_plan(ctx.plan):
+        twins = [one for one in by_name.get(entry.name, []) if one.id not in entry.not_ours]
+        own = by_id.get(entry.ids[0]) if entry.stage == "created" else None
+        if own is not None and own not in twins:
+            twins.append(own)  # a person has renamed it
+        if len(twins) > 1:
+            listed = ", ".join(f"{disk.id} at {disk.usd_hr} USD/h" for disk in twins)
+            raise Conflict(
+                f"{entry.key}: {len(twins)} live disks: {listed}",
+                hint="decide which to keep; delete the other by hand, or disown it with "
+                f"`planner resolve {entry.name} --not ID`",
+            )
+
+
 def close(ctx: Context, *, strict: bool) -> None:
     """Look once more at the whole account: each name lives once, and shows."""
     mine = ctx.state.of_plan(ctx.plan)
@@ -69,20 +97,8 @@ def close(ctx: Context, *, strict: bool) -> None:
             raise
         ctx.warnings.append(f"the account's disks could not be read: {error}")
         return
+    check_once(ctx, listing)
     for entry in mine:
-        twins = [disk for disk in listing.named(entry.name) if disk.id not in entry.not_ours]
-        twins += [
-            disk
-            for disk in listing.live
-            if disk.id in entry.ids and entry.stage == "created" and disk not in twins
-        ]
-        if len(twins) > 1:
-            listed = ", ".join(f"{disk.id} at {disk.usd_hr} USD/h" for disk in twins)
-            raise Conflict(
-                f"{entry.key}: {len(twins)} live disks: {listed}",
-                hint="decide which to keep; delete the other by hand, or disown it with "
-                f"`planner resolve {entry.name} --not ID`",
-            )
         if entry.stage == "created" and listing.find(entry.ids[0]) is None:
             ctx.warnings.append(f"{entry.key}: disk {entry.ids[0]} is not in the listing")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MAX_NAME = 255
 
 
-def find_entry(state: State, words: str) -> Entry:
+def find_entry(state: State, words: str, target: dict[str, str | None]) -> Entry:
     """Return the slot of a disk's name, its id, or volume/replica/disk where that is one slot.
 
     Raises
@@ -23,9 +23,10 @@ def find_entry(state: State, words: str) -> Entry:
     InputError
         When there is none, or there are several.
     """
-    if words in state.entries:
-        return state.entries[words]
-    found = [one for one in state.entries.values() if words in {one.key, *one.ids}]
+    here = [one for one in state.entries.values() if state.is_at(one, target)]
+    found = [one for one in here if words == one.name] or [
+        one for one in here if words in {one.key, *one.ids}
+    ]
     if len(found) > 1:
         doubtful = [one for one in found if one.in_doubt or one.stage == "conflict"]
         found = doubtful if len(doubtful) == 1 else found
@@ -34,7 +35,7 @@ def find_entry(state: State, words: str) -> Entry:
     if found:
         names = ", ".join(one.name for one in found)
         raise InputError(f"{visible(words)} is several slots", hint=f"name one: {names}")
-    close = nearest(words, [*state.entries, *(one.key for one in state.entries.values())])
+    close = nearest(words, [*(one.name for one in here), *(one.key for one in here)])
     hint = f"did you mean {close}?" if close else "`planner status` lists what is recorded"
     raise InputError(f"the journal has no slot {visible(words)[:80]!r}", hint=hint)
 
@@ -101,9 +102,16 @@ def give_up(ctx: Context, entry: Entry) -> None:
     InputError
         When its disk exists.
     """
-    if entry.stage in {"created", "destroyed"}:
-        raise InputError(f"{entry.key} is {entry.stage}", hint="`planner destroy` deletes disks")
+    if entry.stage == "created" and _exists(ctx, entry):
+        raise InputError(f"{entry.key} exists", hint="`planner destroy` deletes disks")
     ctx.record("given_up", name=entry.name, why="a person gave it up")
+
+
+def _exists(ctx: Context, entry: Entry) -> bool:
+    try:
+        return ctx.account.disk(entry.ids[0]).value.is_live
+    except NotFound:
+        return False
 
 
 def rename(ctx: Context, entry: Entry, name: str) -> None:

@@ -66,6 +66,8 @@ class Entry:
         In words.
     stock : bool
         Whether a refusal was a stock-out.
+    deleting : bool
+        Whether a DELETE was about to be sent.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Entry:
     until: datetime | None = None
     why: str = ""
     stock: bool = False
+    deleting: bool = False
 
     @property
     def key(self) -> str:
@@ -148,6 +151,11 @@ class State:
     def of_project(self, project: str) -> list[Entry]:
         """Return the entries of all plans of a project."""
         return [entry for entry in self.entries.values() if entry.project == project]
+
+    def is_at(self, entry: Entry, target: dict[str, str | None]) -> bool:
+        """Return whether an entry belongs to a marketplace and team."""
+        bound = self.plans.get(entry.plan, {}).get("target")
+        return bound is None or bound == target
 
     def committed_usd_hr(self, plan: str) -> Decimal:
         """Return what a plan's disks cost per hour, those in doubt included."""
@@ -242,6 +250,14 @@ def _renamed(entry: Entry, record: dict[str, Any]) -> None:
     entry.as_name = record["as_name"]
 
 
+def _deleting(entry: Entry, _record: dict[str, Any]) -> None:
+    entry.deleting = True
+
+
+def _destroyed(entry: Entry, _record: dict[str, Any]) -> None:
+    entry.stage, entry.status, entry.why = "destroyed", "", ""
+
+
 def _seen(entry: Entry, record: dict[str, Any]) -> None:
     entry.status = record["status"]
     entry.usd_hr = None if record["usd_hr"] is None else Decimal(record["usd_hr"])
@@ -258,8 +274,8 @@ _MOVES: dict[str, Any] = {
     "conflict": _conflict,
     "not_ours": _not_ours,
     "given_up": _step("given_up"),
-    "deleting": lambda _entry, _record: None,
-    "destroyed": _step("destroyed"),
+    "deleting": _deleting,
+    "destroyed": _destroyed,
     "renamed": _renamed,
     "seen": _seen,
 }

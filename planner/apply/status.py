@@ -135,6 +135,8 @@ def read_status(
 ) -> Status:
     """Return how what the journal records stands in the account; nothing is changed.
 
+    What was bought at another marketplace, or for another team, is left out.
+
     Parameters
     ----------
     records : sequence of dict
@@ -150,10 +152,14 @@ def read_status(
         When the account cannot be read.
     """
     state = State(records)
+    who = account.credentials
+    target = {"base_url": who.base_url, "team_id": who.team_id}
     chosen: Iterable[Entry] = (
         entry
         for entry in state.entries.values()
-        if project in {None, entry.project} and plan in {None, entry.plan}
+        if project in {None, entry.project}
+        and plan in {None, entry.plan}
+        and state.is_at(entry, target)
     )
     entries = list(in_order(chosen))
     if not entries:

@@ -35,7 +35,7 @@ EPILOG = (
     "7 a person must look, 8 state unusable, 9 locked, 130 interrupted or declined."
 )
 _HEADINGS = ("volume", "disk", "size GB", "$/hour", "state", "id", "name")
-_RIGHT = frozenset({"size GB", "$/hour"})
+_RIGHT = frozenset({"size GB", "$/hour", "id"})
 
 
 def apply(

@@ -68,6 +68,7 @@ def destroy(
             entry
             for entry in ctx.state.of_project(project)
             if entry.stage == "created"
+            and ctx.state.is_at(entry, ctx.target)
             and (not volume or entry.volume in volume)
             and (not disk_id or entry.ids[0] in disk_id)
         ]
@@ -80,7 +81,10 @@ def destroy(
         ended = delete(
             ctx, chosen, confirm=(lambda _: True) if yes else lambda found: _ask(project, found)
         )
-        saved = total((one.disk.usd_hr or Decimal(0)) if one.disk else Decimal(0) for one in ended)
+        saved = total(
+            (one.disk.usd_hr or Decimal(0)) if one.disk and one.is_live else Decimal(0)
+            for one in ended
+        )
     for entry in doubtful:
         talk(f"warning: {entry.key} ({entry.name}) is in doubt and may still appear")
     if output is Output.json:
@@ -97,7 +101,7 @@ def destroy(
         result(json.dumps(document, indent=2))
     else:
         for one in ended:
-            gone = "deleted" if one.disk else "was gone already"
+            gone = "deleted" if one.is_live else "was gone already"
             result(visible(f"{one.entry.key} {one.entry.ids[0]} {gone}"))
         result(f"{len(ended)} disks; ${plain(saved)}/h less")
 

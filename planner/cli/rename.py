@@ -22,6 +22,6 @@ def rename(
     from planner.apply import resolve as ways
 
     with purchases.context(state) as ctx:
-        entry = ways.find_entry(ctx.state, disk)
+        entry = ways.find_entry(ctx.state, disk, ctx.target)
         ways.rename(ctx, entry, name)
         talk(f"{entry.ids[0]} is now named {name}")

@@ -33,7 +33,7 @@ def resolve(
     if sum((disk_id is not None, not_id is not None, forget)) != 1:
         raise InputError("say one thing", hint="--id ID, --not ID or --give-up")
     with purchases.context(state) as ctx:
-        entry = ways.find_entry(ctx.state, slot)
+        entry = ways.find_entry(ctx.state, slot, ctx.target)
         if disk_id is not None:
             ways.resolve_id(ctx, entry, disk_id)
         elif not_id is not None:

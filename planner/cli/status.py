@@ -64,6 +64,6 @@ def status(
             for one in document["disks"]
         ]
         footer = ("now", "", "", document["usd_hr"], "", "")
-        table(_HEADINGS, rows, {"$/hour"}, footer=footer)
+        table(_HEADINGS, rows, {"$/hour", "id"}, footer=footer)
         paragraphs([visible(line) for line in document["advice"]])
     raise typer.Exit(found.exit_code)

@@ -138,6 +138,8 @@ class World(httpx.BaseTransport):
         self._faults: list[str] = []
         self._lock = threading.RLock()
         self.on_create: Callable[[int], None] = lambda _: None
+        self.spent: list[Decimal] = []
+        self.read: set[str] = set()
 
     # -- scripting ------------------------------------------------------------------------------
 
@@ -244,6 +246,7 @@ class World(httpx.BaseTransport):
         now = self.clock.passed
         shown = [d for key, d in self.disks.items() if self.shown_at[key] <= now]
         shown = [] if self.hidden else shown
+        self.read |= {disk["id"] for disk in shown}
         page: dict[str, Any] = {"data": shown[offset : offset + limit], "offset": offset}
         if self.total_key is not None:
             page[self.total_key] = len(shown)
@@ -261,6 +264,7 @@ class World(httpx.BaseTransport):
                 return answer(409, {"detail": "the disk is still detaching"})
             disk["status"] = "TERMINATED"
             return answer(200, {"status": "TERMINATED"})
+        self.read.add(disk_id)
         return answer(200, disk)
 
     def _make(self, body: dict[str, Any], **more: Any) -> str:
@@ -288,6 +292,7 @@ class World(httpx.BaseTransport):
 
     def _create(self, body: Any) -> httpx.Response:
         self.creates.append(body["disk"]["name"])
+        self.spent.append(usd_hr(self) + Decimal(body["disk"]["size"]) * Decimal(str(PRICE)))
         name = self._faults.pop(0) if self._faults else "ok"
         self.on_create(len(self.creates))
         return FAULTS[name](self, body)
@@ -317,7 +322,8 @@ def wallet(balance: Any) -> dict[str, Any]:
 def usd_hr(world: World) -> Decimal:
     """Return what our live disks cost, by the world's own account."""
     ours = {disk_id for _, disk_id in world.made}
-    return sum((Decimal(str(d["priceHr"])) for d in world.live if d["id"] in ours), Decimal(0))
+    prices = (d["priceHr"] or d["size"] * PRICE for d in world.live if d["id"] in ours)
+    return sum((Decimal(str(price)) for price in prices), Decimal(0))
 
 
 from tests.apply.faults import FAULTS  # noqa: E402 -- faults are functions of the world
