@@ -6,8 +6,12 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,10 +24,11 @@ from planner.cli.render import Output, paragraphs, result, table, talk
 from planner.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from planner.apply import Pace, Report
+    from planner.apply import Order, Pace, Report
     from planner.apply.slots import Slot
+    from planner.plan import Plan
 
 EPILOG = (
     "JSON: plan_id, project, exit_code, slots (volume, replica, disk, name, state, id, ids, "
@@ -65,6 +70,12 @@ def apply(
         str | None,
         typer.Option(metavar="TIME", help="How long the wallet has to last: 72h or 30d."),
     ] = None,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse", help="Buy on a local marketplace that sells what the plan saw; no key."
+        ),
+    ] = False,
     again: Annotated[bool, typer.Option("--again", help="Buy a second set on purpose.")] = False,
     settle: SettleOption = None,
     quarantine: QuarantineOption = None,
@@ -95,6 +106,12 @@ def apply(
     )
     purchases.check_output(output)
     made = Plan.load(plan)
+    if rehearse:
+        report = rehearsal(made, order, purchases.teller(events=events))
+        _show(report, output, dry_run=False)
+        talk("this was a rehearsal on a local marketplace: nothing real was sent")
+        purchases.leave(report.stop, output)
+        return
     folder = purchases.state_folder(state)
     pace = purchases.pace(settle, quarantine, timeout)
     with purchases.account(pace) as account, _signals(pace):
@@ -114,6 +131,34 @@ def apply(
         )
     _show(report, output, dry_run=dry_run)
     purchases.leave(report.stop, output)
+
+
+def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) -> Report:
+    """Run the real apply against a local marketplace that sells what the plan saw."""
+    from pydantic import SecretStr
+
+    from planner.api import Account, Credentials
+    from planner.apply import Pace, apply_plan
+    from planner.cli.purchases import listing_rows
+    from planner.sim import Sim
+
+    # What exists in the account is not known here, nor is the plan too old to be rehearsed.
+    limits = replace(order.limits, max_age=timedelta.max, min_runway_hr=None)
+    pace = Pace(settle_s=5.0, quarantine_s=5.0, timeout_s=10.0)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Sim(offers_rows=listing_rows(made.market), provisioning_s=0.5) as sim,
+        Account(Credentials(SecretStr(sim.key), sim.base_url), sleep=pace.pause) as account,
+    ):
+        return apply_plan(
+            replace(made, target={"base_url": sim.base_url, "team_id": None}),
+            account,
+            purchases.market(account.credentials, pace),
+            folder=Path(folder) / "state",
+            pace=pace,
+            order=replace(order, limits=limits),
+            tell=tell,
+        )
 
 
 def _never_asked(*_: object) -> bool:
@@ -157,13 +202,16 @@ def _signals(pace: Pace) -> Iterator[None]:
 
 
 def _show(report: Report, output: Output, *, dry_run: bool) -> None:
+    from planner.units import money
+
     document = report.to_document()
     if output is Output.json:
         result(json.dumps(document, indent=2))
         return
     rows = [_cells(row) for row in document["slots"]]
     total = document["totals"]
-    footer = ("now", "", "", total["usd_hr"], f"{total['created']} created", "", "")
+    now = money(Decimal(total["usd_hr"]), 4)
+    footer = ("now", "", "", now, f"{total['created']} created", "", "")
     table(_HEADINGS, rows, _RIGHT, footer=footer, expendable=("name", "size GB"))
     lines = [f"warning: {one}" for one in document["warnings"]]
     if dry_run and report.stop is None:
@@ -174,7 +222,10 @@ def _show(report: Report, output: Output, *, dry_run: bool) -> None:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    price = row["usd_hr"] if row["usd_hr"] != "0" else f"({row['planned_usd_hr']})"
+    from planner.units import money
+
+    price = money(Decimal(row["usd_hr"] if row["usd_hr"] != "0" else row["planned_usd_hr"]), 4)
+    price = price if row["usd_hr"] != "0" else f"({price})"
     status = f" ({row['status']})" if row["status"] else ""
     return (
         f"{row['volume']} #{row['replica']}",

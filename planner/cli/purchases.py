@@ -19,7 +19,7 @@ from planner.errors import InputError, PlannerError
 from planner.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
 
@@ -157,6 +157,33 @@ def market(credentials: Credentials, pace: Pace) -> Callable[[], pd.DataFrame]:
             return fetch_snapshot(client, "disks").offers()
 
     return read
+
+
+def listing_rows(market: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a plan's market in the shape of the availability listing."""
+    return [
+        {
+            "cloudId": row["cloud_id"],
+            "provider": row["provider"],
+            "dataCenter": row["data_center"],
+            "country": row["country"],
+            "region": row["region"],
+            "spec": {
+                "minCount": row["min_gb"],
+                "defaultCount": row["default_gb"],
+                "maxCount": row["max_gb"],
+                "pricePerUnit": None if row["usd_gb_hr"] is None else Decimal(row["usd_gb_hr"]),
+                "step": row["step_gb"],
+                "defaultIncludedInPrice": row["default_included"],
+                "additionalInfo": None,
+            },
+            "stockStatus": None if row["stock"] == "unknown" else row["stock"],
+            "security": row["security"],
+            "isMultinode": row["multinode"],
+        }
+        for row in market
+        if row["problem"] is None
+    ]
 
 
 def teller(*, events: bool) -> Callable[[dict[str, Any]], None]:

@@ -48,6 +48,7 @@ def broken(
         *_leaks(world, folder),
         *(f"a create would have made it {one} USD/h" for one in world.spent if one > most),
         *_unread(world, state),
+        *(f"{name} was sent again after an id was named" for name in world.heard_resent),
     ]
 
 

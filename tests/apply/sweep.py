@@ -82,6 +82,13 @@ def cases(faults: list[str] | None = None, *, every: int = 1) -> Iterator[Case]:
                 yield Case(fault, at, step)
 
 
+def sample() -> list[Case]:
+    """Return one kill for each fault, spread over the steps of a run."""
+    return [
+        Case(fault, 1 + number % SLOTS, 1 + number * 7 % 44) for number, fault in enumerate(FAULTS)
+    ]
+
+
 def main() -> int:
     """Play everything and print what broke."""
     started, played, failed = time.monotonic(), 0, []

@@ -60,19 +60,19 @@ def test_i1_a_journal_that_cannot_be_written_sends_nothing(tmp_path: Path) -> No
 def test_i1_what_cannot_be_recorded_is_said_and_adopted(tmp_path: Path) -> None:
     """A full disk after the create is exit 8 with the id, and the next run adopts the disk."""
     world = World()
-    full = [False]
+    full: list[str] = []
 
     def step(word: str = "") -> None:
-        if full[0] and word == "fsync":
+        if full and word == "fsync":
             raise OSError(28, "No space left on device")
 
     world.step = step  # type: ignore[method-assign, assignment]
-    world.on_create = lambda _: full.__setitem__(0, True)
+    world.on_create = lambda _: full.append("full")
     report = world.apply(tmp_path, plan_of(1))
     assert report.exit_code == 8
     (_, disk_id) = world.made[0]
     assert disk_id in str(report.stop)
-    full[0] = False
+    full.clear()
     world.on_create = lambda _: None
     assert world.apply(tmp_path, plan_of(1)).exit_code == 0
     assert len(world.posts) == 1

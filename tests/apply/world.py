@@ -134,12 +134,15 @@ class World(httpx.BaseTransport):
         self.hidden = False
         self.get_faults: list[Callable[[httpx.Request], httpx.Response | None]] = []
         self.steps = 0
+        self.killed = False
         self.stop = threading.Event()
         self._faults: list[str] = []
         self._lock = threading.RLock()
         self.on_create: Callable[[int], None] = lambda _: None
         self.spent: list[Decimal] = []
         self.read: set[str] = set()
+        self.named: set[str] = set()
+        self.resent: list[str] = []
 
     # -- scripting ------------------------------------------------------------------------------
 
@@ -156,12 +159,18 @@ class World(httpx.BaseTransport):
         with self._lock:
             self.steps += 1
             if self.kill_at is not None and self.steps >= self.kill_at:
+                self.killed = True
                 raise Killed(self.steps)
 
     @property
     def live(self) -> list[dict[str, Any]]:
         """Return the disks that exist."""
         return [disk for disk in self.disks.values() if disk["status"] != "TERMINATED"]
+
+    @property
+    def heard_resent(self) -> list[str]:
+        """Return the names sent again though an answer named an id; a kill may lose an answer."""
+        return [] if self.killed else self.resent
 
     @property
     def posts(self) -> list[str]:
@@ -295,7 +304,12 @@ class World(httpx.BaseTransport):
         self.spent.append(usd_hr(self) + Decimal(body["disk"]["size"]) * Decimal(str(PRICE)))
         name = self._faults.pop(0) if self._faults else "ok"
         self.on_create(len(self.creates))
-        return FAULTS[name](self, body)
+        if body["disk"]["name"] in self.named:
+            self.resent.append(body["disk"]["name"])
+        response = FAULTS[name](self, body)
+        if response.status_code in {200, 201, 202} and name in {"ok", "ghost", "ok_200"}:
+            self.named.add(body["disk"]["name"])
+        return response
 
     def make(self, body: dict[str, Any], **more: Any) -> dict[str, Any]:
         """Create what a request asks for, and remember that it was ours."""
