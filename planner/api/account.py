@@ -83,7 +83,7 @@ class Account:
     sleep : callable
         The pause between attempts of a read.
     timeout_s : float
-        Seconds that the answer to a write is waited for.
+        Seconds that the answer to a write is waited for, and to a read at most.
     pause_s : float
         The first pause between attempts of a read; it doubles.
 
@@ -249,11 +249,12 @@ class Account:
     ) -> Reply[dict[str, Any]] | MarketError:
         """Return what one request was answered with, or its failure."""
         url, secret = self._url(path), self.credentials.api_key
-        read_s = READ_S if method == "GET" else self._timeout_s
+        read_s = min(READ_S, self._timeout_s) if method == "GET" else self._timeout_s
+        whole_s = read_s + min(CONNECT_S, read_s)
         problem: exact_json.JsonError | None = None
         try:
             answer = self._transport.send(
-                method, url, query=query, content=content, seconds=CONNECT_S + read_s, read_s=read_s
+                method, url, query=query, content=content, seconds=whole_s, read_s=read_s
             )
             if answer.status in (DONE if method != "GET" else {OK}):
                 return self._reply(method, answer)

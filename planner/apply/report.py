@@ -185,9 +185,12 @@ def _worst(
     """Return why the run ended, in the order of what matters most."""
     if stop is None or isinstance(stop, StateUnusable):
         return stop
-    if ctx.pace.stop.is_set() and not isinstance(stop, Interrupted):
+    if isinstance(stop, Interrupted):
+        stop.hint = stop.hint or "run the same apply again to go on"
+        return stop
+    if ctx.pace.stop.is_set():
         return Interrupted(f"interrupted: {stop}", hint="run the same apply again to go on")
-    if stop.exit_code in {6, 7, 130}:
+    if stop.exit_code in {6, 7}:
         return stop
     if any(entry.in_doubt for entry in entries):
         return PendingActions(f"{stop}; an outcome is unknown as well", hint=stop.hint)

@@ -139,15 +139,14 @@ def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) 
 
     from planner.api import Account, Credentials
     from planner.apply import Pace, apply_plan
-    from planner.cli.purchases import listing_rows
-    from planner.sim import Sim
+    from planner.sim import Sim, api_rows
 
     # What exists in the account is not known here, nor is the plan too old to be rehearsed.
     limits = replace(order.limits, max_age=timedelta.max, min_runway_hr=None)
     pace = Pace(settle_s=5.0, quarantine_s=5.0, timeout_s=10.0)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Sim(offers_rows=listing_rows(made.market), provisioning_s=0.5) as sim,
+        Sim(offers_rows=api_rows(made.market), provisioning_s=0.5) as sim,
         Account(Credentials(SecretStr(sim.key), sim.base_url), sleep=pace.pause) as account,
     ):
         return apply_plan(

@@ -19,7 +19,7 @@ from planner.errors import InputError, PlannerError
 from planner.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
 
@@ -148,42 +148,17 @@ def market(credentials: Credentials, pace: Pace) -> Callable[[], pd.DataFrame]:
 
     def read() -> pd.DataFrame:
         from planner.api import Client
+        from planner.live import DEADLINE_S
         from planner.market import fetch_snapshot
 
         def sleep(seconds: float) -> None:
             pace.pause(seconds * pace.scale)
 
-        with Client(credentials, sleep=sleep) as client:
+        deadline_s = min(DEADLINE_S, 4 * pace.timeout_s)
+        with Client(credentials, sleep=sleep, deadline_s=deadline_s) as client:
             return fetch_snapshot(client, "disks").offers()
 
     return read
-
-
-def listing_rows(market: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a plan's market in the shape of the availability listing."""
-    return [
-        {
-            "cloudId": row["cloud_id"],
-            "provider": row["provider"],
-            "dataCenter": row["data_center"],
-            "country": row["country"],
-            "region": row["region"],
-            "spec": {
-                "minCount": row["min_gb"],
-                "defaultCount": row["default_gb"],
-                "maxCount": row["max_gb"],
-                "pricePerUnit": None if row["usd_gb_hr"] is None else Decimal(row["usd_gb_hr"]),
-                "step": row["step_gb"],
-                "defaultIncludedInPrice": row["default_included"],
-                "additionalInfo": None,
-            },
-            "stockStatus": None if row["stock"] == "unknown" else row["stock"],
-            "security": row["security"],
-            "isMultinode": row["multinode"],
-        }
-        for row in market
-        if row["problem"] is None
-    ]
 
 
 def teller(*, events: bool) -> Callable[[dict[str, Any]], None]:
