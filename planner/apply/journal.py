@@ -183,7 +183,8 @@ class Journal:
         if mode.st_uid != os.geteuid():
             raise self._unusable("belongs to another user")
         if stat.S_IMODE(mode.st_mode) & 0o077:
-            self.folder.chmod(0o700)
+            # What others may do is taken away; what the owner may not do is left as it is.
+            self.folder.chmod(stat.S_IMODE(mode.st_mode) & 0o700)
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

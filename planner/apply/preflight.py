@@ -7,6 +7,7 @@ below the limit, and the wallet lasts.
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from planner.plan import Plan
 
 _SKEW = timedelta(minutes=5)
+_EXACT = decimal.Context(prec=120)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Limits:
 
     def may_cost(self, usd: Decimal) -> Decimal:
         """Return the highest acceptable price for a planned one."""
-        return usd * (100 + self.price_tolerance) / 100
+        return _EXACT.divide(_EXACT.multiply(usd, 100 + self.price_tolerance), Decimal(100))
 
     def limit_usd_hr(self, planned: Decimal) -> Decimal:
         """Return the run-rate that the plan's disks may not exceed."""

@@ -179,7 +179,13 @@ def _ask(
         + ("" if balance is None else f"; the wallet has ${money(balance)}")
     )
     talk("buy? type yes: ")
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    except KeyboardInterrupt:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, kept)
 
 
 @contextmanager
