@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import Interrupted, PendingActions, PlannerError, StateUnusable
-from planner.units import plain, total
+from planner.units import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +117,9 @@ class Report:
                 "slots": len(rows),
                 "created": sum(row["state"] == "created" for row in rows),
                 "usd_hr": plain(self.usd_hr),
+                "since": min(
+                    (row["created_at"] for row in rows if row["created_at"]), default=None
+                ),
                 "limit_usd_hr": plain(self.limit_usd_hr),
                 "balance_usd": None if self.balance_usd is None else plain(self.balance_usd),
             },
@@ -233,33 +235,30 @@ def pod_lines(document: dict[str, Any], rows: Sequence[Row]) -> tuple[str, ...]:
 
     Source: ``prime pods create --help`` of the vendor's client, 0.18: ``--disks`` is repeated.
     """
-    ids: dict[str, list[str]] = {}
-    for row in rows:
-        if row.entry is not None and row.entry.stage == "created":
-            ids.setdefault(row.slot.volume, []).extend(row.entry.ids)
     mounts = {one["name"]: one.get("mounts", []) for one in document["demand"].get("workloads", [])}
     lines = []
     for gpu in document["gpus"]:
-        volumes = mounts.get(gpu["workload"], [])
-        if not all(volume in ids for volume in volumes):
-            continue
+        disks = [_disks_at(gpu, volume, rows) for volume in mounts.get(gpu["workload"], [])]
+        if not all(disks):
+            continue  # not all of its volumes have been created there
         words = ["prime", "pods", "create", "--id", gpu["offer_id"], "--name", gpu["workload"]]
-        for volume in volumes:
-            for disk_id in ids[volume]:
-                words += ["--disks", disk_id]
+        words += [word for ids in disks for disk_id in ids for word in ("--disks", disk_id)]
         lines.append(shlex.join(words))
     return tuple(lines)
 
 
-def spent_usd(entries: Sequence[Entry], now: datetime) -> Decimal:
-    """Return what disks have cost since they were created, as far as their dates tell."""
-    amounts = []
-    for entry in entries:
-        try:
-            since = datetime.fromisoformat(entry.created_at or "")
-        except ValueError:
-            continue
-        since = since if since.tzinfo else since.replace(tzinfo=now.tzinfo)
-        hours = Decimal(max(0, int((now - since).total_seconds()))) / 3600
-        amounts.append(hours * entry.counted_usd_hr)
-    return total(amounts)
+def _disks_at(gpu: dict[str, Any], volume: str, rows: Sequence[Row]) -> list[str]:
+    """Return the disks of one whole replica of a volume where a GPU offer is, empty for none."""
+    replicas: dict[int, list[Row]] = {}
+    for row in rows:
+        provider, _, data_center, country = row.slot.offer
+        meets = (provider, data_center) == (gpu["provider"], gpu["data_center"]) and (
+            None in {country, gpu["country"]} or country == gpu["country"]
+        )
+        if row.slot.volume == volume and meets:
+            replicas.setdefault(row.slot.replica, []).append(row)
+    for listed in replicas.values():
+        entries = [row.entry for row in listed if row.entry and row.entry.stage == "created"]
+        if len(entries) == len(listed):
+            return [disk_id for entry in entries for disk_id in entry.ids]
+    return []

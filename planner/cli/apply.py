@@ -218,7 +218,9 @@ def _show(report: Report, output: Output, *, dry_run: bool) -> None:
     now = money(Decimal(total["usd_hr"]), 4)
     footer = ("now", "", "", now, f"{total['created']} created", "", "")
     table(_HEADINGS, rows, _RIGHT, footer=footer, expendable=("name", "size GB"))
-    lines = [f"warning: {one}" for one in document["warnings"]]
+    since = f", billed since {total['since']}" if total["since"] else ""
+    lines = [f"{total['created']} of {total['slots']} disks created, ${now}/h now{since}"]
+    lines += [f"warning: {one}" for one in document["warnings"]]
     if dry_run and report.stop is None:
         lines.append(f"dry run: {len(report.to_send)} disks would be bought; nothing was sent")
     lines += [f"rent GPUs with these disks: {line}" for line in document["pods"]]
