@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from planner.demand import demand_from
+from planner.make import make_plan
+from planner.market import read_offers
 from planner.sim import Sim
 
 if TYPE_CHECKING:
@@ -20,13 +23,14 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Ran, Run
 
-DEMAND = """
-version: 1
-project: tour
-volumes:
-  - {name: corpus, size_gb: 2000, providers: [hyperstack]}
-  - {name: ckpt, size_gb: 300, providers: [hyperstack]}
-"""
+DEMAND = {
+    "version": 1,
+    "project": "tour",
+    "volumes": [
+        {"name": "corpus", "size_gb": 2000, "providers": ["hyperstack"]},
+        {"name": "ckpt", "size_gb": 300, "providers": ["hyperstack"]},
+    ],
+}
 QUICK = {"PLANNER_SETTLE": "1", "PLANNER_QUARANTINE": "1", "PLANNER_TIMEOUT": "10"}
 
 
@@ -37,9 +41,11 @@ def sim() -> Iterator[Sim]:
         yield market
 
 
-def planned(run: Run, sim: Sim, name: str = "p.json") -> None:
-    ran = run("plan", "-", "--out", name, stdin=DEMAND, env=sim.environ)
-    assert ran.code == 0, ran.err
+def planned(folder: Path, sim: Sim, name: str = "p.json") -> None:
+    """Save a plan for the marketplace, without another process."""
+    target: dict[str, str | None] = {"base_url": sim.base_url, "team_id": None}
+    offers = read_offers("shipped:disk-offers")
+    make_plan(demand_from(DEMAND), offers, target=target).save(folder / name)
 
 
 def ran(run: Run, sim: Sim, *words: str, **more: Any) -> Ran:
@@ -48,9 +54,9 @@ def ran(run: Run, sim: Sim, *words: str, **more: Any) -> Ran:
     return done
 
 
-def test_the_tour(run: Run, sim: Sim) -> None:
+def test_the_tour(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Plan, apply, apply again without a create, status, rename, destroy, status."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     first = ran(run, sim, "apply", "p.json", "--yes", "--wait", "-o", "json")
     assert first.code == 0, first.err
     document = first.json()
@@ -78,7 +84,7 @@ def test_the_tour(run: Run, sim: Sim) -> None:
 
 def test_a_dry_run_sends_and_writes_nothing(run: Run, sim: Sim, tmp_path: Path) -> None:
     """It needs no --yes, makes no state directory, and says what would be bought."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     dry = ran(run, sim, "apply", "p.json", "--dry-run", "--state", "s")
     assert dry.code == 0
     assert "2 disks would be bought" in dry.out
@@ -86,9 +92,9 @@ def test_a_dry_run_sends_and_writes_nothing(run: Run, sim: Sim, tmp_path: Path) 
     assert {entry["method"] for entry in sim.audit()} == {"GET"}
 
 
-def test_nobody_is_asked_without_a_terminal(run: Run, sim: Sim) -> None:
+def test_nobody_is_asked_without_a_terminal(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Exit 2 names the flag, and nothing is sent."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     refused = ran(run, sim, "apply", "p.json", stdin="yes\n")
     assert refused.code == 2
     assert "--yes" in refused.err
@@ -104,10 +110,10 @@ def test_nobody_is_asked_without_a_terminal(run: Run, sim: Sim) -> None:
     ],
 )
 def test_a_market_that_moved_is_five(
-    change: dict[str, Any], words: str, run: Run, sim: Sim
+    change: dict[str, Any], words: str, run: Run, sim: Sim, tmp_path: Path
 ) -> None:
     """The price doubles, the stock ends, the offer vanishes: no create."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     assert sim.change_offer({"provider": "hyperstack"}, **change)
     moved = ran(run, sim, "apply", "p.json", "--yes", "-o", "json")
     assert moved.code == 5
@@ -116,17 +122,17 @@ def test_a_market_that_moved_is_five(
     assert sim.live() == []
 
 
-def test_a_lost_answer_is_found(run: Run, sim: Sim) -> None:
+def test_a_lost_answer_is_found(run: Run, sim: Sim, tmp_path: Path) -> None:
     """The create is done and its answer lost: one disk, exit 0."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     sim.fault("POST /disks/#1:drop-after")
     assert ran(run, sim, "apply", "p.json", "--yes").code == 0
     assert len(sim.live()) == 2
 
 
-def test_a_doubt_is_six_and_a_person_may_end_it(run: Run, sim: Sim) -> None:
+def test_a_doubt_is_six_and_a_person_may_end_it(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Exit 6 prints the ways out; giving up lets the rest be bought."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     sim.fault("POST /disks/#1:drop-before")
     env = {**sim.environ, **QUICK, "PLANNER_QUARANTINE": "900"}
     doubt = run("apply", "p.json", "--yes", "-o", "json", env=env)
@@ -143,10 +149,10 @@ def test_a_doubt_is_six_and_a_person_may_end_it(run: Run, sim: Sim) -> None:
     assert len(sim.live()) == 1
 
 
-def test_a_second_plan_of_a_project_is_seven(run: Run, sim: Sim) -> None:
+def test_a_second_plan_of_a_project_is_seven(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Unless a second set is wanted."""
-    planned(run, sim)
-    planned(run, sim, "q.json")
+    planned(tmp_path, sim)
+    planned(tmp_path, sim, "q.json")
     assert ran(run, sim, "apply", "p.json", "--yes").code == 0
     twice = ran(run, sim, "apply", "q.json", "--yes")
     assert twice.code == 7
@@ -155,9 +161,9 @@ def test_a_second_plan_of_a_project_is_seven(run: Run, sim: Sim) -> None:
     assert len(sim.live()) == 4
 
 
-def test_events_are_json_lines(run: Run, sim: Sim) -> None:
+def test_events_are_json_lines(run: Run, sim: Sim, tmp_path: Path) -> None:
     """One object a line on standard error; the result stays alone on standard output."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     done = ran(run, sim, "apply", "p.json", "--yes", "--events", "-o", "json")
     events = [json.loads(line)["event"] for line in done.err.splitlines()]
     assert events == ["plan", *["intent", "claimed", "created"] * 2]
@@ -166,7 +172,7 @@ def test_events_are_json_lines(run: Run, sim: Sim) -> None:
 
 def test_a_rehearsal_needs_no_key(run: Run, sim: Sim, tmp_path: Path) -> None:
     """It buys on a marketplace of its own, and leaves no state behind."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     done = run("apply", "p.json", "--rehearse", "-o", "json")
     assert done.code == 0, done.err
     assert [slot["state"] for slot in done.json()["slots"]] == ["created"] * 2
@@ -195,7 +201,7 @@ def begun(tmp_path: Path, sim: Sim, *words: str) -> subprocess.Popen[str]:
 
 def test_a_second_apply_is_nine(run: Run, sim: Sim, tmp_path: Path) -> None:
     """It names the holder, and the first goes on."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     sim.fault("POST /disks/#1:hang-after=2")
     first = begun(tmp_path, sim, "apply", "p.json", "--yes", "--state", "s")
     second = ran(run, sim, "apply", "p.json", "--yes", "--state", "s")
@@ -208,7 +214,7 @@ def test_a_second_apply_is_nine(run: Run, sim: Sim, tmp_path: Path) -> None:
 
 def test_killed_with_a_create_on_its_way(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Kill -9, then the same command: two disks, two creates."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     sim.fault("POST /disks/#1:hang-after=2")
     process = begun(tmp_path, sim, "apply", "p.json", "--yes", "--state", "s")
     process.kill()
@@ -220,7 +226,7 @@ def test_killed_with_a_create_on_its_way(run: Run, sim: Sim, tmp_path: Path) -> 
 
 def test_interrupted_once(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Ctrl-C: the open create is awaited and recorded, no other is sent, exit 130."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     sim.fault("POST /disks/#1:hang-after=1")
     process = begun(tmp_path, sim, "apply", "p.json", "--yes", "--state", "s", "-o", "json")
     process.send_signal(signal.SIGINT)
@@ -235,7 +241,7 @@ def test_interrupted_once(run: Run, sim: Sim, tmp_path: Path) -> None:
 
 def test_interrupted_twice(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Ctrl-C again leaves at once; the intent is on disk, and the next run adopts."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     sim.fault("POST /disks/#1:hang-after=3")
     process = begun(tmp_path, sim, "apply", "p.json", "--yes", "--state", "s")
     process.send_signal(signal.SIGINT)
@@ -251,7 +257,7 @@ def test_interrupted_twice(run: Run, sim: Sim, tmp_path: Path) -> None:
 
 def test_a_state_that_cannot_be_used_is_eight(run: Run, sim: Sim, tmp_path: Path) -> None:
     """A file where the directory should be, and a damaged journal: nothing is sent."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     (tmp_path / "file").write_text("")
     assert ran(run, sim, "apply", "p.json", "--yes", "--state", "file").code == 8
     (tmp_path / "bad").mkdir(mode=0o700)
@@ -275,17 +281,17 @@ def test_a_state_that_cannot_be_used_is_eight(run: Run, sim: Sim, tmp_path: Path
         ("--state", ""),
     ],
 )
-def test_wrong_options_are_two(words: tuple[str, str], run: Run, sim: Sim) -> None:
+def test_wrong_options_are_two(words: tuple[str, str], run: Run, sim: Sim, tmp_path: Path) -> None:
     """Before anything is asked of the marketplace."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     asked = len(sim.audit())
     assert ran(run, sim, "apply", "p.json", "--yes", *words).code == 2
     assert len(sim.audit()) == asked
 
 
-def test_a_runway_that_is_too_short_is_five(run: Run, sim: Sim) -> None:
+def test_a_runway_that_is_too_short_is_five(run: Run, sim: Sim, tmp_path: Path) -> None:
     """The wallet has to last; where the key may not read it, nothing can be promised."""
-    planned(run, sim)
+    planned(tmp_path, sim)
     sim.balance_usd = 10
     short = ran(run, sim, "apply", "p.json", "--yes", "--min-runway", "30d")
     assert short.code == 5
