@@ -69,7 +69,12 @@ def test_what_no_id_looks_like_is_none(text: Any) -> None:
     [
         (0, 0),
         (Decimal("5E+2"), 500),
-        *((bad, -1) for bad in (Decimal("0.5"), Decimal("1E+40"), "500", True, -5, [])),
+        (Decimal("0.5"), -1),
+        (Decimal("1E+40"), -1),
+        ("500", -1),
+        (True, -1),
+        (-5, -1),
+        ([], -1),
         (None, None),
     ],
 )
