@@ -9,9 +9,13 @@
         RequestNotSent               nothing was sent, safe to retry
         RequestRefused               Unauthorized, PaymentRequired, NotFound, Invalid, RateLimited
         Unavailable                  a time-out, a broken connection, a 5xx: a read may be repeated
+        OutcomeUnknown (6)           a write whose answer was lost: never blindly repeated
         ContractBroken               an answer that is not what the API documents
         IncompleteListing            a listing that cannot be read whole
-      PlanError (5)                  PlanCorrupt, PlanVersionUnknown, PlanInvalid(violations)
+      PlanError (5)                  PlanCorrupt, PlanVersionUnknown, PlanInvalid(violations),
+                                     PlanStale(drift), OutOfStock
+      ApplyError                     PendingActions (6), Conflict (7), StateUnusable (8),
+                                     JournalLocked (9), Interrupted (130)
       NotProven (11)                 plan: the incumbent
       Defect (1)                     planner is wrong: please report it
 
@@ -38,6 +42,13 @@ class PlannerError(Exception):
     """
 
     exit_code = 1
+    shows: tuple[str, ...] = ()
+    """The attributes that are the error's data."""
+
+    def __init_subclass__(cls, exit_code: int | None = None, shows: tuple[str, ...] = ()) -> None:
+        super().__init_subclass__()
+        cls.exit_code = cls.exit_code if exit_code is None else exit_code
+        cls.shows += shows
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -46,19 +57,22 @@ class PlannerError(Exception):
     @property
     def data(self) -> dict[str, Any]:
         """Return what a JSON failure carries beside error, hint and exit_code."""
-        return {}
+        return {name: _plain(getattr(self, name)) for name in self.shows}
 
 
-class Defect(PlannerError):
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- whatever an error carries
+    """Return a value as JSON has it: tuples as lists, what has a document as that."""
+    if hasattr(value, "to_document"):
+        return value.to_document()
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+class Defect(PlannerError, exit_code=1):
     """planner contradicts itself: a fresh solution fails its own check."""
 
-    exit_code = 1
 
-
-class InputError(PlannerError):
+class InputError(PlannerError, exit_code=2):
     """Wrong input or usage."""
-
-    exit_code = 2
 
 
 class DemandError(InputError):
@@ -108,7 +122,7 @@ class DemandError(InputError):
         }
 
 
-class FrameError(InputError):
+class FrameError(InputError, shows=("failures",)):
     """A frame without the columns or types it is declared to have.
 
     Attributes
@@ -121,21 +135,15 @@ class FrameError(InputError):
         self.failures = tuple(failures)
         super().__init__(f"{what}: " + "; ".join(self.failures))
 
-    @property
-    def data(self) -> dict[str, Any]:
-        """Return the failures."""
-        return {"failures": list(self.failures)}
 
-
-class Infeasible(PlannerError):
+class Infeasible(PlannerError, exit_code=3, shows=("conflicts", "relaxations", "warnings")):
     """No plan satisfies the demand on this market.
 
     Attributes
     ----------
     conflicts : tuple of dict
-        What cannot hold: ``reason``, ``message``, ``volume``, ``workload``, ``group`` or ``owner``
-        where one is to blame, ``rules`` (rule → number of offers that fell to it); what has one
-        number as its ``conflict`` cannot hold together.
+        What cannot hold: ``reason``, ``message``, who is to blame, and ``rules`` (rule → offers
+        that fell to it); what has one number as its ``conflict`` cannot hold together.
     relaxations : tuple of Relaxation
         The least sets of changes that give a plan, cheapest first: ``changes``, ``text``,
         ``usd_month`` and the changed ``demand``.
@@ -143,7 +151,6 @@ class Infeasible(PlannerError):
         What is odd about the demand or the market, and may be why.
     """
 
-    exit_code = 3
     warnings: tuple[str, ...] = ()
 
     def __init__(
@@ -158,20 +165,11 @@ class Infeasible(PlannerError):
         self.conflicts = tuple(conflicts)
         self.relaxations = tuple(relaxations)
 
-    @property
-    def data(self) -> dict[str, Any]:
-        """Return the conflicts, relaxations and warnings."""
-        return {
-            "conflicts": list(self.conflicts),
-            "relaxations": [one.document for one in self.relaxations],
-            "warnings": list(self.warnings),
-        }
-
 
 _ASK_AGAIN = "check the base URL and run it again, or plan on a snapshot with --offers FILE"
 
 
-class MarketError(PlannerError):
+class MarketError(PlannerError, exit_code=4, shows=("method", "url")):
     """The marketplace is unreachable, refused, or answered nonsense.
 
     Attributes
@@ -181,8 +179,6 @@ class MarketError(PlannerError):
     retry_after : float | None
         Seconds the marketplace asked to wait, where it said so.
     """
-
-    exit_code = 4
 
     def __init__(
         self,
@@ -198,33 +194,17 @@ class MarketError(PlannerError):
         self.url = url
         self.retry_after = retry_after
 
-    @property
-    def data(self) -> dict[str, Any]:
-        """Return method and URL."""
-        return {"method": self.method, "url": self.url}
-
 
 class RequestNotSent(MarketError):
     """Nothing left this machine; the request may be sent again."""
 
 
-class RequestRefused(MarketError):
-    """The marketplace understood the request and said no.
-
-    Attributes
-    ----------
-    status : int
-        The HTTP status.
-    """
+class RequestRefused(MarketError, shows=("status",)):
+    """The marketplace understood the request and said no: ``status`` is that of HTTP."""
 
     def __init__(self, message: str, *, status: int, **request: Any) -> None:  # noqa: ANN401 -- as MarketError
         super().__init__(message, **request)
         self.status = status
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """Return method, URL and status."""
-        return {**super().data, "status": self.status}
 
 
 class Unauthorized(RequestRefused):
@@ -239,8 +219,10 @@ class NotFound(RequestRefused):
     """404: no such thing at this URL."""
 
 
-class Invalid(RequestRefused):
-    """400 or 422: the request itself is wrong."""
+class Invalid(RequestRefused, shows=("fields",)):
+    """400 or 422: the request itself is wrong; ``fields`` are those the marketplace names."""
+
+    fields: tuple[str, ...] = ()
 
 
 class RateLimited(RequestRefused):
@@ -251,6 +233,10 @@ class Unavailable(MarketError):
     """A read that failed for now: a time-out, a broken connection, a 5xx."""
 
 
+class OutcomeUnknown(MarketError, exit_code=6):
+    """A write whose answer was lost or not understood: done or not, nobody knows yet."""
+
+
 class ContractBroken(MarketError):
     """An answer that is not what the API documents."""
 
@@ -259,10 +245,8 @@ class IncompleteListing(MarketError):
     """A listing that could not be read whole; a part of the market is not the market."""
 
 
-class PlanError(PlannerError):
+class PlanError(PlannerError, exit_code=5):
     """A plan file that cannot be used."""
-
-    exit_code = 5
 
 
 class PlanCorrupt(PlanError):
@@ -273,7 +257,7 @@ class PlanVersionUnknown(PlanError):
     """The plan was written in a format this version does not know."""
 
 
-class PlanInvalid(PlanError):
+class PlanInvalid(PlanError, shows=("violations",)):
     """The plan contradicts its own demand or market.
 
     Attributes
@@ -286,13 +270,50 @@ class PlanInvalid(PlanError):
         super().__init__(message)
         self.violations = tuple(violations)
 
-    @property
-    def data(self) -> dict[str, Any]:
-        """Return the violations."""
-        return {"violations": list(self.violations)}
+
+class PlanStale(PlanError, shows=("drift",)):
+    """The plan no longer fits the marketplace, the account or the limits; nothing more was sent.
+
+    Attributes
+    ----------
+    drift : tuple of str
+        One sentence for each thing that has changed.
+    """
+
+    def __init__(self, message: str, *, drift: Sequence[str] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or "make the plan again on today's market")
+        self.drift = tuple(drift)
 
 
-class NotProven(PlannerError):
+class OutOfStock(PlanStale):
+    """An offer of the plan cannot be bought any more."""
+
+
+class ApplyError(PlannerError):
+    """What apply and its companions stop at."""
+
+
+class PendingActions(ApplyError, exit_code=6):
+    """An outcome is unknown, or work remains: run again."""
+
+
+class Conflict(ApplyError, exit_code=7):
+    """The account has something that planner must not decide about: a person has to look."""
+
+
+class StateUnusable(ApplyError, exit_code=8):
+    """The state directory cannot be written, or its journal is damaged."""
+
+
+class JournalLocked(ApplyError, exit_code=9):
+    """Another run is using the state directory."""
+
+
+class Interrupted(ApplyError, exit_code=130):
+    """Stopped by the user."""
+
+
+class NotProven(PlannerError, exit_code=11, shows=("plan",)):
     """The time limit came before the proof.
 
     Attributes
@@ -301,13 +322,6 @@ class NotProven(PlannerError):
         The best plan found so far, labelled with its gap; None where none was found.
     """
 
-    exit_code = 11
-
     def __init__(self, message: str, *, plan: Any = None, hint: str | None = None) -> None:  # noqa: ANN401 -- the plan module imports this one
         super().__init__(message, hint=hint)
         self.plan = plan
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """Return the document of the incumbent, null where there is none."""
-        return {"plan": None if self.plan is None else self.plan.to_document()}

@@ -47,6 +47,8 @@ ORDER = (
     "make",
     "why",
     "live",
+    "apply",
+    "sim",
     "planner",  # the public names; they are imported when first used
     "cli",
     "__main__",

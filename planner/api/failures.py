@@ -76,12 +76,13 @@ EXCEPTIONS: dict[type, tuple[type[MarketError], str]] = {
 ROOTS = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
 """What to catch: every public httpx exception is one of these."""
 
+_SCOPES = "the key needs the scopes Availability → read and, to buy, Disks → read and write"
 _REFUSALS: dict[int, tuple[type[RequestRefused], str, str | None]] = {
     400: (Invalid, "the marketplace calls the request wrong", None),
     401: (
         Unauthorized,
         "the marketplace does not accept the API key",
-        "run `prime login` or set PRIME_API_KEY; the key needs the scope Availability → read",
+        f"run `prime login` or set PRIME_API_KEY; {_SCOPES}",
     ),
     402: (
         PaymentRequired,
@@ -91,7 +92,7 @@ _REFUSALS: dict[int, tuple[type[RequestRefused], str, str | None]] = {
     403: (
         Unauthorized,
         "the API key may not do this",
-        "give the key the scope Availability → read, and check the team",
+        f"check the team; {_SCOPES}",
     ),
     404: (NotFound, "the marketplace knows nothing at this URL", "check PRIME_API_BASE_URL"),
     405: (Invalid, "the marketplace does not take this method here", "check PRIME_API_BASE_URL"),
@@ -159,9 +160,12 @@ def from_response(
         return _redirect(status, headers.get("location", ""), secret, request)
     if status in _REFUSALS:
         refusal, what, hint = _REFUSALS[status]
-        return refusal(
+        refused = refusal(
             f"{method} {url}: {what} ({status}){told}", status=status, hint=hint, **request
         )
+        if isinstance(refused, Invalid):
+            refused.fields = _fields(body, secret)
+        return refused
     if 400 <= status <= 499:  # noqa: PLR2004 -- HTTP
         message = f"{method} {url}: the marketplace refuses ({status}){told}"
         return RequestRefused(message, status=status, **request)
@@ -177,10 +181,10 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     text = headers.get("retry-after", "")
     if match := _SECONDS.fullmatch(text):
         return float(match[1])
-    then = _date(text)
+    then = http_date(text)
     if then is None:
         return None
-    since = _date(headers.get("date", "")) or now or datetime.now(UTC)
+    since = http_date(headers.get("date", "")) or now or datetime.now(UTC)
     return max(0.0, (then - since).total_seconds())
 
 
@@ -246,13 +250,28 @@ def _server_words(body: bytes, secret: SecretStr | None) -> str:
     return _shown("; ".join(pairs), secret)
 
 
+def _fields(body: bytes, secret: SecretStr | None) -> tuple[str, ...]:
+    """Return the fields that a refusal names, in either documented shape."""
+    try:
+        document = exact_json.parse(body)
+    except exact_json.JsonError:
+        return ()
+    if not isinstance(document, dict):
+        return ()
+    entries = [*_listed(document.get("errors")), *_listed(document.get("detail"))]
+    named = (_joined(one.get("param") or one.get("loc")) for one in entries[:10])
+    return tuple(_shown(name, secret) for name in named if name)
+
+
+def _listed(entries: Any) -> list[dict[str, Any]]:  # noqa: ANN401 -- whatever JSON says
+    return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
+
+
 def _pairs(entries: Any, place: str, words: str) -> list[str]:  # noqa: ANN401 -- whatever JSON says
     """Return ``place: words`` of each entry that is an object."""
-    listed = entries if isinstance(entries, list) else []
     return [
         ": ".join(filter(None, (_joined(entry.get(place)), _joined(entry.get(words)))))
-        for entry in listed[:10]
-        if isinstance(entry, dict)
+        for entry in _listed(entries)[:10]
     ]
 
 
@@ -269,7 +288,7 @@ def _shown(text: str, secret: SecretStr | None) -> str:
     return shown if len(shown) <= MAX_WORDS else shown[:MAX_WORDS] + "…"
 
 
-def _date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
     """Return an HTTP date, None where it is none."""
     try:
         moment = parsedate_to_datetime(text)

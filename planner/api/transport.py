@@ -1,4 +1,4 @@
-"""One GET, bounded in time and size, with the key on the request and nowhere else."""
+"""One request, bounded in time and size, with the key on the request and nowhere else."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ if TYPE_CHECKING:
     from planner.api.credentials import Credentials
 
 OK = 200
+DONE = frozenset({200, 201, 202})
+"""Statuses whose answer is read whole."""
 CONNECT_S = 10.0
 READ_S = 30.0
 MAX_ANSWER_BYTES = 16 * 2**20
 MAX_ERROR_BYTES = 64 * 2**10
-"""What is read of an answer that is not 200; the rest of it is not missed."""
+"""What is read of any other answer; the rest of it is not missed."""
 
 _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one GET brought back.
+    """What one request brought back.
 
     Attributes
     ----------
@@ -41,7 +43,7 @@ class Answer:
     headers : Mapping of str to str
         Looked up in any case.
     body : bytes
-        Decoded; whole where the status is 200.
+        Decoded; whole where the status is one of `DONE`.
     """
 
     status: int
@@ -58,6 +60,9 @@ class Transport:
         The key, and whether the base URL is this machine.
     inner : httpx.BaseTransport | None
         What carries requests instead of the network.
+    fresh : bool
+        Use each connection once: on one that is kept, a request may be lost to a server that is
+        just closing it, and nobody can tell whether it arrived.
 
     Raises
     ------
@@ -65,16 +70,35 @@ class Transport:
         When the proxies or certificate files named in the environment cannot be used.
     """
 
-    def __init__(self, credentials: Credentials, inner: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        inner: httpx.BaseTransport | None = None,
+        *,
+        fresh: bool = False,
+    ) -> None:
         self._auth = _Bearer(credentials.api_key)
-        self._http = _open(inner, is_local=credentials.is_local)
+        self._http = _open(inner, is_local=credentials.is_local, fresh=fresh)
 
     def close(self) -> None:
         """Close every connection."""
         self._http.close()
 
     def get(self, url: str, query: Mapping[str, str], seconds: float) -> Answer:
-        """Return the answer to a GET, within so many seconds whatever the server does.
+        """Return the answer to a GET: see `send`."""
+        return self.send("GET", url, query=query, seconds=seconds)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        seconds: float,
+        read_s: float = READ_S,
+    ) -> Answer:
+        """Return the answer to a request, within so many seconds whatever the server does.
 
         httpx bounds the wait for each read, not their sum: a server that sends a byte now
         and then, a slow name server or a slow handshake would hold a command for hours. A thread
@@ -91,23 +115,31 @@ class Transport:
         """
         answer: Future[Answer] = Future()
         abandoned = threading.Event()
+        request = self._http.build_request(
+            method,
+            url,
+            params=dict(query or {}),
+            content=content,
+            headers={"Content-Type": "application/json"} if content is not None else None,
+            timeout=httpx.Timeout(read_s, connect=CONNECT_S),
+            extensions={"trace": _Late(abandoned)},
+        )
 
         def fetch() -> None:
             try:
-                answer.set_result(self._fetch(url, query, abandoned))
+                answer.set_result(self._fetch(request, abandoned))
             except BaseException as error:  # noqa: BLE001 -- raised again where it is waited for
                 answer.set_exception(error)
 
         if seconds <= 0:
             raise TimeoutError
-        threading.Thread(target=fetch, name="planner-get", daemon=True).start()
+        threading.Thread(target=fetch, name="planner-request", daemon=True).start()
         try:
             return answer.result(timeout=seconds)
         finally:
             abandoned.set()
 
-    def _fetch(self, url: str, query: Mapping[str, str], abandoned: threading.Event) -> Answer:
-        request = self._http.build_request("GET", url, params=dict(query))
+    def _fetch(self, request: httpx.Request, abandoned: threading.Event) -> Answer:
         response = self._http.send(request, auth=self._auth, stream=True)
         try:
             return Answer(response.status_code, response.headers, _body(response, abandoned))
@@ -115,14 +147,25 @@ class Transport:
             response.close()
 
 
+class _Late:
+    """Stop a request that nobody waits for any more before its first byte leaves."""
+
+    def __init__(self, abandoned: threading.Event) -> None:
+        self._abandoned = abandoned
+
+    def __call__(self, name: str, _info: object) -> None:
+        if name.endswith("send_request_headers.started") and self._abandoned.is_set():
+            raise httpx.ConnectTimeout("too late to be sent")
+
+
 def _body(response: httpx.Response, abandoned: threading.Event) -> bytes:
-    """Return the decoded body; what is not 200 may be cut short."""
+    """Return the decoded body; what is not one of `DONE` may be cut short."""
     if response.headers.get("content-encoding", "").strip().lower() not in _ENCODINGS:
         raise exact_json.JsonError("compressed in a way that was not asked for")
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
-        if abandoned.is_set() or (response.status_code != OK and len(body) > MAX_ERROR_BYTES):
+        if abandoned.is_set() or (response.status_code not in DONE and len(body) > MAX_ERROR_BYTES):
             break
         if len(body) > MAX_ANSWER_BYTES:
             raise exact_json.JsonError(f"longer than {MAX_ANSWER_BYTES // 2**20} MiB")
@@ -140,7 +183,7 @@ class _Bearer(httpx.Auth):
         yield request
 
 
-def _open(inner: httpx.BaseTransport | None, *, is_local: bool) -> httpx.Client:
+def _open(inner: httpx.BaseTransport | None, *, is_local: bool, fresh: bool) -> httpx.Client:
     """Return the httpx client; whatever the environment says, certificates are verified."""
     problem = "the proxies named in the environment cannot be used"
     try:
@@ -151,6 +194,7 @@ def _open(inner: httpx.BaseTransport | None, *, is_local: bool) -> httpx.Client:
             # http is allowed to this machine only, and a proxy is another machine.
             trust_env=not is_local,
             timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            limits=httpx.Limits(max_keepalive_connections=0 if fresh else 20),
             headers={
                 "User-Agent": f"planner/{_version()}",
                 "Accept": "application/json",

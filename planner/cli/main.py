@@ -12,7 +12,22 @@ from typing import Annotated
 import typer
 
 from planner import __version__
-from planner.cli import emit, explain, init, offers, plan, schema
+from planner.cli import (
+    adopt,
+    apply,
+    destroy,
+    doctor,
+    emit,
+    explain,
+    init,
+    offers,
+    plan,
+    rename,
+    resolve,
+    schema,
+    sim,
+    status,
+)
 from planner.cli.render import result, talk
 from planner.errors import PlannerError
 
@@ -27,8 +42,16 @@ app.command("offers", epilog=offers.EPILOG)(offers.offers)
 app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)
 app.command("emit")(emit.emit)
+app.command("apply", epilog=apply.EPILOG)(apply.apply)
+app.command("status", epilog=status.EPILOG)(status.status)
+app.command("resolve")(resolve.resolve)
+app.command("rename")(rename.rename)
+app.command("destroy", epilog=destroy.EPILOG)(destroy.destroy)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+app.command("adopt", epilog=adopt.EPILOG)(adopt.adopt)
 app.command("init")(init.init)
 app.command("schema")(schema.schema)
+app.command("sim", epilog=sim.EPILOG)(sim.sim)
 
 
 def _version(value: bool) -> None:
@@ -39,7 +62,9 @@ def _version(value: bool) -> None:
 
 @app.callback(
     epilog="Exit codes: 0 done, 2 wrong input, 3 no feasible plan, 4 marketplace unreachable or "
-    "refused, 5 plan damaged, 11 not proven in time, 130 interrupted, 1 a defect in planner."
+    "refused, 5 plan damaged, stale, over its limit or out of stock, 6 unknown or unfinished: run "
+    "again, 7 a person must look, 8 state unusable, 9 locked, 11 not proven in time, 130 "
+    "interrupted, 1 a defect in planner."
 )
 def _planner(
     version: Annotated[
@@ -67,7 +92,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except SystemExit as stop:
-        if stop.code == 2 and _wants_json(sys.argv[1:]):  # noqa: PLR2004 -- usage, see DESIGN
+        said = isinstance(stop.__context__, typer.Exit)  # by the command, which wrote its result
+        if stop.code == 2 and not said and _wants_json(sys.argv[1:]):  # noqa: PLR2004 -- usage, see DESIGN
             usage = "the command line was not understood; standard error says why"
             result(_failure(usage, "see `planner --help`", 2, {}))
         raise

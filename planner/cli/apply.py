@@ -1,0 +1,245 @@
+"""``planner apply``: buy what a plan asks for, safely."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from planner.cli import options, purchases
+from planner.cli.options import OutputOption
+from planner.cli.purchases import EventsOption, QuarantineOption, SettleOption, StateOption
+from planner.cli.purchases import TimeoutOption as Timeout
+from planner.cli.render import Output, paragraphs, result, table, talk
+from planner.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from planner.apply import Order, Pace, Report
+    from planner.apply.slots import Slot
+    from planner.plan import Plan
+
+EPILOG = (
+    "JSON: plan_id, project, exit_code, slots (volume, replica, disk, name, state, id, ids, "
+    "size_gb, usd_hr, planned_usd_hr, status, created_at, why), volumes (ids by volume), in_doubt "
+    "and to_send (names), totals, usd_hr (what is in doubt included), pods (commands), advice, "
+    "warnings; a run that stopped early also has error and hint. States: planned, waiting, "
+    "in_doubt, created, conflict, refused, given_up, destroyed. Exit codes: 0 done, 2 usage, "
+    "4 unreachable or refused, 5 stale, over a limit or out of stock, 6 unknown or unfinished, "
+    "7 a person must look, 8 state unusable, 9 locked, 130 interrupted or declined."
+)
+_HEADINGS = ("volume", "disk", "size GB", "$/hour", "state", "id", "name")
+_RIGHT = frozenset({"size GB", "$/hour", "id"})
+
+
+def apply(
+    plan: Annotated[str, typer.Argument(help="Plan file, from `planner plan --out FILE`.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Buy without asking.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, send and write nothing.")
+    ] = False,
+    state: StateOption = None,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Wait until disks are ready, through quarantines as well."),
+    ] = False,
+    parallel: Annotated[
+        int, typer.Option(min=1, max=16, help="Creates open at once, after the first is proved.")
+    ] = 1,
+    max_age: Annotated[
+        str, typer.Option(metavar="TIME", help="Oldest plan that is bought: 24h or 2d.")
+    ] = "24h",
+    price_tolerance: Annotated[
+        str, typer.Option(metavar="PCT", help="Per cent that prices may have risen: 5 or 5%.")
+    ] = "0",
+    max_usd_hr: Annotated[
+        str | None, typer.Option(metavar="USD", help="Run-rate of the disks never exceeded.")
+    ] = None,
+    min_runway: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="How long the wallet has to last: 72h or 30d."),
+    ] = None,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse", help="Buy on a local marketplace that sells what the plan saw; no key."
+        ),
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Buy a second set on purpose.")] = False,
+    settle: SettleOption = None,
+    quarantine: QuarantineOption = None,
+    timeout: Timeout = None,
+    events: EventsOption = False,
+    output: OutputOption = Output.table,
+) -> None:
+    """Buy the disks of a plan, at most one for each slot, whatever goes wrong on the way.
+
+    Run again after anything: what was bought is found by its name and never bought twice. Nothing
+    is ever deleted.
+    """
+    from planner.apply import Limits, Order, apply_plan
+    from planner.plan import Plan
+
+    tolerance = options.percent(price_tolerance, "--price-tolerance")
+    order = Order(
+        limits=Limits(
+            price_tolerance=tolerance or Decimal(0),
+            max_usd_hr=options.price(max_usd_hr, "--max-usd-hr"),
+            min_runway_hr=purchases.hours(min_runway, "--min-runway"),
+            max_age=purchases.duration(max_age, "--max-age"),
+            again=again,
+        ),
+        parallel=parallel,
+        wait=wait,
+        dry_run=dry_run,
+    )
+    purchases.check_output(output)
+    made = Plan.load(plan)
+    if rehearse:
+        report = rehearsal(made, order, purchases.teller(events=events))
+        _show(report, output, dry_run=False)
+        talk("this was a rehearsal on a local marketplace: nothing real was sent")
+        purchases.leave(report.stop, output)
+        return
+    folder = purchases.state_folder(state)
+    pace = purchases.pace(settle, quarantine, timeout)
+    with purchases.account(pace) as account, _signals(pace):
+        if not (yes or dry_run or sys.stdin.isatty()):
+            raise InputError(
+                "nobody is there to ask", hint="pass --yes to buy unattended, or --dry-run"
+            )
+        report = apply_plan(
+            made,
+            account,
+            purchases.market(account.credentials, pace),
+            folder=folder,
+            pace=pace,
+            order=order,
+            confirm=_never_asked if yes else _ask,
+            tell=purchases.teller(events=events),
+        )
+    _show(report, output, dry_run=dry_run)
+    purchases.leave(report.stop, output)
+
+
+def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) -> Report:
+    """Run the real apply against a local marketplace that sells what the plan saw."""
+    from pydantic import SecretStr
+
+    from planner.api import Account, Credentials
+    from planner.apply import Pace, apply_plan
+    from planner.sim import Sim, api_rows
+
+    # What exists in the account is not known here, nor is the plan too old to be rehearsed.
+    limits = replace(order.limits, max_age=timedelta.max, min_runway_hr=None)
+    pace = Pace(settle_s=5.0, quarantine_s=5.0, timeout_s=10.0)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Sim(offers_rows=api_rows(made.market), provisioning_s=0.5) as sim,
+        Account(Credentials(SecretStr(sim.key), sim.base_url), sleep=pace.pause) as account,
+    ):
+        return apply_plan(
+            replace(made, target={"base_url": sim.base_url, "team_id": None}),
+            account,
+            purchases.market(account.credentials, pace),
+            folder=Path(folder) / "state",
+            pace=pace,
+            order=replace(order, limits=limits),
+            tell=tell,
+        )
+
+
+def _never_asked(*_: object) -> bool:
+    return True
+
+
+def _ask(
+    slots: Sequence[Slot], now_usd_hr: Decimal, after_usd_hr: Decimal, balance: Decimal | None
+) -> bool:
+    """Show what would be bought, and ask."""
+    from planner.units import money, usd_month
+
+    for slot in slots:
+        where = " ".join(part for part in slot.offer if part)
+        talk(f"  {slot.key}: {slot.size_gb:,} GB at {where}, ${money(slot.usd_hr, 4)}/h")
+    talk(
+        f"{len(slots)} disks; run-rate ${money(now_usd_hr, 4)}/h now, ${money(after_usd_hr, 4)}/h "
+        f"after (${money(usd_month(after_usd_hr))} a month of 730 hours)"
+        + ("" if balance is None else f"; the wallet has ${money(balance)}")
+    )
+    talk("buy? type yes: ")
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    except KeyboardInterrupt:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, kept)
+
+
+@contextmanager
+def _signals(pace: Pace) -> Iterator[None]:
+    """Finish the open request at the first Ctrl-C, leave at once at the second."""
+
+    def heard(_number: int, _frame: Any) -> None:  # noqa: ANN401 -- the interpreter's own
+        if pace.stop.is_set():
+            os._exit(130)
+        pace.stop.set()
+        os.write(2, b"\nstopping: the open request is awaited; once more leaves at once\n")
+
+    kept = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def _show(report: Report, output: Output, *, dry_run: bool) -> None:
+    from planner.units import money
+
+    document = report.to_document()
+    if output is Output.json:
+        result(json.dumps(document, indent=2))
+        return
+    rows = [_cells(row) for row in document["slots"]]
+    total = document["totals"]
+    now = money(Decimal(total["usd_hr"]), 4)
+    footer = ("now", "", "", now, f"{total['created']} created", "", "")
+    table(_HEADINGS, rows, _RIGHT, footer=footer, expendable=("name", "size GB"))
+    since = f", billed since {total['since']}" if total["since"] else ""
+    lines = [f"{total['created']} of {total['slots']} disks created, ${now}/h now{since}"]
+    lines += [f"warning: {one}" for one in document["warnings"]]
+    if dry_run and report.stop is None:
+        lines.append(f"dry run: {len(report.to_send)} disks would be bought; nothing was sent")
+    lines += [f"rent GPUs with these disks: {line}" for line in document["pods"]]
+    lines += document["advice"]
+    paragraphs(lines)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    from planner.units import money
+
+    price = money(Decimal(row["usd_hr"] if row["usd_hr"] != "0" else row["planned_usd_hr"]), 4)
+    price = price if row["usd_hr"] != "0" else f"({price})"
+    status = f" ({row['status']})" if row["status"] else ""
+    return (
+        f"{row['volume']} #{row['replica']}",
+        str(row["disk"]),
+        f"{row['size_gb']:,}",
+        price,
+        f"{row['state'].replace('_', ' ')}{status}",
+        ", ".join(row["ids"]),
+        row["name"],
+    )

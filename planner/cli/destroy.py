@@ -1,0 +1,118 @@
+"""``planner destroy``: delete disks that planner bought, and all their data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli import purchases
+from planner.cli.options import OutputOption
+from planner.cli.purchases import SettleOption, StateOption
+from planner.cli.render import Output, result, talk
+from planner.errors import InputError
+from planner.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from planner.apply.destroy import Doomed
+
+EPILOG = (
+    "JSON: project, destroyed (volume, replica, disk, id), usd_hr_saved. Exit codes: 0 done, "
+    "2 usage, 4 refused, 6 not gone yet: run again, 7 attached, renamed or changed: nothing was "
+    "deleted, 130 declined."
+)
+
+
+def destroy(
+    project: Annotated[str, typer.Argument(help="Project whose disks are deleted.")],
+    volume: Annotated[
+        list[str] | None, typer.Option(help="Only this volume; may be given several times.")
+    ] = None,
+    disk_id: Annotated[
+        list[str] | None,
+        typer.Option("--id", help="Only this disk; may be given several times."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needs --confirm.")] = False,
+    confirm: Annotated[
+        str | None,
+        typer.Option(metavar="PROJECT", help="The project's name again, to delete unattended."),
+    ] = None,
+    state: StateOption = None,
+    settle: SettleOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Delete disks that planner bought. Their data is lost for good.
+
+    Each is looked at first: one that is attached, renamed or changed stops everything.
+    """
+    from planner.apply.destroy import destroy as delete
+    from planner.units import plain, total
+
+    purchases.check_output(output)
+    if yes and confirm != project:
+        raise InputError(
+            "unattended deletion needs the project's name twice",
+            hint=f"--yes --confirm {visible(project)}",
+        )
+    if not yes and not sys.stdin.isatty():
+        raise InputError(
+            "nobody is there to ask", hint=f"--yes --confirm {visible(project)} deletes unattended"
+        )
+    with purchases.context(state, settle=settle) as ctx:
+        chosen = [
+            entry
+            for entry in ctx.state.of_project(project)
+            if entry.stage == "created"
+            and ctx.state.is_at(entry, ctx.target)
+            and (not volume or entry.volume in volume)
+            and (not disk_id or entry.ids[0] in disk_id)
+        ]
+        if not chosen and (volume or disk_id or not ctx.state.of_project(project)):
+            raise InputError(
+                f"the journal has no such disk of {visible(project)}",
+                hint="`planner status` lists what is recorded",
+            )
+        doubtful = [entry for entry in ctx.state.of_project(project) if entry.in_doubt]
+        ended = delete(
+            ctx, chosen, confirm=(lambda _: True) if yes else lambda found: _ask(project, found)
+        )
+        saved = total(
+            (one.disk.usd_hr or Decimal(0)) if one.disk and one.is_live else Decimal(0)
+            for one in ended
+        )
+    for entry in doubtful:
+        talk(f"warning: {entry.key} ({entry.name}) is in doubt and may still appear")
+    if output is Output.json:
+        rows = [
+            {
+                "volume": one.entry.volume,
+                "replica": one.entry.replica,
+                "disk": one.entry.disk,
+                "id": one.entry.ids[0],
+            }
+            for one in ended
+        ]
+        document = {"project": project, "destroyed": rows, "usd_hr_saved": plain(saved)}
+        result(json.dumps(document, indent=2))
+    else:
+        for one in ended:
+            gone = "deleted" if one.is_live else "was gone already"
+            result(visible(f"{one.entry.key} {one.entry.ids[0]} {gone}"))
+        result(f"{len(ended)} disks; ${plain(saved)}/h less")
+
+
+def _ask(project: str, doomed: Sequence[Doomed]) -> bool:
+    """Show what would be lost, and have the project's name typed."""
+    for one in doomed:
+        price = one.disk.usd_hr if one.disk else None
+        talk(
+            f"  {one.entry.key}: {one.entry.ids[0]}, {one.entry.facts.size_gb:,} GB, "
+            f"${price if price is not None else one.entry.counted_usd_hr}/h"
+        )
+    talk(f"{len(doomed)} disks and ALL THEIR DATA are deleted for good; type {project} to go on: ")
+    return sys.stdin.readline().strip() == project

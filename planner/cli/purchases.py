@@ -1,0 +1,197 @@
+"""What the commands that touch the account share: state, time, account, events, endings."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from planner.cli.render import Output, talk
+from planner.errors import InputError, PlannerError
+from planner.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pandas as pd
+
+    from planner.api import Account, Credentials
+    from planner.apply import Pace
+    from planner.apply.context import Context
+
+StateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--state", metavar="DIR", help="State directory; by default planner's under the user's."
+    ),
+]
+SettleOption = Annotated[
+    float | None, typer.Option(help="Seconds a new disk may take to be listed (90).")
+]
+QuarantineOption = Annotated[
+    float | None, typer.Option(help="Seconds before a lost create may be sent again (900).")
+]
+TimeoutOption = Annotated[
+    float | None, typer.Option(help="Seconds the answer to a create is waited for (60).")
+]
+EventsOption = Annotated[
+    bool, typer.Option("--events", help="Write every step to standard error as a JSON line.")
+]
+_TIME = re.compile(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*(h|d|m)?\s*", re.ASCII)
+_HOURS = {"m": Decimal(1) / 60, "h": Decimal(1), "d": Decimal(24)}
+_TOLD = {
+    "intent": "sending",
+    "claimed": "answered",
+    "created": "created",
+    "unknown": "in doubt",
+    "conflict": "a person must look at",
+    "refused": "refused",
+    "paused": "refused for now",
+    "limited": "told to wait",
+    "not_sent": "not sent",
+    "seen": "now",
+    "listing_failed": "the listing failed",
+    "unreadable": "cannot be read",
+    "deleting": "deleting",
+    "destroyed": "deleted",
+    "renamed": "renamed",
+}
+
+
+def hours(text: str | None, name: str) -> Decimal | None:
+    """Return hours for ``72h``, ``30d`` or a bare number of hours.
+
+    Raises
+    ------
+    InputError
+        When it is no time.
+    """
+    if text is None:
+        return None
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise InputError(f"{name}: {visible(text)!r} is no time", hint="such as 72h or 30d")
+    return Decimal(match[1]) * _HOURS[match[2] or "h"]
+
+
+def duration(text: str, name: str) -> timedelta:
+    """Return a time span: see `hours`."""
+    return timedelta(hours=float(hours(text, name) or 0))
+
+
+def state_folder(given: str | None) -> Path:
+    """Return the state directory."""
+    from planner.apply import state_home
+
+    if given == "":
+        raise InputError("--state is empty", hint="name a directory")
+    if given is not None:
+        return Path(given)
+    return state_home(os.environ, Path(os.path.expanduser("~")))  # noqa: PTH111 -- no home is no error
+
+
+def pace(settle: float | None, quarantine: float | None, timeout: float | None) -> Pace:
+    """Return how long things are waited for: options, then environment, then defaults."""
+    from planner.apply import Pace, seconds_from
+    from planner.apply.pace import QUARANTINE_S, SETTLE_S, TIMEOUT_S
+
+    return Pace(
+        settle_s=seconds_from("settle", settle, os.environ, SETTLE_S),
+        quarantine_s=seconds_from("quarantine", quarantine, os.environ, QUARANTINE_S),
+        timeout_s=seconds_from("timeout", timeout, os.environ, TIMEOUT_S),
+    )
+
+
+@contextmanager
+def account(pace: Pace) -> Iterator[Account]:
+    """Open the account of this user's key."""
+    from planner.api import Account
+    from planner.live import find_credentials
+
+    with Account(
+        find_credentials(),
+        sleep=pace.pause,
+        timeout_s=pace.timeout_s,
+        pause_s=0.5 * pace.scale,
+    ) as opened:
+        yield opened
+
+
+@contextmanager
+def context(state: str | None, *, settle: float | None = None) -> Iterator[Context]:
+    """Open journal and account for a command that writes both."""
+    from planner.apply.context import Context
+    from planner.apply.journal import Journal
+    from planner.apply.state import State
+
+    waits = pace(settle, None, None)
+    with account(waits) as opened, Journal(state_folder(state), write=True) as journal:
+        yield Context(
+            account=opened,
+            journal=journal,
+            state=State(journal.records),
+            pace=waits,
+            tell=teller(events=False),
+        )
+
+
+def market(credentials: Credentials, pace: Pace) -> Callable[[], pd.DataFrame]:
+    """Return what reads the live offers, whole or not at all."""
+
+    def read() -> pd.DataFrame:
+        from planner.api import Client
+        from planner.live import DEADLINE_S
+        from planner.market import fetch_snapshot
+
+        def sleep(seconds: float) -> None:
+            pace.pause(seconds * pace.scale)
+
+        deadline_s = min(DEADLINE_S, 4 * pace.timeout_s)
+        with Client(credentials, sleep=sleep, deadline_s=deadline_s) as client:
+            return fetch_snapshot(client, "disks").offers()
+
+    return read
+
+
+def teller(*, events: bool) -> Callable[[dict[str, Any]], None]:
+    """Return what tells each step: JSON lines where asked, else a line for a person."""
+
+    def as_json(event: dict[str, Any]) -> None:
+        sys.stderr.write(json.dumps(event) + "\n")
+        sys.stderr.flush()
+
+    def as_talk(event: dict[str, Any]) -> None:
+        words = _TOLD.get(event["event"])
+        if words is None:
+            return
+        what = [event.get("name", ""), words]
+        what += [str(event[key]) for key in ("id", "status", "why") if event.get(key)]
+        talk(" ".join(part for part in what if part))
+
+    return as_json if events else as_talk
+
+
+def check_output(output: Output) -> None:
+    """Refuse formats that an outcome has none of."""
+    if output not in {Output.table, Output.json}:
+        raise InputError(f"-o {output.value} is not written here", hint="table or json")
+
+
+def leave(stop: PlannerError | None, output: Output) -> None:
+    """Exit as the outcome says; its JSON is already written."""
+    if stop is None:
+        return
+    if output is Output.json:
+        talk(f"planner: {stop}")
+        if stop.hint:
+            talk(f"  {stop.hint}")
+        raise typer.Exit(stop.exit_code)
+    raise stop

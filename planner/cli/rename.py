@@ -1,0 +1,27 @@
+"""``planner rename``: another name for a disk that planner bought."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from planner.cli import purchases
+from planner.cli.purchases import StateOption
+from planner.cli.render import talk
+
+
+def rename(
+    disk: Annotated[
+        str, typer.Argument(help="The disk: its id, its first name, or volume/replica/disk.")
+    ],
+    name: Annotated[str, typer.Argument(help="Its new name.")],
+    state: StateOption = None,
+) -> None:
+    """Rename a disk that planner bought; any other is left alone."""
+    from planner.apply import resolve as ways
+
+    with purchases.context(state) as ctx:
+        entry = ways.find_entry(ctx.state, disk, ctx.target)
+        ways.rename(ctx, entry, name)
+        talk(f"{entry.ids[0]} is now named {name}")

@@ -1,0 +1,43 @@
+"""``planner resolve``: a person decides what became of a disk in doubt."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from planner.cli import purchases
+from planner.cli.purchases import StateOption
+from planner.cli.render import talk
+from planner.errors import InputError
+
+
+def resolve(
+    slot: Annotated[
+        str, typer.Argument(help="Slot in doubt: its disk's name, or volume/replica/disk.")
+    ],
+    disk_id: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="This disk is the slot's.")
+    ] = None,
+    not_id: Annotated[
+        str | None, typer.Option("--not", metavar="ID", help="This disk is not the slot's.")
+    ] = None,
+    forget: Annotated[
+        bool, typer.Option("--give-up", help="Neither look for it nor send it again.")
+    ] = False,
+    state: StateOption = None,
+) -> None:
+    """Say what became of a disk whose creation is in doubt or in conflict; nothing is deleted."""
+    from planner.apply import resolve as ways
+
+    if sum((disk_id is not None, not_id is not None, forget)) != 1:
+        raise InputError("say one thing", hint="--id ID, --not ID or --give-up")
+    with purchases.context(state) as ctx:
+        entry = ways.find_entry(ctx.state, slot, ctx.target)
+        if disk_id is not None:
+            ways.resolve_id(ctx, entry, disk_id)
+        elif not_id is not None:
+            ways.resolve_not(ctx, entry, not_id)
+        else:
+            ways.give_up(ctx, entry)
+        talk(f"{entry.key} ({entry.name}) is now {entry.stage.replace('_', ' ')}")

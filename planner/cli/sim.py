@@ -1,0 +1,173 @@
+"""``planner sim``: a local marketplace that speaks the same API."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from planner.cli.render import result, talk
+from planner.errors import InputError
+
+if TYPE_CHECKING:
+    from planner.sim import Sim
+
+
+class Dialect(StrEnum):
+    """Where the vendor's guide and its API description differ, which one is spoken."""
+
+    openapi = "openapi"
+    guide = "guide"
+
+
+EPILOG = (
+    "Standard output has one line, the base URL; everything else goes to standard error. Ctrl-C or "
+    "a SIGTERM stops it with exit code 0, after saying what exists. A fault is METHOD "
+    "PATH[#N]:KIND[=VALUE][+KIND...], such as 'POST /disks/#2:drop-after'; --fault list shows "
+    "every kind. GET /sim/ shows what can be done beside the API: move the clock, attach a disk, "
+    "change an offer, read the audit."
+)
+
+
+def sim(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any that is free.")
+    ] = 0,
+    host: Annotated[
+        str, typer.Option(help="Address of this machine to listen on; no other is allowed.")
+    ] = "127.0.0.1",
+    state: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Keep disks, clock, wallet and audit there."),
+    ] = None,
+    offers_file: Annotated[
+        str | None,
+        typer.Option(
+            "--offers",
+            "--seed-disks",
+            metavar="FILE",
+            help="Disk offers it sells, a snapshot in the API's shape; without it the documented "
+            "market.",
+        ),
+    ] = None,
+    gpus_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="GPU offers it shows, a snapshot.")
+    ] = None,
+    multinode_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Multi-node GPU offers, a snapshot.")
+    ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(metavar="USD", help="What is in the wallet; without it 1000, or as saved."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEC", help="What is to go wrong, repeatable; list shows how."),
+    ] = None,
+    audit: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Append a JSON line there for each request."),
+    ] = None,
+    dialect: Annotated[
+        Dialect,
+        typer.Option(help="The API description, as the vendor's client reads it, or the guide."),
+    ] = Dialect.openapi,
+    clock_speed: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds of its clock to a real one; 0: it moves when told."),
+    ] = 1.0,
+    provisioning: Annotated[
+        float, typer.Option(min=0, help="Seconds of its clock until a new disk is ACTIVE.")
+    ] = 5.0,
+    detaching: Annotated[
+        float, typer.Option(min=0, help="Seconds of its clock that detaching goes on.")
+    ] = 30.0,
+) -> None:
+    """Run a local marketplace that speaks the API, for rehearsals: it buys nothing.
+
+    Point planner, or the vendor's client, at it with the two lines that it prints.
+    """
+    from planner.sim import Sim
+    from planner.sim.faults import __doc__ as grammar
+    from planner.sim.faults import describe
+
+    if fault and "list" in fault:
+        result(f"{grammar}\n{describe()}")
+        return
+    market = Sim(
+        offers_rows=_rows(offers_file),
+        gpu_rows=_rows(gpus_file),
+        multinode_rows=_rows(multinode_file),
+        faults=fault or [],
+        dialect=dialect.value,
+        balance_usd=_usd(balance),
+        state=state,
+        audit_path=audit,
+        clock_speed=clock_speed,
+        provisioning_s=provisioning,
+        detaching_s=detaching,
+        host=host,
+        port=port,
+    )
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with market:
+        _welcome(market, state, fault or [])
+        while not stopped.wait(3600):
+            pass
+        _farewell(market, state)
+
+
+def _welcome(market: Sim, state: str | None, faults: list[str]) -> None:
+    """Say where it is and how to get there."""
+    talk(f"a marketplace for rehearsals at {market.base_url}, key {market.key}; it buys nothing")
+    for name, value in market.environ.items():
+        talk(f"  export {name}={value}")
+    kept = f"kept in {state}" if state else "in memory only; --state FILE keeps it"
+    talk(f"state: {kept}; {_holdings(market)}")
+    for text in faults:
+        talk(f"fault: {text}")
+    talk(f"Ctrl-C stops it; {market.base_url}/sim/ shows what can be done beside the API")
+    result(market.base_url)
+
+
+def _farewell(market: Sim, state: str | None) -> None:
+    """Say what exists."""
+    talk(f"stopped after {market.arrived} requests; {_holdings(market)}")
+    for disk in market.live():
+        talk(f"  {disk['id']} {disk['name']} {disk['size']} GB {disk['status']}")
+    if state is None and market.live():
+        talk("nothing of this is kept, since there was no --state FILE")
+
+
+def _holdings(market: Sim) -> str:
+    from planner.units import money, plain, total
+
+    live = market.live()
+    usd_hr = plain(total(disk["priceHr"] for disk in live))
+    return f"disks: {len(live)} at ${usd_hr}/hour, balance ${money(market.balance_usd)}"
+
+
+def _rows(path: str | None) -> list[Any] | None:
+    if path is None:
+        return None
+    from planner.market import read_snapshot
+
+    return read_snapshot(path).rows
+
+
+def _usd(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or abs(amount) >= 10**9:
+        raise InputError("--balance is no amount in USD", hint="such as 250 or 0.5")
+    return amount
