@@ -44,6 +44,8 @@ class Disk:
         None where absent, -1 where it is no size.
     usd_hr : Decimal | None
         Hourly price; None where absent or not believable.
+    multinode : bool | None
+        Whether several nodes can mount it; None where absent or no yes or no.
     users : tuple of str | None
         Pods and clusters that it is attached to; None where that is not understood.
     created_at : str | None
@@ -62,6 +64,7 @@ class Disk:
     usd_hr: Decimal | None
     users: tuple[str, ...] | None
     created_at: str | None
+    multinode: bool | None = None
 
     @property
     def is_live(self) -> bool:
@@ -119,6 +122,7 @@ def read_disk(row: dict[str, Any]) -> Disk:
     """Return the disk that a row or an answer describes."""
     listed = row.get("info")
     info = listed if isinstance(listed, dict) else {}
+    listed_multinode = info.get("isMultinode")
     raw_id = row.get("id")
     disk_id = raw_id if isinstance(raw_id, str) and ID.fullmatch(raw_id) else None
     return Disk(
@@ -134,6 +138,7 @@ def read_disk(row: dict[str, Any]) -> Disk:
         usd_hr=_price(row.get("priceHr")),
         users=_users(row),
         created_at=_text(row.get("createdAt")),
+        multinode=listed_multinode if isinstance(listed_multinode, bool) else None,
     )
 
 

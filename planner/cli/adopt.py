@@ -1,0 +1,109 @@
+"""``planner adopt``: the demand file of an account that has disks already."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli import purchases
+from planner.cli.purchases import StateOption
+from planner.cli.render import result, talk, working
+from planner.errors import InputError
+from planner.text import visible
+from planner.units import money
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from planner.account import Adopted
+
+EPILOG = (
+    "Writes YAML: version, project and volumes, each with name, size_gb, disks (ids of what it "
+    "already is), and, where they are known, replicas, spread, providers, data_centers, countries "
+    "and multinode. Disks in ERROR or DELETING are comments. Exit codes: 2 nothing to adopt, or a "
+    "file is in the way, 4 the account cannot be read whole, 8 state damaged."
+)
+
+
+def adopt(
+    file: Annotated[str, typer.Argument(help="File to write; - prints it.")] = "demand.yaml",
+    disks: Annotated[
+        str | None,
+        typer.Option(
+            "--disks",
+            metavar="FILE",
+            help="Read the disks from a file in the API's shape instead of the live account.",
+        ),
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name of the demand; by default the project that planner bought the disks for, "
+            "else the file's name.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    state: StateOption = None,
+) -> None:
+    """Write the demand file of an account that has disks already; nothing is changed there."""
+    from planner.account import adopt as adopted_from
+    from planner.account import to_yaml
+    from planner.apply.journal import Journal
+    from planner.apply.state import State
+    from planner.files import write_atomic
+
+    there = False
+    with contextlib.suppress(OSError, ValueError):
+        there = file != "-" and Path(file).exists()
+    if there and not force:
+        message = f"{visible(file)}: is already there"
+        raise InputError(message, hint="name another file, or use --force")
+    with Journal(purchases.state_folder(state), write=False) as journal:
+        known = State(journal.records)
+    with working("reading the account's disks"):
+        listed, target = _disks(disks)
+    stem = "adopted" if file == "-" else Path(file).stem
+    found = adopted_from(listed, known, target=target, project=project, otherwise=stem)
+    text = to_yaml(found)
+    if file == "-":
+        result(text)
+    else:
+        write_atomic(file, text.encode())
+    _tell(found, file)
+
+
+def _disks(file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None]:
+    """Return every live disk, and whose they are; a file does not say."""
+    from planner.apply.listing import complete_listing
+    from planner.market.disks import disks_frame, read_disks
+
+    if file is not None:
+        return read_disks(file), None
+    pace = purchases.pace(None, None, None)
+    with purchases.account(pace) as account:
+        who = account.credentials
+        frame = disks_frame(complete_listing(account, pace).disks)
+    frame.attrs = {"source": f"{who.base_url}/api/v1/disks/"}
+    return frame, {"base_url": who.base_url, "team_id": who.team_id}
+
+
+def _tell(found: Adopted, file: str) -> None:
+    written = "" if file == "-" else f"wrote {file}: "
+    size_gb = sum(disk["size_gb"] for disk in found.disks)
+    talk(
+        f"{written}project {found.project}, {len(found.volumes)} volumes on {len(found.disks)} "
+        f"disks, {size_gb:,} GB, {money(found.usd_hr, 4)} USD/h"
+    )
+    for row, reason in found.left_out:
+        name = visible(row["name"] or "")
+        talk(f"left out: {row['id'] or 'no id'} '{name}': {visible(reason)}")
+    if file != "-":
+        talk(
+            f"next: read it, name owners and what is to come, then: planner plan "
+            f"{shlex.quote(file)}; it keeps these disks and buys none of them again"
+        )
