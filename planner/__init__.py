@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     )
     from planner.plan import Plan
     from planner.requests import emit
+    from planner.sim import Sim
     from planner.solve.baselines import baselines
     from planner.solve.candidates import pair
     from planner.solve.optimise import optimise
@@ -94,7 +95,11 @@ _HOME = {
     ),
     "planner.plan": ("Plan",),
     "planner.requests": ("emit",),
-    "planner.solve": ("baselines", "optimise", "pair", "verify"),
+    "planner.sim": ("Sim",),
+    "planner.solve.baselines": ("baselines",),
+    "planner.solve.candidates": ("pair",),
+    "planner.solve.optimise": ("optimise",),
+    "planner.solve.verify": ("verify",),
     "planner.why": ("alternatives", "explain"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -114,6 +119,7 @@ __all__ = [
     "PlanError",
     "PlannerError",
     "Policy",
+    "Sim",
     "Volume",
     "Workload",
     "__version__",

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from planner.frames import records
 from planner.market import rental_notes
+from planner.market.disks import NOT_KEPT
 from planner.market.offers import KEY, place_text
+from planner.requests import slug
 from planner.solve.rules import PLACES
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
     from planner.demand import Demand, Volume
-    from planner.solve import Solution
+    from planner.solve import Kept, Solution
 
 _MOST = 20
 
@@ -82,6 +86,8 @@ def plan_warnings(
     volumes = {volume.name: volume for volume in demand.volumes}
     chosen: dict[str, list[str]] = {}
     for placement in solution.placements:
+        if placement.action != "create":
+            continue
         offer = sold[tuple(getattr(placement, name) for name in KEY)]
         notes = [*_offer_notes(offer), *_place_notes(volumes[placement.volume], offer)]
         for note in notes:
@@ -90,6 +96,44 @@ def plan_warnings(
                 names.append(placement.volume)
     told = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
     return (*input_warnings(demand, offers, gpus), *told, *_gpu_notes(solution))
+
+
+def account_warnings(
+    demand: Demand, disks: Sequence[Mapping[str, Any]], kept: Sequence[Kept]
+) -> Iterator[str]:
+    """Yield which disks of the account serve no volume: nothing is done to them.
+
+    Parameters
+    ----------
+    demand : Demand
+        What was asked.
+    disks : sequence of mapping
+        Rows of the account's disks.
+    kept : sequence of Kept
+        The replicas that disks are.
+    """
+    used = {disk for one in kept for disk in one.disk_ids}
+    named = {disk for volume in demand.volumes for disk in volume.disks}
+    served = Counter(one.volume for one in kept)
+    wanting = {slug(v.name): v for v in demand.volumes if served[v.name] < v.replicas}
+    idle = [row for row in disks if row["id"] not in used]
+    for row in idle[:_MOST]:
+        name, price = row["name"] or "", row["usd_hr"]
+        cost = f"${price} an hour" if price else "at a price that is not told"
+        looks = re.fullmatch(r"(.+)-[0-9a-f]{12}", name)
+        meant = wanting.get(looks[1]) if looks else None
+        serves = row["id"] not in {None, *named} and row["status"] not in NOT_KEPT
+        hint = (
+            f"; its name looks like volume {meant.name}: `disks: [{row['id']}]` keeps it"
+            if meant is not None and serves and (row["size_gb"] or 0) >= meant.size_gb
+            else ""
+        )
+        yield (
+            f"disk {visible(row['id'] or 'without id')} ({visible(name) or 'no name'}, {cost}) "
+            f"serves no volume of this demand and is left alone{hint}"
+        )
+    if len(idle) > _MOST:
+        yield f"{len(idle) - _MOST} more disks serve no volume of this demand and are left alone"
 
 
 def _gpu_notes(solution: Solution) -> Iterator[str]:

@@ -7,21 +7,25 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.advice import input_warnings, plan_warnings
+from planner.advice import account_warnings, input_warnings, plan_warnings
 from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.exact_json import digest_of
 from planner.market import (
     addressable,
+    disk_rows,
+    disks_from_rows,
     gpu_rows,
     gpus_from_rows,
     market_rows,
     offers_from_market,
 )
 from planner.plan import Plan
-from planner.solve import SolverName, optimise
+from planner.solve import SolverName, keep, optimise
 from planner.units import difference, money
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
     from planner.demand import Demand
@@ -32,6 +36,8 @@ def make_plan(
     offers: pd.DataFrame,
     gpus: pd.DataFrame | None = None,
     *,
+    disks: pd.DataFrame | None = None,
+    recorded: Mapping[tuple[str, int], Sequence[str]] | None = None,
     solver: SolverName = "highs",
     time_limit_s: float | None = None,
     full: bool = False,
@@ -52,6 +58,11 @@ def make_plan(
         Columns ``OFFERS``: see `read_offers` and `fetch_offers`.
     gpus : DataFrame | None
         Columns ``GPUS``, see `read_gpus` and `fetch_gpus`; needed where there are workloads.
+    disks : DataFrame | None
+        Columns ``DISKS``: what the account has now, see `read_disks`. A volume that one of them
+        already is gets no second one; needed where the demand names `disks`.
+    recorded : mapping | None
+        (volume, replica) → ids of disks that were bought as that replica.
     solver : str
         ``highs`` or ``cbc``.
     time_limit_s : float | None
@@ -92,14 +103,22 @@ def make_plan(
             "the demand has workloads, and there are no GPU offers to run them on",
             hint="give the GPU market too: --gpus-file FILE, or gpus= in Python",
         )
+    if disks is None and any(volume.disks for volume in demand.volumes):
+        raise InputError(
+            "the demand names live disks, and nobody says what the account has",
+            hint="give the account's disks too: --disks FILE, or disks= in Python",
+        )
+    account = () if disks is None else tuple(disk_rows(disks))
     market = tuple(market_rows(offers))
     gpu_market = () if gpus is None else tuple(gpu_rows(gpus))
     choice = addressable(offers_from_market(market))
+    kept, unkept = keep(demand, disks_from_rows(account), recorded or {}, choice)
     try:
         solution = optimise(
             demand,
             choice,
             gpus_from_rows(gpu_market),
+            kept=kept,
             solver=solver,
             time_limit_s=time_limit_s,
             full=full,
@@ -114,6 +133,8 @@ def make_plan(
     }
     if gpus is not None:
         inputs["gpus"] = _market_input(gpus, gpu_market)
+    if disks is not None:
+        inputs["disks"] = _market_input(disks, account)
     plan = Plan(
         project=demand.project,
         created_at=(now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
@@ -121,12 +142,17 @@ def make_plan(
         target=target,
         inputs=inputs,
         solver=solution.solver,
-        warnings=plan_warnings(demand, offers, choice, solution, gpus),
+        warnings=(
+            *plan_warnings(demand, offers, choice, solution, gpus),
+            *unkept,
+            *account_warnings(demand, account, kept),
+        ),
         placements=solution.placements,
         gpus=solution.gpus,
         demand=demand,
         market=market,
         gpu_market=gpu_market,
+        disks=account,
     )
     violations = plan.violations()
     if violations:
@@ -151,9 +177,11 @@ def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
         Otherwise, with the plan.
     """
     record = plan.solver
+    if record.status == "optimal":
+        return
     spare = difference(record.objective_usd_hr, record.bound_usd_hr)
     gap_percent = spare / record.objective_usd_hr * 100
-    if record.status == "optimal" or (accept_gap is not None and gap_percent <= accept_gap):
+    if accept_gap is not None and gap_percent <= accept_gap:
         return
     raise NotProven(
         f"not proven within the time limit: the plan below may cost up to ${money(spare, 4)}/h "

@@ -10,29 +10,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
+from planner.decision import Decision, values_of
 from planner.demand import Demand
-from planner.errors import (
-    DemandError,
-    FrameError,
-    PlanCorrupt,
-    PlanInvalid,
-    PlanVersionUnknown,
-)
+from planner.errors import InputError, PlanCorrupt, PlanInvalid, PlanVersionUnknown
 from planner.exact_json import JsonError, digest_of, parse
 from planner.files import read_bytes, write_atomic
-from planner.frames import build, json_value
-from planner.market import (
-    addressable,
-    gpus_from_rows,
-    offers_from_market,
-)
-from planner.record import input_violations, record_violations, totals
-from planner.requests import requests
+from planner.frames import json_value
 from planner.show import (
     Summary,
     budgets,
@@ -44,16 +31,9 @@ from planner.show import (
     total_row,
 )
 from planner.solve import (
-    CHOSEN_GPUS,
-    PLACEMENTS,
-    Baseline,
     Gpu,
-    Instance,
-    Pairs,
     Placement,
     SolverRecord,
-    baselines,
-    verify,
 )
 from planner.stored import StoredPlan
 from planner.text import visible
@@ -62,7 +42,6 @@ from planner.units import usd_month
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
 
 FORMAT = "planner.plan/1"
 _MAX_BYTES = 256 * 2**20
@@ -70,107 +49,8 @@ _EDITED = "make the plan again; a plan is not edited by hand"
 
 
 @dataclass(frozen=True, repr=False)
-class Plan:
-    """A saved decision.
-
-    Attributes
-    ----------
-    project : str
-        What the demand file is about.
-    created_at : str
-        UTC, ISO 8601.
-    nonce : str
-        Made once with the plan; disk names are made of it.
-    target : dict | None
-        ``base_url`` and ``team_id`` it was made for; None when planned offline.
-    inputs : dict
-        ``demand``, ``offers`` and maybe ``gpus``, each with source, digest, rows and fetched_at.
-    solver : SolverRecord
-        How the decision was found, with its exact cost and bound.
-    warnings : tuple of str
-        What it rests on that nobody has confirmed.
-    placements : tuple of Placement
-        The decision, in the demand's order.
-    gpus : tuple of Gpu
-        What the workloads run on, in the demand's order.
-    demand : Demand
-        What was asked, normalised.
-    market : tuple of dict
-        Canonical rows of the offers it was chosen from.
-    gpu_market : tuple of dict
-        Canonical rows of the GPU offers.
-    """
-
-    project: str
-    created_at: str
-    nonce: str
-    target: dict[str, str | None] | None
-    inputs: dict[str, dict[str, Any]]
-    solver: SolverRecord
-    warnings: tuple[str, ...]
-    placements: tuple[Placement, ...]
-    gpus: tuple[Gpu, ...]
-    demand: Demand
-    market: tuple[dict[str, Any], ...]
-    gpu_market: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def plan_id(self) -> str:
-        """Return a hash of the canonical inputs and the placements, 16 hex digits."""
-        document = self.demand.to_document()
-        del document["project"]
-        placed = [_values(placement) for placement in self.placements]
-        rented = [_values(gpu) for gpu in self.gpus]
-        market = [list(self.market), list(self.gpu_market)]
-        return digest_of([document, *market, placed, rented])[:16]
-
-    @property
-    def totals(self) -> dict[str, Any]:
-        """Return the run-rate: exact amounts as text, USD per hour and month."""
-        return totals(self.placements, self.gpus, self.demand.policy.hours_per_month)
-
-    @property
-    def requests(self) -> list[dict[str, Any]]:
-        """Return the create requests: volume, replica, disk and the body to POST."""
-        team_id = self.target["team_id"] if self.target else None
-        return requests(self.placements, nonce=self.nonce, team_id=team_id)
-
-    @property
-    def offers(self) -> pd.DataFrame:
-        """Return the market it was chosen from (columns ``OFFERS``)."""
-        return offers_from_market(self.market)
-
-    @cached_property
-    def addressable(self) -> pd.DataFrame:
-        """Return the offers as they can be bought (columns ``ADDRESSABLE``)."""
-        return addressable(self.offers)
-
-    @cached_property
-    def gpu_offers(self) -> pd.DataFrame:
-        """Return the GPU offers it was chosen from (columns ``GPUS``)."""
-        return gpus_from_rows(self.gpu_market)
-
-    @cached_property
-    def instance(self) -> Instance:
-        """Return demand and market as they are solved: see `pairs`."""
-        return Instance.of(self.demand, self.addressable, self.gpu_offers)
-
-    @property
-    def pairs(self) -> Pairs:
-        """Return every pair of volume and offer: candidates and rejections."""
-        return self.instance.pairs
-
-    def baselines(self) -> tuple[Baseline, ...]:
-        """Return what simpler ways of placing the same demand would cost."""
-        return baselines(self.instance)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return the placements as a frame (columns ``PLACEMENTS``)."""
-        return build([vars(placement) for placement in self.placements], PLACEMENTS)
-
-    def gpus_to_frame(self) -> pd.DataFrame:
-        """Return the GPUs of the workloads as a frame (columns ``CHOSEN_GPUS``)."""
-        return build([vars(gpu) for gpu in self.gpus], CHOSEN_GPUS)
+class Plan(Decision):
+    """A decision as a document: saved, loaded, shown."""
 
     def to_document(self) -> dict[str, Any]:
         """Return the plan as JSON values, as the file has them."""
@@ -185,11 +65,15 @@ class Plan:
             "solver": {name: json_value(value) for name, value in vars(self.solver).items()},
             "totals": self.totals,
             "warnings": list(self.warnings),
-            "placements": [_values(placement) for placement in self.placements],
-            "gpus": [_values(gpu) for gpu in self.gpus],
+            "placements": [values_of(placement) for placement in self.placements],
+            "gpus": [values_of(gpu) for gpu in self.gpus],
             "requests": self.requests,
             "demand": self.demand.to_document(),
-            "market": {"offers": list(self.market), "gpus": list(self.gpu_market)},
+            "market": {
+                "offers": list(self.market),
+                "gpus": list(self.gpu_market),
+                "disks": list(self.disks),
+            },
         }
         return {"format": FORMAT, "digest": digest_of(document), **document}
 
@@ -242,7 +126,7 @@ class Plan:
             plan = cls._from_document(document)
             unchanged = plan.to_json().encode() == content
             violations = plan.violations()
-        except (ValidationError, DemandError, FrameError, *_NO_MARKET) as error:
+        except (ValidationError, InputError, *_NO_MARKET) as error:
             raise PlanCorrupt(f"{shown}: was changed after it was made", hint=_EDITED) from error
         if not unchanged:
             raise PlanCorrupt(f"{shown}: was changed after it was made", hint=_EDITED)
@@ -250,26 +134,6 @@ class Plan:
             listed = "\n".join(f"  {visible(one)}" for one in violations)
             raise PlanInvalid(f"{shown}: contradicts itself:\n{listed}", violations=violations)
         return plan
-
-    def violations(self) -> tuple[str, ...]:
-        """Return every way in which the plan breaks its demand; empty when all holds."""
-        return (
-            *verify(
-                self.demand,
-                self.addressable,
-                self.placements,
-                gpus=self.gpu_offers,
-                rented=self.gpus,
-            ),
-            *record_violations(self.solver, self.instance, self.placements, self.gpus),
-            *input_violations(
-                self.inputs,
-                self.demand,
-                (self.market, self.offers),
-                (self.gpu_market, self.gpu_offers),
-            ),
-            *(() if self.project == self.demand.project else ("the project is not the demand's",)),
-        )
 
     @classmethod
     def _from_document(cls, document: dict[str, Any]) -> Self:
@@ -283,13 +147,20 @@ class Plan:
             solver=SolverRecord(**stored.solver.model_dump()),
             warnings=tuple(stored.warnings),
             placements=tuple(
-                Placement(**{**one.model_dump(), "disk_sizes_gb": tuple(one.disk_sizes_gb)})
+                Placement(
+                    **{
+                        **one.model_dump(),
+                        "disk_sizes_gb": tuple(one.disk_sizes_gb),
+                        "disk_ids": tuple(one.disk_ids),
+                    }
+                )
                 for one in stored.placements
             ),
             gpus=tuple(Gpu(**one.model_dump()) for one in stored.gpus),
             demand=Demand.from_document(stored.demand),
             market=tuple(stored.market.offers),
             gpu_market=tuple(stored.market.gpus),
+            disks=tuple(stored.market.disks),
         )
 
     def summary(self) -> Summary:
@@ -325,7 +196,3 @@ class Plan:
 
 _NO_MARKET = (KeyError, TypeError, ValueError, ArithmeticError)
 """What rows of a market raise that are none: see `offers_from_market`."""
-
-
-def _values(one: Placement | Gpu) -> dict[str, Any]:
-    return {name: json_value(value) for name, value in vars(one).items()}

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.exact_json import digest_of
-from planner.market import gpu_rows, market_rows
+from planner.market import disk_rows, gpu_rows, market_rows
 from planner.solve import PROOF, floor_month, least_month
 from planner.units import averaged_usd_hr, difference, plain, total, usd_month
 
@@ -42,7 +42,7 @@ def totals(
         "usd_hr": plain(total([disk_usd_hr, gpu_usd_hr])),
         "usd_month": plain(total([usd_month(disk_usd_hr, hours_per_month), *gpu_months])),
         "hours_per_month": hours_per_month,
-        "new_usd_hr": plain(disk_usd_hr),
+        "new_usd_hr": plain(total(one.usd_hr for one in placements if one.action == "create")),
     }
 
 
@@ -51,6 +51,7 @@ def input_violations(
     demand: Demand,
     market: tuple[Sequence[dict[str, Any]], pd.DataFrame],
     gpu_market: tuple[Sequence[dict[str, Any]], pd.DataFrame],
+    account: tuple[Sequence[dict[str, Any]], pd.DataFrame],
 ) -> Iterator[str]:
     """Yield where the record of the inputs contradicts what a plan has of them.
 
@@ -60,19 +61,22 @@ def input_violations(
         Digest and number of rows of each input.
     demand : Demand
         As the plan has it.
-    market, gpu_market : tuple of (rows, DataFrame)
+    market, gpu_market, account : tuple of (rows, DataFrame)
         As the plan has them, and as they are read.
     """
     if digest_of(market_rows(market[1])) != digest_of(market[0]):
         yield "the market is not written as a plan writes it"
     if digest_of(gpu_rows(gpu_market[1])) != digest_of(gpu_market[0]):
         yield "the GPU market is not written as a plan writes it"
+    if digest_of(disk_rows(account[1])) != digest_of(account[0]):
+        yield "the account's disks are not written as a plan writes them"
     for name, digest, rows in (
+        ("disks", digest_of(account[0]), len(account[0])),
         ("demand", demand.digest, len(demand.volumes)),
         ("offers", digest_of(market[0]), len(market[0])),
         ("gpus", digest_of(gpu_market[0]), len(gpu_market[0])),
     ):
-        if name == "gpus" and name not in inputs and not rows:
+        if name in {"gpus", "disks"} and name not in inputs and not rows:
             continue
         stated = inputs.get(name, {})
         if (stated.get("digest"), stated.get("rows")) != (digest, rows):

@@ -28,7 +28,7 @@ _HASH = 12
 def requests(
     placements: Sequence[Placement], *, nonce: str, team_id: str | None
 ) -> list[dict[str, Any]]:
-    """Return one create request for each disk of the placements.
+    """Return one create request for each disk of the placements that is not there already.
 
     Parameters
     ----------
@@ -53,6 +53,7 @@ def requests(
             "body": _body(placement, size_gb, disk, nonce=nonce, team_id=team_id),
         }
         for placement in placements
+        if placement.action == "create"
         for disk, size_gb in enumerate(placement.disk_sizes_gb, 1)
     ]
 
@@ -87,9 +88,14 @@ def disk_name(placement: Placement, size_gb: int, disk: int, *, nonce: str) -> s
     slot = [nonce, placement.volume, placement.replica, disk, placement.offer_id, size_gb]
     slot += [placement.provider, placement.cloud_id, placement.data_center, placement.country]
     digest = hashlib.sha256(json.dumps(slot).encode("ascii")).hexdigest()[:_HASH]
-    slug = re.sub(r"[^a-z0-9]+", "-", placement.volume.lower()).strip("-")
-    slug = slug if slug[:1].isalpha() else f"v-{slug}".rstrip("-")
-    return f"{slug[: _MAX_NAME - _HASH - 1].rstrip('-')}-{digest}"
+    return f"{slug(placement.volume)}-{digest}"
+
+
+def slug(volume: str) -> str:
+    """Return the readable part of the names of a volume's disks."""
+    text = re.sub(r"[^a-z0-9]+", "-", volume.lower()).strip("-")
+    text = text if text[:1].isalpha() else f"v-{text}".rstrip("-")
+    return text[: _MAX_NAME - _HASH - 1].rstrip("-")
 
 
 def emit(

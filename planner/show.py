@@ -75,7 +75,7 @@ def placement_rows(placements: Sequence[Placement], hours: int) -> tuple[tuple[s
             visible(placement.volume)
             + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
             visible(place_text(vars(placement))),
-            _sizes(placement.disk_sizes_gb),
+            _sizes(placement.disk_sizes_gb) + (" kept" if placement.action == "keep" else ""),
             money(placement.usd_hr, 4),
             money(usd_month(placement.usd_hr, hours)),
         )

@@ -72,6 +72,7 @@ class Inputs(_Stored):
     demand: Input
     offers: Input
     gpus: Input | None = None
+    disks: Input | None = None
 
     def present(self) -> dict[str, dict[str, Any]]:
         """Return the inputs that there are, as values."""
@@ -99,8 +100,8 @@ class StoredPlacement(_Stored):
 
     volume: str
     replica: Size
-    action: Literal["create"]
-    offer_id: str
+    action: Literal["create", "keep"]
+    offer_id: str | None
     provider: str
     cloud_id: str | None
     data_center: str | None
@@ -112,6 +113,7 @@ class StoredPlacement(_Stored):
     usd_hr: Amount
     owner: str | None
     tags: dict[str, str]
+    disk_ids: list[str]
 
 
 class StoredGpu(_Stored):
@@ -136,10 +138,11 @@ class StoredGpu(_Stored):
 
 
 class Market(_Stored):
-    """Canonical rows of the market; offers and GPUs are read by their own rooms."""
+    """Canonical rows of the market and the account; they are read by their own rooms."""
 
     offers: list[dict[str, Any]]
     gpus: list[dict[str, Any]]
+    disks: list[dict[str, Any]]
 
 
 class StoredPlan(BaseModel):

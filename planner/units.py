@@ -104,6 +104,11 @@ def averaged_usd_hr(amount_usd_month: Decimal, hours_per_month: int) -> Decimal:
         )
 
 
+def quotient(amount: Decimal, parts: int) -> Decimal:
+    """Return an equal part of an amount, rounded half even to 30 digits where it goes on."""
+    return Context(prec=30).divide(amount, Decimal(parts))
+
+
 def plain(amount: Decimal) -> str:
     """Return the shortest plain notation of an exact amount: no exponent, no trailing zeros.
 

@@ -180,14 +180,14 @@ def alternatives(plan: Plan, k: int) -> Alternatives:
 def _whatif(plan: Plan, patience: int | None) -> WhatIf:
     """Return a plan as the numbers that are asked about."""
     instance = plan.instance
+    live = instance.pairs.fixed_usd_hr
     rows = enumerate(records(instance.pairs.offers))
-    at = {tuple(row[name] for name in KEY): o for o, row in rows}
+    at = {row["offer_id"] if o in live else tuple(row[n] for n in KEY): o for o, row in rows}
     names = {volume.name: v for v, volume in enumerate(plan.demand.volumes)}
     chosen: Chosen = {v: [] for v in range(len(names))}
     for one in plan.placements:
-        chosen[names[one.volume]].append(
-            at[one.provider, one.cloud_id, one.data_center, one.country]
-        )
+        place = (one.provider, one.cloud_id, one.data_center, one.country)
+        chosen[names[one.volume]].append(at[one.disk_ids[0] if one.disk_ids else place])
     return WhatIf(instance, chosen, _rented(plan), patience)
 
 

@@ -143,7 +143,7 @@ def test_document_has_the_keys_of_the_format(plan: Plan) -> None:
     assert document["format"] == FORMAT
     both = {"demand", "offers"} | ({"gpus"} if plan.gpus else set())
     assert set(document["inputs"]) == both
-    assert set(document["market"]) == {"offers", "gpus"}
+    assert set(document["market"]) == {"offers", "gpus", "disks"}
     for one in document["inputs"].values():
         assert set(one) == {"source", "digest", "rows", "fetched_at"}
     assert json.loads(plan.to_json()) == document

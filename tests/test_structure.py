@@ -43,11 +43,13 @@ ORDER = (
     "show",
     "stored",
     "record",
+    "decision",
     "plan",
     "make",
     "why",
     "live",
     "apply",
+    "account",
     "sim",
     "planner",  # the public names; they are imported when first used
     "cli",

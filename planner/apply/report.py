@@ -238,7 +238,11 @@ def pod_lines(document: dict[str, Any], rows: Sequence[Row]) -> tuple[str, ...]:
     mounts = {one["name"]: one.get("mounts", []) for one in document["demand"].get("workloads", [])}
     lines = []
     for gpu in document["gpus"]:
-        disks = [_disks_at(gpu, volume, rows) for volume in mounts.get(gpu["workload"], [])]
+        kept = [one for one in document.get("placements", ()) if one["action"] == "keep"]
+        disks = [
+            _kept_at(gpu, volume, kept) or _disks_at(gpu, volume, rows)
+            for volume in mounts.get(gpu["workload"], [])
+        ]
         if not all(disks):
             continue  # not all of its volumes have been created there
         words = ["prime", "pods", "create", "--id", gpu["offer_id"], "--name", gpu["workload"]]
@@ -247,15 +251,29 @@ def pod_lines(document: dict[str, Any], rows: Sequence[Row]) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _kept_at(gpu: dict[str, Any], volume: str, kept: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the disks of a replica that was there before, where a GPU offer is; or none."""
+    here = (
+        one["disk_ids"]
+        for one in kept
+        if one["volume"] == volume
+        and _meets(gpu, one["provider"], one["data_center"], one["country"])
+    )
+    return next(here, [])
+
+
+def _meets(gpu: dict[str, Any], provider: object, data_center: object, country: object) -> bool:
+    return (provider, data_center) == (gpu["provider"], gpu["data_center"]) and (
+        None in {country, gpu["country"]} or country == gpu["country"]
+    )
+
+
 def _disks_at(gpu: dict[str, Any], volume: str, rows: Sequence[Row]) -> list[str]:
     """Return the disks of one whole replica of a volume where a GPU offer is, empty for none."""
     replicas: dict[int, list[Row]] = {}
     for row in rows:
         provider, _, data_center, country = row.slot.offer
-        meets = (provider, data_center) == (gpu["provider"], gpu["data_center"]) and (
-            None in {country, gpu["country"]} or country == gpu["country"]
-        )
-        if row.slot.volume == volume and meets:
+        if row.slot.volume == volume and _meets(gpu, provider, data_center, country):
             replicas.setdefault(row.slot.replica, []).append(row)
     for listed in replicas.values():
         entries = [row.entry for row in listed if row.entry and row.entry.stage == "created"]

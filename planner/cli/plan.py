@@ -18,6 +18,7 @@ from planner.cli.options import (
     OutputOption,
     Solver,
 )
+from planner.cli.purchases import StateOption
 from planner.cli.render import (
     Output,
     frame_csv,
@@ -56,6 +57,16 @@ def plan(
     offers_file: OffersOption = None,
     gpus_file: GpusOption = None,
     multinode_file: MultinodeOption = None,
+    disks_file: Annotated[
+        str | None,
+        typer.Option(
+            "--disks",
+            metavar="FILE",
+            help="Read the account's disks from a file in the API's shape; they are kept where "
+            "they serve a volume.",
+        ),
+    ] = None,
+    state: StateOption = None,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Save the plan there.")] = None,
     solver: Annotated[Solver, typer.Option(help="Solver that makes the proof.")] = Solver.highs,
     time_limit: Annotated[
@@ -89,15 +100,20 @@ def plan(
 
     gap = options.percent(accept_gap, "--accept-gap")
     slack = options.percent(cost_slack, "--cost-slack") or Decimal(0)
-    _check_out(out, demand, offers_file, gpus_file, multinode_file)
+    _check_out(out, demand, offers_file, gpus_file, multinode_file, disks_file)
     demanded = read_demand(demand)
-    offers, gpus, target = _market(demanded, offers_file, gpus_file, multinode_file)
+    offers, gpus, target = _market(
+        demanded, {"disks": offers_file, "gpus": gpus_file, "multi-node": multinode_file}
+    )
+    disks, recorded = _account(demanded, disks_file, state, target)
     try:
         with working(f"placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
             made = make_plan(
                 demanded,
                 offers,
                 gpus,
+                disks=disks,
+                recorded=recorded,
                 solver=solver.value,
                 time_limit_s=time_limit,
                 accept_gap=gap,
@@ -141,7 +157,7 @@ def _check_out(out: str | None, *inputs: str | None) -> None:
 
 
 def _market(
-    demand: Demand, offers_file: str | None, gpus_file: str | None, multinode_file: str | None
+    demand: Demand, files: dict[ListingName, str | None]
 ) -> tuple[pd.DataFrame, pd.DataFrame | None, dict[str, str | None] | None]:
     """Return disk offers, GPU offers where there are any, and the marketplace to buy at.
 
@@ -150,6 +166,7 @@ def _market(
     """
     from planner import market
 
+    offers_file, gpus_file, multinode_file = files["disks"], files["gpus"], files["multi-node"]
     if multinode_file is not None and gpus_file is None and offers_file is not None:
         raise InputError("--multinode-file comes with --gpus-file", hint="give both listings")
     wanted: list[ListingName] = [] if offers_file is not None else ["disks"]
@@ -183,6 +200,48 @@ def _read_live(
     talk(f"reading the market at {credentials.base_url}")
     target = {"base_url": credentials.base_url, "team_id": credentials.team_id}
     return dict(zip(names, fetch_market(*names, credentials=credentials), strict=True)), target
+
+
+def _account(
+    demand: Demand, disks_file: str | None, state: str | None, target: dict[str, str | None] | None
+) -> tuple[pd.DataFrame | None, dict[tuple[str, int], tuple[str, ...]]]:
+    """Return the account's disks and what was bought before; nothing of it for an offline plan."""
+    from planner.cli import purchases
+
+    if disks_file is not None:
+        from planner.market import read_disks
+
+        return read_disks(disks_file), _recorded(demand, state, target) if state else {}
+    if target is None:
+        return None, {}
+    from planner.apply.existing import read_account
+    from planner.errors import MarketError
+
+    waits = purchases.pace(None, None, None)
+    try:
+        with purchases.account(waits) as account:
+            disks = read_account(account, waits)
+    except MarketError as error:
+        # A plan buys nothing, and `apply` reads the account again before it does.
+        if any(volume.disks for volume in demand.volumes):
+            raise
+        talk(f"warning: planned as if the account had no disks: {error}")
+        return None, {}
+    return disks, _recorded(demand, state, target)
+
+
+def _recorded(
+    demand: Demand, state: str | None, target: dict[str, str | None] | None
+) -> dict[tuple[str, int], tuple[str, ...]]:
+    from planner.apply.existing import recorded_disks
+    from planner.apply.journal import Journal
+    from planner.cli import purchases
+
+    with Journal(purchases.state_folder(state), write=False) as journal:
+        records = journal.records
+    recorded, doubts = recorded_disks(records, demand.project, target or {})
+    _warn(doubts)
+    return recorded
 
 
 def _write(made: Plan, output: Output) -> None:

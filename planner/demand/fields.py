@@ -16,10 +16,8 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
-    ValidationInfo,
     WithJsonSchema,
 )
-from pydantic.json_schema import SkipJsonSchema
 
 from planner.demand.words import SHOWN, shown
 from planner.units import MAX_GB, MAX_PRICE_DIGITS, parse_percent, parse_size_gb, plain
@@ -170,15 +168,6 @@ def _version(value: object) -> Literal[1]:
     raise ValueError(f"this planner reads version 1; write `version: 1`, not {shown(value)}")
 
 
-def _not_yet(value: object, info: ValidationInfo) -> None:
-    """Refuse what no constraint of the program answers for: it is never parsed and ignored."""
-    if value is None or value == []:
-        return
-    raise ValueError(
-        f"planner cannot honour `{info.field_name}` yet, and will not ignore it; remove it"
-    )
-
-
 def _canonical(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(values)))
 
@@ -264,4 +253,6 @@ Members = Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_once)
 Tags = Annotated[dict[Text, Label], AfterValidator(_by_key)]
 Budgets = Annotated[dict[Text, Budget], AfterValidator(_by_key)]
 
-NotYet = SkipJsonSchema[Annotated[None, PlainValidator(_not_yet)]]
+DiskId = Annotated[str, Field(strict=True, pattern=r"^[0-9A-Za-z_-]{8,64}$")]
+DiskIds = Annotated[tuple[DiskId, ...], AfterValidator(_once)]
+DiskIdList = Annotated[list[DiskId], Field(max_length=MAX_REPLICAS)]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from planner.demand.fields import HOURS_OF_MONTH, MAX_MEMBERS, NAME
-from planner.demand.model import beyond_month
+from planner.demand.model import beyond_month, beyond_replicas
 from planner.demand.names import VolumeNames
 from planner.demand.problems import Problem
 from planner.demand.words import FieldPath, shown
@@ -38,6 +38,32 @@ def workload_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
             wrong = beyond_month(hours, month)
             if wrong is not None:
                 yield ("workloads", index, "hours_per_month"), wrong
+
+
+def disk_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield each volume whose named disks cannot be its replicas."""
+    defaults = document.get("defaults")
+    defaults = defaults if isinstance(defaults, Mapping) else {}
+    if defaults.get("disks"):
+        yield ("defaults", "disks"), "disks belong to one volume; name them there"
+    taken: dict[str, int] = {}
+    for index, entry in entries(document, "volumes"):
+        named = entry.get("disks")
+        if not isinstance(named, (list, tuple)) or not named:
+            continue
+        path = ("volumes", index, "disks")
+        if entry.get("count", defaults.get("count")) is not None:
+            yield path, "`count` makes several volumes; write the one with disks on its own"
+        replicas = entry.get("replicas", defaults.get("replicas"))
+        replicas = 1 if replicas is None else replicas
+        if type(replicas) is int and (wrong := beyond_replicas(len(named), replicas)):
+            yield path, wrong
+        texts = [disk for disk in named if isinstance(disk, str)]
+        for disk in sorted({disk for disk in texts if texts.count(disk) > 1}):
+            yield path, f"disk {shown(disk)} is named twice; each replica is a disk of its own"
+        for disk in dict.fromkeys(texts):
+            if taken.setdefault(disk, index) != index:
+                yield path, f"disk {shown(disk)} is named by volumes[{taken[disk]}] already"
 
 
 def member_problems(

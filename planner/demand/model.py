@@ -28,6 +28,7 @@ from planner.demand.fields import (
     Budgets,
     Cap,
     Denied,
+    DiskIds,
     Disks,
     HeadroomPercent,
     Hours,
@@ -97,6 +98,8 @@ class Volume(Value):
         Highest acceptable price, in USD per GB and hour.
     max_disks : int
         How many disks of one offer may hold it together.
+    disks : tuple of str
+        Ids of live disks that already are this volume, one for each replica from the first.
     owner : str | None
         Whose budget it counts against.
     tags : dict of str
@@ -118,13 +121,30 @@ class Volume(Value):
     security: Security = "any"
     max_usd_gb_hr: Price | None = None
     max_disks: Disks = 1
+    disks: DiskIds = ()
     owner: Text | None = None
     tags: Tags = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_disk_a_replica(self) -> Self:
+        if wrong := beyond_replicas(len(self.disks), self.replicas):
+            raise ValueError(wrong)
+        return self
 
     @property
     def need_gb(self) -> int:
         """Return what must be bought at least: the size with its headroom, in whole GB."""
         return grown_gb(self.size_gb, self.headroom_percent)
+
+
+def beyond_replicas(disks: int, replicas: int) -> str | None:
+    """Return what is wrong with naming so many disks for so many replicas; None for nothing."""
+    if disks <= replicas:
+        return None
+    return (
+        f"{disks} disks for {replicas} {'replica' if replicas == 1 else 'replicas'}; name one for "
+        f"each, or write `replicas: {disks}`"
+    )
 
 
 class Policy(Value):
@@ -219,6 +239,14 @@ class Demand(Value):
             if common and common[0][1] > 1:
                 name, times = common[0]
                 raise ValueError(f"{times} {kind} are called {shown(name)}; a name is used once")
+        return self
+
+    @model_validator(mode="after")
+    def _disks_differ(self) -> Self:
+        named = Counter(disk for volume in self.volumes for disk in volume.disks)
+        for disk, times in named.most_common(1):
+            if times > 1:
+                raise ValueError(f"disk {shown(disk)} is named by {times} volumes; it is one")
         return self
 
     @model_validator(mode="after")

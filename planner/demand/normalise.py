@@ -6,7 +6,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from planner.demand.jobs import Group, Workload
-from planner.demand.members import entries, member_problems, workload_problems
+from planner.demand.members import (
+    disk_problems,
+    entries,
+    member_problems,
+    workload_problems,
+)
 from planner.demand.model import Demand, Policy, Volume
 from planner.demand.names import VolumeNames, clashes, counted, numbered, too_many
 from planner.demand.problems import Problem, plain_problems
@@ -43,6 +48,7 @@ def check(document: Mapping[str, Any]) -> tuple[DemandShape | None, list[Problem
     volumes = entries(document, "volumes")
     found += _sizes(defaults, volumes)
     found += workload_problems(document)
+    found += disk_problems(document)
     sound, unsure = counted(defaults, volumes)
     if many := too_many(sound):
         found.append((("volumes",), many))

@@ -12,6 +12,7 @@ from planner.demand.fields import (
     Cap,
     Count,
     DenyList,
+    DiskIdList,
     Disks,
     GpuCount,
     Headroom,
@@ -21,7 +22,6 @@ from planner.demand.fields import (
     Level,
     Name,
     NameList,
-    NotYet,
     Price,
     Replicas,
     Security,
@@ -100,7 +100,11 @@ class VolumeFields(Value):
     tags: dict[Text, Label | None] | None = Field(
         None, description="Names and values that are carried into plans and reports."
     )
-    disks: NotYet = None
+    disks: DiskIdList | None = Field(
+        None,
+        description="Ids of live disks that already are this volume, one for each replica; no "
+        "second one is bought for them.",
+    )
 
 
 class DefaultsShape(VolumeFields):

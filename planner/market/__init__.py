@@ -1,5 +1,12 @@
 """Offers and GPUs as frames; snapshots of the market."""
 
+from planner.market.disks import (
+    DISKS,
+    disk_rows,
+    disks_frame,
+    disks_from_rows,
+    read_disks,
+)
 from planner.market.gpu_rows import gpu_rows, gpus_by_key, gpus_from_rows, rental_notes
 from planner.market.gpus import GPUS, gpus_frame, mark_gpus, meeting, meets
 from planner.market.merge import ADDRESSABLE, addressable
@@ -30,12 +37,16 @@ from planner.market.view import (
 
 __all__ = [
     "ADDRESSABLE",
+    "DISKS",
     "GPUS",
     "GROUPS",
     "OFFERS",
     "Filter",
     "Snapshot",
     "addressable",
+    "disk_rows",
+    "disks_frame",
+    "disks_from_rows",
     "fetch_snapshot",
     "gpu_rows",
     "gpus_by_key",
@@ -51,6 +62,7 @@ __all__ = [
     "offers_frame",
     "offers_from_market",
     "place_text",
+    "read_disks",
     "read_gpus",
     "read_offers",
     "read_snapshot",

@@ -3,6 +3,7 @@
 from planner.solve.baselines import Baseline, baselines
 from planner.solve.candidates import CANDIDATES, REJECTIONS, Pairs, pair
 from planner.solve.instance import Instance
+from planner.solve.kept import Kept, keep
 from planner.solve.optimise import PROOF, Solution, SolverRecord, optimise
 from planner.solve.optimum import floor_month, least_month
 from planner.solve.placements import PLACEMENTS, Placement
@@ -23,6 +24,7 @@ __all__ = [
     "Baseline",
     "Gpu",
     "Instance",
+    "Kept",
     "Pairs",
     "Placement",
     "Rentals",
@@ -31,6 +33,7 @@ __all__ = [
     "SolverRecord",
     "baselines",
     "floor_month",
+    "keep",
     "least_month",
     "optimise",
     "pair",

@@ -6,7 +6,7 @@ Rows are volumes, columns are offers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,8 @@ class Pairs:
         Fewest disks that can hold the volume; meaningless where the offer sells nothing.
     provision_gb : ndarray of int64, shape (V, O)
         Least total size for that many disks, in GB.
+    fixed_usd_hr : dict of Decimal
+        Hourly cost of offers that are live disks, by number: what is billed.
     """
 
     volumes: tuple[Volume, ...]
@@ -69,9 +71,12 @@ class Pairs:
     broken: NDArray[np.uint32]
     disks: NDArray[np.int64]
     provision_gb: NDArray[np.int64]
+    fixed_usd_hr: dict[int, Decimal] = field(default_factory=dict)
 
     def usd_hr(self, volume: int, offer: int) -> Decimal:
         """Return the exact hourly cost of one replica of a candidate."""
+        if offer in self.fixed_usd_hr:
+            return self.fixed_usd_hr[offer]
         return usd_hr(int(self.provision_gb[volume, offer]), self._prices[offer])
 
     @cached_property
@@ -121,14 +126,14 @@ def pair(demand: Demand, offers: pd.DataFrame) -> Pairs:
     shape = (len(demand.volumes), len(offers))
     broken = np.zeros(shape, dtype=np.uint32)
     disks, provision_gb = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    levels = _group_levels(demand)
+    levels = group_levels(demand)
     for index, volume in enumerate(demand.volumes):
         disks[index], provision_gb[index] = market.sizes.provision(volume.need_gb)
         broken[index] = market.broken_rules(volume, disks[index], levels.get(volume.name, ()))
     return Pairs(demand.volumes, offers, broken, disks, provision_gb)
 
 
-def _group_levels(demand: Demand) -> dict[str, set[str]]:
+def group_levels(demand: Demand) -> dict[str, set[str]]:
     """Return the levels that groups look at, by name of the volumes in them."""
     levels: dict[str, set[str]] = {}
     for group in demand.groups:

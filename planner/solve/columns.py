@@ -110,7 +110,7 @@ def needed_columns(instance: Instance, scope: Scope) -> Columns:
     by_view: dict[_View, list[int]] = {}
     sees_gb = scope.capped and instance.demand.policy.max_provider_share is not None
     found_units, found_offers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    forced = {v for v, _ in instance.forced}
+    forced = {v for v, _ in (*instance.forced, *instance.kept)}
     for k, unit in enumerate(units):
         if unit.members[0] in forced:
             found_offers.append(np.flatnonzero(instance.pairs.broken[unit.members[0]] == 0))
@@ -143,6 +143,7 @@ def _units(instance: Instance, scope: Scope) -> tuple[Unit, ...]:
     mounts = instance.rentals.mounts if instance.rentals is not None else ()
     alone = {v for tie in scope.ties for v in tie.members}
     alone |= {v for w in scope.workloads for v in mounts[w]} | {v for v, _ in instance.forced}
+    alone |= {v for v, _ in instance.kept}
     owners = {owner for owner, _ in instance.demand.policy.limits if owner is not None}
     alike: dict[Any, list[int]] = {}
     for v in scope.volumes:

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
 def constrain(program: Program) -> None:
     """Add every constraint of a program's scope."""
-    for k, unit in enumerate(program.columns.units):
-        program.add([(program.x[i], 1) for i in program.of_unit[k]], "==", unit.count)
-        if unit.spread is not None:
-            for inside in _inside(program, k, unit.spread).values():
-                if len(inside) > 1:
-                    program.add([(program.x[i], 1) for i in inside], "<=", len(unit.members))
+    _replicas(program)
     for v, offers in program.instance.forced:
         mine = program.of_unit[program.unit_of[v]] if v in program.unit_of else []
         if mine:
             program.add([(program.x[i], -1) for i in mine if program.offer[i] in offers], "<=", -1)
+    at = dict(zip(zip(program.volume, program.offer, strict=True), program.x, strict=True))
+    for place in program.instance.kept:
+        if place in at:
+            program.add([(at[place], 1)], "==", 1)
+        elif place[0] in program.unit_of:  # left out of these columns: there is no such plan
+            mine = program.of_unit[program.unit_of[place[0]]]
+            program.add([(program.x[i], 1) for i in mine], "<=", 0)
     for tie in program.scope.ties:
         _same(program, tie) if tie.same else _different(program, tie)
     for w in program.scope.workloads:
@@ -39,6 +41,16 @@ def constrain(program: Program) -> None:
         _caps(program)
         _budgets(program)
         _share(program)
+
+
+def _replicas(program: Program) -> None:
+    """Place every replica, those of one volume apart where they must be."""
+    for k, unit in enumerate(program.columns.units):
+        program.add([(program.x[i], 1) for i in program.of_unit[k]], "==", unit.count)
+        if unit.spread is not None:
+            for inside in _inside(program, k, unit.spread).values():
+                if len(inside) > 1:
+                    program.add([(program.x[i], 1) for i in inside], "<=", len(unit.members))
 
 
 def _inside(program: Program, k: int, level: str) -> dict[Any, list[int]]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from planner.market.wire import STOCK_RANK
 from planner.solve.candidates import Pairs, pair, sites
+from planner.solve.kept import Kept, with_kept
 from planner.solve.least import Least
 from planner.solve.rentals import Rentals, rent
 from planner.units import total, usd_month
@@ -82,6 +83,8 @@ class Instance:
         Every volume at every disk offer.
     rentals : Rentals | None
         Every workload at every GPU offer; None where there are no workloads.
+    kept : tuple of (int, int)
+        Volumes and the offers that are a live disk of theirs: exactly one replica is there.
     forced : tuple of (int, frozenset of int)
         For questions of what if: a volume, and offers of which one at least has to hold a replica.
     """
@@ -89,15 +92,36 @@ class Instance:
     demand: Demand
     pairs: Pairs
     rentals: Rentals | None
+    kept: tuple[tuple[int, int], ...] = ()
     forced: tuple[tuple[int, frozenset[int]], ...] = ()
 
     @classmethod
-    def of(cls, demand: Demand, offers: pd.DataFrame, gpus: pd.DataFrame | None) -> Instance:
-        """Return the instance of a demand, disk offers (``ADDRESSABLE``) and GPUs (``GPUS``)."""
-        rentals = None
+    def of(
+        cls,
+        demand: Demand,
+        offers: pd.DataFrame,
+        gpus: pd.DataFrame | None,
+        kept: Sequence[Kept] = (),
+    ) -> Instance:
+        """Return the instance of a demand and a market.
+
+        Parameters
+        ----------
+        demand : Demand
+            What is asked.
+        offers : DataFrame
+            Columns ``ADDRESSABLE``.
+        gpus : DataFrame | None
+            Columns ``GPUS``; None where there are no workloads.
+        kept : sequence of Kept
+            Replicas that live disks already are.
+        """
+        pairs, rentals = with_kept(pair(demand, offers), kept), None
         if demand.workloads and gpus is not None:
-            rentals = rent(demand, offers, gpus)
-        return cls(demand, pair(demand, offers), rentals)
+            rentals = rent(demand, pairs.offers, gpus)
+        at = {volume.name: v for v, volume in enumerate(demand.volumes)}
+        places = tuple((at[one.volume], len(offers) + n) for n, one in enumerate(kept))
+        return cls(demand, pairs, rentals, places)
 
     @cached_property
     def least(self) -> Least:
@@ -180,6 +204,7 @@ class Instance:
                 left, right = sorted((find(members[0]), find(v)))
                 root[right] = left
         coupled = {v for members in tied for v in members} | {v for v, _ in self.forced}
+        coupled |= {v for v, _ in self.kept if self.pairs.volumes[v].replicas > 1}
         parts: dict[int, list[int]] = {find(v): [] for v in sorted(coupled)}
         ties: dict[int, list[Tie]] = {part: [] for part in parts}
         jobs: dict[int, list[int]] = {part: [] for part in parts}
@@ -238,6 +263,7 @@ class Instance:
         """Return whether chosen offers satisfy a scope's groups and, where capped, the policy."""
         return (
             all(self.is_tied(tie, chosen) for tie in scope.ties)
+            and all(chosen[v].count(o) == 1 for v, o in self.kept if v in chosen)
             and not any(v in chosen and offers.isdisjoint(chosen[v]) for v, offers in self.forced)
             and (not scope.capped or self.within_policy(chosen))
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from planner.errors import Defect, Infeasible, NotProven
 from planner.solve.instance import Instance
+from planner.solve.kept_conflict import kept_conflict
 from planner.solve.optimum import Optimum, Undecided, floor_month, optimum
 from planner.solve.placements import Placement, placements
 from planner.solve.rentals import Gpu, gpu_choice
@@ -17,9 +18,12 @@ from planner.solve.whynot.diagnose import diagnose
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from planner.demand import Demand
+    from planner.solve.kept import Kept
     from planner.solve.solver import SolverName
 
 PROOF = Decimal("1e-6")
@@ -97,6 +101,7 @@ def optimise(
     offers: pd.DataFrame,
     gpus: pd.DataFrame | None = None,
     *,
+    kept: Sequence[Kept] = (),
     solver: SolverName = "highs",
     time_limit_s: float | None = None,
     full: bool = False,
@@ -112,6 +117,8 @@ def optimise(
         Columns ``ADDRESSABLE``.
     gpus : DataFrame | None
         Columns ``GPUS``; None where there are no workloads.
+    kept : sequence of Kept
+        Replicas that live disks already are: see `keep`.
     solver : str
         ``highs`` or ``cbc``.
     time_limit_s : float | None
@@ -133,7 +140,7 @@ def optimise(
     NotProven
         When time ran out before there was any solution.
     """
-    instance = Instance.of(demand, offers, gpus)
+    instance = Instance.of(demand, offers, gpus, kept)
     try:
         found = optimum(instance, solver=solver, time_limit_s=time_limit_s, full=full)
         if found is not None and cost_slack > 0:
@@ -145,17 +152,25 @@ def optimise(
             hint="give it more time with --time-limit, or leave the limit out",
         ) from error
     if found is None:
-        diagnosis = diagnose(instance, offers, gpus)
+        wrong = kept_conflict(demand, offers, gpus, kept) if kept else None
+        if wrong is not None:
+            raise wrong
+        diagnosis = diagnose(Instance.of(demand, offers, gpus), offers, gpus)
         raise Infeasible(
             diagnosis.sentence,
             conflicts=diagnosis.conflicts,
             relaxations=diagnosis.relaxations,
             hint=diagnosis.hint,
         )
-    return prove(instance, found, cost_slack)
+    return prove(instance, found, cost_slack, kept)
 
 
-def prove(instance: Instance, found: Optimum, cost_slack: Decimal = Decimal(0)) -> Solution:
+def prove(
+    instance: Instance,
+    found: Optimum,
+    cost_slack: Decimal = Decimal(0),
+    kept: Sequence[Kept] = (),
+) -> Solution:
     """Return an optimum as a solution, with its exact cost and proven bound.
 
     Parameters
@@ -166,6 +181,8 @@ def prove(instance: Instance, found: Optimum, cost_slack: Decimal = Decimal(0)) 
         Its solution.
     cost_slack : Decimal
         Per cent of the least cost that the solution was allowed to cost more.
+    kept : sequence of Kept
+        What the instance's kept offers stand for.
 
     Raises
     ------
@@ -202,4 +219,7 @@ def prove(instance: Instance, found: Optimum, cost_slack: Decimal = Decimal(0)) 
         cost_slack_percent=cost_slack,
     )
     chosen = [found.chosen[v] for v in range(len(instance.pairs.volumes))]
-    return Solution(placements(instance.pairs, chosen), rented, record, instance, found.rented)
+    live = {o: one for (_, o), one in zip(instance.kept, kept, strict=True)}
+    return Solution(
+        placements(instance.pairs, chosen, live), rented, record, instance, found.rented
+    )

@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from planner.frames import EXACT, TEXT, WHOLE, Column, records
 from planner.market.sizes import disk_sizes_gb
-from planner.units import usd_hr
+from planner.units import quotient, usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
+    from planner.demand import Volume
     from planner.solve.candidates import Pairs
+    from planner.solve.kept import Kept
 
 PLACEMENTS = (
     Column("volume", TEXT, "name in the demand"),
     Column("replica", WHOLE, "from 1"),
-    Column("action", TEXT, "create: it is to be bought"),
-    Column("offer_id", TEXT, "short id of the offer"),
+    Column("action", TEXT, "create: it is to be bought; keep: live disks are it already"),
+    Column("offer_id", TEXT, "short id of the offer; null: it is kept"),
     Column("provider", TEXT, "where"),
     Column("cloud_id", TEXT, "where; null: the offer has none"),
     Column("data_center", TEXT, "where; null: unknown"),
     Column("country", TEXT, "where; null: unknown"),
     Column("region", TEXT, "where; null: unknown"),
+    Column("disk_ids", EXACT, "tuple of the ids of the live disks that are kept"),
     Column("disk_sizes_gb", EXACT, "tuple of the sizes of the disks, larger first"),
     Column("provision_gb", WHOLE, "their sum"),
     Column("usd_gb_hr", EXACT, "price, exact Decimal"),
@@ -41,8 +44,8 @@ class Placement:
 
     volume: str
     replica: int
-    action: Literal["create"]
-    offer_id: str
+    action: Literal["create", "keep"]
+    offer_id: str | None
     provider: str
     cloud_id: str | None
     data_center: str | None
@@ -54,10 +57,15 @@ class Placement:
     usd_hr: Decimal
     owner: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    disk_ids: tuple[str, ...] = ()
 
 
-def placements(pairs: Pairs, chosen: Sequence[Sequence[int]]) -> tuple[Placement, ...]:
-    """Return one placement for each replica, volumes in order, replicas by create key.
+def placements(
+    pairs: Pairs, chosen: Sequence[Sequence[int]], kept: Mapping[int, Kept] | None = None
+) -> tuple[Placement, ...]:
+    """Return one placement for each replica, volumes in order.
+
+    What is kept has its number; what is bought takes the numbers that are left, by create key.
 
     Parameters
     ----------
@@ -65,12 +73,45 @@ def placements(pairs: Pairs, chosen: Sequence[Sequence[int]]) -> tuple[Placement
         All pairs of volumes and offers.
     chosen : sequence of sequence of int
         Offers of each volume, one entry for each replica.
+    kept : mapping
+        The kept replica that an offer stands for, by number of the offer.
     """
-    offers = records(pairs.offers)
-    return tuple(
-        _placement(pairs, offers[o], v, o, replica)
-        for v, chosen_offers in enumerate(chosen)
-        for replica, o in enumerate(sorted(chosen_offers), 1)
+    offers, live = records(pairs.offers), kept or {}
+    found: list[Placement] = []
+    for v, places in enumerate(chosen):
+        have = {live[o].replica: live[o] for o in places if o in live}
+        left = iter(r for r in range(1, len(places) + 1) if r not in have)
+        new = {next(left): o for o in sorted(places) if o not in live}
+        volume = pairs.volumes[v]
+        found += (
+            _kept(have[replica], volume, pairs, live)
+            if replica in have
+            else _placement(pairs, offers[new[replica]], v, new[replica], replica)
+            for replica in range(1, len(places) + 1)
+        )
+    return tuple(found)
+
+
+def _kept(one: Kept, volume: Volume, pairs: Pairs, live: Mapping[int, Kept]) -> Placement:
+    number = next(o for o, each in live.items() if each is one)
+    size_gb = sum(one.sizes_gb)
+    return Placement(
+        volume=volume.name,
+        replica=one.replica,
+        action="keep",
+        offer_id=None,
+        provider=one.provider,
+        cloud_id=one.cloud_id,
+        data_center=one.data_center,
+        country=one.country,
+        region=records(pairs.offers[number : number + 1])[0]["region"],
+        disk_sizes_gb=one.sizes_gb,
+        provision_gb=size_gb,
+        usd_gb_hr=quotient(one.usd_hr, max(size_gb, 1)),
+        usd_hr=one.usd_hr,
+        owner=volume.owner,
+        tags=dict(volume.tags),
+        disk_ids=one.disk_ids,
     )
 
 

@@ -40,6 +40,7 @@ RULES = {
     "max_disks": "it needs more disks than max_disks allows",
     "spread": "copies must differ by a place that it does not tell",
     "group": "a group looks at a place that it does not tell",
+    "kept": "a live disk already is this volume, or it is a live disk that is another one",
 }
 """Every rule a pair can break, and what breaking it means."""
 
@@ -51,7 +52,7 @@ PLACES = {
     "region": "regions",
 }
 """A level that an allow-list or an exclusion speaks of, and the demand's word for the list."""
-_MAY_BE_UNKNOWN = frozenset({"country", "region"})
+MAY_BE_UNKNOWN = frozenset({"country", "region"})
 """Levels at which a null is no place: a null data centre is one of its own at its site."""
 
 
@@ -101,7 +102,7 @@ class Market:
             Levels that its groups look at.
         """
         broken = self._facts | _bits("max_disks", self.sizes.sells & (disks > volume.max_disks))
-        looked_at = (("group", level) for level in levels if level in _MAY_BE_UNKNOWN)
+        looked_at = (("group", level) for level in levels if level in MAY_BE_UNKNOWN)
         for rule, value in (*_wishes(volume), *looked_at):
             if (rule, value) not in self._known:
                 self._known[rule, value] = self._breaks(rule, value)
@@ -147,7 +148,7 @@ def _wishes(volume: Volume) -> Iterator[tuple[str, Any]]:
         yield "multinode", True
     if volume.max_usd_gb_hr is not None:
         yield "max_usd_gb_hr", volume.max_usd_gb_hr
-    if volume.replicas > 1 and volume.spread in _MAY_BE_UNKNOWN:
+    if volume.replicas > 1 and volume.spread in MAY_BE_UNKNOWN:
         yield "spread", volume.spread
     for level, word in PLACES.items():
         if (allowed := getattr(volume, word)) is not None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import planner.solve.verify_coupling as coupling
+import planner.solve.verify_kept as existing
 from planner.frames import records
-from planner.solve.verify_coupling import Where, budgets, caps, groups, spread, workloads
 from planner.units import plain, usd_hr
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def verify(
     *,
     gpus: pd.DataFrame | None = None,
     rented: Sequence[Gpu] = (),
+    disks: pd.DataFrame | None = None,
 ) -> tuple[str, ...]:
     """Return every way in which a plan breaks the demand or contradicts the market.
 
@@ -49,40 +51,50 @@ def verify(
         Columns ``GPUS``, of one listing or both; without it no workload can be placed.
     rented : sequence of Gpu
         What was chosen of these, one for each workload.
+    disks : DataFrame, optional
+        Columns ``DISKS``: what the account has; without it nothing can be kept.
 
     Returns
     -------
     tuple of str
         One sentence for each violation; empty when all holds.
     """
-    sold = {_key(offer): offer for offer in records(offers)}
+    market = records(offers)
+    sold = {_key(offer): offer for offer in market}
+    live = {row["id"]: row for row in (records(disks) if disks is not None else ())}
     by_name = {volume.name: volume for volume in demand.volumes}
     found = list(_replicas(demand, placements))
+    of_volume: dict[str, list[Placement]] = {}
+    where: coupling.Where = {}
     for placement in placements:
         volume, offer = by_name.get(placement.volume), sold.get(_key(vars(placement)))
         who = f"{placement.volume} replica {placement.replica}"
-        if offer is None:
+        if placement.action == "keep":
+            offer = existing.stand_in(placement, market)
+            offer["multinode"] = existing.multinode(placement, live)
+            if volume is not None:
+                problems = tuple(existing.problems(placement, volume, live, offer))
+                found += [f"{who}: {problem}" for problem in problems]
+        elif offer is None:
             found.append(f"{who}: the market has no such offer")
         elif volume is not None:
             problems = (*_admissible(volume, offer), *_as_sold(placement, volume, offer))
             found += [
                 f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
             ]
-    of_volume: dict[str, list[Placement]] = {}
-    where: Where = {}
-    for placement in placements:
         of_volume.setdefault(placement.volume, []).append(placement)
-        if (offer := sold.get(_key(vars(placement)))) is not None:
+        if offer is not None:
             where.setdefault(placement.volume, []).append(offer)
     for volume in demand.volumes:
-        found += spread(volume, where.get(volume.name, ()))
+        found += coupling.spread(volume, where.get(volume.name, ()))
         found += _order(volume, of_volume.get(volume.name, ()))
     return (
         *found,
-        *groups(demand, where),
-        *workloads(demand, where, gpus, rented),
-        *caps(demand, placements),
-        *budgets(demand, placements),
+        *existing.claims(demand, placements),
+        *coupling.groups(demand, where),
+        *coupling.workloads(demand, where, gpus, rented),
+        *coupling.caps(demand, placements),
+        *coupling.budgets(demand, placements),
     )
 
 
@@ -107,7 +119,11 @@ def _order(volume: Volume, mine: Sequence[Placement]) -> Iterator[str]:
     numbers = [placement.replica for placement in mine]
     if numbers != sorted(numbers):
         yield f"{volume.name}: replicas are not in order"
-    keys = [[(part is not None, part or "") for part in _key(vars(one))] for one in mine]
+    keys = [
+        [(part is not None, part or "") for part in _key(vars(one))]
+        for one in mine
+        if one.action == "create"
+    ]
     if keys != sorted(keys):
         yield f"{volume.name}: replicas are not numbered by create key, null first"
 

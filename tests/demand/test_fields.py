@@ -204,11 +204,34 @@ def test_an_exclusion_may_be_empty_and_may_contradict(problems: Problems) -> Non
     assert list(problems({"exclude": {"regions": "x"}})) == ["volumes[0].exclude.regions"]
 
 
-def test_live_disks_are_refused_in_volumes_and_defaults(problems: Problems) -> None:
-    """A plan that buys again what the account has would be a wrong plan."""
-    assert "cannot honour" in problems({"disks": ["fdb5205f"]})["volumes[0].disks"]
-    assert "cannot honour" in problems(defaults={"disks": ["fdb5205f"]})["defaults.disks"]
-    assert _volume(disks=[]).name == "a"
+def test_live_disks_are_named_by_their_ids() -> None:
+    """In the order of the replicas; none, null and an empty list name none."""
+    named = _volume(disks=["disk-0002", "disk-0001"], replicas=2)
+    assert named.disks == ("disk-0002", "disk-0001")
+    assert _volume().disks == _volume(disks=[]).disks == _volume(disks=None).disks == ()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["short", "a" * 65, "../../x/y/z", "disk 0001", "disk-0001\n", ""]
+)
+def test_an_id_that_no_disk_can_have_is_refused(wrong: str, problems: Problems) -> None:
+    """8 to 64 letters, digits, - and _, for it comes to stand in a URL."""
+    assert list(problems({"disks": [wrong]})) == ["volumes[0].disks[0]"]
+
+
+@pytest.mark.parametrize("wrong", ["disk-0001", {"disk-0001": 1}, 5, [5], [None], [["disk-0001"]]])
+def test_disks_are_a_list_of_texts(wrong: object, problems: Problems) -> None:
+    """Anything else is told at its place."""
+    assert next(iter(problems({"disks": wrong}))).startswith("volumes[0].disks")
+
+
+def test_disks_belong_to_one_volume(problems: Problems) -> None:
+    """Not to the defaults, not to one that is counted, and not to two."""
+    assert "one volume" in problems(defaults={"disks": ["disk-0001"]})["defaults.disks"]
+    counted = problems({"disks": ["disk-0001"], "count": 1})
+    assert "`count` makes several volumes" in counted["volumes[0].disks"]
+    by_default = problems({"disks": ["disk-0001"]}, defaults={"count": 2})
+    assert "`count` makes several volumes" in by_default["volumes[0].disks"]
 
 
 def _policy(**fields: object) -> Any:

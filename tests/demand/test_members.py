@@ -150,3 +150,47 @@ def test_what_groups_name_together_is_bounded() -> None:
         "groups": "groups and workloads name more than 1,000,000 volumes in all, counts expanded; "
         "name fewer"
     }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (
+            {"disks": ["disk-0001", "disk-0002"]},
+            {},
+            {
+                "volumes[0].disks": "2 disks for 1 replica; name one for each, or write "
+                "`replicas: 2` (volume 'a')"
+            },
+        ),
+        (
+            {"disks": ["disk-0001", "disk-0001"], "replicas": 2},
+            {},
+            {
+                "volumes[0].disks": "disk 'disk-0001' is named twice; each replica is a disk of "
+                "its own (volume 'a')"
+            },
+        ),
+        (
+            {"disks": ["disk-0001"]},
+            {"disks": ["disk-0002", "disk-0001"], "replicas": 2},
+            {"volumes[1].disks": "disk 'disk-0001' is named by volumes[0] already (volume 'b')"},
+        ),
+    ],
+)
+def test_a_disk_is_one_replica_of_one_volume(
+    first: dict[str, Any], second: dict[str, Any], told: dict[str, str]
+) -> None:
+    """Too many, one twice, and one in two volumes: each is told where it is written."""
+    assert _found([{"name": "a", **first}, {"name": "b", **second}]) == told
+
+
+def test_fewer_disks_than_replicas_are_fine() -> None:
+    """The first is named, the second is still to be bought; `replicas` may be a default."""
+    document = {
+        "version": 1,
+        "defaults": {"replicas": 2},
+        "volumes": [{"name": "a", "size": "1 GB", "disks": ["disk-0001"]}],
+    }
+    (volume,) = demand_from(document).volumes
+    assert (volume.disks, volume.replicas) == (("disk-0001",), 2)

@@ -33,6 +33,7 @@ VOLUMES = st.builds(
     security=st.sampled_from(["secure_cloud", "community_cloud", "any"]),
     max_usd_gb_hr=st.none() | st.decimals(min_value=Decimal("1E-20"), max_value=1, places=20),
     max_disks=st.integers(1, 1000),
+    disks=st.just(()),
     owner=st.none() | TEXTS,
     tags=st.dictionaries(TEXTS, TEXTS, max_size=3),
 )
@@ -278,3 +279,24 @@ def test_a_demand_cannot_be_changed() -> None:
     """What was planned is what was asked."""
     with pytest.raises(ValidationError):
         _demand().project = "q"  # type: ignore[misc]
+
+
+def test_named_disks_are_part_of_the_document_and_its_digest() -> None:
+    """Read back in their order; another order is another demand."""
+    one = _demand(disks=("disk-0002", "disk-0001"), replicas=2)
+    other = _demand(disks=("disk-0001", "disk-0002"), replicas=2)
+    assert one.to_document()["volumes"][0]["disks"] == ["disk-0002", "disk-0001"]
+    assert Demand.from_document(one.to_document()) == one
+    assert one.digest != other.digest
+
+
+def test_a_document_that_names_a_disk_twice_is_none() -> None:
+    """In two volumes, or more disks than replicas: however it was made."""
+    document = _demand(disks=("disk-0001",)).to_document()
+    (volume,) = document["volumes"]
+    for volumes in (
+        [volume, {**volume, "name": "b"}],
+        [{**volume, "disks": ["disk-0001", "disk-0002"]}],
+    ):
+        with pytest.raises(DemandError):
+            Demand.from_document({**document, "volumes": volumes})

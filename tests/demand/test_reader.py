@@ -365,3 +365,25 @@ def test_a_demand_read_is_a_demand_written() -> None:
     demand = read_demand("shipped:research")
     text = json.dumps(demand.to_document())
     assert Demand.from_document(json.loads(text)) == demand
+
+
+NAMED_TWICE = """\
+version: 1
+volumes:
+  - {name: corpus, size: 1 TB, disks: [disk-0001]}
+  - name: backup
+    size: 1 TB
+    disks:
+      - disk-0001
+  - name: ckpt
+    size: 1 TB
+    disks: [disk-0002, disk-0003]
+"""
+
+
+def test_problems_of_named_disks_have_line_and_column(refused: Refused) -> None:
+    """A disk of two volumes, and more disks than replicas, stand where they are written."""
+    assert [row[:3] for row in refused(NAMED_TWICE)] == [
+        (6, 5, "volumes[1].disks"),
+        (10, 5, "volumes[2].disks"),
+    ]

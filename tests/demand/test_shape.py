@@ -84,9 +84,17 @@ def test_the_schema_accepts_what_the_reader_accepts() -> None:
     assert len(demand_from(TIED).workloads) == 2
 
 
-def test_disks_are_not_offered_yet() -> None:
-    """An editor does not complete what planner would refuse."""
-    assert "disks" not in demand_schema()["$defs"]["VolumeShape"]["properties"]
+def test_an_editor_completes_live_disks() -> None:
+    """The schema knows `disks`, what an id looks like, and that ids are a list."""
+    volume = {"name": "a", "size": "1 TB"}
+    for disks, is_right in [
+        (["disk-0001"], True),
+        ([], True),
+        (["x"], False),
+        ("disk-0001", False),
+    ]:
+        document = {"version": 1, "volumes": [{**volume, "disks": disks}]}
+        assert Draft202012Validator(demand_schema()).is_valid(document) is is_right
 
 
 def test_the_schema_is_sound_and_every_field_is_described() -> None:

@@ -18,7 +18,6 @@ from planner.demand import Demand, Policy, Volume, Workload
 from planner.errors import FrameError
 from planner.frames import build
 from planner.market import addressable, gpus_frame, join_gpus, offers_frame
-from planner.units import averaged_usd_hr
 from planner.solve.rentals import (
     CHOSEN_GPUS,
     GPU_RULES,
@@ -30,6 +29,7 @@ from planner.solve.rentals import (
     gpu_rules_of,
     rent,
 )
+from planner.units import averaged_usd_hr
 from tests.market.rows import brief, cells, disk, gpu
 
 

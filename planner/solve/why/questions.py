@@ -10,6 +10,7 @@ import numpy as np
 
 from planner.solve.candidates import Pairs, pair
 from planner.solve.instance import Instance
+from planner.solve.kept import reserve
 from planner.solve.rentals import rent
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def part_of(instance: Instance, volumes: Sequence[int], workloads: Sequence[int]
             shared=rentals.shared[rows],
             hours=tuple(rentals.hours[w] for w in jobs),
         )
-    return Instance(smaller, Pairs(smaller.volumes, pairs.offers, *arrays), rentals)
+    mine = tuple((at[v], o) for v, o in instance.kept if v in at)
+    part = Pairs(smaller.volumes, pairs.offers, *arrays, pairs.fixed_usd_hr)
+    return Instance(smaller, part, rentals, mine)
 
 
 def without(name: str, offer: int) -> Change:
@@ -105,7 +108,11 @@ def demanding(change: Callable[[Demand], Demand]) -> Change:
         demand, rentals = change(instance.demand), None
         if instance.rentals is not None and demand.workloads:
             rentals = rent(demand, instance.pairs.offers, instance.rentals.gpus)
-        return Instance(demand, pair(demand, instance.pairs.offers), rentals)
+        old, at = instance.pairs, {volume.name: v for v, volume in enumerate(demand.volumes)}
+        kept = [(old.volumes[v].name, o) for v, o in instance.kept]
+        pairs = replace(pair(demand, old.offers), fixed_usd_hr=old.fixed_usd_hr)
+        mine = tuple((at[name], o) for name, o in kept if name in at)
+        return Instance(demand, reserve(pairs, kept), rentals, mine)
 
     return changed
 

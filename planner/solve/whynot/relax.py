@@ -60,8 +60,7 @@ class Relaxation:
     usd_month: Decimal
     demand: Demand
 
-    @property
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """Return it as JSON values."""
         cost = {"usd_hr": plain(self.usd_hr), "usd_month": plain(self.usd_month)}
         return {"text": self.text, "changes": list(self.changes), **cost}

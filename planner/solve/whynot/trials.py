@@ -226,7 +226,8 @@ class Bench:
             key: volume for key, volume in zip(keys, volumes, strict=True) if key not in self._least
         }
         if new:
-            stacked = (np.stack(kind) for kind in zip(*map(self.row, new.values()), strict=True))
+            broken, disks, provision_gb = zip(*map(self.row, new.values()), strict=True)
+            stacked = np.stack(broken), np.stack(disks), np.stack(provision_gb)
             least = Least(Pairs(tuple(new.values()), self.offers, *stacked))
             self._least.update((key, least.cost(v)) for v, key in enumerate(new))
         return [self._least[key] for key in keys]

@@ -10,8 +10,8 @@ import pytest
 
 from planner.solve.why.alternatives import alternatives, placements_frame, to_frame
 from tests.solve import brute, exact
-from tests.solve.why.test_explain import asked
 from tests.solve.why.questions import Case, case, key_of
+from tests.solve.why.test_explain import asked
 
 
 def test_by_hand_the_next_offers_in_order() -> None:

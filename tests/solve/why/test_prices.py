@@ -12,8 +12,8 @@ from planner.frames import records
 from planner.solve.why.prices import _threshold as threshold
 from planner.solve.why.prices import prices
 from planner.solve.why.whatif import WhatIf
-from tests.solve.why.test_explain import asked
 from tests.solve.why.questions import Case, at_price, case
+from tests.solve.why.test_explain import asked
 
 if TYPE_CHECKING:
     from planner.solve.why.sensitivity import Threshold

@@ -178,7 +178,7 @@ def ways(rows: list[Row], *volumes: Row, **rest: Any) -> list[Relaxation]:
         again = optimise(one.demand, offers)
         assert again.solver.objective_usd_hr == one.usd_hr
         assert one.usd_month == one.usd_hr * demand.policy.hours_per_month
-    assert caught.value.data["relaxations"] == [one.document for one in found]
+    assert caught.value.data["relaxations"] == [one.to_document() for one in found]
     return found
 
 

@@ -1,0 +1,143 @@
+"""The account's disks as a frame: what exists, where, at what price.
+
+Source of the row's meaning: the vendor's guide and its API description of ``GET /disks``. An
+absent field is unknown, never wrong.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.api.disks import read_disk
+from planner.errors import FrameError, InputError
+from planner.exact_json import JsonError, parse
+from planner.files import read_bytes
+from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
+from planner.market.wire import is_price
+from planner.shipped import resolve
+from planner.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from planner.api.disks import Disk
+
+DISKS = (
+    Column("id", TEXT, "null: the marketplace gives none that can be used"),
+    Column("name", TEXT, "null: none"),
+    Column("status", TEXT, "PROVISIONING, ACTIVE, ERROR …; UNKNOWN where nobody says"),
+    Column("provider", TEXT, "where; null: unknown"),
+    Column("cloud_id", TEXT, "where; null: none, or unknown"),
+    Column("data_center", TEXT, "where; null: unknown"),
+    Column("country", TEXT, "where; null: unknown"),
+    Column("size_gb", WHOLE, "null: unknown"),
+    Column("usd_hr", EXACT, "exact Decimal, USD per hour for the whole disk; null: unknown"),
+    Column("multinode", YES_NO, "several nodes can mount it; null: unknown"),
+    Column("attached", EXACT, "tuple of the pods and clusters that it is attached to"),
+)
+"""Columns of a frame of live disks, sorted by id, one row each; terminated ones are left out."""
+
+NOT_KEPT = frozenset({"ERROR", "DELETING", "TERMINATED"})
+"""States of a disk that holds nothing to rely on."""
+
+
+def disks_frame(disks: Iterable[Disk]) -> pd.DataFrame:
+    """Return disks that exist as a frame (columns ``DISKS``)."""
+    rows = [
+        {
+            **{column.name: getattr(disk, column.name, None) for column in DISKS},
+            "size_gb": None if disk.size_gb is None or disk.size_gb < 0 else disk.size_gb,
+            "attached": tuple(disk.users or ()),
+        }
+        for disk in disks
+        if disk.is_live
+    ]
+    return _built(rows)
+
+
+def disk_rows(disks: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame of disks as canonical JSON rows, sorted, amounts as text.
+
+    Raises
+    ------
+    FrameError
+        When the frame is not one of disks.
+    """
+    rows = records(_conform(disks))
+    return [{name: json_value(value) for name, value in row.items()} for row in rows]
+
+
+def disks_from_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the frame (columns ``DISKS``) that `disk_rows` described.
+
+    Raises
+    ------
+    FrameError, KeyError, TypeError, ValueError, decimal.InvalidOperation
+        When a row is not one of `disk_rows`.
+    """
+    return _conform(
+        _built(
+            [
+                {
+                    **{column.name: row[column.name] for column in DISKS},
+                    "usd_hr": None if row["usd_hr"] is None else Decimal(row["usd_hr"]),
+                    "attached": tuple(row["attached"]),
+                }
+                for row in rows
+            ]
+        )
+    )
+
+
+def read_disks(path: str | Path) -> pd.DataFrame:
+    """Return the disks of a file in the API's shape (columns ``DISKS``).
+
+    A bare list of disks, or ``{data, totalCount}`` with every one of them.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, is no list of disks, or holds only a part of one.
+    """
+    shown = visible(str(path))
+    hint = "a file of disks is what `GET /api/v1/disks/` answers, saved whole"
+    try:
+        document = parse(read_bytes(resolve(str(path)), what="disks"))
+    except JsonError as error:
+        raise InputError(f"{shown}: is {error}", hint=hint) from error
+    rows = document.get("data") if isinstance(document, dict) else document
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{shown}: is no list of disks", hint=hint)
+    for name in ("totalCount", "total_count"):
+        total = document.get(name) if isinstance(document, dict) else None
+        if total is not None and total != len(rows):
+            message = f"{shown}: holds {len(rows)} of {visible(str(total))[:20]} disks"
+            raise InputError(message, hint="save every page: a part of the account is not it")
+    frame = disks_frame(read_disk(row) for row in rows)
+    frame.attrs = {"source": str(path), "fetched_at": None}
+    return frame
+
+
+def _built(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    def order(row: Mapping[str, Any]) -> tuple[bool, str, str]:
+        return row["id"] is not None, row["id"] or "", str(sorted(row.items(), key=str))
+
+    return build(sorted(rows, key=order), DISKS)
+
+
+def _conform(disks: pd.DataFrame) -> pd.DataFrame:
+    frame = conform(disks, DISKS, what="disks")
+    prices = [price is None or price == 0 or is_price(price) for price in frame["usd_hr"]]
+    ids = frame["id"].dropna()
+    failures = [] if all(prices) else ["column usd_hr has a value that no disk has"]
+    if ids.duplicated().any():
+        failures.append("column id names one disk twice")
+    if (frame["size_gb"].dropna() < 0).any():
+        failures.append("column size_gb has a value that no disk has")
+    if failures:
+        raise FrameError("disks", failures)
+    return frame
