@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,11 +22,14 @@ from planner.cli.options import OutputOption
 from planner.cli.purchases import EventsOption, QuarantineOption, SettleOption, StateOption
 from planner.cli.purchases import TimeoutOption as Timeout
 from planner.cli.render import Output, paragraphs, result, table, talk
-from planner.errors import InputError
+from planner.errors import InputError, OutOfStock, PlannerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import pandas as pd
+
+    from planner.api import Account
     from planner.apply import Order, Pace, Report
     from planner.apply.slots import Slot
     from planner.plan import Plan
@@ -39,6 +43,8 @@ EPILOG = (
     "4 unreachable or refused, 5 stale, over a limit or out of stock, 6 unknown or unfinished, "
     "7 a person must look, 8 state unusable, 9 locked, 130 interrupted or declined."
 )
+_FAILOVERS = 5
+"""Stock-outs in a row after which somebody should look at the market."""
 _HEADINGS = ("volume", "disk", "size GB", "$/hour", "state", "id", "name")
 _RIGHT = frozenset({"size GB", "$/hour", "id"})
 
@@ -76,6 +82,13 @@ def apply(
             "--rehearse", help="Buy on a local marketplace that sells what the plan saw; no key."
         ),
     ] = False,
+    failover: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PCT",
+            help="After a stock-out, buy the rest elsewhere if the fleet costs at most this more.",
+        ),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Buy a second set on purpose.")] = False,
     settle: SettleOption = None,
     quarantine: QuarantineOption = None,
@@ -114,23 +127,59 @@ def apply(
         return
     folder = purchases.state_folder(state)
     pace = purchases.pace(settle, quarantine, timeout)
+    allowed = options.percent(failover, "--failover")
     with purchases.account(pace) as account, _signals(pace):
         if not (yes or dry_run or sys.stdin.isatty()):
             raise InputError(
                 "nobody is there to ask", hint="pass --yes to buy unattended, or --dry-run"
             )
-        report = apply_plan(
-            made,
-            account,
-            purchases.market(account.credentials, pace),
+        market = purchases.market(account.credentials, pace)
+        buy = partial(
+            apply_plan,
+            account=account,
+            market=market,
             folder=folder,
             pace=pace,
             order=order,
             confirm=_never_asked if yes else _ask,
             tell=purchases.teller(events=events),
         )
+        report = buy(made)
+        for number in range(1, _FAILOVERS + 1):
+            if allowed is None or dry_run or not isinstance(report.stop, OutOfStock):
+                break
+            path = f"{Path(plan).with_suffix('')}.failover-{number}.json"
+            try:
+                made = _elsewhere(made, report, account, market(), folder, pace, allowed)
+                made.save(path)
+            except PlannerError as error:  # what is bought already is shown all the same
+                report = replace(report, stop=error)
+                break
+            talk(f"out of stock; the rest is planned elsewhere: saved to {path}")
+            report = buy(made)
     _show(report, output, dry_run=dry_run)
     purchases.leave(report.stop, output)
+
+
+def _elsewhere(
+    made: Plan,
+    report: Report,
+    account: Account,
+    offers: pd.DataFrame,
+    folder: Path,
+    pace: Pace,
+    percent: Decimal,
+) -> Plan:
+    """Return a plan for what a stock-out left, with everything bought where it is."""
+    from planner.apply.existing import read_account, recorded_disks
+    from planner.apply.failover import replan
+    from planner.apply.journal import Journal
+
+    who = account.credentials
+    target: dict[str, str | None] = {"base_url": who.base_url, "team_id": who.team_id}
+    with Journal(folder, write=False) as journal:
+        recorded, _ = recorded_disks(journal.records, made.project, target)
+    return replan(made, report, offers, read_account(account, pace), recorded, percent)
 
 
 def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) -> Report:
