@@ -9,7 +9,7 @@ import pytest
 
 from planner.shipped import shipped_path
 from tests.benchmarks.commands import market
-from tests.marketplace import KEY, Marketplace, claims, redirect, repeats, says, status
+from tests.marketplace import ACCOUNT, KEY, Marketplace, claims, redirect, repeats, says, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,13 +117,15 @@ def test_a_demand_with_workloads_reads_three_listings(run: Run) -> None:
     with Marketplace(listings()) as server:
         ran = run("plan", "shipped:finetune", "-o", "json", env=environment(server.url))
         assert ran.code == 0, ran.err
-        assert [one.listing for one in server.requests] == ["disks", "gpus", "multi-node"]
+        listed = ["disks", "gpus", "multi-node"]
+        assert [one.listing for one in server.requests] == [*listed, ACCOUNT]
         plan = ran.json()
         assert plan["target"] == {"base_url": server.url, "team_id": "team-9"}
         assert {name: one["rows"] for name, one in plan["inputs"].items()} == {
             "demand": 3,
             "offers": 13,
             "gpus": 10,
+            "disks": 0,
         }
         assert plan["inputs"]["gpus"]["fetched_at"] is not None
         assert {row["listing"] for row in plan["market"]["gpus"]} == {"gpus", "multi-node"}
@@ -135,7 +137,7 @@ def test_a_demand_without_workloads_asks_for_disks_only(run: Run) -> None:
     with Marketplace(listings()) as server:
         ran = run("plan", "-", "-o", "json", stdin=SMALL, env=environment(server.url))
         assert ran.code == 0
-        assert {one.listing for one in server.requests} == {"disks"}
+        assert {one.listing for one in server.requests} == {"disks", ACCOUNT}
         assert "gpus" not in ran.json()["inputs"]
 
 
@@ -145,7 +147,7 @@ def test_what_a_file_gives_is_not_asked_live(run: Run) -> None:
     with Marketplace(listings()) as server:
         words = ("plan", "shipped:finetune", *gpus, "-o", "json")
         plan = run(*words, env=environment(server.url)).json()
-        assert [one.listing for one in server.requests] == ["disks"]
+        assert [one.listing for one in server.requests] == ["disks", ACCOUNT]
         assert plan["inputs"]["gpus"]["source"] == "shipped:gpu-offers"
         assert plan["target"]["base_url"] == server.url
         server.requests.clear()
