@@ -51,7 +51,7 @@ def destroy(
     Each is looked at first: one that is attached, renamed or changed stops everything.
     """
     from planner.apply.destroy import destroy as delete
-    from planner.units import plain, total
+    from planner.units import money, plain, total
 
     purchases.check_output(output)
     if yes and confirm != project:
@@ -103,7 +103,7 @@ def destroy(
         for one in ended:
             gone = "deleted" if one.is_live else "was gone already"
             result(visible(f"{one.entry.key} {one.entry.ids[0]} {gone}"))
-        result(f"{len(ended)} disks; ${plain(saved)}/h less")
+        result(f"{len(ended)} disks; ${money(saved, 4)}/h less")
 
 
 def _ask(project: str, doomed: Sequence[Doomed]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -34,6 +35,7 @@ def status(
     """Show what was bought and how it stands in the account now; nothing is changed."""
     from planner.apply.journal import Journal
     from planner.apply.status import read_status
+    from planner.units import money
 
     purchases.check_output(output)
     digest = None
@@ -57,13 +59,13 @@ def status(
                 one["project"],
                 f"{one['volume']} #{one['replica']}.{one['disk']}",
                 ", ".join(one["ids"]),
-                one["usd_hr"],
+                money(Decimal(one["usd_hr"]), 4),
                 one["found"] + (f" ({one['status']})" if one["status"] else ""),
                 "; ".join(one["notes"]),
             )
             for one in document["disks"]
         ]
-        footer = ("now", "", "", document["usd_hr"], "", "")
+        footer = ("now", "", "", money(Decimal(document["usd_hr"]), 4), "", "")
         table(_HEADINGS, rows, {"$/hour", "id"}, footer=footer)
         paragraphs([visible(line) for line in document["advice"]])
     raise typer.Exit(found.exit_code)
