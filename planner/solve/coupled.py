@@ -142,7 +142,7 @@ def solve_scope(instance: Instance, scope: Scope, effort: Effort) -> Found | Non
     if len(columns) <= SMALL:
         patience = _PATIENCE_S if effort.deadline is None else effort.left_s
         found = _exactly(instance, scope, columns, effort, patience_s=patience)
-        if found is None or found.bound_month is None or effort.is_over:
+        if found is None or found.bound_month is None or (found.chosen and effort.is_over):
             return found
     return _around_relaxation(instance, scope, columns, effort)
 

@@ -12,8 +12,10 @@ import pytest
 
 from planner.solve import coupled as module
 from planner.solve.columns import Columns, Unit, every_column, needed_columns
-from planner.solve.coupled import PROOF, Effort, counts_of, deal, solve_scope
+from planner.solve.coupled import PROOF, Effort, Undecided, counts_of, deal, solve_scope
 from planner.solve.optimum import optimum
+from planner.solve.program import Outcome, Program
+from planner.solve.solver import Run
 from tests.solve import exact
 from tests.solve.hand import coupled, demanded, instance_of, row, violations, volume
 
@@ -240,3 +242,19 @@ def test_replicas_are_dealt_by_create_key() -> None:
     (unit,) = needed_columns(instance, instance.whole).units
     columns = Columns((unit,), np.zeros(3, np.int64), np.arange(3), 0)
     assert deal(instance, columns, np.array([1, 2, 1])) == {0: [0, 1], 1: [1, 2]}
+
+
+def test_a_solver_that_ends_at_the_deadline_with_nothing_is_undecided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever second the clock strikes between two looks at it, there is no empty solution."""
+    instance = fleet(1)
+    looks = iter([False, True])
+
+    def nothing(*_: Program, **__: Any) -> Outcome:
+        return Outcome(Run("HiGHS", "unknown", "time_limit", 0.1), None, None, None, None)
+
+    monkeypatch.setattr(Program, "cheapest", nothing)
+    monkeypatch.setattr(Effort, "is_over", property(lambda _: next(looks, True)))
+    with pytest.raises(Undecided):
+        solve_scope(instance, instance.whole, Effort(deadline=1e12))

@@ -295,16 +295,16 @@ def stuck_at(part: Demand, bench: Bench) -> str:
         broken = bench.row(volume)[0]
         if (broken != 0).all():
             fallen = Counter(rule for bits in broken.tolist() for rule in rules_of(bits))
-            return f"volume {volume.name}: {'; '.join(_parts(fallen, RULES, len(broken)))}"
+            parts = "; ".join(_parts(fallen, RULES, len(broken)))
+            return f"volume {volume.name}: {parts or 'the market has no offers'}"
     rentals = bench.whole.rentals
     if rentals is not None and wide.workloads:
         each = broken_by(wide.workloads, rentals.gpus)
         for workload, broken in zip(wide.workloads, each, strict=True):
             if (broken != 0).all():
                 fallen = Counter(rule for bits in broken.tolist() for rule in gpu_rules_of(bits))
-                return (
-                    f"workload {workload.name}: {'; '.join(_parts(fallen, GPU_RULES, len(broken)))}"
-                )
+                parts = "; ".join(_parts(fallen, GPU_RULES, len(broken)))
+                return f"workload {workload.name}: {parts or 'the market has no GPUs'}"
     conflict = smallest_conflict(bench, wide)
     texts = [] if conflict is None else [one.text for one in conflict.requirements]
     return " and ".join(texts) or "the market has too few places"

@@ -127,3 +127,12 @@ def test_many_conflicts_are_told_in_part_and_kept_in_full() -> None:
     assert "and 10 more conflicts" in str(error)
     (one,) = error.relaxations
     assert len(one.changes) == 30
+
+
+def test_an_empty_market_is_what_no_relaxation_helps() -> None:
+    """No disk offers, or no GPUs: the sentence ends with that, not with nothing."""
+    job = {"name": "ft", "gpu": "A100_80GB", "mounts": ["x"]}
+    no_disks = refused([], X)
+    assert "no relaxation helps: volume x: the market has no offers" in str(no_disks)
+    no_gpus = refused([row("a", "0.0001")], X, gpus=[], workloads=[job])
+    assert "no relaxation helps: workload ft: the market has no GPUs" in str(no_gpus)
