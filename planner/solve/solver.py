@@ -28,6 +28,8 @@ SOLVERS: tuple[SolverName, ...] = ("highs", "cbc")
 _LISTEN_S = 0.1
 _GRACE, _GRACE_S = 1.1, 2.0
 """How far beyond its time limit a solver may run before it is given up."""
+_FILTERS = threading.Lock()
+"""Who holds it may change the filters of warnings, which all threads share."""
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]
 Termination = Literal["proven", "time_limit"]
 
@@ -135,7 +137,7 @@ def _engine(
     highs = pulp.HiGHS(msg=False, gapAbs=gap, gapRel=0, timeLimit=time_limit_s)
     if solver == "highs" and highs.available():
         return highs, "HiGHS"
-    with warnings.catch_warnings():
+    with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # PuLP 3 carries CBC, 4 will not
         cbc = pulp.PULP_CBC_CMD(msg=False, gapAbs=gap, gapRel=0, timeLimit=time_limit_s)
     if not cbc.available():
@@ -172,17 +174,46 @@ def _interruptible(
     return True
 
 
+class _Silence:
+    """Standard output sent nowhere for as long as any thread wants it.
+
+    The file descriptor belongs to the whole process: the first thread to come turns it away, the
+    last one to leave turns it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._kept = -1
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._threads:
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+                kept = os.dup(1)
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, 1)
+                os.close(nowhere)
+                self._kept = kept
+            self._threads += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._threads -= 1
+            if not self._threads:
+                os.dup2(self._kept, 1)
+                os.close(self._kept)
+
+
+_SILENCE = _Silence()
+
+
 @contextmanager
 def _silent_stdout() -> Iterator[None]:
     """Keep the solver's banner, written by C code, out of a result on standard output."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    kept = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    _SILENCE.begin()
     try:
-        os.dup2(nowhere, 1)
         yield
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
+        _SILENCE.end()
