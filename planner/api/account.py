@@ -184,15 +184,20 @@ class Account:
             raise ContractBroken(f"GET {url}: the answer is {problem}", url=url)
         return Reply(page, document.date)
 
-    def wallet(self) -> Reply[Wallet]:
-        """Return the wallet of the account, or of the team.
+    def wallet(self, offset: int = 0, limit: int = 1) -> Reply[Wallet]:
+        """Return the wallet of the account, or of the team, with a page of what was billed.
+
+        Parameters
+        ----------
+        offset, limit : int
+            Which billing rows; at most 100 of them.
 
         Raises
         ------
         MarketError
             When it cannot be read.
         """
-        query = {"limit": "1", "offset": "0"}
+        query = {"limit": str(limit), "offset": str(offset)}
         if self.credentials.team_id is not None:
             query["teamId"] = self.credentials.team_id
         document = self._read("billing/wallet", query)

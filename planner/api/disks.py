@@ -23,6 +23,7 @@ MAX_DEPTH = 32
 NONSENSE = "\N{REPLACEMENT CHARACTER}"
 """Stands for a text that is there and is none."""
 _MAX_USD_HR = Decimal(10**9)
+_USD = ("USD", "usd")
 _MAX_DIGITS = 40
 
 
@@ -81,10 +82,44 @@ class DiskPage:
 
 
 @dataclass(frozen=True)
+class Bill:
+    """One row of the wallet's billing: what something has cost so far.
+
+    Attributes
+    ----------
+    key : str
+        What tells rows apart: the id, or the whole row where it has no usable id.
+    amount_usd : Decimal | None
+        None where it is not believable, or not in USD.
+    resource_type : str
+        Such as ``disks`` or ``compute``; ``unknown`` where nobody says.
+    resource_id : str | None
+        Which disk, pod or run; None where nobody says.
+    """
+
+    key: str
+    amount_usd: Decimal | None
+    resource_type: str
+    resource_id: str | None
+
+
+@dataclass(frozen=True)
 class Wallet:
-    """What is left to spend, in USD."""
+    """What is left to spend, in USD, and a page of what was billed, the latest first.
+
+    Attributes
+    ----------
+    balance_usd : Decimal
+        Negative where more was spent than paid in.
+    bills : tuple of Bill
+        Of this page.
+    total_bills : int | None
+        Of all pages; None where the answer does not say.
+    """
 
     balance_usd: Decimal
+    bills: tuple[Bill, ...] = ()
+    total_bills: int | None = None
 
 
 def understood(body: bytes) -> dict[str, Any]:
@@ -173,9 +208,29 @@ def read_wallet(document: dict[str, Any]) -> Wallet:
     balance = document.get("balance_usd")
     if not isinstance(balance, int | Decimal) or isinstance(balance, bool):
         raise exact_json.JsonError("a wallet without a balance")
-    if document.get("currency", "USD") not in {"USD", "usd"}:
+    if document.get("currency", "USD") not in _USD:
         raise exact_json.JsonError("a wallet that is not in USD")
-    return Wallet(Decimal(balance))
+    rows, stated = document.get("recent_billings"), document.get("total_billings")
+    is_count = isinstance(stated, int) and not isinstance(stated, bool) and stated >= 0
+    return Wallet(
+        Decimal(balance),
+        tuple(_bill(row) for row in rows) if isinstance(rows, list) else (),
+        stated if is_count else None,
+    )
+
+
+def _bill(listed: Any) -> Bill:  # noqa: ANN401 -- a listing may hold anything
+    row = listed if isinstance(listed, dict) else {}
+    raw_id, amount, is_credit = row.get("id"), row.get("amount_usd"), False
+    if isinstance(amount, int | Decimal) and amount < 0:
+        amount, is_credit = -amount, True
+    usd = _price(amount) if row.get("currency", "USD") in _USD else None
+    return Bill(
+        key=exact_json.identity(raw_id if isinstance(raw_id, str) else listed),
+        amount_usd=-usd if usd is not None and is_credit else usd,
+        resource_type=_text(row.get("resource_type")) or "unknown",
+        resource_id=_text(row.get("resource_id")),
+    )
 
 
 def _is_there(document: dict[str, Any], name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from planner.market.disks import (
     DISKS,
+    LISTED,
     disk_rows,
     disks_frame,
     disks_from_rows,
@@ -40,6 +41,7 @@ __all__ = [
     "DISKS",
     "GPUS",
     "GROUPS",
+    "LISTED",
     "OFFERS",
     "Filter",
     "Snapshot",

@@ -6,6 +6,7 @@ absent field is unknown, never wrong.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -37,26 +38,30 @@ DISKS = (
     Column("size_gb", WHOLE, "null: unknown"),
     Column("usd_hr", EXACT, "exact Decimal, USD per hour for the whole disk; null: unknown"),
     Column("multinode", YES_NO, "several nodes can mount it; null: unknown"),
-    Column("attached", EXACT, "tuple of the pods and clusters that it is attached to"),
+    Column("attached", EXACT, "tuple of pods and clusters it is attached to; null: unknown"),
 )
 """Columns of a frame of live disks, sorted by id, one row each; terminated ones are left out."""
+
+LISTED = (*DISKS, Column("created_at", TEXT, "when, UTC, ISO 8601; null: unknown"))
+"""Columns of disks as they were listed: those of a plan, and what only a report looks at."""
 
 NOT_KEPT = frozenset({"ERROR", "DELETING", "TERMINATED"})
 """States of a disk that holds nothing to rely on."""
 
 
 def disks_frame(disks: Iterable[Disk]) -> pd.DataFrame:
-    """Return disks that exist as a frame (columns ``DISKS``)."""
+    """Return disks that exist as a frame (columns ``LISTED``)."""
     rows = [
         {
             **{column.name: getattr(disk, column.name, None) for column in DISKS},
             "size_gb": None if disk.size_gb is None or disk.size_gb < 0 else disk.size_gb,
-            "attached": tuple(disk.users or ()),
+            "attached": disk.users,
+            "created_at": _utc(disk.created_at),
         }
         for disk in disks
         if disk.is_live
     ]
-    return _built(rows)
+    return _built(rows, LISTED)
 
 
 def disk_rows(disks: pd.DataFrame) -> list[dict[str, Any]]:
@@ -85,7 +90,7 @@ def disks_from_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 {
                     **{column.name: row[column.name] for column in DISKS},
                     "usd_hr": None if row["usd_hr"] is None else Decimal(row["usd_hr"]),
-                    "attached": tuple(row["attached"]),
+                    "attached": None if row["attached"] is None else tuple(row["attached"]),
                 }
                 for row in rows
             ]
@@ -94,7 +99,7 @@ def disks_from_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def read_disks(path: str | Path) -> pd.DataFrame:
-    """Return the disks of a file in the API's shape (columns ``DISKS``).
+    """Return the disks of a file in the API's shape (columns ``LISTED``).
 
     A bare list of disks, or ``{data, totalCount}`` with every one of them.
 
@@ -122,11 +127,20 @@ def read_disks(path: str | Path) -> pd.DataFrame:
     return frame
 
 
-def _built(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def _utc(stamp: str | None) -> str | None:
+    """Return a time of the API, which leaves out that it is UTC, as planner writes times."""
+    try:
+        moment = datetime.fromisoformat(stamp or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _built(rows: Sequence[dict[str, Any]], columns: Sequence[Column] = DISKS) -> pd.DataFrame:
     def order(row: Mapping[str, Any]) -> tuple[bool, str, str]:
         return row["id"] is not None, row["id"] or "", str(sorted(row.items(), key=str))
 
-    return build(sorted(rows, key=order), DISKS)
+    return build(sorted(rows, key=order), columns)
 
 
 def _conform(disks: pd.DataFrame) -> pd.DataFrame:

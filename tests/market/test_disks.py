@@ -10,7 +10,7 @@ import pytest
 
 from planner.errors import FrameError, InputError
 from planner.market import disk_rows, disks_from_rows, read_disks
-from planner.market.disks import DISKS
+from planner.market.disks import LISTED
 from tests.market.rows import cells
 from tests.solve.live_disks import disk, frame
 
@@ -63,6 +63,7 @@ def test_both_shapes_are_read_exactly(document: Any, tmp_path: Path) -> None:
             "usd_hr": Decimal("0.388"),
             "multinode": False,
             "attached": ("pod-1", "cluster-1"),
+            "created_at": None,
         }
     ]
     assert disks.attrs == {"source": str(path), "fetched_at": None}
@@ -100,7 +101,7 @@ def test_junk_and_missing_files_are_wrong_input(tmp_path: Path) -> None:
 def test_an_account_without_disks_is_believed(tmp_path: Path) -> None:
     """An empty list has the declared columns and no row."""
     disks = read_disks(written(tmp_path, []))
-    assert list(disks.columns) == [column.name for column in DISKS]
+    assert list(disks.columns) == [column.name for column in LISTED]
     assert len(disks) == 0
 
 
