@@ -133,6 +133,35 @@ def test_a_wallet() -> None:
     assert read_wallet({"balance_usd": Decimal("-0.10")}).balance_usd == Decimal("-0.10")
 
 
+def test_bills_are_believed_row_by_row() -> None:
+    """Exact amounts, credits included; what is no amount in USD is none, and still a row."""
+    rows = [
+        {"id": "b1", "amount_usd": Decimal("1.5"), "resource_type": "disks", "resource_id": "d1"},
+        {"id": "b2", "amount_usd": Decimal("-0.25"), "currency": "USD"},
+        {"id": "b3", "amount_usd": "7"},
+        {"id": "b4", "amount_usd": 7, "currency": "EUR"},
+        {"id": "b5", "amount_usd": True},
+        {"id": "b6", "amount_usd": 10**30},
+        "nonsense",
+    ]
+    wallet = read_wallet({"balance_usd": 1, "total_billings": 9, "recent_billings": rows})
+    assert [one.amount_usd for one in wallet.bills] == [
+        *(Decimal("1.5"), Decimal("-0.25")),
+        *(None, None, None, None, None),
+    ]
+    assert (wallet.bills[0].resource_type, wallet.bills[0].resource_id) == ("disks", "d1")
+    assert wallet.bills[1].resource_type == "unknown"
+    assert len({one.key for one in wallet.bills}) == 7
+    assert wallet.total_bills == 9
+
+
+@pytest.mark.parametrize("total", [None, "9", -1, True, Decimal("1.5")])
+def test_a_number_of_bills_that_is_none(total: Any) -> None:
+    """Then nobody says how many there are; the balance stands."""
+    wallet = read_wallet({"balance_usd": 1, "total_billings": total, "recent_billings": {}})
+    assert (wallet.bills, wallet.total_bills) == ((), None)
+
+
 @pytest.mark.parametrize(
     "body",
     [

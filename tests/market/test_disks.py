@@ -98,6 +98,31 @@ def test_junk_and_missing_files_are_wrong_input(tmp_path: Path) -> None:
             read_disks(each)
 
 
+@pytest.mark.parametrize(
+    ("stamp", "created"),
+    [
+        ("2026-02-03T04:05:06.789", "2026-02-03T04:05:06.789000+00:00"),
+        ("2026-02-03T04:05:06Z", "2026-02-03T04:05:06+00:00"),
+        ("2026-02-03T01:05:06+02:00", "2026-02-02T23:05:06+00:00"),
+        ("0001-01-01T00:00:00+10:00", None),
+        ("soon", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_times_of_creation_are_utc(stamp: Any, created: str | None, tmp_path: Path) -> None:
+    """The API leaves out that its times are UTC; one that makes no sense is unknown."""
+    (found,) = cells(read_disks(written(tmp_path, [{**ROW, "createdAt": stamp}])))
+    assert found["created_at"] == created
+
+
+def test_what_it_is_attached_to_may_be_unknown(tmp_path: Path) -> None:
+    """A list that is none is not the same as nothing, also after a plan has kept it."""
+    disks = read_disks(written(tmp_path, [{**ROW, "pods": "pod-1"}]))
+    assert cells(disks)[0]["attached"] is None
+    assert cells(disks_from_rows(disk_rows(disks)))[0]["attached"] is None
+
+
 def test_an_account_without_disks_is_believed(tmp_path: Path) -> None:
     """An empty list has the declared columns and no row."""
     disks = read_disks(written(tmp_path, []))
