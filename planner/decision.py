@@ -23,7 +23,7 @@ from planner.requests import requests
 from planner.solve import (
     CHOSEN_GPUS,
     PLACEMENTS,
-    Baseline,
+    Baselines,
     Gpu,
     Instance,
     Kept,
@@ -146,7 +146,7 @@ class Decision:
         """Return every pair of volume and offer: candidates and rejections."""
         return self.instance.pairs
 
-    def baselines(self) -> tuple[Baseline, ...]:
+    def baselines(self) -> Baselines:
         """Return what simpler ways of placing the same demand would cost."""
         return baselines(Instance.of(self.demand, self.addressable, self.gpu_offers))
 

@@ -16,6 +16,7 @@
                                      PlanStale(drift), OutOfStock
       ApplyError                     PendingActions (6), Conflict (7), StateUnusable (8),
                                      JournalLocked (9), Interrupted (130)
+      BudgetGate (10)                over: every budget above its threshold
       NotProven (11)                 plan: the incumbent
       Defect (1)                     planner is wrong: please report it
 
@@ -25,6 +26,8 @@ A message says what is wrong; ``hint`` says what to change. ``data`` is what a J
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from planner.markup import failure_html
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,9 +53,13 @@ class PlannerError(Exception):
         cls.exit_code = cls.exit_code if exit_code is None else exit_code
         cls.shows += shows
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, **data: Any) -> None:  # noqa: ANN401 -- its kind's
         super().__init__(message)
         self.hint = hint
+        for name, value in data.items():
+            if name not in self.shows:
+                raise TypeError(f"{type(self).__name__} has no {name}")
+            setattr(self, name, tuple(value) if isinstance(value, list) else value)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -123,13 +130,7 @@ class DemandError(InputError):
 
 
 class FrameError(InputError, shows=("failures",)):
-    """A frame without the columns or types it is declared to have.
-
-    Attributes
-    ----------
-    failures : tuple of str
-        One sentence for each column that is wrong.
-    """
+    """A frame that is not as declared: ``failures`` has a sentence for each column."""
 
     def __init__(self, what: str, failures: Sequence[str]) -> None:
         self.failures = tuple(failures)
@@ -144,26 +145,19 @@ class Infeasible(PlannerError, exit_code=3, shows=("conflicts", "relaxations", "
     conflicts : tuple of dict
         What cannot hold: ``reason``, ``message``, who is to blame, and ``rules`` (rule → offers
         that fell to it); what has one number as its ``conflict`` cannot hold together.
-    relaxations : tuple of Relaxation
-        The least sets of changes that give a plan, cheapest first: ``changes``, ``text``,
-        ``usd_month`` and the changed ``demand``.
+    relaxations : Relaxations
+        A tuple of the least sets of changes that give a plan, cheapest first: ``changes``,
+        ``text``, ``usd_month`` and the changed ``demand``.
     warnings : tuple of str
         What is odd about the demand or the market, and may be why.
     """
 
+    conflicts: tuple[dict[str, Any], ...] = ()
+    relaxations: tuple[Any, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        conflicts: Sequence[dict[str, Any]],
-        relaxations: Sequence[Any] = (),
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.conflicts = tuple(conflicts)
-        self.relaxations = tuple(relaxations)
+    def _repr_html_(self) -> str:
+        return failure_html(str(self), self.relaxations, (self.hint, *self.warnings))
 
 
 _ASK_AGAIN = "check the base URL and run it again, or plan on a snapshot with --offers FILE"
@@ -258,26 +252,15 @@ class PlanVersionUnknown(PlanError):
 
 
 class PlanInvalid(PlanError, shows=("violations",)):
-    """The plan contradicts its own demand or market.
+    """The plan contradicts itself: ``violations`` has every constraint that does not hold."""
 
-    Attributes
-    ----------
-    violations : tuple of str
-        Every constraint that does not hold.
-    """
-
-    def __init__(self, message: str, *, violations: Sequence[str]) -> None:
-        super().__init__(message)
-        self.violations = tuple(violations)
+    violations: tuple[str, ...] = ()
 
 
 class PlanStale(PlanError, shows=("drift",)):
     """The plan no longer fits the marketplace, the account or the limits; nothing more was sent.
 
-    Attributes
-    ----------
-    drift : tuple of str
-        One sentence for each thing that has changed.
+    ``drift`` has one sentence for each thing that has changed.
     """
 
     def __init__(self, message: str, *, drift: Sequence[str] = (), hint: str | None = None) -> None:
@@ -313,6 +296,20 @@ class Interrupted(ApplyError, exit_code=130):
     """Stopped by the user."""
 
 
+class BudgetGate(PlannerError, exit_code=10, shows=("over",)):
+    """A budget is spent beyond the threshold that was asked for, or nobody can tell.
+
+    Attributes
+    ----------
+    over : tuple of dict
+        One for each budget: ``project``, ``owner``, ``limit_usd_month``, ``projected_usd_month``,
+        ``above_usd_month`` (how much is too much), ``percent``, ``unpriced`` and ``largest``
+        (whose it is: names with their USD a month).
+    """
+
+    over: tuple[dict[str, Any], ...] = ()
+
+
 class NotProven(PlannerError, exit_code=11, shows=("plan",)):
     """The time limit came before the proof.
 
@@ -322,6 +319,4 @@ class NotProven(PlannerError, exit_code=11, shows=("plan",)):
         The best plan found so far, labelled with its gap; None where none was found.
     """
 
-    def __init__(self, message: str, *, plan: Any = None, hint: str | None = None) -> None:  # noqa: ANN401 -- the plan module imports this one
-        super().__init__(message, hint=hint)
-        self.plan = plan
+    plan: Any = None

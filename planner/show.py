@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from planner.market import place_text
+from planner.markup import MOST_ROWS, counted, list_html, table_html, title_html
 from planner.text import visible
 from planner.units import difference, money, plain, total, usd_month
 
@@ -49,22 +49,18 @@ class Summary:
 
     def html(self, more: Sequence[str] = ()) -> str:
         """Return a piece of HTML: a table and its notes, everything escaped, no scripts."""
-        body = "".join(_cells("td", row) for row in self.rows)
-        notes = "".join(f"<li>{escape(visible(note))}</li>" for note in (*self.notes, *more))
+        few = self.rows[:MOST_ROWS]
         return (
-            f"<table><caption>{escape(visible(self.title))}</caption>"
-            f"<thead>{_cells('th', HEADINGS)}</thead><tbody>{body}</tbody>"
-            f"<tfoot>{_cells('th', self.total)}</tfoot></table><ul>{notes}</ul>"
+            title_html(self.title)
+            + table_html(
+                HEADINGS,
+                few,
+                {at for at, name in enumerate(HEADINGS) if name in RIGHT},
+                footer=self.total,
+                caption=counted(len(self.rows), "placement", len(few)),
+            )
+            + list_html((*self.notes, *more))
         )
-
-
-def _cells(tag: str, row: Sequence[str]) -> str:
-    align = {True: "right", False: "left"}
-    made = (
-        f'<{tag} style="padding:0 .6em;text-align:{align[name in RIGHT]}">{escape(cell)}</{tag}>'
-        for name, cell in zip(HEADINGS, row, strict=True)
-    )
-    return f"<tr>{''.join(made)}</tr>"
 
 
 def placement_rows(placements: Sequence[Placement], hours: int) -> tuple[tuple[str, ...], ...]:

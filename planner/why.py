@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.errors import Defect, InputError
-from planner.frames import records
+from planner.frames import frame_html, records
+from planner.markup import counted, paragraph_html, title_html
 from planner.solve.rentals import gpu_choice
 from planner.solve.why import explain as answers
 from planner.solve.why.alternatives import alternatives as best_others
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
     from planner.solve.instance import Chosen
 
 KEY = ("provider", "cloud_id", "data_center", "country")
+_ANSWERS = ("choices", "offers", "gpus", "requirements", "prices")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """Answers about one plan, each worked out when first read.
 
@@ -79,6 +81,23 @@ class Explanation:
     def prices(self) -> pd.DataFrame:
         """Return how far prices may rise or have to fall (``PRICES``)."""
         return prices(self._whatif, self.offers_asked)
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self._about}>"
+
+    def _repr_html_(self) -> str:
+        about_all = self.volume is None and self.offers_asked is None
+        shown = "choices" if about_all else "offers"
+        others = ", ".join(f".{name}" for name in _ANSWERS if name != shown)
+        told = f"these are its .{shown}; there are also {others}"
+        return title_html(self._about) + frame_html(getattr(self, shown)) + paragraph_html(told)
+
+    @property
+    def _about(self) -> str:
+        volumes = self.plan.demand.volumes
+        told = "every volume" if self.volume is None else f"volume {volumes[self.volume].name}"
+        which = "" if self.offers_asked is None else " at one offer"
+        return f"plan {self.plan.plan_id}: {told}{which}"
 
     @property
     def _whatif(self) -> WhatIf:
@@ -133,7 +152,7 @@ def explain(plan: Plan, volume: str | None = None, offer_id: str | None = None) 
     return Explanation(plan, None if volume is None else names.index(volume), wanted)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Alternatives:
     """The best other plans.
 
@@ -147,6 +166,13 @@ class Alternatives:
 
     frame: pd.DataFrame
     placements: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return f"<Alternatives: {counted(len(self.frame), 'plan')}>"
+
+    def _repr_html_(self) -> str:
+        told = "this is its .frame; .placements says where each puts every replica"
+        return frame_html(self.frame) + paragraph_html(told)
 
 
 def alternatives(plan: Plan, k: int) -> Alternatives:

@@ -11,8 +11,9 @@ import pytest
 from planner import Plan, make_plan
 from planner.demand import demand_from
 from planner.market import gpus_frame, offers_frame
-from planner.show import budgets, certainty, compared, gpu_lines, placement_rows, total_row
+from planner.show import Summary, budgets, certainty, compared, gpu_lines, placement_rows, total_row
 from planner.solve import Baseline
+from tests.looks import HOSTILE, SHOWN, Look, look
 from tests.shipped_plans import finetune, research
 from tests.solve.hand import demanded, gpu, row, volume
 
@@ -148,3 +149,30 @@ def test_html_is_escaped_and_has_no_scripts() -> None:
     assert "<img" not in html
     assert "\x1b" not in html
     assert html.count("&lt;script&gt;") >= 3
+
+
+def test_a_notebook_shows_rows_total_notes_and_warnings(joint: Plan) -> None:
+    """What the summary says, in its order: nothing more, nothing less."""
+    summary = joint.summary()
+    seen = look(joint)
+    assert seen.lines[0] == joint.project
+    assert seen.rows[0] == ["volume", "where", "size GB", "$/hour", "$/month"]
+    assert seen.rows[1:] == [*map(list, summary.rows), list(summary.total)]
+    assert [line for line in seen.lines if line][2:] == [*summary.notes, *joint.warnings]
+
+
+def test_a_fleet_is_counted_and_its_total_is_of_all() -> None:
+    """Sixty rows of many, and the last one is the sum of everything."""
+    rows = tuple((f"v{n}", "here", "1", "0.0001", "0.07") for n in range(500))
+    seen = Look(Summary("fleet", rows, ("total", "", "500", "0.0500", "36.50"), ()).html())
+    assert len(seen.rows) == 62
+    assert seen.rows[-2:] == [list(rows[59]), ["total", "", "500", "0.0500", "36.50"]]
+    assert "500 placements, the first 60 shown" in seen.lines
+
+
+@pytest.mark.parametrize(("evil", "shown"), [*zip(HOSTILE, SHOWN, strict=True)])
+def test_hostile_text_is_text_in_every_part(evil: str, shown: str) -> None:
+    """In the title, a row, a note and a warning."""
+    seen = Look(Summary(evil, ((evil,) * 5,), (evil,) * 5, (evil,)).html([evil]))
+    assert seen.rows[1:] == [[shown] * 5] * 2
+    assert [line for line in seen.lines if line] == [shown, "1 placement", shown, shown]

@@ -10,15 +10,12 @@ import typer
 from planner.cli.options import OutputOption
 from planner.cli.render import (
     Output,
-    frame_csv,
-    frame_json,
-    markdown,
-    markdown_text,
     paragraphs,
     result,
     table,
     working,
 )
+from planner.tables import frame_csv, frame_json, markdown, markdown_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

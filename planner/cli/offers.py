@@ -10,15 +10,13 @@ from planner.cli import options
 from planner.cli.options import GpusOption, MultinodeOption, OffersOption, OutputOption
 from planner.cli.render import (
     Output,
-    frame_csv,
-    frame_json,
-    markdown,
     paragraphs,
     result,
     table,
     talk,
 )
 from planner.errors import InputError
+from planner.tables import frame_csv, frame_json, markdown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,27 +1,23 @@
-"""Tables, JSON, CSV and Markdown on standard output; talk on standard error.
+"""Tables and other results on standard output; talk on standard error.
 
 Everything shown passes through ``planner.text``: what the marketplace says never reaches a
-terminal, a spreadsheet or a Markdown page as anything but text.
+terminal as anything but text; ``planner.tables`` sees to the other formats.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
-import json
 import os
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
-from planner.text import csv_cell, visible
+from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
-
-    import pandas as pd
 
 
 _NARROW = 15
@@ -71,57 +67,6 @@ def working(what: str) -> Iterator[None]:
 
     with Console(stderr=True, markup=False, emoji=False).status(what):
         yield
-
-
-def frame_json(frame: pd.DataFrame) -> str:
-    """Return a frame as a JSON array, one object for each row."""
-    from planner.frames import json_value, records
-
-    rows = [{key: json_value(cell) for key, cell in row.items()} for row in records(frame)]
-    return json.dumps(rows, indent=2)
-
-
-def frame_csv(frame: pd.DataFrame) -> str:
-    """Return a frame as CSV, texts neutralised."""
-    from planner.frames import json_value, records
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(frame.columns)
-    for row in records(frame):
-        writer.writerow([_csv_value(json_value(cell)) for cell in row.values()])
-    return out.getvalue()
-
-
-def _csv_value(value: Any) -> str:  # noqa: ANN401 -- a JSON value
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return csv_cell(" ".join(str(part) for part in value))
-    if isinstance(value, dict):
-        return csv_cell(" ".join(f"{key}={part}" for key, part in value.items()))
-    return csv_cell(str(value).lower() if isinstance(value, bool) else str(value))
-
-
-def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str]) -> str:
-    """Return a Markdown table, cells escaped."""
-    lines = [
-        [markdown_text(name) for name in headings],
-        ["---:" if name in right else "---" for name in headings],
-    ]
-    lines += [[markdown_text(cell) for cell in row] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def markdown_text(text: str) -> str:
-    """Return text that Markdown shows as it is."""
-    cell = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for character in "\\`*_[]|~!":
-        cell = cell.replace(character, f"\\{character}")
-    # What would become a link or call a person by itself where Markdown is rendered.
-    for written, shown in (("@", "&#64;"), ("://", "&#58;//"), ("www.", "www&#46;")):
-        cell = cell.replace(written, shown)
-    return cell
 
 
 def table(

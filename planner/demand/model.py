@@ -46,6 +46,7 @@ from planner.demand.fields import (
     WholeGb,
 )
 from planner.demand.jobs import Group, Workload
+from planner.demand.look import demand_html
 from planner.demand.names import VolumeNames
 from planner.demand.problems import plain_problems
 from planner.demand.words import dotted, shown
@@ -285,6 +286,9 @@ class Demand(Value):
                 (None, None, dotted(path), message) for path, message in plain_problems(error, cls)
             ]
             raise DemandError("plan", rows) from error
+
+    def _repr_html_(self) -> str:
+        return demand_html(self)
 
     @property
     def digest(self) -> str:

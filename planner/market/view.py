@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from planner.errors import InputError
+from planner.frames import Table
 from planner.market.offers import conform_offers
 from planner.market.sizes import Sizes
 from planner.market.wire import STOCK_RANK
@@ -214,5 +215,5 @@ def group_offers(offers: pd.DataFrame, by: str) -> pd.DataFrame:
             }
         )
     names = [by, "offers", "in_stock", "sites", "min_usd_gb_hr", "max_usd_gb_hr"]
-    grouped = sort_frame(pd.DataFrame(rows, columns=names, dtype="object"), "min_usd_gb_hr")
+    grouped = sort_frame(Table(rows, columns=names, dtype="object"), "min_usd_gb_hr")
     return grouped.reset_index(drop=True)

@@ -1,6 +1,6 @@
 """From demand and market to a checked solution."""
 
-from planner.solve.baselines import Baseline, baselines
+from planner.solve.baselines import Baseline, Baselines, baselines
 from planner.solve.candidates import CANDIDATES, REJECTIONS, Pairs, pair
 from planner.solve.instance import Instance
 from planner.solve.kept import Kept, keep
@@ -22,6 +22,7 @@ __all__ = [
     "RULES",
     "SOLVERS",
     "Baseline",
+    "Baselines",
     "Gpu",
     "Instance",
     "Kept",

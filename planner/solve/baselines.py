@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from planner.frames import EXACT, TEXT, Column, build, frame_html
 from planner.market.merge import key_order
 from planner.solve.candidates import Pairs, domains
 from planner.solve.greedy import greedy
@@ -19,9 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
+    from planner.frames import Table
     from planner.solve.instance import Chosen
 
 
+BASELINES = (
+    Column("name", TEXT, "what is kept simple"),
+    Column("place", TEXT, "provider or site it ends at; null: no one place, or impossible"),
+    Column("usd_month", EXACT, "disks and GPUs of the best such placement; null: impossible"),
+    Column("disks_usd_month", EXACT, "its disks, also where GPUs are missing; null: not told"),
+    Column("why_not", TEXT, "what rules it out; empty: it is possible"),
+)
+"""Columns of baselines as a frame; amounts are exact Decimals."""
 _NAMED = 3
 
 
@@ -51,7 +61,20 @@ class Baseline:
     disks_usd_month: Decimal | None = None
 
 
-def baselines(instance: Instance) -> tuple[Baseline, ...]:
+class Baselines(tuple[Baseline, ...]):
+    """What a plan is compared with; a notebook shows it as a table."""
+
+    __slots__ = ()
+
+    def to_frame(self) -> Table:
+        """Return them as a frame (columns ``BASELINES``)."""
+        return build([vars(one) for one in self], BASELINES)
+
+    def _repr_html_(self) -> str:
+        return frame_html(self.to_frame())
+
+
+def baselines(instance: Instance) -> Baselines:
     """Return what the greedy user, one provider, one site, and the cheapest disks alone cost."""
     free = _without_budgets(instance)
     providers = [(site[0],) for site in instance.sites]
@@ -62,7 +85,7 @@ def baselines(instance: Instance) -> tuple[Baseline, ...]:
     ]
     if instance.demand.workloads:
         found.append(_disks_alone(instance))
-    return tuple(found)
+    return Baselines(found)
 
 
 def _without_budgets(instance: Instance) -> Instance:

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from planner.frames import EXACT, TEXT, WHOLE, Column, build
-from planner.solve.rules import Market, rules_of
+from planner.markup import MOST_ROWS, counted, table_html
+from planner.solve.rules import BIT, Market, rules_of
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ REJECTIONS = (
 Site = tuple[str | None, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pairs:
     """All pairs of V volumes and O offers.
 
@@ -103,6 +104,27 @@ class Pairs:
             row["rules"] = rules_of(int(self.broken[volume, offer]))
             rows.append(row)
         return build(rows, REJECTIONS)
+
+    def __repr__(self) -> str:
+        volumes, offers = self.broken.shape
+        admissible = int(np.count_nonzero(self.broken == 0))
+        return f"<Pairs: {volumes} volumes x {offers} offers, {admissible} of them candidates>"
+
+    def _repr_html_(self) -> str:
+        few = self.volumes[:MOST_ROWS]
+        rows = [(volume.name, *self._counts(v)) for v, volume in enumerate(few)]
+        headings = ("volume", "candidates", "rejections", "rules broken (offers)")
+        caption = counted(len(self.volumes), "volume", len(few))
+        return table_html(headings, rows, {1, 2}, caption=caption)
+
+    def _counts(self, volume: int) -> tuple[str, str, str]:
+        """Return how many offers are candidates, how many not, and which rules keep them out."""
+        broken = self.broken[volume]
+        admissible = int(np.count_nonzero(broken == 0))
+        fallen = {rule: int(np.count_nonzero(broken & bit)) for rule, bit in BIT.items()}
+        most = sorted((-count, rule) for rule, count in fallen.items() if count)
+        rules = ", ".join(f"{rule} ({-count:,})" for count, rule in most)
+        return f"{admissible:,}", f"{len(broken) - admissible:,}", rules
 
     def _pair(self, volume: int, offer: int) -> dict[str, Any]:
         named = ("offer_id", "provider", "data_center")

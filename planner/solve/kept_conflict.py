@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from planner.errors import Infeasible
 from planner.solve.instance import Instance
 from planner.solve.optimum import Undecided, optimum
+from planner.solve.whynot.relaxation import Relaxations
 from planner.text import visible
 from planner.units import money
 
@@ -55,6 +56,7 @@ def kept_conflict(
         conflicts=[
             {"conflict": 1, "reason": "kept", "message": message, "disks": ids, "smallest": False}
         ],
+        relaxations=Relaxations(),
         hint="name fewer of them, or ask less of spread, groups and policy; disks cannot be moved",
     )
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.errors import Defect, Infeasible, NotProven
+from planner.markup import cell, table_html
 from planner.solve.instance import Instance
 from planner.solve.kept_conflict import kept_conflict
 from planner.solve.optimum import Optimum, Undecided, floor_month, optimum
@@ -69,6 +70,10 @@ class SolverRecord:
     constraints: int
     dominated: int
     cost_slack_percent: Decimal
+
+    def _repr_html_(self) -> str:
+        rows = [(name, cell(value, name)) for name, value in vars(self).items()]
+        return table_html(("solver", ""), rows, ())
 
 
 @dataclass(frozen=True)

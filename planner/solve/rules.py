@@ -78,6 +78,7 @@ class Market:
     def __init__(self, offers: pd.DataFrame) -> None:
         self.sizes = Sizes(offers)
         self._offers = offers
+        self._columns: dict[str, pd.Series[Any]] = {}
         self._rank = np.array([STOCK_RANK[level] for level in offers["stock"]], dtype=np.int64)
         self._known: dict[tuple[str, Any], NDArray[np.bool_]] = {}
         self._facts = (
@@ -131,11 +132,17 @@ class Market:
     def _inside(self, level: str, names: Sequence[str | None], *, every: bool) -> NDArray[np.bool_]:
         """Return the offers of which every, or any, place at a level is among the names."""
         if level != "region":
-            column = self._offers[level]
+            column = self._column(level)
             return (column.isna() if names == (None,) else column.isin(names)).to_numpy(bool)
         test = all if every else any
-        found = [test(name in names for name in regions) for regions in self._offers["regions"]]
+        found = [test(name in names for name in regions) for regions in self._column("regions")]
         return np.array(found, dtype=bool)
+
+    def _column(self, name: str) -> pd.Series[Any]:
+        """Return a column that is asked for hundreds of times; pandas makes it anew each time."""
+        if name not in self._columns:
+            self._columns[name] = self._offers[name]
+        return self._columns[name]
 
 
 def _wishes(volume: Volume) -> Iterator[tuple[str, Any]]:

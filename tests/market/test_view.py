@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import FrameError, InputError
+from planner.frames import Table
 from planner.market import (
     GROUPS,
     OFFERS,
@@ -308,3 +309,14 @@ def test_filters_that_mean_nothing_are_refused(fields: dict[str, Any]) -> None:
     """One text for a list, and words that the market does not use, are wrong input."""
     with pytest.raises(InputError):
         Filter(**fields)
+
+
+def test_every_view_of_the_market_is_a_table() -> None:
+    """Listed, sorted, grouped or marked: a notebook shows it well."""
+    offers = offers_frame(ROWS)
+    views = [
+        list_offers(offers, Filter(size_gb=100), sort="usd_hr"),
+        group_offers(offers, "provider"),
+        mark_gpus(offers, gpus_frame([gpu()]), "A100_80GB"),
+    ]
+    assert [type(view) for view in views] == [Table] * 3

@@ -5,11 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from planner import read_gpus, read_offers
 from planner.demand import demand_from
 from planner.market import addressable
-from planner.solve import Baseline, Instance, baselines
+from planner.solve import Baseline, Baselines, Instance, baselines
 from planner.solve.optimum import optimum
+from tests.looks import HOSTILE, SHOWN, look
 from tests.solve.hand import coupled, demanded, gpu, instance_of, row, volume
 
 MARKET = [
@@ -133,3 +136,24 @@ def test_no_baseline_beats_the_plan() -> None:
                 assert one.usd_month >= best.usd_month, (seed, one)
                 possible += 1
     assert possible >= 20
+
+
+def test_a_notebook_shows_baselines_as_a_table() -> None:
+    """One row each, its cost or what rules it out; they are a tuple all the same."""
+    found = baselines(instance_of(demanded(volume("x", replicas=2)), MARKET))
+    assert isinstance(found, tuple)
+    dash = "\N{EN DASH}"
+    assert look(found).rows == [
+        ["name", "place", "usd_month", "disks_usd_month", "why_not"],
+        ["greedy, volume by volume", dash, "8.03", "8.03", ""],
+        ["single provider", "alpha", "29.20", dash, ""],
+        ["single site", dash, dash, dash, "no place for x"],
+    ]
+    assert found.to_frame()["usd_month"].tolist() == [Decimal("8.03"), Decimal("29.2"), None]
+
+
+@pytest.mark.parametrize(("evil", "shown"), [*zip(HOSTILE, SHOWN, strict=True)])
+def test_hostile_places_are_shown_as_text(evil: str, shown: str) -> None:
+    """A provider may be called anything."""
+    seen = look(Baselines([Baseline("single provider", evil, None, evil)]))
+    assert seen.rows[1][1] == seen.rows[1][4] == shown

@@ -18,7 +18,8 @@ from planner.solve.rentals import GPU_RULES, broken_by, gpu_rules_of
 from planner.solve.rules import BIT, RULES, rules_of
 from planner.solve.whynot.conflict import Conflict, job_conflict, smallest_conflict
 from planner.solve.whynot.parts import Parts, is_capped, part_of, parts_of
-from planner.solve.whynot.relax import Relaxation, Ways, ways_out
+from planner.solve.whynot.relax import Ways, ways_out
+from planner.solve.whynot.relaxation import Relaxations
 from planner.solve.whynot.steps import Step, relaxed
 from planner.solve.whynot.sufficient import sufficient
 from planner.solve.whynot.trials import Bench, Exhausted
@@ -59,7 +60,7 @@ class Diagnosis:
         about one ``workload``; they have ``offers``, ``rules`` (rule → offers that fell to it) and
         ``requirements``, the smallest conflict among its own. Any other reason is a
         ``requirement`` (or ``budget``), with what asks it, ``field`` and ``value``.
-    relaxations : tuple of Relaxation
+    relaxations : Relaxations
         The least sets of changes that give a plan, cheapest first.
     sentence : str
         What a person reads.
@@ -68,7 +69,7 @@ class Diagnosis:
     """
 
     conflicts: tuple[dict[str, Any], ...]
-    relaxations: tuple[Relaxation, ...]
+    relaxations: Relaxations
     sentence: str
     hint: str
 
@@ -91,8 +92,9 @@ def diagnose(instance: Instance, offers: pd.DataFrame, gpus: pd.DataFrame | None
     with bench.allowance.keeping(0.7):
         found = conflicts(bench, parts)
     ways = ways_out(bench, parts)
-    sentence = "\n".join(["no plan satisfies the demand:", *_told(found), *_ways(ways, bench)])
-    return Diagnosis(tuple(found), tuple(ways.relaxations), sentence, _hint(found, ways))
+    relaxations = Relaxations(ways.relaxations, _notes(ways, bench))
+    told = ["no plan satisfies the demand:", *_told(found), *filter(None, [str(relaxations)])]
+    return Diagnosis(tuple(found), relaxations, "\n".join(told), _hint(found, ways))
 
 
 def conflicts(bench: Bench, parts: Parts) -> list[dict[str, Any]]:
@@ -275,13 +277,9 @@ def _told(found: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         yield f"  and {len(by_number) - _SHOWN} more conflicts"
 
 
-def _ways(ways: Ways, bench: Bench) -> Iterable[str]:
-    if ways.relaxations:
-        yield "ways out, cheapest first:"
-        for one in ways.relaxations:
-            yield f"  {money(one.usd_month)} USD a month: {one.text}"
-        if ways.is_cut:
-            yield "  and others, none of them cheaper or smaller"
+def _notes(ways: Ways, bench: Bench) -> Iterable[str]:
+    if ways.relaxations and ways.is_cut:
+        yield "  and others, none of them cheaper or smaller"
     if ways.is_stopped:
         yield "the search for ways out was stopped before its end; there may be others"
     for part in ways.stuck:

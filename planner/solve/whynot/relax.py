@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from planner.solve.whynot.changes import changes
 from planner.solve.whynot.hitting import Search
 from planner.solve.whynot.parts import Parts, is_capped
+from planner.solve.whynot.relaxation import Relaxation
 from planner.solve.whynot.steps import Step, relaxed
 from planner.solve.whynot.sufficient import sufficient
 from planner.solve.whynot.trials import Exhausted
 from planner.solve.whynot.ways import steps_of
-from planner.units import plain, total
+from planner.units import total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,35 +36,6 @@ if TYPE_CHECKING:
 
 MOST = 10
 """Relaxations that are reported at most."""
-
-
-@dataclass(frozen=True)
-class Relaxation:
-    """One of the least sets of changes that give a plan.
-
-    Attributes
-    ----------
-    changes : tuple of dict
-        Each with what is changed (``volume``, ``workload``, ``group``, ``owner`` or ``policy``),
-        ``field``, ``from``, ``to`` and ``text``.
-    text : str
-        What a person reads.
-    usd_hr, usd_month : Decimal
-        Exact cost of the best plan with exactly these changes.
-    demand : Demand
-        The demand with these changes.
-    """
-
-    changes: tuple[dict[str, Any], ...]
-    text: str
-    usd_hr: Decimal
-    usd_month: Decimal
-    demand: Demand
-
-    def to_document(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        cost = {"usd_hr": plain(self.usd_hr), "usd_month": plain(self.usd_month)}
-        return {"text": self.text, "changes": list(self.changes), **cost}
 
 
 @dataclass

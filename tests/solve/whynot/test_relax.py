@@ -6,7 +6,7 @@ import itertools
 import random
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,13 +17,16 @@ from planner.solve.instance import Instance
 from planner.solve.optimise import optimise
 from planner.solve.optimum import optimum
 from planner.solve.whynot.parts import parts_of
-from planner.solve.whynot.relax import Relaxation, ways_out
+from planner.solve.whynot.relax import ways_out
 from planner.solve.whynot.steps import Step, relaxed
 from planner.solve.whynot.trials import Bench
 from planner.solve.whynot.ways import steps_of
 from planner.units import plain
 from tests.solve import exact, instances
 from tests.solve.plans import listings
+
+if TYPE_CHECKING:
+    from planner.solve.whynot.relaxation import Relaxation
 
 Row = dict[str, Any]
 

@@ -1,0 +1,110 @@
+"""Ways out of a demand without a plan, as values: what changes, and what the plan costs then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from planner.frames import EXACT, TEXT, WHOLE, Column, build
+from planner.markup import cell, list_html, table_html, title_html
+from planner.text import visible
+from planner.units import money, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
+
+    from planner.demand import Demand
+    from planner.frames import Table
+
+RELAXATIONS = (
+    Column("change", TEXT, "what to change, as a person reads it"),
+    Column("changes", WHOLE, "how many fields of the demand change"),
+    Column("usd_hr", EXACT, "hourly cost of the best plan with exactly these changes, Decimal"),
+    Column("usd_month", EXACT, "the same in a month of the policy's hours, exact Decimal"),
+)
+"""Columns of relaxations as a frame, cheapest first."""
+_KINDS = ("volume", "workload", "group", "owner", "policy")
+
+
+@dataclass(frozen=True, repr=False)
+class Relaxation:
+    """One of the least sets of changes that give a plan.
+
+    Attributes
+    ----------
+    changes : tuple of dict
+        Each with what is changed (``volume``, ``workload``, ``group``, ``owner`` or ``policy``),
+        ``field``, ``from``, ``to`` and ``text``.
+    text : str
+        What a person reads.
+    usd_hr, usd_month : Decimal
+        Exact cost of the best plan with exactly these changes.
+    demand : Demand
+        The demand with these changes.
+    """
+
+    changes: tuple[dict[str, Any], ...]
+    text: str
+    usd_hr: Decimal
+    usd_month: Decimal
+    demand: Demand
+
+    def to_document(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        cost = {"usd_hr": plain(self.usd_hr), "usd_month": plain(self.usd_month)}
+        return {"text": self.text, "changes": list(self.changes), **cost}
+
+    def __repr__(self) -> str:
+        return f"<Relaxation: {visible(self.text)}, {money(self.usd_month)} USD a month>"
+
+    def _repr_html_(self) -> str:
+        rows = [[cell(one) for one in _row(change)] for change in self.changes]
+        told = f"{self.text}: {money(self.usd_month)} USD a month"
+        return title_html(told) + table_html(("what", "field", "from", "to"), rows, ())
+
+
+def _row(change: dict[str, Any]) -> tuple[Any, ...]:
+    kind = next((kind for kind in _KINDS if kind in change), "")
+    what = kind if kind == "policy" else f"{kind} {change.get(kind, '')}"
+    return (what, change.get("field"), change.get("from"), change.get("to"))
+
+
+class Relaxations(tuple[Relaxation, ...]):  # noqa: SLOT001 -- the notes are its own
+    """The ways out that were found, cheapest first.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        Whether there are more, or none that help, and where.
+    """
+
+    notes: tuple[str, ...]
+
+    def __new__(cls, found: Iterable[Relaxation] = (), notes: Iterable[str] = ()) -> Self:
+        """Return relaxations with what there is to say about the search."""
+        made = super().__new__(cls, found)
+        made.notes = tuple(notes)
+        return made
+
+    def to_frame(self) -> Table:
+        """Return them as a frame (columns ``RELAXATIONS``)."""
+        rows = [
+            {
+                "change": one.text,
+                "changes": len(one.changes),
+                "usd_hr": one.usd_hr,
+                "usd_month": one.usd_month,
+            }
+            for one in self
+        ]
+        return build(rows, RELAXATIONS)
+
+    def __str__(self) -> str:
+        lines = [f"  {money(one.usd_month)} USD a month: {one.text}" for one in self]
+        return "\n".join([*(["ways out, cheapest first:"] if lines else []), *lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        rows = [(one.text, cell(one.usd_month, "usd_month")) for one in self]
+        table = table_html(("what to change", "$/month"), rows, {1}) if rows else ""
+        return table + list_html(note.strip() for note in self.notes)
