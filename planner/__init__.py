@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from planner.solve.baselines import baselines
     from planner.solve.candidates import pair
     from planner.solve.optimise import optimise
+    from planner.solve.sweep import sweep
     from planner.solve.verify import verify
     from planner.why import alternatives, explain
 
@@ -99,6 +100,7 @@ _HOME = {
     "planner.solve.baselines": ("baselines",),
     "planner.solve.candidates": ("pair",),
     "planner.solve.optimise": ("optimise",),
+    "planner.solve.sweep": ("sweep",),
     "planner.solve.verify": ("verify",),
     "planner.why": ("alternatives", "explain"),
 }
@@ -143,6 +145,7 @@ __all__ = [
     "read_demand",
     "read_gpus",
     "read_offers",
+    "sweep",
     "verify",
 ]
 

@@ -8,10 +8,12 @@ and the market in the same file.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
+import pandas as pd
 from pydantic import ValidationError
 
 from planner.decision import Decision, values_of
@@ -35,16 +37,19 @@ from planner.solve import (
     Placement,
     SolverRecord,
 )
+from planner.solve.sweep import sweep
 from planner.stored import StoredPlan
 from planner.text import visible
-from planner.units import usd_month
+from planner.units import difference, plain, usd_month
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from pathlib import Path
 
 
 FORMAT = "planner.plan/1"
-_MAX_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
+"""The largest plan file that is read."""
 _EDITED = "make the plan again; a plan is not edited by hand"
 
 
@@ -107,7 +112,7 @@ class Plan(Decision):
             When it contradicts its own demand or market; ``violations`` says how.
         """
         shown = visible(str(path))
-        content = read_bytes(path, what="plan", limit=_MAX_BYTES)
+        content = read_bytes(path, what="plan", limit=MAX_BYTES)
         try:
             document = parse(content)
         except JsonError as error:
@@ -162,6 +167,79 @@ class Plan(Decision):
             gpu_market=tuple(stored.market.gpus),
             disks=tuple(stored.market.disks),
         )
+
+    def what_if(
+        self,
+        grid: Mapping[str, Any] | None = None,
+        /,
+        *,
+        executor: Executor | None = None,
+        **changes: Any,  # noqa: ANN401 -- whatever a demand file may say
+    ) -> pd.DataFrame:
+        """Return what the plan would be with something changed, for every combination of changes.
+
+        Demand, market, the disks that are kept and the slack are the plan's own; the plan stays as
+        it is. One that was not proven may be beaten by the demand as it is.
+
+        Parameters
+        ----------
+        grid : mapping | None
+            What is changed → the values to try, as in `planner.sweep`.
+        executor : Executor | None
+            Who solves, as in `planner.sweep`.
+        **changes
+            The same as `grid`, for what can be written so: ``max_sites=2``, ``replicas=[1, 2]``. A
+            list is always a list of values to try: ``regions=["canada", "eu_north"]`` tries one
+            after the other, and ``regions=[["canada", "eu_north"]]`` both together.
+
+        Returns
+        -------
+        DataFrame
+            As of `planner.sweep`, with ``extra_usd_month`` after ``usd_month``: how much more than
+            the plan it costs, exact Decimal, null where there is no plan.
+
+        Raises
+        ------
+        InputError
+            As of `planner.sweep`, and when something is both in the grid and among the changes.
+
+        Examples
+        --------
+        >>> from planner import make_plan, read_demand, read_offers
+        >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
+        >>> plan.what_if(price_factor=[1, "1.5"])["extra_usd_month"].map(str).tolist()
+        ['0', '147.46']
+        """
+        asked = {} if grid is None else grid
+        if isinstance(asked, Mapping):
+            if twice := sorted(changes.keys() & asked.keys()):
+                message = f"`{twice[0]}` is in the grid and among the changes"
+                raise InputError(message, hint="say it once")
+            asked = {**asked, **changes}
+        # Disks that the demand names are its own to say: a change may name others, or none.
+        named = {volume.name: set(volume.disks) for volume in self.demand.volumes}
+        frame = sweep(
+            self.demand,
+            self.offers,
+            asked,
+            self.gpu_offers if "gpus" in self.inputs else None,
+            disks=self.live_disks if "disks" in self.inputs else None,
+            recorded={
+                (one.volume, one.replica): one.disk_ids
+                for one in self.placements
+                if one.disk_ids and named[one.volume].isdisjoint(one.disk_ids)
+            },
+            executor=executor,
+            cost_slack=self.solver.cost_slack_percent,
+        )
+        mine = Decimal(self.totals["usd_month"])
+        more = [
+            None if usd is None else Decimal(plain(difference(usd, mine)))
+            for usd in frame["usd_month"]
+        ]
+        behind = [*frame.columns].index("usd_month") + 1
+        frame.insert(behind, "extra_usd_month", pd.Series(more, dtype="object"))
+        return frame
 
     def summary(self) -> Summary:
         """Return what a person reads of the plan: rows, total and notes."""

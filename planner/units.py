@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from decimal import (
     ROUND_CEILING,
+    ROUND_DOWN,
     ROUND_HALF_EVEN,
     ROUND_HALF_UP,
     Context,
@@ -30,6 +31,7 @@ MAX_PRICE_DIGITS = 40
 _EXACT = Context(prec=120, traps=[Inexact, InvalidOperation])
 _ROUNDED = Context(prec=120)
 _AVERAGED_PLACES = Decimal("1E-12")
+_HOUR_US = Decimal(3_600_000_000)
 
 _BYTES = {
     "MB": Decimal(10) ** 6,
@@ -102,6 +104,56 @@ def averaged_usd_hr(amount_usd_month: Decimal, hours_per_month: int) -> Decimal:
         return _ROUNDED.divide(amount_usd_month, hours).quantize(
             _AVERAGED_PLACES, ROUND_HALF_EVEN, _ROUNDED
         )
+
+
+def usd_elapsed(amount_usd_hr: Decimal, microseconds: int) -> Decimal:
+    """Return what an hourly amount comes to in a time, rounded half even at 12 decimal places.
+
+    Examples
+    --------
+    >>> usd_elapsed(Decimal("0.075"), 1_000_000)
+    Decimal('0.000020833333')
+    """
+    parts = _EXACT.multiply(amount_usd_hr, Decimal(microseconds))
+    return _ROUNDED.divide(parts, _HOUR_US).quantize(_AVERAGED_PLACES, ROUND_HALF_EVEN, _ROUNDED)
+
+
+def hours_left(balance_usd: Decimal, amount_usd_hr: Decimal) -> Decimal | None:
+    """Return for how many hours a balance pays, rounded down at 6 places; None where nothing costs.
+
+    >>> hours_left(Decimal("100"), Decimal("0.3"))
+    Decimal('333.333333')
+    """
+    if not amount_usd_hr:
+        return None
+    hours = _ROUNDED.divide(max(balance_usd, Decimal(0)), amount_usd_hr)
+    return hours.quantize(Decimal("1E-6"), ROUND_DOWN, _ROUNDED)
+
+
+def product(left: Decimal, right: Decimal) -> Decimal:
+    """Return ``left * right``, exactly: a price times a factor."""
+    return _EXACT.multiply(left, right)
+
+
+def part(amount: Decimal, percent: Decimal) -> Decimal:
+    """Return per cent of an amount, exactly.
+
+    >>> part(Decimal("1600"), Decimal("80"))
+    Decimal('1280.00')
+    """
+    return _EXACT.scaleb(_EXACT.multiply(amount, percent), -2)
+
+
+def percent_of(amount: Decimal, whole: Decimal) -> Decimal | None:
+    """Return an amount as per cent of a whole, rounded half even at 4 places; None of nothing.
+
+    >>> percent_of(Decimal("1340.507"), Decimal("1600"))
+    Decimal('83.7817')
+    """
+    if not whole:
+        return None
+    shared = _ROUNDED.divide(_EXACT.multiply(amount, Decimal(100)), whole)
+    return shared.quantize(Decimal("1E-4"), ROUND_HALF_EVEN, _ROUNDED)
 
 
 def quotient(amount: Decimal, parts: int) -> Decimal:

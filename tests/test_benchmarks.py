@@ -1,10 +1,13 @@
-"""The benchmark of the solver, at small sizes: what it compares agrees."""
+"""The benchmarks of solver and sweeps, at small sizes: what they compare agrees."""
 
 from __future__ import annotations
 
+import math
+
+import pandas as pd
 import pytest
 
-from tests.benchmarks import solving
+from tests.benchmarks import solving, sweeping
 from tests.benchmarks.solving import Case, Measured, Size
 
 
@@ -40,3 +43,41 @@ def test_a_different_cost_is_told(
     line, agreed = solving.row(Case("any", Size(1, 3), "pairs"), {"pairs": 1.0}, quick=True)
     assert agreed is agree
     assert ("COSTS DIFFER" in line) is not agree
+
+
+def test_sweeps_of_a_few_points_are_the_same_by_one_and_by_two(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A thread, a process and two of them give one frame, of plans and of what has none."""
+    assert sweeping.main(["--quick"]) == 0
+    lines = capsys.readouterr().out.splitlines()[3:]
+    assert [(line.split()[0], line.split()[1], line.split()[-1]) for line in lines] == [
+        ("finetune", "8", "same"),
+    ]
+
+
+def test_the_whole_sweeps_have_200_points() -> None:
+    """Ten by five by four, of which some have a plan and some have none."""
+    for case in sweeping.cases(quick=False):
+        assert math.prod(len(values) for values in case.grid.values()) == 200
+
+
+def test_frames_that_differ_or_two_that_are_slower_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Either is a failure of the benchmark; the ratio is of the least times."""
+    case, frame = sweeping.cases(quick=True)[0], pd.DataFrame({"feasible": [True, False]})
+    seconds = {"thread": 1.0, "one": 3.0, "two": 2.0}
+    monkeypatch.setattr(sweeping, "timed", lambda _, way: (seconds[way], frame.copy()))
+    line, held = sweeping.row(case, 2)
+    assert line.split() == ["finetune", "2", "1", "1.00", "3.00", "2.00", "1.50", "same"]
+    assert held
+    seconds["two"] = 3.1
+    assert sweeping.row(case, 2)[1] is False
+    seconds["two"] = 2.0
+    other = pd.DataFrame({"feasible": [True, True]})
+    monkeypatch.setattr(
+        sweeping, "timed", lambda _, way: (seconds[way], other if way == "two" else frame)
+    )
+    line, held = sweeping.row(case, 1)
+    assert (line.split()[-1], held) == ("DIFFER", False)
