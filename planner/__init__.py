@@ -50,6 +50,14 @@ if TYPE_CHECKING:
         read_offers,
     )
     from planner.plan import Plan
+    from planner.report import (
+        Holdings,
+        Report,
+        fetch_holdings,
+        make_report,
+        merge_reports,
+        read_holdings,
+    )
     from planner.requests import emit
     from planner.sim import Sim
     from planner.solve.baselines import baselines
@@ -95,6 +103,14 @@ _HOME = {
         "read_offers",
     ),
     "planner.plan": ("Plan",),
+    "planner.report": (
+        "Holdings",
+        "Report",
+        "fetch_holdings",
+        "make_report",
+        "merge_reports",
+        "read_holdings",
+    ),
     "planner.requests": ("emit",),
     "planner.sim": ("Sim",),
     "planner.solve.baselines": ("baselines",),
@@ -113,6 +129,7 @@ __all__ = [
     "DemandError",
     "Filter",
     "Group",
+    "Holdings",
     "Infeasible",
     "InputError",
     "MarketError",
@@ -121,6 +138,7 @@ __all__ = [
     "PlanError",
     "PlannerError",
     "Policy",
+    "Report",
     "Sim",
     "Volume",
     "Workload",
@@ -134,16 +152,20 @@ __all__ = [
     "example",
     "explain",
     "fetch_gpus",
+    "fetch_holdings",
     "fetch_offers",
     "group_offers",
     "list_offers",
     "make_plan",
+    "make_report",
     "mark_gpus",
+    "merge_reports",
     "optimise",
     "pair",
     "read_credentials",
     "read_demand",
     "read_gpus",
+    "read_holdings",
     "read_offers",
     "sweep",
     "verify",

@@ -26,6 +26,13 @@ def _amount(value: object) -> Decimal:
     return amount
 
 
+def _signed(value: object) -> Decimal:
+    """Return an exact amount that may be owed."""
+    if isinstance(value, str) and value.startswith("-") and value != "-0":
+        return -_amount(value.removeprefix("-"))
+    return _amount(value)
+
+
 def _base_url(value: str) -> str:
     try:
         return checked_base_url(value, "target.base_url")
@@ -41,6 +48,8 @@ def _utc(value: str) -> str:
 
 
 Amount = Annotated[Decimal, PlainValidator(_amount)]
+Utc = Annotated[str, AfterValidator(_utc)]
+Signed = Annotated[Decimal, PlainValidator(_signed)]
 Size = Annotated[int, Field(ge=0, le=10**12)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -63,7 +72,7 @@ class Input(_Stored):
     source: str
     digest: str
     rows: Size
-    fetched_at: Annotated[str, AfterValidator(_utc)] | None
+    fetched_at: Utc | None
 
 
 class Inputs(_Stored):
@@ -151,7 +160,7 @@ class StoredPlan(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
     project: str
-    created_at: Annotated[str, AfterValidator(_utc)]
+    created_at: Utc
     nonce: Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
     target: Target | None
     inputs: Inputs

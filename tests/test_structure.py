@@ -26,18 +26,21 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "planner"
 
 ORDER = (
-    "errors",
     "text",
     "units",
+    "markup",
+    "errors",
     "base_url",
     "exact_json",
     "files",
     "frames",
+    "tables",
     "shipped",
     "api",
     "market",
     "demand",
     "solve",
+    "charts",
     "requests",
     "advice",
     "show",
@@ -50,6 +53,7 @@ ORDER = (
     "live",
     "apply",
     "account",
+    "report",
     "sim",
     "planner",  # the public names; they are imported when first used
     "cli",
@@ -63,10 +67,13 @@ HOMES = {
     "httpx": ("api/",),
     "rich": ("cli/",),
     "typer": ("cli/",),
+    "altair": ("charts/",),
+    "vl_convert": ("charts/",),
+    "jinja2": ("report/",),
 }
 """Libraries that stay in their rooms; highspy is driven through PuLP."""
 
-HEAVY = frozenset({"pandas", "pulp", "numpy", "httpx"})
+HEAVY = frozenset({"pandas", "pulp", "numpy", "httpx", "altair", "vl_convert", "jinja2"})
 MAX_LINES = 330
 
 

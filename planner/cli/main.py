@@ -23,6 +23,7 @@ from planner.cli import (
     offers,
     plan,
     rename,
+    report,
     resolve,
     schema,
     sim,
@@ -42,6 +43,7 @@ app.command("offers", epilog=offers.EPILOG)(offers.offers)
 app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)
 app.command("emit")(emit.emit)
+app.command("report", epilog=report.EPILOG)(report.report)
 app.command("apply", epilog=apply.EPILOG)(apply.apply)
 app.command("status", epilog=status.EPILOG)(status.status)
 app.command("resolve")(resolve.resolve)
@@ -63,8 +65,8 @@ def _version(value: bool) -> None:
 @app.callback(
     epilog="Exit codes: 0 done, 2 wrong input, 3 no feasible plan, 4 marketplace unreachable or "
     "refused, 5 plan damaged, stale, over its limit or out of stock, 6 unknown or unfinished: run "
-    "again, 7 a person must look, 8 state unusable, 9 locked, 11 not proven in time, 130 "
-    "interrupted, 1 a defect in planner."
+    "again, 7 a person must look, 8 state unusable, 9 locked, 10 a budget is exceeded, 11 not "
+    "proven in time, 130 interrupted, 1 a defect in planner."
 )
 def _planner(
     version: Annotated[

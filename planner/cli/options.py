@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from planner.cli.render import Output
 from planner.errors import InputError
 from planner.text import visible
-from planner.units import MAX_GB, parse_percent, parse_size_gb
+from planner.units import MAX_GB, MAX_PRICE_DIGITS, parse_percent, parse_size_gb
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Solver(StrEnum):
@@ -19,6 +24,14 @@ class Solver(StrEnum):
 
     highs = "highs"
     cbc = "cbc"
+
+
+class PictureFormat(StrEnum):
+    """How a chart is written."""
+
+    svg = "svg"
+    png = "png"
+    pdf = "pdf"
 
 
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to write the result.")]
@@ -79,6 +92,61 @@ def price(text: str | None, name: str) -> Decimal | None:
     if not value.is_finite() or value <= 0:
         raise InputError(f"{name}: {visible(text)!r} is no price", hint="such as 0.00012")
     return value
+
+
+def amount(text: str, name: str) -> Decimal:
+    """Return an exact amount in USD, zero or more.
+
+    Raises
+    ------
+    InputError
+        When it is none.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < 0 or len(text) > MAX_PRICE_DIGITS:
+        raise InputError(f"{name}: {visible(text)!r} is no amount", hint="such as 900 or 899.50")
+    return value
+
+
+def budgets(words: Sequence[str]) -> dict[str | None, Decimal]:
+    """Return budgets by owner, None for everybody, for ``900`` and ``research=600``.
+
+    Raises
+    ------
+    InputError
+        When a word is no budget, or one is given twice.
+    """
+    found: dict[str | None, Decimal] = {}
+    for word in words:
+        owner, equals, usd = word.rpartition("=")
+        if equals and not owner:
+            raise InputError(f"--budget: {visible(word)!r} names no owner", hint="OWNER=USD")
+        name = owner if equals else None
+        if name in found:
+            raise InputError(f"--budget: {visible(word)!r} is a second one", hint="give one")
+        found[name] = amount(usd, "--budget")
+    return found
+
+
+def check_out(out: str | None, *inputs: str | None, name: str = "--out") -> None:
+    """Refuse to write a result over what it is made from.
+
+    Raises
+    ------
+    InputError
+        When the file is one of the inputs, or none.
+    """
+    if out is None:
+        return
+    if out in {"", "-"}:
+        raise InputError(f"{name} names a file", hint="-o json prints the plan to standard output")
+    for given in inputs:
+        with contextlib.suppress(OSError):
+            if given is not None and Path(out).samefile(given):
+                raise InputError(f"{name} would overwrite {given}", hint="name another file")
 
 
 def percent(text: str | None, name: str) -> Decimal | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,9 +19,6 @@ from planner.cli.options import (
 from planner.cli.purchases import StateOption
 from planner.cli.render import (
     Output,
-    frame_csv,
-    markdown,
-    markdown_text,
     paragraphs,
     result,
     table,
@@ -31,6 +26,7 @@ from planner.cli.render import (
     working,
 )
 from planner.errors import Infeasible, InputError, NotProven
+from planner.tables import frame_csv, markdown, markdown_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +96,7 @@ def plan(
 
     gap = options.percent(accept_gap, "--accept-gap")
     slack = options.percent(cost_slack, "--cost-slack") or Decimal(0)
-    _check_out(out, demand, offers_file, gpus_file, multinode_file, disks_file)
+    options.check_out(out, demand, offers_file, gpus_file, multinode_file, disks_file)
     demanded = read_demand(demand)
     offers, gpus, target = _market(
         demanded, {"disks": offers_file, "gpus": gpus_file, "multi-node": multinode_file}
@@ -142,18 +138,6 @@ def plan(
 def _warn(warnings: Sequence[str]) -> None:
     for warning in warnings:
         talk(f"warning: {warning}")
-
-
-def _check_out(out: str | None, *inputs: str | None) -> None:
-    """Refuse to write the plan over what it is made from."""
-    if out is None:
-        return
-    if out in {"", "-"}:
-        raise InputError("--out names a file", hint="-o json prints the plan to standard output")
-    for name in inputs:
-        with contextlib.suppress(OSError):
-            if name is not None and Path(out).samefile(name):
-                raise InputError(f"--out would overwrite {name}", hint="name another file")
 
 
 def _market(

@@ -1,0 +1,327 @@
+"""``planner report``: what a plan, the account, or both cost, against what they may."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli import options, purchases
+from planner.cli.options import OffersOption, OutputOption, PictureFormat
+from planner.cli.purchases import StateOption
+from planner.cli.render import Output, paragraphs, result, table, talk, working
+from planner.errors import BudgetGate, InputError
+from planner.text import nearest, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from planner.plan import Plan
+    from planner.report import Holdings, Insights, Report, Section, Slot
+
+EPILOG = (
+    "JSON: format, digest, created_at, as_of, calendar_month (name, hours), projects, totals (now, "
+    "new, after, idle, outside_plans, gpus, together, accrued_usd, month_so_far_usd, "
+    "rest_of_month_usd, undated; a rate has disks, unpriced, size_gb, usd_hr, usd_day, usd_month "
+    "(730 h), usd_calendar_month), budgets (project, owner, limit_usd_month, hours_per_month, "
+    "now_usd_month, projected_usd_month, left_usd_month, percent, unpriced, state), by (volume, "
+    "owner, tag:NAME, provider, site, region: value, a rate, now, gpu_usd_month), comparisons, "
+    "runways, disks, gpus, wallets, limits, sources, warn_above, warnings, alerts, assumptions. "
+    "Amounts are exact decimals as text; null is unknown. Where --fail-above fails, error, hint, "
+    "exit_code and over are added. CSV: section, name, disks, unpriced, size_gb, usd_hr, usd_day, "
+    "usd_month, usd_calendar_month, each section adding up to the total; with --section disks, "
+    "budgets, groups, gpus or comparisons that table's own columns. Exit codes: 10 a budget is "
+    "above --fail-above, or a disk of it has no price; 4 the account cannot be read; 5 a plan is "
+    "damaged."
+)
+_SHORT = frozenset(
+    {
+        *("totals", "budgets", "wallet", "billed", "idle", "accrued", "comparisons"),
+        *("by-owner", "by-site", "gpus"),
+    }
+)
+"""Sections that a terminal shows unless it is told which."""
+MOST_ROWS = 40
+
+
+def report(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Plan files, and reports saved with --out: several become one report. Without "
+            "any, the live account.",
+        ),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Hold the plans against the live account and its wallet.")
+    ] = False,
+    disks_file: Annotated[
+        str | None,
+        typer.Option("--disks", metavar="FILE", help="Read the account's disks from a file."),
+    ] = None,
+    wallet_file: Annotated[
+        str | None,
+        typer.Option("--wallet", metavar="FILE", help="Read the wallet from a file, with --disks."),
+    ] = None,
+    offers_file: OffersOption = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="USD|OWNER=USD",
+            help="A budget for a month of 730 h over everything in the report, or over the disks "
+            "of one owner; may be given several times.",
+        ),
+    ] = None,
+    warn_above: Annotated[
+        str | None,
+        typer.Option(metavar="PCT", help="Warn of budgets spent beyond this: 80 or 80%."),
+    ] = None,
+    fail_above: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PCT", help="Exit 10 where a budget is spent beyond this: 100 or 100%."
+        ),
+    ] = None,
+    why: Annotated[
+        bool,
+        typer.Option(
+            "--why",
+            help="Say why one plan costs what it does, in table, Markdown, page and charts: the "
+            "market, what each requirement costs, and what fewer sites or a smaller share for one "
+            "provider would cost. Solves the plan again for each.",
+        ),
+    ] = False,
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write one self-contained page.")
+    ] = None,
+    charts: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Write each chart as a file of its own.")
+    ] = None,
+    chart_format: Annotated[
+        list[PictureFormat] | None,
+        typer.Option("--chart-format", help="Of the charts; may be given several times."),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Save the report, to be merged later.")
+    ] = None,
+    section: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Show this section only; may be given several times. `all` shows every one.",
+        ),
+    ] = None,
+    state: StateOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Report what a plan, the live account, or both cost, against their budgets.
+
+    Reads only: nothing is bought, changed or deleted.
+    """
+    from planner.report import merge_reports
+
+    fail, warn = (
+        options.percent(fail_above, "--fail-above"),
+        options.percent(warn_above, "--warn-above"),
+    )
+    limits = options.budgets(budget or [])
+    for name, path in (("--out", out), ("--html", html)):
+        options.check_out(path, *(files or []), disks_file, wallet_file, offers_file, name=name)
+    plans, saved = _read(files or [])
+    holdings = _holdings(disks_file, wallet_file, live=live or not files)
+    offers = _offers(offers_file, live=holdings is not None and not plans and disks_file is None)
+    slots = {} if holdings is None else _slots(state, holdings)
+    made = [*saved, *_made(plans, holdings, slots, offers)]
+    whole = merge_reports(made) if len(made) > 1 else made[0]
+    whole = whole.against(limits, warn)
+    insights = _insights(plans) if why else None
+    gate = None
+    if fail is not None:
+        try:
+            whole.check(fail)
+        except BudgetGate as error:
+            gate = error
+    _keep(whole, insights, (out, html, charts), chart_format or [PictureFormat.svg])
+    _write(whole, insights, output, section or [], gate)
+    purchases.leave(gate, output)
+
+
+def _read(files: Sequence[str]) -> tuple[list[tuple[str, Plan]], list[Report]]:
+    """Return the plans and the saved reports among files."""
+    from planner.exact_json import JsonError, parse
+    from planner.files import read_bytes
+    from planner.plan import MAX_BYTES, Plan
+    from planner.report import Report
+
+    plans: list[tuple[str, Plan]] = []
+    saved: list[Report] = []
+    for file in files:
+        try:
+            document = parse(read_bytes(file, what="plan or report", limit=MAX_BYTES))
+        except JsonError:
+            document = None
+        stated = document.get("format") if isinstance(document, dict) else None
+        if isinstance(stated, str) and stated.startswith("planner.report/"):
+            saved.append(Report.load(file))
+        else:
+            plans.append((file, Plan.load(file)))
+    return plans, saved
+
+
+def _holdings(disks: str | None, wallet: str | None, *, live: bool) -> Holdings | None:
+    from planner.report import account_holdings, read_holdings
+
+    if wallet is not None and disks is None:
+        raise InputError("--wallet comes with --disks", hint="give both, or --live")
+    if disks is not None:
+        return read_holdings(disks, wallet)
+    if not live:
+        return None
+    pace = purchases.pace(None, None, None)
+    with working("reading the account"), purchases.account(pace) as account:
+        return account_holdings(account, pace)
+
+
+def _offers(file: str | None, *, live: bool) -> pd.DataFrame | None:
+    """Return the market that tells the region of a place; without it, regions are unknown."""
+    if file is not None:
+        from planner.market import read_offers
+
+        return read_offers(file)
+    if not live:
+        return None
+    from planner.errors import MarketError
+    from planner.live import fetch_offers
+
+    try:
+        return fetch_offers()
+    except MarketError as error:
+        talk(f"warning: the regions of disks are unknown: {error}")
+        return None
+
+
+def _slots(state: str | None, holdings: Holdings) -> Mapping[str, Slot]:
+    """Return what the journal says the account's disks were bought as."""
+    from planner.apply.journal import Journal
+    from planner.report import bought_as
+
+    with Journal(purchases.state_folder(state), write=False) as journal:
+        records = journal.records
+    slots, doubts = bought_as(records, holdings)
+    for doubt in doubts:
+        talk(f"warning: {doubt}")
+    return slots
+
+
+def _insights(plans: Sequence[tuple[str, Plan]]) -> Insights:
+    from planner.report import Insights
+
+    if len(plans) != 1:
+        raise InputError("--why is about one plan", hint="give one plan file")
+    with working("asking what would be otherwise"):
+        return Insights.of(plans[0][1])
+
+
+def _made(
+    plans: Sequence[tuple[str, Plan]],
+    holdings: Holdings | None,
+    slots: Mapping[str, Slot],
+    offers: pd.DataFrame | None,
+) -> list[Report]:
+    from planner.report import make_report
+
+    if not plans:
+        return [] if holdings is None else [make_report(None, holdings, slots=slots, offers=offers)]
+    return [
+        make_report(plan, holdings, slots=slots, offers=offers, plan_source=file)
+        for file, plan in plans
+    ]
+
+
+def _keep(
+    whole: Report,
+    insights: Insights | None,
+    places: tuple[str | None, str | None, str | None],
+    formats: Sequence[PictureFormat],
+) -> None:
+    """Write the files that were asked for."""
+    from planner.charts import INSTALL, drawable
+    from planner.files import write_atomic
+
+    out, html, charts = places
+    if out is not None:
+        whole.save(out)
+        talk(f"saved to {out}")
+    if html is not None:
+        write_atomic(html, whole.to_html(insights).encode())
+        talk(f"page: {html}")
+        if not drawable():
+            talk(f"warning: the page has no charts: {INSTALL}")
+    if charts is not None:
+        from planner.report import pictures, save_pictures
+
+        for path in save_pictures(pictures(whole, insights), charts, formats):
+            talk(f"chart: {path}")
+
+
+def _write(
+    whole: Report,
+    insights: Insights | None,
+    output: Output,
+    wanted: Sequence[str],
+    gate: BudgetGate | None,
+) -> None:
+    if output is Output.json:
+        failure: dict[str, object] = {}
+        if gate is not None:
+            failure = {"error": str(gate), "hint": gate.hint, "exit_code": gate.exit_code}
+            failure |= gate.data
+        result(json.dumps({**failure, **whole.to_document()}, indent=2))
+        return
+    for warning in (*whole.warnings, *whole.alerts):
+        talk(f"warning: {warning}")
+    if output is Output.csv:
+        if len(wanted) > 1:
+            raise InputError("CSV has one section", hint="give one --section, or none")
+        result(whole.to_csv(wanted[0] if wanted else None))
+    elif output is Output.md:
+        result(whole.to_markdown(insights))
+    else:
+        _draw(whole, insights, wanted)
+
+
+def _draw(whole: Report, insights: Insights | None, wanted: Sequence[str]) -> None:
+    most = None if wanted else MOST_ROWS
+    more = () if insights is None else insights.sections(most)
+    found = {one.name: one for one in (*whole.sections(most), *more)}
+    shown = _chosen(found, wanted, _SHORT | {one.name for one in more})
+    for one in shown:
+        paragraphs([one.title])
+        table(one.headings, one.rows, one.right, footer=one.footer, expendable=one.expendable)
+        if one.notes:
+            paragraphs(one.notes)
+    if wanted:
+        return
+    paragraphs(["what the figures rest on", *(f"- {each}" for each in whole.assumptions)])
+    left = [name for name, one in found.items() if one not in shown]
+    if left:
+        talk(f"more with --section: {', '.join(left)}, or all")
+
+
+def _chosen(
+    found: Mapping[str, Section], wanted: Sequence[str], usual: frozenset[str]
+) -> list[Section]:
+    if "all" in wanted:
+        return [*found.values()]
+    if not wanted:
+        return [one for name, one in found.items() if name in usual]
+    for name in wanted:
+        if name not in found:
+            meant = nearest(name, found)
+            hint = f"did you mean {meant}?" if meant else f"one of {', '.join(found)}"
+            raise InputError(f"the report has no section {visible(name)!r}", hint=hint)
+    return [found[name] for name in dict.fromkeys(wanted)]

@@ -1,0 +1,100 @@
+"""What a report is made from, and what a plan is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from planner.frames import EXACT, TEXT, Column
+from planner.stored import Amount, Size, Utc
+from planner.units import difference
+
+COMPARISONS = (
+    Column("project", TEXT, "the plan's"),
+    Column("name", TEXT, "what is compared"),
+    Column("place", TEXT, "where a baseline ends; null: at no one place"),
+    Column("usd_month", EXACT, "its cost in the policy's month, exact; null: impossible"),
+    Column("plan_usd_month", EXACT, "what the plan costs beside it, exact Decimal"),
+    Column("why_not", TEXT, "what rules it out; else empty"),
+    Column("saves_usd_month", EXACT, "how much cheaper the plan is; null: impossible"),
+)
+"""Columns of what a plan is compared with."""
+
+
+AS_IT_IS = "the account as it is"
+"""What the comparison with what there is now is called."""
+AS_IT_IS_NOTE = (
+    "the account as it is has disks only; what the plan saves against it is saved once the disks "
+    "that no plan keeps are deleted, by hand"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a report was made from.
+
+    Attributes
+    ----------
+    kind : str
+        ``plan`` or ``account``.
+    name : str
+        The file or the URL.
+    as_of : str
+        When it was so, UTC: when the plan was made, or the account read.
+    account : str | None
+        Base URL and team; None where nobody says.
+    project, plan_id, digest : str | None
+        Of a plan.
+    prices, prices_at : str | None
+        Where the offers of a plan came from, and when they were fetched; the latter is None for a
+        file that does not say.
+    hours_per_month : int | None
+        Hours of the month in which a plan counts its budgets.
+    """
+
+    kind: Literal["plan", "account"]
+    name: str
+    as_of: Utc
+    account: str | None
+    project: str | None = None
+    plan_id: str | None = None
+    digest: str | None = None
+    prices: str | None = None
+    prices_at: str | None = None
+    hours_per_month: Size | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a simpler way, or the account as it is, costs beside a plan.
+
+    Attributes
+    ----------
+    project : str
+        The plan's.
+    name : str
+        What is compared.
+    place : str | None
+        Where a baseline ends.
+    usd_month : Decimal | None
+        Its exact cost in the policy's month; None where it is impossible.
+    plan_usd_month : Decimal
+        What the plan costs that it is held against.
+    why_not : str
+        What rules it out; else empty.
+    """
+
+    project: str
+    name: str
+    place: str | None
+    usd_month: Amount | None
+    plan_usd_month: Amount
+    why_not: str = ""
+
+    @property
+    def saves_usd_month(self) -> Decimal | None:
+        """Return how much cheaper the plan is; less than zero where it is dearer."""
+        if self.usd_month is None:
+            return None
+        return difference(self.usd_month, self.plan_usd_month)

@@ -1,0 +1,122 @@
+"""Writers: a report as Markdown, CSV and HTML; all of them show the same sections and sums."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.charts import drawable
+from planner.errors import InputError
+from planner.report.page import fragment, page
+from planner.report.periods import Rate
+from planner.report.pictures import pictures
+from planner.report.section import Section
+from planner.report.sections import MOST
+from planner.tables import csv_text, frame_csv, markdown, markdown_text
+from planner.text import nearest, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from planner.report.insights import Insights
+    from planner.report.report import Report
+
+_RATE = (
+    *("disks", "unpriced", "size_gb"),
+    *("usd_hr", "usd_day", "usd_month", "usd_calendar_month"),
+)
+_OPEN = frozenset({"totals", "budgets", "wallet"})
+"""Sections that Markdown does not fold away."""
+_MOST_MARKDOWN = 20
+
+
+def to_markdown(report: Report, insights: Insights | None) -> str:
+    """Return a report as Markdown: figures, warnings, then tables, the longer ones folded."""
+    more = () if insights is None else insights.sections(_MOST_MARKDOWN)
+    parts = [f"### {markdown_text(report.title)}\n"]
+    parts.append("".join(f"- {markdown_text(line)}\n" for line in report.lead))
+    if report.warnings:
+        parts.append("".join(f"> **Warning:** {markdown_text(w)}\n>\n" for w in report.warnings))
+    for one in (*report.sections(_MOST_MARKDOWN), *more):
+        name = markdown_text(one.title)
+        rows = [*one.rows, *([one.footer] if one.footer else [])]
+        body = markdown(one.headings, rows, one.right)
+        notes = "".join(f"\n{markdown_text(note)}\n" for note in one.notes)
+        if one.name in _OPEN:
+            parts.append(f"**{name}**\n\n{body}{notes}")
+        else:
+            parts.append(f"<details><summary>{name}</summary>\n\n{body}{notes}\n</details>\n")
+    rests = "".join(f"- {markdown_text(each)}\n" for each in report.assumptions)
+    parts.append(f"<details><summary>What the figures rest on</summary>\n\n{rests}\n</details>\n")
+    return "\n".join(parts)
+
+
+def to_csv(report: Report, section: str | None) -> str:
+    """Return a report as CSV: see `Report.to_csv`."""
+    if section is None:
+        return csv_text(("section", "name", *_RATE), _rates(report))
+    frames = {
+        "disks": report.to_frame,
+        "budgets": report.budgets_frame,
+        "groups": report.groups_frame,
+        "gpus": report.gpus_frame,
+        "comparisons": report.comparisons_frame,
+    }
+    if section not in frames:
+        meant = nearest(section, frames)
+        hint = f"did you mean {meant}?" if meant else f"one of {', '.join(frames)}"
+        raise InputError(f"a report has no section {visible(section)!r}", hint=hint)
+    return frame_csv(frames[section]())
+
+
+def _rates(report: Report) -> Iterator[Sequence[Any]]:
+    """Yield every sum and every disk as one row of the same shape; each section adds up."""
+    document = report.to_document()
+    totals = document["totals"]
+    looked = ("now", "idle", "outside_plans") if report.knows_now else ()
+    for name in ("new", "after", *looked):
+        if totals[name] is not None:
+            yield ("totals", name, *_rate(totals[name]))
+    for name in ("gpus", "together"):
+        if report.gpus:
+            yield ("totals", name, *_rate(totals[name]))
+    for by, found in document["by"].items():
+        for one in found:
+            yield (by, one["value"], *_rate(one))
+    month = report.month
+    for line in report.lines:
+        yield (
+            "disk",
+            report.title_of(line),
+            *_rate(Rate.of([line]).to_document(month)),
+        )
+
+
+def _rate(values: dict[str, Any]) -> Iterator[Any]:
+    for name in _RATE:
+        value = values.get(name)
+        yield Decimal(value) if name.startswith("usd") and value is not None else value
+
+
+def to_html(report: Report, insights: Insights | None, *, charts: bool) -> str:
+    """Return a report as one self-contained page, with charts where they can be drawn."""
+    drawn = pictures(report, insights) if charts and drawable() else {}
+    more = () if insights is None else insights.sections(MOST)
+    warnings = report.warnings
+    return page(
+        report.title,
+        report.lead,
+        (*report.sections(), *more, _rests(report)),
+        drawn,
+        warnings,
+    )
+
+
+def to_fragment(report: Report) -> str:
+    """Return a report as a piece of HTML, for notebooks."""
+    return fragment(report.title, (*report.lead, *report.warnings), report.sections())
+
+
+def _rests(report: Report) -> Section:
+    rows = tuple((each,) for each in report.assumptions)
+    return Section("assumptions", "What the figures rest on", ("assumption",), rows, frozenset())

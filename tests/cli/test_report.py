@@ -1,0 +1,232 @@
+"""`planner report` as a user runs it: on a plan, on a live account, on both, merged, gated."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from planner.plan import Plan
+from planner.sim import Sim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.conftest import Ran, Run
+
+QUICK = {"PLANNER_SETTLE": "1", "PLANNER_QUARANTINE": "1"}
+
+
+@pytest.fixture
+def plan(run: Run) -> str:
+    """Save the plan of the shipped research group."""
+    made = run("plan", "shipped:research", "--offers", "shipped:disk-offers", "--out", "plan.json")
+    assert made.code == 0
+    return "plan.json"
+
+
+@pytest.fixture
+def sim() -> Iterator[Sim]:
+    """Yield a marketplace whose clock moves only when told to."""
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    with Sim(clock_speed=0, now=now, balance_usd=500, provisioning_s=0) as market:
+        yield market
+
+
+def test_the_shipped_research_group(run: Run, plan: str, tmp_path: Path) -> None:
+    """The same total as the plan's own, in every format."""
+    usd_month = Plan.load(tmp_path / plan).totals["usd_month"]
+    document = run("report", plan, "-o", "json").json()
+    assert document["format"] == "planner.report/1"
+    assert document["totals"]["after"]["usd_month"] == usd_month
+    for output in ("table", "md"):
+        assert f"{Decimal(usd_month):,.2f}" in run("report", plan, "-o", output).out
+    rows = csv.DictReader(io.StringIO(run("report", plan, "-o", "csv").out))
+    assert sum(Decimal(one["usd_month"]) for one in rows if one["section"] == "disk") == Decimal(
+        usd_month
+    )
+
+
+def test_files_of_a_report(run: Run, plan: str, tmp_path: Path) -> None:
+    """A page, charts in three formats and a saved report that can be read again."""
+    words = ("--html", "r.html", "--charts", "pictures", "--out", "r.json")
+    formats = ("--chart-format", "svg", "--chart-format", "png", "--chart-format", "pdf")
+    ran = run("report", plan, *words, *formats)
+    assert ran.code == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "1,340.51" in page
+    assert "<svg" in page
+    starts = {path.suffix: path.read_bytes()[:4] for path in (tmp_path / "pictures").iterdir()}
+    assert starts == {".svg": b"<svg", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+    again = run("report", "r.json", "-o", "json").json()
+    assert again["totals"]["after"]["usd_month"].startswith("1340.507")
+
+
+def test_a_budget_gate(run: Run, plan: str) -> None:
+    """Above the threshold: exit 10, by how much, whose; the report is printed all the same."""
+    ran = run("report", plan, "--fail-above", "85%")
+    assert ran.code == 10
+    assert "By owner" in ran.out
+    assert "of research: $1,298.02 of $1,500.00 a month (86.5 %), $23.02 above 85 %" in ran.err
+    failed = run("report", plan, "--fail-above", "85", "-o", "json")
+    document = failed.json()
+    assert (failed.code, document["exit_code"]) == (10, 10)
+    assert document["over"][0]["owner"] == "research"
+    assert document["over"][0]["above_usd_month"] == "23.021111111111103"
+    assert document["totals"]["after"]["disks"] == 11
+    assert run("report", plan, "--fail-above", "100%").code == 0
+
+
+def test_a_plan_over_a_budget_of_today(run: Run, plan: str) -> None:
+    """A budget that was set after the plan was made: by everybody and by one owner."""
+    ran = run("report", plan, "--budget", "1000", "--budget", "serving=40", "--fail-above", "100%")
+    assert ran.code == 10
+    assert "$1,340.51 of $1,000.00 a month (134.1 %), $340.51 above 100 %" in ran.err
+    assert "budget of serving, everything: $42.49 of $40.00" in ran.err
+
+
+def test_a_warning_is_no_failure(run: Run, plan: str) -> None:
+    """`--warn-above` speaks on standard error and exits 0."""
+    ran = run("report", plan, "--warn-above", "86%")
+    assert ran.code == 0
+    assert len(re.findall(r"^warning: budget", ran.err, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--fail-above", "0.8"), "ambiguous"),
+        (("--fail-above", "much"), "not a percentage"),
+        (("--budget", "=5"), "names no owner"),
+        (("--budget", "-5"), "no amount"),
+        (("--budget", "5", "--budget", "6"), "second"),
+        (("--wallet", "w.json"), "--disks"),
+        (("--section", "ownr"), "no section"),
+        (("-o", "csv", "--section", "disks", "--section", "gpus"), "one section"),
+        (("--html", "plan.json"), "would overwrite"),
+        (("--out", ""), "names a file"),
+    ],
+)
+def test_wrong_words(words: tuple[str, ...], says: str, run: Run, plan: str) -> None:
+    """Exit 2, and what to write instead."""
+    ran = run("report", plan, *words)
+    assert ran.code == 2
+    assert says in ran.err
+
+
+def test_a_gate_without_a_budget(run: Run) -> None:
+    """A plan without budgets cannot be held against one."""
+    run("plan", "-", "--offers", "shipped:disk-offers", "--out", "p.json", stdin=SMALL)
+    assert run("report", "p.json", "--fail-above", "100%").code == 2
+    assert run("report", "p.json", "--fail-above", "100%", "--budget", "900").code == 0
+
+
+SMALL = "version: 1\nvolumes:\n- {name: a, size: 1 TB}\n"
+
+
+def test_what_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    """A missing file, one that is no plan, a changed plan, no key for the live account."""
+    assert run("report", "none.json").code == 2
+    (tmp_path / "x.json").write_text("{}")
+    assert run("report", "x.json").code == 5
+    ran = run("report")
+    assert ran.code == 2
+    assert "key" in ran.err
+
+
+def test_without_the_charts_everything_else_works(run: Run, plan: str, tmp_path: Path) -> None:
+    """Without altair: a page without charts, and a word on what to install."""
+    (tmp_path / "altair.py").write_text("raise ImportError('not here')\n")
+    hidden = {"PYTHONPATH": str(tmp_path)}
+    ran = run("report", plan, "--charts", "pictures", env=hidden)
+    assert ran.code == 2
+    assert "pip install" in ran.err
+
+
+def live(run: Run, sim: Sim, *words: str) -> Ran:
+    return run("report", *words, "--state", "state", env={**sim.environ, **QUICK})
+
+
+def bought(run: Run, sim: Sim) -> None:
+    env = {**sim.environ, **QUICK}
+    assert run("plan", "shipped:minimal", "--out", "p.json", "--state", "state", env=env).code == 0
+    assert run("apply", "p.json", "--yes", "--state", "state", env=env).code == 0
+
+
+def test_a_live_account(run: Run, sim: Sim) -> None:
+    """Attached, idle, errored and foreign disks, and a wallet, beside the simulator's own books."""
+    bought(run, sim)
+    theirs = sim.add_disk(name="theirs", usd_hr="0.02")
+    broken = sim.add_disk(name="broken", usd_hr="0.03")
+    sim.change_disk(broken["id"], status="ERROR")
+    sim.attach(theirs["id"])
+    sim.advance(hours=50)
+    books = {disk["id"]: disk["cost_usd"] for disk in sim.disks()}
+    document: Any = live(run, sim, "p.json", "--live", "-o", "json").json()
+    disks = {one["disk_id"]: one for one in document["disks"]}
+    assert {key: Decimal(one["accrued_usd"]) for key, one in disks.items()} == books
+    assert [one["standing"] for one in document["disks"]] == ["bought"] * 3 + ["other"] * 2
+    assert document["totals"]["new"]["disks"] == 0
+    assert document["totals"]["idle"]["disks"] == 4
+    (runway,) = document["runways"]
+    assert Decimal(runway["balance_usd"]) == sim.balance_usd == 500 - sum(books.values())
+    alone = live(run, sim)
+    assert "How long the wallet lasts" in alone.out
+    assert "is ERROR, and billed: $0.03 an hour" in alone.err
+    assert sim.environ["PRIME_API_KEY"] not in alone.out + alone.err
+    listed = live(run, sim, "--section", "by-volume").out
+    assert "corpus" in listed  # the journal knows what the disks were bought as
+
+
+def test_reports_are_merged(run: Run, sim: Sim, plan: str) -> None:
+    """A saved report of the account and a plan: one report, every disk once."""
+    bought(run, sim)
+    assert live(run, sim, "--out", "account.json").code == 0
+    merged = run("report", "account.json", plan, "p.json", "-o", "json").json()
+    assert merged["projects"] == ["llm-research", "my-first-plan"]
+    assert merged["totals"]["now"]["disks"] == 3
+    assert merged["totals"]["new"]["disks"] == 11
+    assert [one["standing"] for one in merged["disks"]].count("bought") == 3
+
+
+def test_a_marketplace_that_does_not_answer(run: Run, sim: Sim) -> None:
+    """Exit 4, as JSON where JSON was asked for."""
+    sim.fault("GET /disks/#1-:status=500")
+    ran = live(run, sim, "-o", "json")
+    assert (ran.code, ran.json()["exit_code"]) == (4, 4)
+
+
+def test_an_account_from_files(run: Run, plan: str, tmp_path: Path) -> None:
+    """`--disks` and `--wallet` read what the API answered."""
+    row = {
+        "id": "disk-0001",
+        "name": "x",
+        "size": 5,
+        "priceHr": 0.5,
+        "providerType": "p",
+    }
+    (tmp_path / "d.json").write_text(json.dumps([row]))
+    (tmp_path / "w.json").write_text(
+        json.dumps({"balance_usd": 100, "total_billings": 0, "recent_billings": []})
+    )
+    document = run("report", "--disks", "d.json", "--wallet", "w.json", "-o", "json").json()
+    assert document["totals"]["now"]["usd_hr"] == "0.5"
+    assert document["runways"][0]["now"]["hours_left"] == "200"
+    both = run("report", plan, "--disks", "d.json", "-o", "json").json()
+    assert both["totals"]["after"]["disks"] == 12
+
+
+def test_why(run: Run, plan: str) -> None:
+    """`--why` adds the market, the requirements and the trade-offs; of one plan."""
+    ran = run("report", plan, "--why", "--section", "sites", "--section", "requirements")
+    assert ran.code == 0
+    assert "1,790.23" in ran.out  # with three sites, as a plan of its own costs
+    assert "283.24" in ran.out
+    assert run("report", plan, plan, "--why").code == 2
