@@ -37,6 +37,8 @@ SWEPT = (
 )
 """Columns of a sweep beside those that were varied."""
 
+_NAMED = frozenset({"price_factor", "gpu_price_factor", "budgets"})
+"""Keys of a grid that end in the name of a provider or an owner."""
 _HEIGHT = 300
 _CROSS_Y, _CURVE_Y = 10, 34
 """Where crosses lie and where curves begin, in px from the top."""
@@ -93,7 +95,10 @@ def tradeoff_chart(frame: pd.DataFrame, x: str, color: str | None = None) -> alt
 
 
 def _words(column: str) -> str:
-    return visible(column.replace("_", " "))
+    field, dot, name = column.partition(".")
+    if field not in _NAMED:
+        name = name.replace("_", " ")
+    return visible(f"{field.replace('_', ' ')}{dot}{name}")
 
 
 def _drawn(points: Sequence[Point], x_title: str, color_title: str | None) -> alt.LayerChart:

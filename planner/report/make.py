@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from planner.errors import InputError
 from planner.market import addressable
+from planner.markup import cell
 from planner.report.budgets import Limit
 from planner.report.holdings import Holdings
 from planner.report.ledger import account_of, lines_of
@@ -17,7 +18,7 @@ from planner.report.report import Report
 from planner.report.wallets import wallet_of
 from planner.solve.kept import regions_by_site
 from planner.text import visible
-from planner.units import plain, total, usd_month
+from planner.units import total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -176,7 +177,7 @@ def _amiss(lines: Sequence[Line]) -> Iterator[str]:
             cost = (
                 "at no price that is told"
                 if one.usd_hr is None
-                else f"${plain(one.usd_hr)} an hour"
+                else f"${cell(one.usd_hr, 'usd_hr').text} an hour"
             )
             yield f"disk {name} ({one.title}) is {one.status}, and billed: {cost}"
         elif one.usd_hr is None:

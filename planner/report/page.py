@@ -1,4 +1,4 @@
-"""Reports as HTML: one page that needs nothing else, and a piece for Jupyter.
+"""Reports as HTML: one page that needs nothing else.
 
 The page's charts are pictures first, drawn here; its scripts, where they run, draw them again with
 tooltips. Its policy allows these scripts and this style, by their digests, and nothing more.
@@ -107,18 +107,6 @@ def page(
         scripts=[_raw(script) for script in scripts],
         policy=_policy(style, scripts),
     )
-
-
-def fragment(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
-    """Return a report as a piece of HTML for Jupyter: tables, no scripts, no ids.
-
-    Parameters
-    ----------
-    title, lead, sections
-        As in ``page``.
-    """
-    template = _environment().get_template("fragment.html.j2")
-    return template.render(title=title, lead=list(lead), sections=list(sections))
 
 
 @cache

@@ -53,7 +53,10 @@ def _sections(report: Report, most: int | None) -> Iterator[Section]:
     if report.comparisons:
         yield _comparisons(report)
     for by in report.by:
-        yield _groups(report, by, most)
+        found = report.groups(by)
+        if by in {"volume", "owner"} and [one.value for one in found] == [None]:
+            continue  # an account alone belongs to nobody: one row would say so
+        yield _groups(report, found, by, most)
     if report.gpus:
         yield _gpus(report)
     yield _disks(report, most)
@@ -123,7 +126,7 @@ def _budgets(report: Report) -> Section:
     hours = sorted({one.hours_per_month for one in report.limits})
     return Section(
         "budgets",
-        "Budgets, $ a month",
+        "Budgets, USD a month",
         headings,
         tuple(rows),
         frozenset(headings[1:-1]),
@@ -152,8 +155,7 @@ def _comparisons(report: Report) -> Section:
     )
 
 
-def _groups(report: Report, by: str, most: int | None) -> Section:
-    found = report.groups(by)
+def _groups(report: Report, found: Sequence[Group], by: str, most: int | None) -> Section:
     shown, rest = cut(found, most)
     with_gpus = bool(report.gpus) and found[0].gpu_usd_month is not None if found else False
     month = report.month

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from planner.charts import drawable
 from planner.errors import InputError
-from planner.report.page import fragment, page
+from planner.markup import list_html, table_html, title_html
+from planner.report.page import page
 from planner.report.periods import Rate
 from planner.report.pictures import pictures
 from planner.report.section import Section
@@ -114,7 +115,13 @@ def to_html(report: Report, insights: Insights | None, *, charts: bool) -> str:
 
 def to_fragment(report: Report) -> str:
     """Return a report as a piece of HTML, for notebooks."""
-    return fragment(report.title, (*report.lead, *report.warnings), report.sections())
+    parts = [title_html(report.title), list_html((*report.lead, *report.warnings))]
+    for one in report.sections():
+        right = [at for at, name in enumerate(one.headings) if name in one.right]
+        footer = one.footer or ()
+        parts += [title_html(one.title), table_html(one.headings, one.rows, right, footer=footer)]
+        parts.append(list_html(one.notes))
+    return "".join(parts)
 
 
 def _rests(report: Report) -> Section:

@@ -171,3 +171,21 @@ def test_a_page_has_every_section() -> None:
         assert title in markdown
     for sentence in made.assumptions:
         assert sentence in page
+
+
+def test_a_report_in_jupyter_has_tables_and_no_formulas() -> None:
+    """Every section with its sums; signs of dollars stand alone, so that none opens a formula."""
+    made = report(finetune())
+    shown = made._repr_html_()
+    for one in made.sections():
+        assert one.title in shown
+    assert cents(made.after.per(730)) in shown
+    assert "<script" not in shown
+    assert "$" not in shown.replace("<span>$</span>", "")
+
+
+def test_an_account_alone_has_no_table_of_nobody() -> None:
+    """Where nothing is known of volumes and owners, one row would say just that."""
+    names = {one.name for one in report(None, held(live("disk-0001"))).sections()}
+    assert not names & {"by-volume", "by-owner"}
+    assert {"by-provider", "by-site", "by-region", "disks", "accrued", "idle"} <= names

@@ -13,13 +13,11 @@ import altair as alt
 import pytest
 
 from planner.errors import InputError
-from planner.report.page import fragment, page
+from planner.report.page import page
 from planner.report.section import Section
 from planner.text import visible
 from tests.report.pages import (
-    ASSUMPTIONS,
     BUDGETS,
-    EMPTY,
     EVIL,
     LEAD,
     OWNERS,
@@ -286,26 +284,3 @@ def test_a_chart_needs_what_draws_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(InputError, match="vl-convert-python"):
         page("t", LEAD, SECTIONS, drawn)
-
-
-def test_a_fragment_has_the_tables_and_nothing_that_runs_or_clashes() -> None:
-    """For Jupyter: no scripts, no ids, no style but alignment."""
-    read = Reader(fragment("Storage", LEAD, [BUDGETS, OWNERS, ASSUMPTIONS, EMPTY]))
-    assert read.tags() == {
-        *("div", "p", "strong", "ul", "li", "table", "caption"),
-        *("thead", "tbody", "tfoot", "tr", "th", "td"),
-    }
-    assert not any(set(attrs) - {"style", "scope"} for _, attrs, _ in read.found)
-    styles = {attrs["style"] for _, attrs, _ in read.found if "style" in attrs}
-    assert styles == {"text-align:left", "text-align:right"}
-    assert read.texts("caption") == ["Budgets", "By owner", "What it rests on", "Idle"]
-    assert {"1,340.51", "within", "14,000"} <= set(read.texts("td"))
-    assert read.texts("li")[:2] == list(LEAD)
-
-
-def test_a_fragment_is_escaped() -> None:
-    """In every place too."""
-    text = fragment(EVIL, [EVIL], [HOSTILE])
-    assert not Reader(text).tags() & {"script", "img"}
-    assert "\u2028" not in text
-    assert text.count("&lt;script&gt;alert(1)") == 9

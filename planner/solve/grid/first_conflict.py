@@ -15,7 +15,7 @@ from planner.solve.rentals import GPU_RULES, gpu_rules_of
 from planner.solve.rules import RULES, rules_of
 from planner.solve.whynot.changes import LEVELS
 from planner.text import visible
-from planner.units import plain, total, usd_month
+from planner.units import money, plain, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,7 +97,7 @@ def _budgets(instance: Instance) -> Iterator[str]:
             whose, field = "", "budget_usd_month"
             if owner is not None:
                 whose, field = f" of {visible(owner)}", f"budgets.{visible(owner)}"
-            sum_month = f"the cheapest disks{whose} come to {plain(needed)} USD a month"
+            sum_month = f"the cheapest disks{whose} come to {money(needed)} USD a month"
             yield f"{sum_month}, and {field} is {plain(limit)}"
 
 

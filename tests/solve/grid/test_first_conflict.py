@@ -72,12 +72,12 @@ def why(
         (
             [A, B],
             {"policy": {"budget_usd_month": "14.59"}},
-            "the cheapest disks come to 14.6 USD a month, and budget_usd_month is 14.59",
+            "the cheapest disks come to 14.60 USD a month, and budget_usd_month is 14.59",
         ),
         (
             [A, B],
             {"policy": {"budgets": {"ada": "7.29"}}},
-            "the cheapest disks of ada come to 7.3 USD a month, and budgets.ada is 7.29",
+            "the cheapest disks of ada come to 7.30 USD a month, and budgets.ada is 7.29",
         ),
         (
             [{**A, "replicas": 3}],
