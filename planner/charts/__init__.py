@@ -6,7 +6,7 @@ altair and vl-convert are the extra ``charts``; they are loaded by the first cha
 from planner.charts.bars import MOST_KINDS, MOST_ROWS
 from planner.charts.budget import CHART_BUDGETS, budget_chart
 from planner.charts.cost import COST_DISKS, cost_chart
-from planner.charts.library import INSTALL, drawable
+from planner.charts.extra import INSTALL, drawable
 from planner.charts.price import price_chart
 from planner.charts.render import SUFFIXES, save_chart, svg
 from planner.charts.requirement import requirement_chart

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.charts.library import altair
+from planner.charts.extra import altair
 from planner.charts.theme import COLOURS, LABEL_PX, PALE, REST, WIDTH, config
 from planner.charts.words import lines
 

@@ -14,7 +14,7 @@ from planner.charts.bars import (
     row_axis,
     titled,
 )
-from planner.charts.library import altair
+from planner.charts.extra import altair
 from planner.charts.theme import OVER, REST, WARN, WITHIN
 from planner.charts.words import counted, labels, usd
 from planner.errors import FrameError

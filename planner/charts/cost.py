@@ -15,7 +15,7 @@ from planner.charts.bars import (
     titled,
     usd_axis,
 )
-from planner.charts.library import altair
+from planner.charts.extra import altair
 from planner.charts.words import counted, named, usd
 from planner.frames import EXACT, TEXT, Column, conform, records
 from planner.units import HOURS_PER_MONTH, total, usd_month

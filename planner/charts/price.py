@@ -16,7 +16,7 @@ from planner.charts.bars import (
     titled,
     usd_axis,
 )
-from planner.charts.library import altair
+from planner.charts.extra import altair
 from planner.charts.words import counted, labels, named, usd
 from planner.errors import InputError
 from planner.frames import records

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.charts.library import altair, vl_convert
+from planner.charts.extra import altair, vl_convert
 from planner.charts.theme import PAGE_INK, WIDTH, config
 from planner.errors import InputError
 from planner.files import write_atomic

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planner.charts.bars import MOST_ROWS, Row, bars, nothing, titled, usd_axis
-from planner.charts.library import altair
+from planner.charts.extra import altair
 from planner.charts.words import counted, labels, usd
 from planner.frames import conform, records
 from planner.solve.why.worth import REQUIREMENTS

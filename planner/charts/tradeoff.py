@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planner.charts.bars import kinds_of, nothing, titled
-from planner.charts.library import altair
+from planner.charts.extra import altair
 from planner.charts.points import (
     column_values,
     curves_of,

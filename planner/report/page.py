@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from planner.charts.library import INSTALL, drawable
+from planner.charts.extra import INSTALL, drawable
 from planner.text import visible
 
 if TYPE_CHECKING:
