@@ -10,8 +10,8 @@ from planner.errors import InputError
 if TYPE_CHECKING:
     from types import ModuleType
 
-INSTALL = "pip install 'planner[charts]'"
-"""What brings the libraries; from a checkout it is ``pip install '.[charts]'``."""
+INSTALL = "pip install altair vl-convert-python"
+"""What brings the libraries, wherever planner itself came from."""
 
 
 def drawable() -> bool:
@@ -51,4 +51,4 @@ def vl_convert() -> ModuleType:
 
 def _missing(name: str) -> InputError:
     message = f"charts need {name}, which is not installed"
-    return InputError(message, hint=f"{INSTALL}, or '.[charts]' in a checkout")
+    return InputError(message, hint=INSTALL)
