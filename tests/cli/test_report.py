@@ -179,7 +179,7 @@ def test_a_live_account(run: Run, sim: Sim) -> None:
     assert Decimal(runway["balance_usd"]) == sim.balance_usd == 500 - sum(books.values())
     alone = live(run, sim)
     assert "How long the wallet lasts" in alone.out
-    assert "is ERROR, and billed: $0.03 an hour" in alone.err
+    assert "is ERROR, and billed: $0.0300 an hour" in alone.err
     assert sim.environ["PRIME_API_KEY"] not in alone.out + alone.err
     listed = live(run, sim, "--section", "by-volume").out
     assert "corpus" in listed  # the journal knows what the disks were bought as
