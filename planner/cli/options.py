@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -131,7 +132,9 @@ def budgets(words: Sequence[str]) -> dict[str | None, Decimal]:
     return found
 
 
-def check_out(out: str | None, *inputs: str | None, name: str = "--out") -> None:
+def check_out(
+    out: str | None, *inputs: str | None, name: str = "--out", other: str | None = None
+) -> None:
     """Refuse to write a result over what it is made from.
 
     Raises
@@ -142,11 +145,31 @@ def check_out(out: str | None, *inputs: str | None, name: str = "--out") -> None
     if out is None:
         return
     if out in {"", "-"}:
-        raise InputError(f"{name} names a file", hint="-o json prints the plan to standard output")
+        raise InputError(f"{name} names a file", hint="-o json prints to standard output")
+    if other is not None and Path(out).absolute() == Path(other).absolute():
+        raise InputError(f"{name} names a file that is written already", hint="name another file")
     for given in inputs:
         with contextlib.suppress(OSError):
             if given is not None and Path(out).samefile(given):
                 raise InputError(f"{name} would overwrite {given}", hint="name another file")
+
+
+def moment(text: str | None, name: str) -> datetime | None:
+    """Return a time; UTC where it does not say.
+
+    Raises
+    ------
+    InputError
+        When it is no time in ISO 8601.
+    """
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        message = f"{name}: {visible(text)!r} is no time"
+        raise InputError(message, hint="such as 2026-03-01 or 2026-03-01T12:00") from error
 
 
 def percent(text: str | None, name: str) -> Decimal | None:

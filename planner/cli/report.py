@@ -16,6 +16,7 @@ from planner.text import nearest, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     import pandas as pd
 
@@ -66,6 +67,12 @@ def report(
     wallet_file: Annotated[
         str | None,
         typer.Option("--wallet", metavar="FILE", help="Read the wallet from a file, with --disks."),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="When the files of --disks were read, such as 2026-03-01T12:00."
+        ),
     ] = None,
     offers_file: OffersOption = None,
     budget: Annotated[
@@ -122,20 +129,24 @@ def report(
 
     Reads only: nothing is bought, changed or deleted.
     """
-    from planner.report import merge_reports
+    from planner.report import merge_reports, read_inputs
 
     fail, warn = (
         options.percent(fail_above, "--fail-above"),
         options.percent(warn_above, "--warn-above"),
     )
     limits = options.budgets(budget or [])
-    for name, path in (("--out", out), ("--html", html)):
-        options.check_out(path, *(files or []), disks_file, wallet_file, offers_file, name=name)
-    plans, saved = _read(files or [])
-    holdings = _holdings(disks_file, wallet_file, live=live or not files)
+    _check(output, section or [], live=live, disks=disks_file)
+    for name, path, other in (("--out", out, html), ("--html", html, out)):
+        inputs = (*(files or []), disks_file, wallet_file, offers_file)
+        options.check_out(path, *inputs, name=name, other=other)
+    plans, saved = read_inputs(files or [])
+    read_at = options.moment(as_of, "--as-of")
+    if as_of is not None and disks_file is None:
+        raise InputError("--as-of comes with --disks", hint="the live account tells its time")
+    holdings = _holdings(disks_file, wallet_file, read_at, live=live or not files)
     offers = _offers(offers_file, live=holdings is not None and not plans and disks_file is None)
-    slots = {} if holdings is None else _slots(state, holdings)
-    made = [*saved, *_made(plans, holdings, slots, offers)]
+    made = [*saved, *_made(plans, holdings, state, offers)]
     whole = merge_reports(made) if len(made) > 1 else made[0]
     whole = whole.against(limits, warn)
     insights = _insights(plans) if why else None
@@ -150,35 +161,23 @@ def report(
     purchases.leave(gate, output)
 
 
-def _read(files: Sequence[str]) -> tuple[list[tuple[str, Plan]], list[Report]]:
-    """Return the plans and the saved reports among files."""
-    from planner.exact_json import JsonError, parse
-    from planner.files import read_bytes
-    from planner.plan import MAX_BYTES, Plan
-    from planner.report import Report
-
-    plans: list[tuple[str, Plan]] = []
-    saved: list[Report] = []
-    for file in files:
-        try:
-            document = parse(read_bytes(file, what="plan or report", limit=MAX_BYTES))
-        except JsonError:
-            document = None
-        stated = document.get("format") if isinstance(document, dict) else None
-        if isinstance(stated, str) and stated.startswith("planner.report/"):
-            saved.append(Report.load(file))
-        else:
-            plans.append((file, Plan.load(file)))
-    return plans, saved
+def _check(output: Output, section: Sequence[str], *, live: bool, disks: str | None) -> None:
+    """Refuse words that contradict each other."""
+    if live and disks is not None:
+        raise InputError("--live and --disks are two accounts", hint="give one of them")
+    if section and output in {Output.json, Output.md}:
+        raise InputError("--section chooses tables, or one table of CSV", hint="leave it out")
 
 
-def _holdings(disks: str | None, wallet: str | None, *, live: bool) -> Holdings | None:
+def _holdings(
+    disks: str | None, wallet: str | None, read_at: datetime | None, *, live: bool
+) -> Holdings | None:
     from planner.report import account_holdings, read_holdings
 
     if wallet is not None and disks is None:
         raise InputError("--wallet comes with --disks", hint="give both, or --live")
     if disks is not None:
-        return read_holdings(disks, wallet)
+        return read_holdings(disks, wallet, now=read_at)
     if not live:
         return None
     pace = purchases.pace(None, None, None)
@@ -204,19 +203,6 @@ def _offers(file: str | None, *, live: bool) -> pd.DataFrame | None:
         return None
 
 
-def _slots(state: str | None, holdings: Holdings) -> Mapping[str, Slot]:
-    """Return what the journal says the account's disks were bought as."""
-    from planner.apply.journal import Journal
-    from planner.report import bought_as
-
-    with Journal(purchases.state_folder(state), write=False) as journal:
-        records = journal.records
-    slots, doubts = bought_as(records, holdings)
-    for doubt in doubts:
-        talk(f"warning: {doubt}")
-    return slots
-
-
 def _insights(plans: Sequence[tuple[str, Plan]]) -> Insights:
     from planner.report import Insights
 
@@ -229,16 +215,24 @@ def _insights(plans: Sequence[tuple[str, Plan]]) -> Insights:
 def _made(
     plans: Sequence[tuple[str, Plan]],
     holdings: Holdings | None,
-    slots: Mapping[str, Slot],
+    state: str | None,
     offers: pd.DataFrame | None,
 ) -> list[Report]:
-    from planner.report import make_report
+    """Return a report for each plan, or one of the account; the journal says what was bought."""
+    from planner.apply.journal import Journal
+    from planner.report import bought_as, make_report
 
-    if not plans:
-        return [] if holdings is None else [make_report(None, holdings, slots=slots, offers=offers)]
+    slots: Mapping[str, Slot] = {}
+    doubts: tuple[str, ...] = ()
+    if holdings is not None:
+        with Journal(purchases.state_folder(state), write=False) as journal:
+            slots, doubts = bought_as(journal.records, holdings)
+    elif not plans:
+        return []
+    known: list[tuple[str, Plan | None]] = [*plans] or [("", None)]
     return [
-        make_report(plan, holdings, slots=slots, offers=offers, plan_source=file)
-        for file, plan in plans
+        make_report(plan, holdings, slots=slots, doubts=doubts, offers=offers, plan_source=file)
+        for file, plan in known
     ]
 
 
@@ -282,7 +276,7 @@ def _write(
             failure |= gate.data
         result(json.dumps({**failure, **whole.to_document()}, indent=2))
         return
-    for warning in (*whole.warnings, *whole.alerts):
+    for warning in whole.notices:
         talk(f"warning: {warning}")
     if output is Output.csv:
         if len(wanted) > 1:

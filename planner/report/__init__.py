@@ -12,6 +12,7 @@ A line is one disk: there now, or to be bought. Everything else is the sum of li
 from planner.report.budgets import BUDGETS, Limit
 from planner.report.groups import GROUPS
 from planner.report.holdings import Holdings, account_holdings, fetch_holdings, read_holdings
+from planner.report.inputs import read_inputs
 from planner.report.insights import Insights
 from planner.report.ledger import Slot, bought_as
 from planner.report.lines import LEDGER, RENTALS, GpuLine, Line
@@ -43,5 +44,6 @@ __all__ = [
     "merge_reports",
     "pictures",
     "read_holdings",
+    "read_inputs",
     "save_pictures",
 ]

@@ -61,20 +61,25 @@ def _wallets(report: Report) -> Section:
 
 
 def _days(lasts: dict[str, Any] | None) -> str:
-    if lasts is None or lasts["hours_left"] is None:
-        return "" if lasts is None or Decimal(lasts["usd_hr"]) else "for ever"
-    return money(Decimal(lasts["hours_left"]) / _HOURS_A_DAY, 1)
+    if lasts is None:
+        return ""
+    if lasts["hours_left"] is None:
+        costs = Decimal(lasts["usd_hr"]) or lasts["unpriced"]
+        return "unknown" if costs else "for ever"
+    days = money(Decimal(lasts["hours_left"]) / _HOURS_A_DAY, 1)
+    return f"at most {days}" if lasts["unpriced"] else days
 
 
 def _billed(report: Report) -> Section:
     """Return list cost and what was billed side by side, for what planner can estimate: disks."""
     rows, notes = [], []
-    accrued = [Accrual.of(line).accrued_usd for line in report.lines if line.is_live]
-    estimate = total(usd for usd in accrued if usd is not None)
     for wallet in report.wallets:
+        mine = [line for line in report.lines if line.is_live and line.account == wallet.account]
         for one in wallet.billed:
-            told = money(estimate) if one.kind == "disks" and len(report.wallets) == 1 else ""
-            apart = money(difference(one.usd, estimate)) if told else ""
+            told, apart = ("", "")
+            if one.kind == "disks":
+                told, apart, left_out = _apart(mine)
+                notes += [_LEFT_OUT.format(left_out)] if left_out else []
             rows.append((visible(one.kind), f"{one.rows:,}", told, money(one.usd), apart))
             if one.unreadable:
                 notes.append(f"{visible(one.kind)}: {one.unreadable} rows have no amount in USD")
@@ -92,6 +97,22 @@ def _billed(report: Report) -> Section:
         frozenset(headings[1:]),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+_LEFT_OUT = (
+    "accrued, and what was billed more, leave out disks of which one of the two is not known: {}"
+)
+
+
+def _apart(live: Sequence[Line]) -> tuple[str, str, int]:
+    """Return what disks accrued, what was billed for them more, and how many lack one of both."""
+    both = [
+        (accrued, line.billed_usd)
+        for line in live
+        if (accrued := Accrual.of(line).accrued_usd) is not None and line.billed_usd is not None
+    ]
+    estimate, billed = total(one for one, _ in both), total(one for _, one in both)
+    return money(estimate), money(difference(billed, estimate)), len(live) - len(both)
 
 
 def _idle(report: Report, idle: Sequence[Line], most: int | None) -> Section:
@@ -121,7 +142,10 @@ def _idle(report: Report, idle: Sequence[Line], most: int | None) -> Section:
         tuple(rows),
         frozenset(headings[1:3]),
         footer=("total", month, gb(rate.size_gb), "", ""),
-        notes=("a disk is billed until it is deleted; deleting it destroys its data",),
+        notes=(
+            "a disk is billed until it is deleted; deleting it destroys its data",
+            *((f"{rate.unpriced} of them have no price",) if rate.unpriced else ()),
+        ),
         expendable=("where",),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.report.parts import FILE
 from planner.text import visible
 from planner.units import HOURS_PER_MONTH
 
@@ -31,7 +32,10 @@ def _assumptions(report: Report) -> Iterator[str]:
     )
     for source in report.sources:
         if source.kind == "account":
-            yield f"disks and prices of {visible(source.name)} are those of {source.as_of}"
+            told = "are those of"
+            if (source.account or "").startswith(FILE):
+                told = "are taken to be, since a file does not say when it was read, those of"
+            yield f"disks and prices of {visible(source.name)} {told} {source.as_of}"
             continue
         prices = visible(str(source.prices))
         since = source.prices_at or "a time that it does not say"

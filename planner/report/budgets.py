@@ -10,11 +10,20 @@ from planner.errors import BudgetGate, InputError
 from planner.frames import EXACT, TEXT, WHOLE, Column
 from planner.report.periods import Rate
 from planner.stored import Amount, Size
-from planner.text import visible
-from planner.units import difference, money, part, percent_of, plain, total, usd_month
+from planner.text import nearest, visible
+from planner.units import (
+    HOURS_PER_MONTH,
+    difference,
+    money,
+    part,
+    percent_of,
+    plain,
+    total,
+    usd_month,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from planner.report.lines import Line
 
@@ -28,7 +37,7 @@ BUDGETS = (
     Column("left_usd_month", EXACT, "what is left of it, less than zero where it is too much"),
     Column("percent", EXACT, "spent of the limit, rounded at 4 places; null: the limit is zero"),
     Column("unpriced", WHOLE, "disks without a price, which are not in the amounts"),
-    Column("state", TEXT, "within, warn, over; unknown: within, but for unpriced disks"),
+    Column("state", TEXT, "within, warn, over; unknown: within, but for unpriced disks or doubts"),
 )
 """Columns of the budgets, in the order of the plans, each whole before its owners."""
 
@@ -71,6 +80,60 @@ class Limit:
         return f"budget{owner}" + (", everything" if self.project is None else "")
 
 
+def budget_owners(limits: Iterable[Limit]) -> Iterator[str]:
+    """Yield who has a budget."""
+    return (limit.owner for limit in limits if limit.owner is not None)
+
+
+def limit_of(owner: str | None, usd: object, owners: Collection[str]) -> Limit:
+    """Return a budget over everything in a report, in a month of 730 hours.
+
+    Parameters
+    ----------
+    owner : str | None
+        Whose disks; None counts everybody's.
+    usd : Decimal | int
+        Most that they may cost in a month.
+    owners : collection of str
+        Who owns anything.
+
+    Raises
+    ------
+    InputError
+        When the amount is none, or the owner nobody: such a budget would be kept for ever.
+    """
+    if isinstance(usd, bool) or not isinstance(usd, Decimal | int):
+        raise InputError(
+            f"a budget is {visible(repr(usd))[:60]}", hint="give a Decimal or a whole number of USD"
+        )
+    amount = Decimal(usd)
+    if not amount.is_finite() or amount < 0:
+        raise InputError(f"a budget is {amount}", hint="an amount of USD, zero or more")
+    if owner is not None and owner not in owners:
+        meant = nearest(owner, owners)
+        known = f"owners: {', '.join(sorted(map(visible, owners)))}" if owners else None
+        hint = f"did you mean {visible(meant)}?" if meant else known or "no disk has an owner"
+        raise InputError(f"nothing in the report belongs to {visible(owner)!r}", hint=hint)
+    return Limit(None, owner, amount, HOURS_PER_MONTH)
+
+
+def checked_percent(percent: object) -> Decimal:
+    """Return a threshold in per cent.
+
+    Raises
+    ------
+    InputError
+        When it is no number, or less than zero.
+    """
+    if isinstance(percent, bool) or not isinstance(percent, Decimal | int):
+        message = f"a threshold is {visible(repr(percent))[:60]}"
+        raise InputError(message, hint="give a Decimal or a whole number, per cent of the budget")
+    value = Decimal(percent)
+    if not value.is_finite() or value < 0:
+        raise InputError(f"a threshold is {value}", hint="per cent of the budget, zero or more")
+    return value
+
+
 @dataclass(frozen=True)
 class Budget:
     """A limit and the lines that are spent from it."""
@@ -78,6 +141,7 @@ class Budget:
     limit: Limit
     lines: tuple[Line, ...]
     knows_now: bool
+    in_doubt: bool = False
     several: bool = False
 
     @property
@@ -121,7 +185,7 @@ class Budget:
             return "over"
         if warn_above is not None and self.is_above(warn_above):
             return "warn"
-        return "unknown" if self.unpriced else "within"
+        return "unknown" if self.unpriced or self.in_doubt else "within"
 
     def alert(self, warn_above: Decimal | None) -> str:
         """Return what is to be said of it; nothing where it is simply kept."""
@@ -130,7 +194,7 @@ class Budget:
             return _told(self, _HUNDRED)
         if state == "warn" and warn_above is not None:
             return _told(self, warn_above)
-        if state == "unknown":
+        if state == "unknown" and self.unpriced:
             return f"{self.title}: kept, but for {self.unpriced} disks without a price"
         return ""
 
@@ -162,7 +226,9 @@ class Budget:
         return sorted(sums.items(), key=lambda one: (-one[1], one[0]))
 
 
-def check_budgets(budgets: Sequence[Budget], fail_above: Decimal) -> None:
+def check_budgets(
+    budgets: Sequence[Budget], fail_above: Decimal, doubts: Sequence[str] = ()
+) -> None:
     """Let a report pass when no budget is spent beyond a percentage of its limit.
 
     Parameters
@@ -171,13 +237,16 @@ def check_budgets(budgets: Sequence[Budget], fail_above: Decimal) -> None:
         Of the report.
     fail_above : Decimal
         Per cent of each limit.
+    doubts : sequence of str
+        Why nobody can say that a budget is kept, whatever the sums are.
 
     Raises
     ------
     InputError
         When there is no budget: a gate that cannot close is none.
     BudgetGate
-        When one is exceeded, or cannot be shown to be kept since a disk of it has no price.
+        When one is exceeded, or cannot be shown to be kept: a disk of it has no price, or there
+        are doubts.
     """
     if not budgets:
         raise InputError(
@@ -185,10 +254,12 @@ def check_budgets(budgets: Sequence[Budget], fail_above: Decimal) -> None:
             hint="write policy.budget_usd_month in the demand, or give --budget",
         )
     over = [one for one in budgets if one.is_above(fail_above) or one.unpriced]
-    if not over:
+    if not over and not doubts:
         return
+    told = [_told(one, fail_above) for one in over]
+    told += [f"nobody can say that the budgets are kept: {doubt}" for doubt in doubts]
     raise BudgetGate(
-        "\n".join(_told(one, fail_above) for one in over),
+        "\n".join(told),
         over=[_data(one, fail_above) for one in over],
         hint="spend less, or raise the budget where it is written",
     )

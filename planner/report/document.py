@@ -29,9 +29,10 @@ _STORED = {
     "lines": "disks",
     "gpus": "gpus",
     "limits": "limits",
-    "comparisons": "comparisons",
+    "baselines": "baselines",
     "wallets": "wallets",
     "warnings": "warnings",
+    "doubts": "doubts",
     "warn_above": "warn_above",
 }
 """What a saved report is made of again, and where its file has it."""
@@ -59,11 +60,13 @@ def to_document(report: Report) -> dict[str, Any]:
             {**_values(vars(one)), "site": one.site, "usd_month": plain(one.usd_month)}
             for one in report.gpus
         ],
+        "baselines": [_values(vars(one)) for one in report.baselines],
         "wallets": [_values(asdict(one)) for one in report.wallets],
         "limits": [_values(vars(one)) for one in report.limits],
         "sources": [_values(vars(one)) for one in report.sources],
         "warn_above": json_value(report.warn_above),
         "warnings": list(report.warnings),
+        "doubts": list(report.doubts),
         "alerts": list(report.alerts),
         "assumptions": list(report.assumptions),
     }
@@ -73,11 +76,11 @@ def to_document(report: Report) -> dict[str, Any]:
 def _totals(report: Report) -> dict[str, Any]:
     month, hr = report.month, total([report.after.usd_hr, report.gpu_usd_hr])
     monthly = report.gpu_usd_month
-    accruals = [Accrual.of(line) for line in report.lines]
-    sums = {
-        name: plain(total(usd for one in accruals if (usd := getattr(one, name)) is not None))
-        for name in ("accrued_usd", "month_so_far_usd", "rest_of_month_usd")
-    }
+    accruals = [Accrual.of(line) for line in report.lines if line.is_live]
+    sums = {}
+    for name in ("accrued_usd", "month_so_far_usd", "rest_of_month_usd"):
+        known = [usd for one in accruals if (usd := getattr(one, name)) is not None]
+        sums[name] = plain(total(known)) if known else None
     idle = Rate.of(one for one in report.lines if one.is_idle)
     outside = Rate.of(one for one in report.lines if not one.is_planned)
     return {

@@ -41,9 +41,12 @@ def _lead(report: Report) -> Iterator[str]:
         yield f"{one.title}: ${spent} of ${limit} a month{percent}"
     idle = [line for line in report.lines if line.is_idle]
     if idle:
-        cost = money(Rate.of(idle).per(HOURS_PER_MONTH))
-        yield f"attached to nothing: {len(idle):,} disks, ${cost} a month"
+        lost = Rate.of(idle)
+        cost = money(lost.per(HOURS_PER_MONTH))
+        more = f", and {lost.unpriced} without a price" if lost.unpriced else ""
+        yield f"attached to nothing: {len(idle):,} disks, ${cost} a month{more}"
     for wallet in report.runways():
         if wallet["balance_usd"] is not None and wallet["after"]["hours_left"] is not None:
             days = money(Decimal(wallet["after"]["hours_left"]) / HOURS_PER_DAY, 1)
-            yield f"the wallet has ${money(Decimal(wallet['balance_usd']))}: {days} days"
+            most = "at most " if wallet["after"]["unpriced"] else ""
+            yield f"the wallet has ${money(Decimal(wallet['balance_usd']))}: {most}{days} days"

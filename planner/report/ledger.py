@@ -9,6 +9,7 @@ from planner.apply.state import State, in_order
 from planner.errors import InputError
 from planner.frames import records
 from planner.report.lines import Line
+from planner.report.parts import FILE
 from planner.text import visible
 from planner.units import total, usd_hr
 
@@ -65,7 +66,8 @@ def bought_as(
     """
     state = State(records)
     target = {"base_url": holdings.base_url, "team_id": holdings.team_id}
-    mine = [one for one in state.entries.values() if state.is_at(one, target)]
+    entries = state.entries.values()
+    mine = [one for one in entries if holdings.base_url is None or state.is_at(one, target)]
     slots = {
         disk_id: Slot(one.plan, one.project, one.volume, one.replica, one.disk)
         for one in in_order(mine)
@@ -87,7 +89,7 @@ def lines_of(
     slots: Mapping[str, Slot],
     regions: Regions,
     now: datetime,
-) -> tuple[tuple[Line, ...], tuple[str, ...]]:
+) -> tuple[tuple[Line, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the lines of a plan, of an account, or of a plan held against the account.
 
     A live disk is the plan's when the plan keeps it, or when it was bought for it: the journal
@@ -111,6 +113,8 @@ def lines_of(
     lines : tuple of Line
         The plan's in its order, then the other disks of the account by id.
     notes : tuple of str
+        What is there twice.
+    gone : tuple of str
         What the plan counts on that is not there.
 
     Raises
@@ -123,26 +127,28 @@ def lines_of(
     live = {} if holdings is None else _live(holdings)
     found: list[Line] = []
     notes: list[str] = []
+    gone: list[str] = []
     if plan is not None:
         at = now if holdings is None else holdings.read_at
-        for line, note in _planned(
-            plan, _There.of(plan, live, slots), account_of(holdings, plan), at
-        ):
+        there = _There.of(plan, live, slots)
+        for line, note in _planned(plan, there, account_of(holdings, plan), at):
             found += [line] if line is not None else []
-            notes += [note] if note else []
+            (gone if line is None else notes).append(note)
     taken = {line.disk_id for line in found if line.is_live}
     found += (
         _other(row, regions, slots.get(row["id"] or ""))
         for row in live.values()
         if row["id"] is None or row["id"] not in taken
     )
-    return tuple(found), tuple(notes)
+    return tuple(found), tuple(filter(None, notes)), tuple(gone)
 
 
 def account_of(holdings: Holdings | None, plan: Plan | None = None) -> str | None:
-    """Return the name of an account: base URL and team; None where nobody says."""
+    """Return the name of an account: base URL and team, or its file; None where nobody says."""
     base_url = team_id = None
     if holdings is not None:
+        if holdings.base_url is None:
+            return f"{FILE}{holdings.source}"
         base_url, team_id = holdings.base_url, holdings.team_id
     elif plan is not None and plan.target is not None:
         base_url, team_id = plan.target["base_url"], plan.target["team_id"]
@@ -153,9 +159,9 @@ def account_of(holdings: Holdings | None, plan: Plan | None = None) -> str | Non
 
 def _check_target(plan: Plan, holdings: Holdings) -> None:
     planned, here = account_of(None, plan), account_of(holdings)
-    if planned is not None and here is not None and planned != here:
+    if planned is not None and holdings.base_url is not None and planned != here:
         raise InputError(
-            f"the plan was made for {visible(planned)}, the account is at {visible(here)}",
+            f"the plan was made for {visible(planned)}, the account is at {visible(str(here))}",
             hint="report on the plan alone, or use the key that it was made with",
         )
 

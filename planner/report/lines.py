@@ -157,23 +157,35 @@ class GpuLine:
         return usd_month(self.usd_hr_on, self.hours_per_month)
 
 
-def titles(lines: Sequence[Line]) -> dict[int, str]:
-    """Return what a person calls each line, by its `id`: replicas and disks told apart."""
-    replicas: dict[Any, set[Any]] = {}
-    disks: dict[Any, set[Any]] = {}
-    for line in lines:
+@dataclass(frozen=True)
+class Copies:
+    """How many replicas a volume has, and how many disks a replica: they are told apart by it."""
+
+    replicas: dict[Any, frozenset[Any]]
+    disks: dict[Any, frozenset[Any]]
+
+    @classmethod
+    def of(cls, lines: Sequence[Line]) -> Copies:
+        """Return those of lines."""
+        replicas: dict[Any, set[Any]] = {}
+        disks: dict[Any, set[Any]] = {}
+        for line in lines:
+            volume = (line.project, line.volume)
+            replicas.setdefault(volume, set()).add(line.replica)
+            disks.setdefault((*volume, line.replica), set()).add(line.disk)
+        return cls(
+            {key: frozenset(found) for key, found in replicas.items()},
+            {key: frozenset(found) for key, found in disks.items()},
+        )
+
+    def title_of(self, line: Line) -> str:
+        """Return what a person calls a line."""
+        if line.volume is None:
+            return line.title
         volume = (line.project, line.volume)
-        replicas.setdefault(volume, set()).add(line.replica)
-        disks.setdefault((*volume, line.replica), set()).add(line.disk)
-    found = {}
-    for line in lines:
-        volume, name = (line.project, line.volume), line.title
-        if line.volume is not None and len(replicas[volume]) > 1:
-            name += f" #{line.replica}"
-        if line.volume is not None and len(disks[*volume, line.replica]) > 1:
-            name += f", disk {line.disk}"
-        found[id(line)] = name
-    return found
+        number = f" #{line.replica}" if len(self.replicas[volume]) > 1 else ""
+        disk = f", disk {line.disk}" if len(self.disks[*volume, line.replica]) > 1 else ""
+        return f"{line.title}{number}{disk}"
 
 
 def row_of(line: Line) -> dict[str, Any]:

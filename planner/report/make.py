@@ -12,13 +12,11 @@ from planner.report.budgets import Limit
 from planner.report.holdings import Holdings
 from planner.report.ledger import account_of, lines_of
 from planner.report.lines import GpuLine
-from planner.report.parts import AS_IT_IS, Comparison, Source
-from planner.report.periods import Rate
+from planner.report.parts import Simpler, Source
 from planner.report.report import Report
 from planner.report.wallets import wallet_of
 from planner.solve.kept import regions_by_site
 from planner.text import visible
-from planner.units import total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +36,7 @@ def make_report(
     holdings: Holdings | None = None,
     *,
     slots: Mapping[str, Slot] | None = None,
+    doubts: Sequence[str] = (),
     offers: pd.DataFrame | None = None,
     budgets: Mapping[str | None, Decimal] | None = None,
     warn_above: Decimal | None = None,
@@ -54,7 +53,10 @@ def make_report(
     holdings : Holdings | None
         What is there: see `fetch_holdings`.
     slots : mapping | None
-        Id of a disk → what the journal says it was bought as.
+        Id of a disk → what the journal says it was bought as: see `bought_as`.
+    doubts : sequence of str
+        What may exist and was not seen, such as `bought_as` says; no budget is known to be kept
+        then.
     offers : DataFrame | None
         Columns ``OFFERS``: they tell the region of a disk's place, which no disk does; None takes
         the plan's.
@@ -87,7 +89,7 @@ def make_report(
     read = holdings
     if holdings is None and plan is not None and "disks" in plan.inputs:
         holdings = _planned_with(plan)
-    lines, notes = lines_of(plan, holdings, slots or {}, _regions(plan, offers), created)
+    lines, notes, gone = lines_of(plan, holdings, slots or {}, _regions(plan, offers), created)
     account = account_of(holdings, plan)
     sources: list[Source] = []
     if plan is not None:
@@ -101,9 +103,10 @@ def make_report(
         lines=lines,
         gpus=() if plan is None else tuple(_gpus(plan, account)),
         limits=() if plan is None else tuple(_limits(plan)),
-        comparisons=() if plan is None else tuple(_comparisons(plan, lines, known=bool(holdings))),
+        baselines=() if plan is None else tuple(_baselines(plan)),
         wallets=() if read is None else (wallet_of(read, account),),
         warnings=(*notes, *_amiss(lines), *(() if read is None else read.notes)),
+        doubts=(*gone, *doubts),
     )
     return report.against(budgets or {}, warn_above)
 
@@ -156,17 +159,9 @@ def _gpus(plan: Plan, account: str | None) -> Iterator[GpuLine]:
         yield GpuLine(account=account, project=plan.project, **values)
 
 
-def _comparisons(plan: Plan, lines: Sequence[Line], *, known: bool) -> Iterator[Comparison]:
-    """Yield what simpler ways cost, and what the account costs as it is."""
-    hours = plan.demand.policy.hours_per_month
-    mine = Rate.of(one for one in lines if one.is_planned).per(hours)
-    gpus = total(usd_month(gpu.usd_hr_on, gpu.hours_per_month) for gpu in plan.gpus)
+def _baselines(plan: Plan) -> Iterator[Simpler]:
     for one in plan.baselines():
-        cost = total([mine, gpus])
-        yield Comparison(plan.project, one.name, one.place, one.usd_month, cost, one.why_not)
-    if known:
-        now = Rate.of(one for one in lines if one.is_live).per(hours)
-        yield Comparison(plan.project, AS_IT_IS, None, now, mine)
+        yield Simpler(plan.project, one.name, one.place, one.usd_month, one.why_not)
 
 
 def _amiss(lines: Sequence[Line]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +13,7 @@ from planner.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from planner.report.lines import Line
+    from planner.report.lines import GpuLine, Line
     from planner.report.report import Report
     from planner.report.wallets import Wallet
 
@@ -41,17 +42,24 @@ def merge_reports(reports: Sequence[Report], *, now: datetime | None = None) -> 
     if not reports:
         raise InputError("there are no reports to merge", hint="give one or more")
     created = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
-    lines = _lines([line for report in reports for line in report.lines])
+    lines, contested = _lines(reports)
+    warned = [one.warn_above for one in reports if one.warn_above is not None]
     merged = replace(
         reports[0],
         created_at=created.isoformat(),
         sources=_once(source for report in reports for source in report.sources),
         lines=lines,
-        gpus=_once(gpu for report in reports for gpu in report.gpus),
+        gpus=_gpus(gpu for report in reports for gpu in report.gpus),
         limits=_once(limit for report in reports for limit in report.limits),
-        comparisons=_once(one for report in reports for one in report.comparisons),
+        baselines=tuple(
+            {
+                (one.project, one.name): one for report in reports for one in report.baselines
+            }.values()
+        ),
         wallets=_wallets(wallet for report in reports for wallet in report.wallets),
         warnings=_once(text for report in reports for text in report.warnings),
+        doubts=_once((*(text for report in reports for text in report.doubts), *contested)),
+        warn_above=min(warned, default=None),
     )
     merged = _without_gone(merged)
     return replace(merged, warnings=_once((*merged.warnings, *_odd(merged))))
@@ -61,26 +69,64 @@ def _once(values: Iterable[Item]) -> tuple[Item, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _lines(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """Return every disk once, plans in their order, then the other disks of the accounts."""
-    planned = [line for line in lines if line.is_planned]
-    found: dict[tuple[str, str], Line] = {}
-    for number, line in enumerate(lines):
-        key = ("live", line.disk_id or f"#{number}") if line.is_live else ("new", str(line.name))
-        found[key] = line if key not in found else _same(found[key], line)
+def _gpus(gpus: Iterable[GpuLine]) -> tuple[GpuLine, ...]:
+    """Return the GPUs of every workload once, whether or not its plan knew the account."""
+    found: dict[GpuLine, GpuLine] = {}
+    for gpu in gpus:
+        key = replace(gpu, account=None)
+        if key not in found or found[key].account is None:
+            found[key] = gpu
+    return tuple(found.values())
+
+
+_Key = tuple[object, ...]
+
+
+def _lines(reports: Sequence[Report]) -> tuple[tuple[Line, ...], list[str]]:
+    """Return every disk once, plans in their order, then the other disks; and what is contested."""
+    found: dict[_Key, Line] = {}
+    order: dict[_Key, int] = {}
+    contested: list[str] = []
+    for report in reports:
+        for key, line in _keyed(report.lines):
+            if line.is_planned:
+                order.setdefault(_slot(line), len(order))
+            if key in found and _are_rivals(found[key], line):
+                contested.append(
+                    f"disk {visible(str(line.disk_id))} is {found[key].project}'s "
+                    f"{found[key].title} and {line.project}'s {line.title}; it is counted once, "
+                    "for the first"
+                )
+            found[key] = _same(found[key], line) if key in found else line
     live = {line.name: key for key, line in found.items() if line.is_live and line.name}
     for key, line in list(found.items()):
         there = live.get(line.name or "")
         if not line.is_live and there is not None:
             found[key] = _same(replace(line, standing="bought"), found.pop(there))
-    order: dict[tuple[object, ...], int] = {}
-    for number, line in enumerate(planned):
-        order.setdefault(_slot(line), number)
-    last = len(planned)
-    return tuple(sorted(found.values(), key=lambda one: order.get(_slot(one), last)))
+    last = len(order)
+    lines = sorted(found.values(), key=lambda one: order.get(_slot(one), last))
+    return tuple(lines), contested
 
 
-def _slot(line: Line) -> tuple[object, ...]:
+def _keyed(lines: Iterable[Line]) -> Iterator[tuple[_Key, Line]]:
+    """Yield lines with what tells disks apart; rows without an id are counted in their reading."""
+    alike: Counter[str] = Counter()
+    for line in lines:
+        if line.disk_id is not None:
+            yield ("live", line.disk_id), line
+        elif not line.is_live:
+            yield ("new", line.name), line
+        else:
+            text = repr(line)
+            alike[text] += 1
+            yield ("row", text, alike[text]), line
+
+
+def _are_rivals(known: Line, other: Line) -> bool:
+    return known.is_planned and other.is_planned and _slot(known) != _slot(other)
+
+
+def _slot(line: Line) -> _Key:
     return (line.project, line.volume, line.replica, line.disk, line.is_planned)
 
 
@@ -139,3 +185,5 @@ def _odd(report: Report) -> Iterator[str]:
             )
     if len({source.as_of[:7] for source in report.sources}) > 1:
         yield "the readings are of different months; calendar months are those of each reading"
+    if len(report.wallets) > 1 and any(line.account is None for line in report.lines):
+        yield "disks of no account that is known are in no wallet's days"

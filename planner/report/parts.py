@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from planner.frames import EXACT, TEXT, Column
+from planner.frames import EXACT, TEXT, WHOLE, Column
+from planner.report.periods import Rate
 from planner.stored import Amount, Size, Utc
-from planner.units import difference
+from planner.units import difference, total
+
+if TYPE_CHECKING:
+    from planner.report.sums import Sums
 
 COMPARISONS = (
     Column("project", TEXT, "the plan's"),
@@ -17,11 +21,14 @@ COMPARISONS = (
     Column("usd_month", EXACT, "its cost in the policy's month, exact; null: impossible"),
     Column("plan_usd_month", EXACT, "what the plan costs beside it, exact Decimal"),
     Column("why_not", TEXT, "what rules it out; else empty"),
+    Column("unpriced", WHOLE, "disks of the account without a price, not in its amount"),
     Column("saves_usd_month", EXACT, "how much cheaper the plan is; null: impossible"),
 )
 """Columns of what a plan is compared with."""
 
 
+FILE = "file "
+"""What the name of an account begins with that a file shows."""
 AS_IT_IS = "the account as it is"
 """What the comparison with what there is now is called."""
 AS_IT_IS_NOTE = (
@@ -66,21 +73,19 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What a simpler way, or the account as it is, costs beside a plan.
+class Simpler:
+    """A simpler way to place the demand of a plan, see `Baseline`.
 
     Attributes
     ----------
     project : str
         The plan's.
     name : str
-        What is compared.
+        What is kept simple.
     place : str | None
-        Where a baseline ends.
+        Where it ends; None where it is no one place, or impossible.
     usd_month : Decimal | None
         Its exact cost in the policy's month; None where it is impossible.
-    plan_usd_month : Decimal
-        What the plan costs that it is held against.
     why_not : str
         What rules it out; else empty.
     """
@@ -89,8 +94,30 @@ class Comparison:
     name: str
     place: str | None
     usd_month: Amount | None
-    plan_usd_month: Amount
     why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a simpler way, or the account as it is, costs beside a plan.
+
+    Attributes
+    ----------
+    project, name, place, usd_month, why_not
+        As in `Simpler`.
+    plan_usd_month : Decimal
+        What of the plan is held against it: disks and GPUs, or disks beside the account as it is.
+    unpriced : int
+        Disks of the account without a price, which are not in its amount.
+    """
+
+    project: str
+    name: str
+    place: str | None
+    usd_month: Decimal | None
+    plan_usd_month: Decimal
+    why_not: str = ""
+    unpriced: int = 0
 
     @property
     def saves_usd_month(self) -> Decimal | None:
@@ -98,3 +125,26 @@ class Comparison:
         if self.usd_month is None:
             return None
         return difference(self.usd_month, self.plan_usd_month)
+
+
+def comparisons(report: Sums) -> tuple[Comparison, ...]:
+    """Return each plan of a report beside simpler ways, and beside the account as it is."""
+    found: list[Comparison] = []
+    for source in report.sources:
+        project, hours = source.project, source.hours_per_month
+        if project is None or hours is None or project in {one.project for one in found}:
+            continue
+        mine = [one for one in report.lines if one.is_planned and one.project == project]
+        disks = Rate.of(mine).per(hours)
+        gpus = total(one.usd_month for one in report.gpus if one.project == project)
+        found += (
+            Comparison(**vars(one), plan_usd_month=total([disks, gpus]))
+            for one in report.baselines
+            if one.project == project
+        )
+        if report.now is not None:
+            now = report.now
+            found.append(
+                Comparison(project, AS_IT_IS, None, now.per(hours), disks, unpriced=now.unpriced)
+            )
+    return tuple(found)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HOURS_PER_DAY = 24
 _MICROSECOND = timedelta(microseconds=1)
+_HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,6 @@ def _usd(usd_hr: Decimal | None, start: datetime, end: datetime) -> Decimal | No
 def in_hours(hours: Decimal, start: datetime) -> datetime | None:
     """Return the moment after so many hours; None where no calendar reaches."""
     try:
-        return start + timedelta(hours=float(hours))
+        return start + timedelta(microseconds=int(hours * _HOUR_US))
     except OverflowError:
         return None

@@ -1,4 +1,4 @@
-"""The report: what is there and what is to be bought, what it costs, and what it may cost.
+"""The report: a document of what is there and to be bought, what it costs, and what it may cost.
 
 What is stored is what was read; every sum is made of it again, and never read.
 """
@@ -6,10 +6,7 @@ What is stored is what was read; every sum is made of it again, and never read.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from datetime import datetime
-from decimal import Decimal
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,22 +15,18 @@ from planner.exact_json import digest_of
 from planner.files import write_atomic
 from planner.frames import build
 from planner.report.assumptions import assumptions
-from planner.report.budgets import BUDGETS, Budget, Limit, check_budgets
+from planner.report.budgets import BUDGETS
 from planner.report.document import changed, read_stored, to_document
-from planner.report.groups import GROUPS, Group, groups, ways
+from planner.report.groups import GROUPS
 from planner.report.lead import lead
-from planner.report.lines import LEDGER, RENTALS, GpuLine, Line, row_of, titles
-from planner.report.parts import COMPARISONS, Comparison, Source
-from planner.report.periods import Month, Rate
+from planner.report.lines import LEDGER, RENTALS, row_of
+from planner.report.parts import COMPARISONS
 from planner.report.sections import MOST, sections
-from planner.report.wallets import Wallet
+from planner.report.sums import Sums
 from planner.report.writers import to_csv, to_fragment, to_html, to_markdown
-from planner.stored import Amount, Utc
-from planner.text import visible
-from planner.units import HOURS_PER_MONTH, money, total
+from planner.units import HOURS_PER_MONTH, money
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -42,146 +35,9 @@ if TYPE_CHECKING:
     from planner.report.section import Section
 
 
-@dataclass(frozen=True)
-class Report:
-    """A budget report; see `make_report`.
-
-    Attributes
-    ----------
-    created_at : str
-        When it was made, UTC.
-    sources : tuple of Source
-        What it was made from.
-    lines : tuple of Line
-        One for each disk; see ``LEDGER``.
-    gpus : tuple of GpuLine
-        GPUs of the plans' workloads.
-    limits : tuple of Limit
-        Budgets as they were set.
-    comparisons : tuple of Comparison
-        Simpler ways, and the account as it is.
-    wallets : tuple of Wallet
-        One for each account that was read.
-    warnings : tuple of str
-        What is amiss, or was not read.
-    warn_above : Decimal | None
-        Per cent of a budget beyond which it is warned about.
-    """
-
-    created_at: Utc
-    sources: tuple[Source, ...]
-    lines: tuple[Line, ...]
-    gpus: tuple[GpuLine, ...]
-    limits: tuple[Limit, ...]
-    comparisons: tuple[Comparison, ...]
-    wallets: tuple[Wallet, ...]
-    warnings: tuple[str, ...]
-    warn_above: Amount | None = None
-
-    @property
-    def as_of(self) -> str:
-        """Return when what it says was so, UTC: the latest reading of an account, else now."""
-        read = [source.as_of for source in self.sources if source.kind == "account"]
-        return max(read, default=self.created_at)
-
-    @property
-    def month(self) -> Month:
-        """Return the calendar month of the report."""
-        return Month.of(datetime.fromisoformat(self.as_of))
-
-    @property
-    def projects(self) -> tuple[str, ...]:
-        """Return the projects of the plans."""
-        return tuple(dict.fromkeys(one.project for one in self.sources if one.project is not None))
-
-    @property
-    def knows_now(self) -> bool:
-        """Return whether anybody looked at what is there."""
-        return any(source.kind == "account" for source in self.sources)
-
-    @property
-    def now(self) -> Rate | None:
-        """Return what is there costs; None where nobody looked."""
-        return Rate.of(one for one in self.lines if one.is_live) if self.knows_now else None
-
-    @property
-    def new(self) -> Rate:
-        """Return what is to be bought costs: the difference between now and after."""
-        return Rate.of(one for one in self.lines if not one.is_live)
-
-    @property
-    def after(self) -> Rate:
-        """Return what everything costs once the plans are carried out; nothing is deleted."""
-        return Rate.of(self.lines)
-
-    @property
-    def gpu_usd_month(self) -> Decimal:
-        """Return what the GPUs of all workloads cost in a month, exactly."""
-        return total(gpu.usd_month for gpu in self.gpus)
-
-    @property
-    def gpu_usd_hr(self) -> Decimal:
-        """Return the same, averaged over the hours of the month."""
-        return total(gpu.usd_hr for gpu in self.gpus)
-
-    @cached_property
-    def budgets(self) -> tuple[Budget, ...]:
-        """Return every budget with what is spent from it."""
-        several = len(self.projects) > 1
-        return tuple(
-            Budget(limit, tuple(filter(limit.counts, self.lines)), self.knows_now, several)
-            for limit in self.limits
-        )
-
-    @cached_property
-    def _titles(self) -> dict[int, str]:
-        return titles(self.lines)
-
-    def title_of(self, line: Line) -> str:
-        """Return what a person calls a line of this report."""
-        return self._titles[id(line)]
-
-    @property
-    def by(self) -> tuple[str, ...]:
-        """Return how the lines can be grouped."""
-        return ways(self.lines)
-
-    def groups(self, by: str) -> tuple[Group, ...]:
-        """Return the lines grouped one way, the dearest group first."""
-        return groups(self.lines, self.gpus, by, knows_now=self.knows_now)
-
-    def against(
-        self, budgets: Mapping[str | None, Decimal], warn_above: Decimal | None = None
-    ) -> Report:
-        """Return the report with more budgets, over every disk in it.
-
-        Parameters
-        ----------
-        budgets : mapping
-            Owner (None: everybody) → most that the disks may cost in a month of 730 h, in USD.
-        warn_above : Decimal | None
-            Per cent of a budget beyond which it is warned about; None leaves what there is.
-        """
-        more = (Limit(None, owner, usd, HOURS_PER_MONTH) for owner, usd in budgets.items())
-        warn = self.warn_above if warn_above is None else warn_above
-        return replace(self, limits=(*self.limits, *more), warn_above=warn)
-
-    @property
-    def alerts(self) -> tuple[str, ...]:
-        """Return a sentence for each budget that is not simply kept."""
-        return tuple(told for one in self.budgets if (told := one.alert(self.warn_above)))
-
-    def check(self, fail_above: Decimal = Decimal(100)) -> None:
-        """Let the report pass when no budget is spent beyond a percentage of its limit.
-
-        Raises
-        ------
-        InputError
-            When there is no budget.
-        BudgetGate
-            When one is exceeded, or cannot be shown to be kept; ``over`` says by how much.
-        """
-        check_budgets(self.budgets, fail_above)
+@dataclass(frozen=True, repr=False)
+class Report(Sums):
+    """A budget report, saved, loaded, shown; see `make_report`."""
 
     def to_frame(self) -> pd.DataFrame:
         """Return the lines as a frame (columns ``LEDGER``)."""
@@ -207,17 +63,6 @@ class Report:
         """Return the budgets as a frame (columns ``BUDGETS``)."""
         return build([one.row(self.warn_above) for one in self.budgets], BUDGETS)
 
-    def runways(self) -> tuple[dict[str, Any], ...]:
-        """Return, for each wallet, how long it lasts now, with the plans, and with their GPUs."""
-        only = len(self.wallets) == 1
-        return tuple(
-            wallet.runway(
-                [one for one in self.lines if one.account == wallet.account or only],
-                [one for one in self.gpus if one.account == wallet.account or only],
-            )
-            for wallet in self.wallets
-        )
-
     def to_document(self) -> dict[str, Any]:
         """Return the report as JSON values: what was read, and every sum of it."""
         return to_document(self)
@@ -226,11 +71,6 @@ class Report:
     def assumptions(self) -> tuple[str, ...]:
         """Return what the figures rest on, in sentences."""
         return assumptions(self)
-
-    @property
-    def title(self) -> str:
-        """Return what it is about."""
-        return "Storage of " + (", ".join(map(visible, self.projects)) or "the account")
 
     @property
     def lead(self) -> tuple[str, ...]:

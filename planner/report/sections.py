@@ -93,7 +93,7 @@ def _totals(report: Report) -> Section:
         headings,
         tuple(rows),
         frozenset(headings[1:]),
-        notes=_unpriced(report.after),
+        notes=(f"a month has {HOURS_PER_MONTH} hours", *_unpriced(report.after)),
         expendable=("$/day", "GB"),
     )
 
@@ -130,9 +130,24 @@ def _budgets(report: Report) -> Section:
         headings,
         tuple(rows),
         frozenset(headings[1:-1]),
-        notes=tuple(f"a budget's month has {each} hours" for each in hours),
+        notes=(*(f"a budget's month has {each} hours" for each in hours), *_in_no_budget(report)),
         expendable=("left", "now"),
     )
+
+
+def _in_no_budget(report: Report) -> Iterator[str]:
+    """Yield what is billed and counts against no budget that one might think it does."""
+    outside = Rate.of(one for one in report.lines if not one.is_planned)
+    if outside.disks and any(one.project is not None for one in report.limits):
+        cost = money(outside.per(HOURS_PER_MONTH))
+        more = f" and {outside.unpriced} without a price" if outside.unpriced else ""
+        yield (
+            f"disks of no plan: {outside.disks}, ${cost} a month{more}; a plan's budgets do not "
+            "count them, --budget does"
+        )
+    unowned = [one for one in report.lines if one.is_live and one.owner is None]
+    if unowned and any(one.owner is not None for one in report.limits):
+        yield f"disks that belong to nobody: {len(unowned)}; no owner's budget counts them"
 
 
 def _comparisons(report: Report) -> Section:
@@ -150,9 +165,18 @@ def _comparisons(report: Report) -> Section:
         headings,
         tuple(rows),
         frozenset(headings[1:-1]),
-        notes=(AS_IT_IS_NOTE,) if any(one.name == AS_IT_IS for one in report.comparisons) else (),
+        notes=tuple(_as_it_is(report)),
         expendable=("the plan",),
     )
+
+
+def _as_it_is(report: Report) -> Iterator[str]:
+    for one in report.comparisons:
+        if one.name == AS_IT_IS:
+            yield AS_IT_IS_NOTE
+            if one.unpriced:
+                yield f"{one.unpriced} of its disks have no price, and are not in its amount"
+            return
 
 
 def _groups(report: Report, found: Sequence[Group], by: str, most: int | None) -> Section:
@@ -184,7 +208,7 @@ def _groups(report: Report, found: Sequence[Group], by: str, most: int | None) -
         *("$/hour", f"$/{month.name}", "disks", "GB"),
     )
     return Section(
-        f"by-{by.replace(':', '-')}",
+        f"by-{visible(by)}",
         f"By {'tag ' if by.startswith(TAG) else ''}{visible(name)}",
         headings,
         tuple(rows),

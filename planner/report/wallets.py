@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -76,22 +76,25 @@ class Wallet:
             What is paid from this wallet.
         """
         now, after = Rate.of(one for one in lines if one.is_live), Rate.of(lines)
-        with_gpus = total([after.usd_hr, *(gpu.usd_hr for gpu in gpus)])
+        rented = total(gpu.usd_hr for gpu in gpus)
+        with_gpus = replace(after, usd_hr=total([after.usd_hr, rented]))
         return {
             "account": self.account,
             "as_of": self.as_of,
             "balance_usd": None if self.balance_usd is None else plain(self.balance_usd),
-            "unpriced": after.unpriced,
-            "now": self._lasts(now.usd_hr),
-            "after": self._lasts(after.usd_hr),
+            "now": self._lasts(now),
+            "after": self._lasts(after),
             "with_gpus": self._lasts(with_gpus) if gpus else None,
         }
 
-    def _lasts(self, usd_hr: Decimal) -> dict[str, Any]:
+    def _lasts(self, rate: Rate) -> dict[str, Any]:
+        """Return what is paid per hour and for how long: at most, where some has no price."""
+        usd_hr = rate.usd_hr
         hours = None if self.balance_usd is None else hours_left(self.balance_usd, usd_hr)
         empty = None if hours is None else in_hours(hours, datetime.fromisoformat(self.as_of))
         return {
             "usd_hr": plain(usd_hr),
+            "unpriced": rate.unpriced,
             "hours_left": None if hours is None else plain(hours),
             "empty_at": None if empty is None else empty.isoformat(timespec="seconds"),
         }

@@ -36,8 +36,8 @@ def to_markdown(report: Report, insights: Insights | None) -> str:
     more = () if insights is None else insights.sections(_MOST_MARKDOWN)
     parts = [f"### {markdown_text(report.title)}\n"]
     parts.append("".join(f"- {markdown_text(line)}\n" for line in report.lead))
-    if report.warnings:
-        parts.append("".join(f"> **Warning:** {markdown_text(w)}\n>\n" for w in report.warnings))
+    if notices := report.notices:
+        parts.append("".join(f"> **Warning:** {markdown_text(one)}\n>\n" for one in notices))
     for one in (*report.sections(_MOST_MARKDOWN), *more):
         name = markdown_text(one.title)
         rows = [*one.rows, *([one.footer] if one.footer else [])]
@@ -103,19 +103,18 @@ def to_html(report: Report, insights: Insights | None, *, charts: bool) -> str:
     """Return a report as one self-contained page, with charts where they can be drawn."""
     drawn = pictures(report, insights) if charts and drawable() else {}
     more = () if insights is None else insights.sections(MOST)
-    warnings = report.warnings
     return page(
         report.title,
         report.lead,
         (*report.sections(), *more, _rests(report)),
         drawn,
-        warnings,
+        report.notices,
     )
 
 
 def to_fragment(report: Report) -> str:
     """Return a report as a piece of HTML, for notebooks."""
-    parts = [title_html(report.title), list_html((*report.lead, *report.warnings))]
+    parts = [title_html(report.title), list_html((*report.lead, *report.notices))]
     for one in report.sections():
         right = [at for at, name in enumerate(one.headings) if name in one.right]
         footer = one.footer or ()

@@ -163,3 +163,52 @@ def test_a_limit_of_one_project_leaves_another_s_disks_alone() -> None:
     assert not Limit("lab", "bob", HUNDRED, 730).counts(line)
     assert not Limit("den", None, HUNDRED, 730).counts(line)
     assert Limit(None, "ann", HUNDRED, 730).counts(line)
+
+
+@pytest.mark.parametrize(
+    ("owner", "hint"), [("bobb", "did you mean bob?"), ("zed", "owners: ann, bob")]
+)
+def test_a_budget_of_nobody_is_a_mistake(owner: str, hint: str) -> None:
+    """It would be kept for ever: a slip of the pen must not open the gate."""
+    with pytest.raises(InputError, match="nothing in the report belongs to") as caught:
+        report(planned(), budgets={owner: HUNDRED})
+    assert caught.value.hint == hint
+    with pytest.raises(InputError):
+        report(None, held(live("disk-0001", usd_hr="5")), budgets={"ann": Decimal(1)})
+
+
+@pytest.mark.parametrize("amount", [0.5, "5", True, Decimal("NaN"), Decimal(-1), None])
+def test_amounts_and_thresholds_are_exact_numbers(amount: object) -> None:
+    """A float, a text, a yes, nothing: none of these is money."""
+    made = report(planned())
+    with pytest.raises(InputError):
+        made.against({None: amount})  # type: ignore[dict-item]
+    with pytest.raises(InputError):
+        made.check(amount)  # type: ignore[arg-type]
+
+
+def test_doubts_close_the_gate_and_show_in_the_state() -> None:
+    """A disk that may exist costs money that no sum has."""
+    made = report(planned(), held(), doubts=["whether x was bought is in doubt"])
+    assert {row["state"] for row in rows(made).values()} == {"unknown"}
+    with pytest.raises(BudgetGate, match="whether x was bought is in doubt") as caught:
+        made.check()
+    assert caught.value.over == ()
+    for text in (made.to_markdown(), made.to_html(charts=False), made.to_json()):
+        assert "whether x was bought is in doubt" in text
+
+
+def test_what_no_budget_counts_is_said() -> None:
+    """Disks of no plan, and of nobody, stand below the budgets that leave them out."""
+    made = report(planned(), held(live("disk-0001", usd_hr="5")))
+    (section,) = (one for one in made.sections() if one.name == "budgets")
+    told = " ".join(section.notes)
+    assert "disks of no plan: 1, $3,650.00 a month" in told
+    assert "belong to nobody: 1" in told
+
+
+def test_alerts_are_on_the_page_and_in_markdown() -> None:
+    """By how much and whose, not only that it is over."""
+    made = report(planned(), budgets={None: Decimal("51.00")})
+    for text in (made.to_markdown(), made.to_html(charts=False)):
+        assert "0.10 above 100 %" in text

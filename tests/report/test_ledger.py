@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from planner.apply.journal import Journal
-from planner.errors import InputError
+from planner.errors import BudgetGate, InputError
 from planner.report import bought_as
 from planner.report.ledger import Slot
 from tests.report.world import URL, held, live, name_of, planned, report
@@ -110,8 +110,14 @@ def test_a_kept_disk_that_is_gone_is_said_and_costs_nothing() -> None:
     plan = planned(live("disk-0001"), volumes=volumes, policy={})
     made = report(plan, held(live("disk-0002")))
     assert [one.standing for one in made.lines] == ["other"]
-    assert "disk-0001" in made.warnings[0]
-    assert "plan again" in made.warnings[0]
+    (doubt,) = made.doubts
+    assert "disk-0001" in doubt
+    assert "plan again" in doubt
+    with pytest.raises(
+        BudgetGate, match="nobody can say that the budgets are kept: disk disk-0001"
+    ):
+        made.against({None: Decimal(10**6)}).check()
+    assert doubt in made.to_markdown()
 
 
 def test_disks_without_ids_are_counted_one_by_one() -> None:

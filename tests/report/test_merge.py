@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 
-from planner import merge_reports
+from planner import merge_reports, read_holdings
 from planner.demand import demand_from
-from planner.errors import InputError
+from planner.errors import BudgetGate, InputError
 from planner.make import make_plan
 from planner.market import offers_frame
-from tests.report.world import READ, held, live, name_of, planned, report
+from tests.report.world import READ, URL, held, live, name_of, planned, report
+from tests.shipped_plans import finetune
 from tests.solve.live_disks import MARKET
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def other_plan() -> object:
+    from planner.plan import Plan
+
+
+def other_plan() -> Plan:
     volumes = [{"name": "a", "size_gb": 300, "owner": "ann"}]
     document = {"version": 1, "project": "den", "volumes": volumes}
     return make_plan(demand_from(document), offers_frame(MARKET), nonce="nonce-2")
@@ -24,7 +32,7 @@ def other_plan() -> object:
 
 def test_two_plans_add_up() -> None:
     """Projects, budgets and sums of both; volumes of one name are told apart."""
-    one, two = report(planned()), report(other_plan())  # type: ignore[arg-type]
+    one, two = report(planned()), report(other_plan())
     both = merge_reports([one, two], now=READ)
     assert both.projects == ("lab", "den")
     assert both.after.usd_hr == Decimal("0.10")
@@ -92,6 +100,93 @@ def test_two_plans_of_one_project_are_said() -> None:
     more = planned(volumes=[{"name": "a", "size_gb": 200}], policy={})
     both = merge_reports([report(planned()), report(more)], now=READ)
     assert [text for text in both.warnings if "2 plans of lab" in text]
+
+
+def test_gpus_are_rented_once_whether_or_not_the_account_is_known() -> None:
+    """The same plan, reported alone and beside the account: one bill, and one comparison each."""
+    plan = finetune()
+    alone = report(plan)
+    for order in ([alone, report(plan, held())], [report(plan, held()), alone]):
+        both = merge_reports(order, now=READ)
+        assert both.gpu_usd_month == alone.gpu_usd_month
+        assert {gpu.account for gpu in both.gpus} == {URL}
+        assert len({one.name for one in both.comparisons}) == len(both.comparisons)
+    two = merge_reports([report(planned()), alone], now=READ)
+    assert two.gpu_usd_month == alone.gpu_usd_month
+    assert {one.project for one in two.comparisons} == {"lab", plan.project}
+
+
+def test_disks_without_ids_are_counted_once_per_reading() -> None:
+    """Two plans on one account: its nameless disks are still two, and not four."""
+    row = {**live("x"), "id": None, "name": None, "priceHr": Decimal(1)}
+    account = held(row, dict(row))
+    both = merge_reports([report(planned(), account), report(other_plan(), account)], now=READ)
+    assert both.now is not None
+    assert both.now.disks == 2
+    assert both.now.usd_hr == 2
+
+
+def test_a_disk_that_two_plans_claim_is_said_and_opens_no_gate() -> None:
+    """Counted once, for the first; nobody can say that the second's budget is kept."""
+    there = live("disk-0001", usd_hr="0.2")
+    plans = [
+        planned(
+            there,
+            project=name,
+            volumes=[{"name": "a", "size_gb": 100, "disks": ["disk-0001"]}],
+            policy={"budget_usd_month": 200},
+        )
+        for name in ("one", "two")
+    ]
+    account = held(there)
+    both = merge_reports([report(plan, account) for plan in plans], now=READ)
+    assert both.after.usd_hr == Decimal("0.2")
+    (doubt,) = both.doubts
+    assert "disk-0001 is one's a and two's a" in doubt
+    with pytest.raises(BudgetGate, match="disk-0001"):
+        both.check()
+
+
+def test_the_account_as_it_is_is_compared_as_it_is_now() -> None:
+    """After merging, its cost is that of all its disks, not of the first report's."""
+    one = report(planned(), held(live("disk-0001")))
+    two = report(None, held(live("disk-0001"), live("disk-0002", usd_hr="1")))
+    both = merge_reports([one, two], now=READ)
+    (as_it_is,) = (each for each in both.comparisons if each.name == "the account as it is")
+    assert as_it_is.usd_month == Decimal("1.02") * 730
+    assert as_it_is.plan_usd_month == Decimal("51.10")
+    assert as_it_is.saves_usd_month == Decimal("693.50")
+
+
+def test_the_strictest_warning_and_every_warning_stay() -> None:
+    """Of several thresholds the least; what any report warned of is still said."""
+    broken = report(None, held(live("disk-0001", status="ERROR")), warn_above=Decimal(90))
+    both = merge_reports([report(planned()), broken], now=READ)
+    assert both.warn_above == 90
+    assert [text for text in both.warnings if "is ERROR" in text]
+    third = merge_reports([both, report(planned(), warn_above=Decimal(70))], now=READ)
+    assert third.warn_above == 70
+
+
+def test_readings_of_different_months_are_said() -> None:
+    """A calendar month of two readings is two months."""
+    later = READ + timedelta(days=30)
+    reports = [report(None, held()), report(None, held(read_at=later))]
+    both = merge_reports(reports, now=later)
+    assert [text for text in both.warnings if "different months" in text]
+
+
+def test_wallets_of_files_stay_apart(tmp_path: Path) -> None:
+    """Two accounts from files: two wallets, each with its own disks; offline plans in neither."""
+    reports = []
+    for name, price in (("x", 0.02), ("y", 0.5)):
+        disks, wallet = tmp_path / f"{name}.json", tmp_path / f"{name}-wallet.json"
+        disks.write_text(json.dumps([{**live(f"disk-{name}001"), "priceHr": price}]))
+        wallet.write_text(json.dumps({"balance_usd": 1}))
+        reports.append(report(None, read_holdings(disks, wallet, now=READ)))
+    both = merge_reports([*reports, report(planned())], now=READ)
+    assert [one["after"]["hours_left"] for one in both.runways()] == ["50", "2"]
+    assert [text for text in both.warnings if "no account that is known" in text]
 
 
 def test_nothing_cannot_be_merged() -> None:
