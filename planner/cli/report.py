@@ -30,12 +30,13 @@ EPILOG = (
     "(730 h), usd_calendar_month), budgets (project, owner, limit_usd_month, hours_per_month, "
     "now_usd_month, projected_usd_month, left_usd_month, percent, unpriced, state), by (volume, "
     "owner, tag:NAME, provider, site, region: value, a rate, now, gpu_usd_month), comparisons, "
-    "runways, disks, gpus, wallets, limits, sources, warn_above, warnings, alerts, assumptions. "
+    "runways, disks, gpus, baselines, wallets, limits, sources, warn_above, warnings, doubts, "
+    "alerts, assumptions. "
     "Amounts are exact decimals as text; null is unknown. Where --fail-above fails, error, hint, "
     "exit_code and over are added. CSV: section, name, disks, unpriced, size_gb, usd_hr, usd_day, "
     "usd_month, usd_calendar_month, each section adding up to the total; with --section disks, "
     "budgets, groups, gpus or comparisons that table's own columns. Exit codes: 10 a budget is "
-    "above --fail-above, or a disk of it has no price; 4 the account cannot be read; 5 a plan is "
+    "above --fail-above, or cannot be shown to be kept; 4 the account cannot be read; 5 a plan is "
     "damaged."
 )
 _SHORT = frozenset(

@@ -111,6 +111,13 @@ def test_a_warning_is_no_failure(run: Run, plan: str) -> None:
         (("--section", "ownr"), "no section"),
         (("-o", "csv", "--section", "disks", "--section", "gpus"), "one section"),
         (("--html", "plan.json"), "would overwrite"),
+        (("--html", "x", "--out", "x"), "written already"),
+        (("--budget", "reserch=600", "--fail-above", "100%"), "did you mean research?"),
+        (("-o", "md", "--section", "disks"), "--section"),
+        (("-o", "json", "--section", "disks"), "--section"),
+        (("--live", "--disks", "d.json"), "two accounts"),
+        (("--as-of", "2026-01-01"), "--disks"),
+        (("--as-of", "yesterday", "--disks", "d.json"), "is no time"),
         (("--out", ""), "names a file"),
     ],
 )
@@ -142,12 +149,20 @@ def test_what_cannot_be_read(run: Run, tmp_path: Path) -> None:
 
 
 def test_without_the_charts_everything_else_works(run: Run, plan: str, tmp_path: Path) -> None:
-    """Without altair: a page without charts, and a word on what to install."""
-    (tmp_path / "altair.py").write_text("raise ImportError('not here')\n")
+    """Without altair: tables, a page without charts, and a word on what to install."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['altair'] = None\n")
     hidden = {"PYTHONPATH": str(tmp_path)}
+    ran = run("report", plan, "--html", "r.html", env=hidden)
+    assert ran.code == 0
+    assert "1,340.51" in ran.out
+    assert "the page has no charts: pip install altair" in ran.err
+    page = (tmp_path / "r.html").read_text()
+    assert "1,340.51" in page
+    assert "<svg" not in page
+    assert "pip install altair" in page
     ran = run("report", plan, "--charts", "pictures", env=hidden)
     assert ran.code == 2
-    assert "pip install" in ran.err
+    assert "pip install altair" in ran.err
 
 
 def live(run: Run, sim: Sim, *words: str) -> Ran:
@@ -185,6 +200,36 @@ def test_a_live_account(run: Run, sim: Sim) -> None:
     assert "corpus" in listed  # the journal knows what the disks were bought as
 
 
+def test_the_journal_knows_what_was_bought_whatever_it_is_called(run: Run, sim: Sim) -> None:
+    """A renamed disk is the plan's; a disk of another plan of ours is named for its volume."""
+    bought(run, sim)
+    disk, *_ = sim.live()
+    sim.change_disk(disk["id"], name="precious")
+    document = live(run, sim, "p.json", "--live", "-o", "json").json()
+    found = {one["disk_id"]: one for one in document["disks"]}
+    assert found[disk["id"]]["standing"] == "bought"
+    assert document["totals"]["new"]["disks"] == 0
+    env = {**sim.environ, **QUICK}
+    run("plan", "shipped:research", "--out", "q.json", "--state", "state", env=env)
+    other = live(run, sim, "q.json", "--live", "-o", "json").json()
+    found = {one["disk_id"]: one for one in other["disks"] if one["disk_id"]}
+    assert {one["standing"] for one in found.values()} == {"other"}
+    assert {one["project"] for one in found.values()} == {"my-first-plan"}
+
+
+def test_a_disk_in_doubt_closes_the_gate(run: Run, sim: Sim) -> None:
+    """A create whose outcome nobody knows may cost money that no sum has."""
+    env = {**sim.environ, **QUICK}
+    run("plan", "shipped:minimal", "--out", "p.json", "--state", "state", env=env)
+    sim.fault("POST /disks/#1:drop-before")
+    assert run("apply", "p.json", "--yes", "--state", "state", env=env).code == 6
+    ran = live(run, sim, "p.json", "--live", "--budget", "9999", "--fail-above", "100%")
+    assert ran.code == 10
+    assert "is in doubt" in ran.err
+    document = live(run, sim, "p.json", "--live", "-o", "json").json()
+    assert len(document["doubts"]) == 1
+
+
 def test_reports_are_merged(run: Run, sim: Sim, plan: str) -> None:
     """A saved report of the account and a plan: one report, every disk once."""
     bought(run, sim)
@@ -216,7 +261,9 @@ def test_an_account_from_files(run: Run, plan: str, tmp_path: Path) -> None:
     (tmp_path / "w.json").write_text(
         json.dumps({"balance_usd": 100, "total_billings": 0, "recent_billings": []})
     )
-    document = run("report", "--disks", "d.json", "--wallet", "w.json", "-o", "json").json()
+    words = ("--disks", "d.json", "--wallet", "w.json", "--as-of", "2026-03-01T12:00")
+    document = run("report", *words, "-o", "json").json()
+    assert document["as_of"] == "2026-03-01T12:00:00+00:00"
     assert document["totals"]["now"]["usd_hr"] == "0.5"
     assert document["runways"][0]["now"]["hours_left"] == "200"
     both = run("report", plan, "--disks", "d.json", "-o", "json").json()
