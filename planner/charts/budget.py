@@ -149,8 +149,12 @@ def _names(rows: Sequence[_Budget]) -> list[str]:
     several = len({row["project"] for row in rows}) > 1
     texts = {}
     for at, row in enumerate(rows):
-        whose = "whole plan" if row["owner"] is None else row["owner"]
-        texts[at] = f"{row['project'] or '(no project)'}: {whose}" if several else whose
+        project, owner = row["project"], row["owner"]
+        if project is None:
+            texts[at] = "everything" if owner is None else f"{owner}, everything"
+        else:
+            whose = "whole plan" if owner is None else owner
+            texts[at] = f"{project}: {whose}" if several else whose
     return list(labels(texts).values())
 
 

@@ -180,7 +180,7 @@ def _accrued(report: Report, live: Sequence[Line], most: int | None) -> Section:
         "Since each disk was created",
         headings,
         tuple(rows),
-        frozenset(headings[1:5]),
+        frozenset(headings[1:6]),
         footer=("total", *sums, usd(_billed_of(live)), "", "", ""),
         notes=(f"created nobody says when: {undated}; they are in no sum",) if undated else (),
         expendable=("id", "status", "month so far $", "created"),

@@ -37,7 +37,8 @@ def to_markdown(report: Report, insights: Insights | None) -> str:
     parts = [f"### {markdown_text(report.title)}\n"]
     parts.append("".join(f"- {markdown_text(line)}\n" for line in report.lead))
     if notices := report.notices:
-        parts.append("".join(f"> **Warning:** {markdown_text(one)}\n>\n" for one in notices))
+        listed = "".join(f"> - {markdown_text(one)}\n" for one in notices)
+        parts.append(f"> **To look at**\n>\n{listed}")
     for one in (*report.sections(_MOST_MARKDOWN), *more):
         name = markdown_text(one.title)
         rows = [*one.rows, *([one.footer] if one.footer else [])]

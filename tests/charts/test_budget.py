@@ -98,7 +98,7 @@ def test_projects_are_named_where_there_are_several() -> None:
     assert [label for label, _ in rows(budget_chart(frame(*both)))] == [
         "lab: ann",
         "shop: ann",
-        "(no project): ann",
+        "ann, everything",
     ]
 
 
