@@ -103,7 +103,25 @@ def markdown_text(text: str) -> str:
     cell = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for character in "\\`*_[]|~!":
         cell = cell.replace(character, f"\\{character}")
-    # What would become a link or call a person by itself where Markdown is rendered.
-    for written, shown in (("@", "&#64;"), ("://", "&#58;//"), ("www.", "www&#46;")):
-        cell = cell.replace(written, shown)
-    return cell
+    return _quiet(cell)
+
+
+def html_text(text: str) -> str:
+    """Return text for a piece of HTML within Markdown, where its own signs mean nothing.
+
+    >>> html_text("a_b #1")
+    'a_b &#35;1'
+    """
+    return _quiet(visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+
+
+def _quiet(text: str) -> str:
+    """Return text in which nothing becomes a link, or calls a person, where it is rendered."""
+    for written, shown in (
+        ("#", "&#35;"),
+        ("@", "&#64;"),
+        ("://", "&#58;//"),
+        ("www.", "www&#46;"),
+    ):
+        text = text.replace(written, shown)
+    return text

@@ -210,6 +210,8 @@ def read_wallet(document: dict[str, Any]) -> Wallet:
         raise exact_json.JsonError("a wallet without a balance")
     if document.get("currency", "USD") not in _USD:
         raise exact_json.JsonError("a wallet that is not in USD")
+    if balance and _price(abs(balance)) is None:
+        raise exact_json.JsonError("a wallet with a balance that nobody has")
     rows, stated = document.get("recent_billings"), document.get("total_billings")
     is_count = isinstance(stated, int) and not isinstance(stated, bool) and stated >= 0
     return Wallet(

@@ -6,6 +6,7 @@ absent field is unknown, never wrong.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,12 @@ def read_disks(path: str | Path) -> pd.DataFrame:
         if total is not None and total != len(rows):
             message = f"{shown}: holds {len(rows)} of {visible(str(total))[:20]} disks"
             raise InputError(message, hint="save every page: a part of the account is not it")
-    frame = disks_frame(read_disk(row) for row in rows)
+    disks = [read_disk(row) for row in rows]
+    for disk_id, times in Counter(one.id for one in disks if one.id is not None).most_common(1):
+        if times > 1:
+            message = f"{shown}: lists disk {disk_id} {times} times"
+            raise InputError(message, hint="save one listing, whole: a disk is there once")
+    frame = disks_frame(disks)
     frame.attrs = {"source": str(path), "fetched_at": None}
     return frame
 

@@ -31,7 +31,7 @@ def _assumptions(report: Report) -> Iterator[str]:
         f"{month.hours}"
     )
     for source in report.sources:
-        if source.kind == "account":
+        if source.kind != "plan":
             told = "are those of"
             if (source.account or "").startswith(FILE):
                 told = "are taken to be, since a file does not say when it was read, those of"

@@ -261,7 +261,9 @@ def check_budgets(
     raise BudgetGate(
         "\n".join(told),
         over=[_data(one, fail_above) for one in over],
-        hint="spend less, or raise the budget where it is written",
+        hint="spend less, or raise the budget where it is written"
+        if over
+        else "find out what became of them, then make the report again",
     )
 
 

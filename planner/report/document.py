@@ -36,6 +36,8 @@ _STORED = {
     "warn_above": "warn_above",
 }
 """What a saved report is made of again, and where its file has it."""
+_FAILURE = ("error", "hint", "exit_code", "over")
+"""What the command line puts before a report that fails its gate."""
 _AGAIN = "make it again with `planner report … -o json`; it is not edited by hand"
 
 
@@ -115,6 +117,8 @@ def read_stored(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise InputError(f"{shown}: is no report: {error}", hint=_AGAIN) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"{shown}: is no report that this version reads", hint=_AGAIN)
+    for name in _FAILURE:
+        document.pop(name, None)
     try:
         return document, {name: document[key] for name, key in _STORED.items()}
     except KeyError as error:
@@ -123,7 +127,8 @@ def read_stored(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def changed(path: str | Path) -> InputError:
     """Return the error of a report that is not as it was made."""
-    return InputError(f"{visible(str(path))}: was changed after it was made", hint=_AGAIN)
+    message = f"{visible(str(path))}: was changed after it was made, or made by another version"
+    return InputError(message, hint=_AGAIN)
 
 
 def _values(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from planner.api import Account
 from planner.api.disks import read_wallet
 from planner.apply import Pace
 from planner.apply.listing import complete_listing
-from planner.errors import ContractBroken, InputError, NotFound, Unauthorized
-from planner.exact_json import JsonError, parse
+from planner.errors import InputError, MarketError
+from planner.exact_json import JsonError, digest_of, parse
 from planner.files import read_bytes
 from planner.live import find_credentials
-from planner.market import disks_frame, read_disks
+from planner.market import disk_rows, disks_frame, read_disks
+from planner.report.parts import FILE
 from planner.shipped import resolve
 from planner.text import visible
 
@@ -66,6 +67,13 @@ class Holdings:
     unread_bills: int | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def account(self) -> str:
+        """Return whose it is: base URL and team, or the file and a digest of what it lists."""
+        if self.base_url is None:
+            return f"{FILE}{self.source} ({digest_of(disk_rows(self.disks))[:8]})"
+        return self.base_url if self.team_id is None else f"{self.base_url} team {self.team_id}"
+
 
 def account_holdings(account: Account, pace: Pace) -> Holdings:
     """Return what an account holds: its disks read whole, and its wallet where the key may.
@@ -78,9 +86,13 @@ def account_holdings(account: Account, pace: Pace) -> Holdings:
     Raises
     ------
     MarketError
-        When the disks cannot be read whole, or the marketplace is unreachable.
+        When the disks cannot be read whole; a wallet that cannot be read is said, and unknown.
     """
     listing = complete_listing(account, pace)
+    if not listing.disks:
+        # An endpoint may answer with nothing and recover: nothing is believed twice only.
+        pace.pause(1.0 * pace.scale)
+        listing = complete_listing(account, pace)
     who = account.credentials
     notes: tuple[str, ...] = ()
     balance: Decimal | None = None
@@ -88,7 +100,7 @@ def account_holdings(account: Account, pace: Pace) -> Holdings:
     unread: int | None = None
     try:
         balance, bills, unread = _wallet(account)
-    except (Unauthorized, NotFound, ContractBroken) as error:
+    except MarketError as error:
         notes = (f"the balance is unknown: {error}",)
     return Holdings(
         source=f"{who.base_url}/api/v1/disks/",

@@ -9,7 +9,6 @@ from planner.apply.state import State, in_order
 from planner.errors import InputError
 from planner.frames import records
 from planner.report.lines import Line
-from planner.report.parts import FILE
 from planner.text import visible
 from planner.units import total, usd_hr
 
@@ -144,16 +143,12 @@ def lines_of(
 
 
 def account_of(holdings: Holdings | None, plan: Plan | None = None) -> str | None:
-    """Return the name of an account: base URL and team, or its file; None where nobody says."""
-    base_url = team_id = None
+    """Return whose disks they are, of what was read, else of the plan; None where nobody says."""
     if holdings is not None:
-        if holdings.base_url is None:
-            return f"{FILE}{holdings.source}"
-        base_url, team_id = holdings.base_url, holdings.team_id
-    elif plan is not None and plan.target is not None:
-        base_url, team_id = plan.target["base_url"], plan.target["team_id"]
-    if base_url is None:
+        return holdings.account
+    if plan is None or plan.target is None:
         return None
+    base_url, team_id = plan.target["base_url"], plan.target["team_id"]
     return base_url if team_id is None else f"{base_url} team {team_id}"
 
 
@@ -193,6 +188,7 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a line takes from the account's row of its disk, whoever it belongs to."""
     return {
         **{name: row[name] for name in _LISTED},
+        "usd_hr": row["usd_hr"] or None,  # a price of zero is none: nothing is free
         "disk_id": row["id"],
         "usd_gb_hr": None,
         "attached": row["attached"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from planner.errors import InputError
 from planner.market import addressable
@@ -96,7 +96,8 @@ def make_report(
         sources.append(_plan_source(plan, plan_source, account_of(None, plan)))
     if holdings is not None:
         at = holdings.read_at.isoformat()
-        sources.append(Source("account", holdings.source, at, account))
+        kind: Literal["account", "remembered"] = "remembered" if read is None else "account"
+        sources.append(Source(kind, holdings.source, at, account))
     report = Report(
         created_at=created.isoformat(),
         sources=tuple(sources),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from planner.errors import InputError
+from planner.report.parts import FILE
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -99,13 +100,26 @@ def _lines(reports: Sequence[Report]) -> tuple[tuple[Line, ...], list[str]]:
                 )
             found[key] = _same(found[key], line) if key in found else line
     live = {line.name: key for key, line in found.items() if line.is_live and line.name}
+    bought = {_slot(line): key for key, line in found.items() if line.standing == "bought"}
+    once = _planned_once(reports)
     for key, line in list(found.items()):
         there = live.get(line.name or "")
-        if not line.is_live and there is not None:
+        if there is None and line.project in once:
+            there = bought.get(_slot(line))  # whatever it is called now
+        if not line.is_live and there is not None and there in found:
             found[key] = _same(replace(line, standing="bought"), found.pop(there))
     last = len(order)
     lines = sorted(found.values(), key=lambda one: order.get(_slot(one), last))
     return tuple(lines), contested
+
+
+def _planned_once(reports: Sequence[Report]) -> frozenset[str | None]:
+    """Return the projects that have one plan in all reports: a slot of theirs is one disk."""
+    digests: dict[str | None, set[str | None]] = {}
+    for source in (source for report in reports for source in report.sources):
+        if source.kind == "plan":
+            digests.setdefault(source.project, set()).add(source.digest)
+    return frozenset(project for project, found in digests.items() if len(found) == 1)
 
 
 def _keyed(lines: Iterable[Line]) -> Iterator[tuple[_Key, Line]]:
@@ -156,10 +170,13 @@ def _wallets(wallets: Iterable[Wallet]) -> tuple[Wallet, ...]:
 
 
 def _without_gone(report: Report) -> Report:
-    """Leave out, and say so, what a later reading of its account no longer shows."""
+    """Leave out what a later reading of its account no longer shows: a doubt, for it was there.
+
+    Only readings of the marketplace are held against each other, which share its clock.
+    """
     latest: dict[str | None, str] = {}
     for source in report.sources:
-        if source.kind == "account" and source.account is not None:
+        if source.kind == "account" and not (source.account or FILE).startswith(FILE):
             latest[source.account] = max(source.as_of, latest.get(source.account, ""))
     gone = [
         line for line in report.lines if line.is_live and line.as_of < latest.get(line.account, "")
@@ -170,7 +187,7 @@ def _without_gone(report: Report) -> Report:
         for line in gone
     )
     kept = tuple(line for line in report.lines if line not in gone)
-    return replace(report, lines=kept, warnings=(*report.warnings, *told))
+    return replace(report, lines=kept, doubts=_once((*report.doubts, *told)))
 
 
 def _odd(report: Report) -> Iterator[str]:

@@ -44,7 +44,7 @@ class Source:
     Attributes
     ----------
     kind : str
-        ``plan`` or ``account``.
+        ``plan``, ``account``, or ``remembered``: the account as a plan was made with.
     name : str
         The file or the URL.
     as_of : str
@@ -60,7 +60,7 @@ class Source:
         Hours of the month in which a plan counts its budgets.
     """
 
-    kind: Literal["plan", "account"]
+    kind: Literal["plan", "account", "remembered"]
     name: str
     as_of: Utc
     account: str | None

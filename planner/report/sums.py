@@ -76,8 +76,11 @@ class Sums:
     @property
     def as_of(self) -> str:
         """Return when what it says was so, UTC: the latest reading of an account, else now."""
-        read = [source.as_of for source in self.sources if source.kind == "account"]
-        return max(read, default=self.created_at)
+        for kind in ("account", "remembered"):
+            read = [source.as_of for source in self.sources if source.kind == kind]
+            if read:
+                return max(read)
+        return self.created_at
 
     @property
     def month(self) -> Month:
@@ -92,7 +95,7 @@ class Sums:
     @property
     def knows_now(self) -> bool:
         """Return whether anybody looked at what is there."""
-        return any(source.kind == "account" for source in self.sources)
+        return any(source.kind != "plan" for source in self.sources)
 
     @property
     def now(self) -> Rate | None:

@@ -13,7 +13,7 @@ from planner.report.periods import Rate
 from planner.report.pictures import pictures
 from planner.report.section import Section
 from planner.report.sections import MOST
-from planner.tables import csv_text, frame_csv, markdown, markdown_text
+from planner.tables import csv_text, frame_csv, html_text, markdown, markdown_text
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def to_markdown(report: Report, insights: Insights | None) -> str:
         if one.name in _OPEN:
             parts.append(f"**{name}**\n\n{body}{notes}")
         else:
-            parts.append(f"<details><summary>{name}</summary>\n\n{body}{notes}\n</details>\n")
+            folded = f"<summary>{html_text(one.title)}</summary>\n\n{body}{notes}"
+            parts.append(f"<details>{folded}\n</details>\n")
     rests = "".join(f"- {markdown_text(each)}\n" for each in report.assumptions)
     parts.append(f"<details><summary>What the figures rest on</summary>\n\n{rests}\n</details>\n")
     return "\n".join(parts)

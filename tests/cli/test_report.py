@@ -69,7 +69,7 @@ def test_files_of_a_report(run: Run, plan: str, tmp_path: Path) -> None:
     assert again["totals"]["after"]["usd_month"].startswith("1340.507")
 
 
-def test_a_budget_gate(run: Run, plan: str) -> None:
+def test_a_budget_gate(run: Run, plan: str, tmp_path: Path) -> None:
     """Above the threshold: exit 10, by how much, whose; the report is printed all the same."""
     ran = run("report", plan, "--fail-above", "85%")
     assert ran.code == 10
@@ -81,6 +81,8 @@ def test_a_budget_gate(run: Run, plan: str) -> None:
     assert document["over"][0]["owner"] == "research"
     assert document["over"][0]["above_usd_month"] == "23.021111111111103"
     assert document["totals"]["after"]["disks"] == 11
+    (tmp_path / "failed.json").write_text(failed.out)
+    assert run("report", "failed.json", "-o", "json").json()["totals"] == document["totals"]
     assert run("report", plan, "--fail-above", "100%").code == 0
 
 

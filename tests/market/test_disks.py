@@ -123,6 +123,12 @@ def test_what_it_is_attached_to_may_be_unknown(tmp_path: Path) -> None:
     assert cells(disks_from_rows(disk_rows(disks)))[0]["attached"] is None
 
 
+def test_a_disk_is_listed_once(tmp_path: Path) -> None:
+    """Two rows of one id are two stories about one disk, and nobody knows which is true."""
+    with pytest.raises(InputError, match="lists disk disk-0001 2 times"):
+        read_disks(written(tmp_path, [ROW, {**ROW, "priceHr": 0.1}]))
+
+
 def test_an_account_without_disks_is_believed(tmp_path: Path) -> None:
     """An empty list has the declared columns and no row."""
     disks = read_disks(written(tmp_path, []))

@@ -133,7 +133,7 @@ def test_unpriced_cannot_be_shown_to_be_kept() -> None:
 
 @settings(deadline=None)
 @given(
-    spent=st.decimals(0, 10**6, places=8),
+    spent=st.decimals(Decimal("1e-8"), 10**6, places=8),
     limit=st.decimals(0, 10**6, places=2),
     percent=st.decimals(0, 300, places=3),
 )

@@ -189,3 +189,15 @@ def test_an_account_alone_has_no_table_of_nobody() -> None:
     names = {one.name for one in report(None, held(live("disk-0001"))).sections()}
     assert not names & {"by-volume", "by-owner"}
     assert {"by-provider", "by-site", "by-region", "disks", "accrued", "idle"} <= names
+
+
+def test_markdown_for_a_pull_request_links_nothing() -> None:
+    """A replica's number is no issue, a tag's name is as it is, nobody is called."""
+    made = report(planned())
+    markdown = made.to_markdown()
+    assert "b &#35;1" in markdown
+    assert not re.search(r"#\d", markdown.replace("&#35;", ""))
+    tagged = planned(volumes=[{"name": "a", "size_gb": 100, "tags": {"cost_center": "@ann"}}])
+    text = report(tagged).to_markdown()
+    assert "<summary>By tag cost_center</summary>" in text
+    assert "@" not in text

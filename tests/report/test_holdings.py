@@ -113,13 +113,40 @@ def test_a_key_that_may_not_see_the_wallet() -> None:
     assert made.runways()[0]["now"]["hours_left"] is None
 
 
-@pytest.mark.parametrize(
-    "fault", ["GET /disks/#1-:status=500", "GET /billing/wallet#1-:status=500"]
-)
-def test_an_account_that_cannot_be_read_is_an_error(fault: str) -> None:
+def test_an_account_that_cannot_be_read_is_an_error() -> None:
     """Half an account is no account."""
-    with market(faults=[fault]) as sim, pytest.raises(MarketError):
+    with market(faults=["GET /disks/#1-:status=500"]) as sim, pytest.raises(MarketError):
         read(sim)
+
+
+@pytest.mark.parametrize("fault", ["status=500", "404", "garbage", "drop-before"])
+def test_a_wallet_that_cannot_be_read_loses_the_balance_only(fault: str) -> None:
+    """The disks were read whole: their costs stand."""
+    with market(faults=[f"GET /billing/wallet#1-:{fault}"]) as sim:
+        sim.add_disk(usd_hr="0.5")
+        made = make_report(None, read(sim))
+    assert made.after.usd_hr == Decimal("0.5")
+    assert made.wallets[0].balance_usd is None
+    assert "the balance is unknown" in made.warnings[-1]
+
+
+def test_an_empty_listing_is_asked_again() -> None:
+    """Endpoints are known to answer with nothing, and to recover: one such answer is no account."""
+    with market(faults=["GET /disks/#1:list-empty"]) as sim:
+        sim.add_disk(usd_hr="0.5")
+        assert make_report(None, read(sim)).after.disks == 1
+        sim.fault("GET /disks/#1-:list-empty")
+        assert make_report(None, read(sim)).after.disks == 0
+
+
+@pytest.mark.parametrize("balance", ["1e300", "1e-300", "9" * 60])
+def test_a_balance_that_nobody_has_is_none(balance: str, tmp_path: Path) -> None:
+    """A number beyond reason is refused, not computed with."""
+    disks, wallet = tmp_path / "d.json", tmp_path / "w.json"
+    disks.write_text("[]")
+    wallet.write_text(f'{{"balance_usd": {balance}}}')
+    with pytest.raises(InputError, match="balance that nobody has"):
+        read_holdings(disks, wallet)
 
 
 def test_files_in_the_api_s_shape(tmp_path: Path) -> None:

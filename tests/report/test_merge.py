@@ -14,6 +14,7 @@ from planner.demand import demand_from
 from planner.errors import BudgetGate, InputError
 from planner.make import make_plan
 from planner.market import offers_frame
+from planner.report import Slot
 from tests.report.world import READ, URL, held, live, name_of, planned, report
 from tests.shipped_plans import finetune
 from tests.solve.live_disks import MARKET
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.plan import Plan
+    from planner.report import Report
 
 
 def other_plan() -> Plan:
@@ -80,7 +82,9 @@ def test_a_later_reading_decides() -> None:
         assert [line.disk_id for line in both.lines] == ["disk-0001"]
         assert both.after.usd_hr == Decimal("0.03")
         assert both.wallets[0].balance_usd == 8
-        assert [text for text in both.warnings if "disk-0002" in text]
+        assert [text for text in both.doubts if "disk-0002" in text]
+        with pytest.raises(BudgetGate):
+            both.against({None: Decimal(10**6)}).check()
 
 
 def test_accounts_stay_apart() -> None:
@@ -187,6 +191,47 @@ def test_wallets_of_files_stay_apart(tmp_path: Path) -> None:
     both = merge_reports([*reports, report(planned())], now=READ)
     assert [one["after"]["hours_left"] for one in both.runways()] == ["50", "2"]
     assert [text for text in both.warnings if "no account that is known" in text]
+
+
+def test_two_files_of_one_name_are_two_accounts(tmp_path: Path) -> None:
+    """A path as it was typed is nobody's identity: what differs in content stays apart."""
+    reports: list[Report] = []
+    for team, price in (("ta", 1.0), ("tb", 0.1)):
+        (tmp_path / "disks.json").write_text(
+            json.dumps([{**live(f"disk-{team}01"), "priceHr": price}])
+        )
+        (tmp_path / "wallet.json").write_text(json.dumps({"balance_usd": 1}))
+        later = READ + timedelta(hours=len(reports))
+        files = (tmp_path / "disks.json", tmp_path / "wallet.json")
+        reports.append(report(None, read_holdings(*files, now=later)))
+    both = merge_reports(reports, now=READ)
+    assert both.after.usd_hr == Decimal("1.1")
+    assert len(both.wallets) == 2
+    assert not both.doubts
+
+
+def test_what_a_plan_remembers_is_no_evidence_against_a_reading() -> None:
+    """Its time is of another clock: a disk of a real reading is not gone for it."""
+    plan = planned(live=True)
+    bought = live("disk-0001", name=name_of(plan, "a"), usd_hr="0.01")
+    before = READ.replace(year=2025)  # the marketplace's clock is far behind
+    reading = report(plan, held(bought, read_at=before))
+    for order in ([report(plan), reading], [reading, report(plan)]):
+        both = merge_reports(order, now=READ)
+        assert sorted(line.standing for line in both.lines) == ["bought", "new", "new"]
+        assert both.after.usd_hr == Decimal("0.07")
+
+
+def test_a_renamed_disk_is_still_the_slot_that_it_was_bought_as() -> None:
+    """The journal knew it: the plan alone, reported beside, does not buy it again."""
+    plan = planned()
+    slot = Slot(str(plan.to_document()["digest"]), "lab", "a", 1, 1)
+    account = held(live("disk-0001", name="fancy", usd_hr="0.01"))
+    reading = report(plan, account, slots={"disk-0001": slot})
+    for order in ([reading, report(plan)], [report(plan), reading]):
+        both = merge_reports(order, now=READ)
+        assert both.after.disks == 3
+        assert both.after.usd_hr == Decimal("0.07")
 
 
 def test_nothing_cannot_be_merged() -> None:

@@ -111,6 +111,14 @@ def test_unpriced_is_counted_and_never_free() -> None:
     assert "unpriced" in made.sections()[0].rows[0][0]
 
 
+@pytest.mark.parametrize("price", [None, "0", "0.0"])
+def test_a_price_of_zero_is_none(price: str | None) -> None:
+    """Nothing is free: a gate that counts it as such would open."""
+    made = report(None, held(live("disk-0001", usd_hr=price)))
+    assert made.after.unpriced == 1
+    assert made.lines[0].usd_hr is None
+
+
 def test_a_balance_lasts_until_it_is_used_up() -> None:
     """Rounded down, nothing of a debt, for ever where nothing costs."""
     assert hours_left(Decimal(100), Decimal("0.3")) == Decimal("333.333333")
