@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 from decimal import Decimal
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import markup
 from planner.markup import (
     Cell,
     cell,
@@ -28,13 +26,6 @@ from planner.text import visible
 from tests.looks import HOSTILE, SHOWN, Look
 
 DASH = "\N{EN DASH}"
-
-
-def test_the_examples_run() -> None:
-    """What the docstrings say holds."""
-    found = doctest.testmod(markup)
-    assert found.attempted
-    assert not found.failed
 
 
 @pytest.mark.parametrize(("evil", "shown"), [*zip(HOSTILE, SHOWN, strict=True)])

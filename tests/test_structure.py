@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import importlib
 import importlib.metadata
 import os
@@ -225,6 +226,14 @@ def test_a_module_can_be_read_in_one_sitting(module: str) -> None:
 def test_a_module_says_what_it_is(module: str) -> None:
     """Every module opens with a sentence."""
     assert ast.get_docstring(TREES[MODULES[module]])
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_the_examples_of_a_module_run(module: str) -> None:
+    """What a docstring shows is what happens."""
+    if ">>> " in MODULES[module].read_text(encoding="utf-8"):
+        found = doctest.testmod(importlib.import_module(module))
+        assert (found.attempted > 0, found.failed) == (True, 0)
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import doctest
 import io
 import json
 from decimal import Decimal
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import tables
 from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build
 from planner.tables import csv_text, frame_csv, frame_json, markdown, markdown_text
 
@@ -40,13 +38,6 @@ ROWS: list[dict[str, Any]] = [
 
 def read_csv(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
-
-
-def test_the_examples_run() -> None:
-    """What the docstrings say holds."""
-    found = doctest.testmod(tables)
-    assert found.attempted
-    assert not found.failed
 
 
 def test_a_frame_as_csv() -> None:

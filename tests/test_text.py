@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import doctest
 import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner import text
 from planner.text import csv_cell, nearest, visible
 
 TEXTS = st.text(st.characters(exclude_categories=()))
-
-
-def test_examples() -> None:
-    """The examples in the docstrings run."""
-    found = doctest.testmod(text)
-    assert (found.attempted > 0, found.failed) == (True, 0)
 
 
 @pytest.mark.parametrize("plain", ["", "US-1", "a b", "caf\u00e9", "\u6771\u4eac", "\u00a7 <b> \\"])

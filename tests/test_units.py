@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from decimal import Decimal, Inexact
 from fractions import Fraction
 
@@ -10,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner import units
 from planner.units import (
     MAX_PRICE_DIGITS,
     difference,
@@ -31,12 +29,6 @@ AMOUNTS = st.decimals(
     min_value=-(10**12), max_value=10**12, places=20, allow_nan=False, allow_infinity=False
 )
 quick = settings(deadline=None)
-
-
-def test_examples() -> None:
-    """The examples in the docstrings run."""
-    found = doctest.testmod(units)
-    assert (found.attempted > 0, found.failed) == (True, 0)
 
 
 @quick
