@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planner.apply.listing import complete_listing
+from planner.apply.listing import believed_listing
 from planner.apply.state import State
 from planner.market import disks_frame
 
@@ -28,7 +28,7 @@ def read_account(account: Account, pace: Pace) -> pd.DataFrame:
     MarketError
         When the account cannot be read.
     """
-    frame = disks_frame(complete_listing(account, pace).live)
+    frame = disks_frame(believed_listing(account, pace).live)
     source = f"{account.credentials.base_url}/api/v1/disks/"
     frame.attrs = {"source": source, "fetched_at": None}
     return frame

@@ -89,6 +89,24 @@ def complete_listing(account: Account, pace: Pace, *, scans: int = 1) -> DiskLis
     raise IncompleteListing(message, url=url, hint="run again; nothing is sent without it")
 
 
+def believed_listing(account: Account, pace: Pace) -> DiskListing:
+    """Return every disk of the account, an answer without any asked for again.
+
+    An endpoint may answer with nothing and recover a moment later; for whoever plans or reports
+    on what there is, one such answer would be an account without disks.
+
+    Raises
+    ------
+    IncompleteListing, MarketError
+        As `complete_listing`.
+    """
+    found = complete_listing(account, pace)
+    if found.disks:
+        return found
+    pace.pause(_PAUSE_S * pace.scale)
+    return complete_listing(account, pace)
+
+
 def _ids(listing: DiskListing) -> frozenset[str]:
     return frozenset(disk.key for disk in listing.disks)
 

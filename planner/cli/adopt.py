@@ -79,7 +79,7 @@ def adopt(
 
 def _disks(file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None]:
     """Return every live disk, and whose they are; a file does not say."""
-    from planner.apply.listing import complete_listing
+    from planner.apply.listing import believed_listing
     from planner.market.disks import disks_frame, read_disks
 
     if file is not None:
@@ -87,7 +87,7 @@ def _disks(file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None
     pace = purchases.pace(None, None, None)
     with purchases.account(pace) as account:
         who = account.credentials
-        frame = disks_frame(complete_listing(account, pace).disks)
+        frame = disks_frame(believed_listing(account, pace).disks)
     frame.attrs = {"source": f"{who.base_url}/api/v1/disks/"}
     return frame, {"base_url": who.base_url, "team_id": who.team_id}
 

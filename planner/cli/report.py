@@ -46,7 +46,6 @@ _SHORT = frozenset(
     }
 )
 """Sections that a terminal shows unless it is told which."""
-MOST_ROWS = 40
 
 
 def report(
@@ -132,10 +131,8 @@ def report(
     """
     from planner.report import merge_reports, read_inputs
 
-    fail, warn = (
-        options.percent(fail_above, "--fail-above"),
-        options.percent(warn_above, "--warn-above"),
-    )
+    fail = options.percent(fail_above, "--fail-above")
+    warn = options.percent(warn_above, "--warn-above")
     limits = options.budgets(budget or [])
     _check(output, section or [], live=live, disks=disks_file)
     for name, path, other in (("--out", out, html), ("--html", html, out)):
@@ -259,8 +256,11 @@ def _keep(
     if charts is not None:
         from planner.report import pictures, save_pictures
 
-        for path in save_pictures(pictures(whole, insights), charts, formats):
+        paths = save_pictures(pictures(whole, insights), charts, formats)
+        for path in paths:
             talk(f"chart: {path}")
+        if not paths:
+            talk("there is nothing to draw: no chart was written")
 
 
 def _write(
@@ -290,7 +290,9 @@ def _write(
 
 
 def _draw(whole: Report, insights: Insights | None, wanted: Sequence[str]) -> None:
-    most = None if wanted else MOST_ROWS
+    from planner.report.sections import MOST
+
+    most = None if wanted else MOST
     more = () if insights is None else insights.sections(most)
     found = {one.name: one for one in (*whole.sections(most), *more)}
     shown = _chosen(found, wanted, _SHORT | {one.name for one in more})

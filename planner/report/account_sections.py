@@ -41,9 +41,7 @@ def _wallets(report: Report) -> Section:
             (
                 visible(one["account"] or "a file"),
                 "unknown" if balance is None else money(Decimal(balance)),
-                _days(one["now"]),
-                *((_days(one["after"]),) if report.projects else ()),
-                *((_days(one["with_gpus"]),) if report.gpus else ()),
+                *_lasting(one, with_plans=bool(report.projects), with_gpus=bool(report.gpus)),
                 (one["after"]["empty_at"] or "")[:10],
             )
         )
@@ -58,6 +56,13 @@ def _wallets(report: Report) -> Section:
         frozenset(headings[1:]),
         expendable=("empty on",),
     )
+
+
+def _lasting(one: dict[str, Any], *, with_plans: bool, with_gpus: bool) -> Iterator[str]:
+    """Yield the days of a wallet now, with the plans, and with their GPUs."""
+    asked = {"now": True, "after": with_plans, "with_gpus": with_gpus}
+    for name in (name for name, is_asked in asked.items() if is_asked):
+        yield "unknown" if one["balance_usd"] is None else _days(one[name])
 
 
 def _days(lasts: dict[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from planner.api import Account
 from planner.api.disks import read_wallet
 from planner.apply import Pace
-from planner.apply.listing import complete_listing
+from planner.apply.listing import believed_listing
 from planner.errors import InputError, MarketError
 from planner.exact_json import JsonError, digest_of, parse
 from planner.files import read_bytes
@@ -68,6 +68,11 @@ class Holdings:
     notes: tuple[str, ...] = ()
 
     @property
+    def has_wallet(self) -> bool:
+        """Return whether anybody asked for the wallet, also where it was not told."""
+        return self.base_url is not None or self.balance_usd is not None
+
+    @property
     def account(self) -> str:
         """Return whose it is: base URL and team, or the file and a digest of what it lists."""
         if self.base_url is None:
@@ -88,11 +93,7 @@ def account_holdings(account: Account, pace: Pace) -> Holdings:
     MarketError
         When the disks cannot be read whole; a wallet that cannot be read is said, and unknown.
     """
-    listing = complete_listing(account, pace)
-    if not listing.disks:
-        # An endpoint may answer with nothing and recover: nothing is believed twice only.
-        pace.pause(1.0 * pace.scale)
-        listing = complete_listing(account, pace)
+    listing = believed_listing(account, pace)
     who = account.credentials
     notes: tuple[str, ...] = ()
     balance: Decimal | None = None

@@ -178,16 +178,18 @@ def _without_gone(report: Report) -> Report:
     for source in report.sources:
         if source.kind == "account" and not (source.account or FILE).startswith(FILE):
             latest[source.account] = max(source.as_of, latest.get(source.account, ""))
-    gone = [
-        line for line in report.lines if line.is_live and line.as_of < latest.get(line.account, "")
-    ]
-    told = (
-        f"disk {visible(line.disk_id or line.title)} ({line.title}) was there at {line.as_of} and "
-        "is no longer; it is not counted"
-        for line in gone
-    )
-    kept = tuple(line for line in report.lines if line not in gone)
-    return replace(report, lines=kept, doubts=_once((*report.doubts, *told)))
+    kept: list[Line] = []
+    told: list[str] = []
+    for line in report.lines:
+        if line.is_live and line.as_of < latest.get(line.account, ""):
+            name = visible(line.disk_id or "without id")
+            told.append(
+                f"disk {name} ({line.title}) was there at {line.as_of} and is no longer; it is "
+                "not counted"
+            )
+        else:
+            kept.append(line)
+    return replace(report, lines=tuple(kept), doubts=_once((*report.doubts, *told)))
 
 
 def _odd(report: Report) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from planner.report.account_sections import account_sections
 from planner.report.cells import cut, gb, usd, usd_month_of
@@ -29,7 +29,6 @@ _EMPTY = {
     "site": "(unknown)",
     "region": "(unknown)",
 }
-Item = TypeVar("Item")
 
 
 def sections(report: Report, most: int | None) -> tuple[Section, ...]:
@@ -54,9 +53,10 @@ def _sections(report: Report, most: int | None) -> Iterator[Section]:
         yield _comparisons(report)
     for by in report.by:
         found = report.groups(by)
-        if by in {"volume", "owner"} and [one.value for one in found] == [None]:
-            continue  # an account alone belongs to nobody: one row would say so
-        yield _groups(report, found, by, most)
+        # An account alone belongs to nobody: one row would say so.
+        is_nobody_s = by in {"volume", "owner"} and [one.value for one in found] == [None]
+        if found and not is_nobody_s:
+            yield _groups(report, found, by, most)
     if report.gpus:
         yield _gpus(report)
     yield _disks(report, most)
@@ -123,16 +123,27 @@ def _budgets(report: Report) -> Section:
         )
     now = ("now",) if report.knows_now else ()
     headings = ("budget", "limit", *now, "projected", "left", "%", "is")
-    hours = sorted({one.hours_per_month for one in report.limits})
     return Section(
         "budgets",
         "Budgets, USD a month",
         headings,
         tuple(rows),
         frozenset(headings[1:-1]),
-        notes=(*(f"a budget's month has {each} hours" for each in hours), *_in_no_budget(report)),
+        notes=(*_months(report), *_in_no_budget(report)),
         expendable=("left", "now"),
     )
+
+
+def _months(report: Report) -> Iterator[str]:
+    """Yield how many hours the month of the budgets has, and of which, where they differ."""
+    hours: dict[int, list[str]] = {}
+    for one in report.budgets:
+        hours.setdefault(one.limit.hours_per_month, []).append(one.title)
+    for each, titles in sorted(hours.items()):
+        if len(hours) == 1:
+            yield f"a budget's month has {each} hours"
+        else:
+            yield f"the month of {', '.join(titles)} has {each} hours"
 
 
 def _in_no_budget(report: Report) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.apply.listing import complete_listing
+from planner.apply.listing import believed_listing, complete_listing
 from planner.errors import ContractBroken, IncompleteListing, MarketError
 from tests.apply.world import World, answer
 
@@ -139,3 +139,13 @@ def test_a_failing_page_is_asked_again_and_then_raised() -> None:
         listed(world)
     assert len(world.log) == 4
     assert world.clock.passed > 1
+
+
+@pytest.mark.parametrize(("empty", "found"), [(0, 1), (1, 1), (2, 0)])
+def test_nothing_is_believed_when_it_is_said_twice(empty: int, found: int) -> None:
+    """Who plans or reports on an account asks an empty listing again, once."""
+    world = World()
+    nothing = {"data": [], "totalCount": 0}
+    pages(world, *[nothing] * empty, {"data": [ONE], "totalCount": 1})
+    with world.account() as account:
+        assert len(believed_listing(account, world.pace()).disks) == found

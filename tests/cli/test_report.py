@@ -268,6 +268,10 @@ def test_an_account_from_files(run: Run, plan: str, tmp_path: Path) -> None:
     assert document["as_of"] == "2026-03-01T12:00:00+00:00"
     assert document["totals"]["now"]["usd_hr"] == "0.5"
     assert document["runways"][0]["now"]["hours_left"] == "200"
+    (tmp_path / "none.json").write_text("[]")
+    empty = run("report", "--disks", "none.json", "--charts", "pictures")
+    assert empty.code == 0
+    assert "nothing to draw" in empty.err
     both = run("report", plan, "--disks", "d.json", "-o", "json").json()
     assert both["totals"]["after"]["disks"] == 12
 

@@ -212,3 +212,12 @@ def test_alerts_are_on_the_page_and_in_markdown() -> None:
     made = report(planned(), budgets={None: Decimal("51.00")})
     for text in (made.to_markdown(), made.to_html(charts=False)):
         assert "0.10 above 100 %" in text
+
+
+def test_months_of_different_length_are_told_apart() -> None:
+    """A plan's month of 700 hours and the report's of 730 stand below one table, by name."""
+    policy = {"budget_usd_month": 60, "hours_per_month": 700}
+    made = report(planned(policy=policy), budgets={None: HUNDRED})
+    (found,) = (one for one in made.sections() if one.name == "budgets")
+    assert "the month of budget has 700 hours" in found.notes
+    assert "the month of budget, everything has 730 hours" in found.notes

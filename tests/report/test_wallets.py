@@ -93,3 +93,16 @@ def test_every_assumption_is_printed() -> None:
     policy = report(planned(policy={"hours_per_month": 700})).assumptions
     assert [text for text in policy if "a month of 700 hours" in text]
     assert [text for text in policy if "nobody looked at the account" in text]
+
+
+def test_a_balance_that_nobody_knows_lasts_nobody_knows_how_long() -> None:
+    """Also where nothing costs: unknown is not for ever."""
+    made = report(None, held())
+    assert section(made, "wallet").rows[0][1:3] == ("unknown", "unknown")  # type: ignore[attr-defined]
+
+
+def test_where_no_wallet_was_asked_for_there_is_none() -> None:
+    """A file of disks says nothing of money that is left."""
+    made = report(None, held(live("disk-0001"), base_url=None))
+    assert not made.wallets
+    assert "wallet" not in {one.name for one in made.sections()}
