@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ROWS = market(250)
 SMALL = "version: 1\nvolumes:\n  - {name: x, size_gb: 100}\n"
 
+ASKED_TWICE = (ACCOUNT, ACCOUNT)
+"""An account that is empty is asked again, once."""
+
 
 def environment(url: str) -> dict[str, str]:
     return {"PRIME_API_KEY": KEY, "PRIME_API_BASE_URL": f"{url}/api/v1/", "PRIME_TEAM_ID": "team-9"}
@@ -118,7 +121,7 @@ def test_a_demand_with_workloads_reads_three_listings(run: Run) -> None:
         ran = run("plan", "shipped:finetune", "-o", "json", env=environment(server.url))
         assert ran.code == 0, ran.err
         listed = ["disks", "gpus", "multi-node"]
-        assert [one.listing for one in server.requests] == [*listed, ACCOUNT]
+        assert [one.listing for one in server.requests] == [*listed, *ASKED_TWICE]
         plan = ran.json()
         assert plan["target"] == {"base_url": server.url, "team_id": "team-9"}
         assert {name: one["rows"] for name, one in plan["inputs"].items()} == {
@@ -147,7 +150,7 @@ def test_what_a_file_gives_is_not_asked_live(run: Run) -> None:
     with Marketplace(listings()) as server:
         words = ("plan", "shipped:finetune", *gpus, "-o", "json")
         plan = run(*words, env=environment(server.url)).json()
-        assert [one.listing for one in server.requests] == ["disks", ACCOUNT]
+        assert [one.listing for one in server.requests] == ["disks", *ASKED_TWICE]
         assert plan["inputs"]["gpus"]["source"] == "shipped:gpu-offers"
         assert plan["target"]["base_url"] == server.url
         server.requests.clear()
