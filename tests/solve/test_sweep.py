@@ -600,6 +600,9 @@ def test_ctrl_c_leaves_at_once_and_leaves_nobody(tmp_path: Path) -> None:
         assert running.stdout.readline() == "begun\n"
         os.killpg(running.pid, signal.SIGINT)
         begun = time.monotonic()
-        out, _ = running.communicate(timeout=60)
+        try:
+            out, _ = running.communicate(timeout=60)
+        finally:
+            running.kill()  # or one that hangs is waited for
     assert time.monotonic() - begun < 20
     assert (out, running.returncode) == ("left 0\n", 0)

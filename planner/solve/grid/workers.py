@@ -2,13 +2,15 @@
 
 Left to itself, a handful of points is worked on in this process, and more by one process for each
 core. Those are never forked: a solver keeps threads, which a fork copies in whatever state they
-are.
+are. They read the work from a file, and are sent points alone: before Python 3.11.6, a pool whose
+workers end while its pipe is full waits for ever (python/cpython#94777).
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 from concurrent.futures import (
     BrokenExecutor,
@@ -17,7 +19,10 @@ from concurrent.futures import (
     Future,
     ProcessPoolExecutor,
 )
-from typing import TYPE_CHECKING, TypeVar
+from functools import lru_cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from planner.errors import InputError
 from planner.text import visible
@@ -103,6 +108,30 @@ def _by_processes(
     work: Callable[[Sequence[Point]], list[Answer]],
     chunks: Sequence[Sequence[Point]],
 ) -> list[Answer]:
+    with TemporaryDirectory(prefix="planner-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder, "work")
+        path.write_bytes(pickle.dumps(work))
+        return _by_pool(workers, partial(_as_written, path), chunks)
+
+
+def _as_written(path: Path, points: Sequence[Point]) -> list[Answer]:
+    """Answer a chunk of points by the work in a file."""
+    return cast("list[Answer]", _read(path)(points))
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path) -> Callable[[Sequence[Point]], list[Answer]]:
+    """Return the work that `_by_processes` wrote; once in the life of a worker."""
+    work = pickle.loads(path.read_bytes())  # noqa: S301 - in a folder that is this user's alone
+    return cast("Callable[[Sequence[Point]], list[Answer]]", work)
+
+
+def _by_pool(
+    workers: int,
+    work: Callable[[Sequence[Point]], list[Answer]],
+    chunks: Sequence[Sequence[Point]],
+) -> list[Answer]:
+    """Return the answers of a pool that ends with them, or at once when they are not wanted."""
     known = multiprocessing.get_all_start_methods()
     method = "forkserver" if "forkserver" in known else "spawn"
     pool = ProcessPoolExecutor(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +26,11 @@ SQUARES = [n * n for n in POINTS]
 
 def squares(points: Sequence[int]) -> list[int]:
     return [n * n for n in points]
+
+
+def padded(_: str, points: Sequence[int]) -> list[int]:
+    """Answer by work that is long to send."""
+    return squares(points)
 
 
 def squares_late(points: Sequence[int]) -> list[int]:
@@ -154,6 +161,25 @@ def test_processes_are_for_each_core_and_never_forked(monkeypatch: pytest.Monkey
     assert len({pid for pid, _ in answers}) <= 2
     assert {size for _, size in answers} == {8, FEW % 8}
     assert set(multiprocessing.active_children()) <= before
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_points_alone_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large the work is: a full pipe keeps a pool from ever ending once its workers died.
+
+    Pipes hold 64 kB, and a pool has one chunk more on its way than it has workers.
+    """
+    sent = []
+    submit: Any = ProcessPoolExecutor.submit
+
+    def weighed(*given: Any) -> Any:
+        sent.append(len(pickle.dumps(given[1:])))
+        return submit(*given)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", weighed)
+    points = list(range(FEW))
+    assert work_on(partial(padded, "x" * 1_000_000), points) == squares(points)
+    assert max(sent) < 500
 
 
 @pytest.mark.parametrize(("points", "sizes"), [(3, {1}), (17, {3, 2}), (64, {8}), (1000, {8})])
