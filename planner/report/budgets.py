@@ -23,7 +23,7 @@ from planner.units import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from planner.report.lines import Line
 
@@ -78,11 +78,6 @@ class Limit:
         """Return what a person calls it."""
         owner = "" if self.owner is None else f" of {visible(self.owner)}"
         return f"budget{owner}" + (", everything" if self.project is None else "")
-
-
-def budget_owners(limits: Iterable[Limit]) -> Iterator[str]:
-    """Yield who has a budget."""
-    return (limit.owner for limit in limits if limit.owner is not None)
 
 
 def limit_of(owner: str | None, usd: object, owners: Collection[str]) -> Limit:

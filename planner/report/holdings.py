@@ -15,7 +15,7 @@ from planner.exact_json import JsonError, digest_of, parse
 from planner.files import read_bytes
 from planner.live import find_credentials
 from planner.market import disk_rows, disks_frame, read_disks
-from planner.report.parts import FILE
+from planner.report.parts import FILE, account_name
 from planner.shipped import resolve
 from planner.text import visible
 
@@ -77,7 +77,7 @@ class Holdings:
         """Return whose it is: base URL and team, or the file and a digest of what it lists."""
         if self.base_url is None:
             return f"{FILE}{self.source} ({digest_of(disk_rows(self.disks))[:8]})"
-        return self.base_url if self.team_id is None else f"{self.base_url} team {self.team_id}"
+        return account_name(self.base_url, self.team_id)
 
 
 def account_holdings(account: Account, pace: Pace) -> Holdings:

@@ -9,6 +9,7 @@ from planner.apply.state import State, in_order
 from planner.errors import InputError
 from planner.frames import records
 from planner.report.lines import Line
+from planner.report.parts import account_name
 from planner.text import visible
 from planner.units import total, usd_hr
 
@@ -146,10 +147,10 @@ def account_of(holdings: Holdings | None, plan: Plan | None = None) -> str | Non
     """Return whose disks they are, of what was read, else of the plan; None where nobody says."""
     if holdings is not None:
         return holdings.account
-    if plan is None or plan.target is None:
+    target = None if plan is None else plan.target
+    if target is None or target["base_url"] is None:
         return None
-    base_url, team_id = plan.target["base_url"], plan.target["team_id"]
-    return base_url if team_id is None else f"{base_url} team {team_id}"
+    return account_name(target["base_url"], target["team_id"])
 
 
 def _check_target(plan: Plan, holdings: Holdings) -> None:

@@ -37,6 +37,11 @@ AS_IT_IS_NOTE = (
 )
 
 
+def account_name(base_url: str, team_id: str | None) -> str:
+    """Return what an account of a marketplace is called."""
+    return base_url if team_id is None else f"{base_url} team {team_id}"
+
+
 @dataclass(frozen=True)
 class Source:
     """What a report was made from.

@@ -15,7 +15,6 @@ from planner.errors import InputError
 from planner.report.budgets import (
     Budget,
     Limit,
-    budget_owners,
     check_budgets,
     checked_percent,
     limit_of,
@@ -186,11 +185,9 @@ class Sums:
         InputError
             When an amount is none, or nobody of that name owns anything.
         """
-        owners = {line.owner for line in self.lines if line.owner is not None}
-        more = [
-            limit_of(owner, usd, owners | set(budget_owners(self.limits)))
-            for owner, usd in budgets.items()
-        ]
+        named = {line.owner for line in self.lines} | {limit.owner for limit in self.limits}
+        owners = {owner for owner in named if owner is not None}
+        more = [limit_of(owner, usd, owners) for owner, usd in budgets.items()]
         warn = self.warn_above if warn_above is None else checked_percent(warn_above)
         return replace(self, limits=(*self.limits, *more), warn_above=warn)
 

@@ -19,6 +19,7 @@ from concurrent.futures import (
     Future,
     ProcessPoolExecutor,
 )
+from contextlib import ExitStack
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,7 +74,8 @@ def work_on(
     Raises
     ------
     InputError
-        When workers cannot start, die, or are shut down before all is answered.
+        When workers cannot start, die, or are shut down before all is answered, or what they work
+        with cannot be written to a temporary file.
     """
     if executor is not None:
         if not isinstance(executor, Executor):
@@ -108,9 +110,18 @@ def _by_processes(
     work: Callable[[Sequence[Point]], list[Answer]],
     chunks: Sequence[Sequence[Point]],
 ) -> list[Answer]:
-    with TemporaryDirectory(prefix="planner-", ignore_cleanup_errors=True) as folder:
-        path = Path(folder, "work")
-        path.write_bytes(pickle.dumps(work))
+    """Return the answers of processes of our own, which read the work from a file."""
+    with ExitStack() as until_answered:
+        try:
+            folder = TemporaryDirectory(prefix="planner-", ignore_cleanup_errors=True)
+            path = Path(until_answered.enter_context(folder), "work")
+            path.write_bytes(pickle.dumps(work))
+        except OSError as error:
+            raise InputError(
+                f"the workers' file cannot be written: {_told(error)}",
+                hint="make room in the folder of temporary files, or give "
+                "executor=ThreadPoolExecutor()",
+            ) from error
         return _by_pool(workers, partial(_as_written, path), chunks)
 
 

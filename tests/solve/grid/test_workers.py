@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -236,6 +237,19 @@ def test_processes_that_cannot_be_started_are_told(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(ProcessPoolExecutor, "submit", refuse)
     with pytest.raises(InputError, match="the workers cannot be started") as caught:
+        work_on(squares, POINTS, weight=FEW)
+    assert "executor=ThreadPoolExecutor()" in str(caught.value.hint)
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_disk_that_is_full_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nowhere to write what workers read; threads need no file."""
+
+    def refuse(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(InputError, match=r"cannot be written: .*No space left") as caught:
         work_on(squares, POINTS, weight=FEW)
     assert "executor=ThreadPoolExecutor()" in str(caught.value.hint)
 
