@@ -17,18 +17,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planner.api import Client, Credentials, read_credentials
-    from planner.demand import (
-        Demand,
-        Group,
-        Policy,
-        Volume,
-        Workload,
-        demand_from,
-        demand_schema,
-        example,
-        read_demand,
-    )
+    from planner.analysis.baselines import baselines
+    from planner.analysis.sweep import sweep
+    from planner.demand.model import Demand, Group, Policy, Volume, Workload
+    from planner.demand.read import demand_from, read_demand
+    from planner.demand.schema import demand_schema, example
     from planner.errors import (
         DemandError,
         Infeasible,
@@ -38,50 +31,34 @@ if TYPE_CHECKING:
         PlanError,
         PlannerError,
     )
-    from planner.live import fetch_gpus, fetch_offers
-    from planner.make import make_plan
-    from planner.market import (
-        Filter,
-        addressable,
-        group_offers,
-        list_offers,
-        mark_gpus,
-        read_gpus,
-        read_offers,
-    )
-    from planner.plan import Plan
-    from planner.report import (
-        Holdings,
-        Report,
-        fetch_holdings,
-        make_report,
-        merge_reports,
-        read_holdings,
-    )
-    from planner.requests import emit
-    from planner.sim import Sim
-    from planner.solve.baselines import baselines
+    from planner.market.gpus import mark_gpus
+    from planner.market.market import addressable
+    from planner.market.snapshot import read_gpus, read_offers
+    from planner.market.view import Filter, group_offers, list_offers
+    from planner.marketplace.credentials import Credentials, read_credentials
+    from planner.marketplace.fetch import fetch_gpus, fetch_offers
+    from planner.marketplace.prime.client import Client
+    from planner.marketplace.sim.local import Sim
+    from planner.plans.explain import alternatives, explain
+    from planner.plans.plan import Plan
+    from planner.plans.planning import make_plan
+    from planner.plans.requests import emit
+    from planner.reports.holdings import Holdings, fetch_holdings, read_holdings
+    from planner.reports.make import make_report
+    from planner.reports.merge import merge_reports
+    from planner.reports.report import Report
     from planner.solve.candidates import pair
     from planner.solve.optimise import optimise
-    from planner.solve.sweep import sweep
     from planner.solve.verify import verify
-    from planner.why import alternatives, explain
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "planner.api": ("Client", "Credentials", "read_credentials"),
-    "planner.demand": (
-        "Demand",
-        "Group",
-        "Policy",
-        "Volume",
-        "Workload",
-        "demand_from",
-        "demand_schema",
-        "example",
-        "read_demand",
-    ),
+    "planner.analysis.baselines": ("baselines",),
+    "planner.analysis.sweep": ("sweep",),
+    "planner.demand.model": ("Demand", "Group", "Policy", "Volume", "Workload"),
+    "planner.demand.read": ("demand_from", "read_demand"),
+    "planner.demand.schema": ("demand_schema", "example"),
     "planner.errors": (
         "DemandError",
         "Infeasible",
@@ -91,34 +68,25 @@ _HOME = {
         "PlanError",
         "PlannerError",
     ),
-    "planner.live": ("fetch_gpus", "fetch_offers"),
-    "planner.make": ("make_plan",),
-    "planner.market": (
-        "Filter",
-        "addressable",
-        "group_offers",
-        "list_offers",
-        "mark_gpus",
-        "read_gpus",
-        "read_offers",
-    ),
-    "planner.plan": ("Plan",),
-    "planner.report": (
-        "Holdings",
-        "Report",
-        "fetch_holdings",
-        "make_report",
-        "merge_reports",
-        "read_holdings",
-    ),
-    "planner.requests": ("emit",),
-    "planner.sim": ("Sim",),
-    "planner.solve.baselines": ("baselines",),
+    "planner.market.gpus": ("mark_gpus",),
+    "planner.market.market": ("addressable",),
+    "planner.market.snapshot": ("read_gpus", "read_offers"),
+    "planner.market.view": ("Filter", "group_offers", "list_offers"),
+    "planner.marketplace.credentials": ("Credentials", "read_credentials"),
+    "planner.marketplace.fetch": ("fetch_gpus", "fetch_offers"),
+    "planner.marketplace.prime.client": ("Client",),
+    "planner.marketplace.sim.local": ("Sim",),
+    "planner.plans.explain": ("alternatives", "explain"),
+    "planner.plans.plan": ("Plan",),
+    "planner.plans.planning": ("make_plan",),
+    "planner.plans.requests": ("emit",),
+    "planner.reports.holdings": ("Holdings", "fetch_holdings", "read_holdings"),
+    "planner.reports.make": ("make_report",),
+    "planner.reports.merge": ("merge_reports",),
+    "planner.reports.report": ("Report",),
     "planner.solve.candidates": ("pair",),
     "planner.solve.optimise": ("optimise",),
-    "planner.solve.sweep": ("sweep",),
     "planner.solve.verify": ("verify",),
-    "planner.why": ("alternatives", "explain"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -227,10 +227,10 @@ def failure_html(message: str, ways: object, advice: Iterable[str | None]) -> st
     return paragraph_html(told) + str(drawn()) + list_html(filter(None, advice))
 
 
-def counted(count: int, what: str, shown: int | None = None) -> str:
+def with_count(count: int, what: str, shown: int | None = None) -> str:
     """Return how many of something there are, and how many of them are shown.
 
-    >>> counted(2000, "row", 60)
+    >>> with_count(2000, "row", 60)
     '2,000 rows, the first 60 shown'
     """
     told = f"{count:,} {what}{'' if count == 1 else 's'}" if count else f"no {what}s"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import planner
-from planner.frames import records
+from planner.schema import records
 from planner.shipped import shipped_names, shipped_path
 
 DATA = Path(__file__).parent.parent / "data"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planner.errors import InputError
-from planner.files import read_bytes, write_atomic
+from planner.formats import read_bytes, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from planner.markup import (
     Cell,
     cell,
-    counted,
     failure_html,
     list_html,
     paragraph_html,
     table_html,
     text_html,
     title_html,
+    with_count,
 )
 from planner.text import visible
 from tests.looks import HOSTILE, SHOWN, Look
@@ -185,4 +185,4 @@ def test_nothing_to_list_is_nothing() -> None:
 )
 def test_rows_are_counted(count: int, shown: int | None, told: str) -> None:
     """How many there are, and how many of them are shown where not all are."""
-    assert counted(count, "row", shown) == told
+    assert with_count(count, "row", shown) == told

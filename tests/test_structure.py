@@ -31,31 +31,19 @@ ORDER = (
     "units",
     "markup",
     "errors",
-    "base_url",
-    "exact_json",
-    "files",
-    "frames",
-    "tables",
+    "formats",
+    "schema",
     "shipped",
-    "api",
+    "present",
     "market",
     "demand",
     "solve",
-    "charts",
-    "requests",
-    "advice",
-    "show",
-    "stored",
-    "record",
-    "decision",
-    "plan",
-    "make",
-    "why",
-    "live",
-    "apply",
-    "account",
-    "report",
-    "sim",
+    "analysis",
+    "marketplace",
+    "plans",
+    "present.charts",
+    "project",
+    "reports",
     "planner",  # the public names; they are imported when first used
     "cli",
     "__main__",
@@ -63,19 +51,20 @@ ORDER = (
 """The rooms, from the ground up: each may import from those before it and from itself."""
 
 HOMES = {
-    "pulp": ("solve/program.py", "solve/constraints.py", "solve/solver.py"),
+    "pulp": ("solve/model.py", "solve/solver.py"),
     "highspy": (),
-    "httpx": ("api/",),
+    "httpx": ("marketplace/",),
     "rich": ("cli/",),
     "typer": ("cli/",),
-    "altair": ("charts/",),
-    "vl_convert": ("charts/",),
-    "jinja2": ("report/",),
+    "altair": ("present/charts/",),
+    "vl_convert": ("present/charts/",),
+    "jinja2": ("reports/",),
 }
 """Libraries that stay in their rooms; highspy is driven through PuLP."""
 
 HEAVY = frozenset({"pandas", "pulp", "numpy", "httpx", "altair", "vl_convert", "jinja2"})
-MAX_LINES = 330
+MAX_LINES = 600
+"""A file is one concept; one that needs more lines than this is two."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +121,8 @@ IMPORTS = tuple(_imports())
 
 def _room(module: str) -> str:
     parts = module.split(".")
-    return parts[1] if len(parts) > 1 else parts[0]
+    inner = ".".join(parts[1:3])
+    return inner if inner in ORDER else parts[1] if len(parts) > 1 else parts[0]
 
 
 def _is_ours(module: str) -> bool:
@@ -166,13 +156,23 @@ def test_imports_point_one_way() -> None:
 
 
 def test_no_import_goes_round_in_a_circle() -> None:
-    """Within a room too, the modules that run can be put in one order."""
+    """Every module can be read after all it imports, annotations included."""
     graph: dict[str, set[str]] = {module: set() for module in MODULES}
     for one in IMPORTS:
-        if one.runs and _is_ours(one.target):
+        if _is_ours(one.target) and one.source != "planner":
             graph[one.source].add(one.target)
     order = [*TopologicalSorter(graph).static_order()]
     assert len(order) == len(MODULES)
+
+
+def test_no_two_classes_share_a_name() -> None:
+    """One word stands for one thing, wherever it is read."""
+    homes: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.walk(TREES[path]):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(module)
+    assert not {name: where for name, where in homes.items() if len(where) > 1}
 
 
 @pytest.mark.parametrize("library", HOMES)
@@ -215,25 +215,21 @@ def test_no_error_is_caught_without_being_named() -> None:
     assert not broad
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_module_can_be_read_in_one_sitting(module: str) -> None:
-    """A module that outgrows a few screens does more than one thing."""
-    lines = MODULES[module].read_text(encoding="utf-8").count("\n")
-    assert lines <= MAX_LINES, f"{module} has {lines} lines"
+def test_a_module_is_one_concept_with_a_sentence() -> None:
+    """Every module opens with a sentence and ends before it does more than one thing."""
+    untold = [module for module, path in MODULES.items() if not ast.get_docstring(TREES[path])]
+    lines = {m: path.read_text(encoding="utf-8").count("\n") for m, path in MODULES.items()}
+    assert not untold
+    assert not {module: count for module, count in lines.items() if count > MAX_LINES}
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_module_says_what_it_is(module: str) -> None:
-    """Every module opens with a sentence."""
-    assert ast.get_docstring(TREES[MODULES[module]])
-
-
-@pytest.mark.parametrize("module", sorted(MODULES))
+@pytest.mark.parametrize(
+    "module", sorted(m for m, p in MODULES.items() if ">>> " in p.read_text(encoding="utf-8"))
+)
 def test_the_examples_of_a_module_run(module: str) -> None:
     """What a docstring shows is what happens."""
-    if ">>> " in MODULES[module].read_text(encoding="utf-8"):
-        found = doctest.testmod(importlib.import_module(module))
-        assert (found.attempted > 0, found.failed) == (True, 0)
+    examples = doctest.testmod(importlib.import_module(module))
+    assert (examples.attempted > 0, examples.failed) == (True, 0)
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -274,11 +270,10 @@ def _public() -> list[str]:
     return sorted(set(planner.__all__) - {"__version__"})
 
 
-@pytest.mark.parametrize("name", _public())
-def test_a_public_name_is_there_and_described(name: str) -> None:
+def test_a_public_name_is_there_and_described() -> None:
     """Every name in `__all__` leads to something with a docstring of its own."""
-    assert getattr(planner, name).__doc__
-    assert name in dir(planner)
+    assert [name for name in _public() if not getattr(planner, name).__doc__] == []
+    assert set(_public()) <= set(dir(planner))
 
 
 def test_public_names_are_written_down_once_for_each_reader() -> None:
@@ -319,10 +314,15 @@ def _commands() -> dict[str, typer.core.TyperCommand]:
 COMMANDS = _commands()
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_a_command_has_help_and_a_place_in_the_readme(name: str) -> None:
-    """A command, option or argument that nobody explains might as well not exist."""
-    assert COMMANDS[name].help
-    unexplained = [param.name for param in COMMANDS[name].params if not getattr(param, "help", "")]
+def test_a_command_has_help_and_a_place_in_the_readme() -> None:
+    """A command, option or argument without help might as well not exist."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    unexplained = [
+        f"{name} {param.name}"
+        for name, command in COMMANDS.items()
+        for param in command.params
+        if not getattr(param, "help", "")
+    ]
     assert not unexplained
-    assert f"planner {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name, command in COMMANDS.items() if not command.help] == []
+    assert [name for name in COMMANDS if f"planner {name}" not in readme] == []

@@ -19,7 +19,7 @@ from planner.units import money
 if TYPE_CHECKING:
     import pandas as pd
 
-    from planner.account import Adopted
+    from planner.project.adopt import Adopted
 
 EPILOG = (
     "Writes YAML: version, project and volumes, each with name, size_gb, disks (ids of what it "
@@ -51,11 +51,11 @@ def adopt(
     state: StateOption = None,
 ) -> None:
     """Write the demand file of an account that has disks already; nothing is changed there."""
-    from planner.account import adopt as adopted_from
-    from planner.account import to_yaml
-    from planner.apply.journal import Journal
-    from planner.apply.state import State
-    from planner.files import write_atomic
+    from planner.formats import write_atomic
+    from planner.project.adopt import adopt as adopted_from
+    from planner.project.adopt import to_yaml
+    from planner.project.journal import Journal
+    from planner.project.state import State
 
     there = False
     with contextlib.suppress(OSError, ValueError):
@@ -79,8 +79,8 @@ def adopt(
 
 def _disks(file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None]:
     """Return every live disk, and whose they are; a file does not say."""
-    from planner.apply.listing import believed_listing
     from planner.market.disks import disks_frame, read_disks
+    from planner.project.listing import believed_listing
 
     if file is not None:
         return read_disks(file), None

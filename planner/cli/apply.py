@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.api import Account
-    from planner.apply import Order, Pace, Report
-    from planner.apply.slots import Slot
-    from planner.plan import Plan
+    from planner.marketplace.prime.account import Account
+    from planner.plans.plan import Plan
+    from planner.project.execute import Order
+    from planner.project.outcome import Report
+    from planner.project.pace import Pace
+    from planner.project.state import Slot
 
 EPILOG = (
     "JSON: plan_id, project, exit_code, slots (volume, replica, disk, name, state, id, ids, "
@@ -101,8 +103,9 @@ def apply(
     Run again after anything: what was bought is found by its name and never bought twice. Nothing
     is ever deleted.
     """
-    from planner.apply import Limits, Order, apply_plan
-    from planner.plan import Plan
+    from planner.plans.plan import Plan
+    from planner.project.execute import Order, apply_plan
+    from planner.project.preflight import Limits
 
     tolerance = options.percent(price_tolerance, "--price-tolerance")
     order = Order(
@@ -171,9 +174,9 @@ def _elsewhere(
     percent: Decimal,
 ) -> Plan:
     """Return a plan for what a stock-out left, with everything bought where it is."""
-    from planner.apply.existing import read_account, recorded_disks
-    from planner.apply.failover import replan
-    from planner.apply.journal import Journal
+    from planner.project.failover import replan
+    from planner.project.journal import Journal
+    from planner.project.preflight import read_account, recorded_disks
 
     who = account.credentials
     target: dict[str, str | None] = {"base_url": who.base_url, "team_id": who.team_id}
@@ -186,9 +189,12 @@ def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) 
     """Run the real apply against a local marketplace that sells what the plan saw."""
     from pydantic import SecretStr
 
-    from planner.api import Account, Credentials
-    from planner.apply import Pace, apply_plan
-    from planner.sim import Sim, api_rows
+    from planner.marketplace.credentials import Credentials
+    from planner.marketplace.prime.account import Account
+    from planner.marketplace.sim.catalogue import api_rows
+    from planner.marketplace.sim.local import Sim
+    from planner.project.execute import apply_plan
+    from planner.project.pace import Pace
 
     # What exists in the account is not known here, nor is the plan too old to be rehearsed.
     limits = replace(order.limits, max_age=timedelta.max, min_runway_hr=None)

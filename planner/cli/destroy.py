@@ -19,7 +19,7 @@ from planner.text import visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from planner.apply.destroy import Doomed
+    from planner.project.destroy import Doomed
 
 EPILOG = (
     "JSON: project, destroyed (volume, replica, disk, id), usd_hr_saved. Exit codes: 0 done, "
@@ -50,7 +50,7 @@ def destroy(
 
     Each is looked at first: one that is attached, renamed or changed stops everything.
     """
-    from planner.apply.destroy import destroy as delete
+    from planner.project.destroy import destroy as delete
     from planner.units import money, plain, total
 
     purchases.check_output(output)

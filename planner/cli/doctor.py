@@ -30,7 +30,7 @@ def doctor(state: StateOption = None, output: OutputOption = Output.table) -> No
 
     The key itself is never shown. Whether it may create disks cannot be tried without buying one.
     """
-    from planner.account import examine
+    from planner.project.doctor import examine
 
     purchases.check_output(output)
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 -- no home is no error

@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner.cli.options import OutputOption
-from planner.cli.render import (
-    Output,
-    paragraphs,
-    result,
-    table,
-    working,
-)
-from planner.tables import frame_csv, frame_json, markdown, markdown_text
+from planner.cli.render import Output, paragraphs, result, table, working
+from planner.present.table import frame_csv, frame_json, markdown, markdown_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
 
-    from planner.plan import Plan
-    from planner.why import Alternatives, Explanation
+    from planner.plans.explain import Alternatives, Explanation
+    from planner.plans.plan import Plan
 
 EPILOG = (
     "JSON: an object with plan_id, usd_month, hours_per_month and arrays. choices: volume, "
@@ -62,9 +56,9 @@ def explain(
     far prices may move before the plan changes. Amounts compare whole plans: with a volume
     elsewhere, all that has to move along does.
     """
-    from planner.plan import Plan
-    from planner.why import alternatives as others
-    from planner.why import explain as ask
+    from planner.plans.explain import alternatives as others
+    from planner.plans.explain import explain as ask
+    from planner.plans.plan import Plan
 
     made = Plan.load(plan)
     asked = ask(made, volume, offer)
@@ -118,8 +112,8 @@ def _sections(asked: Explanation) -> Iterator[_Section]:
 
 
 def _choices(asked: Explanation) -> _Section:
-    from planner.frames import records
-    from planner.market import place_text
+    from planner.market.offers import place_text
+    from planner.schema import records
 
     rows = []
     for one in records(asked.choices):
@@ -141,9 +135,9 @@ _CHOICE = ("volume", "where", "otherwise", "+ $/month")
 
 
 def _offers(asked: Explanation) -> _Section:
-    from planner.frames import records
-    from planner.market import place_text
-    from planner.solve import RULES
+    from planner.market.offers import place_text
+    from planner.schema import records
+    from planner.solve.candidates import RULES
 
     rows = [
         (
@@ -161,8 +155,8 @@ _OFFER = ("volume", "offer", "+ $/month", "why not")
 
 
 def _gpus(asked: Explanation) -> _Section:
-    from planner.frames import records
-    from planner.market import place_text
+    from planner.market.offers import place_text
+    from planner.schema import records
 
     rows, barred = [], 0
     for one in records(asked.gpus):
@@ -178,8 +172,8 @@ def _gpus(asked: Explanation) -> _Section:
 
 
 def _requirements(asked: Explanation) -> _Section:
-    from planner.frames import records
-    from planner.solve.why.worth import costly
+    from planner.analysis.requirement_costs import costly
+    from planner.schema import records
 
     rows = [
         (one["about"] or "", one["requirement"], one["without"], _usd(one["saves_usd_month"]))
@@ -193,9 +187,9 @@ def _requirements(asked: Explanation) -> _Section:
 
 
 def _prices(asked: Explanation) -> _Section:
-    from planner.frames import records
-    from planner.market import place_text
-    from planner.solve.why.whatif import ASK
+    from planner.analysis.evaluator import ASK
+    from planner.market.offers import place_text
+    from planner.schema import records
 
     rows, never, later = [], 0, 0
     for one in records(asked.prices):
@@ -227,7 +221,7 @@ def _prices(asked: Explanation) -> _Section:
 
 
 def _write_alternatives(made: Plan, found: Alternatives, output: Output) -> None:
-    from planner.frames import records
+    from planner.schema import records
 
     if output is Output.csv:
         result(frame_csv(found.frame))

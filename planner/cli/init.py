@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -27,8 +28,8 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a commented demand file to start from."""
-    from planner.demand import example as text_of
-    from planner.files import write_atomic
+    from planner.demand.schema import example as text_of
+    from planner.formats import write_atomic
 
     text = text_of(example.value)
     if file == "-":
@@ -41,3 +42,10 @@ def init(
         raise InputError(f"{file}: is already there", hint="name another file, or use --force")
     write_atomic(file, text.encode())
     talk(f"wrote {file}; try: planner plan {shlex.quote(file)} --offers shipped:disk-offers")
+
+
+def schema() -> None:
+    """Print the JSON Schema of the demand file, for editors."""
+    from planner.demand.schema import demand_schema
+
+    result(json.dumps(demand_schema(), indent=2))

@@ -25,9 +25,11 @@ from planner.cli import (
     rename,
     report,
     resolve,
-    schema,
     sim,
     status,
+)
+from planner.cli import (
+    init as schema,
 )
 from planner.cli.render import result, talk
 from planner.errors import PlannerError

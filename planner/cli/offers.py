@@ -8,21 +8,15 @@ import typer
 
 from planner.cli import options
 from planner.cli.options import GpusOption, MultinodeOption, OffersOption, OutputOption
-from planner.cli.render import (
-    Output,
-    paragraphs,
-    result,
-    table,
-    talk,
-)
+from planner.cli.render import Output, paragraphs, result, table, talk
 from planner.errors import InputError
-from planner.tables import frame_csv, frame_json, markdown
+from planner.present.table import frame_csv, frame_json, markdown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from planner.api.client import ListingName
-    from planner.market import Snapshot
+    from planner.market.snapshot import Snapshot
+    from planner.marketplace.prime.client import ListingName
 
 _MANY = typer.Option(help="Keep offers there; may be given several times.")
 _RIGHT = frozenset(
@@ -90,10 +84,10 @@ def offers(
     output: OutputOption = Output.table,
 ) -> None:
     """Show what the market offers, every listed row unless a filter asks for less."""
-    from planner import market
-    from planner.advice import market_warnings
+    from planner.market.view import Filter, group_offers, list_offers, sort_frame, unknown_places
+    from planner.plans.advice import market_warnings
 
-    which = market.Filter(
+    which = Filter(
         regions=region or (),
         countries=country or (),
         providers=provider or (),
@@ -118,14 +112,14 @@ def offers(
         raise InputError("--save and --save-gpus name one file", hint="name two")
     _save(snapshot, save, "offers")
     _save(single, save_gpus, "GPU offers")
-    for warning in (*market_warnings(listed), *market.unknown_places(listed, which)):
+    for warning in (*market_warnings(listed), *unknown_places(listed, which)):
         talk(f"warning: {warning}")
     if gpus is not None and single is not None:
         listed = _marked(listed, gpus, single, multi)
-    shown = market.list_offers(listed, which, sort=None if group_by else sort, descending=desc)
+    shown = list_offers(listed, which, sort=None if group_by else sort, descending=desc)
     if group_by is not None:
-        shown = market.group_offers(shown, group_by)
-        shown = market.sort_frame(shown, sort, descending=desc) if sort else shown
+        shown = group_offers(shown, group_by)
+        shown = sort_frame(shown, sort, descending=desc) if sort else shown
     _write(shown, output, grouped=group_by is not None)
     if output is Output.table:
         talk(f"{len(shown)} rows shown of {len(listed)} offers listed by {snapshot.source}")
@@ -133,12 +127,12 @@ def offers(
 
 def _snapshots(files: dict[ListingName, str | None]) -> dict[ListingName, Snapshot]:
     """Return listings by name: from the file where there is one, the rest live."""
-    from planner.market import read_snapshot
+    from planner.market.snapshot import read_snapshot
 
     found = {name: read_snapshot(file) for name, file in files.items() if file is not None}
     missing = [name for name in files if name not in found]
     if missing:
-        from planner.live import fetch_market
+        from planner.marketplace.fetch import fetch_market
 
         found |= dict(zip(missing, fetch_market(*missing), strict=True))
     return found
@@ -146,7 +140,7 @@ def _snapshots(files: dict[ListingName, str | None]) -> dict[ListingName, Snapsh
 
 def _save(snapshot: Snapshot | None, path: str | None, what: str) -> None:
     if snapshot is not None and path is not None:
-        from planner.market import save_snapshot
+        from planner.market.snapshot import save_snapshot
 
         save_snapshot(snapshot, path)
         talk(f"saved {len(snapshot.rows)} {what} to {path}")
@@ -155,13 +149,14 @@ def _save(snapshot: Snapshot | None, path: str | None, what: str) -> None:
 def _marked(
     listed: pd.DataFrame, gpu_type: str, single: Snapshot, multi: Snapshot | None
 ) -> pd.DataFrame:
-    from planner import market
-    from planner.advice import market_warnings
+    from planner.market.gpus import mark_gpus
+    from planner.market.snapshot import join_gpus
+    from planner.plans.advice import market_warnings
     from planner.text import nearest
 
     frame = single.gpus()
     if multi is not None:
-        frame = market.join_gpus(frame, multi.gpus(listing="multi-node"))
+        frame = join_gpus(frame, multi.gpus(listing="multi-node"))
     for warning in market_warnings(frame):
         talk(f"warning: GPU {warning}")
     known = set(frame["gpu_type"].dropna())
@@ -170,7 +165,7 @@ def _marked(
         talk(
             f"warning: no GPU offer is a {gpu_type}" + (f"; did you mean {close}?" if close else "")
         )
-    return market.mark_gpus(listed, frame, gpu_type)
+    return mark_gpus(listed, frame, gpu_type)
 
 
 def _write(shown: pd.DataFrame, output: Output, *, grouped: bool) -> None:
@@ -189,8 +184,8 @@ def _write(shown: pd.DataFrame, output: Output, *, grouped: bool) -> None:
 
 
 def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    from planner import market
-    from planner.frames import records
+    from planner.market.offers import place_text
+    from planner.schema import records
     from planner.units import money, plain, usd_hr, usd_month
 
     sized, marked = "provision_gb" in shown, "gpu" in shown
@@ -203,7 +198,7 @@ def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         most = "no limit" if row["max_gb"] is None else f"{row['max_gb']:,}"
         cells = [
             row["offer_id"],
-            market.place_text(row),
+            place_text(row),
             row["region"] or "unknown",
             f"{row['min_gb']:,}-{most}",
             row["stock"],
@@ -230,7 +225,7 @@ def _short(price: str) -> str:
 
 
 def _group_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    from planner.frames import records
+    from planner.schema import records
     from planner.units import plain
 
     by = str(shown.columns[0])

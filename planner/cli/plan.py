@@ -9,34 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli import options
-from planner.cli.options import (
-    GpusOption,
-    MultinodeOption,
-    OffersOption,
-    OutputOption,
-    Solver,
-)
+from planner.cli.options import GpusOption, MultinodeOption, OffersOption, OutputOption, Solver
 from planner.cli.purchases import StateOption
-from planner.cli.render import (
-    Output,
-    paragraphs,
-    result,
-    table,
-    talk,
-    working,
-)
+from planner.cli.render import Output, paragraphs, result, table, talk, working
 from planner.errors import Infeasible, InputError, NotProven
-from planner.tables import frame_csv, markdown, markdown_text
+from planner.present.table import frame_csv, markdown, markdown_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from planner.api.client import ListingName
-    from planner.demand import Demand
-    from planner.market import Snapshot
-    from planner.plan import Plan
+    from planner.demand.model import Demand
+    from planner.market.snapshot import Snapshot
+    from planner.marketplace.prime.client import ListingName
+    from planner.plans.plan import Plan
 
 EPILOG = (
     "JSON: the plan document, exactly what --out saves: format, digest, plan_id, project, "
@@ -91,8 +78,8 @@ def plan(
     output: OutputOption = Output.table,
 ) -> None:
     """Find the cheapest place for everything a demand file asks for."""
-    from planner.demand import read_demand
-    from planner.make import make_plan
+    from planner.demand.read import read_demand
+    from planner.plans.planning import make_plan
 
     gap = options.percent(accept_gap, "--accept-gap")
     slack = options.percent(cost_slack, "--cost-slack") or Decimal(0)
@@ -148,7 +135,7 @@ def _market(
     What no file gives is asked live, GPUs only for workloads; a plan of live disk offers is bought
     where they were read.
     """
-    from planner import market
+    from planner.market.snapshot import join_gpus, read_gpus, read_offers, read_snapshot
 
     offers_file, gpus_file, multinode_file = files["disks"], files["gpus"], files["multi-node"]
     if multinode_file is not None and gpus_file is None and offers_file is not None:
@@ -163,13 +150,13 @@ def _market(
         wanted.append("gpus")
         wanted += ["multi-node"] if multinode_file is None else []
     read, target = _read_live(wanted)
-    offers = market.read_offers(offers_file) if offers_file is not None else read["disks"].offers()
+    offers = read_offers(offers_file) if offers_file is not None else read["disks"].offers()
     gpus = None
     if gpus_file is not None:
-        gpus = market.read_gpus(gpus_file, multinode=multinode_file)
+        gpus = read_gpus(gpus_file, multinode=multinode_file)
     elif "gpus" in read:
-        several = read.get("multi-node") or market.read_snapshot(str(multinode_file))
-        gpus = market.join_gpus(read["gpus"].gpus(), several.gpus(listing="multi-node"))
+        several = read.get("multi-node") or read_snapshot(str(multinode_file))
+        gpus = join_gpus(read["gpus"].gpus(), several.gpus(listing="multi-node"))
     return offers, gpus, target
 
 
@@ -178,7 +165,7 @@ def _read_live(
 ) -> tuple[dict[ListingName, Snapshot], dict[str, str | None] | None]:
     if not names:
         return {}, None
-    from planner.live import fetch_market, find_credentials
+    from planner.marketplace.fetch import fetch_market, find_credentials
 
     credentials = find_credentials()
     talk(f"reading the market at {credentials.base_url}")
@@ -193,13 +180,13 @@ def _account(
     from planner.cli import purchases
 
     if disks_file is not None:
-        from planner.market import read_disks
+        from planner.market.disks import read_disks
 
         return read_disks(disks_file), _recorded(demand, state, target) if state else {}
     if target is None:
         return None, {}
-    from planner.apply.existing import read_account
     from planner.errors import MarketError
+    from planner.project.preflight import read_account
 
     waits = purchases.pace(None, None, None)
     try:
@@ -217,9 +204,9 @@ def _account(
 def _recorded(
     demand: Demand, state: str | None, target: dict[str, str | None] | None
 ) -> dict[tuple[str, int], tuple[str, ...]]:
-    from planner.apply.existing import recorded_disks
-    from planner.apply.journal import Journal
     from planner.cli import purchases
+    from planner.project.journal import Journal
+    from planner.project.preflight import recorded_disks
 
     with Journal(purchases.state_folder(state), write=False) as journal:
         records = journal.records
@@ -229,7 +216,7 @@ def _recorded(
 
 
 def _write(made: Plan, output: Output) -> None:
-    from planner.show import HEADINGS, RIGHT
+    from planner.plans.summary import HEADINGS, RIGHT
 
     if output is Output.json:
         result(made.to_json())

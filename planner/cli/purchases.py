@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.api import Account, Credentials
-    from planner.apply import Pace
-    from planner.apply.context import Context
+    from planner.marketplace.credentials import Credentials
+    from planner.marketplace.prime.account import Account
+    from planner.project.context import Context
+    from planner.project.pace import Pace
 
 StateOption = Annotated[
     str | None,
@@ -89,7 +90,7 @@ def duration(text: str, name: str) -> timedelta:
 
 def state_folder(given: str | None) -> Path:
     """Return the state directory."""
-    from planner.apply import state_home
+    from planner.project.journal import state_home
 
     if given == "":
         raise InputError("--state is empty", hint="name a directory")
@@ -100,8 +101,7 @@ def state_folder(given: str | None) -> Path:
 
 def pace(settle: float | None, quarantine: float | None, timeout: float | None) -> Pace:
     """Return how long things are waited for: options, then environment, then defaults."""
-    from planner.apply import Pace, seconds_from
-    from planner.apply.pace import QUARANTINE_S, SETTLE_S, TIMEOUT_S
+    from planner.project.pace import QUARANTINE_S, SETTLE_S, TIMEOUT_S, Pace, seconds_from
 
     return Pace(
         settle_s=seconds_from("settle", settle, os.environ, SETTLE_S),
@@ -113,8 +113,8 @@ def pace(settle: float | None, quarantine: float | None, timeout: float | None) 
 @contextmanager
 def account(pace: Pace) -> Iterator[Account]:
     """Open the account of this user's key."""
-    from planner.api import Account
-    from planner.live import find_credentials
+    from planner.marketplace.fetch import find_credentials
+    from planner.marketplace.prime.account import Account
 
     with Account(
         find_credentials(),
@@ -128,9 +128,9 @@ def account(pace: Pace) -> Iterator[Account]:
 @contextmanager
 def context(state: str | None, *, settle: float | None = None) -> Iterator[Context]:
     """Open journal and account for a command that writes both."""
-    from planner.apply.context import Context
-    from planner.apply.journal import Journal
-    from planner.apply.state import State
+    from planner.project.context import Context
+    from planner.project.journal import Journal
+    from planner.project.state import State
 
     waits = pace(settle, None, None)
     with account(waits) as opened, Journal(state_folder(state), write=True) as journal:
@@ -147,9 +147,9 @@ def market(credentials: Credentials, pace: Pace) -> Callable[[], pd.DataFrame]:
     """Return what reads the live offers, whole or not at all."""
 
     def read() -> pd.DataFrame:
-        from planner.api import Client
-        from planner.live import DEADLINE_S
-        from planner.market import fetch_snapshot
+        from planner.market.snapshot import fetch_snapshot
+        from planner.marketplace.fetch import DEADLINE_S
+        from planner.marketplace.prime.client import Client
 
         def sleep(seconds: float) -> None:
             pace.pause(seconds * pace.scale)

@@ -19,7 +19,7 @@ def rename(
     state: StateOption = None,
 ) -> None:
     """Rename a disk that planner bought; any other is left alone."""
-    from planner.apply import resolve as ways
+    from planner.project import resolve as ways
 
     with purchases.context(state) as ctx:
         entry = ways.find_entry(ctx.state, disk, ctx.target)

@@ -1,7 +1,7 @@
 """Tables and other results on standard output; talk on standard error.
 
 Everything shown passes through ``planner.text``: what the marketplace says never reaches a
-terminal as anything but text; ``planner.tables`` sees to the other formats.
+terminal as anything but text; ``planner.present.table`` sees to the other formats.
 """
 
 from __future__ import annotations

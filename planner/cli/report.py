@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.plan import Plan
-    from planner.report import Holdings, Insights, Report, Section, Slot
+    from planner.plans.plan import Plan
+    from planner.reports.holdings import Holdings
+    from planner.reports.insights import Insights
+    from planner.reports.ledger import Slot
+    from planner.reports.report import Report
+    from planner.reports.section import Section
 
 EPILOG = (
     "JSON: format, digest, created_at, as_of, calendar_month (name, hours), projects, totals (now, "
@@ -129,7 +133,8 @@ def report(
 
     Reads only: nothing is bought, changed or deleted.
     """
-    from planner.report import merge_reports, read_inputs
+    from planner.reports.inputs import read_inputs
+    from planner.reports.merge import merge_reports
 
     fail = options.percent(fail_above, "--fail-above")
     warn = options.percent(warn_above, "--warn-above")
@@ -170,7 +175,7 @@ def _check(output: Output, section: Sequence[str], *, live: bool, disks: str | N
 def _holdings(
     disks: str | None, wallet: str | None, read_at: datetime | None, *, live: bool
 ) -> Holdings | None:
-    from planner.report import account_holdings, read_holdings
+    from planner.reports.holdings import account_holdings, read_holdings
 
     if wallet is not None and disks is None:
         raise InputError("--wallet comes with --disks", hint="give both, or --live")
@@ -186,13 +191,13 @@ def _holdings(
 def _offers(file: str | None, *, live: bool) -> pd.DataFrame | None:
     """Return the market that tells the region of a place; without it, regions are unknown."""
     if file is not None:
-        from planner.market import read_offers
+        from planner.market.snapshot import read_offers
 
         return read_offers(file)
     if not live:
         return None
     from planner.errors import MarketError
-    from planner.live import fetch_offers
+    from planner.marketplace.fetch import fetch_offers
 
     try:
         return fetch_offers()
@@ -202,7 +207,7 @@ def _offers(file: str | None, *, live: bool) -> pd.DataFrame | None:
 
 
 def _insights(plans: Sequence[tuple[str, Plan]]) -> Insights:
-    from planner.report import Insights
+    from planner.reports.insights import Insights
 
     if len(plans) != 1:
         raise InputError("--why is about one plan", hint="give one plan file")
@@ -217,8 +222,9 @@ def _made(
     offers: pd.DataFrame | None,
 ) -> list[Report]:
     """Return a report for each plan, or one of the account; the journal says what was bought."""
-    from planner.apply.journal import Journal
-    from planner.report import bought_as, make_report
+    from planner.project.journal import Journal
+    from planner.reports.ledger import bought_as
+    from planner.reports.make import make_report
 
     slots: Mapping[str, Slot] = {}
     doubts: tuple[str, ...] = ()
@@ -241,8 +247,8 @@ def _keep(
     formats: Sequence[PictureFormat],
 ) -> None:
     """Write the files that were asked for."""
-    from planner.charts import INSTALL, drawable
-    from planner.files import write_atomic
+    from planner.formats import write_atomic
+    from planner.present.charts.base import INSTALL, drawable
 
     out, html, charts = places
     if out is not None:
@@ -254,7 +260,7 @@ def _keep(
         if not drawable():
             talk(f"warning: the page has no charts: {INSTALL}")
     if charts is not None:
-        from planner.report import pictures, save_pictures
+        from planner.reports.pictures import pictures, save_pictures
 
         paths = save_pictures(pictures(whole, insights), charts, formats)
         for path in paths:
@@ -290,7 +296,7 @@ def _write(
 
 
 def _draw(whole: Report, insights: Insights | None, wanted: Sequence[str]) -> None:
-    from planner.report.sections import MOST
+    from planner.reports.sections import MOST
 
     most = None if wanted else MOST
     more = () if insights is None else insights.sections(most)

@@ -28,7 +28,7 @@ def resolve(
     state: StateOption = None,
 ) -> None:
     """Say what became of a disk whose creation is in doubt or in conflict; nothing is deleted."""
-    from planner.apply import resolve as ways
+    from planner.project import resolve as ways
 
     if sum((disk_id is not None, not_id is not None, forget)) != 1:
         raise InputError("say one thing", hint="--id ID, --not ID or --give-up")

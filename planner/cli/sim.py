@@ -14,7 +14,7 @@ from planner.cli.render import result, talk
 from planner.errors import InputError
 
 if TYPE_CHECKING:
-    from planner.sim import Sim
+    from planner.marketplace.sim.local import Sim
 
 
 class Dialect(StrEnum):
@@ -91,9 +91,9 @@ def sim(
 
     Point planner, or the vendor's client, at it with the two lines that it prints.
     """
-    from planner.sim import Sim
-    from planner.sim.faults import __doc__ as grammar
-    from planner.sim.faults import describe
+    from planner.marketplace.sim.faults import __doc__ as grammar
+    from planner.marketplace.sim.faults import describe
+    from planner.marketplace.sim.local import Sim
 
     if fault and "list" in fault:
         result(f"{grammar}\n{describe()}")
@@ -156,7 +156,7 @@ def _holdings(market: Sim) -> str:
 def _rows(path: str | None) -> list[Any] | None:
     if path is None:
         return None
-    from planner.market import read_snapshot
+    from planner.market.snapshot import read_snapshot
 
     return read_snapshot(path).rows
 

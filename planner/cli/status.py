@@ -33,14 +33,14 @@ def status(
     output: OutputOption = Output.table,
 ) -> None:
     """Show what was bought and how it stands in the account now; nothing is changed."""
-    from planner.apply.journal import Journal
-    from planner.apply.status import read_status
+    from planner.project.journal import Journal
+    from planner.project.status import read_status
     from planner.units import money
 
     purchases.check_output(output)
     digest = None
     if plan is not None:
-        from planner.plan import Plan
+        from planner.plans.plan import Plan
 
         digest = str(Plan.load(plan).to_document()["digest"])
     pace = purchases.pace(None, None, None)

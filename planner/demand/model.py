@@ -6,10 +6,13 @@ and mounts stand in the order of the volumes. Volumes, workloads and groups keep
 file, for ties between offers are decided in that order.
 """
 
+from __future__ import annotations
+
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     Field,
@@ -20,9 +23,12 @@ from pydantic import (
 )
 
 from planner.demand.fields import (
+    HOURS_OF_MONTH,
     MAX_GROUPS,
+    MAX_MEMBERS,
     MAX_VOLUMES,
     MAX_WORKLOADS,
+    NAME,
     Allowed,
     Budget,
     Budgets,
@@ -30,8 +36,13 @@ from planner.demand.fields import (
     Denied,
     DiskIds,
     Disks,
+    FieldPath,
+    GpuCount,
     HeadroomPercent,
     Hours,
+    JobHours,
+    Level,
+    Members,
     Name,
     Price,
     Replicas,
@@ -44,15 +55,96 @@ from planner.demand.fields import (
     Text,
     Value,
     WholeGb,
+    dotted,
+    shown,
+    wrong_levels,
 )
-from planner.demand.jobs import Group, Workload
-from planner.demand.look import demand_html
-from planner.demand.names import VolumeNames
-from planner.demand.problems import plain_problems
-from planner.demand.words import dotted, shown
+from planner.demand.problems import Problem, VolumeNames, plain_problems
 from planner.errors import DemandError
-from planner.exact_json import digest_of
+from planner.formats import digest_of
+from planner.markup import MOST_ROWS, Cell, cell, list_html, table_html, title_html, with_count
 from planner.units import HOURS_PER_MONTH, grown_gb
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+
+class Group(Value):
+    """Volumes that must share a place, or must not.
+
+    Attributes
+    ----------
+    volumes : tuple of str
+        Names of two volumes or more, each once; a demand puts them in its order of volumes.
+    same : str | None
+        Level at which they must all be in one place; None does not ask for it.
+    different : str | None
+        Level at which no two may be in one place; None does not ask for it.
+
+    Examples
+    --------
+    >>> Group(volumes=("corpus", "backup"), different="provider").same is None
+    True
+    """
+
+    volumes: Members
+    same: Level | None = None
+    different: Level | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if wrong := wrong_levels(self.same, self.different):
+            raise ValueError(wrong)
+        if len(self.volumes) < 2:  # noqa: PLR2004 -- a group is two or more
+            raise ValueError("a group has at least two volumes")
+        return self
+
+
+class Workload(Value):
+    """A GPU job that mounts volumes.
+
+    Attributes
+    ----------
+    name : str
+        Unique among the workloads of its demand.
+    gpu : str
+        GPU type, as the market calls it.
+    gpus : int
+        GPUs of one offer; ``1 ≤ g ≤ 10000``.
+    nodes : int
+        How many of that offer are rented; ``1 ≤ n ≤ 10000``.
+    socket : str | None
+        Socket of the GPU; None accepts every one.
+    spot : bool
+        Whether spot offers are accepted.
+    security : str
+        ``secure_cloud``, ``community_cloud`` or ``any``.
+    regions, providers : tuple of str | None
+        The only ones allowed, sorted; None allows every one. Neither these nor the security come
+        from the volumes or their defaults.
+    hours_per_month : int | None
+        Hours it runs in a month; ``1 ≤ h ≤ 744``, and never more than the policy's month. None
+        is all of them; see `Demand.hours_of`.
+    mounts : tuple of str
+        Names of one volume or more, each once; a demand puts them in its order of volumes.
+
+    Examples
+    --------
+    >>> Workload(name="finetune", gpu="A100_80GB", mounts=("corpus",)).nodes
+    1
+    """
+
+    name: Name
+    gpu: Text
+    gpus: GpuCount = 1
+    nodes: GpuCount = 1
+    socket: Text | None = None
+    spot: Switch = False
+    security: Security = "any"
+    regions: Allowed | None = None
+    providers: Allowed | None = None
+    hours_per_month: JobHours | None = None
+    mounts: Members
 
 
 class Exclude(Value):
@@ -316,3 +408,166 @@ def _ordered(names: VolumeNames | None, members: tuple[str, ...], owner: str) ->
         return names.ordered(members) if names else members
     except ValueError as error:
         raise ValueError(f"{error} ({owner})") from error
+
+
+def entries(document: Mapping[str, Any], section: str) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return the mappings in a list of the document, each with its index."""
+    listed = document.get(section)
+    return [
+        (index, entry)
+        for index, entry in enumerate(listed if isinstance(listed, (list, tuple)) else ())
+        if isinstance(entry, Mapping)
+    ]
+
+
+def workload_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield each workload whose name is taken, or that runs longer than the policy's month."""
+    policy = document.get("policy")
+    month = policy.get("hours_per_month") if isinstance(policy, Mapping) else None
+    month = HOURS_PER_MONTH if month is None else month
+    shortest, longest = HOURS_OF_MONTH
+    is_month = type(month) is int and shortest <= month <= longest
+    taken: dict[str, int] = {}
+    for index, entry in entries(document, "workloads"):
+        name, hours = entry.get("name"), entry.get("hours_per_month")
+        if isinstance(name, str) and taken.setdefault(name, index) != index:
+            sentence = f"workloads[{taken[name]}] is called {shown(name)} already"
+            yield ("workloads", index, "name"), sentence
+        if is_month and type(hours) is int and hours <= longest:
+            wrong = beyond_month(hours, month)
+            if wrong is not None:
+                yield ("workloads", index, "hours_per_month"), wrong
+
+
+def disk_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield each volume whose named disks cannot be its replicas."""
+    defaults = document.get("defaults")
+    defaults = defaults if isinstance(defaults, Mapping) else {}
+    if defaults.get("disks"):
+        yield ("defaults", "disks"), "disks belong to one volume; name them there"
+    taken: dict[str, int] = {}
+    for index, entry in entries(document, "volumes"):
+        named = entry.get("disks")
+        if not isinstance(named, (list, tuple)) or not named:
+            continue
+        path = ("volumes", index, "disks")
+        if entry.get("count", defaults.get("count")) is not None:
+            yield path, "`count` makes several volumes; write the one with disks on its own"
+        replicas = entry.get("replicas", defaults.get("replicas"))
+        replicas = 1 if replicas is None else replicas
+        if type(replicas) is int and (wrong := beyond_replicas(len(named), replicas)):
+            yield path, wrong
+        texts = [disk for disk in named if isinstance(disk, str)]
+        for disk in sorted({disk for disk in texts if texts.count(disk) > 1}):
+            yield path, f"disk {shown(disk)} is named twice; each replica is a disk of its own"
+        for disk in dict.fromkeys(texts):
+            if taken.setdefault(disk, index) != index:
+                yield path, f"disk {shown(disk)} is named by volumes[{taken[disk]}] already"
+
+
+def member_problems(
+    document: Mapping[str, Any], names: VolumeNames, unsure: set[str]
+) -> Iterator[Problem]:
+    """Yield each name that stands for no volume, and each group of fewer than two.
+
+    Parameters
+    ----------
+    document : Mapping
+        As the file says it.
+    names : VolumeNames
+        The volumes whose names and counts are sound.
+    unsure : set of str
+        Volumes whose count is wrong; nothing is said about what they would expand to.
+    """
+    total = 0
+    for section, field in (("workloads", "mounts"), ("groups", "volumes")):
+        for index, entry in entries(document, section):
+            path = (section, index, field)
+            meant, wrong = _meant(entry.get(field), path, names, unsure)
+            yield from wrong
+            total += sum(len(each) for each in meant or ())
+            if total > MAX_MEMBERS:
+                sentence = f"groups and workloads name more than {MAX_MEMBERS:,} volumes in all"
+                yield (section,), f"{sentence}, counts expanded; name fewer"
+                return
+            if section == "groups" and meant and len(distinct := set().union(*meant)) == 1:
+                only = shown(distinct.pop())
+                yield path, f"a group has at least two volumes; here is only {only}"
+
+
+def _meant(
+    listed: object, path: FieldPath, names: VolumeNames, unsure: set[str]
+) -> tuple[list[Sequence[str]] | None, list[Problem]]:
+    """Return what each name of a list stands for, None where that cannot be said, and why not."""
+    if not isinstance(listed, (list, tuple)):
+        return None, []
+    meant: dict[str, Sequence[str]] = {}
+    wrong: list[Problem] = []
+    known = True
+    for index, name in enumerate(listed):
+        is_name = isinstance(name, str) and NAME.fullmatch(name)
+        if not is_name or {name, name.rpartition("-")[0]} & unsure:
+            known = False
+            continue
+        try:
+            meant[name] = names.meant_by(name)
+        except ValueError as error:
+            wrong.append(((*path, index), str(error)))
+    return list(meant.values()) if known and not wrong else None, wrong
+
+
+_OF_VOLUME = ("name", "size_gb", "replicas", "owner")
+_OF_WORKLOAD = ("name", "gpu", "gpus", "nodes", "hours_per_month", "mounts")
+_NUMBERS = frozenset({"size_gb", "replicas", "gpus", "nodes", "hours_per_month"})
+
+
+def demand_html(demand: Demand) -> str:
+    """Return a demand as a piece of HTML: tables of volumes and workloads, groups and policy."""
+    jobs = _table("workload", demand.workloads, _OF_WORKLOAD) if demand.workloads else ""
+    rules = [*(_group(asked) for asked in demand.groups)]
+    rules += [f"policy: {one}" for one in _asked(demand.policy)]
+    shown = [*islice(rules, MOST_ROWS)]
+    if len(rules) > len(shown):
+        shown.append(f"and {len(rules) - len(shown):,} more")
+    return (
+        title_html(demand.project)
+        + _table("volume", demand.volumes, _OF_VOLUME)
+        + jobs
+        + list_html(shown)
+    )
+
+
+def _table(what: str, rows: Sequence[Volume | Workload], fields: Sequence[str]) -> str:
+    few = rows[:MOST_ROWS]
+    return table_html(
+        (*fields, "asks"),
+        [_row(one, fields) for one in few],
+        {at for at, field in enumerate(fields) if field in _NUMBERS},
+        caption=with_count(len(rows), what, len(few)),
+    )
+
+
+def _row(one: Volume | Workload, fields: Sequence[str]) -> list[Cell]:
+    return [
+        *(cell(getattr(one, field), field) for field in fields),
+        Cell("; ".join(_asked(one, fields))),
+    ]
+
+
+def _group(group: Value) -> str:
+    asked = group.model_dump(mode="json", exclude_none=True)
+    members = ", ".join(asked.pop("volumes"))
+    return f"{members}: {', '.join(f'{kind} {level}' for kind, level in asked.items())}"
+
+
+def _asked(one: Value, told: Collection[str] = ()) -> Iterator[str]:
+    """Yield every field that is not at its default, but those that are told elsewhere."""
+    yield from _flat(one.model_dump(mode="json", exclude_defaults=True, exclude={*told}))
+
+
+def _flat(values: Mapping[str, Any], of: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{of}{key} ")
+        else:
+            yield f"{of}{key}: {cell(value).text}"

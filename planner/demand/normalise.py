@@ -5,18 +5,28 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from planner.demand.jobs import Group, Workload
-from planner.demand.members import (
+from planner.demand.fields import FieldPath, dotted, shown
+from planner.demand.model import (
+    Demand,
+    Group,
+    Policy,
+    Volume,
+    Workload,
     disk_problems,
     entries,
     member_problems,
     workload_problems,
 )
-from planner.demand.model import Demand, Policy, Volume
-from planner.demand.names import VolumeNames, clashes, counted, numbered, too_many
-from planner.demand.problems import Problem, plain_problems
-from planner.demand.shape import DemandShape
-from planner.demand.words import FieldPath, dotted, shown
+from planner.demand.problems import (
+    Problem,
+    VolumeNames,
+    clashes,
+    counted,
+    numbered,
+    plain_problems,
+    too_many,
+)
+from planner.demand.schema import DemandShape
 
 _SIZES = ("size", "size_gb")
 _MERGED = ("exclude", "tags")

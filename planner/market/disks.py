@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.api.disks import read_disk
 from planner.errors import FrameError, InputError
-from planner.exact_json import JsonError, parse
-from planner.files import read_bytes
-from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
+from planner.formats import JsonError, parse, read_bytes
 from planner.market.wire import is_price
+from planner.marketplace.prime.disks import read_disk
+from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
 from planner.shipped import resolve
 from planner.text import visible
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.api.disks import Disk
+    from planner.marketplace.prime.disks import Disk
 
 DISKS = (
     Column("id", TEXT, "null: the marketplace gives none that can be used"),

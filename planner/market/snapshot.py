@@ -11,8 +11,7 @@ import pandas as pd
 import simplejson
 
 from planner.errors import InputError
-from planner.exact_json import JsonError, parse
-from planner.files import read_bytes, write_atomic
+from planner.formats import JsonError, parse, read_bytes, write_atomic
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
 from planner.shipped import resolve
@@ -21,7 +20,7 @@ from planner.text import visible
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from planner.api import Client
+    from planner.marketplace.prime.client import Client
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from planner.errors import InputError
-from planner.frames import Table
-from planner.market.offers import conform_offers
-from planner.market.sizes import Sizes
+from planner.market.offers import Sizes, conform_offers
 from planner.market.wire import STOCK_RANK
+from planner.schema import Table
 from planner.text import nearest, visible
 from planner.units import usd_hr, usd_month
 

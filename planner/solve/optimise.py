@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from planner.errors import Defect, Infeasible, NotProven
 from planner.markup import cell, table_html
-from planner.solve.instance import Instance
-from planner.solve.kept_conflict import kept_conflict
-from planner.solve.optimum import Optimum, Undecided, floor_month, optimum
-from planner.solve.placements import Placement, placements
+from planner.solve.cost_tolerance import with_slack
+from planner.solve.decompose import Undecided
+from planner.solve.existing_conflict import kept_conflict
+from planner.solve.optimum import Optimum, floor_month, optimum
+from planner.solve.problem import Instance
 from planner.solve.rentals import Gpu, gpu_choice
-from planner.solve.slack import with_slack
+from planner.solve.solution import Placement, placements
 from planner.solve.solver import solver_name
 from planner.solve.whynot.diagnose import diagnose
 from planner.units import averaged_usd_hr, difference, total
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.demand import Demand
-    from planner.solve.kept import Kept
+    from planner.demand.model import Demand
+    from planner.solve.existing import Kept
     from planner.solve.solver import SolverName
+
 
 PROOF = Decimal("1e-6")
 """Relative gap within which a large program counts as proven; small ones have none."""

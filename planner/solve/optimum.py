@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.errors import Defect
-from planner.solve.coupled import Effort, Found, Undecided, solve_scope
-from planner.solve.settle import settle
-from planner.solve.shared import share_one_place
+from planner.solve.decompose import Effort, Found, Undecided, solve_scope
+from planner.solve.presolve import share_one_place
+from planner.solve.tiebreak import settle
 from planner.units import total, usd_month
 
 if TYPE_CHECKING:
-    from planner.solve.instance import Chosen, Instance, Scope
+    from planner.solve.problem import Chosen, Instance, Scope
     from planner.solve.solver import SolverName
 
 

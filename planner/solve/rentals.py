@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.frames import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
-from planner.market import gpus_by_key, meeting
+from planner.market.gpus import gpus_by_key, meeting
 from planner.market.wire import STOCK_RANK
+from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
 from planner.units import averaged_usd_hr, usd_hr, usd_month
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from planner.demand import Demand, Workload
+    from planner.demand.model import Demand, Workload
 
 GPU_RULES = {
     "malformed": "the row cannot be believed",

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from planner.frames import records
+from planner.schema import records
 from planner.units import plain, total, usd_month
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.demand import Demand, Group, Volume, Workload
-    from planner.solve.placements import Placement
+    from planner.demand.model import Demand, Group, Volume, Workload
     from planner.solve.rentals import Gpu
+    from planner.solve.solution import Placement
 
 Row = dict[str, Any]
 Where = dict[str, list[Row]]

@@ -36,12 +36,14 @@ import highspy
 import numpy as np
 import pulp
 
-from planner.demand import demand_from
-from planner.market import addressable, gpus_frame, offers_frame
-from planner.solve.columns import needed_columns
-from planner.solve.instance import Instance
+from planner.demand.read import demand_from
+from planner.market.gpus import gpus_frame
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
 from planner.solve.optimise import prove
 from planner.solve.optimum import optimum
+from planner.solve.presolve import needed_columns
+from planner.solve.problem import Instance
 from planner.solve.solver import _silent_stdout
 from tests.benchmarks.commands import market
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.demand import demand_from, read_demand
-from planner.make import make_plan
-from planner.market import read_offers
-from planner.sim import Sim
+from planner.demand.read import demand_from, read_demand
+from planner.market.snapshot import read_offers
+from planner.marketplace.sim.local import Sim
+from planner.plans.planning import make_plan
 from planner.text import visible
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.demand import demand_from
-from planner.make import make_plan
-from planner.market import read_offers
-from planner.sim import Sim
+from planner.demand.read import demand_from
+from planner.market.snapshot import read_offers
+from planner.marketplace.sim.local import Sim
+from planner.plans.planning import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

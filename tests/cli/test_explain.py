@@ -11,7 +11,7 @@ import pytest
 
 from planner import Plan, make_plan, read_demand, read_offers
 from planner.errors import InputError
-from planner.why import alternatives, explain
+from planner.plans.explain import alternatives, explain
 
 if TYPE_CHECKING:
     from pathlib import Path

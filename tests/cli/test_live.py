@@ -9,14 +9,14 @@ import pytest
 
 from planner.shipped import shipped_path
 from tests.benchmarks.commands import market
-from tests.marketplace import ACCOUNT, KEY, Marketplace, claims, redirect, repeats, says, status
+from tests.servers import ACCOUNT, KEY, Marketplace, claims, redirect, repeats, says, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.cli.conftest import Run
-    from tests.marketplace import Exchange
+    from tests.servers import Exchange
 
 ROWS = market(250)
 SMALL = "version: 1\nvolumes:\n  - {name: x, size_gb: 100}\n"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.plan import Plan
-from planner.sim import Sim
+from planner.marketplace.sim.local import Sim
+from planner.plans.plan import Plan
 from tests.solve.live_disks import MARKET, offer
 
 if TYPE_CHECKING:

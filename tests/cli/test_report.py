@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.plan import Plan
-from planner.sim import Sim
+from planner.marketplace.sim.local import Sim
+from planner.plans.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from planner.marketplace.sim.faults import KINDS
 from planner.shipped import shipped_path
-from planner.sim import KINDS
-from tests.sim.talk import ask
+from tests.marketplace.sim.talk import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from planner.demand import demand_from, read_demand
+from planner.demand.read import demand_from, read_demand
 from planner.errors import DemandError
 
 Row = tuple[int | None, int | None, str, str]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from planner.demand import demand_from
+from planner.demand.read import demand_from
 
 Problems = Callable[..., dict[str, str]]
 

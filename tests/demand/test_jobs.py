@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from planner.demand import Group, Workload
+from planner.demand.model import Group, Workload
 
 LEVELS = ("site", "data_center", "provider", "country", "region")
 

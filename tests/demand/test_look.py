@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from planner.demand import Demand, Group, Policy, Volume, Workload
+from planner.demand.model import Demand, Group, Policy, Volume, Workload
 from tests.looks import HOSTILE, SHOWN, look
 
 DASH = "\N{EN DASH}"

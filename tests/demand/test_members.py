@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from planner.demand import demand_from
+from planner.demand.read import demand_from
 from planner.errors import DemandError
 
 Problems = Callable[..., dict[str, str]]

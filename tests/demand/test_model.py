@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from planner.demand import Demand, Exclude, Group, Policy, Volume, Workload
+from planner.demand.model import Demand, Exclude, Group, Policy, Volume, Workload
 from planner.errors import DemandError
 
 NAMES = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)

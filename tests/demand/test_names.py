@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.demand.names import VolumeNames, clashes, counted, numbered, too_many
+from planner.demand.problems import VolumeNames, clashes, counted, numbered, too_many
 
 COUNTS = st.dictionaries(st.sampled_from("abcde"), st.none() | st.integers(1, 4), min_size=1)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from planner.demand import Demand, demand_from, read_demand
+from planner.demand.model import Demand
+from planner.demand.read import demand_from, read_demand
 from planner.errors import DemandError, InputError
 
 Row = tuple[int | None, int | None, str, str]

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from planner.demand import demand_from, demand_schema, example
-from planner.demand.yaml_text import parse_yaml
+from planner.demand.read import demand_from, parse_yaml
+from planner.demand.schema import demand_schema, example
 from planner.errors import DemandError
 
 TIED: dict[str, Any] = {

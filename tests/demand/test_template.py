@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from planner.demand import Demand, Volume, example, read_demand
+from planner.demand.model import Demand, Volume
+from planner.demand.read import read_demand
+from planner.demand.schema import example
 from planner.errors import InputError
 from planner.shipped import shipped_path
 from planner.units import total, usd_hr, usd_month

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from planner.demand.words import SHOWN, cut, dotted, shown
+from planner.demand.fields import SHOWN, cut, dotted, shown
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from planner.demand.formats import UnreadableError
-from planner.demand.yaml_text import parse_yaml
+from planner.demand.read import UnreadableError, parse_yaml
 
 
 @pytest.mark.parametrize(

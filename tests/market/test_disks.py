@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner.errors import FrameError, InputError
-from planner.market import disk_rows, disks_from_rows, read_disks
-from planner.market.disks import LISTED
+from planner.market.disks import LISTED, disk_rows, disks_from_rows, read_disks
 from tests.market.rows import cells
 from tests.solve.live_disks import disk, frame
 

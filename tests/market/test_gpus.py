@@ -13,22 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import FrameError
-from planner.exact_json import parse
-from planner.market import (
+from planner.formats import parse
+from planner.market.gpus import (
+    FACTS,
     GPUS,
     gpu_rows,
     gpus_by_key,
     gpus_frame,
     gpus_from_rows,
-    join_gpus,
     mark_gpus,
     meeting,
     meets,
-    offers_frame,
-    read_gpus,
     rental_notes,
 )
-from planner.market.gpus import FACTS
+from planner.market.offers import offers_frame
+from planner.market.snapshot import join_gpus, read_gpus
 from tests.market.rows import brief, cells, disk, gpu
 
 

@@ -13,10 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import FrameError
-from planner.exact_json import parse
-from planner.frames import Column
-from planner.market import OFFERS, market_rows, offers_frame, offers_from_market, read_offers
-from planner.market.offers import MARKET, short_id
+from planner.formats import parse
+from planner.market.offers import (
+    MARKET,
+    OFFERS,
+    market_rows,
+    offers_frame,
+    offers_from_market,
+    short_id,
+)
+from planner.market.snapshot import read_offers
+from planner.schema import Column
 from planner.text import visible
 from tests.market.rows import brief, cells, disk, one
 

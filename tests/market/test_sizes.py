@@ -8,8 +8,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.market import addressable, offers_frame
-from planner.market.sizes import Sizes, disk_sizes_gb
+from planner.market.market import addressable
+from planner.market.offers import Sizes, disk_sizes_gb, offers_frame
 from tests.market.rows import brief, disk
 
 MOST_DISKS = 4

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from planner.api import Client, Credentials
 from planner.errors import IncompleteListing, InputError
-from planner.market import (
+from planner.market.snapshot import (
     Snapshot,
     fetch_snapshot,
     read_gpus,
@@ -21,8 +20,10 @@ from planner.market import (
     read_snapshot,
     save_snapshot,
 )
+from planner.marketplace.credentials import Credentials
+from planner.marketplace.prime.client import Client
 from tests.market.rows import brief, cells, disk, gpu
-from tests.marketplace import KEY, Marketplace, claims
+from tests.servers import KEY, Marketplace, claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,19 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import FrameError, InputError
-from planner.frames import Table
-from planner.market import (
+from planner.market.gpus import gpus_frame, mark_gpus
+from planner.market.offers import OFFERS, offers_frame
+from planner.market.view import (
     GROUPS,
-    OFFERS,
     Filter,
-    gpus_frame,
     group_offers,
     list_offers,
-    mark_gpus,
-    offers_frame,
     sort_frame,
     unknown_places,
 )
+from planner.schema import Table
 from tests.market.rows import brief, cells, disk, gpu
 
 ROWS = [

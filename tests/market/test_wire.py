@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.exact_json import parse
+from planner.formats import parse
 from planner.market.wire import UNBOUNDED_GB, RowReader, id_part, is_price
 from tests.market.rows import brief
 

@@ -7,12 +7,13 @@ import random
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.demand import demand_from
-from planner.market import addressable, offers_frame
-from planner.solve.instance import Instance
-from planner.solve.least import spreads
-from planner.solve.placements import placements
+from planner.demand.read import demand_from
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.solve.bound import spreads
+from planner.solve.problem import Instance
 from planner.solve.rentals import gpu_choice
+from planner.solve.solution import placements
 from planner.solve.verify import verify
 from tests.solve import instances
 from tests.solve.plans import listings

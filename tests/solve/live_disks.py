@@ -5,17 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.api.disks import read_disk
-from planner.demand import demand_from
-from planner.make import make_plan
-from planner.market import disks_frame, gpus_frame, offers_frame
+from planner.demand.read import demand_from
+from planner.market.disks import disks_frame
+from planner.market.gpus import gpus_frame
+from planner.market.offers import offers_frame
+from planner.marketplace.prime.disks import read_disk
+from planner.plans.planning import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-    from planner.plan import Plan
+    from planner.plans.plan import Plan
 
 PLACES = {
     "alpha": ("A-1", "US"),

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from planner.market import gpus_frame
-from planner.market.sizes import disk_sizes_gb
-from planner.solve.placements import Placement
+from planner.market.gpus import gpus_frame
+from planner.market.offers import disk_sizes_gb
 from planner.solve.rentals import Gpu
+from planner.solve.solution import Placement
 from planner.units import averaged_usd_hr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from planner.demand import Demand, Volume
+    from planner.demand.model import Demand, Volume
 
 KEY = ("provider", "cloud_id", "data_center", "country")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from planner.demand import demand_from
-from planner.frames import Table
-from planner.market import addressable, offers_frame
+from planner.demand.read import demand_from
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.schema import Table
 from planner.solve.candidates import Pairs, pair
 from tests.looks import HOSTILE, SHOWN, look
 from tests.solve.hand import demanded, row, volume

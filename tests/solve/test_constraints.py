@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.solve.columns import Columns, every_column
-from planner.solve.coupled import deal
-from planner.solve.program import Program
+from planner.solve.decompose import deal
+from planner.solve.model import Program
+from planner.solve.presolve import Columns, every_column
 from tests.solve.hand import demanded, gpu, instance_of, row, volume
 
 if TYPE_CHECKING:
-    from planner.solve.instance import Instance
+    from planner.solve.problem import Instance
 
 A1 = row("alpha", "0.0001")
 A2 = row("alpha", "0.0002", "2", country="NO", region="eu_north")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from planner.solve.greedy import greedy
+from planner.solve.heuristic import greedy
 from planner.solve.optimum import optimum
 from tests.solve import exact
 from tests.solve.hand import coupled, demanded, gpu, instance_of, providers, row, violations, volume

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.demand import demand_from
+from planner.demand.read import demand_from
 from planner.errors import Infeasible
-from planner.frames import records
-from planner.market import addressable, offers_frame
-from planner.solve import Solution, optimise, verify
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.schema import records
+from planner.solve.optimise import Solution, optimise
+from planner.solve.verify import verify
 from tests.solve import brute, instances
 from tests.solve.hand import gpu, row, volume
 from tests.solve.plans import listings
 
 if TYPE_CHECKING:
-    from planner.solve import SolverName
+    from planner.solve.solver import SolverName
 
 
 def solve(demand: dict[str, Any], rows: list[dict[str, Any]], **options: Any) -> Solution:

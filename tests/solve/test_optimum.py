@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from planner.solve.coupled import Effort, solve_scope
-from planner.solve.optimum import (
-    Optimum,
-    Undecided,
-    floor_month,
-    least_month,
-    optimum,
-)
+from planner.solve.decompose import Effort, Undecided, solve_scope
+from planner.solve.optimum import Optimum, floor_month, least_month, optimum
 from tests.solve import exact
 from tests.solve.hand import (
     coupled,
@@ -31,7 +25,7 @@ from tests.solve.hand import (
 )
 
 if TYPE_CHECKING:
-    from planner.solve.instance import Instance
+    from planner.solve.problem import Instance
     from planner.solve.solver import SolverName
 
 BLOCK = 50

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.demand import demand_from
+from planner.demand.read import demand_from
 from planner.errors import Defect, NotProven
-from planner.market import addressable, offers_frame
-from planner.solve import PROOF, Solution, coupled, optimise
-from planner.solve.optimise import prove
-from planner.solve.optimum import Effort, Optimum
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.solve import decompose as coupled
+from planner.solve.decompose import Effort
+from planner.solve.optimise import PROOF, Solution, optimise, prove
+from planner.solve.optimum import Optimum
 from planner.solve.solver import Run
 from tests.solve.hand import demanded, gpu, instance_of, row, volume
 
 if TYPE_CHECKING:
-    from planner.solve import Instance
+    from planner.solve.problem import Instance
 
 ROWS = [row("cheap", "0.0001"), row("dear", "0.00012")]
 CHEAP, DEAR = 0, 1

@@ -14,10 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.demand import Demand, Policy, Volume, Workload
+from planner.demand.model import Demand, Policy, Volume, Workload
 from planner.errors import FrameError
-from planner.frames import build
-from planner.market import addressable, gpus_frame, join_gpus, offers_frame
+from planner.market.gpus import gpus_frame
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.market.snapshot import join_gpus
+from planner.schema import build
 from planner.solve.rentals import (
     CHOSEN_GPUS,
     GPU_RULES,

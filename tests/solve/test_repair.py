@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.solve.columns import Columns, needed_columns
-from planner.solve.coupled import deal
-from planner.solve.program import Outcome, Program
-from planner.solve.repair import repaired
+from planner.solve.decompose import deal
+from planner.solve.heuristic import repaired
+from planner.solve.model import Outcome, Program
+from planner.solve.presolve import Columns, needed_columns
 from tests.solve.hand import demanded, instance_of, row, violations, volume
 
 if TYPE_CHECKING:
-    from planner.solve.instance import Instance
+    from planner.solve.problem import Instance
 
 
 def relaxed(instance: Instance) -> tuple[Columns, Outcome]:

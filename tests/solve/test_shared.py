@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from planner.solve.coupled import Effort, solve_scope
-from planner.solve.shared import share_one_place
+from planner.solve.decompose import Effort, solve_scope
+from planner.solve.presolve import share_one_place
 from tests.solve.hand import demanded, instance_of, providers, row, volume
 
 LEVELS = ["site", "data_center", "provider", "country", "region"]

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.demand import Exclude, demand_from
-from planner.frames import records
-from planner.market import addressable, offers_frame
+from planner.demand.model import Exclude
+from planner.demand.read import demand_from
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.schema import records
 from planner.solve.verify import verify
 from tests.solve import brute, instances
 from tests.solve.plans import KEY, place
 
 if TYPE_CHECKING:
-    from planner.demand import Demand
-    from planner.solve.placements import Placement
+    from planner.demand.model import Demand
+    from planner.solve.solution import Placement
 
 ROWS: list[dict[str, Any]] = [
     {

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.demand import demand_from
-from planner.frames import records
-from planner.market import addressable, offers_frame
+from planner.demand.read import demand_from
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.schema import records
 from planner.solve.verify import verify
 from tests.solve import exact
 from tests.solve.plans import KEY, key, listings, place, rent
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.demand import Demand
-    from planner.solve.placements import Placement
+    from planner.demand.model import Demand
     from planner.solve.rentals import Gpu
+    from planner.solve.solution import Placement
 
     Plan = tuple[list[Placement], list[Gpu]]
 

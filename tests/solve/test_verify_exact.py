@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from planner.demand import demand_from
-from planner.frames import records
-from planner.market import addressable, offers_frame
+from planner.demand.read import demand_from
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.schema import records
 from planner.solve.verify import verify
 from tests.solve import brute, exact, instances
 from tests.solve.plans import KEY, key, listings, place, rent

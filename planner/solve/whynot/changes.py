@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.solve.rules import PLACES
+from planner.solve.candidates import PLACES
 from planner.solve.whynot.steps import Step, labelled
 from planner.text import visible
 from planner.units import difference, plain
@@ -13,7 +13,7 @@ from planner.units import difference, plain
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from planner.demand import Demand
+    from planner.demand.model import Demand
 
 LEVELS = {level: level.replace("_center", " centre") for level in ("site", *PLACES)}
 """What a place at a level is called."""

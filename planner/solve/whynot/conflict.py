@@ -21,7 +21,7 @@ from planner.solve.whynot.witness import witnessed
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from planner.demand import Demand
+    from planner.demand.model import Demand
     from planner.solve.whynot.trials import Bench, Plan
 
     # Returns None where requirements cannot hold together, else all known to hold with them.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from planner.solve.candidates import BIT, RULES, rules_of
 from planner.solve.rentals import GPU_RULES, broken_by, gpu_rules_of
-from planner.solve.rules import BIT, RULES, rules_of
 from planner.solve.whynot.conflict import Conflict, job_conflict, smallest_conflict
 from planner.solve.whynot.parts import Parts, is_capped, part_of, parts_of
 from planner.solve.whynot.relax import Ways, ways_out
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.demand import Demand
-    from planner.solve.instance import Instance
+    from planner.demand.model import Demand
+    from planner.solve.problem import Instance
     from planner.solve.whynot.requirements import Requirement
 
 _LEVELS = {

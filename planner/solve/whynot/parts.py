@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from planner.solve.coupled import Effort
+from planner.solve.decompose import Effort
 from planner.solve.optimum import solve_component
 from planner.units import total
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
 
-    from planner.demand import Demand
-    from planner.solve.instance import Chosen, Instance
+    from planner.demand.model import Demand
+    from planner.solve.problem import Chosen, Instance
 
 _CAPS = ("budget_usd_month", "max_sites", "max_providers", "max_provider_share")
 

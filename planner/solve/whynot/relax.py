@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
-    from planner.demand import Demand
-    from planner.solve.instance import Instance
+    from planner.demand.model import Demand
     from planner.solve.optimum import Optimum
+    from planner.solve.problem import Instance
     from planner.solve.whynot.hitting import Steps
     from planner.solve.whynot.trials import Bench
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from planner.frames import EXACT, TEXT, WHOLE, Column, build
 from planner.markup import cell, list_html, table_html, title_html
+from planner.schema import EXACT, TEXT, WHOLE, Column, build
 from planner.text import visible
 from planner.units import money, plain
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
 
-    from planner.demand import Demand
-    from planner.frames import Table
+    from planner.demand.model import Demand
+    from planner.schema import Table
 
 RELAXATIONS = (
     Column("change", TEXT, "what to change, as a person reads it"),

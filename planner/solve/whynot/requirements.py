@@ -17,7 +17,7 @@ from planner.units import plain
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from planner.demand import Demand, Policy, Volume, Workload
+    from planner.demand.model import Demand, Policy, Volume, Workload
 
 _CAPS = ("budget_usd_month", "max_sites", "max_providers", "max_provider_share")
 

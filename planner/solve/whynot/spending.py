@@ -9,16 +9,16 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from planner.solve.columns import every_column, needed_columns
-from planner.solve.coupled import Undecided, deal
-from planner.solve.program import Program
+from planner.solve.decompose import Undecided, deal
+from planner.solve.model import Program
+from planner.solve.presolve import every_column, needed_columns
 from planner.units import difference, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from planner.solve.coupled import Effort
-    from planner.solve.instance import Chosen, Instance
+    from planner.solve.decompose import Effort
+    from planner.solve.problem import Chosen, Instance
 
 _MANY = 100_000
 

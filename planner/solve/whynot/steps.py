@@ -11,12 +11,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.solve.rules import PLACES
+from planner.solve.candidates import PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from planner.demand import Demand, Group, Policy, Volume, Workload
+    from planner.demand.model import Demand, Group, Policy, Volume, Workload
 
 SPREADS = ("none", "site", "data_center", "provider", "country", "region")
 """Levels of spread, weakest first."""

@@ -13,7 +13,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from planner.solve.coupled import Effort, Undecided
+from planner.solve.decompose import Effort, Undecided
 from planner.solve.whynot.spending import floor_spending, least_spending, spent_month
 from planner.solve.whynot.steps import LIMITS, Step, relaxed
 from planner.solve.whynot.trials import Exhausted, Plan, Unclear
@@ -22,7 +22,7 @@ from planner.units import MAX_PRICE_DIGITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from planner.demand import Demand
+    from planner.demand.model import Demand
     from planner.solve.whynot.trials import Bench
 
 SHARE_PLACES = 12

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from planner.frames import records
-from planner.solve.candidates import Pairs
-from planner.solve.instance import Instance
-from planner.solve.least import Least
-from planner.solve.optimum import Optimum, Undecided, optimum
+from planner.schema import records
+from planner.solve.bound import Least
+from planner.solve.candidates import PLACES, Market, Pairs
+from planner.solve.decompose import Undecided
+from planner.solve.optimum import Optimum, optimum
+from planner.solve.problem import Instance
 from planner.solve.rentals import Rentals, broken_by, shared_volumes
-from planner.solve.rules import PLACES, Market
 from planner.units import total, usd_month
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from planner.demand import Demand, Volume
+    from planner.demand.model import Demand, Volume
 
 CALLS = 2000
 """Questions about small demands that are asked at most; large ones count for more."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.demand import Demand, Policy, Volume, Workload
+    from planner.demand.model import Demand, Policy, Volume, Workload
     from planner.solve.rentals import Rentals
     from planner.solve.whynot.trials import Bench
 

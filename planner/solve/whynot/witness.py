@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planner.solve.instance import Scope
+from planner.solve.problem import Scope
 from planner.solve.rentals import broken_by
 from planner.solve.whynot.requirements import only_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from planner.demand import Demand, Volume, Workload
+    from planner.demand.model import Demand, Volume, Workload
     from planner.solve.whynot.requirements import Requirement
     from planner.solve.whynot.trials import Bench, Plan
 

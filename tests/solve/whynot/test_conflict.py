@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from planner.demand import demand_from
-from planner.market import addressable, offers_frame
-from planner.solve.instance import Instance
+from planner.demand.read import demand_from
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
 from planner.solve.optimum import optimum
+from planner.solve.problem import Instance
 from planner.solve.whynot.conflict import can_hold, smallest_conflict
 from planner.solve.whynot.requirements import Requirement, only, requirements
 from planner.solve.whynot.trials import Bench

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from planner.demand import demand_from
+from planner.demand.read import demand_from
 from planner.errors import Infeasible
-from planner.market import addressable, offers_frame
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
 from planner.solve.optimise import optimise
 from tests.solve.plans import listings
 from tests.solve.whynot.test_relax import X, gpu, row

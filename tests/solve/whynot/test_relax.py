@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.demand import Demand, demand_from
+from planner.demand.model import Demand
+from planner.demand.read import demand_from
 from planner.errors import Infeasible
-from planner.market import addressable, offers_frame
-from planner.solve.instance import Instance
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
 from planner.solve.optimise import optimise
 from planner.solve.optimum import optimum
+from planner.solve.problem import Instance
 from planner.solve.whynot.parts import parts_of
 from planner.solve.whynot.relax import ways_out
 from planner.solve.whynot.steps import Step, relaxed

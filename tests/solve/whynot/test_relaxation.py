@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from planner.demand import Demand, demand_from
+from planner.demand.model import Demand
+from planner.demand.read import demand_from
 from planner.errors import Infeasible
-from planner.frames import records
-from planner.market import addressable, offers_frame
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.schema import records
 from planner.solve.optimise import optimise
 from planner.solve.whynot.relaxation import RELAXATIONS, Relaxation, Relaxations
 from tests.looks import HOSTILE, SHOWN, look

@@ -1,0 +1,203 @@
+"""What the plan is compared with: what a person would do without a program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.market.market import key_order
+from planner.schema import EXACT, TEXT, Column, build, frame_html
+from planner.solve.bound import spreads
+from planner.solve.candidates import Pairs, domains
+from planner.solve.heuristic import greedy
+from planner.solve.optimum import optimum
+from planner.solve.problem import Instance
+from planner.units import usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+    from planner.schema import Table
+    from planner.solve.problem import Chosen
+
+
+BASELINES = (
+    Column("name", TEXT, "what is kept simple"),
+    Column("place", TEXT, "provider or site it ends at; null: no one place, or impossible"),
+    Column("usd_month", EXACT, "disks and GPUs of the best such placement; null: impossible"),
+    Column("disks_usd_month", EXACT, "its disks, also where GPUs are missing; null: not told"),
+    Column("why_not", TEXT, "what rules it out; empty: it is possible"),
+)
+"""Columns of baselines as a frame; amounts are exact Decimals."""
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A simpler way to place the same demand, budgets aside.
+
+    Attributes
+    ----------
+    name : str
+        What is kept simple.
+    place : str | None
+        The provider or site it ends at; None where it is no one place, or impossible.
+    usd_month : Decimal | None
+        Exact monthly cost of disks and GPUs of the best such placement; None where it is
+        impossible.
+    why_not : str
+        What rules it out; empty where it is possible.
+    disks_usd_month : Decimal | None
+        Exact monthly cost of its disks, also where there are no GPUs beside them.
+    """
+
+    name: str
+    place: str | None
+    usd_month: Decimal | None
+    why_not: str = ""
+    disks_usd_month: Decimal | None = None
+
+
+class Baselines(tuple[Baseline, ...]):
+    """What a plan is compared with; a notebook shows it as a table."""
+
+    __slots__ = ()
+
+    def to_frame(self) -> Table:
+        """Return them as a frame (columns ``BASELINES``)."""
+        return build([vars(one) for one in self], BASELINES)
+
+    def _repr_html_(self) -> str:
+        return frame_html(self.to_frame())
+
+
+def baselines(instance: Instance) -> Baselines:
+    """Return what the greedy user, one provider, one site, and the cheapest disks alone cost."""
+    free = _without_budgets(instance)
+    providers = [(site[0],) for site in instance.sites]
+    found = [
+        _greedy(free),
+        _best("single provider", free, providers),
+        _best("single site", free, instance.sites),
+    ]
+    if instance.demand.workloads:
+        found.append(_disks_alone(instance))
+    return Baselines(found)
+
+
+def _without_budgets(instance: Instance) -> Instance:
+    policy = instance.demand.policy.model_copy(update={"budget_usd_month": None, "budgets": {}})
+    return replace(instance, demand=instance.demand.model_copy(update={"policy": policy}))
+
+
+def _greedy(instance: Instance) -> Baseline:
+    name = "greedy, volume by volume"
+    chosen = greedy(instance)
+    if isinstance(chosen, str):
+        return Baseline(name, None, None, chosen)
+    if not instance.holds(instance.whole, chosen):
+        return Baseline(name, None, None, "it breaks max_provider_share or a group")
+    return _with_gpus(instance, chosen, name)
+
+
+def _disks_alone(instance: Instance) -> Baseline:
+    """Return what the cheapest disks cost together with the GPUs that are to be had there."""
+    name = "cheapest disks, then GPUs"
+    demand = instance.demand.model_copy(update={"workloads": ()})
+    found = optimum(replace(instance, demand=demand, rentals=None))
+    if found is None:
+        return Baseline(name, None, None, "the disks alone have no plan")
+    return _with_gpus(instance, found.chosen, name)
+
+
+def _with_gpus(instance: Instance, chosen: Chosen, name: str) -> Baseline:
+    """Return the cost of chosen disks with the cheapest GPUs beside them."""
+    rented: dict[int, int] = {}
+    disks = usd_month(instance.disk_usd_hr(chosen), instance.demand.policy.hours_per_month)
+    for w, workload in enumerate(instance.demand.workloads):
+        g = instance.rent_best(w, chosen)
+        if g is None:
+            mounted = {o for one in workload.mounts for o in chosen[instance.index[one]]}
+            at = sorted({" ".join(p or "unnamed" for p in instance.sites[o]) for o in mounted})
+            why = f"no {workload.gpu} for {workload.name} can be rented beside {', '.join(at)}"
+            return Baseline(name, None, None, why, disks)
+        rented[w] = g
+    return Baseline(name, None, instance.usd_month(chosen, rented), disks_usd_month=disks)
+
+
+def _best(name: str, instance: Instance, groups: Sequence[tuple[str | None, ...]]) -> Baseline:
+    """Try groups of offers from the least lower bound up, until none left can be cheaper."""
+    members: dict[tuple[str | None, ...], list[int]] = {}
+    for offer, group in enumerate(groups):
+        members.setdefault(group, []).append(offer)
+    ordered = sorted(members, key=key_order)
+    bounds = _lower_bounds(instance.pairs, [members[group] for group in ordered])
+    hours = instance.demand.policy.hours_per_month
+    best: tuple[Decimal, str] | None = None
+    for index in np.argsort(bounds, kind="stable").tolist():
+        bound = bounds[index]
+        if not np.isfinite(bound) or (best and bound * hours > float(best[0])):
+            break
+        found = optimum(_only(instance, members[ordered[index]]), settled=False)
+        if found is not None and (best is None or found.usd_month < best[0]):
+            best = (found.usd_month, " ".join(part or "unnamed" for part in ordered[index]))
+    if best is None:
+        return Baseline(name, None, None, _why_not(instance, list(members.values())))
+    return Baseline(name, best[1], best[0])
+
+
+def _only(instance: Instance, offers: list[int]) -> Instance:
+    """Return the instance on a part of the offers."""
+    pairs, rentals = instance.pairs, instance.rentals
+    part = Pairs(
+        pairs.volumes,
+        pairs.offers.iloc[offers],
+        pairs.broken[:, offers],
+        pairs.disks[:, offers],
+        pairs.provision_gb[:, offers],
+    )
+    if rentals is not None:
+        rentals = replace(
+            rentals, meets=rentals.meets[:, offers], multinode=rentals.multinode[offers]
+        )
+    return Instance(instance.demand, part, rentals)
+
+
+def _lower_bounds(pairs: Pairs, members: Sequence[list[int]]) -> list[float]:
+    """Return, for each group, the hourly cost of every replica at the group's cheapest offer."""
+    price = np.array([np.nan if usd is None else float(usd) for usd in pairs.offers["usd_gb_hr"]])
+    usd_hr = np.where(pairs.broken == 0, pairs.provision_gb * price, np.inf)
+    replicas = np.array([volume.replicas for volume in pairs.volumes])
+    below = 1 - 1e-9  # so that rounding never makes a bound exceed the cost it bounds
+    kept_apart: dict[str, int] = {}
+    for volume in pairs.volumes:
+        if spreads(volume.replicas, volume.spread):
+            most = max(volume.replicas, kept_apart.get(volume.spread, 0))
+            kept_apart[volume.spread] = most
+    places = {level: domains(pairs.offers, level) for level in kept_apart}
+
+    def bound(offers: list[int]) -> float:
+        for level, most in kept_apart.items():
+            if len(frozenset[Any]().union(*(places[level][o] for o in offers))) < most:
+                return np.inf
+        return float((usd_hr[:, offers].min(axis=1) * replicas).sum()) * below
+
+    return [bound(offers) for offers in members]
+
+
+def _why_not(instance: Instance, members: Sequence[list[int]]) -> str:
+    """Return what rules it out in the group that has an offer for most volumes."""
+    if not members:
+        return "the market has no offers"
+    admissible = instance.pairs.broken == 0
+    closest = max(members, key=lambda offers: int(admissible[:, offers].any(axis=1).sum()))
+    least = _only(instance, closest).least
+    volumes = instance.pairs.volumes
+    left = [volume.name for v, volume in enumerate(volumes) if least.cost(v) is None]
+    if not left:
+        return "a group, a cap or a workload rules it out"
+    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+    return f"no place for {', '.join(left[:_NAMED])}{more}"

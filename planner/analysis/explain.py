@@ -1,0 +1,218 @@
+"""Why this plan: for every volume and workload the choice, the runner-up, and all the others.
+
+Every amount is the exact difference between two plans: the best one in which a volume is where it
+is asked about, and the plan. Nothing else is held fixed, so that what has to move along does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.analysis.evaluator import ASK, Answer, WhatIf, rented_from, there, without
+from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
+from planner.solve.candidates import rules_of
+from planner.solve.rentals import gpu_rules_of
+from planner.units import difference, total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from decimal import Decimal
+
+    import pandas as pd
+
+    from planner.solve.rentals import Rentals
+
+
+_EXTRA = (
+    Column("extra_usd_hr", EXACT, "the same as an hourly average, see averaged_usd_hr"),
+    Column("extra_usd_month", EXACT, "how much dearer the whole plan is, exact Decimal; null: why"),
+    Column("why", TEXT, "why there is no amount, or how sure it is; else empty"),
+)
+CHOICES = (
+    Column("volume", TEXT, "name in the demand"),
+    Column("replica", WHOLE, "from 1"),
+    Column("offer_id", TEXT, "chosen offer"),
+    Column("provider", TEXT, "of the chosen offer"),
+    Column("data_center", TEXT, "of the chosen offer; null: unknown"),
+    Column("country", TEXT, "of the chosen offer; null: unknown"),
+    Column("usd_hr", EXACT, "hourly cost of the replica, exact Decimal"),
+    Column("next_offer_id", TEXT, "where it goes in the best plan without the chosen offer"),
+    Column("next_provider", TEXT, "of that offer; null: there is no such plan"),
+    Column("next_data_center", TEXT, "of that offer; null: unknown"),
+    *_EXTRA,
+)
+"""Columns of the choices, in the demand's order.
+
+The runner-up of a replica belongs to the best plan in which its volume has no replica at the
+chosen offer; amounts compare that whole plan with this one.
+"""
+OFFERS = (
+    Column("volume", TEXT, "name in the demand"),
+    Column("offer_id", TEXT, "short id of the offer, of the dearest row where several are one"),
+    Column("provider", TEXT, "where; null: the row names none"),
+    Column("data_center", TEXT, "where; null: unknown"),
+    Column("country", TEXT, "where; null: unknown"),
+    Column("chosen", YES_NO, "a replica of the volume is there"),
+    Column("rules", EXACT, "tuple of every rule it breaks, see RULES; empty: a candidate"),
+    *_EXTRA,
+)
+"""Columns of every volume at every offer: by volume, what is possible first, cheapest first."""
+WORKLOAD_GPUS = (
+    Column("workload", TEXT, "name in the demand"),
+    Column("offer_id", TEXT, "short id of the GPU offer"),
+    Column("provider", TEXT, "where"),
+    Column("data_center", TEXT, "where; null: unknown"),
+    Column("country", TEXT, "where; null: unknown"),
+    Column("gpu_type", TEXT, "model"),
+    Column("socket", TEXT, "null: unknown"),
+    Column("chosen", YES_NO, "the workload runs there"),
+    Column("rules", EXACT, "tuple of every rule it breaks, see GPU_RULES; empty: a candidate"),
+    *_EXTRA,
+)
+"""Columns of every workload at every GPU offer: by workload, then as for volumes."""
+
+
+def choices(whatif: WhatIf, volumes: Sequence[int]) -> pd.DataFrame:
+    """Return where volumes are and where they would be otherwise (columns ``CHOICES``)."""
+    instance, offers = whatif.instance, records(whatif.instance.pairs.offers)
+    rows: list[dict[str, Any]] = []
+    for v in volumes:
+        volume, mine = instance.pairs.volumes[v], whatif.chosen[v]
+        asked: dict[int, Answer] = {}
+        for replica, o in enumerate(mine, 1):
+            if o not in asked:
+                asked[o] = _elsewhere(whatif, v, o)
+            other = _next(mine, o, asked[o].chosen.get(v, ()))
+            after = offers[other] if other is not None else dict.fromkeys(offers[o])
+            rows.append(
+                {
+                    **{name: offers[o][name] for name in _PLACE},
+                    **{f"next_{name}": after[name] for name in _PLACE[:3]},
+                    "volume": volume.name,
+                    "replica": replica,
+                    "usd_hr": instance.pairs.usd_hr(v, o),
+                    **_worth(whatif, asked[o]),
+                }
+            )
+    return build(rows, CHOICES)
+
+
+_PLACE = ("offer_id", "provider", "data_center", "country")
+
+
+def _elsewhere(whatif: WhatIf, v: int, o: int) -> Answer:
+    instance = whatif.instance
+    if (v, o) in instance.kept:
+        return Answer(None, {}, {}, "it is a live disk, and kept")
+    if np.count_nonzero(instance.pairs.broken[v] == 0) == 1:
+        return Answer(None, {}, {}, "no other offer is admissible")
+    name = instance.pairs.volumes[v].name
+    return whatif.ask(whatif.part_of(v), without(name, o), settled=True)
+
+
+def _next(mine: Sequence[int], gone: int, others: Sequence[int]) -> int | None:
+    """Return where the replica goes that was at an offer: the first place that is new."""
+    kept = Counter(mine)
+    del kept[gone]
+    new = sorted((Counter(others) - kept).elements())
+    return new[0] if new else None
+
+
+def _worth(whatif: WhatIf, answer: Answer) -> dict[str, Any]:
+    return {**whatif.dearer(answer), "why": answer.why}
+
+
+def offers(
+    whatif: WhatIf, volumes: Sequence[int], wanted: Sequence[int] | None = None
+) -> pd.DataFrame:
+    """Return what every offer would cost or break (columns ``OFFERS``).
+
+    Parameters
+    ----------
+    wanted : sequence of int | None
+        Offers to look at; None looks at all.
+    """
+    instance, named = whatif.instance, records(whatif.instance.pairs.offers)
+    every = range(len(named)) if wanted is None else wanted
+    rows: list[dict[str, Any]] = []
+    for v in volumes:
+        mine = [_at(whatif, v, o) | {name: named[o][name] for name in _PLACE} for o in every]
+        rows += sorted(mine, key=_cheapest_first)
+    return build([{**row, "volume": instance.pairs.volumes[row["v"]].name} for row in rows], OFFERS)
+
+
+def _at(whatif: WhatIf, v: int, o: int) -> dict[str, Any]:
+    pairs = whatif.instance.pairs
+    rules, here = rules_of(int(pairs.broken[v, o])), o in whatif.chosen[v]
+    if rules:
+        amounts = {"extra_usd_hr": None, "extra_usd_month": None, "why": "it breaks rules"}
+    elif here:
+        amounts = _worth(whatif, Answer(whatif.usd_month, {}, {}))
+    else:
+        change = there(pairs.volumes[v].name, o)
+        amounts = _worth(whatif, whatif.ask(whatif.part_of(v), change))
+    return {"v": v, "chosen": here, "rules": rules, **amounts}
+
+
+def _cheapest_first(row: dict[str, Any]) -> tuple[Any, ...]:
+    amount: Decimal | None = row["extra_usd_month"]
+    return (not row["chosen"], len(row["rules"]), amount is None, amount or 0)
+
+
+def gpus(whatif: WhatIf, workloads: Sequence[int]) -> pd.DataFrame:
+    """Return what every GPU offer would cost or break (columns ``WORKLOAD_GPUS``)."""
+    rentals = whatif.instance.rentals
+    if rentals is None:
+        return build([], WORKLOAD_GPUS)
+    rows: list[dict[str, Any]] = []
+    for w in workloads:
+        rows += sorted(_gpus_of(whatif, rentals, w), key=_cheapest_first)
+    return build(rows, WORKLOAD_GPUS)
+
+
+def _gpus_of(whatif: WhatIf, rentals: Rentals, w: int) -> Iterator[dict[str, Any]]:
+    """Yield a row for each GPU offer; those that meet the same disks are asked about at once."""
+    several, known = rentals.several_nodes(w), dict[tuple[bytes, bool], tuple[int, Answer]]()
+    for g, row in enumerate(rentals.rows):
+        rules = gpu_rules_of(int(rentals.broken[w, g]))
+        here = whatif.rented[w] == g
+        amounts: dict[str, Any] = {"extra_usd_hr": None, "extra_usd_month": None}
+        amounts["why"] = "it breaks rules"
+        if here:
+            amounts = _worth(whatif, Answer(whatif.usd_month, {}, {}))
+        elif not rules:
+            look = rentals.meets[g].tobytes(), bool(several[g])
+            if look not in known:
+                alike = (rentals.meets == rentals.meets[g]).all(axis=1) & (several == several[g])
+                known[look] = _anywhere_of(whatif, rentals, w, alike)
+            best, answer = known[look]
+            if answer.usd_month is not None:
+                dearer = difference(rentals.usd_month(w, g), rentals.usd_month(w, best))
+                answer = Answer(total([answer.usd_month, dearer]), {}, {})
+            amounts = _worth(whatif, answer)
+        yield {
+            **row,
+            "workload": rentals.workloads[w].name,
+            "chosen": here,
+            "rules": rules,
+        } | amounts
+
+
+def _anywhere_of(
+    whatif: WhatIf, rentals: Rentals, w: int, alike: np.ndarray[Any, np.dtype[np.bool_]]
+) -> tuple[int, Answer]:
+    """Return the cheapest of GPU offers at one place, and the best plan on it."""
+    best = rentals.best(w, alike)
+    assert best is not None, "one of them is a candidate"  # noqa: S101 -- the caller looked
+    only = np.zeros(len(alike), np.bool_)
+    only[best] = True
+    part = whatif.part_of(rentals.mounts[w][0])
+    return best, whatif.ask(part, rented_from(rentals.workloads[w].name, only))
+
+
+def is_partial(frame: pd.DataFrame) -> bool:
+    """Return whether some answers were not worked out."""
+    return bool((frame["why"] == ASK).any())

@@ -1,0 +1,245 @@
+"""What each requirement costs: the optimum without it, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.analysis.evaluator import ASK, Answer, WhatIf, demanding
+from planner.demand.fields import MAX_DISKS
+from planner.schema import EXACT, TEXT, Column, build
+from planner.solve.candidates import PLACES
+from planner.units import averaged_usd_hr, difference, plain, total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from decimal import Decimal
+
+    import pandas as pd
+
+    from planner.demand.model import Demand, Group, Volume, Workload
+    from planner.solve.problem import Instance
+
+
+REQUIREMENTS = (
+    Column("about", TEXT, "volume or workload; null: a group or the policy"),
+    Column("requirement", TEXT, "what is asked, in the demand's words"),
+    Column("without", TEXT, "what the comparison does instead"),
+    Column("saves_usd_hr", EXACT, "the same as an hourly average, see averaged_usd_hr"),
+    Column("saves_usd_month", EXACT, "how much cheaper the best plan is without it, exact Decimal"),
+    Column("why", TEXT, "why there is no amount, or how sure it is; else empty"),
+)
+"""Columns of the requirements: the dearest first, then those that cost nothing, as demanded."""
+
+_Edit = Callable[["Demand"], "Demand"]
+
+
+@dataclass(frozen=True)
+class _Requirement:
+    """One thing asked; ``volume`` is one it is about, None where it is about all."""
+
+    about: str | None
+    text: str
+    instead: str
+    edit: _Edit
+    volume: int | None = None
+
+
+def requirements(whatif: WhatIf, volume: int | None = None) -> pd.DataFrame:
+    """Return what every requirement costs (columns ``REQUIREMENTS``).
+
+    A requirement that makes nothing dearer saves zero: also where the demand is harder without
+    it, as one replica less may leave one provider with too large a share.
+
+    Parameters
+    ----------
+    volume : int | None
+        Only those of a volume, its groups and its workloads; None takes all, and the policy's.
+    """
+    rows: list[dict[str, Any]] = []
+    for one in _all(whatif.instance, volume):
+        answer = _answer(whatif, one)
+        saves = None
+        if answer.usd_month is not None:
+            saves = max(difference(whatif.usd_month, answer.usd_month), total([]))
+        elif answer.why != ASK:
+            saves, answer = total([]), Answer(None, {}, {})
+        rows.append(
+            {
+                "about": one.about,
+                "requirement": one.text,
+                "without": one.instead,
+                "saves_usd_hr": None if saves is None else averaged_usd_hr(saves, whatif.hours),
+                "saves_usd_month": saves,
+                "why": answer.why,
+            }
+        )
+    rows.sort(key=_dearest_first)
+    return build(rows, REQUIREMENTS)
+
+
+def _dearest_first(row: dict[str, Any]) -> tuple[bool, Decimal]:
+    saves: Decimal | None = row["saves_usd_month"]
+    return (saves is None, -(saves or total([])))
+
+
+def _answer(whatif: WhatIf, one: _Requirement) -> Answer:
+    if one.volume is None:
+        return whatif.ask_all(demanding(one.edit))
+    part = whatif.part_of(one.volume)
+    lonely = [w for w in one.edit(part.instance.demand).workloads if not w.mounts]
+    if not lonely:
+        return whatif.ask(part, demanding(one.edit))
+    return _beside_nothing(whatif, one, lonely[0])
+
+
+def _beside_nothing(whatif: WhatIf, one: _Requirement, job: Workload) -> Answer:
+    """Return the best plan where a workload runs wherever it is cheapest."""
+    instance = whatif.instance
+    w = [each.name for each in instance.demand.workloads].index(job.name)
+    rentals = instance.rentals
+    best = None if rentals is None else rentals.best(w, np.ones(len(rentals.gpus), np.bool_))
+
+    def alone(demand: Demand) -> Demand:
+        kept = tuple(each for each in demand.workloads if each.name != job.name)
+        return demand.model_copy(update={"workloads": kept})
+
+    part = whatif.part_of(one.volume or 0)
+    answer = whatif.ask(part, demanding(alone))
+    if answer.usd_month is None or rentals is None or best is None:
+        return answer
+    return replace(answer, usd_month=total([answer.usd_month, rentals.usd_month(w, best)]))
+
+
+def _all(instance: Instance, only: int | None) -> Iterator[_Requirement]:
+    """Yield every requirement of a demand, as it stands there."""
+    demand = instance.demand
+    at = {volume.name: v for v, volume in enumerate(demand.volumes)}
+    name = None if only is None else demand.volumes[only].name
+    for v, volume in enumerate(demand.volumes):
+        if only in {None, v}:
+            for text, instead, update in _of_volume(volume):
+                yield _Requirement(
+                    volume.name, text, instead, _edit("volumes", volume.name, update), v
+                )
+    for group in demand.groups:
+        if name is None or name in group.volumes:
+            yield from _of_group(group, at)
+    for workload in demand.workloads:
+        if name is None or name in workload.mounts:
+            for text, instead, update in _of_workload(workload):
+                edit = _edit("workloads", workload.name, update)
+                yield _Requirement(workload.name, text, instead, edit, at[workload.mounts[0]])
+    if only is None:
+        yield from _of_policy(demand)
+
+
+_Wish = tuple[str, str, dict[str, Any]]
+"""What is asked, what the comparison does instead, and the fields that say so."""
+
+
+def _of_volume(volume: Volume) -> Iterator[_Wish]:
+    for words in PLACES.values():
+        if (allowed := getattr(volume, words)) is not None:
+            yield f"{words}: [{', '.join(allowed)}]", "all allowed", {words: None}
+    for words in PLACES.values():
+        if excluded := getattr(volume.exclude, words):
+            exclude = volume.exclude.model_copy(update={words: ()})
+            text = f"exclude {words}: [{', '.join(excluded)}]"
+            yield text, "none excluded", {"exclude": exclude}
+    if volume.headroom_percent:
+        text = f"headroom: {plain(volume.headroom_percent)}%"
+        yield text, "none", {"headroom_percent": total([])}
+    if volume.replicas > 1 and volume.spread != "none":
+        yield f"spread: {volume.spread}", "anywhere", {"spread": "none"}
+    if volume.replicas > 1:
+        fewer = volume.replicas - 1
+        yield f"replicas: {volume.replicas}", f"{fewer}", {"replicas": fewer}
+    yield from _of_offers(volume)
+
+
+def _of_offers(volume: Volume) -> Iterator[_Wish]:
+    """Yield what a volume asks of an offer, wherever it is."""
+    if volume.security != "any":
+        yield f"security: {volume.security}", "any", {"security": "any"}
+    if volume.stock is not None:
+        yield f"stock: {volume.stock}", "any but Unavailable", {"stock": None}
+    if volume.multinode:
+        yield "multinode: true", "not needed", {"multinode": False}
+    if volume.max_usd_gb_hr is not None:
+        text = f"max_usd_gb_hr: {plain(volume.max_usd_gb_hr)}"
+        yield text, "any price", {"max_usd_gb_hr": None}
+    if volume.max_disks < MAX_DISKS:
+        yield f"max_disks: {volume.max_disks}", f"up to {MAX_DISKS}", {"max_disks": MAX_DISKS}
+
+
+def _of_workload(workload: Workload) -> Iterator[_Wish]:
+    if workload.socket is not None:
+        yield f"socket: {workload.socket}", "any", {"socket": None}
+    if not workload.spot:
+        yield "spot: false", "spot offers too", {"spot": True}
+    if workload.security != "any":
+        yield f"security: {workload.security}", "any", {"security": "any"}
+    for words in ("regions", "providers"):
+        if (allowed := getattr(workload, words)) is not None:
+            yield f"{words}: [{', '.join(allowed)}]", "all allowed", {words: None}
+    for name in workload.mounts:
+        left = tuple(each for each in workload.mounts if each != name)
+        yield f"mounts: {name}", "not beside it", {"mounts": left}
+
+
+def _edit(kind: str, name: str, update: dict[str, Any]) -> _Edit:
+    """Return what changes fields of one volume or workload of a demand."""
+
+    def edit(demand: Demand) -> Demand:
+        changed = tuple(
+            each.model_copy(update=update) if each.name == name else each
+            for each in getattr(demand, kind)
+        )
+        return demand.model_copy(update={kind: changed})
+
+    return edit
+
+
+def _of_group(group: Group, at: dict[str, int]) -> Iterator[_Requirement]:
+    for kind in ("same", "different"):
+        level = getattr(group, kind)
+        if level is None:
+            continue
+        other = "different" if kind == "same" else "same"
+        left = () if getattr(group, other) is None else (group.model_copy(update={kind: None}),)
+
+        def edit(demand: Demand, left: tuple[Group, ...] = left) -> Demand:
+            place = demand.groups.index(group)
+            groups = (*demand.groups[:place], *left, *demand.groups[place + 1 :])
+            return demand.model_copy(update={"groups": groups})
+
+        text = f"group [{', '.join(group.volumes)}] {kind}: {level}"
+        yield _Requirement(None, text, "not asked", edit, at[group.volumes[0]])
+
+
+def _of_policy(demand: Demand) -> Iterator[_Requirement]:
+    policy, updates = demand.policy, list[tuple[str, dict[str, Any]]]()
+    for word in ("budget_usd_month", "max_sites", "max_providers", "max_provider_share"):
+        if (limit := getattr(policy, word)) is not None:
+            shown = limit if isinstance(limit, int) else plain(limit)
+            updates.append((f"policy {word}: {shown}", {word: None}))
+    for owner, limit in policy.budgets.items():
+        left = {name: each for name, each in policy.budgets.items() if name != owner}
+        updates.append((f"policy budgets: {owner}: {plain(limit)}", {"budgets": left}))
+    for text, update in updates:
+        changed = policy.model_copy(update=update)
+
+        def edit(demand: Demand, changed: Any = changed) -> Demand:  # noqa: ANN401 -- a policy
+            return demand.model_copy(update={"policy": changed})
+
+        yield _Requirement(None, text, "no limit", edit)
+
+
+def costly(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the requirements that cost something."""
+    costs: Sequence[bool] = [saves is not None and saves > 0 for saves in frame["saves_usd_month"]]
+    return frame[list(costs)]

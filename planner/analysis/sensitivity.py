@@ -1,0 +1,372 @@
+"""How far a price may move before the plan changes.
+
+A plan changes at a price when another one is strictly cheaper there, all volumes together, or
+when the plan itself is not allowed any more: its price is above a volume's ``max_usd_gb_hr``, or
+the plan exceeds a budget. Against one price the cost of every plan is a straight line, so the
+cheapest of them is concave and piecewise linear, and Newton's method finds where it leaves this
+plan's line: look at the far end of the range; where a cheaper plan is there, go to the point where
+the two lines meet, and look again, until nothing is cheaper.
+
+What `max_usd_gb_hr` admits depends on the price too. It divides the range into pieces on which
+nothing of it changes; they are searched from today's price outwards.
+
+A budget by owner (or of the whole, where GPUs cost something too) can rule a cheaper plan out on
+one side of a price. A rival is believed only where it keeps within them; one that is cheaper and
+allowed only for a while, between today's price and the threshold, may go unseen.
+
+Where a program is so large that plans are proven to a millionth only, so are thresholds.
+
+Thresholds are exact quotients. They are shown with 15 significant digits, rounded away from
+today's price: at the price shown the plan has changed, or is about to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from planner.analysis.alternatives import moves
+from planner.analysis.evaluator import ASK, Answer, forbid
+from planner.schema import EXACT, TEXT, YES_NO, Column, build, records
+from planner.solve.bound import Least, spreads
+from planner.solve.candidates import BIT, rules_of
+from planner.solve.optimum import Optimum, optimum
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from planner.analysis.evaluator import WhatIf
+    from planner.solve.problem import Instance
+
+
+Plan = Answer | Optimum
+"""What has the offers and GPUs of a plan: ``chosen`` and ``rented``."""
+
+_FAR = 10**6
+"""How many times dearer an offer is looked at that no plan does without."""
+_ABOVE = 1 + Fraction(1, 10**6)
+"""How far above a budget's limit the search goes on: programs see budgets with a hair to spare."""
+_FINE = 60
+"""Digits of the prices at which plans are compared."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Where the plan changes with one price, exactly; None where no price changes it.
+
+    What it changes to is the rival; without one, ``then`` says what is broken, or why not.
+    """
+
+    usd_gb_hr: Fraction | None
+    then: str
+    rival: Plan | None = None
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A plan against the price of one offer: its monthly cost is a + b * price."""
+
+    a: Fraction
+    b: Fraction
+
+    def at(self, price: Fraction) -> Fraction:
+        return self.a + self.b * price
+
+    def meets(self, other: _Line) -> Fraction:
+        return (other.a - self.a) / (self.b - other.b)
+
+
+class Question:
+    """One plan, on a whole instance or a part, and one offer whose price moves."""
+
+    def __init__(self, instance: Instance, plan: Plan, offer: int) -> None:
+        self.instance, self.plan, self.offer = instance, plan, offer
+        self.price = Fraction(instance.pairs.offers["usd_gb_hr"].tolist()[offer])
+        limits = [volume.max_usd_gb_hr for volume in instance.pairs.volumes]
+        self.limits = {v: Fraction(most) for v, most in enumerate(limits) if most is not None}
+        self.line = self.line_of(plan)
+
+    def line_of(self, plan: Plan, volumes: Collection[int] | None = None) -> _Line:
+        """Return the line of a plan, or of what some of its volumes cost without GPUs."""
+        chosen, rented = plan.chosen, plan.rented
+        if volumes is not None:
+            chosen, rented = {v: at for v, at in chosen.items() if v in volumes}, {}
+        gb = sum(
+            int(self.instance.pairs.provision_gb[v, self.offer]) * at.count(self.offer)
+            for v, at in chosen.items()
+        )
+        slope = Fraction(gb * self.instance.demand.policy.hours_per_month)
+        return _Line(Fraction(self.instance.usd_month(chosen, rented)) - slope * self.price, slope)
+
+    def cheaper(self, price: Fraction, *, admitted_at: Fraction, up: bool) -> Plan | None:
+        """Return the best plan at a price where it is strictly cheaper than this one.
+
+        Parameters
+        ----------
+        admitted_at : Fraction
+            Price at which it is decided which volumes the offer is not too dear for.
+        up : bool
+            Whether a price that does not end is rounded up, away from where lines meet.
+        """
+        exact = rounded(price, _FINE, up=up)
+        found = optimum(self.at(exact, admitted_at), settled=False)
+        if found is None:
+            return None
+        other, shown = self.line_of(found), Fraction(exact)
+        return found if other.at(shown) < self.line.at(shown) and other.b != self.line.b else None
+
+    def at(self, price: Decimal, admitted_at: Fraction) -> Instance:
+        """Return the instance with another price of the offer."""
+        pairs, bit = self.instance.pairs, np.uint32(BIT["max_usd_gb_hr"])
+        prices = pairs.offers["usd_gb_hr"].tolist()
+        prices[self.offer] = price
+        broken = pairs.broken.copy()
+        for v, most in self.limits.items():
+            broken[v, self.offer] &= ~bit
+            if admitted_at > most:
+                broken[v, self.offer] |= bit
+        offers = pairs.offers.assign(usd_gb_hr=pd.Series(prices, dtype=object))
+        return replace(self.instance, pairs=replace(pairs, offers=offers, broken=broken))
+
+    def newton(
+        self, start: Fraction, *, admitted_at: Fraction, up: bool
+    ) -> tuple[Fraction, Plan] | None:
+        """Return where the first plan that is cheaper at the start, or nearer, meets this one.
+
+        A plan that a budget allows only at lower prices is no rival before the price is as low.
+        """
+        found = self.cheaper(start, admitted_at=admitted_at, up=not up)
+        last: tuple[Fraction, Plan] | None = None
+        while found is not None:
+            meeting = self.line_of(found).meets(self.line)
+            kept, _ = min(self.budgets(found), default=(meeting, ""))
+            edge = meeting if up else min(meeting, kept)
+            if last is not None and (edge >= last[0] if up else edge <= last[0]):
+                break
+            last = edge, found
+            start = edge if edge == meeting else edge * _ABOVE
+            found = self.cheaper(start, admitted_at=admitted_at, up=not up)
+        return last
+
+    def told(self, plan: Plan) -> str:
+        """Return what sets a plan apart from this one."""
+        mine = self.plan
+        return "; ".join(moves(self.instance, mine.chosen, mine.rented, plan.chosen, plan.rented))
+
+    # A price that rises.
+
+    def rise(self) -> Threshold:
+        """Return how far the price of a chosen offer may rise."""
+        first = self.climb()
+        policy = self.instance.demand.policy
+        if not policy.limits:
+            return first
+        policy = policy.model_copy(update={"budget_usd_month": None, "budgets": {}})
+        demand = self.instance.demand.model_copy(update={"policy": policy})
+        sooner = Question(replace(self.instance, demand=demand), self.plan, self.offer).climb()
+        edge, rival = sooner.usd_gb_hr, sooner.rival
+        if edge is None or rival is None or (first.usd_gb_hr or edge + 1) <= edge:
+            return first
+        return sooner if all(edge < most for most, _ in self.budgets(rival)) else first
+
+    def climb(self) -> Threshold:
+        """Return the same, of rivals that the budgets allow at the end they are looked at."""
+        end, broken = self.allowed()
+        steps = sorted({most for most in self.limits.values() if most > self.price})
+        pieces = [*(step for step in steps if end is None or step < end), end]
+        for top in pieces:
+            found = self._before(top)
+            if found is not None:
+                return Threshold(found[0], "", found[1])
+        return Threshold(end, broken)
+
+    def _before(self, top: Fraction | None) -> tuple[Fraction, Plan] | None:
+        """Return where the plan changes on the piece that ends at a price; None: nowhere."""
+        if top is not None:
+            return self.newton(top, admitted_at=top, up=True)
+        beyond = max([self.price, *self.limits.values()]) * _FAR
+        away = self.at(Decimal(1), beyond)
+        broken = away.pairs.broken.copy()
+        broken[:, self.offer] |= np.uint32(BIT["unavailable"])
+        far = optimum(replace(away, pairs=replace(away.pairs, broken=broken)), settled=False)
+        if far is None:
+            return self.newton(beyond, admitted_at=beyond, up=True)
+        meeting = self.line_of(far).meets(self.line)
+        return self.newton(meeting, admitted_at=beyond, up=True) or (meeting, far)
+
+    def allowed(self) -> tuple[Fraction | None, str]:
+        """Return up to which price the plan keeps what is asked of it, and what it breaks then."""
+        dear = [
+            (most, f"{self.instance.pairs.volumes[v].name} exceeds its max_usd_gb_hr")
+            for v, most in self.limits.items()
+            if self.offer in self.plan.chosen[v]
+        ]
+        never = (None, "no plan has less there, were it a million times dearer")
+        return min([*dear, *self.budgets(self.plan)], default=never)
+
+    def budgets(self, plan: Plan) -> Iterator[tuple[Fraction, str]]:
+        """Yield up to which price a plan keeps within each budget that sees the offer."""
+        volumes = self.instance.pairs.volumes
+        for owner, limit in self.instance.demand.policy.limits:
+            mine = [v for v in plan.chosen if owner in {None, volumes[v].owner}]
+            line = self.line_of(plan, mine)
+            if line.b:
+                name = "budget_usd_month" if owner is None else f"the budget of {owner}"
+                yield (Fraction(limit) - line.a) / line.b, f"the plan exceeds {name}"
+
+    # A price that falls.
+
+    def fall(self) -> Threshold:
+        """Return how far the price of an offer that is not chosen has to fall."""
+        steps = sorted({most for most in self.limits.values() if most < self.price}, reverse=True)
+        above = self.price
+        for bottom in (*steps, Fraction(0)):
+            found = self.newton(bottom, admitted_at=above, up=False)
+            if found is not None:
+                return Threshold(found[0], "", found[1])
+            above = bottom
+            if bottom and (better := self.cheaper(bottom, admitted_at=bottom, up=False)):
+                return Threshold(bottom, "", better)
+        return Threshold(None, "no price, however low, changes the plan")
+
+
+def rounded(value: Fraction, digits: int, *, up: bool) -> Decimal:
+    """Return a quotient with so many significant digits, rounded up or down."""
+    how = Context(prec=digits, rounding=ROUND_CEILING if up else ROUND_FLOOR)
+    return how.divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+PRICES = (
+    Column("offer_id", TEXT, "short id of the offer"),
+    Column("provider", TEXT, "where"),
+    Column("data_center", TEXT, "where; null: unknown"),
+    Column("country", TEXT, "where; null: unknown"),
+    Column("chosen", YES_NO, "the plan has a disk there: the price may rise; else it has to fall"),
+    Column("usd_gb_hr", EXACT, "today's price, exact Decimal"),
+    Column("threshold_usd_gb_hr", EXACT, "price at which the plan changes, 15 digits; null: none"),
+    Column("change_percent", EXACT, "from today's price to the threshold, three digits"),
+    Column("then", TEXT, "what the plan changes to, or what it breaks; why there is no threshold"),
+)
+"""Columns of the prices: chosen offers first, then by the distance to the threshold."""
+_DIGITS = 15
+
+
+def prices(whatif: WhatIf, wanted: Sequence[int] | None = None) -> pd.DataFrame:
+    """Return how far prices of some or all offers may rise, or have to fall (``PRICES``)."""
+    offers = records(whatif.instance.pairs.offers)
+    used = {o for at in whatif.chosen.values() for o in at}
+    rows = []
+    every = range(len(offers)) if wanted is None else wanted
+    for o in sorted(every, key=lambda o: o not in used):  # the patience is for the chosen first
+        threshold = _threshold(whatif, o, chosen=o in used)
+        price, edge = offers[o]["usd_gb_hr"], threshold.usd_gb_hr
+        shown = None if edge is None else rounded(edge, _DIGITS, up=o in used)
+        percent = None if edge is None or price is None else (edge / Fraction(price) - 1) * 100
+        rows.append(
+            {
+                **offers[o],
+                "chosen": o in used,
+                "threshold_usd_gb_hr": shown,
+                "change_percent": None if percent is None else rounded(percent, 3, up=o in used),
+                "then": threshold.then,
+                "order": (o not in used, percent is None, abs(percent or 0)),
+            }
+        )
+    return build(sorted(rows, key=lambda row: row["order"]), PRICES)
+
+
+def _threshold(whatif: WhatIf, o: int, *, chosen: bool) -> Threshold:
+    bits = whatif.instance.pairs.broken[:, o] & ~np.uint32(BIT["max_usd_gb_hr"])
+    if np.all(bits):
+        rules = rules_of(int(np.bitwise_and.reduce(bits)))
+        return Threshold(None, f"no volume may be there: {', '.join(rules) or 'several rules'}")
+    if not whatif.is_cheapest:
+        return Threshold(None, "another plan is cheaper, even at today's price")
+    found: list[tuple[Threshold, Question]] = []
+    there = [v for v, at in whatif.chosen.items() if o in at]
+    for instance, plan in _questions(whatif, there or np.flatnonzero(bits == 0).tolist()):
+        question = Question(instance, plan, o)
+        if not whatif.is_capped and _is_alone(instance, plan):
+            one = _alone(whatif, question)
+        elif whatif.spend(instance):
+            one = question.rise() if chosen else question.fall()
+        else:
+            one = Threshold(None, ASK)
+        if one.then == ASK:
+            return one
+        found.append((one, question))
+    if chosen and not whatif.is_capped:
+        whole = Question(whatif.instance, whatif.plan(), o)
+        found.append((Threshold(*whole.allowed()), whole))
+    known = [one for one in found if one[0].usd_gb_hr is not None]
+    nearest = min if chosen else max
+    first, question = nearest(known, key=lambda one: one[0].usd_gb_hr or 0) if known else found[0]
+    return first if first.rival is None else replace(first, then=question.told(first.rival))
+
+
+def _questions(whatif: WhatIf, volumes: Sequence[int]) -> Iterator[tuple[Instance, Plan]]:
+    """Yield what the price decides: all together, or where no policy ties them the parts."""
+    if whatif.is_capped:
+        yield whatif.instance, whatif.plan()
+        return
+    for p in sorted({whatif.number_of(v) for v in volumes}):
+        yield whatif.part(p).instance, whatif.plan(p)
+
+
+def _is_alone(instance: Instance, plan: Plan) -> bool:
+    """Return whether a part is one volume, whose replicas differ by place or are all together."""
+    if len(instance.pairs.volumes) > 1 or instance.demand.workloads:
+        return False
+    volume = instance.pairs.volumes[0]
+    return spreads(volume.replicas, volume.spread) or len(set(plan.chosen[0])) == 1
+
+
+def _alone(whatif: WhatIf, question: Question) -> Threshold:
+    """Return where a volume that nothing ties changes."""
+    instance, o = question.instance, question.offer
+    pairs, mine = instance.pairs, list(question.plan.chosen[0])
+    volume = pairs.volumes[0]
+    apart, here = spreads(volume.replicas, volume.spread), o in mine
+    if (apart or here) and not whatif.spend(instance, _LEAST):
+        return Threshold(None, ASK)
+    there = [o] if apart else [o] * volume.replicas
+    other: list[int] | None
+    kept: list[int] | None = []
+    if here:
+        other = Least(forbid(instance, 0, [o]).pairs).settle()[0]
+        kept = [each for each in mine if each != o]
+    else:
+        other = mine
+        if apart:
+            kept = _beside(instance, o)
+    if other is None:
+        return Threshold(*question.allowed())
+    cost = Fraction(0 if kept is None else instance.disk_usd_hr({0: kept}))
+    edge = (Fraction(instance.disk_usd_hr({0: other})) - cost) / (
+        int(pairs.provision_gb[0, o]) * len(there)
+    )
+    if kept is None or edge <= 0:
+        return Threshold(None, "no price, however low, changes the plan")
+    most = volume.max_usd_gb_hr
+    if here and most is not None and edge > Fraction(most):
+        return Threshold(*question.allowed())
+    rival = Answer(None, {0: sorted(other if here else [*kept, *there])}, {})
+    return Threshold(edge if most is None else min(edge, Fraction(most)), "", rival)
+
+
+_LEAST = 0.05
+"""What the least choice of one volume takes of the patience for a program."""
+
+
+def _beside(instance: Instance, o: int) -> list[int] | None:
+    """Return the least choice of all replicas but one that is at an offer."""
+    volume, places = instance.pairs.volumes[0], instance.places(instance.pairs.volumes[0].spread)
+    taken = [each for each, place in enumerate(places) if place & places[o]]
+    pairs = forbid(instance, 0, taken).pairs
+    fewer = volume.model_copy(update={"replicas": volume.replicas - 1})
+    return Least(replace(pairs, volumes=(fewer,))).settle()[0]

@@ -1,0 +1,1 @@
+"""The marketplace: listing, creating, renaming and deleting; and its simulator."""

@@ -1,0 +1,1 @@
+"""Prime Intellect's API."""

@@ -1,0 +1,1 @@
+"""A local marketplace that speaks the API, for rehearsals and tests."""

@@ -1,0 +1,281 @@
+"""What the account does: create, list, look at, rename and delete disks, and see its wallet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from planner import units
+from planner.formats import JsonError, parse
+from planner.marketplace.sim.catalogue import offers_for, whole, window
+from planner.marketplace.sim.wire import Answer, Refused
+from planner.marketplace.sim.world import SECOND_US, Disk, World, number, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from planner.marketplace.sim.catalogue import Terms
+    from planner.marketplace.sim.faults import Act
+    from planner.marketplace.sim.wire import Dialect
+
+
+USER, WALLET = "sim-user", "sim-wallet"
+ELSEWHERE = "ELSEWHERE-1"
+_MAX_NAME = 255
+_WIDE = Context(prec=200)
+
+_Name = Annotated[str, Field(max_length=_MAX_NAME)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _DiskBody(_Body):
+    size: Annotated[int, Field(gt=0)]
+    name: _Name | None = None
+    country: str | None = None
+    cloud_id: str | None = Field(None, alias="cloudId")
+    data_center_id: str | None = Field(None, alias="dataCenterId")
+
+
+class _Provider(_Body):
+    type: str
+
+
+class _Team(_Body):
+    team_id: str = Field(alias="teamId")
+
+
+class _Create(_Body):
+    disk: _DiskBody
+    provider: _Provider
+    team: _Team | None = None
+
+
+class _Rename(_Body):
+    name: Annotated[_Name, Field(min_length=1)]
+
+
+_Shape = TypeVar("_Shape", bound=_Body)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long things take, in seconds of the marketplace's clock.
+
+    Attributes
+    ----------
+    provisioning_s : float
+        From creation to ACTIVE.
+    detaching_s : float
+        From the last detaching until a delete is not refused any more.
+    """
+
+    provisioning_s: float = 5.0
+    detaching_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account of one key, and how the marketplace deals with it."""
+
+    world: World
+    pace: Pace
+    dialect: Dialect
+    new_id: Callable[[], str]
+
+    def create(self, body: bytes, acts: Sequence[Act]) -> Answer:
+        """Create a disk; the dearest offer that the request could mean sells it."""
+        wanted = _read(_Create, body)
+        if self.world.balance_usd() <= 0:
+            raise Refused(402, "Insufficient balance")
+        terms = self._offer(wanted)
+        disk = self._made(wanted, terms, {act.kind.name: act for act in acts})
+        self.world.disks[disk.id] = disk
+        made = [disk]
+        for act in acts:
+            if act.kind.name == "double":
+                twin = disk.twin(self.new_id(), later_us=round(act.number * SECOND_US))
+                self.world.disks[twin.id] = twin
+                made.append(twin)
+        status = 201 if self.dialect == "guide" else 200
+        return Answer(status, self.shown(disk), created=[each.id for each in made])
+
+    def _offer(self, wanted: _Create) -> Terms:
+        """Return the offer that sells what is wanted, or refuse."""
+        disk, provider = wanted.disk, wanted.provider.type
+        key = {"cloudId": disk.cloud_id, "dataCenter": disk.data_center_id, "country": disk.country}
+        found = offers_for(self.world, key, provider)
+        if not found:
+            raise Refused(422, "No such disk offer", "body", "disk", "dataCenterId")
+        fitting = [terms for terms in found if terms.sells(disk.size)]
+        if not fitting:
+            sizes = " or ".join(terms.sizes for terms in found)
+            raise Refused(422, f"Size must be {sizes}", "body", "disk", "size")
+        stocked = [terms for terms in fitting if terms.stock != "Unavailable"]
+        if not stocked:
+            raise Refused(409, "The disk offer is out of stock")
+        if stocked[0].usd_gb_hr is None:
+            raise Refused(422, "The disk offer has no price", "body", "disk", "dataCenterId")
+        return stocked[0]
+
+    def _made(self, wanted: _Create, terms: Terms, acts: Mapping[str, Act]) -> Disk:
+        """Return the disk, with whatever is to go wrong with it."""
+        asked, new_id, now_us = wanted.disk, self.new_id(), self.world.clock.now_us()
+        late = acts["late"].number if "late" in acts else 0
+        ready_us = now_us + round(self.pace.provisioning_s * SECOND_US)
+        size = asked.size + ("made-size" in acts)
+        price = units.usd_hr(size, terms.usd_gb_hr or Decimal(0))
+        if "made-price" in acts:
+            price = scaled(price, acts["made-price"].value)
+        name = asked.name or f"disk-{new_id[:8]}"
+        return Disk(
+            id=new_id,
+            name=f"other-{name}"[:_MAX_NAME] if "made-name" in acts else name,
+            size_gb=size,
+            provider=wanted.provider.type,
+            cloud_id=terms.row.get("cloudId"),
+            data_center=ELSEWHERE if "made-place" in acts else terms.row.get("dataCenter"),
+            country=terms.row.get("country"),
+            multinode=terms.row.get("isMultinode"),
+            usd_hr=price,
+            created_us=now_us,
+            updated_us=now_us,
+            billed_from_us=now_us,
+            ready_us=None if "stuck" in acts else ready_us,
+            shown_us=now_us + round(late * SECOND_US),
+            team_id=wanted.team.team_id if wanted.team else None,
+            forced="ERROR" if "error-status" in acts else None,
+        )
+
+    def listed(self, query: Mapping[str, Sequence[str]], kinds: frozenset[str]) -> Answer:
+        """Return a page of the disks, newest first; what is terminated is not listed."""
+        guide = self.dialect == "guide"
+        offset = whole(query, "offset", 0, least=0)
+        most = 200 if guide else 10**6
+        limit = whole(query, "limit", 50 if guide else 100, least=1, most=most)
+        now_us = self.world.clock.now_us()
+        disks = [disk for disk in self.world.live() if disk.shown_us <= now_us]
+        page, count = window(disks, offset, limit, kinds)
+        total = "totalCount" if guide else "total_count"
+        shown = [self.shown(disk) for disk in page]
+        return Answer(200, {total: count, "data": shown, "limit": limit, "offset": offset})
+
+    def one(self, disk_id: str) -> Answer:
+        """Return one disk, also when it is terminated."""
+        return Answer(200, self.shown(self._known(disk_id)))
+
+    def rename(self, disk_id: str, body: bytes) -> Answer:
+        """Change the name, the one thing that can be."""
+        name = _read(_Rename, body).name
+        disk = self._live(disk_id)
+        disk.name, disk.updated_us = name, self.world.clock.now_us()
+        return Answer(200, {"id": disk.id, "name": name}, renamed=[disk.id])
+
+    def delete(self, disk_id: str, acts: Sequence[Act]) -> Answer:
+        """Terminate a disk, unless it is attached or still detaching."""
+        disk = self._live(disk_id)
+        now_us = self.world.clock.now_us()
+        if disk.pods or disk.clusters:
+            raise Refused(409, "Disk is attached to an instance")
+        if disk.held_us > now_us:
+            raise Refused(409, "Disk is still detaching from an instance")
+        slow = next((act.number for act in acts if act.kind.name == "slow-delete"), 0)
+        disk.updated_us, disk.terminated_us = now_us, now_us + round(slow * SECOND_US)
+        return Answer(200, {"status": disk.status(now_us)}, deleted=[disk.id])
+
+    def wallet(self, query: Mapping[str, Sequence[str]]) -> Answer:
+        """Return the balance and what each disk has cost, the latest bill first."""
+        limit = whole(query, "limit", 20, least=1, most=100)
+        offset = whole(query, "offset", 0, least=0)
+        now_us = self.world.clock.now_us()
+        bills = [_bill(disk, now_us) for disk in reversed(self.world.disks.values())]
+        bills.sort(key=lambda bill: str(bill["last_billed_at"]), reverse=True)
+        document = {
+            "wallet_id": WALLET,
+            "team_id": query["teamId"][-1] if query.get("teamId") else None,
+            "balance_usd": number(self.world.balance_usd()),
+            "currency": "USD",
+            "total_billings": len(bills),
+            "recent_billings": bills[offset : offset + limit],
+        }
+        return Answer(200, document)
+
+    def shown(self, disk: Disk) -> dict[str, Any]:
+        """Return a disk as the API shows it."""
+        now_us = self.world.clock.now_us()
+        ended = disk.terminated_us is not None and disk.ended(now_us)
+        return {
+            "id": disk.id,
+            "name": disk.name,
+            "createdAt": stamp(disk.created_us),
+            "updatedAt": stamp(disk.updated_us),
+            "terminatedAt": stamp(disk.terminated_us) if ended else None,
+            "status": disk.status(now_us),
+            "providerType": disk.provider,
+            "size": disk.size_gb,
+            "info": {
+                "cloudId": disk.cloud_id,
+                "country": disk.country,
+                "isMultinode": disk.multinode,
+                "dataCenterId": disk.data_center,
+            },
+            "priceHr": number(disk.usd_hr),
+            "stoppedPriceHr": number(disk.usd_hr),
+            "provisioningPriceHr": Decimal("0.0"),
+            "userId": USER,
+            "teamId": disk.team_id,
+            "walletId": WALLET,
+            "pods": list(disk.pods),
+            "clusters": list(disk.clusters),
+        }
+
+    def _known(self, disk_id: str) -> Disk:
+        disk = self.world.disks.get(disk_id)
+        if disk is None:
+            raise Refused(404, "Disk not found")
+        return disk
+
+    def _live(self, disk_id: str) -> Disk:
+        disk = self._known(disk_id)
+        if disk.terminated_us is not None:
+            raise Refused(404, "Disk not found")
+        return disk
+
+
+def scaled(amount: Decimal, factor: str) -> Decimal:
+    """Return an amount times a factor, exactly."""
+    return _WIDE.multiply(amount, Decimal(factor))
+
+
+def _bill(disk: Disk, now_us: int) -> dict[str, Any]:
+    until_us = now_us if disk.terminated_us is None else min(now_us, disk.terminated_us)
+    return {
+        "id": f"bill-{disk.id}",
+        "created_at": stamp(disk.created_us),
+        "updated_at": stamp(until_us),
+        "last_billed_at": stamp(until_us),
+        "amount_usd": number(disk.cost_usd(now_us)),
+        "currency": "USD",
+        "resource_type": "disks",
+        "resource_id": disk.id,
+    }
+
+
+def _read(shape: type[_Shape], body: bytes) -> _Shape:
+    """Return a body that has its documented shape, or refuse with every problem."""
+    try:
+        return shape.model_validate(parse(body))
+    except JsonError as error:
+        raise Refused(422, f"The body is {error}", "body") from error
+    except ValidationError as error:
+        refused = Refused(422, "The body is not what is documented", "body")
+        refused.problems = [
+            (("body", *map(str, problem["loc"])), problem["msg"])
+            for problem in error.errors(include_url=False, include_input=False)
+        ]
+        raise refused from error

@@ -1,0 +1,287 @@
+"""What is on offer: the availability listings, their filters and pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.market.offers import short_id
+from planner.market.wire import UNBOUNDED_GB, RowReader
+from planner.marketplace.sim.wire import Answer, Refused
+from planner.marketplace.sim.world import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from planner.marketplace.sim.wire import Dialect
+    from planner.marketplace.sim.world import Disk, World
+
+
+MAX_PAGE = 100
+
+_EQUAL = {
+    "data_center_id": "dataCenter",
+    "cloud_id": "cloudId",
+    "gpu_type": "gpuType",
+    "socket": "socket",
+    "security": "security",
+}
+_FILTERS = {
+    "disks": {"regions", "data_center_id", "cloud_id"},
+    "gpus": {"regions", "gpu_count", "disks", *_EQUAL},
+    "multi-node": {"regions", "gpu_count", "disks", *_EQUAL},
+}
+_SPEC = (
+    "minCount",
+    "defaultCount",
+    "maxCount",
+    "pricePerUnit",
+    "step",
+    "defaultIncludedInPrice",
+    "additionalInfo",
+)
+_MACHINE = {"vcpu": 8, "memory": 64, "disk": 100}
+"""Parts of a GPU row that the vendor's client needs and the documented rows leave out: made up."""
+
+
+def availability(
+    world: World,
+    listing: str,
+    query: Mapping[str, Sequence[str]],
+    *,
+    dialect: Dialect,
+    kinds: frozenset[str],
+) -> Answer:
+    """Return a page of a listing: a bare list (guide) or items with their count (OpenAPI)."""
+    place = whole(query, "page", 1, least=1)
+    size = whole(query, "page_size", MAX_PAGE, least=1, most=MAX_PAGE)
+    rows = _filtered(world, listing, query)
+    page, count = window(rows, (place - 1) * size, size, kinds)
+    if listing != "disks":
+        page = [_completed(row) for row in page]
+    if dialect == "guide":
+        return Answer(200, page)
+    return Answer(200, {"items": page, "totalCount": count})
+
+
+def _completed(row: Any) -> Any:  # noqa: ANN401 -- a listing may hold anything
+    """Return a GPU row with every part that the vendor's client needs."""
+    if not isinstance(row, dict):
+        return row
+    parts = {name: {**dict.fromkeys(_SPEC), "defaultCount": n} for name, n in _MACHINE.items()}
+    return {**parts, **row}
+
+
+def _filtered(world: World, listing: str, query: Mapping[str, Sequence[str]]) -> list[Any]:
+    """Return the rows that pass every filter the listing has."""
+    asked = {name: values for name, values in query.items() if name in _FILTERS[listing]}
+    rows = world.listings[listing]
+    if asked.get("regions"):
+        rows = [row for row in rows if _part(row, "region") in asked["regions"]]
+    for name, key in _EQUAL.items():
+        if asked.get(name):
+            rows = [row for row in rows if _part(row, key) == asked[name][-1]]
+    if "gpu_count" in asked:
+        count = whole(asked, "gpu_count", 1, least=1)
+        rows = [row for row in rows if _part(row, "gpuCount") == count]
+    for disk_id in asked.get("disks", ()):
+        disk = world.disks.get(disk_id)
+        if disk is None or disk.ended(world.clock.now_us()):
+            raise Refused(404, "Disk not found", "query", "disks")
+        rows = [row for row in rows if _meets(row, disk)]
+    return rows
+
+
+def _meets(row: Any, disk: Disk) -> bool:  # noqa: ANN401 -- a listing may hold anything
+    """Return whether GPUs are where a disk is."""
+    country = _part(row, "country")
+    return (
+        _part(row, "provider") == disk.provider
+        and _part(row, "dataCenter") == disk.data_center
+        and (None in {country, disk.country} or country == disk.country)
+    )
+
+
+def _part(row: Any, key: str) -> Any:  # noqa: ANN401 -- a listing may hold anything
+    return row.get(key) if isinstance(row, dict) else None
+
+
+def window(
+    rows: Sequence[Any], start: int, size: int, kinds: frozenset[str]
+) -> tuple[list[Any], int]:
+    """Return a page of rows and how many there are said to be, faults of listings applied."""
+    if "list-empty" in kinds:
+        return [], 0
+    shown = list(rows[1:] if "list-omit" in kinds else rows)
+    count = len(shown)
+    start += "list-shift" in kinds
+    page = shown[start : start + size]
+    if "list-dup" in kinds and page:
+        page, count = [page[0], *page], count + 1
+    return page, max(0, count - ("list-short-total" in kinds))
+
+
+def whole(
+    query: Mapping[str, Sequence[str]],
+    name: str,
+    default: int,
+    *,
+    least: int,
+    most: int = 10**12,
+) -> int:
+    """Return a whole number of the query.
+
+    Raises
+    ------
+    Refused
+        When it is none, or out of its bounds.
+    """
+    if not query.get(name):
+        return default
+    text = query[name][-1]
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most))):
+        raise Refused(422, "Input should be a valid integer", "query", name)
+    if not least <= int(text) <= most:
+        raise Refused(422, f"Input should be from {least} to {most}", "query", name)
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an offer sells, as far as it can be believed."""
+
+    row: Mapping[str, Any]
+    min_gb: int
+    max_gb: int
+    step_gb: int
+    usd_gb_hr: Decimal | None
+    stock: str
+
+    @property
+    def sizes(self) -> str:
+        """Return the sizes in words."""
+        most = "" if self.max_gb >= UNBOUNDED_GB else f" to {self.max_gb}"
+        return f"{self.min_gb}{most} GB in steps of {self.step_gb}"
+
+    def sells(self, size_gb: int) -> bool:
+        """Return whether a size is on the offer's grid."""
+        inside = max(1, self.min_gb) <= size_gb <= self.max_gb
+        return inside and (size_gb - self.min_gb) % self.step_gb == 0
+
+
+def offers_for(world: World, body: Mapping[str, Any], provider: str) -> list[Terms]:
+    """Return the offers that a create request names, the dearest first.
+
+    ``cloudId`` and ``dataCenterId`` must be sent where the offer has them; the country narrows.
+    """
+    found = [
+        _terms(row)
+        for row in world.listings["disks"]
+        if isinstance(row, dict)
+        and row.get("provider") == provider
+        and all((row.get(name) or None) == body[name] for name in ("cloudId", "dataCenter"))
+        and body["country"] in {None, row.get("country")}
+    ]
+    return sorted(found, key=lambda terms: terms.usd_gb_hr or 0, reverse=True)
+
+
+def _terms(row: Mapping[str, Any]) -> Terms:
+    read = RowReader(row)
+    most = read.whole("spec.maxCount")
+    return Terms(
+        row=row,
+        min_gb=read.whole("spec.minCount") or 0,
+        max_gb=UNBOUNDED_GB if most is None else most,
+        step_gb=read.whole("spec.step") or 1,
+        usd_gb_hr=read.price("spec.pricePerUnit"),
+        stock=read.stock("stockStatus"),
+    )
+
+
+def change_offers(
+    world: World,
+    listing: str,
+    match: Mapping[str, Any],
+    *,
+    price: Decimal | None = None,
+    stock: str | None = None,
+    vanish: bool = False,
+) -> int:
+    """Change every offer that agrees with ``match``; return how many there were.
+
+    Parameters
+    ----------
+    match : mapping
+        Keys of a row, or ``offer_id``, and what they have to be.
+    price : Decimal | None
+        USD per GB and hour of a disk, per hour of a GPU offer.
+    """
+    rows, count = [], 0
+    for row in world.listings[listing]:
+        if not (isinstance(row, dict) and _agrees(row, match)):
+            rows.append(row)
+            continue
+        count += 1
+        if vanish:
+            continue
+        changed = {**row} if stock is None else {**row, "stockStatus": stock}
+        if price is not None:
+            part, key = ("spec", "pricePerUnit") if listing == "disks" else ("prices", "onDemand")
+            prices = row.get(part) or {}
+            key = "communityPrice" if prices.get("communityPrice") is not None else key
+            changed[part] = {**prices, key: number(price)}
+        rows.append(changed)
+    world.listings[listing] = rows
+    return count
+
+
+def _agrees(row: Mapping[str, Any], match: Mapping[str, Any]) -> bool:
+    return all(
+        (short_id(row) if key == "offer_id" else row.get(key)) == value
+        for key, value in match.items()
+    )
+
+
+def api_rows(market: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return disk offers in the API's shape, with the short ids that they had.
+
+    Parameters
+    ----------
+    market : iterable of mapping
+        Rows as a plan file keeps them under ``market.offers``: columns ``MARKET``, prices as text.
+        A row with a ``problem`` comes back unpriced, since what it said is not kept: it is shown,
+        and nothing is sold by it.
+
+    Examples
+    --------
+    >>> from planner.market.snapshot import read_offers
+    >>> from planner.market.offers import market_rows
+    >>> rows = api_rows(market_rows(read_offers("shipped:disk-offers")))
+    >>> rows[0]["provider"], rows[0]["spec"]["pricePerUnit"]
+    ('crusoecloud', Decimal('0.00011545611010752688'))
+    """
+    return [_row(offer) for offer in market]
+
+
+def _row(offer: Mapping[str, Any]) -> dict[str, Any]:
+    sold = offer["problem"] is None and offer["usd_gb_hr"] is not None
+    return {
+        "cloudId": offer["cloud_id"],
+        "provider": offer["provider"],
+        "dataCenter": offer["data_center"],
+        "country": offer["country"],
+        "region": offer["region"],
+        "spec": {
+            "minCount": offer["min_gb"],
+            "defaultCount": offer["default_gb"],
+            "maxCount": offer["max_gb"],
+            "pricePerUnit": Decimal(offer["usd_gb_hr"]) if sold else None,
+            "step": offer["step_gb"],
+            "defaultIncludedInPrice": offer["default_included"],
+            "additionalInfo": None,
+        },
+        "stockStatus": offer["stock"],
+        "security": offer["security"],
+        "isMultinode": offer["multinode"],
+    }

@@ -1,0 +1,228 @@
+"""Faults on request: what can go wrong, and which requests it goes wrong with.
+
+A fault is written ``METHOD PATH[#N]:KIND[=VALUE][+KIND[=VALUE]…]``::
+
+    POST /disks/#2:drop-after              the second create is done, and its answer lost
+    POST /disks/#1:late=60+drop-after      the same, and listings show the disk a minute later
+    GET /disks/#3-5:status=503             the third to fifth listing fail
+    * /disks/*#*:429=2                     everything about single disks is told to wait 2 s
+
+``METHOD`` may be ``*``. The path is written without ``/api/v1``; ``*`` in it stands for anything.
+``#N`` counts the requests that match, ``#N-M`` is a range, ``#N-`` has no end; ``#*`` is every
+one, and so is nothing. Each fault counts for itself, and all that match a request apply to it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+from planner.errors import InputError
+from planner.text import nearest, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+Stage = Literal["instead", "effect", "listing", "answer", "sending"]
+
+PREFIX = "/api/v1"
+MAX_SECONDS = 10**7
+
+_SPEC = re.compile(
+    r"(?P<method>[A-Z]+|\*)\s+(?P<path>/[^#:\s]*)"
+    r"(?:#(?P<first>\d{1,9}|\*)(?P<range>-(?P<last>\d{1,9})?)?)?"
+    r":(?P<kinds>\S.*)"
+)
+_HINT = "write METHOD PATH[#N]:KIND[=VALUE], such as 'POST /disks/#2:drop-after'"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to go wrong.
+
+    Attributes
+    ----------
+    stage : str
+        ``instead``: nothing is done; ``effect``: something else is done; ``listing``, ``answer``:
+        it is done and told otherwise; ``sending``: it is done and told otherwise on the wire.
+    value : str | None
+        What its value is; None: it has none.
+    default : str | None
+        The value where none is given; None: it must be given, where there is one.
+    says : str
+        What it does.
+    """
+
+    name: str
+    stage: Stage
+    says: str
+    value: Literal["seconds", "status", "factor", "url"] | None = None
+    default: str | None = None
+
+
+_KINDS = (
+    Kind("drop-before", "instead", "the connection closes before anything is done"),
+    Kind("hang-before", "instead", "waits SECONDS of real time, then goes on", "seconds"),
+    Kind("status", "instead", "answers with a STATUS; nothing is done", "status"),
+    Kind("401", "instead", "the key is refused"),
+    Kind("402", "instead", "the balance is refused"),
+    Kind("403", "instead", "the key's scope is refused"),
+    Kind("404", "instead", "what was asked for is not found"),
+    Kind("409", "instead", "a conflict"),
+    Kind("422", "instead", "the request is refused as invalid"),
+    Kind("429", "instead", "too many requests; Retry-After with a value", "seconds", ""),
+    Kind("out-of-stock", "instead", "the offer is said to be out of stock", "status", "409"),
+    Kind("hostile-error", "instead", "a refusal whose text has escape sequences", "status", "422"),
+    Kind("redirect", "instead", "a 307 to URL; nothing is done", "url"),
+    Kind("double", "effect", "makes two disks; the second is listed later", "seconds", "0"),
+    Kind("late", "effect", "listings show the disk SECONDS of the clock later", "seconds"),
+    Kind("error-status", "effect", "the disk that is created becomes ERROR"),
+    Kind("stuck", "effect", "the disk that is created stays PROVISIONING"),
+    Kind("made-name", "effect", "the disk is created under another name"),
+    Kind("made-size", "effect", "the disk is created larger by 1 GB"),
+    Kind("made-place", "effect", "the disk is created in another data centre"),
+    Kind("made-price", "effect", "the disk is created at FACTOR times its price", "factor"),
+    Kind("slow-delete", "effect", "a deleted disk is DELETING for SECONDS", "seconds"),
+    Kind("list-omit", "listing", "leaves out the newest disk, or the first offer"),
+    Kind("list-dup", "listing", "shows the first row of the page twice, and counts it"),
+    Kind("list-shift", "listing", "starts a row late, as if one had gone meanwhile"),
+    Kind("list-short-total", "listing", "counts one row less than it shows"),
+    Kind("list-empty", "listing", "is empty, and says so"),
+    Kind("wrong-id", "answer", "done, and told with another id"),
+    Kind("wrong-name", "answer", "done, and told with another name"),
+    Kind("wrong-size", "answer", "done, and told with another size"),
+    Kind("wrong-provider", "answer", "done, and told with another provider"),
+    Kind("wrong-place", "answer", "done, and told with another data centre"),
+    Kind("wrong-price", "answer", "done, and told at FACTOR times the price", "factor"),
+    Kind("no-id", "answer", "done, and told without an id"),
+    Kind("no-name", "answer", "done, and told without a name"),
+    Kind("hostile-name", "answer", "done, and told with a name of escape sequences"),
+    Kind("hostile-id", "answer", "done, and told with an id that is a path"),
+    Kind("nan", "answer", "done, and told with NaN as the price"),
+    Kind("dupkeys", "answer", "done, and told with keys twice in one object"),
+    Kind("deep", "answer", "done, and told in JSON nested beyond reason"),
+    Kind("huge", "answer", "done, and told in more than 16 MiB"),
+    Kind("garbage", "answer", "done, and told in what is not JSON"),
+    Kind("empty-body", "answer", "done, and told in no words"),
+    Kind("status-after", "answer", "done, and answered with a STATUS", "status"),
+    Kind("hang-after", "sending", "done, and told after SECONDS of real time", "seconds"),
+    Kind("drop-after", "sending", "done; the connection closes without an answer"),
+    Kind("truncate", "sending", "done; the connection closes in the middle of the answer"),
+    Kind("drip", "sending", "done, and told a byte at a time, without end"),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
+"""Every kind of fault, by name."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """One kind with its value, applied to one request."""
+
+    kind: Kind
+    value: str
+
+    @property
+    def number(self) -> float:
+        """Return the value as a number."""
+        return float(self.value)
+
+    def __str__(self) -> str:
+        return f"{self.kind.name}={self.value}" if self.value else self.kind.name
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A scripted fault: which requests, and what goes wrong with them."""
+
+    text: str
+    method: str
+    path: str
+    first: int
+    last: float
+    acts: tuple[Act, ...]
+
+    def meets(self, method: str, path: str) -> bool:
+        """Return whether a request is one that it counts."""
+        return self.method in {"*", method} and fnmatchcase(path, self.path)
+
+
+def parse_fault(text: str) -> Fault:
+    """Return the fault that a text describes.
+
+    >>> parse_fault("POST /disks/#2:drop-after").acts[0].kind.says
+    'done; the connection closes without an answer'
+
+    Raises
+    ------
+    InputError
+        When it is no fault, or a kind is unknown or has the wrong value.
+    """
+    match = _SPEC.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f"{visible(text)[:100]!r} is not a fault", hint=_HINT)
+    every = match["first"] in {None, "*"}
+    if every and match["range"]:
+        raise InputError(f"{visible(text)[:100]!r}: a range begins with a number", hint=_HINT)
+    first = 1 if every else int(match["first"])
+    endless = every or (match["range"] and match["last"] is None)
+    last = math.inf if endless else int(match["last"] or first)
+    if not 1 <= first <= last:
+        raise InputError(f"{visible(text)[:100]!r}: no request has such a number", hint=_HINT)
+    path = match["path"].removeprefix(PREFIX)
+    acts = tuple(_act(word) for word in match["kinds"].split("+"))
+    return Fault(text.strip(), match["method"], PREFIX + path, first, last, acts)
+
+
+def _act(word: str) -> Act:
+    name, given, value = word.strip().partition("=")
+    kind = KINDS.get(name)
+    if kind is None:
+        meant = nearest(name[:60], KINDS)
+        hint = f"did you mean {meant}?" if meant else f"kinds are {', '.join(KINDS)}"
+        raise InputError(f"there is no fault of kind {visible(name)[:60]!r}", hint=hint)
+    if not given and kind.default is not None:
+        return Act(kind, kind.default)
+    if bool(given) != (kind.value is not None):
+        wants = f"{name}={kind.value.upper()}" if kind.value else f"{name}, without a value"
+        raise InputError(f"{visible(word)[:60]!r} is not complete or too much", hint=f"use {wants}")
+    if kind.value is not None and not _fits(kind.value, value):
+        message = f"{visible(word)[:60]!r}: the value is no {kind.value}"
+        raise InputError(message, hint=kind.says)
+    return Act(kind, value)
+
+
+def _fits(what: str, value: str) -> bool:
+    """Return whether a value is what it has to be."""
+    if what == "url":
+        return value.isascii() and value.isprintable() and bool(value)
+    if what == "status":
+        return re.fullmatch(r"[2-5]\d\d", value, re.ASCII) is not None
+    number = re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII)
+    return number is not None and float(value) <= MAX_SECONDS
+
+
+def take(
+    faults: Iterable[Fault], counts: dict[str, int], method: str, path: str
+) -> tuple[Act, ...]:
+    """Count a request, and return what is to go wrong with it."""
+    acts: list[Act] = []
+    for fault in faults:
+        if fault.meets(method, path):
+            counts[fault.text] = counts.get(fault.text, 0) + 1
+            if fault.first <= counts[fault.text] <= fault.last:
+                acts += fault.acts
+    return tuple(acts)
+
+
+def describe() -> str:
+    """Return every kind with its sentence, one a line."""
+    lines = []
+    for kind in _KINDS:
+        value = f"={kind.value.upper()}" if kind.value else ""
+        shown = f"[{value}]" if kind.default is not None else value
+        lines.append(f"{kind.name + shown:<23} {kind.says}")
+    return "\n".join(lines)

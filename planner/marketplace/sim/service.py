@@ -1,0 +1,166 @@
+"""What becomes of a request: who asks, what is to go wrong, what is done, what is recorded."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from planner.marketplace.sim import audit
+from planner.marketplace.sim import response_faults as mangle
+from planner.marketplace.sim.account import Account, Pace
+from planner.marketplace.sim.catalogue import availability
+from planner.marketplace.sim.faults import PREFIX, Fault, take
+from planner.marketplace.sim.wire import Answer, Dialect, Refused, Request
+from planner.marketplace.sim.world import number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from planner.marketplace.sim.faults import Act
+    from planner.marketplace.sim.world import Store, World
+
+
+KEYS: Mapping[str, frozenset[str]] = {
+    "sim-key": frozenset({"availability", "disks", "billing"}),
+    "sim-read": frozenset({"availability"}),
+    "sim-no-wallet": frozenset({"availability", "disks"}),
+}
+"""The keys that are known, and what each may do."""
+
+_ROUTES = (
+    (re.compile(f"{PREFIX}/availability/(disks|gpus|multi-node)"), "availability"),
+    (re.compile(f"{PREFIX}/disks/()"), "disks"),
+    (re.compile(f"{PREFIX}/disks/([^/]+)"), "disk"),
+    (re.compile(f"{PREFIX}/billing/wallet()"), "wallet"),
+)
+_SCOPES = {"availability": "availability", "disks": "disks", "disk": "disks", "wallet": "billing"}
+
+
+class Service:
+    """The marketplace as one function from request to answer; safe to share by threads.
+
+    Parameters
+    ----------
+    world : World
+        What is there.
+    store : Store
+        Where every change and every request is recorded before it is answered.
+    faults : sequence of Fault
+        What is to go wrong.
+    new_id : callable
+        Makes the ids of disks.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        store: Store,
+        *,
+        dialect: Dialect,
+        pace: Pace,
+        faults: Sequence[Fault],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.world, self.store, self.dialect, self.pace = world, store, dialect, pace
+        self.faults = list(dict.fromkeys(faults))
+        self.account = Account(world, pace, dialect, new_id)
+        self.lock = threading.RLock()
+        self.closing = threading.Event()
+        self.arrived = store.count()
+        store.save(world)
+
+    def answer(self, request: Request) -> Answer:
+        """Return the answer of one request, everything done and recorded."""
+        with self.lock:
+            self.arrived += 1
+            entry = audit.arrival(request, self.arrived, self.world.clock.now_us(), KEYS)
+            acts = take(self.faults, self.world.fault_counts, request.method, request.path)
+        for act in acts:
+            if act.kind.name == "hang-before":
+                self.closing.wait(act.number)
+        with self.lock:
+            if self.closing.is_set():
+                return Answer(0, manner="drop")
+            answer = mangle.instead(acts, self.dialect) or self._done(request, acts)
+            changed = [*answer.created, *answer.renamed, *answer.deleted]
+            self.store.save(self.world, entry | audit.outcome(answer, acts), changed=changed)
+        return answer
+
+    def _done(self, request: Request, acts: Sequence[Act]) -> Answer:
+        """Do what is asked, if it may be, and tell it as the faults want it told."""
+        try:
+            answer = self._routed(request, acts)
+        except Refused as refused:
+            answer = refused.answer(self.dialect)
+        mangle.retell(answer, acts)
+        return answer
+
+    def _routed(self, request: Request, acts: Sequence[Act]) -> Answer:
+        route, name = _route(request.path)
+        if route is None:
+            other = request.path[:-1] if request.path.endswith("/") else f"{request.path}/"
+            if _route(other)[0] is None:
+                raise Refused(404, "Not Found")
+            query = f"?{urlencode(request.query, doseq=True)}" if request.query else ""
+            return Answer(307, None, {"Location": f"{request.base_url}{other}{query}"}, body=b"")
+        self._check_key(request.token, _SCOPES[route])
+        return self._do(route, name, request, acts)
+
+    def _check_key(self, token: str | None, scope: str) -> None:
+        scopes = KEYS.get(token or "")
+        if scopes is None:
+            raise Refused(401, "Invalid API key" if token else "Not authenticated")
+        if scope not in scopes:
+            raise Refused(403, f"The API key does not have the permission: {scope}")
+
+    def _do(self, route: str, name: str, request: Request, acts: Sequence[Act]) -> Answer:
+        account, query = self.account, request.query
+        kinds = frozenset(act.kind.name for act in acts if act.kind.stage == "listing")
+        does: dict[tuple[str, str], Callable[[], Answer]] = {
+            ("availability", "GET"): lambda: availability(
+                self.world, name, query, dialect=self.dialect, kinds=kinds
+            ),
+            ("disks", "GET"): lambda: account.listed(query, kinds),
+            ("disks", "POST"): lambda: account.create(request.body, acts),
+            ("disk", "GET"): lambda: account.one(name),
+            ("disk", "PATCH"): lambda: account.rename(name, request.body),
+            ("disk", "DELETE"): lambda: account.delete(name, acts),
+            ("wallet", "GET"): lambda: account.wallet(query),
+        }
+        act = does.get((route, request.method))
+        if act is None:
+            raise Refused(405, "Method Not Allowed")
+        return act()
+
+    def disks(self) -> list[dict[str, Any]]:
+        """Return every disk ever, oldest first: as the API shows it, and what checkers count by.
+
+        Beside the API's keys: ``origin`` (api or admin), ``cost_usd``, and ``requests``, the
+        numbers of the requests that created, renamed and deleted it.
+        """
+        with self.lock:
+            now_us = self.world.clock.now_us()
+            numbers: dict[str, dict[str, list[int]]] = {}
+            for entry in self.store.audit():
+                for what in ("created", "renamed", "deleted"):
+                    for disk_id in entry[what]:
+                        numbers.setdefault(disk_id, {}).setdefault(what, []).append(entry["n"])
+            return [
+                {
+                    **self.account.shown(disk),
+                    "origin": disk.origin,
+                    "cost_usd": number(disk.cost_usd(now_us)),
+                    "requests": numbers.get(disk.id, {}),
+                }
+                for disk in self.world.disks.values()
+            ]
+
+
+def _route(path: str) -> tuple[str | None, str]:
+    for pattern, route in _ROUTES:
+        match = pattern.fullmatch(path)
+        if match:
+            return route, match[1]
+    return None, ""

@@ -1,0 +1,114 @@
+"""A request as it arrived, the answer it gets, and a refusal on the way between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import simplejson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+Dialect = Literal["guide", "openapi"]
+Manner = Literal["whole", "drop", "cut", "drip"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request.
+
+    Attributes
+    ----------
+    path : str
+        Without the query.
+    query : mapping of str to list of str
+        Parameters, each with all its values.
+    token : str | None
+        The bearer token, None where there was none.
+    other_headers : str
+        The values of all other headers.
+    base_url : str
+        Where the server listens, for redirects.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    body: bytes = b""
+    token: str | None = field(default=None, repr=False)
+    other_headers: str = field(default="", repr=False)
+    base_url: str = ""
+
+
+@dataclass
+class Answer:
+    """What is sent, and how.
+
+    Attributes
+    ----------
+    document : Any
+        JSON value, unless ``body`` has the bytes.
+    manner : str
+        ``whole``; ``drop``: the connection closes without an answer; ``cut``: in the middle of
+        the body; ``drip``: a byte at a time, without end.
+    wait_s : float
+        Real seconds before anything is sent.
+    created, deleted, renamed : list of str
+        Ids of the disks that the request changed.
+    """
+
+    status: int
+    document: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    manner: Manner = "whole"
+    wait_s: float = 0.0
+    created: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
+
+    @property
+    def content(self) -> bytes:
+        """Return the bytes of the body."""
+        return written(self.document).encode("ascii") if self.body is None else self.body
+
+
+class Refused(Exception):
+    """What the marketplace does not do.
+
+    Attributes
+    ----------
+    status : int
+        Status of the answer.
+    problems : list of (tuple of str, str)
+        Where in the request, and what.
+    """
+
+    def __init__(self, status: int, message: str, *where: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problems = [(where, message)]
+
+    def answer(self, dialect: Dialect) -> Answer:
+        """Return it as the marketplace says it."""
+        return refusal(self.status, self.problems, dialect)
+
+
+def refusal(status: int, problems: Sequence[tuple[Sequence[str], str]], dialect: Dialect) -> Answer:
+    """Return a refusal: fields at fault in a 422, a sentence otherwise."""
+    document: dict[str, Any]
+    if status != 422:  # noqa: PLR2004 -- the one status with fields
+        document = {"detail": problems[0][1]}
+    elif dialect == "openapi":
+        named = [(".".join(where), text) for where, text in problems]
+        document = {"errors": [{"param": param, "details": text} for param, text in named]}
+    else:
+        document = {"detail": [{"loc": list(where), "msg": text} for where, text in problems]}
+    return Answer(status, document)
+
+
+def written(value: Any) -> str:  # noqa: ANN401 -- a JSON value
+    """Return JSON in ASCII, decimals with every digit."""
+    return str(simplejson.dumps(value, use_decimal=True, allow_nan=True))

@@ -1,0 +1,1 @@
+"""The plan: made, saved, loaded, compared, shown."""

@@ -1,0 +1,223 @@
+"""Warnings: what a plan rests on that nobody has confirmed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from planner.market.disks import NOT_KEPT
+from planner.market.gpus import rental_notes
+from planner.market.offers import KEY, place_text
+from planner.plans.requests import slug
+from planner.schema import records
+from planner.solve.candidates import PLACES
+from planner.text import nearest, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd
+
+    from planner.demand.model import Demand, Volume
+    from planner.solve.existing import Kept
+    from planner.solve.optimise import Solution
+
+
+_MOST = 20
+
+
+def market_warnings(offers: pd.DataFrame) -> list[str]:
+    """Return one sentence for each row of an offers or GPU frame that cannot be believed."""
+    rows = sorted(records(offers[offers["problem"].notna()]), key=lambda row: row["row"])
+    found = [
+        f"row {row['row']} ({visible(place_text(row))}) is left out: {row['problem']}"
+        for row in rows[:_MOST]
+    ]
+    if len(rows) > _MOST:
+        found.append(
+            f"{len(rows) - _MOST} more rows are left out; `planner offers -o json` has all"
+        )
+    return found
+
+
+def input_warnings(
+    demand: Demand, offers: pd.DataFrame, gpus: pd.DataFrame | None = None
+) -> tuple[str, ...]:
+    """Return what is odd about a demand and a market before anything is planned.
+
+    Parameters
+    ----------
+    demand : Demand
+        What is asked.
+    offers : DataFrame
+        Columns ``OFFERS``.
+    gpus : DataFrame | None
+        Columns ``GPUS``, where there are any.
+    """
+    of_gpus: list[str] = []
+    if gpus is not None:
+        of_gpus += (f"GPU {warning}" for warning in market_warnings(gpus))
+        of_gpus += _unknown_gpus(demand, gpus)
+    return (*market_warnings(offers), *of_gpus, *_unknown_words(demand, offers))
+
+
+def plan_warnings(
+    demand: Demand,
+    offers: pd.DataFrame,
+    choice: pd.DataFrame,
+    solution: Solution,
+    gpus: pd.DataFrame | None = None,
+) -> tuple[str, ...]:
+    """Return what the reader of a plan should know before buying.
+
+    Parameters
+    ----------
+    demand : Demand
+        What was asked.
+    offers : DataFrame
+        Columns ``OFFERS``: all rows of the market.
+    choice : DataFrame
+        Columns ``ADDRESSABLE``: what could be chosen.
+    solution : Solution
+        What was chosen.
+    gpus : DataFrame | None
+        Columns ``GPUS``, where there are any.
+    """
+    sold = {tuple(row[name] for name in KEY): row for row in records(choice)}
+    volumes = {volume.name: volume for volume in demand.volumes}
+    chosen: dict[str, list[str]] = {}
+    for placement in solution.placements:
+        if placement.action != "create":
+            continue
+        offer = sold[tuple(getattr(placement, name) for name in KEY)]
+        notes = [*_offer_notes(offer), *_place_notes(volumes[placement.volume], offer)]
+        for note in notes:
+            names = chosen.setdefault(f"{visible(place_text(offer))}: {note}", [])
+            if placement.volume not in names:
+                names.append(placement.volume)
+    told = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
+    return (*input_warnings(demand, offers, gpus), *told, *_gpu_notes(solution))
+
+
+def account_warnings(
+    demand: Demand, disks: Sequence[Mapping[str, Any]], kept: Sequence[Kept]
+) -> Iterator[str]:
+    """Yield which disks of the account serve no volume: nothing is done to them.
+
+    Parameters
+    ----------
+    demand : Demand
+        What was asked.
+    disks : sequence of mapping
+        Rows of the account's disks.
+    kept : sequence of Kept
+        The replicas that disks are.
+    """
+    used = {disk for one in kept for disk in one.disk_ids}
+    named = {disk for volume in demand.volumes for disk in volume.disks}
+    served = Counter(one.volume for one in kept)
+    wanting = {slug(v.name): v for v in demand.volumes if served[v.name] < v.replicas}
+    idle = [row for row in disks if row["id"] not in used]
+    for row in idle[:_MOST]:
+        name, price = row["name"] or "", row["usd_hr"]
+        cost = f"${price} an hour" if price else "at a price that is not told"
+        looks = re.fullmatch(r"(.+)-[0-9a-f]{12}", name)
+        meant = wanting.get(looks[1]) if looks else None
+        serves = row["id"] not in {None, *named} and row["status"] not in NOT_KEPT
+        hint = (
+            f"; its name looks like volume {meant.name}: `disks: [{row['id']}]` keeps it"
+            if meant is not None and serves and (row["size_gb"] or 0) >= meant.size_gb
+            else ""
+        )
+        yield (
+            f"disk {visible(row['id'] or 'without id')} ({visible(name) or 'no name'}, {cost}) "
+            f"serves no volume of this demand and is left alone{hint}"
+        )
+    if len(idle) > _MOST:
+        yield f"{len(idle) - _MOST} more disks serve no volume of this demand and are left alone"
+
+
+def _gpu_notes(solution: Solution) -> Iterator[str]:
+    """Yield what is to be known of the GPUs that workloads would run on."""
+    rentals = solution.instance.rentals
+    if rentals is None:
+        return
+    for w, g in solution.rented.items():
+        row, name = rentals.rows[g], rentals.workloads[w].name
+        for note in rental_notes(row):
+            yield f"{visible(place_text(row))}: {note} (GPUs of {name})"
+
+
+def _unknown_gpus(demand: Demand, gpus: pd.DataFrame) -> Iterator[str]:
+    """Yield a warning for each GPU, socket or place of a workload that no GPU offer has."""
+    asked: list[tuple[str, str, str]] = []
+    for one in demand.workloads:
+        asked += [("gpu_type", one.gpu, one.name)]
+        asked += [("socket", one.socket, one.name)] if one.socket else []
+        asked += [("region", name, one.name) for name in one.regions or ()]
+        asked += [("provider", name, one.name) for name in one.providers or ()]
+    for column, word, name in dict.fromkeys(asked):
+        known = set(gpus[column].dropna())
+        if word not in known:
+            close = nearest(word, known)
+            hint = f"; did you mean {visible(close)}?" if close else ""
+            what = column.replace("_", " ")
+            yield f"workload {name}: no GPU offer has the {what} {visible(word)}{hint}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 -- enough to recognise
+
+
+def _offer_notes(offer: dict[str, Any]) -> Iterator[str]:
+    if offer["ambiguous"]:
+        ids = ", ".join(offer["offer_ids"])
+        yield f"offers {ids} cannot be told apart when buying; planned as their worst case"
+    if offer["data_center"] is None:
+        yield (
+            "the market does not name the data centre; once bought, ask for GPUs with the API's "
+            "`disks` filter before you rely on it"
+        )
+    if offer["cloud_open"]:
+        yield "a request without cloud id could be served by an offer that has one"
+    if offer["default_included"]:
+        yield "the price is said to include the default size; planned in full all the same"
+    if offer["stock"] == "unknown":
+        yield "the market does not say whether it is in stock"
+    if offer["min_gb"] % offer["step_gb"]:
+        yield (
+            f"sizes are taken as {offer['min_gb']} GB plus steps of {offer['step_gb']} GB; "
+            "the market does not say where the step counts from"
+        )
+
+
+def _place_notes(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
+    for level, word in PLACES.items():
+        known = None not in offer["regions"] if level == "region" else offer[level] is not None
+        if getattr(volume.exclude, word) and not known:
+            yield f"{word} are excluded, and the market does not say its {level}"
+
+
+def _unknown_words(demand: Demand, offers: pd.DataFrame) -> Iterator[str]:
+    """Yield a warning for each place or owner that nothing in market or demand has."""
+    for level, word in PLACES.items():
+        known = set(offers[level].dropna())
+        named: dict[str, list[str]] = {}
+        for volume in demand.volumes:
+            lists = (*(getattr(volume, word) or ()), *getattr(volume.exclude, word))
+            for name in lists:
+                if name not in known and volume.name not in named.setdefault(name, []):
+                    named[name].append(volume.name)
+        for name, names in named.items():
+            told = f"the market has no {level} {visible(name)}{_meant(name, known)}"
+            yield f"{told} ({_listed(names)})"
+    owners = {volume.owner for volume in demand.volumes if volume.owner is not None}
+    for owner in demand.policy.budgets:
+        if owner not in owners:
+            yield f"no volume belongs to {visible(owner)}, who has a budget{_meant(owner, owners)}"
+
+
+def _meant(name: str, known: set[str]) -> str:
+    close = nearest(name, known)
+    return f"; did you mean {visible(close)}?" if close else ""

@@ -1,0 +1,126 @@
+"""The record of a plan: what is computed from the choice, and whether what is said follows.
+
+Nothing is solved again. What needs no solver is held exactly; where volumes are coupled, the
+bound that the solver proved can only be held between what is exact.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.formats import digest_of
+from planner.market.disks import disk_rows
+from planner.market.gpus import gpu_rows
+from planner.market.offers import market_rows
+from planner.solve.optimise import PROOF
+from planner.solve.optimum import floor_month, least_month
+from planner.units import averaged_usd_hr, difference, plain, total, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd
+
+    from planner.demand.model import Demand
+    from planner.solve.optimise import SolverRecord
+    from planner.solve.problem import Instance
+    from planner.solve.rentals import Gpu
+    from planner.solve.solution import Placement
+
+
+_ROUNDING = Decimal("1e-9")
+"""USD per hour that averaging the GPUs one by one may differ from averaging their sum."""
+
+
+def totals(
+    placements: Sequence[Placement], gpus: Sequence[Gpu], hours_per_month: int
+) -> dict[str, Any]:
+    """Return the run-rate: exact amounts as text, USD per hour and month.
+
+    What is new, and bought by the plan, are the disks; GPUs are rented when they are needed.
+    """
+    disk_usd_hr = total(placement.usd_hr for placement in placements)
+    gpu_usd_hr = total(gpu.usd_hr for gpu in gpus)
+    gpu_months = (usd_month(gpu.usd_hr_on, gpu.hours_per_month) for gpu in gpus)
+    return {
+        "disk_usd_hr": plain(disk_usd_hr),
+        "gpu_usd_hr": plain(gpu_usd_hr),
+        "usd_hr": plain(total([disk_usd_hr, gpu_usd_hr])),
+        "usd_month": plain(total([usd_month(disk_usd_hr, hours_per_month), *gpu_months])),
+        "hours_per_month": hours_per_month,
+        "new_usd_hr": plain(total(one.usd_hr for one in placements if one.action == "create")),
+    }
+
+
+def input_violations(
+    inputs: Mapping[str, Mapping[str, Any]],
+    demand: Demand,
+    market: tuple[Sequence[dict[str, Any]], pd.DataFrame],
+    gpu_market: tuple[Sequence[dict[str, Any]], pd.DataFrame],
+    account: tuple[Sequence[dict[str, Any]], pd.DataFrame],
+) -> Iterator[str]:
+    """Yield where the record of the inputs contradicts what a plan has of them.
+
+    Parameters
+    ----------
+    inputs : mapping
+        Digest and number of rows of each input.
+    demand : Demand
+        As the plan has it.
+    market, gpu_market, account : tuple of (rows, DataFrame)
+        As the plan has them, and as they are read.
+    """
+    if digest_of(market_rows(market[1])) != digest_of(market[0]):
+        yield "the market is not written as a plan writes it"
+    if digest_of(gpu_rows(gpu_market[1])) != digest_of(gpu_market[0]):
+        yield "the GPU market is not written as a plan writes it"
+    if digest_of(disk_rows(account[1])) != digest_of(account[0]):
+        yield "the account's disks are not written as a plan writes them"
+    for name, digest, rows in (
+        ("disks", digest_of(account[0]), len(account[0])),
+        ("demand", demand.digest, len(demand.volumes)),
+        ("offers", digest_of(market[0]), len(market[0])),
+        ("gpus", digest_of(gpu_market[0]), len(gpu_market[0])),
+    ):
+        if name in {"gpus", "disks"} and name not in inputs and not rows:
+            continue
+        stated = inputs.get(name, {})
+        if (stated.get("digest"), stated.get("rows")) != (digest, rows):
+            yield f"the record of the {name} is not that of the {name} in the plan"
+
+
+def record_violations(
+    record: SolverRecord, instance: Instance, placements: Sequence[Placement], gpus: Sequence[Gpu]
+) -> Iterator[str]:
+    """Yield where a solver's record contradicts the choice it is the record of.
+
+    Parameters
+    ----------
+    record : SolverRecord
+        What is said.
+    instance : Instance
+        Demand and market.
+    placements, gpus : sequence
+        What was chosen.
+    """
+    disks = total(placement.usd_hr for placement in placements)
+    cost = total([disks, *(gpu.usd_hr for gpu in gpus)])
+    if record.objective_usd_hr != cost:
+        yield "the solver's objective is not the sum of the placements and GPUs"
+    hours = instance.demand.policy.hours_per_month
+    floor, least = floor_month(instance), least_month(instance)
+    if floor is None or record.bound_usd_hr < averaged_usd_hr(floor, hours) - _ROUNDING:
+        yield "the solver's bound is below what this market allows"
+    elif least is not None and abs(record.bound_usd_hr - averaged_usd_hr(least, hours)) > _ROUNDING:
+        yield "the solver's bound is not the least that this market allows"
+    spare = difference(cost, record.bound_usd_hr)
+    allowed = cost * PROOF + record.bound_usd_hr * record.cost_slack_percent / 100
+    is_proven = spare <= allowed
+    if spare < 0 or (record.status == "optimal", record.termination == "proven") != (
+        is_proven,
+        is_proven,
+    ):
+        yield "the solver's status does not follow from its cost and bound"
+    if cost and record.gap != float(spare / cost):
+        yield "the solver's gap is not its distance from the bound"

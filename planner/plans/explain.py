@@ -1,0 +1,239 @@
+"""Why a plan is as it is: questions to a saved plan, answered as frames.
+
+Demand and market are in the plan, so every answer is a plan solved again with one thing changed.
+Nothing is kept: asking leaves the plan as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from planner.analysis import explain as answers
+from planner.analysis.alternatives import alternatives as best_others
+from planner.analysis.alternatives import placements_frame, to_frame
+from planner.analysis.evaluator import MANY, WhatIf
+from planner.analysis.requirement_costs import requirements
+from planner.analysis.sensitivity import prices
+from planner.errors import Defect, InputError
+from planner.markup import paragraph_html, title_html, with_count
+from planner.schema import frame_html, records
+from planner.solve.rentals import gpu_choice
+from planner.text import nearest, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from planner.plans.plan import Plan
+    from planner.solve.problem import Chosen
+
+
+KEY = ("provider", "cloud_id", "data_center", "country")
+_ANSWERS = ("choices", "offers", "gpus", "requirements", "prices")
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """Answers about one plan, each worked out when first read.
+
+    Where all volumes are asked about at once, only so many programs are solved as people wait
+    for; what is left over says so in ``why`` or ``then``, and is answered when asked for by name.
+
+    Attributes
+    ----------
+    plan : Plan
+        What is asked about.
+    volume : int | None
+        The volume that is asked about; None asks about all.
+    offers_asked : tuple of int | None
+        The disk offers that are asked about; None asks about all.
+    """
+
+    plan: Plan
+    volume: int | None
+    offers_asked: tuple[int, ...] | None
+
+    @cached_property
+    def choices(self) -> pd.DataFrame:
+        """Return where each replica is and where it would be otherwise (``CHOICES``)."""
+        return answers.choices(self._whatif, self._volumes)
+
+    @cached_property
+    def offers(self) -> pd.DataFrame:
+        """Return what each volume would break or cost at every offer (``OFFERS``)."""
+        return answers.offers(self._whatif, self._volumes, self.offers_asked)
+
+    @cached_property
+    def gpus(self) -> pd.DataFrame:
+        """Return what each workload would break or cost on every GPU offer (``WORKLOAD_GPUS``)."""
+        return answers.gpus(self._whatif, self._workloads)
+
+    @cached_property
+    def requirements(self) -> pd.DataFrame:
+        """Return what each requirement costs (``REQUIREMENTS``)."""
+        return requirements(self._whatif, self.volume)
+
+    @cached_property
+    def prices(self) -> pd.DataFrame:
+        """Return how far prices may rise or have to fall (``PRICES``)."""
+        return prices(self._whatif, self.offers_asked)
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self._about}>"
+
+    def _repr_html_(self) -> str:
+        about_all = self.volume is None and self.offers_asked is None
+        shown = "choices" if about_all else "offers"
+        others = ", ".join(f".{name}" for name in _ANSWERS if name != shown)
+        told = f"these are its .{shown}; there are also {others}"
+        return title_html(self._about) + frame_html(getattr(self, shown)) + paragraph_html(told)
+
+    @property
+    def _about(self) -> str:
+        volumes = self.plan.demand.volumes
+        told = "every volume" if self.volume is None else f"volume {volumes[self.volume].name}"
+        which = "" if self.offers_asked is None else " at one offer"
+        return f"plan {self.plan.plan_id}: {told}{which}"
+
+    @property
+    def _whatif(self) -> WhatIf:
+        asked_for_one = self.volume is not None or self.offers_asked is not None
+        return _whatif(self.plan, None if asked_for_one else MANY)
+
+    @property
+    def _volumes(self) -> list[int]:
+        return [*range(len(self.plan.demand.volumes))] if self.volume is None else [self.volume]
+
+    @property
+    def _workloads(self) -> list[int]:
+        demand = self.plan.demand
+        name = None if self.volume is None else demand.volumes[self.volume].name
+        return [w for w, job in enumerate(demand.workloads) if name is None or name in job.mounts]
+
+
+def explain(plan: Plan, volume: str | None = None, offer_id: str | None = None) -> Explanation:
+    """Return why a plan is as it is.
+
+    Parameters
+    ----------
+    plan : Plan
+        Stays as it is.
+    volume : str | None
+        Ask about one volume, its groups and its workloads.
+    offer_id : str | None
+        Ask about one disk offer, by the id of any row of it.
+
+    Raises
+    ------
+    InputError
+        When the plan has no such volume, or its market no such offer.
+
+    Examples
+    --------
+    >>> from planner import make_plan, read_demand, read_offers
+    >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
+    >>> explain(plan).choices["replica"].tolist()
+    [1, 2, 1]
+    """
+    names = [each.name for each in plan.demand.volumes]
+    if volume is not None and volume not in names:
+        raise _unknown("the plan has no volume", volume, names)
+    wanted: tuple[int, ...] | None = None
+    if offer_id is not None:
+        ids = plan.instance.pairs.offers["offer_ids"].tolist()
+        wanted = tuple(o for o, each in enumerate(ids) if offer_id in each)
+        if not wanted:
+            known = {one for each in ids for one in each}
+            raise _unknown("the plan's market has no disk offer", offer_id, known)
+    return Explanation(plan, None if volume is None else names.index(volume), wanted)
+
+
+@dataclass(frozen=True, repr=False)
+class Alternatives:
+    """The best other plans.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Columns ``ALTERNATIVES``, cheapest first.
+    placements : DataFrame
+        Columns ``ALTERNATIVE_PLACEMENTS``, the placements of each.
+    """
+
+    frame: pd.DataFrame
+    placements: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return f"<Alternatives: {with_count(len(self.frame), 'plan')}>"
+
+    def _repr_html_(self) -> str:
+        told = "this is its .frame; .placements says where each puts every replica"
+        return frame_html(self.frame) + paragraph_html(told)
+
+
+def alternatives(plan: Plan, k: int) -> Alternatives:
+    """Return the k cheapest plans that place some volume at other offers.
+
+    Plans of equal cost count, this plan does not, and GPUs are the cheapest that the disks allow.
+    Fewer than k are all there are.
+
+    Parameters
+    ----------
+    plan : Plan
+        Stays as it is.
+    k : int
+        How many.
+
+    Raises
+    ------
+    InputError
+        When ``k`` is less than 1.
+    """
+    if k < 1:
+        raise InputError(f"{k} alternatives cannot be shown", hint="ask for 1 or more")
+    whatif = _whatif(plan, None)
+    instance, chosen, rented = whatif.instance, whatif.chosen, whatif.rented
+    found = best_others(instance, chosen, k)
+    return Alternatives(
+        to_frame(instance, chosen, rented, found), placements_frame(instance, found)
+    )
+
+
+def _whatif(plan: Plan, patience: int | None) -> WhatIf:
+    """Return a plan as the numbers that are asked about."""
+    instance = plan.instance
+    live = instance.pairs.fixed_usd_hr
+    rows = enumerate(records(instance.pairs.offers))
+    at = {row["offer_id"] if o in live else tuple(row[n] for n in KEY): o for o, row in rows}
+    names = {volume.name: v for v, volume in enumerate(plan.demand.volumes)}
+    chosen: Chosen = {v: [] for v in range(len(names))}
+    for one in plan.placements:
+        place = (one.provider, one.cloud_id, one.data_center, one.country)
+        chosen[names[one.volume]].append(at[one.disk_ids[0] if one.disk_ids else place])
+    return WhatIf(instance, chosen, _rented(plan), patience)
+
+
+def _rented(plan: Plan) -> dict[int, int]:
+    """Return the GPU row of each workload: the first of those that are alike."""
+    rentals, rented = plan.instance.rentals, dict[int, int]()
+    for w, gpu in enumerate(plan.gpus):
+        if rentals is None:
+            raise Defect("the plan has GPUs and no workloads")
+        alike = (
+            g
+            for g in np.flatnonzero(rentals.broken[w] == 0).tolist()
+            if gpu_choice(rentals, w, g) == gpu
+        )
+        rented[w] = next(alike)
+    return rented
+
+
+def _unknown(what: str, word: str, known: Iterable[str]) -> InputError:
+    meant = nearest(word, known)
+    hint = f"did you mean {visible(meant)}?" if meant else None
+    return InputError(f"{what} {visible(word)!r}", hint=hint)

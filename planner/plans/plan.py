@@ -1,0 +1,437 @@
+"""The plan: a document that decides, explains and can be carried out on its own.
+
+What is stored is the decision, its inputs and its record; totals, requests, ``plan_id`` and
+``digest`` are computed from them and never read, and what is read has to hold against the demand
+and the market in the same file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+from pydantic import ValidationError
+
+from planner.analysis.baselines import Baselines, baselines
+from planner.analysis.sweep import sweep
+from planner.demand.model import Demand
+from planner.errors import InputError, PlanCorrupt, PlanInvalid, PlanVersionUnknown
+from planner.formats import JsonError, digest_of, parse, read_bytes, write_atomic
+from planner.market.disks import disks_from_rows
+from planner.market.gpus import gpus_from_rows
+from planner.market.market import addressable
+from planner.market.offers import offers_from_market
+from planner.plans.checks import input_violations, record_violations, totals
+from planner.plans.file import StoredPlan
+from planner.plans.requests import requests
+from planner.plans.summary import (
+    Summary,
+    budgets,
+    certainty,
+    compared,
+    gpu_lines,
+    origin,
+    placement_rows,
+    total_row,
+)
+from planner.schema import build, json_value
+from planner.solve.existing import Kept, keep
+from planner.solve.optimise import SolverRecord
+from planner.solve.problem import Instance
+from planner.solve.rentals import CHOSEN_GPUS, Gpu
+from planner.solve.solution import PLACEMENTS, Placement
+from planner.solve.verify import verify
+from planner.text import visible
+from planner.units import difference, plain, usd_month
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from planner.solve.candidates import Pairs
+
+
+@dataclass(frozen=True, repr=False)
+class Decision:
+    """What was decided, from what, and what follows from it.
+
+    Attributes
+    ----------
+    project : str
+        What the demand file is about.
+    created_at : str
+        UTC, ISO 8601.
+    nonce : str
+        Made once with the plan; disk names are made of it.
+    target : dict | None
+        ``base_url`` and ``team_id`` it was made for; None when planned offline.
+    inputs : dict
+        ``demand``, ``offers`` and maybe ``gpus``, each with source, digest, rows and fetched_at.
+    solver : SolverRecord
+        How the decision was found, with its exact cost and bound.
+    warnings : tuple of str
+        What it rests on that nobody has confirmed.
+    placements : tuple of Placement
+        The decision, in the demand's order.
+    gpus : tuple of Gpu
+        What the workloads run on, in the demand's order.
+    demand : Demand
+        What was asked, normalised.
+    market : tuple of dict
+        Canonical rows of the offers it was chosen from.
+    gpu_market : tuple of dict
+        Canonical rows of the GPU offers.
+    disks : tuple of dict
+        Canonical rows of the disks that the account had.
+    """
+
+    project: str
+    created_at: str
+    nonce: str
+    target: dict[str, str | None] | None
+    inputs: dict[str, dict[str, Any]]
+    solver: SolverRecord
+    warnings: tuple[str, ...]
+    placements: tuple[Placement, ...]
+    gpus: tuple[Gpu, ...]
+    demand: Demand
+    market: tuple[dict[str, Any], ...]
+    gpu_market: tuple[dict[str, Any], ...] = ()
+    disks: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def plan_id(self) -> str:
+        """Return a hash of the canonical inputs and the placements, 16 hex digits."""
+        document = self.demand.to_document()
+        del document["project"]
+        placed = [values_of(placement) for placement in self.placements]
+        rented = [values_of(gpu) for gpu in self.gpus]
+        market = [list(self.market), list(self.gpu_market), list(self.disks)]
+        return digest_of([document, *market, placed, rented])[:16]
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """Return the run-rate: exact amounts as text, USD per hour and month."""
+        return totals(self.placements, self.gpus, self.demand.policy.hours_per_month)
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """Return the create requests: volume, replica, disk and the body to POST."""
+        team_id = self.target["team_id"] if self.target else None
+        return requests(self.placements, nonce=self.nonce, team_id=team_id)
+
+    @property
+    def offers(self) -> pd.DataFrame:
+        """Return the market it was chosen from (columns ``OFFERS``)."""
+        return offers_from_market(self.market)
+
+    @cached_property
+    def addressable(self) -> pd.DataFrame:
+        """Return the offers as they can be bought (columns ``ADDRESSABLE``)."""
+        return addressable(self.offers)
+
+    @cached_property
+    def gpu_offers(self) -> pd.DataFrame:
+        """Return the GPU offers it was chosen from (columns ``GPUS``)."""
+        return gpus_from_rows(self.gpu_market)
+
+    @cached_property
+    def instance(self) -> Instance:
+        """Return demand and market as they are solved: see `pairs`."""
+        return Instance.of(self.demand, self.addressable, self.gpu_offers, self.kept)
+
+    @cached_property
+    def live_disks(self) -> pd.DataFrame:
+        """Return the disks that the account had (columns ``DISKS``)."""
+        return disks_from_rows(self.disks)
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """Return the replicas that live disks already were."""
+        recorded = {(p.volume, p.replica): p.disk_ids for p in self.placements if p.disk_ids}
+        return keep(self.demand, self.live_disks, recorded, self.addressable)[0]
+
+    @property
+    def pairs(self) -> Pairs:
+        """Return every pair of volume and offer: candidates and rejections."""
+        return self.instance.pairs
+
+    def baselines(self) -> Baselines:
+        """Return what simpler ways of placing the same demand would cost."""
+        return baselines(Instance.of(self.demand, self.addressable, self.gpu_offers))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the placements as a frame (columns ``PLACEMENTS``)."""
+        return build([vars(placement) for placement in self.placements], PLACEMENTS)
+
+    def gpus_to_frame(self) -> pd.DataFrame:
+        """Return the GPUs of the workloads as a frame (columns ``CHOSEN_GPUS``)."""
+        return build([vars(gpu) for gpu in self.gpus], CHOSEN_GPUS)
+
+    def _record_violations(self) -> tuple[str, ...]:
+        try:
+            instance = self.instance
+        except InputError as error:
+            return (str(error),)
+        return tuple(record_violations(self.solver, instance, self.placements, self.gpus))
+
+    def violations(self) -> tuple[str, ...]:
+        """Return every way in which the plan breaks its demand; empty when all holds."""
+        return (
+            *verify(
+                self.demand,
+                self.addressable,
+                self.placements,
+                gpus=self.gpu_offers,
+                rented=self.gpus,
+                disks=self.live_disks,
+            ),
+            *self._record_violations(),
+            *input_violations(
+                self.inputs,
+                self.demand,
+                (self.market, self.offers),
+                (self.gpu_market, self.gpu_offers),
+                (self.disks, self.live_disks),
+            ),
+            *(() if self.project == self.demand.project else ("the project is not the demand's",)),
+        )
+
+
+def values_of(one: Placement | Gpu) -> dict[str, Any]:
+    """Return the fields of a placement or GPU as JSON values."""
+    return {name: json_value(value) for name, value in vars(one).items()}
+
+
+FORMAT = "planner.plan/1"
+MAX_BYTES = 256 * 2**20
+"""The largest plan file that is read."""
+_EDITED = "make the plan again; a plan is not edited by hand"
+
+
+@dataclass(frozen=True, repr=False)
+class Plan(Decision):
+    """A decision as a document: saved, loaded, shown."""
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the plan as JSON values, as the file has them."""
+        document = {
+            "plan_id": self.plan_id,
+            "project": self.project,
+            "created_at": self.created_at,
+            "nonce": self.nonce,
+            "target": self.target,
+            "limit_usd_hr": self.totals["new_usd_hr"],
+            "inputs": self.inputs,
+            "solver": {name: json_value(value) for name, value in vars(self.solver).items()},
+            "totals": self.totals,
+            "warnings": list(self.warnings),
+            "placements": [values_of(placement) for placement in self.placements],
+            "gpus": [values_of(gpu) for gpu in self.gpus],
+            "requests": self.requests,
+            "demand": self.demand.to_document(),
+            "market": {
+                "offers": list(self.market),
+                "gpus": list(self.gpu_market),
+                "disks": list(self.disks),
+            },
+        }
+        return {"format": FORMAT, "digest": digest_of(document), **document}
+
+    def to_json(self) -> str:
+        """Return the plan as the text of its file."""
+        return json.dumps(self.to_document(), indent=2) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            When the place cannot be written.
+        """
+        write_atomic(path, self.to_json().encode("ascii"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a plan and check it: format, digest, every constraint and every cent.
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read.
+        PlanCorrupt
+            When it is no plan, or a byte of it changed.
+        PlanVersionUnknown
+            When it was written in a format this version does not know.
+        PlanInvalid
+            When it contradicts its own demand or market; ``violations`` says how.
+        """
+        shown = visible(str(path))
+        content = read_bytes(path, what="plan", limit=MAX_BYTES)
+        try:
+            document = parse(content)
+        except JsonError as error:
+            raise PlanCorrupt(f"{shown}: is no plan: {error}", hint=_EDITED) from error
+        stated = document.get("format") if isinstance(document, dict) else None
+        if stated != FORMAT:
+            if isinstance(stated, str) and stated.startswith("planner.plan/"):
+                message = (
+                    f"{shown}: is written as {visible(stated)[:40]}, this version reads {FORMAT}"
+                )
+                raise PlanVersionUnknown(message, hint="use a newer planner, or plan again")
+            raise PlanCorrupt(
+                f"{shown}: is no plan", hint="`planner plan DEMAND --out FILE` makes one"
+            )
+        try:
+            plan = cls._from_document(document)
+            unchanged = plan.to_json().encode() == content
+            violations = plan.violations()
+        except (ValidationError, InputError, *_NO_MARKET) as error:
+            raise PlanCorrupt(f"{shown}: was changed after it was made", hint=_EDITED) from error
+        if not unchanged:
+            raise PlanCorrupt(f"{shown}: was changed after it was made", hint=_EDITED)
+        if violations:
+            listed = "\n".join(f"  {visible(one)}" for one in violations)
+            raise PlanInvalid(f"{shown}: contradicts itself:\n{listed}", violations=violations)
+        return plan
+
+    @classmethod
+    def _from_document(cls, document: dict[str, Any]) -> Self:
+        stored = StoredPlan.model_validate(document)
+        return cls(
+            project=stored.project,
+            created_at=stored.created_at,
+            nonce=stored.nonce,
+            target=stored.target.model_dump() if stored.target else None,
+            inputs=stored.inputs.present(),
+            solver=SolverRecord(**stored.solver.model_dump()),
+            warnings=tuple(stored.warnings),
+            placements=tuple(
+                Placement(
+                    **{
+                        **one.model_dump(),
+                        "disk_sizes_gb": tuple(one.disk_sizes_gb),
+                        "disk_ids": tuple(one.disk_ids),
+                    }
+                )
+                for one in stored.placements
+            ),
+            gpus=tuple(Gpu(**one.model_dump()) for one in stored.gpus),
+            demand=Demand.from_document(stored.demand),
+            market=tuple(stored.market.offers),
+            gpu_market=tuple(stored.market.gpus),
+            disks=tuple(stored.market.disks),
+        )
+
+    def what_if(
+        self,
+        grid: Mapping[str, Any] | None = None,
+        /,
+        *,
+        executor: Executor | None = None,
+        **changes: Any,  # noqa: ANN401 -- whatever a demand file may say
+    ) -> pd.DataFrame:
+        """Return what the plan would be with something changed, for every combination of changes.
+
+        Demand, market, the disks that are kept and the slack are the plan's own; the plan stays as
+        it is. One that was not proven may be beaten by the demand as it is.
+
+        Parameters
+        ----------
+        grid : mapping | None
+            What is changed → the values to try, as in `planner.sweep`.
+        executor : Executor | None
+            Who solves, as in `planner.sweep`.
+        **changes
+            The same as `grid`, for what can be written so: ``max_sites=2``, ``replicas=[1, 2]``. A
+            list is always a list of values to try: ``regions=["canada", "eu_north"]`` tries one
+            after the other, and ``regions=[["canada", "eu_north"]]`` both together.
+
+        Returns
+        -------
+        DataFrame
+            As of `planner.sweep`, with ``extra_usd_month`` after ``usd_month``: how much more than
+            the plan it costs, exact Decimal, null where there is no plan.
+
+        Raises
+        ------
+        InputError
+            As of `planner.sweep`, and when something is both in the grid and among the changes.
+
+        Examples
+        --------
+        >>> from planner import make_plan, read_demand, read_offers
+        >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
+        >>> plan.what_if(price_factor=[1, "1.5"])["extra_usd_month"].map(str).tolist()
+        ['0', '147.46']
+        """
+        asked = {} if grid is None else grid
+        if isinstance(asked, Mapping):
+            if twice := sorted(changes.keys() & asked.keys()):
+                message = f"`{twice[0]}` is in the grid and among the changes"
+                raise InputError(message, hint="say it once")
+            asked = {**asked, **changes}
+        # Disks that the demand names are its own to say: a change may name others, or none.
+        named = {volume.name: set(volume.disks) for volume in self.demand.volumes}
+        frame = sweep(
+            self.demand,
+            self.offers,
+            asked,
+            self.gpu_offers if "gpus" in self.inputs else None,
+            disks=self.live_disks if "disks" in self.inputs else None,
+            recorded={
+                (one.volume, one.replica): one.disk_ids
+                for one in self.placements
+                if one.disk_ids and named[one.volume].isdisjoint(one.disk_ids)
+            },
+            executor=executor,
+            cost_slack=self.solver.cost_slack_percent,
+        )
+        mine = Decimal(self.totals["usd_month"])
+        more = [
+            None if usd is None else Decimal(plain(difference(usd, mine)))
+            for usd in frame["usd_month"]
+        ]
+        behind = [*frame.columns].index("usd_month") + 1
+        frame.insert(behind, "extra_usd_month", pd.Series(more, dtype="object"))
+        return frame
+
+    def summary(self) -> Summary:
+        """Return what a person reads of the plan: rows, total and notes."""
+        hours = self.demand.policy.hours_per_month
+        return Summary(
+            title=self.project,
+            rows=placement_rows(self.placements, hours),
+            total=total_row(self.placements, hours),
+            notes=(
+                *gpu_lines(self.gpus, self.totals),
+                *budgets(self.placements, self.demand.policy),
+                *compared(
+                    Decimal(self.totals["usd_month"]),
+                    usd_month(Decimal(self.totals["disk_usd_hr"]), hours),
+                    self.baselines(),
+                ),
+                certainty(self.solver),
+                origin(self.plan_id, self.inputs["offers"], hours),
+            ),
+        )
+
+    def __repr__(self) -> str:
+        totals, record = self.totals, self.solver
+        return (
+            f"<Plan {self.plan_id} of {self.project}: {len(self.placements)} placements, "
+            f"{totals['usd_hr']} USD/h, {record.status}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.summary().html(self.warnings)
+
+
+_NO_MARKET = (KeyError, TypeError, ValueError, ArithmeticError)
+"""What rows of a market raise that are none: see `offers_from_market`."""

@@ -1,0 +1,198 @@
+"""From a demand and a market to a plan, in one call: solved, checked, proven."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import Defect, Infeasible, InputError, NotProven
+from planner.formats import digest_of
+from planner.market.disks import disk_rows, disks_from_rows
+from planner.market.gpus import gpu_rows, gpus_from_rows
+from planner.market.market import addressable
+from planner.market.offers import market_rows, offers_from_market
+from planner.plans.advice import account_warnings, input_warnings, plan_warnings
+from planner.plans.plan import Plan
+from planner.solve.existing import keep
+from planner.solve.optimise import optimise
+from planner.units import difference, money
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from planner.demand.model import Demand
+    from planner.solve.solver import SolverName
+
+
+def make_plan(
+    demand: Demand,
+    offers: pd.DataFrame,
+    gpus: pd.DataFrame | None = None,
+    *,
+    disks: pd.DataFrame | None = None,
+    recorded: Mapping[tuple[str, int], Sequence[str]] | None = None,
+    solver: SolverName = "highs",
+    time_limit_s: float | None = None,
+    full: bool = False,
+    cost_slack: Decimal = Decimal(0),
+    accept_gap: Decimal | None = None,
+    target: dict[str, str | None] | None = None,
+    demand_source: str = "demand",
+    now: datetime | None = None,
+    nonce: str | None = None,
+) -> Plan:
+    """Return the cheapest plan for a demand on a market, proven and checked.
+
+    Parameters
+    ----------
+    demand : Demand
+        What is to be stored, under which rules: see `read_demand`.
+    offers : DataFrame
+        Columns ``OFFERS``: see `read_offers` and `fetch_offers`.
+    gpus : DataFrame | None
+        Columns ``GPUS``, see `read_gpus` and `fetch_gpus`; needed where there are workloads.
+    disks : DataFrame | None
+        Columns ``DISKS``: what the account has now, see `read_disks`. A volume that one of them
+        already is gets no second one; needed where the demand names `disks`.
+    recorded : mapping | None
+        (volume, replica) → ids of disks that were bought as that replica.
+    solver : str
+        ``highs`` or ``cbc``.
+    time_limit_s : float | None
+        Seconds for the solver; None waits for the proof.
+    full : bool
+        Give the solver every candidate of every volume in one program, without presolve.
+    cost_slack : Decimal
+        Per cent of the least cost that better stock and fewer sites may cost.
+    accept_gap : Decimal | None
+        Per cent by which an unproven plan may exceed the bound and still be returned.
+    target : dict | None
+        ``base_url`` and ``team_id`` of the marketplace the plan is for.
+    demand_source : str
+        Where the demand came from, for the plan's record.
+    now, nonce
+        Time and nonce of the plan; made here when None.
+
+    Raises
+    ------
+    Infeasible
+        When no plan satisfies the demand; ``conflicts`` says why.
+    NotProven
+        When time ran out before the proof; ``plan`` is the incumbent.
+    InputError
+        When there are workloads, but no GPU offers were given.
+    FrameError
+        When a frame lacks a declared column.
+
+    Examples
+    --------
+    >>> from planner import read_demand, read_offers
+    >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
+    >>> plan.solver.status
+    'optimal'
+    """
+    if demand.workloads and gpus is None:
+        raise InputError(
+            "the demand has workloads, and there are no GPU offers to run them on",
+            hint="give the GPU market too: --gpus-file FILE, or gpus= in Python",
+        )
+    if disks is None and any(volume.disks for volume in demand.volumes):
+        raise InputError(
+            "the demand names live disks, and nobody says what the account has",
+            hint="give the account's disks too: --disks FILE, or disks= in Python",
+        )
+    account = () if disks is None else tuple(disk_rows(disks))
+    market = tuple(market_rows(offers))
+    gpu_market = () if gpus is None else tuple(gpu_rows(gpus))
+    choice = addressable(offers_from_market(market))
+    kept, unkept = keep(demand, disks_from_rows(account), recorded or {}, choice)
+    try:
+        solution = optimise(
+            demand,
+            choice,
+            gpus_from_rows(gpu_market),
+            kept=kept,
+            solver=solver,
+            time_limit_s=time_limit_s,
+            full=full,
+            cost_slack=cost_slack,
+        )
+    except Infeasible as error:
+        error.warnings = input_warnings(demand, offers, gpus)
+        raise
+    inputs = {
+        "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
+        "offers": _market_input(offers, market),
+    }
+    if gpus is not None:
+        inputs["gpus"] = _market_input(gpus, gpu_market)
+    if disks is not None:
+        inputs["disks"] = _market_input(disks, account)
+    plan = Plan(
+        project=demand.project,
+        created_at=(now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
+        nonce=nonce or secrets.token_hex(8),
+        target=target,
+        inputs=inputs,
+        solver=solution.solver,
+        warnings=(
+            *plan_warnings(demand, offers, choice, solution, gpus),
+            *unkept,
+            *account_warnings(demand, account, kept),
+        ),
+        placements=solution.placements,
+        gpus=solution.gpus,
+        demand=demand,
+        market=market,
+        gpu_market=gpu_market,
+        disks=account,
+    )
+    violations = plan.violations()
+    if violations:
+        raise Defect("the solution fails its own check: " + "; ".join(violations))
+    require_proof(plan, accept_gap)
+    return plan
+
+
+def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
+    """Let a plan pass when it is proven, or its gap is accepted.
+
+    Parameters
+    ----------
+    plan : Plan
+        Fresh from the solver.
+    accept_gap : Decimal | None
+        Per cent of the plan's cost; None accepts proven plans only.
+
+    Raises
+    ------
+    NotProven
+        Otherwise, with the plan.
+    """
+    record = plan.solver
+    if record.status == "optimal":
+        return
+    spare = difference(record.objective_usd_hr, record.bound_usd_hr)
+    gap_percent = spare / record.objective_usd_hr * 100
+    if accept_gap is not None and gap_percent <= accept_gap:
+        return
+    raise NotProven(
+        f"not proven within the time limit: the plan below may cost up to ${money(spare, 4)}/h "
+        f"({gap_percent:.2g} %) more than the best",
+        plan=plan,
+        hint="give it more time with --time-limit, or accept it with --accept-gap PCT",
+    )
+
+
+def _market_input(frame: pd.DataFrame, rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    origin = frame.attrs
+    source, fetched_at = origin.get("source", "frame"), origin.get("fetched_at")
+    return _input(source, digest_of(rows), len(rows), fetched_at)
+
+
+def _input(source: str, digest: str, rows: int, fetched_at: str | None) -> dict[str, Any]:
+    return {"source": source, "digest": digest, "rows": rows, "fetched_at": fetched_at}

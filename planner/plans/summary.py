@@ -1,0 +1,177 @@
+"""What a person sees of a plan: the rows and sentences that every format shares.
+
+Amounts are rounded here for reading; the plan itself stays exact.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.market.offers import place_text
+from planner.markup import MOST_ROWS, list_html, table_html, title_html, with_count
+from planner.text import visible
+from planner.units import difference, money, plain, total, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from planner.analysis.baselines import Baseline
+    from planner.demand.model import Policy
+    from planner.solve.optimise import SolverRecord
+    from planner.solve.rentals import Gpu
+    from planner.solve.solution import Placement
+
+
+HEADINGS = ("volume", "where", "size GB", "$/hour", "$/month")
+RIGHT = frozenset({"size GB", "$/hour", "$/month"})
+"""Headings of columns that are aligned to the right."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a person reads of a plan.
+
+    Attributes
+    ----------
+    title : str
+        The project.
+    rows : tuple of tuple of str
+        One row under ``HEADINGS`` for each placement.
+    total : tuple of str
+        The same of the whole plan.
+    notes : tuple of str
+        How sure, under which budgets, compared with what, from where.
+    """
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    total: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def html(self, more: Sequence[str] = ()) -> str:
+        """Return a piece of HTML: a table and its notes, everything escaped, no scripts."""
+        few = self.rows[:MOST_ROWS]
+        return (
+            title_html(self.title)
+            + table_html(
+                HEADINGS,
+                few,
+                {at for at, name in enumerate(HEADINGS) if name in RIGHT},
+                footer=self.total,
+                caption=with_count(len(self.rows), "placement", len(few)),
+            )
+            + list_html((*self.notes, *more))
+        )
+
+
+def placement_rows(placements: Sequence[Placement], hours: int) -> tuple[tuple[str, ...], ...]:
+    """Return one row of texts under ``HEADINGS`` for each placement."""
+    replicas = Counter(placement.volume for placement in placements)
+    return tuple(
+        (
+            visible(placement.volume)
+            + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
+            visible(place_text(vars(placement))),
+            _sizes(placement.disk_sizes_gb) + (" kept" if placement.action == "keep" else ""),
+            money(placement.usd_hr, 4),
+            money(usd_month(placement.usd_hr, hours)),
+        )
+        for placement in placements
+    )
+
+
+def total_row(placements: Sequence[Placement], hours: int) -> tuple[str, ...]:
+    """Return the texts under ``HEADINGS`` of all placements together."""
+    size = sum(placement.provision_gb for placement in placements)
+    usd = total(placement.usd_hr for placement in placements)
+    return ("total", "", f"{size:,}", money(usd, 4), money(usd_month(usd, hours)))
+
+
+def _sizes(sizes: tuple[int, ...]) -> str:
+    groups = [(size, sizes.count(size)) for size in dict.fromkeys(sizes)]
+    return " + ".join(f"{size:,}" if n == 1 else f"{n} x {size:,}" for size, n in groups)
+
+
+def certainty(record: SolverRecord) -> str:
+    """Return how sure the plan is."""
+    spare = difference(record.objective_usd_hr, record.bound_usd_hr)
+    if record.cost_slack_percent:
+        percent = plain(record.cost_slack_percent)
+        sure = (
+            f"within {percent} % of the least cost, ${money(record.bound_usd_hr, 4)} an hour, as "
+            "was allowed for better stock and fewer sites"
+        )
+    elif record.status == "optimal" and not spare:
+        sure = "optimal: no cheaper plan exists, proven exactly"
+    elif record.status == "optimal":
+        sure = f"optimal: proven to {record.gap:.1e} of its cost, ${money(spare, 6)} an hour"
+    else:
+        gap = money(Decimal(record.gap) * 100, 2)
+        sure = f"NOT PROVEN (time limit): at most {gap} % of its cost above the best plan"
+    size = f"{record.variables:,} variables, {record.constraints:,} constraints"
+    how = f"{record.name}, {size}, {record.seconds:.2f} s"
+    if not record.variables:
+        how = "by presolve, without a solver"
+    checked = "every constraint and cost checked again without the solver"
+    return f"{sure} ({how}); {checked}"
+
+
+def gpu_lines(gpus: Sequence[Gpu], totals: Mapping[str, Any]) -> list[str]:
+    """Return where each workload runs, at what cost, and what disks and GPUs cost together."""
+    lines = []
+    for gpu in gpus:
+        nodes = f"{gpu.nodes} x " if gpu.nodes > 1 else ""
+        socket = f" {visible(gpu.socket)}" if gpu.socket else ""
+        spot = ", spot" if gpu.spot else ""
+        month = money(usd_month(gpu.usd_hr_on, gpu.hours_per_month))
+        lines.append(
+            f"GPUs of {visible(gpu.workload)}: {nodes}{gpu.gpus} {visible(gpu.gpu_type)}{socket} "
+            f"at {visible(place_text(vars(gpu)))} ({visible(gpu.offer_id)}{spot}), "
+            f"${money(gpu.usd_hr_on, 4)} an hour x {gpu.hours_per_month} h = ${month} a month"
+        )
+    if gpus:
+        lines.append(f"disks and GPUs together: ${money(Decimal(totals['usd_month']))} a month")
+    return lines
+
+
+def budgets(placements: Sequence[Placement], policy: Policy) -> list[str]:
+    """Return what is spent of each budget."""
+    lines = []
+    for owner, limit in policy.limits:
+        mine = (p.usd_hr for p in placements if owner is None or p.owner == owner)
+        spent = usd_month(total(mine), policy.hours_per_month)
+        share = f" ({money(spent / limit * 100, 0)} %)" if limit else ""
+        name = "budget" if owner is None else f"budget of {visible(owner)}"
+        lines.append(f"{name}: ${money(spent)} of ${money(limit)} a month{share}")
+    return lines
+
+
+def compared(
+    cost_usd_month: Decimal, disks_usd_month: Decimal, others: Sequence[Baseline]
+) -> list[str]:
+    """Return what simpler ways would cost, beside the plan's cost and that of its disks."""
+    lines = []
+    for baseline in others:
+        if baseline.usd_month is None:
+            lines.append(f"{baseline.name}: impossible ({visible(baseline.why_not)})")
+            if baseline.disks_usd_month is not None:
+                saved = money(difference(disks_usd_month, baseline.disks_usd_month))
+                disks = money(baseline.disks_usd_month)
+                lines[-1] += f"; its disks are ${disks} a month, ${saved} less than the plan's"
+            continue
+        extra = difference(baseline.usd_month, cost_usd_month)
+        month = money(baseline.usd_month)
+        dearer = f"${money(abs(extra))} {'more' if extra > 0 else 'less'}" if extra else "the same"
+        where = "" if baseline.place is None else f" ({visible(baseline.place)})"
+        lines.append(f"{baseline.name}{where}: ${month} a month, {dearer}")
+    return lines
+
+
+def origin(plan_id: str, offers: Mapping[str, Any], hours: int) -> str:
+    """Return which plan this is, of which offers."""
+    asked = f", fetched {offers['fetched_at']}" if offers["fetched_at"] else ""
+    source = visible(str(offers["source"]))
+    return f"plan {plan_id} on {offers['rows']} offers of {source}{asked}; a month is {hours} hours"

@@ -1,0 +1,1 @@
+"""Tables and pictures: one value, one writer for each format."""

@@ -1,0 +1,129 @@
+"""What disks cost a month, by owner and site."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from planner.present.charts.bars import (
+    MOST_KINDS,
+    MOST_ROWS,
+    Row,
+    bars,
+    kinds_of,
+    nothing,
+    titled,
+    usd_axis,
+)
+from planner.present.charts.base import altair, counted, named, usd
+from planner.schema import EXACT, TEXT, Column, conform, records
+from planner.units import HOURS_PER_MONTH, total, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
+
+    import altair as alt
+    import pandas as pd
+
+
+COST_DISKS = (
+    Column("owner", TEXT, "who pays; null: nobody says"),
+    Column("site", TEXT, "where it is, as people read it"),
+    Column("standing", TEXT, "kept, bought, new or other; new is not bought yet"),
+    Column("usd_hr", EXACT, "exact Decimal, USD an hour; null: unpriced"),
+)
+"""Columns of the disks that ``cost_chart`` reads."""
+
+_TITLE = "Cost a month by owner and site"
+_TOOLTIP = {"row": "owner", "kind": "site", "amount": "USD a month", "disks": "disks"}
+_Row = dict[str, Any]
+
+
+def cost_chart(disks: pd.DataFrame, *, hours_per_month: int = HOURS_PER_MONTH) -> alt.LayerChart:
+    """Return what disks cost a month: a bar for each owner, a colour for each site.
+
+    The dearest owners have bars of their own and the dearest sites colours of their own; the
+    others are summed up in one more. Unpriced disks are counted below the title, not drawn.
+
+    Parameters
+    ----------
+    disks : DataFrame
+        Columns ``COST_DISKS``, one row for each disk; without rows the chart says so.
+    hours_per_month : int
+        What an hourly amount is multiplied by.
+
+    Raises
+    ------
+    FrameError
+        When a column is missing or of another type.
+    InputError
+        When the extra ``charts`` is not installed.
+    """
+    altair()
+    rows = records(conform(disks, COST_DISKS, what="disks"))
+    priced = [row for row in rows if row["usd_hr"] is not None]
+    unpriced = len(rows) - len(priced)
+    facts = [f"{counted(unpriced, 'disk is', 'disks are')} unpriced and not drawn"][:unpriced]
+    if not priced:
+        return nothing(_TITLE, facts or ["There are no disks"])
+    pale = {row["standing"] == "new" for row in priced} == {True, False}
+    month = usd(_usd_month(priced, hours_per_month))
+    said = [
+        f"{counted(len(priced), 'disk')}, {month} a month of {hours_per_month} hours",
+        "Outlined: not bought yet" if pale else "",
+        *facts,
+    ]
+    return titled(_drawn(priced, hours_per_month, pale=pale), _TITLE, said)
+
+
+def _usd_month(disks: Iterable[_Row], hours: int) -> Decimal:
+    return usd_month(total(disk["usd_hr"] for disk in disks), hours)
+
+
+def _drawn(disks: Sequence[_Row], hours: int, *, pale: bool) -> alt.LayerChart:
+    """Return the chart of disks that have a price."""
+    owner_of = _named(disks, "owner", MOST_ROWS)
+    site_of = _named(disks, "site", MOST_KINDS)
+    cells: dict[tuple[str, str, bool], list[_Row]] = defaultdict(list)
+    for disk in disks:
+        new = pale and disk["standing"] == "new"
+        cells[owner_of[disk["owner"]], site_of[disk["site"]], new].append(disk)
+    sites = list(dict.fromkeys(site_of.values()))
+    rows, pieces = [], []
+    for owner in dict.fromkeys(owner_of.values()):
+        order = [(owner, site, new) for site in sites for new in (False, True)]
+        mine = {key: cells[key] for key in order if key in cells}
+        pieces += _pieces(mine, hours)
+        everything = [disk for part in mine.values() for disk in part]
+        rows.append(Row(owner, usd(_usd_month(everything, hours))))
+    return bars(rows, pieces, x=usd_axis(), tooltip=_TOOLTIP, kinds=kinds_of("site", sites))
+
+
+def _named(disks: Sequence[_Row], column: str, most: int) -> dict[str | None, str]:
+    """Return a label for each value of a column, the dearest first."""
+    amounts: dict[str | None, list[Decimal]] = defaultdict(list)
+    for disk in disks:
+        amounts[disk[column]].append(disk["usd_hr"])
+    return named({value: total(found) for value, found in amounts.items()}, most, column)
+
+
+def _pieces(cells: Mapping[tuple[str, str, bool], Sequence[_Row]], hours: int) -> list[_Row]:
+    """Return the stretches of one owner's bar, from the left."""
+    pieces, end = [], total([])
+    for (owner, site, new), disks in cells.items():
+        amount = _usd_month(disks, hours)
+        start, end = end, total([end, amount])
+        standing = ", ".join(sorted({disk["standing"] for disk in disks if disk["standing"]}))
+        pieces.append(
+            {
+                "row": owner,
+                "kind": site,
+                "start": float(start),
+                "end": float(end),
+                "pale": new,
+                "amount": usd(amount),
+                "disks": f"{len(disks)} ({standing})" if standing else f"{len(disks)}",
+            }
+        )
+    return pieces

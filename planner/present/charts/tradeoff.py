@@ -1,0 +1,189 @@
+"""Cost against one thing that was varied: the trade-off curve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from planner.present.charts.bars import kinds_of, nothing, titled
+from planner.present.charts.base import PALE, WIDTH, altair, counted
+from planner.present.charts.points import (
+    column_values,
+    curves_of,
+    has_plan,
+    levels_of,
+    places_of,
+    points_of,
+    series_of,
+)
+from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, conform, records
+from planner.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import altair as alt
+    import pandas as pd
+
+    from planner.present.charts.points import Point
+
+
+SWEPT = (
+    Column("feasible", YES_NO, "whether there is a plan"),
+    Column("usd_month", EXACT, "what it costs, exact Decimal; null: there is none"),
+    Column("sites", WHOLE, "how many sites it has; null: there is none"),
+    Column("providers", WHOLE, "how many providers it has; null: there is none"),
+    Column("why", TEXT, "why there is none; else empty or null"),
+)
+"""Columns of a sweep beside those that were varied."""
+
+_NAMED = frozenset({"price_factor", "gpu_price_factor", "budgets"})
+"""Keys of a grid that end in the name of a provider or an owner."""
+_HEIGHT = 300
+_CROSS_Y, _CURVE_Y = 10, 34
+"""Where crosses lie and where curves begin, in px from the top."""
+_CROSS_PX = 11
+"""How far the crosses of one curve lie below those of another."""
+_DOT_PX = 8
+_CROSS = "M-1,-1L1,1M-1,1L1,-1"
+_FEW = 6
+"""Points that have room for their amounts, where there is one curve."""
+
+
+def tradeoff_chart(frame: pd.DataFrame, x: str, color: str | None = None) -> alt.LayerChart:
+    """Return cost against one thing that was varied: a point for each combination.
+
+    A curve joins the cheapest at each value, and is broken where there is no plan. Combinations
+    without a plan are crosses at the top. Numbers lie where they belong; where a value is text or
+    null, each value has a place of its own, null that of "none".
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``SWEPT`` and those that were varied, as ``planner.sweep`` returns them; without
+        a plan in it the chart says so.
+    x : str
+        What is drawn along: a column that was varied, or ``sites`` or ``providers``.
+    color : str | None
+        What has a curve, and a colour, for each of its values; None draws one.
+
+    Raises
+    ------
+    FrameError
+        When a column of ``SWEPT`` is missing or of another type.
+    InputError
+        When there is no such column, or the extra ``charts`` is not installed.
+    """
+    altair()
+    swept = records(conform(frame, SWEPT, what="sweep"))
+    along = column_values(frame, x)
+    points = points_of(swept, along, None if color is None else column_values(frame, color))
+    title = f"Cost a month against {_words(x)}"
+    plans = sum(1 for row in swept if has_plan(row))
+    lost = len(swept) - plans
+    if not plans:
+        why = f"None of {counted(lost, 'combination')} has a plan"
+        return nothing(title, [why if lost else "There are no combinations"])
+    joined = len({(point["x"], point["series"]) for point in points if point["usd"] is not None})
+    said = [
+        f"USD a month of {counted(plans, 'plan')}",
+        "The line joins the cheapest at each" if joined < plans else "",
+        f"Crosses: {lost} of {len(swept)} without a plan" if lost else "",
+    ]
+    drawn = _drawn(points, _words(x), None if color is None else _words(color))
+    return titled(drawn, title, said)
+
+
+def _words(column: str) -> str:
+    field, dot, name = column.partition(".")
+    if field not in _NAMED:
+        name = name.replace("_", " ")
+    return visible(f"{field.replace('_', ' ')}{dot}{name}")
+
+
+def _drawn(points: Sequence[Point], x_title: str, color_title: str | None) -> alt.LayerChart:
+    draw = altair()
+    places, levels = places_of(points), levels_of(points)
+    fields = {"x": x_title, "value": color_title or "", "amount": "USD a month"}
+    fields |= {"sites": "sites", "providers": "providers", "why": "why"}
+    shared: dict[str, Any] = {
+        "x": _x(points, places, x_title),
+        "color": _colour(points, color_title),
+        "tooltip": [draw.Tooltip(f"{name}:N", title=text) for name, text in fields.items() if text],
+    }
+    y = _y(_CROSS_PX * (len(levels) - 1))
+    turn = series_of(points).index
+    plans = [_sized(point, levels) for point in points if point["usd"] is not None]
+    plans.sort(key=lambda point: turn(point["series"]))
+    curves = [_sized(point, levels) for point in curves_of(points, places)]
+    line = draw.Chart(draw.InlineData(curves)).mark_line()
+    dot = draw.Chart(draw.InlineData(plans), name="points").mark_circle(opacity=1)
+    width = draw.StrokeWidth("width:Q", scale=None, legend=None)
+    size = draw.Size("size:Q", scale=None, legend=None)
+    layers = [
+        line.encode(y=y, strokeWidth=width, detail="stretch:N", **shared),
+        dot.encode(y=y, size=size, **shared),
+        *(cross.encode(**shared) for cross in _crosses(points)),
+    ]
+    if color_title:
+        pointed = draw.selection_point(name="pointed", fields=["series"], bind="legend")
+        opacity = draw.condition(pointed, draw.value(1), draw.value(PALE))
+        layers = [layer.encode(opacity=opacity) for layer in layers]
+        layers[1] = layers[1].add_params(pointed)
+    elif len(plans) <= _FEW:
+        once = {(point["x"], point["amount"]): point for point in plans}
+        text = draw.Chart(draw.InlineData(list(once.values())))
+        text = text.mark_text(align="left", xOffset=2, yOffset=-14)
+        layers.append(text.encode(x=shared["x"], y=y, text="amount:N"))
+    chart: alt.LayerChart = draw.layer(*layers)
+    return chart.properties(width=WIDTH, height=_HEIGHT)
+
+
+def _sized(point: Point, levels: Mapping[str, int]) -> Point:
+    """Return a point with the size of its dot and the width of its line."""
+    level = levels[point["series"]]
+    return {**point, "size": (_DOT_PX + 6 * level) ** 2, "width": 2 + 4 * level}
+
+
+def _crosses(points: Sequence[Point]) -> Iterator[alt.Chart]:
+    """Yield a layer of crosses for each series, one below the other."""
+    draw = altair()
+    for at, series in enumerate(series_of(points)):
+        lost = [point for point in points if point["usd"] is None and point["series"] == series]
+        if lost:
+            cross = draw.Chart(draw.InlineData(lost)).mark_point(
+                shape=_CROSS, size=40, strokeWidth=2, opacity=1
+            )
+            yield cross.encode(y=draw.value(_CROSS_Y + _CROSS_PX * at))
+
+
+def _y(down_px: int) -> alt.Y:
+    """Return the axis of cost, which leaves the top to the crosses."""
+    draw = altair()
+    scale = draw.Scale(zero=False, nice=True, range=[_HEIGHT, _CURVE_Y + down_px])
+    ticks = draw.Axis(format="$,~r", tickCount=6)
+    axis: alt.Y = draw.Y("usd:Q", title="USD a month", axis=ticks, scale=scale)
+    return axis
+
+
+def _x(points: Sequence[Point], places: Sequence[str], title: str) -> alt.X:
+    """Return the axis that was varied: of numbers where all values are, else of places."""
+    draw = altair()
+    axis: alt.X
+    if all(point["number"] is not None for point in points):
+        whole = all(float(point["number"]).is_integer() for point in points)
+        ticks = {"tickMinStep": 1} if whole else {}
+        scale = draw.Scale(zero=False, nice=False, padding=24)
+        axis = draw.X(
+            "number:Q", title=title, scale=scale, axis=draw.Axis(grid=False, offset=8, **ticks)
+        )
+    else:
+        labels = draw.Axis(grid=False, offset=8, labelAngle=0, labelLimit=140, labelOverlap=True)
+        axis = draw.X("x:N", title=title, scale=draw.Scale(domain=list(places)), axis=labels)
+    return axis
+
+
+def _colour(points: Sequence[Point], title: str | None) -> alt.Color:
+    """Return the colours of the curves, in the order in which they come."""
+    kinds = kinds_of(title or "", series_of(points))
+    colour = kinds.encoding("series", "circle")
+    return colour if title else colour.legend(None)

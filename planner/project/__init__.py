@@ -1,0 +1,1 @@
+"""A project's life: buying safely, status, retiring, deleting."""

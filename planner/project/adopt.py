@@ -1,0 +1,436 @@
+"""Adopt: the volumes that an account's live disks amount to.
+
+A disk that planner bought is the volume and replica that the journal says; every other disk is a
+volume of its own. Nothing is guessed from names.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from planner.demand.fields import MAX_NAME, MAX_REPLICAS, NAME
+from planner.demand.read import read_demand
+from planner.errors import Defect, DemandError, InputError
+from planner.market.disks import NOT_KEPT
+from planner.schema import records
+from planner.text import visible
+from planner.units import MAX_GB, money, total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import pandas as pd
+
+    from planner.project.state import Entry, State
+
+
+Row = dict[str, Any]
+"""A live disk: the columns ``DISKS``."""
+
+MAX_TEXT = 200
+_PLACES = {"providers": "provider", "data_centers": "data_center", "countries": "country"}
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._]+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A volume that exists.
+
+    Attributes
+    ----------
+    name : str
+        Safe and unique.
+    disks : tuple of dict
+        Its live disks, one for each replica: columns ``DISKS``.
+    known_as : str | None
+        Project and volume in planner's journal; None for a disk that planner did not buy.
+    """
+
+    name: str
+    disks: tuple[Row, ...]
+    known_as: str | None
+
+    @property
+    def size_gb(self) -> int:
+        """Return what every replica can hold."""
+        return int(min(disk["size_gb"] for disk in self.disks))
+
+    @property
+    def multinode(self) -> bool:
+        """Return whether several nodes can mount it, for certain."""
+        return all(disk["multinode"] is True for disk in self.disks)
+
+    @property
+    def spread(self) -> str | None:
+        """Return the level at which its replicas differ, None for the usual one."""
+        places = [
+            (disk["data_center"],)
+            if disk["data_center"] is not None
+            else (None, disk["provider"], disk["country"])
+            for disk in self.disks
+        ]
+        return None if len(set(places)) == len(places) else "none"
+
+    def allowed(self) -> dict[str, tuple[str, ...]]:
+        """Return allow-lists of where it is; what is not known of every replica has none."""
+        lists = {}
+        for field, column in _PLACES.items():
+            values = [disk[column] for disk in self.disks]
+            if all(_is_usable(value) for value in values):
+                lists[field] = tuple(sorted(set(values)))
+        return lists
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """What an account has.
+
+    Attributes
+    ----------
+    project : str
+        Name of the demand.
+    volumes : tuple of Found
+        Those that the journal knows first, then by name.
+    left_out : tuple of (dict, str)
+        Disks that exist and cannot be relied on, each with the reason.
+    source : str
+        Where the disks were read.
+    """
+
+    project: str
+    volumes: tuple[Found, ...]
+    left_out: tuple[tuple[Row, str], ...]
+    source: str
+
+    @property
+    def disks(self) -> list[Row]:
+        """Return every disk that is in a volume."""
+        return [disk for volume in self.volumes for disk in volume.disks]
+
+    @property
+    def usd_hr(self) -> Decimal:
+        """Return what they cost per hour, as far as their prices are known."""
+        return total(disk["usd_hr"] or Decimal(0) for disk in self.disks)
+
+
+def adopt(
+    disks: pd.DataFrame,
+    state: State,
+    *,
+    target: Mapping[str, str | None] | None = None,
+    project: str | None = None,
+    otherwise: str = "adopted",
+) -> Adopted:
+    """Return the volumes that live disks amount to.
+
+    Parameters
+    ----------
+    disks : DataFrame
+        Columns ``DISKS``: every live disk of the account, ``attrs`` with its source.
+    state : State
+        What planner bought: it says which disk is which volume and replica.
+    target : mapping | None
+        ``base_url`` and ``team_id`` of the account; None takes ids at their word.
+    project : str | None
+        Name of the demand; None takes the only project that the journal knows these disks by.
+    otherwise : str
+        What it is called where there is no such project, made a safe name.
+
+    Raises
+    ------
+    InputError
+        When the project is no name, a disk is there twice, or there is nothing to adopt.
+    """
+    if project is not None and not NAME.fullmatch(project):
+        hint = f"1 to {MAX_NAME} letters, digits, - _ and ."
+        raise InputError(f"--project: {visible(project)[:80]!r} is no name", hint=hint)
+    rows = records(disks)
+    sound, left_out = _sorted_out(rows)
+    known = _known(sound, state, target)
+    projects = {entry.project for entry in known.values()}
+    name = project or (projects.pop() if len(projects) == 1 else safe_name(otherwise, "adopted"))
+    grouped = [*_grouped(sound, known, state)]
+    if not grouped:
+        raise InputError(
+            "there is no live disk to adopt"
+            + (f", and {len(left_out)} that cannot be relied on" if left_out else ""),
+            hint="planner init writes a demand to start from",
+        )
+    volumes = _named(grouped, name, state)
+    return Adopted(name, tuple(volumes), tuple(left_out), str(disks.attrs.get("source", "")))
+
+
+def safe_name(text: str | None, otherwise: str) -> str:
+    """Return a name of a volume that resembles a text.
+
+    >>> safe_name("Zürich: weights/v2", "disk")
+    'Zurich-weights-v2'
+    """
+    letters = unicodedata.normalize("NFKD", (text or "")[:1000])
+    plain = "".join(one for one in letters if not unicodedata.combining(one))
+    return _NOT_IN_NAMES.sub("-", plain).strip("-.")[:MAX_NAME].strip("-.") or otherwise
+
+
+def _is_usable(value: object) -> bool:
+    """Return whether a demand can say it: a text that is one, and was understood."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_TEXT
+        and value != "\N{REPLACEMENT CHARACTER}"
+        and not any("\ud800" <= character <= "\udfff" for character in value)
+    )
+
+
+def _sorted_out(rows: Sequence[Row]) -> tuple[list[Row], list[tuple[Row, str]]]:
+    """Return the disks that can be volumes, by name, and those that cannot, with the reason."""
+    sound: list[Row] = []
+    left_out: list[tuple[Row, str]] = []
+    seen: set[str] = set()
+    for row in sorted(rows, key=lambda one: (one["name"] or "", one["id"] or "")):
+        if row["id"] is not None and row["id"] in seen:
+            raise InputError(f"disk {row['id']} is listed twice", hint="save the listing again")
+        seen.add(row["id"])
+        reason = _unreliable(row)
+        if reason is None:
+            sound.append(row)
+        else:
+            left_out.append((row, reason))
+    return sound, left_out
+
+
+def _unreliable(row: Row) -> str | None:
+    if row["status"] in NOT_KEPT:
+        return f"is {row['status']}"
+    if row["id"] is None:
+        return "has no id that a demand can name"
+    if row["size_gb"] is None or not 1 <= row["size_gb"] <= MAX_GB:
+        return "has no known size"
+    return None
+
+
+def _known(
+    rows: Iterable[Row], state: State, target: Mapping[str, str | None] | None
+) -> dict[str, Entry]:
+    """Return the journal's entry of each disk that has one."""
+    listed = {row["id"] for row in rows}
+    bound = None if target is None else dict(target)
+    return {
+        entry.ids[0]: entry
+        for entry in state.entries.values()
+        if entry.stage == "created"
+        and entry.ids
+        and entry.ids[0] in listed
+        and (bound is None or state.is_at(entry, bound))
+    }
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Disks of one volume, and what it should be called."""
+
+    wish: str
+    disks: tuple[Row, ...]
+    entry: Entry | None
+
+
+def _grouped(rows: Sequence[Row], known: Mapping[str, Entry], state: State) -> Iterator[_Group]:
+    """Yield volumes, those of the journal first.
+
+    A replica that lies on several disks cannot be named by one id: there every disk is a volume.
+    """
+    split = {
+        (entry.project, entry.volume)
+        for entry in state.entries.values()
+        if entry.disk > 1 and entry.may_exist
+    }
+    sets: dict[tuple[str, str], list[dict[int, Row]]] = defaultdict(list)
+    for row in sorted(rows, key=lambda one: _order(known.get(one["id"]), one)):
+        entry = known.get(row["id"])
+        if entry is None:
+            continue
+        key = (entry.project, entry.volume)
+        if key in split:
+            yield _Group(f"{entry.volume}-{entry.replica}-{entry.disk}", (row,), entry)
+            continue
+        # A second set of the same volume, bought on purpose, is a volume of its own.
+        free = (one for one in sets[key] if entry.replica not in one and len(one) < MAX_REPLICAS)
+        own = next(free, None)
+        if own is None:
+            sets[key].append(own := {})
+        own[entry.replica] = row
+    for (_, volume), copies in sets.items():
+        for own in copies:
+            disks = tuple(row for _, row in sorted(own.items()))
+            yield _Group(volume, disks, known[disks[0]["id"]])
+    for row in rows:
+        if row["id"] not in known:
+            yield _Group(safe_name(row["name"], "disk"), (row,), None)
+
+
+def _order(entry: Entry | None, row: Row) -> tuple[Any, ...]:
+    if entry is None:
+        return ("", "", 0, 0, "", row["id"])
+    return entry.project, entry.volume, entry.replica, entry.disk, entry.plan, row["id"]
+
+
+def _named(groups: Iterable[_Group], project: str, state: State) -> Iterator[Found]:
+    """Yield volumes under names of their own.
+
+    A name that the journal keeps for a volume of this project goes to no other disk: a plan would
+    take one for the other.
+    """
+    kept = {entry.volume for entry in state.of_project(project) if entry.may_exist}
+    taken: set[str] = set()
+    for group in groups:
+        entry = group.entry
+        owned = entry is not None and (entry.project, entry.volume) == (project, group.wish)
+        name = _unique(group.wish, taken if owned else taken | kept)
+        taken.add(name)
+        yield Found(name, group.disks, None if entry is None else f"{entry.project}/{entry.volume}")
+
+
+def _unique(wish: str, taken: set[str]) -> str:
+    name, number = wish[:MAX_NAME], 1
+    while name in taken:
+        number += 1
+        name = f"{wish[: MAX_NAME - 1 - len(str(number))]}-{number}"
+    return name
+
+
+_SHOWN = 120
+_WIDE = 100_000
+"""Lines are not folded: a long name stays one text."""
+
+_HEADER = """\
+The disks that this account has, as a demand for planner.
+Read from {source}: {disks} disks, {size_gb} GB, {usd_hr} USD/h.
+Each volume names its disks by id: planner plan keeps them and buys none of them again.
+Add what you need, or take out what planner should not count. An allow-list says where a disk
+is now; it binds whatever is bought for that volume later."""
+_LEFT_OUT = "Disks that exist, and are billed until deleted, but cannot be relied on:"
+
+
+def to_yaml(adopted: Adopted) -> str:
+    """Return a demand file (YAML) of everything that was adopted.
+
+    Raises
+    ------
+    Defect
+        When planner could not read back what it would write.
+    """
+    document = CommentedMap()
+    document["version"] = 1
+    document["project"] = _text(adopted.project)
+    document["volumes"] = volumes = CommentedSeq()
+    document.yaml_set_start_comment(
+        _HEADER.format(
+            source=_shown(adopted.source),
+            disks=len(adopted.disks),
+            size_gb=f"{sum(disk['size_gb'] for disk in adopted.disks):,}",
+            usd_hr=money(adopted.usd_hr, 4),
+        )
+    )
+    for index, volume in enumerate(adopted.volumes):
+        volumes.append(_volume(volume))
+        about = "\n".join(_about(volume))
+        volumes.yaml_set_comment_before_after_key(index, before=about, indent=2)
+    if adopted.left_out:
+        lines = (f"{_disk(row)}: {reason}" for row, reason in adopted.left_out)
+        before = "\n".join([_LEFT_OUT, *lines])
+        document.yaml_set_comment_before_after_key("volumes", before=before, indent=0)
+    return _checked(_dumped(document), adopted)
+
+
+def _volume(volume: Found) -> CommentedMap:
+    entry = CommentedMap()
+    entry["name"] = _text(volume.name)
+    entry["size_gb"] = volume.size_gb
+    if len(volume.disks) > 1:
+        entry["replicas"] = len(volume.disks)
+    if volume.spread is not None:
+        entry["spread"] = volume.spread
+    entry["disks"] = _list(disk["id"] for disk in volume.disks)
+    for field, values in volume.allowed().items():
+        entry[field] = _list(values)
+    if volume.multinode:
+        entry["multinode"] = True
+    return entry
+
+
+def _about(volume: Found) -> Iterable[str]:
+    if volume.known_as is not None:
+        yield f"bought by planner as {_shown(volume.known_as)}"
+    if volume.spread is not None:
+        yield "its copies lie in one data centre, or nobody says that they do not"
+    for row in volume.disks:
+        yield _disk(row)
+
+
+def _disk(row: Row) -> str:
+    """Return one disk in words; what the marketplace says is shown, not repeated."""
+    price = "price unknown" if row["usd_hr"] is None else f"{money(row['usd_hr'], 4)} USD/h"
+    place = " ".join(_shown(row[name] or "?") for name in ("provider", "data_center", "country"))
+    size = "size unknown" if row["size_gb"] is None else f"{row['size_gb']:,} GB"
+    parts = [row["id"] or "no id", f"'{_shown(row['name'] or '')}'", place, size, price]
+    parts.append(_shown(row["status"]))
+    if row["attached"]:
+        parts.append("attached to " + ", ".join(_shown(one) for one in row["attached"][:3]))
+    return ", ".join(parts)
+
+
+def _shown(text: str) -> str:
+    """Return text for a comment: one line, nothing invisible, not too long."""
+    shown = visible(text[:_SHOWN])
+    return shown + ("…" if len(text) > _SHOWN else "")
+
+
+def _text(value: str) -> DoubleQuotedScalarString:
+    """Return a text that no reader of YAML takes for anything else: `NO` is a country."""
+    quoted: DoubleQuotedScalarString = DoubleQuotedScalarString(value)
+    return quoted
+
+
+def _list(values: Iterable[str]) -> CommentedSeq:
+    listed = CommentedSeq(_text(value) for value in values)
+    listed.fa.set_flow_style()
+    return listed
+
+
+def _dumped(document: CommentedMap) -> str:
+    yaml = YAML()
+    yaml.width = _WIDE
+    yaml.allow_unicode = False
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    stream = io.StringIO()
+    yaml.dump(document, stream)
+    return stream.getvalue()
+
+
+def _checked(text: str, adopted: Adopted) -> str:
+    """Return the text, once it reads as what was meant."""
+    try:
+        demand = read_demand(io.StringIO(text))
+    except DemandError as error:
+        raise Defect(f"the demand that was to be written is not one: {error}") from error
+    meant: list[Any] = [
+        (one.name, one.size_gb, tuple(disk["id"] for disk in one.disks), one.allowed())
+        for one in adopted.volumes
+    ]
+    read: list[Any] = []
+    for volume in demand.volumes:
+        lists = {name: getattr(volume, name) for name in ("providers", "data_centers", "countries")}
+        allowed = {name: values for name, values in lists.items() if values is not None}
+        read.append((volume.name, volume.size_gb, volume.disks, allowed))
+    if read != meant or demand.project != adopted.project:
+        raise Defect("the demand that was to be written reads as another one")
+    return text

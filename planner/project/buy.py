@@ -1,0 +1,266 @@
+"""One slot: listing, intent, POST, classify, record, read back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import (
+    Conflict,
+    Interrupted,
+    MarketError,
+    OutOfStock,
+    PendingActions,
+    PlannerError,
+    RateLimited,
+)
+from planner.project.evidence import check_once
+from planner.project.listing import complete_listing
+from planner.project.preflight import check_limit, check_offers, price_now, shelf
+from planner.project.reconcile import classify, look, read_back, reconcile, settle, suspects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from planner.marketplace.prime.account import Reply
+    from planner.project.context import Context
+    from planner.project.listing import DiskListing
+    from planner.project.preflight import Limits, Market
+    from planner.project.reconcile import Verdict
+    from planner.project.state import Entry, Slot
+
+
+TRIES = 5
+"""How often a slot is sent in one run where the marketplace did not take the request."""
+MAX_TOLD_S = 3600.0
+"""The longest pause that the marketplace's word is taken for."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Where and within what a run buys.
+
+    Attributes
+    ----------
+    market : callable
+        Returns the live offers.
+    limits : Limits
+        What may be spent.
+    planned_usd_hr : Decimal
+        The plan's own limit.
+    wait : bool
+        Whether to wait as long as the marketplace asks.
+    halt : callable
+        Returns whether another slot has come to a stop.
+    """
+
+    market: Market
+    limits: Limits
+    planned_usd_hr: Decimal
+    wait: bool
+    halt: Callable[[], bool]
+
+
+def buy(ctx: Context, slot: Slot, shop: Shop) -> Entry:
+    """Buy one disk, or find that it is there already; return its entry, created.
+
+    Raises
+    ------
+    MarketError
+        When the marketplace refuses or cannot be reached, with nothing in doubt.
+    PlanStale, OutOfStock
+        When the offer is no longer as planned.
+    PendingActions
+        When the outcome is unknown.
+    Conflict
+        When a person has to look.
+    StateUnusable
+        When the journal cannot be written.
+    Interrupted
+        When asked to stop before it was sent.
+    """
+    for attempt in range(TRIES):
+        _wait_until(ctx, slot, shop)
+        listing = _before(ctx, slot)
+        there = _already_there(ctx, slot, listing)
+        if there is not None:
+            return there
+        offers = shelf(shop.market())
+        check_offers([slot], offers, shop.limits)
+        price = price_now(slot, offers)
+        entry = _intend(ctx, slot, shop, listing, price)
+        verdict, failure = _send(ctx, slot, entry)
+        done = _follow(ctx, entry, verdict, failure)
+        if done is not None:
+            return done
+        last = attempt == TRIES - 1
+        if failure is not None and last:
+            raise failure
+        if verdict.kind == "not_sent":
+            ctx.pace.pause(2**attempt * ctx.pace.scale)
+    raise PendingActions(f"{slot.key}: not sent")
+
+
+def _wait_until(ctx: Context, slot: Slot, shop: Shop) -> None:
+    """Wait as long as the marketplace asked to, or stop where that is too long."""
+    entry = ctx.state.entries.get(slot.name)
+    if entry is None or entry.stage != "limited" or entry.until is None:
+        return
+    left = (entry.until - ctx.pace.now()).total_seconds()
+    if left > max(ctx.pace.settle_s, 1.0) and not shop.wait:
+        raise RateLimited(
+            f"the marketplace asks to wait until {entry.until.isoformat(timespec='seconds')}",
+            status=429,
+            method="POST",
+            hint="run again then, or wait here with --wait",
+        )
+    if left > 0:
+        ctx.pace.pause(min(left, MAX_TOLD_S))
+
+
+def _before(ctx: Context, slot: Slot) -> DiskListing:
+    """Return the account's disks; read twice where the name may have been sent before."""
+    if ctx.pace.stop.is_set():
+        raise Interrupted("stopped before the next disk was sent")
+    entry = ctx.state.entries.get(slot.name)
+    sent = entry is not None and entry.attempts > 0
+    listing = complete_listing(ctx.account, ctx.pace, scans=2 if sent else 1)
+    check_once(ctx, listing)
+    return listing
+
+
+def _already_there(ctx: Context, slot: Slot, listing: DiskListing) -> Entry | None:
+    """Return the entry of a slot whose disk is there, adopted; None where it may be sent.
+
+    Raises
+    ------
+    Conflict
+        When something there is not quite it.
+    """
+    entry = ctx.state.entries.get(slot.name)
+    facts = entry.facts if entry else slot.facts
+    found = look(listing, facts, entry.not_ours if entry else ())
+    alike = suspects(ctx, entry, listing) if entry and entry.attempts and entry.in_doubt else []
+    if found.kind == "nothing" and not alike:
+        return None
+    if entry is None:
+        live = [disk.key for disk in listing.live]
+        entry = ctx.intend(slot, facts, live, listing.date, sends=0)
+    if found.kind == "ours":
+        ctx.created(entry, found.disks[0], "listing", "it was there before it was sent")
+        return entry
+    why = found.why or "its answer was lost, and a disk of its size appeared under another name"
+    ids = found.ids or [disk.id for disk in alike if disk.id]
+    ctx.conflict(entry, ids, why, found.disks[0] if found.disks else None)
+    raise _conflict(entry)
+
+
+def _intend(ctx: Context, slot: Slot, shop: Shop, listing: DiskListing, price: Decimal) -> Entry:
+    """Write down that the slot is sent next, if the money allows it and nothing has stopped."""
+    with ctx.journal.mutex:
+        if ctx.pace.stop.is_set() or shop.halt():
+            raise Interrupted("stopped before the next disk was sent")
+        committed = ctx.state.committed_usd_hr(ctx.plan)
+        mine = ctx.state.entries.get(slot.name)
+        if mine is not None and mine.may_exist:
+            committed -= mine.counted_usd_hr  # after its quarantine the lost one is not there
+        check_limit(committed, [price], shop.planned_usd_hr, shop.limits)
+        facts = slot.facts.at(price)
+        live = [disk.key for disk in listing.live]
+        return ctx.intend(slot, facts, live, listing.date, sends=1)
+
+
+def _send(ctx: Context, slot: Slot, entry: Entry) -> tuple[Verdict, MarketError | None]:
+    """Send the request and write down what came of it."""
+    failure: MarketError | None = None
+    outcome: Reply[dict[str, Any]] | MarketError
+    try:
+        outcome = ctx.account.create(slot.body)
+    except MarketError as error:
+        outcome = failure = error
+    verdict = classify(outcome, entry.facts)
+    passed = ctx.pace.now() - entry.local_at if entry.local_at else timedelta(0)
+    server_at = (entry.server_at + passed).isoformat() if entry.server_at else None
+    doubt = {"name": slot.name, "why": verdict.why, "server_at": server_at}
+    try:
+        if verdict.kind in {"as_sent", "odd"}:
+            ctx.record("claimed", **doubt, id=verdict.id)
+        elif verdict.kind == "unknown":
+            ctx.record("unknown", **doubt)
+        elif verdict.kind == "limited":
+            told = min(verdict.wait_s or 0.0, MAX_TOLD_S) or 2.0 * ctx.pace.scale
+            until = ctx.pace.now() + timedelta(seconds=told)
+            ctx.record("limited", name=slot.name, why=verdict.why, until=until.isoformat())
+        elif verdict.kind in {"not_sent", "paused"}:
+            ctx.record(verdict.kind, name=slot.name, why=verdict.why)
+    except PlannerError as error:
+        raise _unrecorded(error, slot, verdict) from error
+    return verdict, failure
+
+
+def _unrecorded(error: PlannerError, slot: Slot, verdict: Verdict) -> PlannerError:
+    """Return the failure of the journal with what it could not hold."""
+    what = f"disk {verdict.id} was created" if verdict.id else f"the answer was: {verdict.why}"
+    return type(error)(
+        f"{error}. What could not be written: {slot.key} was sent as {slot.name}; {what}",
+        hint="make room, then run the same apply again: the disk is found by its name and adopted",
+    )
+
+
+def _follow(
+    ctx: Context, entry: Entry, verdict: Verdict, failure: MarketError | None
+) -> Entry | None:
+    """Return the entry once created, None to try again; raise what ends the slot."""
+    if verdict.kind in {"not_sent", "limited"}:
+        return None
+    if verdict.kind in {"paused", "refused", "taken"}:
+        if _is_live_all_the_same(ctx, entry):
+            return entry
+        if verdict.kind != "paused":
+            ctx.record("refused", name=entry.name, why=verdict.why, stock=verdict.stock, final=True)
+        raise _refusal(entry, verdict, failure)
+    if verdict.kind == "as_sent" and read_back(ctx, entry):
+        return _judged(entry)
+    told = min(verdict.wait_s or 0.0, ctx.pace.settle_s)
+    ctx.pace.pause(told)
+    reconcile(ctx, [entry], ctx.pace.looks())
+    return _judged(entry)
+
+
+def _judged(entry: Entry) -> Entry:
+    if entry.stage == "created":
+        return entry
+    if entry.stage == "conflict":
+        raise _conflict(entry)
+    raise PendingActions(f"{entry.key}: whether disk {entry.name} was created is unknown")
+
+
+def _is_live_all_the_same(ctx: Context, entry: Entry) -> bool:
+    """Return whether a disk that was refused exists; conflicts are raised."""
+    try:
+        listing = complete_listing(ctx.account, ctx.pace)
+    except MarketError:
+        return False  # the next run looks again before it sends anything
+    if look(listing, entry.facts, entry.not_ours).kind == "nothing":
+        return False
+    settle(ctx, entry, listing)
+    if entry.stage == "conflict":
+        raise _conflict(entry)
+    return entry.stage == "created"
+
+
+def _refusal(entry: Entry, verdict: Verdict, failure: MarketError | None) -> PlannerError:
+    if verdict.stock or failure is None:
+        return OutOfStock(
+            f"{entry.key}: out of stock: {verdict.why}",
+            drift=[f"{entry.key}: out of stock"],
+            hint="what exists is kept; plan the rest again on today's market",
+        )
+    return failure
+
+
+def _conflict(entry: Entry) -> Conflict:
+    ids = f" ({', '.join(entry.ids)})" if entry.ids else ""
+    return Conflict(f"{entry.key}: {entry.why}{ids}")

@@ -1,0 +1,269 @@
+"""The journal: what was intended and what came of it, on disk before it is acted on.
+
+One file of lines, each a checksum over itself and all before it, and a JSON record; a line is
+flushed to the disk before the next step is taken. A torn last line is one that was never acted
+on, and is forgotten. Damage anywhere else is refused. The state is the fold of the records: there
+is no second file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import stat
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from planner.errors import JournalLocked, StateUnusable
+from planner.project.pace import utc_now
+from planner.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+FORMAT = "planner.journal/1"
+FILE, LOCK = "journal.jsonl", "lock"
+MAX_BYTES = 2**30
+_SUM = 16
+
+Record = dict[str, Any]
+
+
+def state_home(environ: dict[str, str] | os._Environ[str], home: Path) -> Path:
+    """Return where planner keeps its state unless told otherwise (the XDG state home)."""
+    base = environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if base.startswith("/") else home / ".local" / "state") / "planner"
+
+
+class Journal:
+    """An append-only record in a directory that one run at a time may write.
+
+    Parameters
+    ----------
+    folder : Path
+        The state directory; made with mode 0700 when writing.
+    write : bool
+        Take the lock and allow appends. Otherwise nothing is touched, and what is appended stays
+        in memory.
+    now : callable
+        UTC, for the records.
+    step : callable
+        Called with a word before and after every step on the disk; tests fail there.
+
+    Raises
+    ------
+    JournalLocked
+        When another run holds the lock; the message names it.
+    StateUnusable
+        When the directory cannot be used, or the journal is damaged.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        write: bool,
+        now: Callable[[], datetime] = utc_now,
+        step: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.folder = folder
+        self._path = folder / FILE
+        self._write = write
+        self._now = now
+        self._step = step
+        self._sum = b""
+        self._mutex = threading.RLock()
+        self._lock: int | None = None
+        self._file: int | None = None
+        self._broken = False
+        self.records: list[Record] = []
+        try:
+            self._open()
+        except OSError as error:
+            self.close()
+            raise self._unusable(f"cannot be used: {error.strerror}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and let go of the lock."""
+        for descriptor in (self._file, self._lock):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._file = self._lock = None
+
+    @property
+    def mutex(self) -> threading.RLock:
+        """Return the lock under which a decision and its record are one step."""
+        return self._mutex
+
+    def append(self, kind: str, **fields: Any) -> Record:  # noqa: ANN401 -- JSON values
+        """Add a record; when this returns, it is on the disk.
+
+        Raises
+        ------
+        StateUnusable
+            When it cannot be written; nothing may be sent then.
+        """
+        record: Record = {"kind": kind, "at": self._now().isoformat(), **fields}
+        text = json.dumps(record, separators=(",", ":")).encode("ascii")
+        with self._mutex:
+            checksum = _checksum(self._sum, text)
+            if self._write:
+                self._append(checksum + b" " + text + b"\n")
+            self._sum = checksum
+            self.records.append(record)
+        return record
+
+    def _append(self, line: bytes) -> None:
+        if self._file is None or self._broken:
+            raise self._unusable("cannot be written any more")
+        end = os.lseek(self._file, 0, os.SEEK_END)
+        self._broken = True
+        try:
+            self._step("write")
+            _write_all(self._file, line)
+            self._step("fsync")
+            os.fsync(self._file)
+            self._step("written")
+        except OSError as error:
+            # Without this, what was half written would stand in the middle of what comes later.
+            self._cut(end)
+            raise self._unusable(f"cannot be written: {error.strerror}") from error
+        self._broken = False
+
+    def _cut(self, end: int) -> None:
+        try:
+            os.ftruncate(self._file or -1, end)
+            os.fsync(self._file or -1)
+        except OSError:
+            return  # a torn line at the end, which the next run forgets
+
+    def _open(self) -> None:
+        if self._write:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._own_folder()
+            self._take_lock()
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._file = os.open(self._path, flags, 0o600)
+            os.fchmod(self._file, 0o600)
+            content = self._content(self._file)
+        elif self._path.exists():
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                content = self._content(descriptor)
+            finally:
+                os.close(descriptor)
+        else:
+            content = b""
+        self.records, sound = self._parse(content)
+        if self._write and self._file is not None:
+            if sound < len(content):
+                os.ftruncate(self._file, sound)
+            elif content and not content.endswith(b"\n"):
+                _write_all(self._file, b"\n")
+            if not self.records:
+                self.append("journal", format=FORMAT)
+            self._sync_folder()
+
+    def _own_folder(self) -> None:
+        mode = self.folder.stat()
+        if mode.st_uid != os.geteuid():
+            raise self._unusable("belongs to another user")
+        if stat.S_IMODE(mode.st_mode) & 0o077:
+            # What others may do is taken away; what the owner may not do is left as it is.
+            self.folder.chmod(stat.S_IMODE(mode.st_mode) & 0o700)
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _take_lock(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._lock = os.open(self.folder / LOCK, flags, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = visible(os.read(self._lock, 300).decode("utf-8", "replace").strip())
+            raise JournalLocked(
+                f"{visible(str(self.folder))}: another run is using it"
+                + (f": {holder}" if holder else ""),
+                hint="wait until it ends, or give this run a state of its own with --state DIR",
+            ) from None
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        os.fchmod(self._lock, 0o600)
+        os.ftruncate(self._lock, 0)
+        os.pwrite(
+            self._lock, f"process {os.getpid()} on {socket.gethostname()} since {now}\n".encode(), 0
+        )
+
+    def _content(self, descriptor: int) -> bytes:
+        size = os.fstat(descriptor).st_size
+        if size > MAX_BYTES:
+            raise self._unusable("is larger than any journal")
+        parts = []
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        while part := os.read(descriptor, 2**20):
+            parts.append(part)
+        return b"".join(parts)
+
+    def _parse(self, content: bytes) -> tuple[list[Record], int]:
+        """Return the records, and how many bytes of the file they are."""
+        records: list[Record] = []
+        sound = 0
+        while sound < len(content):
+            end = content.find(b"\n", sound)
+            line = content[sound:] if end < 0 else content[sound:end]
+            record = self._record(line)
+            if record is None:
+                if end < 0 or not content[sound:].strip(b"\0"):
+                    return records, sound  # torn: it was never acted on
+                raise self._unusable(f"is damaged in record {len(records) + 1}")
+            records.append(record)
+            sound = len(content) if end < 0 else end + 1
+        if records and records[0].get("format") != FORMAT:
+            raise self._unusable("was written by another version of planner")
+        return records, sound
+
+    def _record(self, line: bytes) -> Record | None:
+        """Return the record of a line, None where the line is not whole or not the next one."""
+        checksum, _, text = line.partition(b" ")
+        if _checksum(self._sum, text) != checksum:
+            return None
+        self._sum = checksum
+        record = json.loads(text)
+        return record if isinstance(record, dict) else None
+
+    def _unusable(self, what: str) -> StateUnusable:
+        return StateUnusable(
+            f"{visible(str(self._path))}: {what}",
+            hint="nothing was sent on it. Make room and rights there, or name another place with "
+            "--state DIR. If it is damaged, move the file away, wait until a lost create would "
+            "have shown (15 minutes), and run the same apply again: disks that carry the plan's "
+            "names are found in the account's listing and adopted, not bought twice",
+        )
+
+
+def _checksum(before: bytes, text: bytes) -> bytes:
+    return hashlib.sha256(before + text).hexdigest()[:_SUM].encode("ascii")
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]

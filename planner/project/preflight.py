@@ -1,0 +1,358 @@
+"""Everything that is checked before money is spent.
+
+The plan fits this marketplace and team, its project is not bought already, every offer that is
+still to be bought is there, in stock, sells the size and costs no more than planned, the sum stays
+below the limit, and the wallet lasts.
+"""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import Conflict, MarketError, NotFound, OutOfStock, PendingActions, PlanStale
+from planner.market.disks import disks_frame
+from planner.market.market import addressable
+from planner.market.offers import KEY
+from planner.market.wire import STOCK_RANK
+from planner.project.listing import believed_listing
+from planner.project.state import State
+from planner.schema import records
+from planner.text import visible
+from planner.units import money, plain, total, usd_hr
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from planner.marketplace.prime.account import Account
+    from planner.plans.plan import Plan
+    from planner.project.context import Context
+    from planner.project.listing import DiskListing
+    from planner.project.pace import Pace
+    from planner.project.state import Entry, Slot
+
+
+_SKEW = timedelta(minutes=5)
+_EXACT = decimal.Context(prec=120)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may spend.
+
+    Attributes
+    ----------
+    price_tolerance : Decimal
+        Per cent by which a price may have risen since the plan.
+    max_usd_hr : Decimal | None
+        Run-rate of the plan's disks that is never exceeded, where it is below the plan's own.
+    min_runway_hr : Decimal | None
+        Hours that the wallet has to last with everything bought.
+    max_age : timedelta
+        How old a plan may be that still has something to send.
+    again : bool
+        Buy although another plan of the project has bought the same.
+    """
+
+    price_tolerance: Decimal = Decimal(0)
+    max_usd_hr: Decimal | None = None
+    min_runway_hr: Decimal | None = None
+    max_age: timedelta = timedelta(hours=24)
+    again: bool = False
+
+    def may_cost(self, usd: Decimal) -> Decimal:
+        """Return the highest acceptable price for a planned one."""
+        return _EXACT.divide(_EXACT.multiply(usd, 100 + self.price_tolerance), Decimal(100))
+
+    def limit_usd_hr(self, planned: Decimal) -> Decimal:
+        """Return the run-rate that the plan's disks may not exceed."""
+        limit = self.may_cost(planned)
+        return limit if self.max_usd_hr is None else min(limit, self.max_usd_hr)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a slot cannot be bought as planned; ``stock`` where it is sold out or gone."""
+
+    text: str
+    stock: bool
+
+
+Market = Callable[[], "pd.DataFrame"]
+"""Returns the live offers (columns ``OFFERS``), complete, or raises."""
+
+
+def shelf(offers: pd.DataFrame) -> dict[tuple[str | None, ...], dict[str, Any]]:
+    """Return the offers as they can be bought, by create key."""
+    return {tuple(row[name] for name in KEY): row for row in records(addressable(offers))}
+
+
+def check_target(plan: Plan, digest: str, state: State, target: Mapping[str, str | None]) -> None:
+    """Hold the plan's marketplace and team against those of the key.
+
+    Raises
+    ------
+    PlanStale
+        When they differ.
+    """
+    bound = plan.target or (state.plans.get(digest) or {}).get("target")
+    if bound is None or dict(bound) == dict(target):
+        return
+    drift = [
+        f"{what}: the plan has {visible(str(bound[key]))}, the key's is {visible(str(target[key]))}"
+        for key, what in (("base_url", "marketplace"), ("team_id", "team"))
+        if bound[key] != target[key]
+    ]
+    raise PlanStale(
+        "the plan belongs to another marketplace or team: " + "; ".join(drift),
+        drift=drift,
+        hint="set PRIME_API_BASE_URL and PRIME_TEAM_ID to the plan's, or plan again",
+    )
+
+
+def check_age(plan: Plan, now: datetime, max_age: timedelta) -> None:
+    """Refuse a plan whose market may be another by now.
+
+    Raises
+    ------
+    PlanStale
+        When it is too old, or from the future.
+    """
+    age = now - datetime.fromisoformat(plan.created_at)
+    if age > max_age:
+        text = f"the plan is {age / timedelta(hours=1):.1f} hours old, {max_age} is allowed"
+        raise PlanStale(text, drift=[text], hint="plan again, or allow it with --max-age 48h")
+    if age < -_SKEW:
+        raise PlanStale("the plan was made in the future", hint="correct this machine's clock")
+
+
+def check_twins(ctx: Context, slots: Iterable[Slot], listing: DiskListing, *, again: bool) -> None:
+    """Refuse to buy for a project what another plan of it has bought, or may have.
+
+    Raises
+    ------
+    PendingActions
+        When another plan's disk is in doubt.
+    Conflict
+        When another plan's disk is live, unless that is wanted.
+    """
+    wanted = {slot.key for slot in slots}
+    twins = [
+        entry
+        for entry in ctx.state.of_project(ctx.project)
+        if entry.plan != ctx.plan
+        and entry.key in wanted
+        and entry.may_exist
+        and ctx.state.is_at(entry, ctx.target)
+    ]
+    doubtful = [entry for entry in twins if entry.in_doubt or entry.stage == "conflict"]
+    if doubtful:
+        names = ", ".join(f"{entry.key} ({entry.name})" for entry in doubtful)
+        raise PendingActions(
+            f"an earlier plan of {visible(ctx.project)} has disks in doubt: {visible(names)}",
+            hint=f"look, then: planner resolve {doubtful[0].name} --id ID | --not ID | --give-up",
+        )
+    alive = [entry for entry in twins if not again and _is_live(ctx, entry, listing)]
+    if alive:
+        lines = [
+            f"  {visible(entry.key)}: {entry.ids[0]} at {plain(entry.counted_usd_hr)} USD/h"
+            for entry in alive
+        ]
+        raise Conflict(
+            f"an earlier plan of {visible(ctx.project)} has bought this already:\n"
+            + "\n".join(lines),
+            hint="keep them (nothing to do), delete them with `planner destroy`, or buy a second "
+            "set on purpose with --again",
+        )
+
+
+def _is_live(ctx: Context, entry: Entry, listing: DiskListing) -> bool:
+    found = listing.find(entry.ids[0])
+    if found is None:
+        try:
+            found = ctx.account.disk(entry.ids[0]).value
+        except NotFound:
+            return False
+    return found.is_live
+
+
+def check_offer(
+    slot: Slot, offers: Mapping[tuple[str | None, ...], Mapping[str, Any]], limits: Limits
+) -> Problem | None:
+    """Return why a slot cannot be bought as planned today; None where it can."""
+    offer = offers.get(slot.offer)
+    where = f"{visible(slot.key)} at {visible(' '.join(str(part) for part in slot.offer if part))}"
+    if offer is None:
+        return Problem(f"{where}: the offer is gone", stock=True)
+    if STOCK_RANK[offer["stock"]] < STOCK_RANK[slot.stock or "unknown"]:
+        return Problem(f"{where}: stock is {offer['stock']}", stock=True)
+    wrong = next(_drift(slot, offer, limits), None)
+    return Problem(f"{where}: {wrong}", stock=False) if wrong else None
+
+
+def _drift(slot: Slot, offer: Mapping[str, Any], limits: Limits) -> Iterator[str]:
+    """Yield what about an offer is no longer as planned."""
+    if offer["problem"] is not None:
+        yield visible(offer["problem"])
+    most, beyond = offer["max_gb"], slot.size_gb - offer["min_gb"]
+    if beyond < 0 or beyond % offer["step_gb"] or (most is not None and slot.size_gb > most):
+        yield f"{slot.size_gb} GB is no longer a size it sells"
+    price = offer["usd_gb_hr"]
+    if price is None:
+        yield "the offer has no usable price"
+    elif price > limits.may_cost(slot.usd_gb_hr):
+        yield f"{plain(price)} USD/GB/h where {plain(slot.usd_gb_hr)} was planned"
+
+
+def check_offers(
+    slots: Sequence[Slot],
+    offers: Mapping[tuple[str | None, ...], Mapping[str, Any]],
+    limits: Limits,
+) -> None:
+    """Hold all slots that are to be sent against today's market.
+
+    Raises
+    ------
+    OutOfStock
+        When all that is wrong is that something cannot be had.
+    PlanStale
+        When something else has changed; ``drift`` says what.
+    """
+    problems = [found for slot in slots if (found := check_offer(slot, offers, limits))]
+    if not problems:
+        return
+    texts = [problem.text for problem in problems]
+    kind = OutOfStock if all(problem.stock for problem in problems) else PlanStale
+    raise kind(
+        "the market has changed since the plan was made:\n" + "\n".join(f"  {t}" for t in texts),
+        drift=texts,
+    )
+
+
+def price_now(slot: Slot, offers: Mapping[tuple[str | None, ...], Mapping[str, Any]]) -> Decimal:
+    """Return what a slot may cost per hour today: the plan's price, or the market's if higher."""
+    return usd_hr(slot.size_gb, max(slot.usd_gb_hr, offers[slot.offer]["usd_gb_hr"]))
+
+
+def check_limit(
+    committed: Decimal, more: Iterable[Decimal], planned: Decimal, limits: Limits
+) -> None:
+    """Refuse to exceed the run-rate of the plan.
+
+    Raises
+    ------
+    PlanStale
+        When what exists, what is in doubt and what comes next together exceed it.
+    """
+    limit = limits.limit_usd_hr(planned)
+    sum_usd_hr = total((committed, *more))
+    if sum_usd_hr > limit:
+        raise PlanStale(
+            f"the disks would cost {plain(sum_usd_hr)} USD/h, the limit is {plain(limit)}: "
+            f"{plain(committed)} exist or are in doubt",
+            drift=[f"{plain(sum_usd_hr)} USD/h exceeds {plain(limit)}"],
+            hint="raise --max-usd-hr or --price-tolerance, or plan again",
+        )
+
+
+def check_wallet(
+    ctx: Context, listing: DiskListing, to_send_usd_hr: Decimal, limits: Limits
+) -> Decimal | None:
+    """Return the balance in USD, None where the key may not know it.
+
+    Raises
+    ------
+    PlanStale
+        When a runway is asked for and the balance does not last, or is unknown.
+    """
+    try:
+        balance = ctx.account.wallet().value.balance_usd
+    except MarketError as error:
+        if limits.min_runway_hr is not None:
+            raise PlanStale(
+                f"the balance is unknown, so no runway can be promised ({error})",
+                hint="use a key that may read the wallet, or leave out --min-runway",
+            ) from error
+        ctx.warnings.append("balance unknown: this key may not read the wallet, or it gave none")
+        return None
+    running = total(disk.usd_hr for disk in listing.live if disk.usd_hr is not None)
+    doubt = total(entry.counted_usd_hr for entry in ctx.state.entries.values() if entry.in_doubt)
+    burn = total((running, doubt, to_send_usd_hr))
+    least = limits.min_runway_hr
+    if least is not None and burn * least > balance:
+        raise PlanStale(
+            f"the wallet has {money(balance)} USD; all disks together cost {money(burn, 4)} USD/h, "
+            f"which lasts {money(balance / burn, 1)} of the {plain(least)} hours asked for",
+            hint="add funds, or ask for less with --min-runway",
+        )
+    return balance
+
+
+Recorded = dict[tuple[str, int], tuple[str, ...]]
+"""(volume, replica) → ids of the disks bought as that replica, the first disk first."""
+
+
+def read_account(account: Account, pace: Pace) -> pd.DataFrame:
+    """Return the disks of an account, read whole (columns ``DISKS``).
+
+    Raises
+    ------
+    MarketError
+        When the account cannot be read.
+    """
+    frame = disks_frame(believed_listing(account, pace).live)
+    source = f"{account.credentials.base_url}/api/v1/disks/"
+    frame.attrs = {"source": source, "fetched_at": None}
+    return frame
+
+
+def recorded_disks(
+    records: Sequence[dict[str, Any]], project: str, target: dict[str, str | None]
+) -> tuple[Recorded, tuple[str, ...]]:
+    """Return what the journal says was bought for a project, and what is in doubt.
+
+    Of several plans that bought one replica, the last one's disks are taken.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        The journal's.
+    project : str
+        What plans are about.
+    target : dict
+        Base URL and team of the marketplace.
+
+    Returns
+    -------
+    recorded : dict
+        Complete replicas only.
+    doubts : tuple of str
+        One sentence for each slot in which a disk may exist that nobody has seen.
+    """
+    state = State(records)
+    bought: dict[tuple[str, int], dict[str, dict[int, str | None]]] = {}
+    doubts: list[str] = []
+    for entry in state.of_project(project):
+        if not state.is_at(entry, target):
+            continue
+        if entry.in_doubt:
+            doubts.append(
+                f"volume {entry.volume}: whether {entry.name} was bought is in doubt; "
+                "`planner apply` of that plan finds out, and buys nothing twice"
+            )
+        is_there = entry.stage == "created" and len(entry.ids) == 1
+        plans = bought.setdefault((entry.volume, entry.replica), {})
+        plans.setdefault(entry.plan, {})[entry.disk] = entry.ids[0] if is_there else None
+    recorded: Recorded = {}
+    for slot, plans in bought.items():
+        for disks in plans.values():
+            ids = [disk_id for _, disk_id in sorted(disks.items()) if disk_id is not None]
+            if len(ids) == max(disks):
+                recorded[slot] = tuple(ids)
+    return recorded, tuple(doubts)

@@ -1,0 +1,147 @@
+"""Resolve and rename: what a person decides, written down after a look at the account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planner.errors import Conflict, InputError, NotFound, PendingActions
+from planner.marketplace.prime.disks import ID
+from planner.text import nearest, visible
+
+if TYPE_CHECKING:
+    from planner.project.context import Context
+    from planner.project.state import Entry, State
+
+
+_MAX_NAME = 255
+
+
+def find_entry(state: State, words: str, target: dict[str, str | None]) -> Entry:
+    """Return the slot of a disk's name, its id, or volume/replica/disk where that is one slot.
+
+    Raises
+    ------
+    InputError
+        When there is none, or there are several.
+    """
+    here = [one for one in state.entries.values() if state.is_at(one, target)]
+    found = [one for one in here if words == one.name] or [
+        one for one in here if words in {one.key, *one.ids}
+    ]
+    if len(found) > 1:
+        doubtful = [one for one in found if one.in_doubt or one.stage == "conflict"]
+        found = doubtful if len(doubtful) == 1 else found
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(one.name for one in found)
+        raise InputError(f"{visible(words)} is several slots", hint=f"name one: {names}")
+    close = nearest(words, [*(one.name for one in here), *(one.key for one in here)])
+    hint = f"did you mean {close}?" if close else "`planner status` lists what is recorded"
+    raise InputError(f"the journal has no slot {visible(words)[:80]!r}", hint=hint)
+
+
+def checked_id(text: str) -> str:
+    """Return an id that may enter a URL.
+
+    Raises
+    ------
+    InputError
+        When no id looks like this.
+    """
+    if not ID.fullmatch(text):
+        raise InputError(f"{visible(text)[:80]!r} is no id of a disk", hint="copy it as listed")
+    return text
+
+
+def resolve_id(ctx: Context, entry: Entry, disk_id: str) -> None:
+    """Record that a disk is a slot's, as it is now.
+
+    Raises
+    ------
+    InputError
+        When it is another slot's.
+    Conflict
+        When the account has no such live disk.
+    """
+    disk_id = checked_id(disk_id)
+    for other in ctx.state.entries.values():
+        if other is not entry and other.stage in {"created", "destroyed"} and disk_id in other.ids:
+            raise InputError(f"{disk_id} is recorded for {other.key} ({other.name})")
+    try:
+        disk = ctx.account.disk(disk_id).value
+    except NotFound as error:
+        raise Conflict(f"the account has no disk {disk_id}", hint="check the id") from error
+    if not disk.is_live or disk.id != disk_id or disk.name is None:
+        raise Conflict(f"disk {disk_id} is {disk.status}, or was not named in the answer")
+    differences = entry.facts.differences(disk)
+    note = "; ".join(("a person said so", *differences))
+    ctx.created(entry, disk, "person", note)
+
+
+def resolve_not(ctx: Context, entry: Entry, disk_id: str) -> None:
+    """Record that a disk is not a slot's.
+
+    Raises
+    ------
+    InputError
+        When it is the id the slot is recorded with.
+    """
+    disk_id = checked_id(disk_id)
+    if entry.stage == "created" and disk_id in entry.ids:
+        raise InputError(
+            f"{disk_id} was read back as {entry.key}", hint="name the right one with --id ID"
+        )
+    ctx.record("not_ours", name=entry.name, id=disk_id)
+
+
+def give_up(ctx: Context, entry: Entry) -> None:
+    """Record that a slot is neither sent again nor looked for.
+
+    Raises
+    ------
+    InputError
+        When its disk exists.
+    """
+    if entry.stage == "created" and _exists(ctx, entry):
+        raise InputError(f"{entry.key} exists", hint="`planner destroy` deletes disks")
+    ctx.record("given_up", name=entry.name, why="a person gave it up")
+
+
+def _exists(ctx: Context, entry: Entry) -> bool:
+    try:
+        return ctx.account.disk(entry.ids[0]).value.is_live
+    except NotFound:
+        return False
+
+
+def rename(ctx: Context, entry: Entry, name: str) -> None:
+    """Give one of our disks another name, and record it once it is read back.
+
+    Raises
+    ------
+    InputError
+        When the slot has no disk, or the name cannot be used.
+    Conflict
+        When the disk is not as recorded.
+    PendingActions
+        When the new name cannot be read back.
+    """
+    if entry.stage != "created":
+        raise InputError(f"{entry.key} is {entry.stage}: there is nothing to rename")
+    if not 1 <= len(name) <= _MAX_NAME or visible(name) != name or name != name.strip():
+        raise InputError("that is no name for a disk", hint="1 to 255 printable characters")
+    if name in ctx.state.entries and name != entry.name:
+        raise InputError("that name is the key of another slot", hint="choose another")
+    disk_id = entry.ids[0]
+    disk = ctx.account.disk(disk_id).value
+    if disk.id != disk_id or not disk.is_live or disk.name not in {entry.as_name, name}:
+        raise Conflict(
+            f"disk {disk_id} is not as recorded: named {disk.name}, {disk.status}",
+            hint="`planner status` shows what changed",
+        )
+    if disk.name != name:
+        ctx.account.rename(disk_id, name)
+    if ctx.account.disk(disk_id).value.name != name:
+        raise PendingActions(f"disk {disk_id} does not show its new name yet", hint="run it again")
+    ctx.record("renamed", name=entry.name, id=disk_id, as_name=name)

@@ -1,0 +1,444 @@
+"""The state: the fold of the journal's records, one entry for each slot ever intended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from planner.errors import StateUnusable
+from planner.formats import digest_of
+from planner.market.offers import KEY
+from planner.units import total, usd_hr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from planner.marketplace.prime.disks import Disk
+    from planner.plans.plan import Plan
+
+
+_PLACE = {"cloudId": "cloud_id", "dataCenterId": "data_center", "country": "country"}
+_SHARE, _LEAST = Decimal("0.005"), Decimal("0.0001")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One disk of a plan.
+
+    Attributes
+    ----------
+    volume, replica, disk : str, int, int
+        Which disk of the demand it is.
+    name : str
+        The key: a function of plan and slot, never of the attempt.
+    body : dict
+        Exactly what is sent.
+    offer : tuple of str | None
+        Create key of its offer: provider, cloud id, data centre, country.
+    usd_gb_hr : Decimal
+        What the plan says a GB costs per hour.
+    stock : str | None
+        Weakest stock level that the demand accepts.
+    """
+
+    volume: str
+    replica: int
+    disk: int
+    name: str
+    body: dict[str, Any]
+    offer: tuple[str | None, ...]
+    usd_gb_hr: Decimal
+    stock: str | None
+
+    @property
+    def key(self) -> str:
+        """Return the slot's short name: volume/replica/disk."""
+        return f"{self.volume}/{self.replica}/{self.disk}"
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of what is sent."""
+        return digest_of(self.body)
+
+    @property
+    def size_gb(self) -> int:
+        """Return the size that is sent."""
+        return int(self.body["disk"]["size"])
+
+    @property
+    def usd_hr(self) -> Decimal:
+        """Return what the plan says it costs per hour."""
+        return usd_hr(self.size_gb, self.usd_gb_hr)
+
+    @property
+    def facts(self) -> Facts:
+        """Return what the created disk has to be."""
+        disk = self.body["disk"]
+        return Facts(
+            name=self.name,
+            size_gb=disk["size"],
+            provider=self.body["provider"]["type"],
+            cloud_id=disk.get("cloudId"),
+            data_center=disk.get("dataCenterId"),
+            country=disk.get("country"),
+            usd_hr=self.usd_hr,
+        )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a disk was asked to be; None was not sent, and may be anything."""
+
+    name: str
+    size_gb: int
+    provider: str
+    cloud_id: str | None
+    data_center: str | None
+    country: str | None
+    usd_hr: Decimal
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the facts as JSON values."""
+        return {**vars(self), "usd_hr": str(self.usd_hr)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Facts:
+        """Return the facts that ``to_record`` described."""
+        return cls(**{**record, "usd_hr": Decimal(record["usd_hr"])})
+
+    def at(self, usd_hr: Decimal) -> Facts:
+        """Return the same disk at another accepted price."""
+        return replace(self, usd_hr=usd_hr)
+
+    def differences(self, disk: Disk) -> tuple[str, ...]:
+        """Return what about a disk contradicts what was sent, its name apart.
+
+        An absent field is no contradiction: the marketplace promises only name, provider, user.
+        """
+        return tuple(
+            f"{field.replace('_', ' ')} {found!r} where {sent!r} was sent"
+            for field in ("size_gb", "provider", *_PLACE.values())
+            if (sent := getattr(self, field)) is not None
+            and (found := getattr(disk, field)) is not None
+            and found != sent
+        )
+
+    def is_like(self, disk: Disk) -> bool:
+        """Return whether size and provider are those that were sent, under whatever name."""
+        return disk.size_gb == self.size_gb and disk.provider == self.provider
+
+    def is_dearer(self, disk: Disk) -> bool:
+        """Return whether the price is higher than planned, rounding apart."""
+        spare = max(self.usd_hr * _SHARE, _LEAST)
+        return disk.usd_hr is not None and disk.usd_hr > self.usd_hr + spare
+
+    def counted(self, price: Decimal | None) -> Decimal:
+        """Return what a disk counts as: its price, or the planned one where rounding differs."""
+        if price is None or abs(price - self.usd_hr) <= max(self.usd_hr * _SHARE, _LEAST):
+            return self.usd_hr
+        return price
+
+
+def slots_of(plan: Plan, target: Mapping[str, str | None]) -> tuple[Slot, ...]:
+    """Return the slots of a plan, in its order, as they are sent to a marketplace.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is to be bought.
+    target : mapping
+        ``base_url`` and ``team_id``: a plan made offline takes those of its first apply.
+    """
+    bound = replace(plan, target=dict(target))
+    placed = {(one.volume, one.replica): one for one in plan.placements}
+    weakest = {volume.name: volume.stock for volume in plan.demand.volumes}
+    slots = []
+    for request in bound.requests:
+        placement = placed[request["volume"], request["replica"]]
+        slots.append(
+            Slot(
+                volume=request["volume"],
+                replica=request["replica"],
+                disk=request["disk"],
+                name=request["body"]["disk"]["name"],
+                body=request["body"],
+                offer=tuple(getattr(placement, name) for name in KEY),
+                usd_gb_hr=placement.usd_gb_hr,
+                stock=weakest.get(request["volume"]),
+            )
+        )
+    return tuple(slots)
+
+
+Stage = Literal[
+    "intended",
+    "not_sent",
+    "limited",
+    "paused",
+    "refused",
+    "claimed",
+    "unknown",
+    "created",
+    "conflict",
+    "given_up",
+    "destroyed",
+]
+IN_DOUBT = frozenset({"intended", "claimed", "unknown"})
+SENDABLE = frozenset({"not_sent", "limited", "paused"})
+"""Stages in which nothing is there and, after a listing, the name may be sent again."""
+
+
+@dataclass
+class Entry:
+    """What is known of one slot.
+
+    Attributes
+    ----------
+    name, plan, project, volume, replica, disk
+        Which slot of which plan; the name is the key.
+    facts : Facts
+        What was sent.
+    stage : str
+        Where it stands.
+    attempts : int
+        How often it was about to be sent.
+    baseline : frozenset of str
+        Ids that were live before it was last sent.
+    claimed : set of str
+        Ids that a 2xx answer named.
+    not_ours : set of str
+        Ids that a person said are not this slot.
+    ids : tuple of str
+        The disk's id when created; the ids to look at in a conflict.
+    usd_hr : Decimal | None
+        Price as read back.
+    as_name, status : str
+        As read back; a person may rename a disk.
+    server_at, local_at : datetime | None
+        When it was last in doubt, by the server's clock and by ours.
+    until : datetime | None
+        Not to be sent before.
+    why : str
+        In words.
+    stock : bool
+        Whether a refusal was a stock-out.
+    deleting : bool
+        Whether a DELETE was about to be sent.
+    """
+
+    name: str
+    plan: str
+    project: str
+    volume: str
+    replica: int
+    disk: int
+    facts: Facts
+    stage: Stage = "intended"
+    attempts: int = 0
+    baseline: frozenset[str] = frozenset()
+    claimed: set[str] = field(default_factory=set)
+    not_ours: set[str] = field(default_factory=set)
+    ids: tuple[str, ...] = ()
+    usd_hr: Decimal | None = None
+    as_name: str = ""
+    status: str = ""
+    created_at: str | None = None
+    server_at: datetime | None = None
+    local_at: datetime | None = None
+    until: datetime | None = None
+    why: str = ""
+    stock: bool = False
+    deleting: bool = False
+
+    @property
+    def key(self) -> str:
+        """Return volume/replica/disk."""
+        return f"{self.volume}/{self.replica}/{self.disk}"
+
+    @property
+    def in_doubt(self) -> bool:
+        """Return whether a disk may exist that nobody has seen."""
+        return self.stage in IN_DOUBT
+
+    @property
+    def may_exist(self) -> bool:
+        """Return whether it counts as money being spent."""
+        return self.in_doubt or self.stage in {"created", "conflict"}
+
+    @property
+    def counted_usd_hr(self) -> Decimal:
+        """Return what it counts as per hour."""
+        return self.facts.counted(self.usd_hr) if self.may_exist else Decimal(0)
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Return the ids a 2xx answer named that nobody has disowned."""
+        return frozenset(self.claimed - self.not_ours)
+
+
+class State:
+    """All entries by name, and the plans they belong to.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        The journal's records, in order.
+
+    Raises
+    ------
+    StateUnusable
+        When a record is none that this version writes.
+    """
+
+    def __init__(self, records: Iterable[dict[str, Any]] = ()) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.plans: dict[str, dict[str, Any]] = {}
+        for number, record in enumerate(records, 1):
+            try:
+                self.take(record)
+            except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+                message = f"record {number} of the journal is none that this version writes"
+                raise StateUnusable(message, hint="use the planner that wrote it") from error
+
+    def of_plan(self, plan: str) -> list[Entry]:
+        """Return the entries of one plan."""
+        return [entry for entry in self.entries.values() if entry.plan == plan]
+
+    def of_project(self, project: str) -> list[Entry]:
+        """Return the entries of all plans of a project."""
+        return [entry for entry in self.entries.values() if entry.project == project]
+
+    def is_at(self, entry: Entry, target: dict[str, str | None]) -> bool:
+        """Return whether an entry belongs to a marketplace and team."""
+        bound = self.plans.get(entry.plan, {}).get("target")
+        return bound is None or bound == target
+
+    def committed_usd_hr(self, plan: str) -> Decimal:
+        """Return what a plan's disks cost per hour, those in doubt included."""
+        return total(entry.counted_usd_hr for entry in self.of_plan(plan))
+
+    def recorded_ids(self) -> frozenset[str]:
+        """Return every id that is some slot's own."""
+        created = (one for one in self.entries.values() if one.stage in {"created", "destroyed"})
+        return frozenset(disk_id for entry in created for disk_id in entry.ids)
+
+    def take(self, record: dict[str, Any]) -> None:
+        """Move the state by one record."""
+        kind = record["kind"]
+        if kind == "plan":
+            self.plans[record["plan"]] = record
+        elif kind == "intent":
+            self._intend(record)
+        elif kind != "journal":
+            _MOVES[kind](self.entries[record["name"]], record)
+
+    def _intend(self, record: dict[str, Any]) -> None:
+        names = ("name", "plan", "project", "volume", "replica", "disk")
+        facts = Facts.from_record(record["facts"])
+        entry = self.entries.setdefault(
+            record["name"], Entry(**{name: record[name] for name in names}, facts=facts)
+        )
+        # An intent that sends nothing only makes room for a disk that is there already.
+        entry.facts, entry.stage = facts, "intended" if record["sends"] else "not_sent"
+        entry.attempts += record["sends"]
+        entry.baseline = frozenset(record["baseline"])
+        entry.until = None
+        entry.why = "planner was stopped before the answer was recorded" if record["sends"] else ""
+        _doubt(entry, record)
+
+
+def _doubt(entry: Entry, record: dict[str, Any]) -> None:
+    told = record.get("server_at")
+    entry.server_at = datetime.fromisoformat(told) if told else None
+    entry.local_at = datetime.fromisoformat(record["at"])
+
+
+def _step(stage: Stage) -> Any:  # noqa: ANN401 -- one of the moves below
+    def move(entry: Entry, record: dict[str, Any]) -> None:
+        entry.stage = stage
+        entry.why = record.get("why", "")
+        entry.stock = record.get("stock", False)
+
+    return move
+
+
+def _limited(entry: Entry, record: dict[str, Any]) -> None:
+    entry.stage, entry.why = "limited", record["why"]
+    entry.until = datetime.fromisoformat(record["until"])
+
+
+def _claimed(entry: Entry, record: dict[str, Any]) -> None:
+    entry.stage, entry.why = "claimed", record["why"]
+    if record["id"] is not None:
+        entry.claimed.add(record["id"])
+    _doubt(entry, record)
+
+
+def _unknown(entry: Entry, record: dict[str, Any]) -> None:
+    entry.stage, entry.why = "unknown", record["why"]
+    _doubt(entry, record)
+
+
+def _created(entry: Entry, record: dict[str, Any]) -> None:
+    entry.stage, entry.why, entry.ids = "created", record.get("note", ""), (record["id"],)
+    entry.usd_hr = None if record["usd_hr"] is None else Decimal(record["usd_hr"])
+    entry.as_name, entry.status = record["as_name"], record["status"]
+    entry.created_at = record.get("created_at")
+    entry.not_ours.discard(record["id"])
+    if record.get("size_gb") is not None:
+        entry.facts = Facts(**{**vars(entry.facts), "size_gb": record["size_gb"]})
+
+
+def _conflict(entry: Entry, record: dict[str, Any]) -> None:
+    entry.stage, entry.why, entry.ids = "conflict", record["why"], tuple(record["ids"])
+    entry.usd_hr = None if record.get("usd_hr") is None else Decimal(record["usd_hr"])
+
+
+def _not_ours(entry: Entry, record: dict[str, Any]) -> None:
+    entry.not_ours.add(record["id"])
+    entry.claimed.discard(record["id"])
+    entry.ids = tuple(one for one in entry.ids if one != record["id"])
+    if entry.stage == "conflict" and not entry.ids:
+        entry.stage, entry.why = "unknown", "a person said which disk it is not"
+
+
+def _renamed(entry: Entry, record: dict[str, Any]) -> None:
+    entry.as_name = record["as_name"]
+
+
+def _deleting(entry: Entry, _record: dict[str, Any]) -> None:
+    entry.deleting = True
+
+
+def _destroyed(entry: Entry, _record: dict[str, Any]) -> None:
+    entry.stage, entry.status, entry.why = "destroyed", "", ""
+
+
+def _seen(entry: Entry, record: dict[str, Any]) -> None:
+    entry.status = record["status"]
+    entry.usd_hr = None if record["usd_hr"] is None else Decimal(record["usd_hr"])
+
+
+_MOVES: dict[str, Any] = {
+    "not_sent": _step("not_sent"),
+    "limited": _limited,
+    "paused": _step("paused"),
+    "refused": _step("refused"),
+    "claimed": _claimed,
+    "unknown": _unknown,
+    "created": _created,
+    "conflict": _conflict,
+    "not_ours": _not_ours,
+    "given_up": _step("given_up"),
+    "deleting": _deleting,
+    "destroyed": _destroyed,
+    "renamed": _renamed,
+    "seen": _seen,
+}
+
+
+def in_order(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield entries by project, volume, replica and disk."""
+    return iter(sorted(entries, key=lambda one: (one.project, one.volume, one.replica, one.disk)))

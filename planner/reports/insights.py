@@ -1,0 +1,162 @@
+"""Insights: why a plan costs what it does, as sections and charts of its report.
+
+The market it was chosen from, what each requirement costs, and what fewer sites or a smaller share
+for one provider would cost. Each amount but the market's is a plan solved again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.analysis.requirement_costs import costly
+from planner.market.offers import place_text
+from planner.markup import cell
+from planner.plans.explain import explain
+from planner.present.charts.price import price_chart
+from planner.present.charts.requirement import requirement_chart
+from planner.present.charts.tradeoff import tradeoff_chart
+from planner.reports.cells import cut, usd
+from planner.reports.section import Section
+from planner.schema import records
+from planner.text import visible
+from planner.units import money, plain, usd_hr, usd_month
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from planner.plans.plan import Plan
+
+
+_SHARES = ("1", "0.8", "0.7", "0.6", "0.5", "0.4", "0.3")
+_MORE_SITES, _MOST_SITES = 2, 8
+_TB = 1000
+
+
+@dataclass(frozen=True)
+class Insights:
+    """Why one plan costs what it does.
+
+    Attributes
+    ----------
+    plan : Plan
+        Which.
+    requirements : DataFrame
+        Columns ``REQUIREMENTS``.
+    by_sites, by_share : DataFrame
+        Columns ``max_sites`` or ``max_provider_share``, and those of `Plan.what_if`, budgets
+        aside: what a cap costs is the question, whoever may pay for it.
+    """
+
+    plan: Plan
+    requirements: pd.DataFrame
+    by_sites: pd.DataFrame
+    by_share: pd.DataFrame
+
+    @classmethod
+    def of(cls, plan: Plan) -> Insights:
+        """Ask a plan; a large one takes its time."""
+        sites = {(p.provider, p.data_center, p.country) for p in plan.placements}
+        policy = plan.demand.policy
+        most = min(_MOST_SITES, max(len(sites), policy.max_sites or 0) + _MORE_SITES)
+        aside = {f"budgets.{owner}": [None] for owner in policy.budgets}
+        aside |= {"budget_usd_month": [None]}
+        return cls(
+            plan,
+            explain(plan).requirements,
+            plan.what_if({"max_sites": [*range(1, most + 1)], **aside}),
+            plan.what_if({"max_provider_share": [*map(Decimal, _SHARES)], **aside}),
+        )
+
+    def sections(self, most: int | None) -> tuple[Section, ...]:
+        """Return them as tables of texts: see `Report.sections`."""
+        return (
+            self._market(most),
+            self._requirements(most),
+            _curve(self.by_sites, "max_sites", "sites", "Cost against the number of sites"),
+            _curve(
+                self.by_share,
+                "max_provider_share",
+                "share",
+                "Cost against the share of one provider",
+            ),
+        )
+
+    def pictures(self) -> dict[str, Any]:
+        """Return their charts by the name of the section that each stands beside."""
+        return {
+            "market": price_chart(self.plan.offers),
+            "requirements": requirement_chart(self.requirements),
+            "sites": tradeoff_chart(self.by_sites, "max_sites"),
+            "share": tradeoff_chart(self.by_share, "max_provider_share"),
+        }
+
+    def _market(self, most: int | None) -> Section:
+        chosen = {one.offer_id for one in self.plan.placements if one.action == "create"}
+        offers = records(self.plan.addressable)
+        priced = [one for one in offers if one["usd_gb_hr"] is not None]
+        priced.sort(key=lambda one: one["usd_gb_hr"])
+        shown, rest = cut(priced, most)
+        rows = [
+            (
+                visible(f"{place_text(one)} ({one['offer_id']})"),
+                money(usd_month(usd_hr(_TB, one["usd_gb_hr"]))),
+                cell(one["usd_gb_hr"], "usd_gb_hr").text,
+                one["stock"],
+                "chosen" if one["offer_id"] in chosen else "",
+            )
+            for one in shown
+        ]
+        left = len(offers) - len(priced)
+        notes = [f"{len(rest)} dearer offers are not shown"] if rest else []
+        notes += [f"{left} offers have no price that can be believed"] if left else []
+        headings = ("offer", "$/TB/month", "$/GB/h", "stock", "is")
+        return Section(
+            "market",
+            "The market it was chosen from",
+            headings,
+            tuple(rows),
+            frozenset(headings[1:3]),
+            notes=tuple(notes),
+            expendable=("$/GB/h",),
+        )
+
+    def _requirements(self, most: int | None) -> Section:
+        found = records(costly(self.requirements))
+        shown, rest = cut(found, most)
+        rows = [
+            (
+                visible(one["about"] or "the whole"),
+                money(one["saves_usd_month"]),
+                visible(one["requirement"]),
+                visible(one["without"]),
+            )
+            for one in shown
+        ]
+        free = len(self.requirements) - len(found)
+        notes = [f"{free} more requirements cost nothing by themselves"] if free else []
+        notes += [f"{len(rest)} cheaper requirements are not shown"] if rest else []
+        headings = ("of", "saves $/month", "requirement", "without it")
+        return Section(
+            "requirements",
+            "What each requirement costs",
+            headings,
+            tuple(rows),
+            frozenset(headings[1:2]),
+            notes=tuple(notes),
+        )
+
+
+def _curve(frame: pd.DataFrame, axis: str, name: str, title: str) -> Section:
+    rows = []
+    for one in records(frame):
+        more = one["extra_usd_month"]
+        signed = "" if more is None else f"{'+' * (more >= 0)}{money(more)}"
+        value = one[axis]
+        limit = f"{plain(value * 100)} %" if isinstance(value, Decimal) else str(value)
+        told = visible(one["where"] or one["why"] or "")
+        rows.append((limit, usd(one["usd_month"], "no plan"), signed, told))
+    headings = ("at most", "$/month", "more $", "where, or why not")
+    notes = ("budgets are left aside here",)
+    return Section(name, title, headings, tuple(rows), frozenset(headings[:3]), notes=notes)

@@ -1,0 +1,303 @@
+"""The ledger: a plan and an account as lines, every disk once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import InputError
+from planner.project.state import State, in_order
+from planner.reports.lines import Line
+from planner.reports.parts import account_name
+from planner.schema import records
+from planner.text import visible
+from planner.units import total, usd_hr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from planner.plans.plan import Plan
+    from planner.reports.holdings import Holdings
+    from planner.reports.lines import Standing
+    from planner.solve.solution import Placement
+
+
+Regions = dict[tuple[Any, ...], tuple[str | None, ...]]
+"""Site → the regions that offers there have."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What the journal says a disk was bought as.
+
+    Attributes
+    ----------
+    plan : str
+        Digest of the plan.
+    project, volume, replica, disk
+        Which slot of it.
+    """
+
+    plan: str
+    project: str
+    volume: str
+    replica: int
+    disk: int
+
+
+def bought_as(
+    records: Sequence[dict[str, Any]], holdings: Holdings
+) -> tuple[dict[str, Slot], tuple[str, ...]]:
+    """Return what a journal says the disks of an account were bought as.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        The journal's.
+    holdings : Holdings
+        Of which account.
+
+    Returns
+    -------
+    slots : dict
+        Id of a disk → its slot.
+    doubts : tuple of str
+        A sentence for each disk that may exist and that nobody has seen.
+    """
+    state = State(records)
+    target = {"base_url": holdings.base_url, "team_id": holdings.team_id}
+    entries = state.entries.values()
+    mine = [one for one in entries if holdings.base_url is None or state.is_at(one, target)]
+    slots = {
+        disk_id: Slot(one.plan, one.project, one.volume, one.replica, one.disk)
+        for one in in_order(mine)
+        if one.stage == "created"
+        for disk_id in one.ids
+    }
+    doubts = tuple(
+        f"whether {one.name} was bought for {one.project} is in doubt: if it exists and is not "
+        "listed, it is not counted as there"
+        for one in in_order(mine)
+        if one.in_doubt
+    )
+    return slots, doubts
+
+
+def lines_of(
+    plan: Plan | None,
+    holdings: Holdings | None,
+    slots: Mapping[str, Slot],
+    regions: Regions,
+    now: datetime,
+) -> tuple[tuple[Line, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the lines of a plan, of an account, or of a plan held against the account.
+
+    A live disk is the plan's when the plan keeps it, or when it was bought for it: the journal
+    says so, or the account has a disk of exactly the name that the plan gives.
+
+    Parameters
+    ----------
+    plan : Plan | None
+        What is to be there.
+    holdings : Holdings | None
+        What is there.
+    slots : mapping
+        Id of a disk → what it was bought as.
+    regions : mapping
+        Site → regions, see `regions_by_site`: a live disk does not tell its own.
+    now : datetime
+        From when a new disk would cost, where nobody looked at the account.
+
+    Returns
+    -------
+    lines : tuple of Line
+        The plan's in its order, then the other disks of the account by id.
+    notes : tuple of str
+        What is there twice.
+    gone : tuple of str
+        What the plan counts on that is not there.
+
+    Raises
+    ------
+    InputError
+        When the plan was made for another marketplace or team.
+    """
+    if plan is not None and holdings is not None:
+        _check_target(plan, holdings)
+    live = {} if holdings is None else _live(holdings)
+    found: list[Line] = []
+    notes: list[str] = []
+    gone: list[str] = []
+    if plan is not None:
+        at = now if holdings is None else holdings.read_at
+        there = _There.of(plan, live, slots)
+        for line, note in _planned(plan, there, account_of(holdings, plan), at):
+            found += [line] if line is not None else []
+            (gone if line is None else notes).append(note)
+    taken = {line.disk_id for line in found if line.is_live}
+    found += (
+        _other(row, regions, slots.get(row["id"] or ""))
+        for row in live.values()
+        if row["id"] is None or row["id"] not in taken
+    )
+    return tuple(found), tuple(filter(None, notes)), tuple(gone)
+
+
+def account_of(holdings: Holdings | None, plan: Plan | None = None) -> str | None:
+    """Return whose disks they are, of what was read, else of the plan; None where nobody says."""
+    if holdings is not None:
+        return holdings.account
+    target = None if plan is None else plan.target
+    if target is None or target["base_url"] is None:
+        return None
+    return account_name(target["base_url"], target["team_id"])
+
+
+def _check_target(plan: Plan, holdings: Holdings) -> None:
+    planned, here = account_of(None, plan), account_of(holdings)
+    if planned is not None and holdings.base_url is not None and planned != here:
+        raise InputError(
+            f"the plan was made for {visible(planned)}, the account is at {visible(str(here))}",
+            hint="report on the plan alone, or use the key that it was made with",
+        )
+
+
+def _live(holdings: Holdings) -> dict[str, dict[str, Any]]:
+    """Return the rows of the account's disks, each with what it was billed, by id or place."""
+    billed: dict[str, list[Any]] = {}
+    for bill in holdings.bills:
+        if bill.resource_type == "disks" and bill.resource_id is not None:
+            billed.setdefault(bill.resource_id, []).append(bill.amount_usd)
+    rows = {}
+    for number, row in enumerate(records(holdings.disks)):
+        amounts = billed.get(row["id"] or "")
+        known = amounts is not None and None not in amounts
+        rows[row["id"] or f"#{number}"] = {
+            "created_at": None,
+            **row,
+            "billed_usd": total(amounts or ()) if known else None,
+            "account": account_of(holdings),
+            "as_of": holdings.read_at.isoformat(),
+        }
+    return rows
+
+
+_LISTED = ("account", "as_of", "name", "status", "size_gb", "usd_hr", "created_at", "billed_usd")
+
+
+def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a line takes from the account's row of its disk, whoever it belongs to."""
+    return {
+        **{name: row[name] for name in _LISTED},
+        "usd_hr": row["usd_hr"] or None,  # a price of zero is none: nothing is free
+        "disk_id": row["id"],
+        "usd_gb_hr": None,
+        "attached": row["attached"],
+    }
+
+
+def _other(
+    row: Mapping[str, Any],
+    regions: Regions,
+    slot: Slot | None,
+) -> Line:
+    """Return the line of a live disk that is no plan's; the market tells the region of a place."""
+    place = {name: row[name] for name in ("provider", "data_center", "country")}
+    here = regions.get(tuple(place.values()), (None,))
+    return Line(
+        **_listed(row),
+        **place,
+        region=here[0] if len(here) == 1 else None,
+        project=None if slot is None else slot.project,
+        volume=None if slot is None else slot.volume,
+        replica=None if slot is None else slot.replica,
+        disk=None if slot is None else slot.disk,
+        standing="other",
+        owner=None,
+    )
+
+
+@dataclass(frozen=True)
+class _There:
+    """What the account has of a plan: rows by id, by name, and by the slot they were bought as."""
+
+    by_id: dict[str, dict[str, Any]]
+    by_name: dict[str, list[dict[str, Any]]]
+    by_slot: dict[tuple[str, int, int], dict[str, Any]]
+
+    @classmethod
+    def of(cls, plan: Plan, live: dict[str, dict[str, Any]], slots: Mapping[str, Slot]) -> _There:
+        digest = str(plan.to_document()["digest"])
+        by_slot = {
+            (slot.volume, slot.replica, slot.disk): live[disk_id]
+            for disk_id, slot in slots.items()
+            if slot.plan == digest and disk_id in live
+        }
+        by_name: dict[str, list[dict[str, Any]]] = {}
+        for row in live.values():
+            by_name.setdefault(row["name"] or "", []).append(row)
+        return cls(live, by_name, by_slot)
+
+
+def _planned(
+    plan: Plan, there: _There, account: str | None, at: datetime
+) -> Iterator[tuple[Line | None, str]]:
+    """Yield a line for each disk of a plan; and what is amiss, else an empty text."""
+    names = {
+        (one["volume"], one["replica"], one["disk"]): one["body"]["disk"]["name"]
+        for one in plan.requests
+    }
+    for placement in plan.placements:
+        for disk, size_gb in enumerate(placement.disk_sizes_gb, 1):
+            if placement.action == "keep":
+                row = there.by_id.get(placement.disk_ids[disk - 1])
+                yield _kept(plan, placement, disk, row)
+                continue
+            slot = (placement.volume, placement.replica, disk)
+            same = there.by_name.get(names[slot], [])
+            found = there.by_slot.get(slot) or next(iter(same), None)
+            if found is not None:
+                note = f"{len(same)} disks are called {names[slot]}: one is a duplicate"
+                line = _line(plan, placement, disk, "bought", _listed(found))
+                yield line, note if len(same) > 1 else ""
+                continue
+            new = {
+                **dict.fromkeys(("disk_id", "status", "attached", "created_at", "billed_usd")),
+                "account": account,
+                "as_of": at.isoformat(),
+                "name": names[slot],
+                "size_gb": size_gb,
+                "usd_gb_hr": placement.usd_gb_hr,
+                "usd_hr": usd_hr(size_gb, placement.usd_gb_hr),
+            }
+            yield _line(plan, placement, disk, "new", new), ""
+
+
+def _kept(
+    plan: Plan, placement: Placement, disk: int, row: dict[str, Any] | None
+) -> tuple[Line | None, str]:
+    if row is not None:
+        return _line(plan, placement, disk, "kept", _listed(row)), ""
+    gone = placement.disk_ids[disk - 1]
+    return None, (
+        f"disk {visible(gone)}, which the plan keeps for {visible(placement.volume)}, is no longer "
+        "there and is not counted; plan again"
+    )
+
+
+def _line(
+    plan: Plan, placement: Placement, disk: int, standing: Standing, listed: dict[str, Any]
+) -> Line:
+    place = ("provider", "data_center", "country", "region")
+    return Line(
+        **listed,
+        **{name: getattr(placement, name) for name in place},
+        project=plan.project,
+        volume=placement.volume,
+        replica=placement.replica,
+        disk=disk,
+        standing=standing,
+        owner=placement.owner,
+        tags=dict(placement.tags),
+    )

@@ -1,0 +1,180 @@
+"""From a plan, an account, or both, to a report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from planner.errors import InputError
+from planner.market.market import addressable
+from planner.markup import cell
+from planner.reports.budgets import Limit
+from planner.reports.holdings import Holdings
+from planner.reports.ledger import account_of, lines_of
+from planner.reports.lines import GpuLine
+from planner.reports.parts import Simpler, Source
+from planner.reports.report import Report
+from planner.reports.wallets import wallet_of
+from planner.solve.existing import regions_by_site
+from planner.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from decimal import Decimal
+
+    import pandas as pd
+
+    from planner.plans.plan import Plan
+    from planner.reports.ledger import Regions, Slot
+    from planner.reports.lines import Line
+
+
+_ILL = frozenset({"ERROR", "STOPPED", "UNKNOWN"})
+
+
+def make_report(
+    plan: Plan | None = None,
+    holdings: Holdings | None = None,
+    *,
+    slots: Mapping[str, Slot] | None = None,
+    doubts: Sequence[str] = (),
+    offers: pd.DataFrame | None = None,
+    budgets: Mapping[str | None, Decimal] | None = None,
+    warn_above: Decimal | None = None,
+    plan_source: str = "plan",
+    now: datetime | None = None,
+) -> Report:
+    """Return the budget report of a plan, of an account, or of a plan held against the account.
+
+    Parameters
+    ----------
+    plan : Plan | None
+        What is to be there. Without an account, the account's disks are those the plan was made
+        with, if it was.
+    holdings : Holdings | None
+        What is there: see `fetch_holdings`.
+    slots : mapping | None
+        Id of a disk → what the journal says it was bought as: see `bought_as`.
+    doubts : sequence of str
+        What may exist and was not seen, such as `bought_as` says; no budget is known to be kept
+        then.
+    offers : DataFrame | None
+        Columns ``OFFERS``: they tell the region of a disk's place, which no disk does; None takes
+        the plan's.
+    budgets : mapping | None
+        Owner (None: everybody) → most that every disk of the report may cost in a month of
+        730 h, in USD. The plan's own budgets are always there, and count its disks.
+    warn_above : Decimal | None
+        Per cent of a budget beyond which it is warned about.
+    plan_source : str
+        Where the plan came from, for the record.
+    now : datetime | None
+        Time of the report; this moment when None.
+
+    Raises
+    ------
+    InputError
+        When there is neither plan nor account, or they are of different marketplaces.
+
+    Examples
+    --------
+    >>> from planner import make_plan, read_demand, read_offers
+    >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
+    >>> make_report(plan).lead[0]
+    '3 disks with 5,000 GB cost $294.92 a month, $0.4040 an hour'
+    """
+    if plan is None and holdings is None:
+        raise InputError("there is nothing to report on", hint="give a plan, an account, or both")
+    created = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
+    read = holdings
+    if holdings is None and plan is not None and "disks" in plan.inputs:
+        holdings = _planned_with(plan)
+    lines, notes, gone = lines_of(plan, holdings, slots or {}, _regions(plan, offers), created)
+    account = account_of(holdings, plan)
+    sources: list[Source] = []
+    if plan is not None:
+        sources.append(_plan_source(plan, plan_source, account_of(None, plan)))
+    if holdings is not None:
+        at = holdings.read_at.isoformat()
+        kind: Literal["account", "remembered"] = "remembered" if read is None else "account"
+        sources.append(Source(kind, holdings.source, at, account))
+    report = Report(
+        created_at=created.isoformat(),
+        sources=tuple(sources),
+        lines=lines,
+        gpus=() if plan is None else tuple(_gpus(plan, account)),
+        limits=() if plan is None else tuple(_limits(plan)),
+        baselines=() if plan is None else tuple(_baselines(plan)),
+        wallets=() if read is None or not read.has_wallet else (wallet_of(read, account),),
+        warnings=(*notes, *_amiss(lines), *(() if read is None else read.notes)),
+        doubts=(*gone, *doubts),
+    )
+    return report.against(budgets or {}, warn_above)
+
+
+def _regions(plan: Plan | None, offers: pd.DataFrame | None) -> Regions:
+    """Return the regions of the places that a market knows."""
+    if offers is not None:
+        return regions_by_site(addressable(offers))
+    return {} if plan is None else regions_by_site(plan.addressable)
+
+
+def _planned_with(plan: Plan) -> Holdings:
+    """Return the account as it was when a plan was made."""
+    target = plan.target or {"base_url": None, "team_id": None}
+    return Holdings(
+        source=str(plan.inputs["disks"]["source"]),
+        base_url=target["base_url"],
+        team_id=target["team_id"],
+        read_at=datetime.fromisoformat(plan.created_at),
+        disks=plan.live_disks,
+    )
+
+
+def _plan_source(plan: Plan, name: str, account: str | None) -> Source:
+    offers = plan.inputs["offers"]
+    return Source(
+        kind="plan",
+        name=name,
+        as_of=plan.created_at,
+        account=account,
+        project=plan.project,
+        plan_id=plan.plan_id,
+        digest=str(plan.to_document()["digest"]),
+        prices=str(offers["source"]),
+        prices_at=offers["fetched_at"],
+        hours_per_month=plan.demand.policy.hours_per_month,
+    )
+
+
+def _limits(plan: Plan) -> Iterator[Limit]:
+    policy = plan.demand.policy
+    for owner, limit in policy.limits:
+        yield Limit(plan.project, owner, limit, policy.hours_per_month)
+
+
+def _gpus(plan: Plan, account: str | None) -> Iterator[GpuLine]:
+    left_out = {"cloud_id", "security"}
+    for gpu in plan.gpus:
+        values = {name: value for name, value in vars(gpu).items() if name not in left_out}
+        yield GpuLine(account=account, project=plan.project, **values)
+
+
+def _baselines(plan: Plan) -> Iterator[Simpler]:
+    for one in plan.baselines():
+        yield Simpler(plan.project, one.name, one.place, one.usd_month, one.why_not)
+
+
+def _amiss(lines: Sequence[Line]) -> Iterator[str]:
+    """Yield what a person should look at: disks that are ill, or have no price."""
+    for one in lines:
+        name = visible(one.disk_id or "without id")
+        if one.status in _ILL:
+            cost = (
+                "at no price that is told"
+                if one.usd_hr is None
+                else f"${cell(one.usd_hr, 'usd_hr').text} an hour"
+            )
+            yield f"disk {name} ({one.title}) is {one.status}, and billed: {cost}"
+        elif one.usd_hr is None:
+            yield f"disk {name} ({one.title}) has no price: it is in no amount"

@@ -1,0 +1,193 @@
+"""Frames with declared columns.
+
+A table that planner hands out or takes in has its columns declared once, with type, unit and what
+null means; ``conform`` holds a caller's frame against the declaration and never changes it. What
+is handed out is a `Table`: a DataFrame that a notebook shows well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from planner.errors import FrameError
+from planner.markup import cell, table_html, with_count
+from planner.units import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name (with the unit), its pandas type, and what it means."""
+
+    name: str
+    dtype: str
+    meaning: str
+
+
+TEXT, WHOLE, YES_NO, EXACT = "string", "Int64", "boolean", "object"
+"""Nullable text, whole numbers, booleans; and objects: Decimal amounts or tuples."""
+_KINDS: dict[str, tuple[type, ...]] = {
+    TEXT: (str,),
+    WHOLE: (int, float, np.integer, np.floating),
+    YES_NO: (int, float, np.bool_, np.integer, np.floating),
+    EXACT: (Decimal, tuple),
+}
+
+
+class Table(pd.DataFrame):
+    """A DataFrame that a notebook shows well; in every other way as any DataFrame.
+
+    What it is filtered, sorted or selected to is one too. A notebook shows it with text from
+    outside made visible, amounts shortened (in full when pointed at), tuples in words and nulls as
+    a dash; headings say what their columns mean. The values themselves stay as they are, and so
+    does ``repr``. Of pandas' options it heeds ``display.max_rows`` and
+    ``display.notebook_repr_html``.
+    """
+
+    _metadata: ClassVar[list[str]] = ["_declared"]
+    _declared: tuple[Column, ...] = ()
+
+    @classmethod
+    def of(cls, data: Mapping[str, pd.Series[Any]], columns: Sequence[Column]) -> Table:
+        """Return data as a frame whose headings say what the columns mean."""
+        table = cls(data)
+        table._declared = tuple(columns)
+        return table
+
+    @property
+    def _constructor(self) -> type[Table]:
+        return Table
+
+    def _repr_html_(self) -> str | None:
+        if not pd.get_option("display.notebook_repr_html"):
+            return None
+        return frame_html(self)
+
+
+_MOST_COLUMNS = 60
+"""Columns that are shown at most, the rest are counted: a pivot may have thousands."""
+
+
+def frame_html(frame: pd.DataFrame) -> str:
+    """Return a frame as a notebook shows a `Table`, at most ``display.max_rows`` rows of it."""
+    shown = frame.iloc[: pd.get_option("display.max_rows") or None, :_MOST_COLUMNS]
+    columns = _read(shown)
+    declared: tuple[Column, ...] = getattr(frame, "_declared", ())
+    return table_html(
+        [name for name, _ in columns],
+        zip(*([cell(one, name) for one in values] for name, values in columns), strict=True),
+        {at for at, (_, values) in enumerate(columns) if _is_numeric(values)},
+        caption=_caption(frame, shown),
+        meanings={column.name: column.meaning for column in declared},
+    )
+
+
+def _read(frame: pd.DataFrame) -> list[tuple[str, list[Any]]]:
+    """Return names and values of the columns, after those of an index that is not just 0, 1, 2."""
+    index = frame.index
+    is_counted = index.name is None and index.equals(pd.RangeIndex(len(index)))
+    levels = [] if is_counted else [index.get_level_values(n) for n in range(index.nlevels)]
+    read = [("" if one.name is None else one.name, one.to_series()) for one in levels]
+    read += [(name, frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
+    return [(_label(name), _known(values)) for name, values in read]
+
+
+def _label(name: Any) -> str:  # noqa: ANN401 -- whatever a caller's column is called
+    return ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+
+
+def _known(values: pd.Series[Any]) -> list[Any]:
+    """Return values as Python has them, every kind of null as None."""
+    pairs = zip(values.astype(object), values.isna(), strict=True)
+    return [None if null else value for value, null in pairs]
+
+
+def _is_numeric(values: Sequence[Any]) -> bool:
+    known = [value for value in values if value is not None]
+    return bool(known) and all(
+        isinstance(value, Decimal | Real) and not isinstance(value, bool) for value in known
+    )
+
+
+def _caption(frame: pd.DataFrame, shown: pd.DataFrame) -> str:
+    """Return how much of a frame there is, and where it is from as far as it says so."""
+    told = [with_count(len(frame), "row", len(shown))]
+    if len(frame.columns) > len(shown.columns):
+        told.append(with_count(len(frame.columns), "column", len(shown.columns)))
+    for word, name in (("from", "source"), ("fetched", "fetched_at")):
+        if isinstance(said := frame.attrs.get(name), str):
+            told.append(f"{word} {said}")
+    return "; ".join(told)
+
+
+def build(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Table:
+    """Return a frame with the declared columns, one row for each mapping."""
+    data = {
+        column.name: pd.Series([row[column.name] for row in rows], dtype=column.dtype)
+        for column in columns
+    }
+    return Table.of(data, columns)
+
+
+def conform(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> Table:
+    """Return a copy with the declared columns in their types; other columns are left out.
+
+    Raises
+    ------
+    FrameError
+        When a column is missing or holds values of another type; ``failures`` names each.
+    """
+    failures = []
+    data: dict[str, pd.Series[Any]] = {}
+    for column in columns:
+        if column.name not in frame:
+            failures.append(f"column {column.name} is missing")
+            continue
+        try:
+            data[column.name] = _as_declared(frame[column.name], column.dtype)
+        except (TypeError, ValueError, OverflowError):
+            expected = "exact (Decimal or tuple)" if column.dtype == EXACT else column.dtype
+            failures.append(f"column {column.name} is not {expected}")
+    if failures:
+        raise FrameError(what, failures)
+    result = Table.of(data, columns).reset_index(drop=True)
+    result.attrs = dict(frame.attrs)
+    return result
+
+
+def _as_declared(values: pd.Series[Any], dtype: str) -> pd.Series[Any]:
+    """Return values in a declared type, where pandas alone would make text of anything."""
+    if values.ndim != 1:
+        raise ValueError("there are several columns of this name")
+    known = [None if null else value for value, null in zip(values, values.isna(), strict=True)]
+    if not all(value is None or isinstance(value, _KINDS[dtype]) for value in known):
+        raise TypeError(dtype)
+    return pd.Series(known, index=values.index, dtype=dtype)
+
+
+def json_value(value: Any) -> Any:  # noqa: ANN401 -- a cell of a frame
+    """Return a cell as a JSON value: amounts as plain text, tuples as lists."""
+    if isinstance(value, Decimal):
+        return plain(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as plain Python values, every kind of null as None."""
+    columns = {
+        name: [
+            None if value is pd.NA or value is pd.NaT or value != value else value  # noqa: PLR0124 -- NaN
+            for value in frame[name].astype(object)
+        ]
+        for name in frame.columns
+    }
+    names = list(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]

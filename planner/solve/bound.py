@@ -1,0 +1,252 @@
+"""The least choice for one volume at a time, in exact decimals.
+
+Nothing that the program may do costs less than the least choice of every volume on its own: the
+sum is a bound that needs no solver. Where nothing couples the volumes the least choice *is* the
+optimum, and of all choices of that cost this module takes the one with
+
+1. better stock: least sum of ``3 - rank`` over the replicas,
+2. fewer sites: at each volume the tied site that is tied for most volumes,
+3. the least create keys (provider, cloud id, data centre, country; null first).
+
+Where every offer lies in one failure domain, the least replicas are the cheapest offers of the
+cheapest domains. Ambiguous offers may lie in several regions; then a depth-first search over the
+cheapest offer of each set of regions finds the least disjoint ones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.market.wire import STOCK_RANK
+from planner.solve.candidates import Pairs, Site, domains, sites
+from planner.units import total
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+
+CLOSE = 1 + 1e-9
+"""Relative distance within which float costs are told apart exactly; doubles err by 1e-15."""
+
+Weight = tuple[Decimal, int, int]
+"""Cost, stock penalty, and minus how many volumes are tied at the site; these add up."""
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """One candidate of a volume: its offer, the domains it lies in, what it weighs."""
+
+    offer: int
+    domains: frozenset[Any]
+    weight: Weight
+
+
+class Least:
+    """The least choice of every volume of a set of pairs.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        All pairs of volumes and offers.
+
+    Notes
+    -----
+    A volume whose replicas find no room in disjoint domains has no choice: None.
+    """
+
+    def __init__(self, pairs: Pairs) -> None:
+        self._pairs = pairs
+        self._sites = sites(pairs.offers)
+        self._penalty = [3 - STOCK_RANK[stock] for stock in pairs.offers["stock"]]
+        price = pairs.offers["usd_gb_hr"].map(lambda usd: np.inf if usd is None else float(usd))
+        self.float_usd_hr = np.where(
+            pairs.broken == 0, pairs.provision_gb * price.to_numpy(float), np.inf
+        )
+        self._survived: dict[int, list[_Choice]] = {}
+        self._domains: dict[str, list[frozenset[Any]]] = {}
+        self._groups: dict[str, tuple[list[frozenset[Any]], NDArray[np.int64], bool]] = {}
+
+    def cost(self, volume: int) -> Decimal | None:
+        """Return the exact least hourly cost of all replicas of a volume."""
+        chosen = self._pick(volume, self._survivors(volume))
+        return None if chosen is None else total(one.weight[0] for one in chosen)
+
+    def settle(self) -> list[list[int] | None]:
+        """Return the chosen offers of each volume, by create key, one entry for each replica."""
+        tied = self.tied
+        return [
+            self._offers(self._pick(volume, choices, lambda o: -tied[self._sites[o]]))
+            for volume, choices in enumerate(map(self._survivors, range(len(self._pairs.volumes))))
+        ]
+
+    @cached_property
+    def tied(self) -> Counter[Site]:
+        """Return for how many volumes each site is tied, were each volume alone."""
+        tied = Counter[Site]()
+        for volume in range(len(self._pairs.volumes)):
+            tied.update(self._tied_sites(volume, self._survivors(volume)))
+        return tied
+
+    def _offers(self, choice: list[_Choice] | None) -> list[int] | None:
+        return None if choice is None else sorted(one.offer for one in choice)
+
+    def domains(self, level: str) -> list[frozenset[Any]]:
+        """Return the failure domains of each offer at a level."""
+        if level not in self._domains:
+            self._domains[level] = domains(self._pairs.offers, level)
+        return self._domains[level]
+
+    def _grouped(self, level: str) -> tuple[list[frozenset[Any]], NDArray[np.int64], bool]:
+        """Return each offer's domains, a number for that set, and whether all are single."""
+        if level not in self._groups:
+            every = self.domains(level)
+            numbers: dict[frozenset[Any], int] = {}
+            codes = np.array([numbers.setdefault(one, len(numbers)) for one in every], np.int64)
+            self._groups[level] = (every, codes, all(len(one) == 1 for one in every))
+        return self._groups[level]
+
+    def _survivors(self, volume: int) -> list[_Choice]:
+        if volume not in self._survived:
+            self._survived[volume] = self._surviving(volume)
+        return self._survived[volume]
+
+    def _surviving(self, volume: int) -> list[_Choice]:
+        """Return the candidates that some least choice may use, and those close to them.
+
+        Of each set of domains only the cheapest can be used; where every offer lies in one
+        domain, only the domains that are cheapest, as many as there are replicas.
+        """
+        usd_hr = self.float_usd_hr[volume]
+        offers = np.flatnonzero(np.isfinite(usd_hr))
+        if offers.size == 0:
+            return []
+        demanded = self._pairs.volumes[volume]
+        if spreads(demanded.replicas, demanded.spread):
+            every, codes, is_single = self._grouped(demanded.spread)
+            least = np.full(codes.max() + 1, np.inf)
+            np.minimum.at(least, codes[offers], usd_hr[offers])
+            limit = least[codes[offers]]
+            finite = np.sort(least[np.isfinite(least)])
+            if is_single and len(finite) >= demanded.replicas:
+                limit = np.minimum(limit, finite[demanded.replicas - 1])
+        else:
+            every = [frozenset()] * len(usd_hr)
+            limit = usd_hr[offers].min()
+        return [
+            _Choice(o, every[o], (self._pairs.usd_hr(volume, o), self._penalty[o], 0))
+            for o in offers[usd_hr[offers] <= limit * CLOSE].tolist()
+        ]
+
+    def _pick(
+        self,
+        volume: int,
+        choices: list[_Choice],
+        popularity: Callable[[int], int] = lambda _: 0,
+    ) -> list[_Choice] | None:
+        """Return the least set of replicas among a volume's survivors."""
+        demanded = self._pairs.volumes[volume]
+        weighed = [
+            _Choice(one.offer, one.domains, (*one.weight[:2], popularity(one.offer)))
+            for one in choices
+        ]
+        if not spreads(demanded.replicas, demanded.spread):
+            best = min(weighed, key=_order, default=None)
+            return None if best is None else [best] * demanded.replicas
+        best_of: dict[frozenset[Any], _Choice] = {}
+        for one in weighed:
+            best = best_of.get(one.domains)
+            if best is None or _order(one) < _order(best):
+                best_of[one.domains] = one
+        return _disjoint(sorted(best_of.values(), key=_order), demanded.replicas)
+
+    def _tied_sites(self, volume: int, choices: list[_Choice]) -> set[Site]:
+        """Return the sites that some choice of least cost and best stock can use."""
+        picked = self._pick(volume, choices)
+        if picked is None:
+            return set()
+        limit = max(one.weight[:2] for one in picked)
+        best_of: dict[frozenset[Any], tuple[Decimal, int]] = {}
+        for one in choices:
+            weight = one.weight[:2]
+            best_of[one.domains] = min(best_of.get(one.domains, weight), weight)
+        return {
+            self._sites[one.offer]
+            for one in choices
+            if one.weight[:2] <= limit and one.weight[:2] == best_of[one.domains]
+        }
+
+
+def least_usd_hr(pairs: Pairs) -> Decimal | None:
+    """Return the exact cost below which no plan can be; None where a volume has no choice."""
+    least = Least(pairs)
+    costs = [least.cost(volume) for volume in range(len(pairs.volumes))]
+    return None if None in costs else total(cost for cost in costs if cost is not None)
+
+
+def spreads(replicas: int, level: str) -> bool:
+    """Return whether replicas must be kept apart at all."""
+    return replicas > 1 and level != "none"
+
+
+def _order(one: _Choice) -> tuple[Weight, int]:
+    """Sort by weight, then create key; offers are numbered by their keys."""
+    return one.weight, one.offer
+
+
+def _disjoint(choices: Sequence[_Choice], count: int) -> list[_Choice] | None:
+    """Return the lightest ``count`` choices, in disjoint domains, of those with the least keys.
+
+    Parameters
+    ----------
+    choices : sequence of _Choice
+        By weight and create key, the sets of domains all different.
+    """
+    if all(len(one.domains) == 1 for one in choices):
+        return list(choices[:count]) if len(choices) >= count else None
+    best: tuple[Weight, list[int]] | None = None
+    found: list[_Choice] | None = None
+
+    def descend(start: int, chosen: list[_Choice], used: frozenset[Any]) -> None:
+        nonlocal best, found
+        missing = count - len(chosen)
+        if missing == 0:
+            rank = _sum(chosen), sorted(one.offer for one in chosen)
+            if best is None or rank < best:
+                best, found = rank, chosen
+            return
+        left = [one for one in choices[start:] if used.isdisjoint(one.domains)]
+        if not _has_room(left, missing):
+            return
+        least_keys = sorted(one.offer for one in left)[:missing]
+        for index in range(len(left) - missing + 1):
+            bound = (
+                _sum([*chosen, *left[index : index + missing]]),
+                sorted([*(one.offer for one in chosen), *least_keys]),
+            )
+            if best is not None and bound >= best:
+                return
+            one = left[index]
+            descend(choices.index(one, start) + 1, [*chosen, one], used | one.domains)
+
+    descend(0, [], frozenset())
+    return found
+
+
+def _has_room(choices: Sequence[_Choice], count: int) -> bool:
+    """Return whether so many disjoint choices could fit into the domains there are."""
+    smallest = sorted(len(one.domains) for one in choices)[:count]
+    domains_left: frozenset[Any] = frozenset().union(*(one.domains for one in choices))
+    return len(smallest) == count and sum(smallest) <= len(domains_left)
+
+
+def _sum(choices: Sequence[_Choice]) -> Weight:
+    weights = [one.weight for one in choices]
+    return total(w[0] for w in weights), sum(w[1] for w in weights), sum(w[2] for w in weights)

@@ -1,0 +1,91 @@
+"""Let a plan cost a little more for better stock and fewer sites, in that order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from planner.solve.bound import spreads
+from planner.solve.decompose import counts_of, deal
+from planner.solve.model import Program
+from planner.solve.presolve import every_column
+from planner.solve.tiebreak import keys, settle_levels
+from planner.units import difference, usd_month
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from numpy.typing import NDArray
+
+    from planner.solve.optimum import Optimum
+    from planner.solve.presolve import Columns
+    from planner.solve.problem import Instance
+
+
+def with_slack(instance: Instance, found: Optimum, percent: Decimal) -> Optimum:
+    """Return the solution of best stock, then fewest sites, then least cost, then least keys.
+
+    Parameters
+    ----------
+    found : Optimum
+        The cheapest solution.
+    percent : Decimal
+        Of its cost, that the result may cost more.
+    """
+    hours, effort = instance.demand.policy.hours_per_month, found.effort
+    least = found.usd_month if found.bound_month is None else found.bound_month
+    most_month = found.usd_month + found.usd_month * percent / 100
+    columns = _affordable(instance, most_month)
+    counts = counts_of(columns, found.chosen)
+    program = Program(instance, instance.whole, columns)
+    effort.variables, effort.constraints = program.size
+    program.hold_cost(most_month / hours)
+    stock = instance.penalty[columns.offer]
+    counts = settle_levels(program, columns, iter([stock]), counts, effort)
+    fewest = program.fewest_sites(solver=effort.solver, time_limit_s=effort.left_s)
+    counts = counts if fewest.counts is None else fewest.counts
+    program.hold_sites(len({instance.sites[o] for o in columns.offer[counts > 0].tolist()}))
+    cheapest = program.cheapest(solver=effort.solver, time_limit_s=effort.left_s)
+    counts = counts if cheapest.counts is None else cheapest.counts
+    best = _with(instance, found, columns, counts)
+    program.hold_cost(best.usd_month / hours)
+    counts = settle_levels(program, columns, keys(columns), counts, effort)
+    last = _with(instance, found, columns, counts)
+    for one in (last, best):
+        if one.usd_month <= most_month and instance.holds(instance.whole, one.chosen):
+            return replace(one, bound_month=least)
+    return replace(found, bound_month=least)
+
+
+def _with(
+    instance: Instance, found: Optimum, columns: Columns, counts: NDArray[np.int64]
+) -> Optimum:
+    chosen = deal(instance, columns, counts)
+    rented = {w: instance.rent_best(w, chosen) for w in found.rented}
+    if None in rented.values():
+        return found
+    ready = {w: g for w, g in rented.items() if g is not None}
+    cost = instance.usd_month(chosen, ready)
+    return replace(found, chosen=chosen, rented=ready, usd_month=cost)
+
+
+def _affordable(instance: Instance, most_month: Decimal) -> Columns:
+    """Return every candidate that a solution of at most this cost can have.
+
+    A replica there stands in for one of its volume's least choice, at best for the dearest.
+    """
+    columns = every_column(instance, instance.whole)
+    hours = instance.demand.policy.hours_per_month
+    disks = usd_month(instance.least_usd_hr, hours)
+    spare = float(difference(most_month, disks)) / hours * (1 + 1e-9)
+    usd_hr = instance.least.float_usd_hr
+    alone = instance.least.settle()
+    dearest = np.array([max(usd_hr[v, o] for o in offers or [0]) for v, offers in enumerate(alone)])
+    volume = columns.volume
+    kept = usd_hr[volume, columns.offer] - dearest[volume] <= spare
+    for v, demanded in enumerate(instance.pairs.volumes):
+        if spreads(demanded.replicas, demanded.spread) and demanded.spread == "region":
+            kept[volume == v] = True  # where offers lie in several regions, one may displace two
+    return columns.take(kept)

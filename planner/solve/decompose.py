@@ -1,0 +1,328 @@
+"""Solve a part of an instance whose volumes are coupled, and prove it.
+
+A small program is solved as it is. A large one is solved around its relaxation: the relaxed
+program gives a bound and each candidate's reduced cost, the candidates of least reduced cost are a
+core that is solved in whole numbers, and what that costs is a limit. A candidate whose reduced
+cost exceeds the distance between limit and bound is in no solution as good as the one in hand;
+where those that are left are few, they are solved to the end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.solve.heuristic import repaired
+from planner.solve.model import HAIR, Outcome, Program
+from planner.solve.presolve import Columns, Unit, every_column, needed_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from planner.solve.problem import Chosen, Instance, Scope
+    from planner.solve.solver import Run, SolverName
+
+
+SMALL = 3000
+"""Columns up to which a program is solved to the last cent at once."""
+PROOF = 1e-6
+"""Relative gap up to which a large program counts as solved; the record always has the gap."""
+_NEAR = 1e-8
+"""Relative gap that a solver is asked for where the last cent is out of reach."""
+_PATIENCE_S = 5.0
+"""Seconds for the last cent of a program before `_NEAR` has to do."""
+_LAST_PATIENCE_S = 60.0
+"""Seconds for a large program to come within `PROOF`, before what is found is all there is."""
+_ROUNDING = 1e-9
+_TRIES = 50
+"""Solutions that may be a hair beyond a limit before the search is given up."""
+
+
+@dataclass
+class Effort:
+    """How to solve, and what it took.
+
+    Attributes
+    ----------
+    solver : str
+        ``highs`` or ``cbc``.
+    deadline : float | None
+        On the monotonic clock; None waits for the proof.
+    forbidden : bool
+        Whether no solver may be called: what needs one is `Undecided`.
+    full : bool
+        Give the solver every candidate of every volume, and skip every presolve.
+    runs : list of Run
+        What the solvers said.
+    variables, constraints, dominated : int
+        Of the programs that were solved, and candidates that they did not have to see.
+    """
+
+    solver: SolverName = "highs"
+    deadline: float | None = None
+    forbidden: bool = False
+    full: bool = False
+    runs: list[Run] = field(default_factory=list)
+    variables: int = 0
+    constraints: int = 0
+    dominated: int = 0
+
+    @property
+    def left_s(self) -> float | None:
+        """Return the seconds that are left."""
+        return None if self.deadline is None else max(0.01, self.deadline - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether there is no time left."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    @property
+    def seconds(self) -> float:
+        """Return the wall time of all solvers."""
+        return sum((run.seconds for run in self.runs), 0.0)
+
+    def took(self, outcome: Outcome, program: Program) -> Outcome:
+        """Keep a record of a run."""
+        self.runs.append(outcome.run)
+        variables, constraints = program.size
+        self.variables = max(self.variables, variables)
+        self.constraints = max(self.constraints, constraints)
+        return outcome
+
+
+@dataclass(frozen=True)
+class Found:
+    """A solution of a scope.
+
+    Attributes
+    ----------
+    chosen : dict of list of int
+        Offers of each volume.
+    usd_month : Decimal
+        Exact cost, with the cheapest GPUs that it allows.
+    bound_month : float | None
+        Proven limit of it; None where the cost is proven to be the least.
+    columns : Columns
+        The candidates among which it was chosen.
+    """
+
+    chosen: Chosen
+    usd_month: Decimal
+    bound_month: float | None
+    columns: Columns
+
+
+class Undecided(Exception):
+    """Time ran out before there was any solution, or no solver may be asked."""
+
+
+def solve_scope(instance: Instance, scope: Scope, effort: Effort) -> Found | None:
+    """Return the cheapest solution of a scope; None where there is none.
+
+    Raises
+    ------
+    Undecided
+        When time ran out first.
+    """
+    if effort.forbidden:
+        raise Undecided
+    columns = (every_column if effort.full else needed_columns)(instance, scope)
+    effort.dominated += columns.dominated
+    if columns.lacks:
+        return None
+    if effort.full:
+        return _exactly(instance, scope, columns, effort)
+    if len(columns) <= SMALL:
+        patience = _PATIENCE_S if effort.deadline is None else effort.left_s
+        found = _exactly(instance, scope, columns, effort, patience_s=patience)
+        if found is None or found.bound_month is None or (found.chosen and effort.is_over):
+            return found
+    return _around_relaxation(instance, scope, columns, effort)
+
+
+def _exactly(
+    instance: Instance,
+    scope: Scope,
+    columns: Columns,
+    effort: Effort,
+    *,
+    gap: float = 0.0,
+    patience_s: float | None = None,
+) -> Found | None:
+    """Solve a program as it is, to the last cent unless patience or time end first."""
+    program = Program(instance, scope, columns)
+    for _ in range(_TRIES):
+        outcome = effort.took(
+            program.cheapest(
+                solver=effort.solver, time_limit_s=patience_s or effort.left_s, gap_usd_hr=gap
+            ),
+            program,
+        )
+        if outcome.run.status == "infeasible":
+            return None
+        if outcome.counts is None:
+            if effort.is_over or patience_s is None:
+                raise Undecided
+            return Found({}, Decimal("Infinity"), 0.0, columns)
+        found = _found(instance, scope, columns, outcome)
+        if instance.holds(scope, found.chosen):
+            return found
+        # Within the solver's tolerance of a budget or share, but beyond it: not this one.
+        if not program.exclude(outcome.counts):
+            program = Program(instance, scope, columns, hair=-HAIR)
+    raise Undecided
+
+
+def _found(instance: Instance, scope: Scope, columns: Columns, outcome: Outcome) -> Found:
+    counts = outcome.counts
+    if counts is None:
+        raise Undecided
+    chosen = deal(instance, columns, counts)
+    rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
+    usd_month = instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
+    hours = instance.demand.policy.hours_per_month
+    exact = outcome.run.status == "optimal" and outcome.run.gap == 0
+    bound = None if exact or outcome.bound_usd_hr is None else outcome.bound_usd_hr * hours
+    return Found(chosen, usd_month, bound if exact or bound is not None else 0.0, columns)
+
+
+def _around_relaxation(
+    instance: Instance, scope: Scope, columns: Columns, effort: Effort
+) -> Found | None:
+    relaxed = Program(instance, scope, columns, relaxed=True)
+    ideal = effort.took(relaxed.cheapest(solver=effort.solver, time_limit_s=effort.left_s), relaxed)
+    if ideal.run.status == "infeasible":
+        return None
+    if ideal.reduced is None or ideal.counts is None or ideal.bound_usd_hr is None:
+        raise Undecided
+    hours = instance.demand.policy.hours_per_month
+    bound_month = ideal.bound_usd_hr * hours * (1 - _ROUNDING)
+    found = _rounded(instance, scope, columns, ideal) or _from_core(
+        instance, scope, columns, ideal, effort
+    )
+    if found is None:
+        return None
+    distance = float(found.usd_month) - bound_month
+    if distance > PROOF * float(found.usd_month) and not effort.is_over:
+        needed = ideal.reduced * hours <= distance + abs(bound_month) * _ROUNDING
+        left = columns.take(needed | (ideal.counts > 0))
+        gap = PROOF / 2 * ideal.bound_usd_hr
+        patience = _LAST_PATIENCE_S if effort.deadline is None else effort.left_s
+        better = _polished(instance, scope, left, effort, gap, patience)
+        if better is not None and better.usd_month <= found.usd_month:
+            found = better
+    proven = max(bound_month, found.bound_month or bound_month)
+    return replace(found, bound_month=proven)
+
+
+def _polished(
+    instance: Instance,
+    scope: Scope,
+    columns: Columns,
+    effort: Effort,
+    gap: float,
+    patience_s: float | None,
+) -> Found | None:
+    """Return what a solver makes of the columns that are left, if it makes anything of them."""
+    try:
+        return _exactly(instance, scope, columns, effort, gap=gap, patience_s=patience_s)
+    except Undecided:
+        return None
+
+
+def _rounded(instance: Instance, scope: Scope, columns: Columns, ideal: Outcome) -> Found | None:
+    """Return a solution that is the relaxed one in whole numbers; None where that is none."""
+    if ideal.values is None or ideal.reduced is None or ideal.bound_usd_hr is None:
+        return None
+    good_enough = ideal.bound_usd_hr * (1 + _NEAR)
+    counts = repaired(instance, columns, ideal.values, ideal.reduced, good_enough)
+    if counts is None:
+        return None
+    chosen = deal(instance, columns, counts)
+    rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
+    if None in rented.values() or not instance.holds(scope, chosen):
+        return None
+    cost = instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
+    return Found(chosen, cost, 0.0, columns)
+
+
+def _from_core(
+    instance: Instance, scope: Scope, columns: Columns, ideal: Outcome, effort: Effort
+) -> Found | None:
+    """Return the solution of the candidates of least reduced cost, of more where it has none."""
+    if ideal.counts is None or ideal.reduced is None or ideal.bound_usd_hr is None:
+        return None
+    size = len(columns.units) + SMALL
+    while True:
+        kept = _core(ideal.reduced, ideal.counts, size)
+        gap = PROOF / 2 * ideal.bound_usd_hr
+        found = _exactly(instance, scope, columns.take(kept), effort, gap=gap)
+        if found is not None or kept.all():
+            return found
+        size *= 4
+
+
+def _core(reduced: NDArray[np.float64], counts: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
+    """Return the columns that the relaxation uses, and those of least reduced cost."""
+    if size >= len(reduced):
+        return np.ones(len(reduced), np.bool_)
+    core = counts > 0
+    core[np.argsort(reduced, kind="stable")[:size]] = True
+    return core
+
+
+def counts_of(columns: Columns, chosen: Mapping[int, Sequence[int]]) -> NDArray[np.int64]:
+    """Return how often chosen offers use each column: what `deal` undoes."""
+    pairs = zip(columns.unit.tolist(), columns.offer.tolist(), strict=True)
+    at = {pair: i for i, pair in enumerate(pairs)}
+    counts = np.zeros(len(columns), np.int64)
+    for k, unit in enumerate(columns.units):
+        for v in unit.members:
+            for o in chosen[v]:
+                counts[at[k, o]] += 1
+    return counts
+
+
+def deal(instance: Instance, columns: Columns, counts: NDArray[np.int64]) -> Chosen:
+    """Return the offers of each volume: what a unit has, dealt to its members by create key."""
+    chosen: Chosen = {}
+    held: list[list[int]] = [[] for _ in columns.units]
+    for k, o, count in zip(
+        columns.unit.tolist(), columns.offer.tolist(), counts.tolist(), strict=True
+    ):
+        held[k].extend([o] * count)
+    for unit, offers in zip(columns.units, held, strict=True):
+        hands = _hands(instance, unit, sorted(offers))
+        chosen.update(zip(unit.members, hands, strict=True))
+    return chosen
+
+
+def _hands(instance: Instance, unit: Unit, offers: list[int]) -> list[list[int]]:
+    if unit.spread is None or len(unit.members) == 1:
+        starts = range(0, len(offers), unit.replicas)
+        return [offers[start : start + unit.replicas] for start in starts]
+    places: list[Any] = instance.places(unit.spread)
+    hands = []
+    for left in range(len(unit.members), 0, -1):
+        held = Counter(places[o] for o in offers)
+        # A place that holds a replica of every volume that is left must serve this one too.
+        hand = {
+            place: min(o for o in offers if places[o] == place)
+            for place, count in held.items()
+            if count == left
+        }
+        for o in offers:
+            if len(hand) < unit.replicas:
+                hand.setdefault(places[o], o)
+        hands.append(sorted(hand.values()))
+        for o in hands[-1]:
+            offers.remove(o)
+    return hands

@@ -1,0 +1,285 @@
+"""Live disks that already are replicas of volumes: kept, never bought a second time.
+
+A replica that is kept is one more place for its volume and for no other, at its live price, and
+the program must choose it. So it counts in budgets, shares and caps, ties its group, and has its
+GPUs beside it, like any other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from planner.errors import InputError
+from planner.market.disks import NOT_KEPT
+from planner.market.market import ADDRESSABLE
+from planner.market.offers import KEY
+from planner.schema import build, records
+from planner.solve.candidates import BIT, MAY_BE_UNKNOWN, PLACES, group_levels
+from planner.units import quotient, total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
+
+    from planner.demand.model import Demand, Volume
+    from planner.solve.candidates import Pairs
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One replica that exists.
+
+    Attributes
+    ----------
+    volume : str
+        Name in the demand.
+    replica : int
+        From 1.
+    disk_ids : tuple of str
+        Its live disks, the larger first.
+    sizes_gb : tuple of int
+        Their sizes.
+    usd_hr : Decimal
+        What they cost together, as billed.
+    multinode : bool | None
+        Whether several nodes can mount all of them; None where nobody says.
+    provider, cloud_id, data_center, country : str | None
+        Where they are.
+    """
+
+    volume: str
+    replica: int
+    disk_ids: tuple[str, ...]
+    sizes_gb: tuple[int, ...]
+    usd_hr: Decimal
+    multinode: bool | None
+    provider: str
+    cloud_id: str | None
+    data_center: str | None
+    country: str | None
+
+
+def keep(
+    demand: Demand,
+    disks: pd.DataFrame,
+    recorded: Mapping[tuple[str, int], Sequence[str]],
+    offers: pd.DataFrame,
+) -> tuple[tuple[Kept, ...], tuple[str, ...]]:
+    """Return the replicas that live disks already are, and why others are not.
+
+    A disk is a replica because the demand names it, or because it was bought as that replica. One
+    that is named but gone, too small, or where the volume must not be is no replica: a new one is
+    bought, and what is to be done with the old one is said.
+
+    Parameters
+    ----------
+    demand : Demand
+        What is asked.
+    disks : DataFrame
+        Columns ``DISKS``.
+    recorded : mapping
+        (volume, replica) → ids of disks bought as that replica.
+    offers : DataFrame
+        Columns ``ADDRESSABLE``: they tell the region of a place, which disks do not.
+
+    Returns
+    -------
+    kept : tuple of Kept
+        In the demand's order, by replica.
+    notes : tuple of str
+        One sentence for each disk that was named or bought for a volume, and does not serve it.
+    """
+    live = {row["id"]: row for row in records(disks) if row["id"] is not None}
+    found: list[Kept] = []
+    notes: list[str] = []
+    regions, levels = regions_by_site(offers), group_levels(demand)
+    taken = {disk for volume in demand.volumes for disk in volume.disks}
+    for volume in demand.volumes:
+        claims: dict[int, tuple[str, ...]] = {
+            number: (disk,) for number, disk in enumerate(volume.disks, 1)
+        }
+        for number in range(1, volume.replicas + 1):
+            ids = tuple(dict.fromkeys(recorded.get((volume.name, number), ())))
+            if ids and number not in claims and taken.isdisjoint(ids):
+                claims[number] = ids
+                taken.update(ids)
+        looked_at = levels.get(volume.name, set()) | _apart(volume)
+        for number, ids in sorted(claims.items()):
+            one = _replica(volume, number, [live.get(disk, {"id": disk}) for disk in ids])
+            if isinstance(one, Kept):
+                here = regions.get((one.provider, one.data_center, one.country), (None,))
+                one = _placed(one, volume, here, looked_at)
+            if isinstance(one, Kept):
+                found.append(one)
+            else:
+                notes.append(f"volume {volume.name}: {one}")
+    return tuple(found), tuple(notes)
+
+
+def _apart(volume: Volume) -> set[str]:
+    """Return the level at which replicas must differ, if they must."""
+    return {volume.spread} if volume.replicas > 1 else set()
+
+
+def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | str:
+    """Return a replica of these disks, or the sentence why they are none."""
+    shown, anew = " and ".join(row["id"] for row in rows), f"replica {number} is bought anew"
+    gone = ", ".join(row["id"] for row in rows if "status" not in row)
+    if gone:
+        return f"disk {gone} does not exist any more; {anew}"
+    if any(row["status"] in NOT_KEPT for row in rows):
+        return f"disk {shown} is in a state that keeps nothing; {anew}"
+    unknown = [n for n in ("provider", "size_gb", "usd_hr") if any(row[n] is None for row in rows)]
+    if unknown:
+        # It may well be the volume: a second one is not bought on the strength of a missing field.
+        raise InputError(
+            f"volume {volume.name}: the account does not tell the {unknown[0]} of disk {shown}",
+            hint=f"planner status shows it; take {shown} out of `disks` to buy a new one",
+        )
+    if len({tuple(row[name] for name in KEY) for row in rows}) > 1:
+        return f"disks {shown} are not at one place; {anew}"
+    rows = sorted(rows, key=lambda row: (-row["size_gb"], row["id"]))
+    multinode = [row["multinode"] for row in rows]
+    return Kept(
+        volume=volume.name,
+        replica=number,
+        disk_ids=tuple(row["id"] for row in rows),
+        sizes_gb=tuple(row["size_gb"] for row in rows),
+        usd_hr=total(row["usd_hr"] for row in rows),
+        multinode=False if False in multinode else None if None in multinode else True,
+        **{name: rows[0][name] for name in KEY},
+    )
+
+
+def _placed(
+    one: Kept, volume: Volume, regions: tuple[str | None, ...], looked_at: set[str]
+) -> Kept | str:
+    """Return a replica where the volume may be, or the sentence why it is none."""
+    why = _unfit(one, volume, regions, looked_at)
+    if why is None:
+        return one
+    shown = " and ".join(one.disk_ids)
+    return (
+        f"disk {shown} {why}; replica {one.replica} is bought anew: create the new one, copy, "
+        f"verify the copy, then delete {shown} by hand; planner deletes nothing for it"
+    )
+
+
+def _unfit(
+    one: Kept, volume: Volume, regions: tuple[str | None, ...], looked_at: set[str]
+) -> str | None:
+    """Return why disks cannot be the volume; lists do not hold against them what nobody tells."""
+    size_gb = sum(one.sizes_gb)
+    if size_gb < volume.size_gb:
+        return f"holds {size_gb} GB and the volume has outgrown it at {volume.size_gb} GB"
+    if volume.multinode and one.multinode is not True:
+        return "cannot be mounted by several nodes, or nobody says"
+    places: dict[str, tuple[str | None, ...]] = {
+        "provider": (one.provider,),
+        "data_center": (one.data_center,),
+        "country": (one.country,),
+        "region": regions,
+    }
+    for level, here in places.items():
+        allowed, excluded = getattr(volume, PLACES[level]), getattr(volume.exclude, PLACES[level])
+        for name in here:
+            if name is not None and (name not in (allowed or here) or name in excluded):
+                return f"is at {level.replace('_', ' ')} {name}, where the volume must not be"
+        if level in looked_at & MAY_BE_UNKNOWN and None in here:
+            return f"is at an unknown {level}, which copies or a group look at"
+    return None
+
+
+def with_kept(pairs: Pairs, kept: Sequence[Kept]) -> Pairs:
+    """Return the pairs with one more offer for each kept replica, which only its volume may have.
+
+    The offers are last, in the order of the kept replicas; their region is that of the market's
+    offers at the same place.
+    """
+    if not kept:
+        return pairs
+    shape, first = (len(pairs.volumes), len(kept)), len(pairs.offers)
+    more = np.zeros(shape, np.int64)
+    wider = replace(
+        pairs,
+        offers=pd.concat([pairs.offers, _offers(pairs.offers, kept)], ignore_index=True),
+        broken=np.hstack([pairs.broken, np.zeros(shape, np.uint32)]),
+        disks=np.hstack([pairs.disks, more]),
+        provision_gb=np.hstack([pairs.provision_gb, more]),
+        fixed_usd_hr={first + n: one.usd_hr for n, one in enumerate(kept)},
+    )
+    return reserve(wider, [(one.volume, first + n) for n, one in enumerate(kept)])
+
+
+def reserve(pairs: Pairs, kept: Sequence[tuple[str, int]]) -> Pairs:
+    """Return the pairs with every offer that is a live disk left to its own volume alone.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        Of any volumes and of offers of which some are live disks: those of ``fixed_usd_hr``.
+    kept : sequence of (str, int)
+        Volumes, and the live disk that is a replica of theirs.
+    """
+    at = {volume.name: v for v, volume in enumerate(pairs.volumes)}
+    broken, disks, gb = pairs.broken.copy(), pairs.disks.copy(), pairs.provision_gb.copy()
+    for name, many in Counter(name for name, _ in kept).items():
+        if name in at and many == pairs.volumes[at[name]].replicas:
+            broken[at[name]] |= np.uint32(BIT["kept"])
+    live = sorted(pairs.fixed_usd_hr)
+    broken[:, live] |= np.uint32(BIT["kept"])
+    disks[:, live] = [len(ids) for ids in pairs.offers["offer_ids"].iloc[live]]
+    gb[:, live] = pairs.offers["min_gb"].iloc[live].to_numpy(np.int64)
+    for name, o in kept:
+        if name in at:
+            broken[at[name], o] = 0
+    return replace(pairs, broken=broken, disks=disks, provision_gb=gb)
+
+
+def _offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
+    regions = regions_by_site(market)
+    rows = []
+    for one in kept:
+        size_gb = sum(one.sizes_gb)
+        here = regions.get((one.provider, one.data_center, one.country), (None,))
+        rows.append(
+            {
+                "offer_id": one.disk_ids[0],
+                "offer_ids": one.disk_ids,
+                "provider": one.provider,
+                "cloud_id": one.cloud_id,
+                "data_center": one.data_center,
+                "country": one.country,
+                "region": ", ".join(name or "unknown" for name in here)
+                if here != (None,)
+                else None,
+                "regions": here,
+                "min_gb": size_gb,
+                "max_gb": size_gb,
+                "step_gb": 1,
+                "usd_gb_hr": quotient(one.usd_hr, max(size_gb, 1)),
+                "default_included": None,
+                "stock": "Available",
+                "security": None,
+                "multinode": one.multinode,
+                "ambiguous": False,
+                "cloud_open": False,
+                "problem": None,
+            }
+        )
+    return build(rows, ADDRESSABLE)
+
+
+def regions_by_site(market: pd.DataFrame) -> dict[tuple[str | None, ...], tuple[str | None, ...]]:
+    """Return the regions that the market gives each site."""
+    found: defaultdict[tuple[str | None, ...], set[str | None]] = defaultdict(set)
+    for row in records(market[["provider", "data_center", "country", "regions"]]):
+        found[row["provider"], row["data_center"], row["country"]] |= set(row["regions"])
+    return {
+        site: tuple(sorted(names, key=lambda name: (name or "",))) for site, names in found.items()
+    }

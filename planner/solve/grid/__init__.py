@@ -1,1 +1,0 @@
-"""Many demands and markets out of one: what a grid asks for, and who works on it."""

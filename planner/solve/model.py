@@ -1,0 +1,427 @@
+"""The integer program.
+
+Sets
+    K            units: volumes that are alike (in the full program every volume is its own)
+    O_k          offers that are candidates of unit k
+    D_L          places at level L: failure domains, sites, providers
+    W, G         workloads, GPU offers; G_w those that are candidates of workload w
+
+Parameters
+----------
+    c_ko, s_ko   hourly cost (USD) and size (GB) of one replica of k at o
+    R_k, m_k     replicas of a volume of k; volumes in k
+    c_wg         hourly cost of GPU offer g for w, averaged over the month
+    M_wvg        offers at which a replica of v lets w run on g
+    B, H, N, P   budget, hours of a month, most sites, most providers
+    q            most that one provider may hold of all GB
+
+Variables
+    x_ko         replicas of k at o, integer
+    y_kd         1 if k is present at place d (x itself, where one replica cannot be more)
+    u_d          1 if a site or provider d is used
+    z_wg         1 if w runs on g
+    t            GB of all disks
+
+Objective
+    minimise     Σ c_ko x_ko + Σ c_wg z_wg               or what is to be settled among equals
+
+Constraints
+    replicas     Σ_o x_ko = m_k R_k                       for every k
+    spread       Σ_{o in d} x_ko ≤ m_k                    for every k whose replicas differ by level
+    same         y_kd ≤ y_k'd                             where R_k ≤ R_k'; equal where R_k = R_k'
+    different    Σ_k y_kd ≤ 1                             for every d of the group's level
+    workload     Σ_g z_wg = 1,  z_wg ≤ Σ_{o in M_wvg} x_vo   for every mounted v
+    budget       Σ c_ko x_ko ≤ B / H                      whole, and by owner
+    sites        Σ_d u_d ≤ N,  Σ_{o in d} x_ko ≤ m_k R_k u_d   likewise P for providers
+    share        Σ_{o of p} s_ko x_ko ≤ q t               for every provider p
+
+Prices are about 1e-4 USD and may differ by 1e-9, while the tolerances of solvers are absolute.
+Since every x_k sums to a constant, each unit's least cost is taken off its c_ko, and what is left
+is divided by the least difference (or by a billionth of the largest, where that is more). Budgets
+are given a hair more than they have; whether they hold is decided afterwards, in exact decimals.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pulp
+
+from planner.solve.solver import Run, SolverName, run
+from planner.units import difference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from planner.solve.presolve import Columns
+    from planner.solve.problem import Instance, Scope
+
+
+_RANGE = Decimal(10) ** 9
+HAIR = 1e-7
+"""Part of a budget within which a solver cannot tell whether it is met."""
+_Terms = list[tuple[pulp.LpVariable, float]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the program says.
+
+    Attributes
+    ----------
+    run : Run
+        Solver, status, termination and seconds.
+    counts : ndarray of int64, shape (n,) | None
+        Replicas at each column; None where there is no solution.
+    values, reduced : ndarray of float, shape (n,) | None
+        Of a relaxed program: its fractions, and each column's reduced cost in USD per hour.
+    bound_usd_hr : float | None
+        What the solver proves: no solution costs less.
+    """
+
+    run: Run
+    counts: NDArray[np.int64] | None
+    values: NDArray[np.float64] | None
+    reduced: NDArray[np.float64] | None
+    bound_usd_hr: float | None
+
+
+class Program:
+    """The program of a scope, in variables of PuLP.
+
+    Parameters
+    ----------
+    instance : Instance
+        What the numbers mean.
+    scope : Scope
+        Which part of it is decided.
+    columns : Columns
+        The candidates to choose from.
+    relaxed : bool
+        Let every variable be a fraction.
+    hair : float
+        Part of a budget that it is given more than it has.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        scope: Scope,
+        columns: Columns,
+        *,
+        relaxed: bool = False,
+        hair: float = HAIR,
+    ) -> None:
+        self.instance, self.scope, self.columns = instance, scope, columns
+        self._relaxed, self.hair = relaxed, hair
+        self._problem = pulp.LpProblem("placement", pulp.LpMinimize)
+        self.volume = columns.volume.tolist()
+        self.offer = columns.offer.tolist()
+        pairs = instance.pairs
+        self.usd_hr = [pairs.usd_hr(v, o) for v, o in zip(self.volume, self.offer, strict=True)]
+        self.x = [
+            self.variable(f"x_{i}", columns.units[k].most)
+            for i, k in enumerate(columns.unit.tolist())
+        ]
+        self.of_unit: list[list[int]] = [[] for _ in columns.units]
+        for i, k in enumerate(columns.unit.tolist()):
+            self.of_unit[k].append(i)
+        self.unit_of = {unit.members[0]: k for k, unit in enumerate(columns.units)}
+        self.z: dict[tuple[int, int], pulp.LpVariable] = {}
+        self._site_used: list[pulp.LpVariable] = []
+        self.rows = 0
+        constrain(self)
+        self._cost, self._unit_usd, self._constant = self._costs()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the numbers of variables and constraints."""
+        return self._problem.numVariables(), self._problem.numConstraints()
+
+    def cheapest(
+        self, *, solver: SolverName, time_limit_s: float | None, gap_usd_hr: float = 0.0
+    ) -> Outcome:
+        """Minimise cost; with ``gap_usd_hr`` a solution that near to the best will do."""
+        self._problem.setObjective(pulp.LpAffineExpression(self._cost))
+        unit = float(self._unit_usd)
+        return self._run(solver, time_limit_s, gap_usd_hr / unit, unit)
+
+    def first(
+        self, weights: Sequence[float], *, solver: SolverName, time_limit_s: float | None
+    ) -> Outcome:
+        """Minimise a weight for each column."""
+        terms = [(x, weight) for x, weight in zip(self.x, weights, strict=True) if weight]
+        self._problem.setObjective(pulp.LpAffineExpression(terms))
+        return self._run(solver, time_limit_s, 0.0, 1.0)
+
+    def hold(self, weights: Sequence[float], most: float) -> None:
+        """Let the sum of a weight for each column be at most this from now on."""
+        terms = [(x, weight) for x, weight in zip(self.x, weights, strict=True) if weight]
+        self.add(terms, "<=", most)
+
+    def hold_cost(self, usd_hr: Decimal) -> None:
+        """Let the cost be at most this from now on, as well as floats can say it."""
+        spare = float(difference(usd_hr, self._constant) / self._unit_usd)
+        self.add(self._cost, "<=", spare + max(1e-6, abs(spare) * 1e-12))
+
+    def exclude(self, counts: NDArray[np.int64]) -> bool:
+        """Rule one solution out from now on; False where no single constraint can."""
+        most = np.array([unit.most for unit in self.columns.units])[self.columns.unit]
+        used = np.flatnonzero(counts)
+        if (counts[used] < most[used]).any():
+            return False
+        self.add([(self.x[i], 1) for i in used.tolist()], "<=", float(counts.sum()) - 1)
+        return True
+
+    def fewest_sites(self, *, solver: SolverName, time_limit_s: float | None) -> Outcome:
+        """Minimise the number of sites used."""
+        self._site_used = self._site_used or used(self, "site")
+        self._problem.setObjective(pulp.LpAffineExpression([(u, 1) for u in self._site_used]))
+        return self._run(solver, time_limit_s, 0.0, 1.0)
+
+    def hold_sites(self, most: int) -> None:
+        """Let the number of sites used be at most this from now on."""
+        self._site_used = self._site_used or used(self, "site")
+        self.add([(u, 1) for u in self._site_used], "<=", most)
+
+    # Variables and their small print.
+
+    def variable(self, name: str, most: float | None, *, whole: bool = True) -> pulp.LpVariable:
+        """Add a variable from zero to the most it can be; names are numbered by the caller."""
+        cat = pulp.LpInteger if whole and not self._relaxed else pulp.LpContinuous
+        return self._problem.add_variable(name, 0, most, cat=cat)
+
+    def add(self, terms: _Terms, sense: str, right: float) -> None:
+        """Add a constraint, ``<=`` or ``==``, under a numbered name: PuLP confuses others."""
+        self.rows += 1
+        left = pulp.LpAffineExpression(terms)
+        made = left == right if sense == "==" else left <= right
+        self._problem += made, f"row_{self.rows}"
+
+    def _costs(self) -> tuple[_Terms, Decimal, Decimal]:
+        """Return the scaled objective, what one of it costs, and what is spent at any rate."""
+        lowest: dict[int, Decimal] = {}
+        for k, usd_hr in zip(self.columns.unit.tolist(), self.usd_hr, strict=True):
+            lowest[k] = min(usd_hr, lowest.get(k, usd_hr))
+        extra = [
+            (x, difference(usd_hr, lowest[k]))
+            for x, k, usd_hr in zip(self.x, self.columns.unit.tolist(), self.usd_hr, strict=True)
+        ]
+        constant = [lowest[k] * self.columns.units[k].count for k in lowest]
+        hours = self.instance.demand.policy.hours_per_month
+        cheapest: dict[int, Decimal] = {}
+        rented = {
+            (w, g): self.instance.rentals.usd_month(w, g) / hours
+            for w, g in self.z
+            if self.instance.rentals is not None
+        }
+        for (w, _), usd_hr in rented.items():
+            cheapest[w] = min(usd_hr, cheapest.get(w, usd_hr))
+        extra += [(self.z[w, g], usd_hr - cheapest[w]) for (w, g), usd_hr in rented.items()]
+        positive = [cost for _, cost in extra if cost > 0]
+        unit = max(min(positive), max(positive) / _RANGE) if positive else Decimal(1)
+        terms = [(variable, float(cost / unit)) for variable, cost in extra if cost > 0]
+        return terms, unit, sum([*constant, *cheapest.values()], Decimal(0))
+
+    def _run(
+        self, solver: SolverName, time_limit_s: float | None, gap: float, unit_usd: float
+    ) -> Outcome:
+        done = run(self._problem, solver=solver, time_limit_s=time_limit_s, gap=gap)
+        counts = values = reduced = None
+        if done.status in {"optimal", "feasible"}:
+            values = np.array([x.value() or 0.0 for x in self.x])
+            counts = np.rint(values).astype(np.int64)
+            if not self._relaxed and not self._placed(counts):
+                counts = None
+            if self._relaxed and done.status == "optimal":
+                reduced = np.array([x.dj or 0.0 for x in self.x]) * unit_usd
+                counts = np.ceil(values - 1e-9).astype(np.int64)
+        bound = None if done.bound is None else done.bound * unit_usd + float(self._constant)
+        return Outcome(done, counts, values if self._relaxed else None, reduced, bound)
+
+    def _placed(self, counts: NDArray[np.int64]) -> bool:
+        """Return whether every replica has a place: a stopped solver may have none to tell."""
+        placed = np.bincount(self.columns.unit, weights=counts, minlength=len(self.columns.units))
+        return bool(np.array_equal(placed, [unit.count for unit in self.columns.units]))
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from planner.solve.problem import Tie
+    # MOVED
+
+    Terms = list[tuple[pulp.LpVariable, float]]
+
+
+def constrain(program: Program) -> None:
+    """Add every constraint of a program's scope."""
+    _replicas(program)
+    for v, offers in program.instance.forced:
+        mine = program.of_unit[program.unit_of[v]] if v in program.unit_of else []
+        if mine:
+            program.add([(program.x[i], -1) for i in mine if program.offer[i] in offers], "<=", -1)
+    at = dict(zip(zip(program.volume, program.offer, strict=True), program.x, strict=True))
+    for place in program.instance.kept:
+        if place in at:
+            program.add([(at[place], 1)], "==", 1)
+        elif place[0] in program.unit_of:  # left out of these columns: there is no such plan
+            mine = program.of_unit[program.unit_of[place[0]]]
+            program.add([(program.x[i], 1) for i in mine], "<=", 0)
+    for tie in program.scope.ties:
+        _same(program, tie) if tie.same else _different(program, tie)
+    for w in program.scope.workloads:
+        _workload(program, w)
+    if program.scope.capped:
+        _caps(program)
+        _budgets(program)
+        _share(program)
+
+
+def _replicas(program: Program) -> None:
+    """Place every replica, those of one volume apart where they must be."""
+    for k, unit in enumerate(program.columns.units):
+        program.add([(program.x[i], 1) for i in program.of_unit[k]], "==", unit.count)
+        if unit.spread is not None:
+            for inside in _inside(program, k, unit.spread).values():
+                if len(inside) > 1:
+                    program.add([(program.x[i], 1) for i in inside], "<=", len(unit.members))
+
+
+def _inside(program: Program, k: int, level: str) -> dict[Any, list[int]]:
+    """Return the columns of a unit in each place of a level."""
+    places, inside = program.instance.places(level), defaultdict[Any, list[int]](list)
+    for i in program.of_unit[k]:
+        for place in places[program.offer[i]]:
+            inside[place].append(i)
+    return inside
+
+
+def _present(program: Program, v: int, level: str) -> dict[Any, Terms]:
+    """Return for each place of a level what is 1 if a volume has a replica there."""
+    k = program.unit_of[v]
+    unit, inside = program.columns.units[k], _inside(program, k, level)
+    if unit.replicas == 1 or unit.spread == level:
+        return {place: [(program.x[i], 1) for i in members] for place, members in inside.items()}
+    found = {}
+    for number, (place, members) in enumerate(inside.items()):
+        y = program.variable(f"y_{program.rows}_{v}_{number}", 1)
+        for i in members:
+            program.add([(program.x[i], 1), (y, -unit.most)], "<=", 0)
+        program.add([(y, 1), *((program.x[i], -1) for i in members)], "<=", 0)
+        found[place] = [(y, 1.0)]
+    return found
+
+
+def _same(program: Program, tie: Tie) -> None:
+    present = [_present(program, v, tie.level) for v in tie.members]
+    replicas = [program.instance.pairs.volumes[v].replicas for v in tie.members]
+    for fewer, more, are_equal in zip(present, present[1:], np.diff(replicas) == 0, strict=False):
+        for place in sorted({*fewer, *more}, key=str):
+            terms = [*fewer.get(place, ()), *((y, -c) for y, c in more.get(place, ()))]
+            if are_equal:
+                program.add(terms, "==", 0)
+            elif place in fewer:
+                program.add(terms, "<=", 0)
+
+
+def _different(program: Program, tie: Tie) -> None:
+    inside: defaultdict[Any, list[Terms]] = defaultdict(list)
+    for v in tie.members:
+        for place, terms in _present(program, v, tie.level).items():
+            inside[place].append(terms)
+    for present in inside.values():
+        if len(present) > 1:
+            program.add([term for terms in present for term in terms], "<=", 1)
+
+
+def _workload(program: Program, w: int) -> None:
+    rentals = program.instance.rentals
+    if rentals is None:
+        return
+    for g, needs in _runnable(program, w):
+        z = program.z[w, g] = program.variable(f"z_{w}_{g}", 1)
+        for members in needs:
+            program.add([(z, 1), *((program.x[i], -1) for i in members)], "<=", 0)
+    program.add([(z, 1) for (job, _), z in program.z.items() if job == w], "==", 1)
+
+
+def _runnable(program: Program, w: int) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
+    """Yield the first of all GPU offers that want the same, with what each mount wants."""
+    rentals = program.instance.rentals
+    if rentals is None:
+        return
+    alike: dict[tuple[tuple[int, ...], ...], NDArray[np.bool_]] = {}
+    for g in np.flatnonzero(rentals.broken[w] == 0).tolist():
+        wants = []
+        for v in rentals.mounts[w]:
+            mountable = rentals.mountable(w, v, g)
+            mine = program.of_unit[program.unit_of[v]]
+            wants.append(tuple(i for i in mine if mountable[program.offer[i]]))
+        if all(wants):
+            mask = alike.setdefault(tuple(wants), np.zeros(len(rentals.gpus), np.bool_))
+            mask[g] = True
+    for each, mask in alike.items():
+        best = rentals.best(w, mask)
+        if best is not None:
+            yield best, list(each)
+
+
+def used(program: Program, level: str) -> list[pulp.LpVariable]:
+    """Return for each place of a level what is 1 if anything is there."""
+    used: dict[Any, pulp.LpVariable] = {}
+    for k, unit in enumerate(program.columns.units):
+        for place, members in _inside(program, k, level).items():
+            if place not in used:
+                used[place] = program.variable(f"u_{level}_{program.rows}", 1)
+            terms: Terms = [(program.x[i], 1) for i in members]
+            most = unit.most if unit.spread == level else unit.count
+            program.add([*terms, (used[place], -most)], "<=", 0)
+    return list(used.values())
+
+
+def _caps(program: Program) -> None:
+    policy = program.instance.demand.policy
+    for level, most in (("site", policy.max_sites), ("provider", policy.max_providers)):
+        if most is not None:
+            program.add([(u, 1) for u in used(program, level)], "<=", most)
+
+
+def _budgets(program: Program) -> None:
+    policy, volumes = program.instance.demand.policy, program.instance.pairs.volumes
+    for owner, limit in policy.limits:
+        mine = [
+            (x, usd_hr)
+            for x, v, usd_hr in zip(program.x, program.volume, program.usd_hr, strict=True)
+            if owner is None or volumes[v].owner == owner
+        ]
+        if not mine:
+            continue
+        limit_usd_hr = limit / policy.hours_per_month
+        scale = max([limit_usd_hr, *(usd_hr for _, usd_hr in mine)])
+        spent = [(x, float(usd_hr / scale)) for x, usd_hr in mine]
+        program.add(spent, "<=", float(limit_usd_hr / scale) * (1 + program.hair))
+
+
+def _share(program: Program) -> None:
+    share = program.instance.demand.policy.max_provider_share
+    if share is None:
+        return
+    gb = program.instance.pairs.provision_gb[program.volume, program.offer].tolist()
+    all_gb = program.variable("t", None, whole=False)
+    sizes: Terms = [(x, float(size)) for x, size in zip(program.x, gb, strict=True)]
+    program.add([*sizes, (all_gb, -1)], "==", 0)
+    providers = program.instance.pairs.offers["provider"].tolist()
+    held: defaultdict[str, Terms] = defaultdict(list)
+    for term, o in zip(sizes, program.offer, strict=True):
+        held[providers[o]].append(term)
+    for terms in held.values():
+        program.add([*terms, (all_gb, -float(share))], "<=", 0)

@@ -1,0 +1,323 @@
+"""The columns of a program: which candidates a solver has to look at at all.
+
+Two presolves, both of which keep an optimum and the one that comes first among equals:
+
+alike       Volumes that differ in nothing that the program can see are one unit with a count.
+dominated   A candidate goes where another one of the same volume looks the same to every
+            constraint and comes first by exact cost, stock, popularity of its site and key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.solve.bound import CLOSE, spreads
+from planner.units import total
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+    from numpy.typing import NDArray
+
+    from planner.demand.model import Volume
+    from planner.solve.problem import Chosen, Instance, Scope, Tie
+
+
+_View = tuple[str, ...]
+"""What the constraints see of a volume's offer: levels of places, ``multinode``."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Volumes that are alike, decided together.
+
+    Attributes
+    ----------
+    members : tuple of int
+        Volumes.
+    replicas : int
+        Of each of them.
+    spread : str | None
+        Level at which the replicas of one must differ; None where they need not.
+    """
+
+    members: tuple[int, ...]
+    replicas: int
+    spread: str | None
+
+    @property
+    def count(self) -> int:
+        """Return the replicas of all members together."""
+        return self.replicas * len(self.members)
+
+    @property
+    def most(self) -> int:
+        """Return how many of these replicas one offer, or one domain, may hold."""
+        return self.count if self.spread is None else len(self.members)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Units, and the candidates a program chooses from: n columns, by unit and create key.
+
+    Attributes
+    ----------
+    units : tuple of Unit
+        By first member.
+    unit, offer : ndarray of int64, shape (n,)
+        What each column places where.
+    dominated : int
+        Candidates of volumes that were left out.
+    """
+
+    units: tuple[Unit, ...]
+    unit: NDArray[np.int64]
+    offer: NDArray[np.int64]
+    dominated: int
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+    def take(self, kept: NDArray[np.bool_]) -> Columns:
+        """Return some of the columns."""
+        return Columns(self.units, self.unit[kept], self.offer[kept], self.dominated)
+
+    @property
+    def volume(self) -> NDArray[np.int64]:
+        """Return a volume of each column's unit, shape (n,)."""
+        first = np.array([unit.members[0] for unit in self.units], np.int64)
+        return first[self.unit]
+
+    @property
+    def lacks(self) -> bool:
+        """Return whether some unit has no column."""
+        return len(np.unique(self.unit)) < len(self.units)
+
+
+def every_column(instance: Instance, scope: Scope) -> Columns:
+    """Return every volume as its own unit, with every candidate."""
+    units = tuple(_unit(instance, (v,)) for v in scope.volumes)
+    admissible = instance.pairs.broken[list(scope.volumes)] == 0
+    unit, offer = np.nonzero(admissible)
+    return Columns(units, unit, offer, 0)
+
+
+def needed_columns(instance: Instance, scope: Scope) -> Columns:
+    """Return units of volumes that are alike, with the candidates that are not dominated."""
+    units = _units(instance, scope)
+    views = _views(instance, scope)
+    by_view: dict[_View, list[int]] = {}
+    sees_gb = scope.capped and instance.demand.policy.max_provider_share is not None
+    found_units, found_offers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    forced = {v for v, _ in (*instance.forced, *instance.kept)}
+    for k, unit in enumerate(units):
+        if unit.members[0] in forced:
+            found_offers.append(np.flatnonzero(instance.pairs.broken[unit.members[0]] == 0))
+            found_units.append(np.full(len(found_offers[-1]), k))
+        else:
+            by_view.setdefault(views[unit.members[0]], []).append(k)
+    for view, members in by_view.items():
+        volumes = np.array([units[k].members[0] for k in members], np.int64)
+        rows, offers = _first_of_each(instance, volumes, view)
+        kept = _cheapest_of_each(instance, volumes[rows], offers, view, sees_gb=sees_gb)
+        found_units.append(np.array(members, np.int64)[rows[kept]])
+        found_offers.append(offers[kept])
+    numbers, offer = np.concatenate(found_units), np.concatenate(found_offers)
+    order = np.lexsort((offer, numbers))
+    sizes = np.array([len(unit.members) for unit in units], np.int64)
+    firsts = [unit.members[0] for unit in units]
+    all_pairs = int((np.count_nonzero(instance.pairs.broken[firsts] == 0, axis=1) * sizes).sum())
+    left_out = all_pairs - int(sizes[numbers].sum())
+    return Columns(units, numbers[order], offer[order], left_out)
+
+
+def _unit(instance: Instance, members: tuple[int, ...]) -> Unit:
+    volume = instance.pairs.volumes[members[0]]
+    apart = spreads(volume.replicas, volume.spread)
+    return Unit(members, volume.replicas, volume.spread if apart else None)
+
+
+def _units(instance: Instance, scope: Scope) -> tuple[Unit, ...]:
+    """Return volumes that are alike together; those in groups and workloads stay alone."""
+    mounts = instance.rentals.mounts if instance.rentals is not None else ()
+    alone = {v for tie in scope.ties for v in tie.members}
+    alone |= {v for w in scope.workloads for v in mounts[w]} | {v for v, _ in instance.forced}
+    alone |= {v for v, _ in instance.kept}
+    owners = {owner for owner, _ in instance.demand.policy.limits if owner is not None}
+    alike: dict[Any, list[int]] = {}
+    for v in scope.volumes:
+        volume = instance.pairs.volumes[v]
+        if v in alone or not _single(instance, volume):
+            alike[v] = [v]
+        else:
+            alike.setdefault(_look(volume, owners), []).append(v)
+    return tuple(_unit(instance, tuple(members)) for members in alike.values())
+
+
+def _single(instance: Instance, volume: Volume) -> bool:
+    """Return whether counts by domain can be dealt out to volumes: each offer is in one."""
+    return volume.spread != "region" or all(len(one) == 1 for one in instance.places("region"))
+
+
+def _look(volume: Volume, owners: set[str]) -> tuple[Any, ...]:
+    asked = volume.need_gb, volume.replicas, volume.spread, volume.max_disks, volume.multinode
+    lists = volume.regions, volume.countries, volume.data_centers, volume.providers
+    rules = volume.exclude, volume.stock, volume.security, volume.max_usd_gb_hr
+    return (*asked, *lists, *rules, volume.owner if volume.owner in owners else None)
+
+
+def _views(instance: Instance, scope: Scope) -> dict[int, _View]:
+    """Return what the constraints of a scope see of each volume's offer."""
+    policy, common = instance.demand.policy, set[str]()
+    if scope.capped and policy.max_sites is not None:
+        common.add("site")
+    if scope.capped and (policy.max_providers or policy.max_provider_share) is not None:
+        common.add("provider")
+    seen = {v: set(common) for v in scope.volumes}
+    for tie in scope.ties:
+        for v in tie.members:
+            seen[v].add(tie.level)
+    for w in scope.workloads:
+        for v in instance.rentals.mounts[w] if instance.rentals is not None else ():
+            seen[v] |= {"site", "multinode"}
+    for v, levels in seen.items():
+        volume = instance.pairs.volumes[v]
+        if spreads(volume.replicas, volume.spread):
+            levels.add(volume.spread)
+    return {v: tuple(sorted(levels)) for v, levels in seen.items()}
+
+
+def _codes(instance: Instance, view: _View, *, grid: bool) -> NDArray[np.int64]:
+    """Return a number for what is seen of each offer, and the sizes it sells, shape (O,)."""
+    offers = instance.pairs.offers
+    facts: list[Sequence[Any]] = [
+        offers["multinode"].fillna(value=False).tolist()
+        if level == "multinode"
+        else instance.places(level)
+        for level in view
+    ]
+    if grid:
+        facts += [offers[name].astype(object).map(str).tolist() for name in _GRID]
+    numbers: dict[tuple[Any, ...], int] = {}
+    rows = zip(*facts, strict=True) if facts else [()] * len(offers)
+    return np.array([numbers.setdefault(tuple(row), len(numbers)) for row in rows], np.int64)
+
+
+_GRID = ("min_gb", "step_gb", "max_gb")
+
+
+def _first_of_each(
+    instance: Instance, volumes: NDArray[np.int64], view: _View
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (row, offer) of the first candidate of each class that sells the same sizes.
+
+    Equal sizes cost what their prices say, so one order of all offers decides for every volume.
+    """
+    codes, order = _codes(instance, view, grid=True), instance.static_order
+    admissible = instance.pairs.broken[volumes] == 0
+    rows, offers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for code in range(codes.max() + 1 if len(codes) else 0):
+        members = order[codes[order] == code]
+        inside = admissible[:, members]
+        found = np.flatnonzero(inside.any(axis=1))
+        rows.append(found)
+        offers.append(members[inside[found].argmax(axis=1)])
+    return np.concatenate(rows), np.concatenate(offers)
+
+
+def _cheapest_of_each(
+    instance: Instance,
+    volumes: NDArray[np.int64],
+    offers: NDArray[np.int64],
+    view: _View,
+    *,
+    sees_gb: bool,
+) -> NDArray[np.int64]:
+    """Return which of these candidates are the first of their class, whatever sizes it sells."""
+    if not len(volumes):
+        return np.empty(0, np.int64)
+    pairs = instance.pairs
+    gb = pairs.provision_gb[volumes, offers]
+    price = np.array([float(usd or 0) for usd in pairs.offers["usd_gb_hr"]])
+    usd_hr = gb * price[offers]
+    codes = _codes(instance, view, grid=False)[offers]
+    seen = (volumes, codes, gb) if sees_gb else (volumes, codes)
+    order = np.lexsort((usd_hr, *reversed(seen)))
+    starts = np.flatnonzero(np.r_[True, np.any([np.diff(one[order]) != 0 for one in seen], axis=0)])
+    group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(order)]))
+    close = usd_hr[order] <= usd_hr[order][starts][group] * CLOSE
+    kept: dict[int, int] = {}
+
+    def comes_first(one: int) -> tuple[Any, ...]:
+        o = int(offers[one])
+        exact = pairs.usd_hr(int(volumes[one]), o)
+        return exact, int(instance.penalty[o]), -int(instance.popularity[o]), o
+
+    for place in np.flatnonzero(close).tolist():
+        one, number = int(order[place]), int(group[place])
+        if number not in kept or comes_first(one) < comes_first(kept[number]):
+            kept[number] = one
+    return np.array(sorted(kept.values()), np.int64)
+
+
+def share_one_place(instance: Instance, tie: Tie) -> Chosen | None:
+    """Return the offers of a group in its cheapest place, the first one among equals.
+
+    None where this is not the case: members with several replicas, volumes that must differ, or
+    offers that lie in several places.
+    """
+    places = instance.places(tie.level)
+    volumes = [instance.pairs.volumes[v] for v in tie.members]
+    if not tie.same or any(volume.replicas > 1 for volume in volumes):
+        return None
+    if any(len(one) != 1 for one in places):
+        return None
+    numbers: dict[Any, int] = {}
+    code = np.array([numbers.setdefault(one, len(numbers)) for one in places], np.int64)
+    cost = _least_by_place(instance, tie, code, len(numbers))
+    if not np.isfinite(cost).any():
+        return None
+    near = np.flatnonzero(cost <= cost.min() * CLOSE).tolist()
+    hands = [_hand(instance, tie, np.flatnonzero(code == place)) for place in near]
+    rank = min(hands, key=lambda hand: _rank(instance, sorted(hand.items())))
+    return {v: [o] for v, o in rank.items()}
+
+
+def _least_by_place(instance: Instance, tie: Tie, code: Any, count: int) -> Any:  # noqa: ANN401 -- arrays
+    """Return what all members cost in each place, infinite where one has no candidate."""
+    sums = np.zeros(count)
+    usd_hr = instance.least.float_usd_hr
+    for v in tie.members:
+        least = np.full(count, np.inf)
+        np.minimum.at(least, code, usd_hr[v])
+        sums += least
+    return sums
+
+
+def _hand(instance: Instance, tie: Tie, inside: Any) -> dict[int, int]:  # noqa: ANN401 -- an array
+    """Return the first offer of each member among those of one place."""
+    usd_hr = instance.least.float_usd_hr
+    hand = {}
+    for v in tie.members:
+        mine = usd_hr[v, inside]
+        near = inside[mine <= mine.min() * CLOSE].tolist()
+        ranked = [(instance.pairs.usd_hr(v, o), *_rest(instance, o)) for o in near]
+        hand[v] = min(ranked)[-1]
+    return hand
+
+
+def _rest(instance: Instance, offer: int) -> tuple[int, int, int]:
+    return int(instance.penalty[offer]), -int(instance.popularity[offer]), offer
+
+
+def _rank(
+    instance: Instance, hand: list[tuple[int, int]]
+) -> tuple[Decimal, int, int, tuple[int, ...]]:
+    """Return what sorts choices: exact cost, stock, popularity of sites, keys."""
+    rests = [_rest(instance, o) for _, o in hand]
+    cost = total(instance.pairs.usd_hr(v, o) for v, o in hand)
+    return cost, sum(r[0] for r in rests), sum(r[1] for r in rests), tuple(r[2] for r in rests)

@@ -1,0 +1,319 @@
+"""What is to be solved, as numbers: pairs, rentals, what ties volumes together, what caps them all.
+
+Volumes, offers, workloads and GPU offers are their indices from here on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.market.wire import STOCK_RANK
+from planner.solve.bound import Least
+from planner.solve.candidates import Pairs, pair, sites
+from planner.solve.existing import Kept, with_kept
+from planner.solve.rentals import Rentals, rent
+from planner.units import total, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from planner.demand.model import Demand
+
+
+Chosen = dict[int, list[int]]
+"""Offers of each volume, one entry for each replica, by create key."""
+
+
+@dataclass(frozen=True)
+class Tie:
+    """A group at one level.
+
+    Attributes
+    ----------
+    members : tuple of int
+        Volumes, those with fewer replicas first.
+    same : bool
+        Whether they share their places, or never do.
+    level : str
+        What a place is; ``site`` also for ``same: data_center``.
+    """
+
+    members: tuple[int, ...]
+    same: bool
+    level: str
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A part of an instance that is decided at once.
+
+    Attributes
+    ----------
+    volumes, workloads : tuple of int
+        What is decided.
+    ties : tuple of Tie
+        Groups among the volumes.
+    capped : bool
+        Whether the policy's budgets, caps and share are part of it.
+    """
+
+    volumes: tuple[int, ...]
+    workloads: tuple[int, ...]
+    ties: tuple[Tie, ...]
+    capped: bool = False
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A demand held against a market.
+
+    Attributes
+    ----------
+    demand : Demand
+        What is asked.
+    pairs : Pairs
+        Every volume at every disk offer.
+    rentals : Rentals | None
+        Every workload at every GPU offer; None where there are no workloads.
+    kept : tuple of (int, int)
+        Volumes and the offers that are a live disk of theirs: exactly one replica is there.
+    forced : tuple of (int, frozenset of int)
+        For questions of what if: a volume, and offers of which one at least has to hold a replica.
+    """
+
+    demand: Demand
+    pairs: Pairs
+    rentals: Rentals | None
+    kept: tuple[tuple[int, int], ...] = ()
+    forced: tuple[tuple[int, frozenset[int]], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        demand: Demand,
+        offers: pd.DataFrame,
+        gpus: pd.DataFrame | None,
+        kept: Sequence[Kept] = (),
+    ) -> Instance:
+        """Return the instance of a demand and a market.
+
+        Parameters
+        ----------
+        demand : Demand
+            What is asked.
+        offers : DataFrame
+            Columns ``ADDRESSABLE``.
+        gpus : DataFrame | None
+            Columns ``GPUS``; None where there are no workloads.
+        kept : sequence of Kept
+            Replicas that live disks already are.
+        """
+        pairs, rentals = with_kept(pair(demand, offers), kept), None
+        if demand.workloads and gpus is not None:
+            rentals = rent(demand, pairs.offers, gpus)
+        at = {volume.name: v for v, volume in enumerate(demand.volumes)}
+        places = tuple((at[one.volume], len(offers) + n) for n, one in enumerate(kept))
+        return cls(demand, pairs, rentals, places)
+
+    @cached_property
+    def least(self) -> Least:
+        """Return the least choice of every volume on its own."""
+        return Least(self.pairs)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Return the number of each volume by its name."""
+        return {volume.name: v for v, volume in enumerate(self.pairs.volumes)}
+
+    @cached_property
+    def sites(self) -> list[tuple[str | None, ...]]:
+        """Return the site of each offer."""
+        return sites(self.pairs.offers)
+
+    @cached_property
+    def penalty(self) -> NDArray[np.int64]:
+        """Return ``3 - rank`` of each offer's stock."""
+        return np.array([3 - STOCK_RANK[stock] for stock in self.pairs.offers["stock"]], np.int64)
+
+    @cached_property
+    def popularity(self) -> NDArray[np.int64]:
+        """Return for how many volumes each offer's site is tied, were each volume alone."""
+        tied = self.least.tied
+        return np.array([tied[site] for site in self.sites], np.int64)
+
+    @cached_property
+    def static_order(self) -> NDArray[np.int64]:
+        """Return the offers by exact price, stock, popularity of their site and create key."""
+        prices = self.pairs.offers["usd_gb_hr"].tolist()
+        keys = [
+            (price is None, price or 0, int(stock), -int(popular), offer)
+            for offer, (price, stock, popular) in enumerate(
+                zip(prices, self.penalty, self.popularity, strict=True)
+            )
+        ]
+        return np.array([key[-1] for key in sorted(keys)], np.int64)
+
+    def places(self, level: str) -> list[frozenset[Any]]:
+        """Return the domains that each offer lies in at a level."""
+        return self.least.domains(level)
+
+    @cached_property
+    def ties(self) -> tuple[Tie, ...]:
+        """Return the demand's groups, one tie for each level they speak of."""
+        at = self.index
+        replicas = [volume.replicas for volume in self.pairs.volumes]
+        found = []
+        for group in self.demand.groups:
+            members = tuple(sorted((at[n] for n in group.volumes), key=lambda v: (replicas[v], v)))
+            if group.same is not None:
+                level = "site" if group.same == "data_center" else group.same
+                found.append(Tie(members, same=True, level=level))
+            if group.different is not None:
+                found.append(Tie(members, same=False, level=group.different))
+        return tuple(found)
+
+    @cached_property
+    def whole(self) -> Scope:
+        """Return everything as one scope, under the policy."""
+        volumes = tuple(range(len(self.pairs.volumes)))
+        return Scope(volumes, tuple(range(len(self.demand.workloads))), self.ties, capped=True)
+
+    @cached_property
+    def components(self) -> tuple[Scope, ...]:
+        """Return the volumes that groups and workloads connect, by first volume; no one alone."""
+        root = list(range(len(self.pairs.volumes)))
+
+        def find(v: int) -> int:
+            while root[v] != v:
+                root[v] = root[root[v]]
+                v = root[v]
+            return v
+
+        mounts = self.rentals.mounts if self.rentals is not None else ()
+        tied = [*(tie.members for tie in self.ties), *mounts]
+        for members in tied:
+            for v in members[1:]:
+                left, right = sorted((find(members[0]), find(v)))
+                root[right] = left
+        coupled = {v for members in tied for v in members} | {v for v, _ in self.forced}
+        coupled |= {v for v, _ in self.kept if self.pairs.volumes[v].replicas > 1}
+        parts: dict[int, list[int]] = {find(v): [] for v in sorted(coupled)}
+        ties: dict[int, list[Tie]] = {part: [] for part in parts}
+        jobs: dict[int, list[int]] = {part: [] for part in parts}
+        for v in sorted(coupled):
+            parts[find(v)].append(v)
+        for tie in self.ties:
+            ties[find(tie.members[0])].append(tie)
+        for w, mounted in enumerate(mounts):
+            jobs[find(mounted[0])].append(w)
+        return tuple(
+            Scope(tuple(volumes), tuple(jobs[part]), tuple(ties[part]))
+            for part, volumes in parts.items()
+        )
+
+    def reachable(self, w: int, chosen: Mapping[int, Sequence[int]]) -> NDArray[np.bool_]:
+        """Return the GPU offers with every mounted volume at hand that is placed, shape (G,)."""
+        rentals = self._rentals
+        allowed = np.ones(len(rentals.gpus), np.bool_)
+        several = rentals.several_nodes(w)
+        for v in rentals.mounts[w]:
+            if v not in chosen:
+                continue
+            offers = np.asarray(chosen[v])
+            mountable = rentals.meets[:, offers]
+            shared = mountable & rentals.multinode[offers]
+            needs = several | rentals.shared[v]
+            allowed &= np.where(needs, shared.any(axis=1), mountable.any(axis=1))
+        return allowed
+
+    def rent_best(self, w: int, chosen: Mapping[int, Sequence[int]]) -> int | None:
+        """Return the GPU offer to take for a workload where its volumes are, None where none is."""
+        return self._rentals.best(w, self.reachable(w, chosen))
+
+    @property
+    def least_usd_hr(self) -> Decimal:
+        """Return what all disks cost at least; a volume without a choice costs nothing."""
+        costs = (self.least.cost(v) for v in range(len(self.pairs.volumes)))
+        return total(cost for cost in costs if cost is not None)
+
+    @property
+    def _rentals(self) -> Rentals:
+        if self.rentals is None:
+            raise ValueError("the instance has no workloads")
+        return self.rentals
+
+    def disk_usd_hr(self, chosen: Mapping[int, Sequence[int]]) -> Decimal:
+        """Return the exact hourly cost of chosen disks."""
+        return total(self.pairs.usd_hr(v, o) for v, offers in chosen.items() for o in offers)
+
+    def usd_month(self, chosen: Mapping[int, Sequence[int]], rented: Mapping[int, int]) -> Decimal:
+        """Return the exact cost of disks and GPUs in a month."""
+        disks = usd_month(self.disk_usd_hr(chosen), self.demand.policy.hours_per_month)
+        return total([disks, *(self._rentals.usd_month(w, g) for w, g in rented.items())])
+
+    def holds(self, scope: Scope, chosen: Mapping[int, Sequence[int]]) -> bool:
+        """Return whether chosen offers satisfy a scope's groups and, where capped, the policy."""
+        return (
+            all(self.is_tied(tie, chosen) for tie in scope.ties)
+            and all(chosen[v].count(o) == 1 for v, o in self.kept if v in chosen)
+            and not any(v in chosen and offers.isdisjoint(chosen[v]) for v, offers in self.forced)
+            and (not scope.capped or self.within_policy(chosen))
+        )
+
+    def is_tied(self, tie: Tie, chosen: Mapping[int, Sequence[int]]) -> bool:
+        """Return whether chosen offers are as a group wants them."""
+        places = self.places(tie.level)
+        present = [frozenset().union(*(places[o] for o in chosen[v])) for v in tie.members]
+        if not tie.same:
+            return sum(len(one) for one in present) == len(frozenset().union(*present))
+        volumes = self.pairs.volumes
+        return all(
+            left <= right and (volumes[v].replicas < volumes[u].replicas or left == right)
+            for v, u, left, right in zip(
+                tie.members, tie.members[1:], present, present[1:], strict=False
+            )
+        )
+
+    def within_policy(self, chosen: Mapping[int, Sequence[int]]) -> bool:
+        """Return whether chosen offers keep within budgets, caps and share."""
+        policy, offers = self.demand.policy, self.pairs.offers
+        used = {o for each in chosen.values() for o in each}
+        providers = offers["provider"].tolist()
+        if policy.max_sites and len({self.sites[o] for o in used}) > policy.max_sites:
+            return False
+        if policy.max_providers and len({providers[o] for o in used}) > policy.max_providers:
+            return False
+        if policy.max_provider_share is not None:
+            held: dict[str, int] = {}
+            for v, each in chosen.items():
+                for o in each:
+                    held[providers[o]] = held.get(providers[o], 0) + int(
+                        self.pairs.provision_gb[v, o]
+                    )
+            most = Fraction(policy.max_provider_share) * sum(held.values())
+            if max(held.values(), default=0) > most:
+                return False
+        return not self.overspent(chosen)
+
+    def overspent(self, chosen: Mapping[int, Sequence[int]]) -> list[tuple[str | None, Decimal]]:
+        """Return each budget that chosen disks exceed: owner (None: all), and the spending."""
+        policy, found = self.demand.policy, []
+        for owner, limit in policy.limits:
+            mine = {
+                v: offers
+                for v, offers in chosen.items()
+                if owner is None or self.pairs.volumes[v].owner == owner
+            }
+            spent = usd_month(self.disk_usd_hr(mine), policy.hours_per_month)
+            if spent > limit:
+                found.append((owner, spent))
+        return found

@@ -1,0 +1,133 @@
+"""Placements: what was chosen, in the words of the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from planner.market.offers import disk_sizes_gb
+from planner.schema import EXACT, TEXT, WHOLE, Column, records
+from planner.units import quotient, usd_hr
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
+
+    from planner.demand.model import Volume
+    from planner.solve.candidates import Pairs
+    from planner.solve.existing import Kept
+
+
+PLACEMENTS = (
+    Column("volume", TEXT, "name in the demand"),
+    Column("replica", WHOLE, "from 1"),
+    Column("action", TEXT, "create: it is to be bought; keep: live disks are it already"),
+    Column("offer_id", TEXT, "short id of the offer; null: it is kept"),
+    Column("provider", TEXT, "where"),
+    Column("cloud_id", TEXT, "where; null: the offer has none"),
+    Column("data_center", TEXT, "where; null: unknown"),
+    Column("country", TEXT, "where; null: unknown"),
+    Column("region", TEXT, "where; null: unknown"),
+    Column("disk_ids", EXACT, "tuple of the ids of the live disks that are kept"),
+    Column("disk_sizes_gb", EXACT, "tuple of the sizes of the disks, larger first"),
+    Column("provision_gb", WHOLE, "their sum"),
+    Column("usd_gb_hr", EXACT, "price, exact Decimal"),
+    Column("usd_hr", EXACT, "provision_gb * usd_gb_hr, exact Decimal"),
+    Column("owner", TEXT, "from the demand; null: nobody"),
+    Column("tags", EXACT, "dict, from the demand"),
+)
+"""Columns of a plan as a frame, in the demand's order."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One replica of a volume at one offer; fields as in ``PLACEMENTS``."""
+
+    volume: str
+    replica: int
+    action: Literal["create", "keep"]
+    offer_id: str | None
+    provider: str
+    cloud_id: str | None
+    data_center: str | None
+    country: str | None
+    region: str | None
+    disk_sizes_gb: tuple[int, ...]
+    provision_gb: int
+    usd_gb_hr: Decimal
+    usd_hr: Decimal
+    owner: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    disk_ids: tuple[str, ...] = ()
+
+
+def placements(
+    pairs: Pairs, chosen: Sequence[Sequence[int]], kept: Mapping[int, Kept] | None = None
+) -> tuple[Placement, ...]:
+    """Return one placement for each replica, volumes in order.
+
+    What is kept has its number; what is bought takes the numbers that are left, by create key.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        All pairs of volumes and offers.
+    chosen : sequence of sequence of int
+        Offers of each volume, one entry for each replica.
+    kept : mapping
+        The kept replica that an offer stands for, by number of the offer.
+    """
+    offers, live = records(pairs.offers), kept or {}
+    found: list[Placement] = []
+    for v, places in enumerate(chosen):
+        have = {live[o].replica: live[o] for o in places if o in live}
+        left = iter(r for r in range(1, len(places) + 1) if r not in have)
+        new = {next(left): o for o in sorted(places) if o not in live}
+        volume = pairs.volumes[v]
+        found += (
+            _kept(have[replica], volume, pairs, live)
+            if replica in have
+            else _placement(pairs, offers[new[replica]], v, new[replica], replica)
+            for replica in range(1, len(places) + 1)
+        )
+    return tuple(found)
+
+
+def _kept(one: Kept, volume: Volume, pairs: Pairs, live: Mapping[int, Kept]) -> Placement:
+    number = next(o for o, each in live.items() if each is one)
+    size_gb = sum(one.sizes_gb)
+    return Placement(
+        volume=volume.name,
+        replica=one.replica,
+        action="keep",
+        offer_id=None,
+        provider=one.provider,
+        cloud_id=one.cloud_id,
+        data_center=one.data_center,
+        country=one.country,
+        region=records(pairs.offers[number : number + 1])[0]["region"],
+        disk_sizes_gb=one.sizes_gb,
+        provision_gb=size_gb,
+        usd_gb_hr=quotient(one.usd_hr, max(size_gb, 1)),
+        usd_hr=one.usd_hr,
+        owner=volume.owner,
+        tags=dict(volume.tags),
+        disk_ids=one.disk_ids,
+    )
+
+
+def _placement(pairs: Pairs, offer: dict[str, Any], v: int, o: int, replica: int) -> Placement:
+    volume, provision_gb = pairs.volumes[v], int(pairs.provision_gb[v, o])
+    disks = int(pairs.disks[v, o])
+    named = ("offer_id", "provider", "cloud_id", "data_center", "country", "region", "usd_gb_hr")
+    return Placement(
+        volume=volume.name,
+        replica=replica,
+        action="create",
+        **{name: offer[name] for name in named},
+        disk_sizes_gb=disk_sizes_gb(provision_gb, disks, offer["min_gb"], offer["step_gb"]),
+        provision_gb=provision_gb,
+        usd_hr=usd_hr(provision_gb, offer["usd_gb_hr"]),
+        owner=volume.owner,
+        tags=dict(volume.tags),
+    )

@@ -1,0 +1,133 @@
+"""Of equally cheap solutions of coupled volumes, take the one that comes first.
+
+First is better stock, then sites that are tied for more volumes, then the least create keys in
+volume order. Each is a whole number for each column, so that several are decided by one program:
+one weighs more than all that come after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from planner.solve.decompose import Effort, Found, counts_of, deal
+from planner.solve.model import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from planner.solve.presolve import Columns
+    from planner.solve.problem import Instance, Scope
+
+
+_MOST = 10**7
+"""Up to what a packed weight may go: far below what a solver tells from zero."""
+
+
+def settle(instance: Instance, scope: Scope, found: Found, effort: Effort) -> Found:
+    """Return the first of all solutions of a scope that cost what the found one costs."""
+    live, counts = _live(instance, scope, found, effort)
+    if np.bincount(live.unit).max(initial=0) <= 1 or effort.is_over:
+        return found
+    program = Program(instance, scope, live)
+    hours = instance.demand.policy.hours_per_month
+    program.hold_cost(found.usd_month / hours)
+    counts = settle_levels(program, live, levels(instance, live), counts, effort)
+    chosen = deal(instance, live, counts)
+    rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
+    if None in rented.values() or not instance.holds(scope, chosen):
+        return found
+    cost = instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
+    # Floats hold the cost only nearly: what is dearer by less than they see is no equal.
+    return replace(found, chosen=chosen, usd_month=cost) if cost <= found.usd_month else found
+
+
+def _live(
+    instance: Instance, scope: Scope, found: Found, effort: Effort
+) -> tuple[Columns, NDArray[np.int64]]:
+    """Return the columns that an equally cheap solution may use, and how the found one does."""
+    columns = found.columns
+    counts = counts_of(columns, found.chosen)
+    relaxed = Program(instance, scope, columns, relaxed=True)
+    ideal = effort.took(relaxed.cheapest(solver=effort.solver, time_limit_s=effort.left_s), relaxed)
+    if ideal.reduced is None or ideal.bound_usd_hr is None:
+        return columns, counts
+    hours = instance.demand.policy.hours_per_month
+    cost = float(found.usd_month) / hours
+    distance = max(cost - ideal.bound_usd_hr, 0) + abs(cost) * 1e-9
+    kept = (ideal.reduced <= distance) | (counts > 0)
+    return columns.take(kept), counts[kept]
+
+
+def levels(instance: Instance, columns: Columns) -> Iterator[NDArray[np.int64]]:
+    """Yield what is to be least, the most important first: weights of columns, shape (n,)."""
+    yield instance.penalty[columns.offer]
+    yield -instance.popularity[columns.offer]
+    yield from keys(columns)
+
+
+def keys(columns: Columns) -> Iterator[NDArray[np.int64]]:
+    """Yield what makes the create keys of each unit least, unit by unit: weights, shape (n,)."""
+    for k, unit in enumerate(columns.units):
+        mine = np.flatnonzero(columns.unit == k)
+        if unit.count == 1:
+            rank = np.zeros(len(columns), np.int64)
+            rank[mine] = np.arange(len(mine))
+            yield rank
+            continue
+        for one in mine[:-1].tolist():
+            least = np.zeros(len(columns), np.int64)
+            least[one] = -1
+            yield least
+
+
+def settle_levels(
+    program: Program,
+    columns: Columns,
+    wanted: Iterator[NDArray[np.int64]],
+    counts: NDArray[np.int64],
+    effort: Effort,
+) -> NDArray[np.int64]:
+    """Return the counts that are least at every level in turn, where these counts are possible."""
+    for weights in _packed(columns, wanted):
+        if effort.is_over:
+            break
+        value, floor = int(weights @ counts), _floor(columns, weights)
+        if value > floor:
+            outcome = effort.took(
+                program.first(weights.tolist(), solver=effort.solver, time_limit_s=effort.left_s),
+                program,
+            )
+            if outcome.counts is not None and int(weights @ outcome.counts) <= value:
+                counts = outcome.counts
+                value = int(weights @ counts)
+        program.hold(weights.tolist(), value + 0.5)
+    return counts
+
+
+def _packed(columns: Columns, wanted: Iterator[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
+    """Yield several levels as one, as long as the weights stay small; leave out what is settled."""
+    packed = np.zeros(len(columns), np.int64)
+    room = 1
+    for level in wanted:
+        span = -_floor(columns, -level) - _floor(columns, level)
+        if span == 0:
+            continue
+        if room > 1 and room * (span + 1) > _MOST:
+            yield packed
+            packed, room = np.zeros(len(columns), np.int64), 1
+        packed = packed * (span + 1) + level
+        room *= span + 1
+    if room > 1:
+        yield packed
+
+
+def _floor(columns: Columns, weights: NDArray[np.int64]) -> int:
+    """Return what the sum of weights cannot fall below: every replica at its least."""
+    least = np.full(len(columns.units), np.iinfo(np.int64).max)
+    np.minimum.at(least, columns.unit, weights)
+    return sum(int(low) * one.count for low, one in zip(least, columns.units, strict=True))

@@ -1,1 +1,0 @@
-"""Why this plan: what else it could be, what each requirement costs, how far prices may move."""

@@ -1,0 +1,111 @@
+"""What the enumeration says to the questions of `explain`, asked of the rows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.analysis.evaluator import WhatIf
+from planner.demand.read import demand_from
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.solve.optimum import optimum
+from planner.solve.problem import Instance
+from tests.solve import brute, exact, instances
+from tests.solve.plans import KEY, listings
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+Row = dict[str, Any]
+Keep = Callable[[int, exact.Option], bool]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A random instance that has a plan, and the plan to ask about."""
+
+    demand: Row
+    rows: list[Row]
+    gpus: list[Row]
+    nodes: list[Row]
+    whatif: WhatIf
+
+    @property
+    def keys(self) -> list[tuple[Any, ...]]:
+        """Return the create key of each offer, in planner's order."""
+        offers = self.whatif.instance.pairs.offers.astype(object)
+        rows = offers[list(KEY)].where(offers[list(KEY)].notna(), None)
+        return [tuple(row) for row in rows.to_numpy()]
+
+    def best(self, **changed: Any) -> Fraction | None:
+        """Return the enumerated optimum with another demand or other rows."""
+        given = {"demand": self.demand, "rows": self.rows, **changed}
+        found = exact.best(given["demand"], given["rows"], self.gpus, self.nodes)
+        return None if found is None else found[0]
+
+    def best_where(self, keep: Keep) -> Fraction | None:
+        """Return the enumerated optimum over some of the options of each volume."""
+        options = [
+            [option for option in those if keep(v, option)]
+            for v, those in enumerate(exact.options_of(self.demand, brute.merge(self.rows)))
+        ]
+        return self._search(options, exact.rentals(self.demand, self.gpus, self.nodes))
+
+    def best_on(self, workload: int, row: Row, listing: str) -> Fraction | None:
+        """Return the enumerated optimum with a workload on one GPU row."""
+        every = exact.rentals(self.demand, self.gpus, self.nodes, every=True)
+        mine = [g for g in every if (g[workload].row, g[workload].listing) == (row, listing)]
+        return self._search(exact.options_of(self.demand, brute.merge(self.rows)), mine)
+
+    def _search(
+        self, options: list[list[exact.Option]], rentals: list[tuple[exact.Gpu, ...]]
+    ) -> Fraction | None:
+        found: exact.Found | None = None
+        for gpus in rentals:
+            mine = [
+                [one for one in those if exact.serves(self.demand, volume, one, gpus)]
+                for volume, those in zip(self.demand["volumes"], options, strict=True)
+            ]
+            found = exact._search(self.demand, mine, gpus, found)
+        return None if found is None else found.usd_month
+
+
+def key_of(offer: Row) -> tuple[Any, ...]:
+    return tuple(offer[name] for name in KEY)
+
+
+def case(seed: int) -> Case | None:
+    """Return a random coupled instance, every third one with nothing coupled; None without plan."""
+    rng = random.Random(seed)
+    if seed % 3:
+        rows, (gpus, nodes) = instances.coupled_market(rng), instances.gpu_market(rng)
+        demand = instances.coupled_demand(rng)
+    else:
+        rows, demand, gpus, nodes = instances.market(rng), instances.demand(rng), [], []
+    return made(demand, rows, gpus, nodes)
+
+
+def made(demand: Row, rows: list[Row], gpus: list[Row], nodes: list[Row]) -> Case | None:
+    instance = Instance.of(
+        demand_from(demand), addressable(offers_frame(rows)), listings(gpus, nodes)
+    )
+    best = optimum(instance)
+    if best is None:
+        return None
+    return Case(demand, rows, gpus, nodes, WhatIf(instance, best.chosen, best.rented, None))
+
+
+def at_price(rows: list[Row], key: tuple[Any, ...], price: Fraction) -> list[Row]:
+    """Return the rows with another price for every one of a create key."""
+    shown = Decimal(price.numerator) / Decimal(price.denominator)
+    names = ("provider", "cloudId", "dataCenter", "country")
+    return [
+        {**row, "spec": {**row["spec"], "pricePerUnit": shown}}
+        if tuple(row[name] for name in names) == key
+        else row
+        for row in rows
+    ]

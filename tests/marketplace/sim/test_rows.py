@@ -1,0 +1,38 @@
+"""A plan's market, sold again."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from planner.market.offers import market_rows, offers_frame
+from planner.market.snapshot import read_offers
+from planner.marketplace.sim.catalogue import api_rows
+from planner.marketplace.sim.local import Sim
+from tests.marketplace.sim.talk import HERE, THERE, create, offer
+
+
+def test_a_plans_market_comes_back_as_it_was() -> None:
+    """The documented market there and back: every fact and every short id."""
+    kept = market_rows(read_offers("shipped:disk-offers"))
+    assert market_rows(offers_frame(api_rows(kept))) == kept
+
+
+def test_odd_offers_come_back_too() -> None:
+    """Nulls, unknown stock, shared keys, bounds; what could not be believed is not sold."""
+    spec = {"minCount": 10, "defaultCount": None, "maxCount": None, "pricePerUnit": Decimal("0.1")}
+    rows: list[Any] = [
+        offer(),
+        offer(price="0.0009"),
+        offer(THERE, spec=spec, stockStatus=None, security=None, isMultinode=None, cloudId="c"),
+        offer({**HERE, "dataCenter": None, "region": None}, spec={**spec, "minCount": "10"}),
+    ]
+    kept = market_rows(offers_frame(rows))
+    again = market_rows(offers_frame(api_rows(kept)))
+    believed = [row for row in kept if row["problem"] is None]
+    assert len(believed) == 3
+    assert [row for row in again if row["usd_gb_hr"] is not None] == believed
+    assert len(again) == 4
+    with Sim(api_rows(kept), []) as sim:
+        assert create(sim).json["priceHr"] == Decimal("0.45")
+        assert create(sim, dataCenterId=None).status == 422

@@ -1,0 +1,236 @@
+"""The record: totals from the placements, and whether what is said of a plan follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from planner import Plan, make_plan, read_offers
+from planner.demand.read import demand_from
+from planner.errors import PlanCorrupt, PlanInvalid
+from planner.formats import digest_of
+from planner.plans.checks import record_violations
+from planner.solve.optimise import SolverRecord
+from planner.units import averaged_usd_hr
+from tests.shipped_plans import TARGET, finetune, research
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module", params=[research, finetune])
+def plan(request: pytest.FixtureRequest) -> Plan:
+    made: Plan = request.param(target=TARGET)
+    return made
+
+
+@pytest.fixture(scope="module")
+def joint() -> Plan:
+    return finetune()
+
+
+def said(plan: Plan, **changes: Any) -> set[str]:
+    """Return what is said of a plan whose record was changed."""
+    record = replace(plan.solver, **changes)
+    return set(record_violations(record, plan.instance, plan.placements, plan.gpus))
+
+
+def test_totals_are_the_sum_of_size_times_price(plan: Plan) -> None:
+    """Worked out from sizes, hours and published prices, to the last decimal of the month."""
+    disks = sum((sum(one.disk_sizes_gb) * one.usd_gb_hr for one in plan.placements), Decimal(0))
+    gpus = sum((one.usd_hr_on * one.hours_per_month for one in plan.gpus), Decimal(0))
+    totals = {name: Decimal(value) for name, value in plan.totals.items()}
+    assert totals["disk_usd_hr"] == totals["new_usd_hr"] == disks
+    assert totals["usd_month"] == disks * totals["hours_per_month"] + gpus
+    assert totals["gpu_usd_hr"] == sum(one.usd_hr for one in plan.gpus)
+    assert totals["usd_hr"] == totals["disk_usd_hr"] + totals["gpu_usd_hr"]
+    averaged = totals["usd_month"] / totals["hours_per_month"]
+    assert abs(totals["usd_hr"] - averaged) <= Decimal("1e-11")
+
+
+def test_the_month_is_exact_where_the_average_is_rounded(joint: Plan) -> None:
+    """A 730th of a price has no end: the average is rounded, what a month costs is not."""
+    on = [Fraction(one.usd_hr_on) * one.hours_per_month for one in joint.gpus]
+    disks = Fraction(joint.totals["disk_usd_hr"]) * 730
+    assert Fraction(joint.totals["usd_month"]) == disks + sum(on)
+    assert Fraction(joint.totals["usd_hr"]) * 730 != disks + sum(on)
+
+
+def test_an_honest_record_follows(plan: Plan) -> None:
+    """What the solver's record says of the plan it made is right in every point."""
+    assert said(plan) == set()
+
+
+STATUS = "the solver's status does not follow from its cost and bound"
+GAP = "the solver's gap is not its distance from the bound"
+LOW = "the solver's bound is below what this market allows"
+LEAST = "the solver's bound is not the least that this market allows"
+OBJECTIVE = "the solver's objective is not the sum of the placements and GPUs"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"objective_usd_hr": Decimal(1)}, {OBJECTIVE}),
+        ({"status": "feasible"}, {STATUS}),
+        ({"termination": "time_limit"}, {STATUS}),
+        ({"status": "feasible", "termination": "time_limit"}, {STATUS}),
+        ({"gap": 0.5}, {GAP}),
+        ({"bound_usd_hr": Decimal(0)}, {LOW, STATUS, GAP}),
+    ],
+)
+def test_each_lie_of_a_record_has_its_sentence(
+    plan: Plan, changes: dict[str, Any], expected: set[str]
+) -> None:
+    """Cost, status, termination, gap and bound are each held against the choice."""
+    assert said(plan, **changes) == expected
+
+
+def test_a_bound_above_the_cost_is_no_bound(plan: Plan) -> None:
+    """A plan cannot cost less than what was proven, whatever the status says."""
+    above = plan.solver.objective_usd_hr + 1
+    gap = float((plan.solver.objective_usd_hr - above) / plan.solver.objective_usd_hr)
+    assert STATUS in said(plan, bound_usd_hr=above, gap=gap)
+
+
+def test_where_no_solver_is_needed_the_bound_is_known_exactly() -> None:
+    """Uncoupled volumes have one least cost: a higher bound is not believed either."""
+    plan = research()
+    cost = plan.solver.objective_usd_hr
+    slack = {"cost_slack_percent": Decimal(50), "bound_usd_hr": cost * Decimal("0.99")}
+    assert LOW in said(plan, gap=0.01, **slack)
+    dearer = [replace(one, usd_hr=one.usd_hr * 2) for one in plan.placements]
+    record = replace(plan.solver, objective_usd_hr=cost * 2, bound_usd_hr=cost * 2)
+    assert set(record_violations(record, plan.instance, dearer, ())) == {LEAST}
+
+
+def test_what_is_coupled_is_held_between_the_floor_and_the_cost(joint: Plan) -> None:
+    """Where a solver proved the bound it is believed down to the floor, with its status and gap."""
+    cost = joint.solver.objective_usd_hr
+    bound = cost * Decimal("0.999")
+    honest: dict[str, Any] = {
+        "bound_usd_hr": bound,
+        "gap": float((cost - bound) / cost),
+        "status": "feasible",
+        "termination": "time_limit",
+    }
+    assert said(joint, **honest) == set()
+    assert said(joint, **{**honest, "status": "optimal", "termination": "proven"}) == {STATUS}
+    near = cost * (1 - Decimal("1e-7"))
+    proven = {"bound_usd_hr": near, "gap": float((cost - near) / cost)}
+    assert said(joint, **proven) == set()
+
+
+def test_a_slack_explains_a_distance_from_the_bound(joint: Plan) -> None:
+    """With a per cent allowed, a plan that costs a per cent more than the bound is optimal."""
+    cost = joint.solver.objective_usd_hr
+    bound = averaged_usd_hr(cost, 1) / Decimal("1.01")
+    bound = bound.quantize(Decimal("1e-12")) + Decimal("1e-12")
+    gap = float((cost - bound) / cost)
+    allowed: dict[str, Any] = {"bound_usd_hr": bound, "gap": gap}
+    assert said(joint, **allowed, cost_slack_percent=Decimal(1)) == set()
+    assert said(joint, **allowed, cost_slack_percent=Decimal("0.9")) == {STATUS}
+
+
+def test_a_demand_that_has_no_plan_has_no_record(joint: Plan) -> None:
+    """A market that lost its GPUs allows nothing, so no bound is one."""
+    bare = replace(joint, gpu_market=())
+    found = set(record_violations(joint.solver, bare.instance, joint.placements, joint.gpus))
+    assert LOW in found
+
+
+INPUTS = [("demand", "rows"), ("demand", "digest"), ("offers", "rows"), ("offers", "digest")]
+
+
+@pytest.mark.parametrize(("name", "key"), [*INPUTS, ("gpus", "rows"), ("gpus", "digest")])
+def test_the_record_of_an_input_is_held_against_it(
+    joint: Plan, tmp_path: Path, name: str, key: str
+) -> None:
+    """How many rows, and which: each is named where it is not that of the plan."""
+    wrong = {**joint.inputs[name], key: {"rows": 1, "digest": "0" * 64}[key]}
+    path = tmp_path / "plan.json"
+    replace(joint, inputs={**joint.inputs, name: wrong}).save(path)
+    with pytest.raises(PlanInvalid) as caught:
+        Plan.load(path)
+    assert caught.value.violations == (
+        f"the record of the {name} is not that of the {name} in the plan",
+    )
+
+
+def test_a_market_in_another_order_is_not_as_a_plan_writes_it(joint: Plan, tmp_path: Path) -> None:
+    """Rows are canonical: the same rows in another order would be another id."""
+    for name, field in (("offers", "market"), ("gpus", "gpu_market")):
+        rows = getattr(joint, field)[::-1]
+        sealed = {**joint.inputs[name], "digest": digest_of(list(rows))}
+        path = tmp_path / "plan.json"
+        changed: dict[str, Any] = {field: rows, "inputs": {**joint.inputs, name: sealed}}
+        replace(joint, **changed).save(path)
+        with pytest.raises(PlanInvalid, match="is not written as a plan writes it"):
+            Plan.load(path)
+
+
+def test_gpus_that_are_not_recorded_are_missed(joint: Plan, tmp_path: Path) -> None:
+    """A GPU market without its record is a plan that nobody can trace."""
+    path = tmp_path / "plan.json"
+    inputs = {name: one for name, one in joint.inputs.items() if name != "gpus"}
+    replace(joint, inputs=inputs).save(path)
+    with pytest.raises(PlanInvalid, match="record of the gpus"):
+        Plan.load(path)
+
+
+RECORDS: dict[str, dict[str, Any]] = {
+    "a gap": {"gap": 0.5},
+    "a bound": {"bound_usd_hr": Decimal(0)},
+    "a status": {"status": "feasible"},
+    "an objective": {"objective_usd_hr": Decimal(1)},
+    "an infinite time": {"seconds": float("inf")},
+    "a status that is none": {"status": "perfect"},
+    "a number below zero": {"dominated": -1},
+    "a slack that is no amount": {"cost_slack_percent": Decimal(-1)},
+}
+
+
+@pytest.mark.parametrize("change", RECORDS)
+def test_a_record_that_does_not_follow_is_refused(plan: Plan, tmp_path: Path, change: str) -> None:
+    """Status, gap and bound have to follow from cost and placements, and be of their kind."""
+    path = tmp_path / "plan.json"
+    replace(plan, solver=replace(plan.solver, **RECORDS[change])).save(path)
+    with pytest.raises((PlanCorrupt, PlanInvalid)):
+        Plan.load(path)
+
+
+def test_every_field_of_the_record_is_in_the_file(plan: Plan) -> None:
+    """What a solution says of itself is stored, dominated candidates and slack included."""
+    solver = plan.to_document()["solver"]
+    assert list(solver) == list(SolverRecord.__dataclass_fields__)
+    assert isinstance(solver["dominated"], int)
+    assert solver["cost_slack_percent"] == "0"
+
+
+def test_a_dearer_plan_that_calls_itself_optimal_is_refused(tmp_path: Path) -> None:
+    """A consistent record of a dearer placement does not meet the bound of its own market."""
+    demand = demand_from({"version": 1, "volumes": [{"name": "x", "size_gb": 10}]})
+    best = make_plan(demand, read_offers("shipped:disk-offers"))
+    (placement,) = best.placements
+    other = next(one for one in research().placements if one.provider == "runpod")
+    cost = other.usd_gb_hr * 10
+    moved = replace(
+        other,
+        volume="x",
+        replica=1,
+        disk_sizes_gb=(10,),
+        provision_gb=10,
+        usd_hr=cost,
+        owner=None,
+        tags={},
+    )
+    assert cost > placement.usd_hr
+    record = replace(best.solver, objective_usd_hr=cost, bound_usd_hr=cost)
+    path = tmp_path / "plan.json"
+    replace(best, placements=(moved,), solver=record).save(path)
+    with pytest.raises(PlanInvalid, match="bound is not the least"):
+        Plan.load(path)

@@ -1,0 +1,187 @@
+"""What a person reads of a plan: rounded for reading, exact where it matters, safe in a page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from planner import Plan, make_plan
+from planner.analysis.baselines import Baseline
+from planner.demand.read import demand_from
+from planner.market.gpus import gpus_frame
+from planner.market.offers import offers_frame
+from planner.plans.summary import (
+    Summary,
+    budgets,
+    certainty,
+    compared,
+    gpu_lines,
+    placement_rows,
+    total_row,
+)
+from tests.looks import HOSTILE, SHOWN, Look, look
+from tests.shipped_plans import finetune, research
+from tests.solve.hand import demanded, gpu, row, volume
+
+
+@pytest.fixture(scope="module")
+def joint() -> Plan:
+    return finetune()
+
+
+def small(**gpu_fields: Any) -> Plan:
+    """Return 100 GB beside two nodes of eight GPUs, $1.79 each node, for ten hours."""
+    job = {
+        "name": "job",
+        "gpu": "A100_80GB",
+        "gpus": 8,
+        "nodes": 2,
+        "spot": True,
+        "hours_per_month": 10,
+        "mounts": ["x"],
+    }
+    document = demanded(volume("x", replicas=2, spread="none"), workloads=[job])
+    offers = offers_frame([row("alpha", "0.0001", isMultinode=True)])
+    rented = gpus_frame([gpu("alpha", "1.79", gpuCount=8, **gpu_fields)])
+    return make_plan(demand_from(document), offers, rented)
+
+
+def test_each_workload_says_what_it_rents_where_for_how_much() -> None:
+    """Nodes, GPUs, model, socket, site, offer, price an hour, hours and the month they make."""
+    plan = small(isSpot=True)
+    lines = gpu_lines(plan.gpus, plan.totals)
+    (first,) = plan.gpus
+    assert lines == [
+        (
+            f"GPUs of job: 2 x 8 A100_80GB SXM4 at alpha alpha-1 (US) ({first.offer_id}, spot), "
+            "$3.5800 an hour x 10 h = $35.80 a month"
+        ),
+        "disks and GPUs together: $50.40 a month",
+    ]
+    plain = small(socket=None)
+    assert "8 A100_80GB at alpha" in gpu_lines(plain.gpus, plain.totals)[0]
+    assert gpu_lines((), research().totals) == []
+
+
+def test_rows_of_copies_are_numbered_and_add_up() -> None:
+    """Two copies are two rows with their number, and the total is of both."""
+    plan = small()
+    rows = placement_rows(plan.placements, 730)
+    assert [one[0] for one in rows] == ["x #1", "x #2"]
+    assert rows[0][2:] == ("100", "0.0100", "7.30")
+    assert total_row(plan.placements, 730) == ("total", "", "200", "0.0200", "14.60")
+
+
+def test_the_summary_of_a_joint_plan_says_what_the_disks_alone_would_cost(joint: Plan) -> None:
+    """GPUs, budget, every baseline, how sure and from where: one note each."""
+    notes = joint.summary().notes
+    text = "\n".join(notes)
+    assert [note.split(":")[0] for note in notes[:3]] == [
+        "GPUs of finetune",
+        "GPUs of evaluate",
+        "disks and GPUs together",
+    ]
+    assert "budget: $" in text
+    assert "greedy, volume by volume" in text
+    assert "cheapest disks, then GPUs: impossible (no A100_80GB for" in text
+    assert "less than the plan's" in text
+    assert "optimal: " in text
+    assert f"plan {joint.plan_id} on 13 offers of shipped:disk-offers" in notes[-1]
+
+
+def test_baselines_are_more_less_the_same_or_impossible() -> None:
+    """The difference is of whole months, and what rules one out is said, with its disks' cost."""
+    others = (
+        Baseline("dear", "alpha", Decimal("12.5")),
+        Baseline("cheap", None, Decimal("7.5")),
+        Baseline("equal", None, Decimal("10.00")),
+        Baseline("never", None, None, "no place for x"),
+        Baseline("disks", None, None, "no GPUs", Decimal(3)),
+    )
+    assert compared(Decimal(10), Decimal(4), others) == [
+        "dear (alpha): $12.50 a month, $2.50 more",
+        "cheap: $7.50 a month, $2.50 less",
+        "equal: $10.00 a month, the same",
+        "never: impossible (no place for x)",
+        "disks: impossible (no GPUs); its disks are $3.00 a month, $1.00 less than the plan's",
+    ]
+
+
+def test_how_sure_a_plan_is_depends_on_its_proof() -> None:
+    """Exactly proven, proven nearly, allowed by a slack, or not proven: four sentences."""
+    record = replace(
+        research().solver,
+        objective_usd_hr=Decimal(2),
+        bound_usd_hr=Decimal(2),
+        variables=1200,
+        constraints=34,
+        seconds=1.5,
+    )
+    exact = certainty(record)
+    assert exact.startswith("optimal: no cheaper plan exists, proven exactly (HiGHS, 1,200 var")
+    assert "34 constraints, 1.50 s)" in exact
+    near = replace(record, bound_usd_hr=Decimal("1.999999"), gap=5e-7)
+    assert certainty(near).startswith("optimal: proven to 5.0e-07 of its cost, $0.000001 an hour")
+    unsure = replace(near, status="feasible", bound_usd_hr=Decimal("1.9"), gap=0.05)
+    assert certainty(unsure).startswith("NOT PROVEN (time limit): at most 5.00 % of its cost")
+    slack = replace(unsure, status="optimal", cost_slack_percent=Decimal(6))
+    assert certainty(slack).startswith("within 6 % of the least cost, $1.9000 an hour, as was")
+    alone = replace(record, variables=0, constraints=0)
+    assert "(by presolve, without a solver)" in certainty(alone)
+
+
+def test_budgets_say_what_is_spent_of_them(joint: Plan) -> None:
+    """Disks only, of all and of each owner, with the share of the budget."""
+    policy = joint.demand.policy.model_copy(update={"budgets": {"research": Decimal(500)}})
+    spent = Decimal(joint.totals["disk_usd_hr"]) * 730
+    whole, mine = budgets(joint.placements, policy)
+    assert whole == f"budget: ${spent:.2f} of $450.00 a month ({spent / 450 * 100:.0f} %)"
+    assert mine == f"budget of research: ${spent:.2f} of $500.00 a month ({spent / 5:.0f} %)"
+
+
+def test_html_is_escaped_and_has_no_scripts() -> None:
+    """What the market says reaches the page as text, of disks and of GPUs."""
+    evil = "<script>alert(1)</script>"
+    where: dict[str, Any] = {
+        "dataCenter": '"><img src=x onerror=alert(1)>',
+        "region": "\x1b[2J",
+    }
+    job = {"name": "job", "gpu": evil, "mounts": ["x"]}
+    demand = demand_from(demanded(volume("x", 1), workloads=[job]))
+    offers = offers_frame([row(evil, "0.0001", **where)])
+    gpus = gpus_frame([gpu(evil, "1", gpuType=evil, cloudId=evil, socket=evil, **where)])
+    html = make_plan(demand, offers, gpus)._repr_html_()
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "\x1b" not in html
+    assert html.count("&lt;script&gt;") >= 3
+
+
+def test_a_notebook_shows_rows_total_notes_and_warnings(joint: Plan) -> None:
+    """What the summary says, in its order: nothing more, nothing less."""
+    summary = joint.summary()
+    seen = look(joint)
+    assert seen.lines[0] == joint.project
+    assert seen.rows[0] == ["volume", "where", "size GB", "$/hour", "$/month"]
+    assert seen.rows[1:] == [*map(list, summary.rows), list(summary.total)]
+    assert [line for line in seen.lines if line][2:] == [*summary.notes, *joint.warnings]
+
+
+def test_a_fleet_is_counted_and_its_total_is_of_all() -> None:
+    """Sixty rows of many, and the last one is the sum of everything."""
+    rows = tuple((f"v{n}", "here", "1", "0.0001", "0.07") for n in range(500))
+    seen = Look(Summary("fleet", rows, ("total", "", "500", "0.0500", "36.50"), ()).html())
+    assert len(seen.rows) == 62
+    assert seen.rows[-2:] == [list(rows[59]), ["total", "", "500", "0.0500", "36.50"]]
+    assert "500 placements, the first 60 shown" in seen.lines
+
+
+@pytest.mark.parametrize(("evil", "shown"), [*zip(HOSTILE, SHOWN, strict=True)])
+def test_hostile_text_is_text_in_every_part(evil: str, shown: str) -> None:
+    """In the title, a row, a note and a warning."""
+    seen = Look(Summary(evil, ((evil,) * 5,), (evil,) * 5, (evil,)).html([evil]))
+    assert seen.rows[1:] == [[shown] * 5] * 2
+    assert [line for line in seen.lines if line] == [shown, "1 placement", shown, shown]

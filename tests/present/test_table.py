@@ -1,0 +1,120 @@
+"""Tables as text: safe in a spreadsheet and a page, exact, the same rows in every format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.present.table import csv_text, frame_csv, frame_json, markdown, markdown_text
+from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
+
+COLUMNS = (
+    Column("name", TEXT, "who"),
+    Column("size_gb", WHOLE, "how large"),
+    Column("ready", YES_NO, "whether"),
+    Column("usd_hr", EXACT, "how much"),
+    Column("rules", EXACT, "which"),
+    Column("tags", EXACT, "what"),
+)
+ROWS: list[dict[str, Any]] = [
+    {
+        "name": "=1+1",
+        "size_gb": 5,
+        "ready": True,
+        "usd_hr": Decimal("0.00012328767123287671"),
+        "rules": ("region", "stock"),
+        "tags": {"team": "llm", "tier": "hot"},
+    },
+    dict.fromkeys(("name", "size_gb", "ready", "usd_hr", "rules", "tags")),
+]
+
+
+def read_csv(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text)))
+
+
+def test_a_frame_as_csv() -> None:
+    """Exact amounts, parts in one cell, nothing for null, and no formula for a spreadsheet."""
+    assert read_csv(frame_csv(build(ROWS, COLUMNS))) == [
+        ["name", "size_gb", "ready", "usd_hr", "rules", "tags"],
+        ["'=1+1", "5", "true", "0.00012328767123287671", "region stock", "team=llm tier=hot"],
+        ["", "", "", "", "", ""],
+    ]
+
+
+def test_a_frame_as_json() -> None:
+    """Amounts are text, tuples lists, and text stays what it is."""
+    assert json.loads(frame_json(build(ROWS, COLUMNS))) == [
+        {**ROWS[0], "usd_hr": "0.00012328767123287671", "rules": ["region", "stock"]},
+        ROWS[1],
+    ]
+    assert json.loads(frame_json(build([], COLUMNS))) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        (Decimal("-41.20"), "-41.2"),
+        (Decimal("1E-7"), "0.0000001"),
+        (-5, "-5"),
+        (-0.5, "-0.5"),
+        (False, "false"),
+        (None, ""),
+        ("-5", "'-5"),
+        ("+ $/month", "'+ $/month"),
+        ("@import", "'@import"),
+        (["=1", "2"], "'=1 2"),
+        ({"=cmd": "x"}, "'=cmd=x"),
+        ("two\nlines", "two\\nlines"),
+        ("\x1b[2J", "\\x1b[2J"),
+    ],
+)
+def test_numbers_keep_their_sign_and_text_is_no_formula(cell: Any, written: str) -> None:
+    """A negative difference is a number; text that opens like a formula is quoted."""
+    assert read_csv(csv_text(["a"], [[cell]])) == [["a"], [written]]
+
+
+def test_headings_are_text_from_outside_too() -> None:
+    """A tag may be a heading, and is no formula there either."""
+    assert read_csv(csv_text(["=a", "b"], [])) == [["'=a", "b"]]
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_no_cell_of_text_is_a_formula_or_breaks_its_row(texts: list[str]) -> None:
+    """Whatever the texts are, there is one line, and no cell opens as a spreadsheet's formula."""
+    lines = csv_text(["x"] * len(texts), [texts]).splitlines()
+    assert len(lines) == 2
+    (cells,) = csv.reader(lines[1:])
+    assert len(cells) == len(texts)
+    assert not [one for one in cells if one.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+def test_markdown_is_a_table() -> None:
+    """Headings, alignment, rows; a bar in a cell is no border."""
+    assert markdown(["who", "$"], [["a|b", "1.00"]], {"$"}) == (
+        "| who | $ |\n| --- | ---: |\n| a\\|b | 1.00 |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("<script>", "&lt;script&gt;"),
+        ("[x](http://evil)", "\\[x\\](http&#58;//evil)"),
+        ("www.evil.example", "www&#46;evil.example"),
+        ("@everyone", "&#64;everyone"),
+        ("*a* _b_ `c` ~d~ !e", "\\*a\\* \\_b\\_ \\`c\\` \\~d\\~ \\!e"),
+        ("&lt;", "&amp;lt;"),
+        ("\x1b[2J\u202e", "\\\\x1b\\[2J\\\\u202e"),
+    ],
+)
+def test_markdown_shows_text_as_it_is(text: str, written: str) -> None:
+    """No markup, no link, nobody called, no mark that reorders the line."""
+    assert markdown_text(text) == written

@@ -1,0 +1,108 @@
+"""Wallets: how long they last now, with the plan, with its GPUs; unpriced is never free."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tests.reports.world import bill, held, live, planned, report
+from tests.shipped_plans import finetune
+
+
+def section(made: object, name: str) -> object:
+    (found,) = (one for one in made.sections() if one.name == name)  # type: ignore[attr-defined]
+    return found
+
+
+def test_now_with_the_plan_and_with_its_gpus() -> None:
+    """Three burn rates, each with more in it than the one before."""
+    plan = finetune()
+    made = report(plan, held(live("disk-0001", usd_hr="0.1"), balance="100"))
+    (lasts,) = made.runways()
+    disks = Decimal("0.1") + Decimal(plan.totals["disk_usd_hr"])
+    assert Decimal(lasts["now"]["usd_hr"]) == Decimal("0.1")
+    assert Decimal(lasts["after"]["usd_hr"]) == disks
+    assert Decimal(lasts["with_gpus"]["usd_hr"]) == disks + Decimal(plan.totals["gpu_usd_hr"])
+    assert report(planned(), held(balance="1")).runways()[0]["with_gpus"] is None
+    together = made.to_document()["totals"]["together"]
+    assert Decimal(together["usd_hr"]) == Decimal(lasts["with_gpus"]["usd_hr"])
+    months = disks * 730 + made.gpu_usd_month
+    assert Decimal(together["usd_month"]) == months
+    assert f"{months:,.2f}" in made.sections()[0].rows[-1]
+
+
+def test_an_unpriced_disk_makes_days_at_most() -> None:
+    """One of two unpriced: at most so many; all unpriced: unknown, and never for ever."""
+    half = report(None, held(live("disk-0001"), live("disk-0002", usd_hr=None), balance="4.8"))
+    assert "at most 10.0" in section(half, "wallet").rows[0]  # type: ignore[attr-defined]
+    assert [line for line in half.lead if "at most 10.0 days" in line]
+    assert [line for line in half.lead if "and 1 without a price" in line]
+    none = report(None, held(live("disk-0001", usd_hr=None), balance="5"))
+    assert "unknown" in section(none, "wallet").rows[0]  # type: ignore[attr-defined]
+    assert "for ever" in section(report(None, held(balance="5")), "wallet").rows[0]  # type: ignore[attr-defined]
+    assert [note for note in section(none, "idle").notes if "no price" in note]  # type: ignore[attr-defined]
+
+
+def test_billed_is_held_against_what_can_be_estimated() -> None:
+    """1.20 accrued and 1.50 billed: 0.30 more; a disk without a date is left out, and said."""
+    account = held(
+        live("disk-0001"),
+        live("disk-0002", None),
+        bills=[bill("disk-0001", "1.5"), bill("disk-0002", "7"), bill("pod-0001", "9", "compute")],
+        balance="1",
+    )
+    found = section(report(None, account), "billed")
+    disks, compute = found.rows  # type: ignore[attr-defined]
+    assert disks == ("disks", "2", "1.20", "8.50", "0.30")
+    assert compute[2:] == ("", "9.00", "")
+    assert [note for note in found.notes if note.endswith("not known: 1")]  # type: ignore[attr-defined]
+
+
+def test_the_rest_of_the_month_is_that_of_what_is_there() -> None:
+    """New disks are not there: the total in JSON is the table's; what nobody knows is null."""
+    totals = report(planned(), held(live("disk-0001"))).to_document()["totals"]
+    assert totals["rest_of_month_usd"] == "8.4"
+    alone = report(planned()).to_document()["totals"]
+    assert {alone[name] for name in ("accrued_usd", "month_so_far_usd", "rest_of_month_usd")} == {
+        None
+    }
+    assert alone["undated"] == 0
+
+
+def test_what_is_outside_the_plans_is_what_no_plan_wants() -> None:
+    """The plan's own disks are not in it."""
+    totals = report(planned(), held(live("disk-0001"))).to_document()["totals"]
+    assert (totals["outside_plans"]["disks"], totals["after"]["disks"]) == (1, 4)
+
+
+def test_every_assumption_is_printed() -> None:
+    """Month, prices, account, wallet, GPUs, and a policy's own month."""
+    told = " ".join(
+        report(finetune(), held(live("disk-0001", usd_hr=None), balance="1")).assumptions
+    )
+    for words in (
+        "a month 730",
+        "the calendar month 2026-02 (UTC) 672",
+        "fetched at",
+        "deletes nothing",
+        "today's list price since creation",
+        "without a price (1)",
+        "nothing else is paid from it",
+        "GPUs cost the hours that the demand names",
+    ):
+        assert words in told
+    policy = report(planned(policy={"hours_per_month": 700})).assumptions
+    assert [text for text in policy if "a month of 700 hours" in text]
+    assert [text for text in policy if "nobody looked at the account" in text]
+
+
+def test_a_balance_that_nobody_knows_lasts_nobody_knows_how_long() -> None:
+    """Also where nothing costs: unknown is not for ever."""
+    made = report(None, held())
+    assert section(made, "wallet").rows[0][1:3] == ("unknown", "unknown")  # type: ignore[attr-defined]
+
+
+def test_where_no_wallet_was_asked_for_there_is_none() -> None:
+    """A file of disks says nothing of money that is left."""
+    made = report(None, held(live("disk-0001"), base_url=None))
+    assert not made.wallets
+    assert "wallet" not in {one.name for one in made.sections()}

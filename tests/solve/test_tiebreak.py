@@ -1,0 +1,140 @@
+"""Of equally cheap plans the first one: better stock, more popular sites, least create keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from planner.solve.decompose import Effort, counts_of, solve_scope
+from planner.solve.optimum import optimum
+from planner.solve.tiebreak import levels, settle
+from tests.solve.hand import (
+    coupled,
+    demanded,
+    every_plan,
+    instance_of,
+    penalty,
+    providers,
+    row,
+    volume,
+)
+
+
+def tied(seed: int) -> tuple[Any, ...]:
+    """Return a random coupled instance in which most offers cost the same."""
+    document, rows, gpus, nodes = coupled(seed)
+    for one in rows:
+        one["spec"] |= {"pricePerUnit": 0.0001, "minCount": 0, "step": 1, "maxCount": None}
+    for one in [*gpus, *nodes]:
+        one["prices"] |= {"onDemand": 1, "communityPrice": None}
+    document["policy"].pop("budget_usd_month", None)
+    document["policy"].pop("budgets", None)
+    return document, rows, gpus, nodes
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_the_settled_plan_is_the_first_of_all_that_cost_the_least(block: int) -> None:
+    """Enumerating every plan and ranking it by the words of the design gives the same choice."""
+    compared, solved = 0, 0
+    for seed in range(6000 + block * 40, 6040 + block * 40):
+        instance = instance_of(*tied(seed))
+        plans = every_plan(instance)
+        if not plans:
+            continue
+        least = min(cost for _, _, cost in plans)
+        equal = [chosen for chosen, _, cost in plans if cost == least]
+        ranked = [
+            (
+                penalty(instance, chosen),
+                -sum(int(instance.popularity[o]) for offers in chosen.values() for o in offers),
+                [chosen[v] for v in sorted(chosen)],
+            )
+            for chosen in equal
+        ]
+        found = optimum(instance)
+        assert found is not None
+        assert (seed, found.usd_month) == (seed, least)
+        assert (seed, list(found.chosen.values())) == (seed, min(ranked)[-1])
+        compared += len(equal) > 1
+        solved += bool(found.effort.runs)
+    assert compared >= 10
+    assert solved >= 5
+
+
+P, Q = "papa", "quebec"
+
+
+def market(**at_p: Any) -> list[dict[str, Any]]:
+    """Return offers at which 50 + 100 GB cost the same at either provider, and neither is split.
+
+    Papa sells small disks at 1 and large ones at 2; Quebec small ones at 2 and large ones at 1.5.
+    """
+    small, large = {"maxCount": 50}, {"minCount": 90}
+    return [
+        row(P, "0.0001", cloudId="small", spec=small),
+        row(P, "0.0002", cloudId="large", spec=large, **at_p),
+        row(Q, "0.0002", cloudId="small", spec=small),
+        row(Q, "0.00015", cloudId="large", spec=large),
+    ]
+
+
+TOGETHER: dict[str, dict[str, Any]] = {
+    "by place": {"groups": [{"volumes": ["a", "b"], "same": "provider"}]},
+    "by solver": {
+        "groups": [
+            {"volumes": ["a", "b"], "same": "provider"},
+            {"volumes": ["a", "b"], "same": "country"},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("how", TOGETHER)
+def test_a_tie_of_two_providers_ends_with_the_key_then_popularity_then_stock(how: str) -> None:
+    """50 and 100 GB together cost $0.025 an hour at either: what comes first is worked out here."""
+    pair = (volume("a", 50), volume("b", 100))
+
+    def at(document: dict[str, Any], **at_p: Any) -> list[list[str]]:
+        instance = instance_of(document, market(**at_p))
+        found = optimum(instance)
+        assert found is not None
+        assert bool(found.effort.runs) == (how == "by solver")
+        assert instance.disk_usd_hr({v: found.chosen[v] for v in (0, 1)}) * 1000 == 25
+        return providers(instance, found.chosen)[:2]
+
+    assert at(demanded(*pair, **TOGETHER[how])) == [[P], [P]]  # papa is the lesser key
+    more = demanded(*pair, volume("c", 100), **TOGETHER[how])  # c is cheapest at quebec
+    assert at(more) == [[Q], [Q]]
+    loved = demanded(*pair, volume("c", 50), **TOGETHER[how])  # c is cheapest at papa
+    assert at(loved) == [[P], [P]]
+    assert at(loved, stockStatus="Low") == [[Q], [Q]]
+
+
+def test_what_is_settled_already_is_left_alone() -> None:
+    """Where each volume has one candidate left, no program is made of it."""
+    document = demanded(volume("a", 10, providers=[P]), policy={"max_sites": 1})
+    instance = instance_of(document, [row(P, "0.0001"), row(Q, "0.0001")])
+    effort = Effort()
+    found = solve_scope(instance, instance.whole, effort)
+    assert found is not None
+    before = len(effort.runs)
+    assert settle(instance, instance.whole, found, effort) is found
+    assert len(effort.runs) <= before + 1  # the relaxation that says which columns are alive
+
+
+def test_levels_weigh_stock_then_popularity_then_the_keys_of_each_volume() -> None:
+    """The levels of the first choice are what they say, and only keys rank within a volume."""
+    document = demanded(volume("a", 50), volume("b", 100), **TOGETHER["by solver"])
+    instance = instance_of(document, market(stockStatus="Low"))
+    effort = Effort()
+    found = solve_scope(instance, instance.whole, effort)
+    assert found is not None
+    stock, popularity, *keys = levels(instance, found.columns)
+    counts = counts_of(found.columns, found.chosen)
+    assert stock @ counts == penalty(instance, found.chosen)
+    assert -popularity @ counts == sum(instance.popularity[o] for (o,) in found.chosen.values())
+    assert len(keys) == 2
+    for k, weights in enumerate(keys):
+        assert (weights[found.columns.unit != k] == 0).all()
+        assert sorted(weights[found.columns.unit == k]) == list(range(2))
