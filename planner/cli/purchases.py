@@ -147,7 +147,6 @@ def market(credentials: Credentials, pace: Pace) -> Callable[[], pd.DataFrame]:
     """Return what reads the live offers, whole or not at all."""
 
     def read() -> pd.DataFrame:
-        from planner.market.snapshot import fetch_snapshot
         from planner.marketplace.fetch import DEADLINE_S
         from planner.marketplace.prime.client import Client
 
@@ -156,7 +155,7 @@ def market(credentials: Credentials, pace: Pace) -> Callable[[], pd.DataFrame]:
 
         deadline_s = min(DEADLINE_S, 4 * pace.timeout_s)
         with Client(credentials, sleep=sleep, deadline_s=deadline_s) as client:
-            return fetch_snapshot(client, "disks").offers()
+            return client.listing("disks").offers()
 
     return read
 

@@ -6,15 +6,16 @@ absent field is unknown, never wrong.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import FrameError, InputError
-from planner.formats import JsonError, parse, read_bytes
+from planner.formats import JsonError, identity, parse, read_bytes
 from planner.market.wire import is_price
-from planner.marketplace.prime.disks import read_disk
 from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
 from planner.shipped import resolve
 from planner.text import visible
@@ -25,12 +26,65 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.marketplace.prime.disks import Disk
+
+ID = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
+"""What an id has to look like before it enters a URL, a file or a command."""
+UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+"""Stands for a value that should be text and is not; equal to nothing that was sent."""
+_MAX_USD_HR = Decimal(10**9)
+_MAX_DIGITS = 40
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One disk of the account.
+
+    Attributes
+    ----------
+    key : str
+        What tells rows of a listing apart: the id, or the whole row where it has no usable id.
+    id : str | None
+        None where it is missing or does not match `ID`.
+    name, provider, cloud_id, data_center, country : str | None
+        None where absent.
+    status : str
+        As listed; ``UNKNOWN`` where it is missing.
+    size_gb : int | None
+        None where missing, -1 where it is not a size.
+    usd_hr : Decimal | None
+        Hourly price; None where missing or not a plausible price.
+    multinode : bool | None
+        Whether several nodes can mount it; None where missing or not a boolean.
+    users : tuple of str | None
+        Pods and clusters that it is attached to; None where the lists cannot be read.
+    created_at : str | None
+        As listed.
+    """
+
+    key: str
+    id: str | None
+    name: str | None
+    status: str
+    size_gb: int | None
+    provider: str | None
+    cloud_id: str | None
+    data_center: str | None
+    country: str | None
+    usd_hr: Decimal | None
+    users: tuple[str, ...] | None
+    created_at: str | None
+    multinode: bool | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether it still exists, and is billed."""
+        return self.status != "TERMINATED"
+
 
 DISKS = (
     Column("id", TEXT, "null: the marketplace gives none that can be used"),
     Column("name", TEXT, "null: none"),
-    Column("status", TEXT, "PROVISIONING, ACTIVE, ERROR …; UNKNOWN where nobody says"),
+    Column("status", TEXT, "PROVISIONING, ACTIVE, ERROR …; UNKNOWN where it is missing"),
     Column("provider", TEXT, "where; null: unknown"),
     Column("cloud_id", TEXT, "where; null: none, or unknown"),
     Column("data_center", TEXT, "where; null: unknown"),
@@ -47,6 +101,30 @@ LISTED = (*DISKS, Column("created_at", TEXT, "when, UTC, ISO 8601; null: unknown
 
 NOT_KEPT = frozenset({"ERROR", "DELETING", "TERMINATED"})
 """States of a disk that holds nothing to rely on."""
+
+
+def read_disk(row: dict[str, Any]) -> Disk:
+    """Return the disk that a row or an answer describes."""
+    listed = row.get("info")
+    info = listed if isinstance(listed, dict) else {}
+    listed_multinode = info.get("isMultinode")
+    raw_id = row.get("id")
+    disk_id = raw_id if isinstance(raw_id, str) and ID.fullmatch(raw_id) else None
+    return Disk(
+        key=disk_id or identity(raw_id if isinstance(raw_id, str) else row),
+        id=disk_id,
+        name=text_field(row.get("name")),
+        status=text_field(row.get("status")) or "UNKNOWN",
+        size_gb=_size(row.get("size")),
+        provider=text_field(row.get("providerType")),
+        cloud_id=text_field(info.get("cloudId")),
+        data_center=text_field(info.get("dataCenterId")),
+        country=text_field(info.get("country")),
+        usd_hr=amount_field(row.get("priceHr")),
+        users=_users(row),
+        created_at=text_field(row.get("createdAt")),
+        multinode=listed_multinode if isinstance(listed_multinode, bool) else None,
+    )
 
 
 def disks_frame(disks: Iterable[Disk]) -> pd.DataFrame:
@@ -160,3 +238,40 @@ def _conform(disks: pd.DataFrame) -> pd.DataFrame:
     if failures:
         raise FrameError("disks", failures)
     return frame
+
+
+def text_field(value: Any) -> str | None:  # noqa: ANN401 -- whatever JSON says
+    """Return a text, None where absent, `UNREADABLE` where it is something else."""
+    if value is None:
+        return None
+    return value if isinstance(value, str) else UNREADABLE
+
+
+def _size(value: Any) -> int | None:  # noqa: ANN401 -- whatever JSON says
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return -1
+    whole = 0 <= value < 10**15 and value == int(value)
+    return int(value) if whole else -1
+
+
+def amount_field(value: Any) -> Decimal | None:  # noqa: ANN401 -- whatever JSON says
+    """Return an amount from 0 to a billion USD; None where it is anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    price = Decimal(value)
+    if not 0 <= price <= _MAX_USD_HR or len(price.as_tuple().digits) > _MAX_DIGITS:
+        return None
+    return price if price == 0 or price.adjusted() > -_MAX_DIGITS else None
+
+
+def _users(row: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return pods and clusters; absent is the documented default, none."""
+    users: list[str] = []
+    for name in ("pods", "clusters"):
+        listed = row.get(name, [])
+        if not isinstance(listed, list):
+            return None
+        users += [part if isinstance(part, str) else UNREADABLE for part in listed]
+    return tuple(users)

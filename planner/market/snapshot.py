@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import simplejson
@@ -20,8 +20,6 @@ from planner.text import visible
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from planner.marketplace.prime.client import Client
-
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -34,7 +32,7 @@ class Snapshot:
     source : str
         File name or URL.
     fetched_at : datetime | None
-        When the marketplace was asked, UTC; None where a file does not say.
+        When it was read from the marketplace, UTC; None where the file does not record it.
     """
 
     rows: list[Any] = field(repr=False)
@@ -85,18 +83,6 @@ def read_snapshot(path: str | Path) -> Snapshot:
             message, hint="a part of the market is not the market; save every page of the listing"
         )
     return Snapshot(rows, source=str(path), fetched_at=_time(document.get("fetched_at")))
-
-
-def fetch_snapshot(client: Client, path: Literal["disks", "gpus", "multi-node"]) -> Snapshot:
-    """Return one complete live listing.
-
-    Raises
-    ------
-    MarketError
-        When the marketplace is unreachable, refuses, or the listing cannot be read whole.
-    """
-    listing = client.listing(path)
-    return Snapshot(listing.rows, source=listing.source, fetched_at=listing.fetched_at)
 
 
 def save_snapshot(snapshot: Snapshot, path: str | Path) -> None:

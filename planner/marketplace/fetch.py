@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planner.market.snapshot import fetch_snapshot, join_gpus
+from planner.market.snapshot import join_gpus
 from planner.marketplace.credentials import Credentials, read_credentials
 from planner.marketplace.prime.client import Client
 
@@ -58,7 +58,7 @@ def fetch_market(
     for name in names:
         left = DEADLINE_S - (time.monotonic() - started)
         with Client(found, deadline_s=left) as client:
-            snapshots.append(fetch_snapshot(client, name))
+            snapshots.append(client.listing(name))
     return tuple(snapshots)
 
 

@@ -34,7 +34,7 @@ _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What one request brought back.
 
     Attributes
@@ -85,7 +85,7 @@ class Transport:
         """Close every connection."""
         self._http.close()
 
-    def get(self, url: str, query: Mapping[str, str], seconds: float) -> Answer:
+    def get(self, url: str, query: Mapping[str, str], seconds: float) -> Response:
         """Return the answer to a GET: see `send`."""
         return self.send("GET", url, query=query, seconds=seconds)
 
@@ -98,7 +98,7 @@ class Transport:
         content: bytes | None = None,
         seconds: float,
         read_s: float = READ_S,
-    ) -> Answer:
+    ) -> Response:
         """Return the answer to a request, within so many seconds whatever the server does.
 
         httpx bounds the wait for each read, not their sum: a server that sends a byte now
@@ -114,7 +114,7 @@ class Transport:
         httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError
             When the exchange fails.
         """
-        answer: Future[Answer] = Future()
+        answer: Future[Response] = Future()
         abandoned = threading.Event()
         request = self._http.build_request(
             method,
@@ -140,10 +140,10 @@ class Transport:
         finally:
             abandoned.set()
 
-    def _fetch(self, request: httpx.Request, abandoned: threading.Event) -> Answer:
+    def _fetch(self, request: httpx.Request, abandoned: threading.Event) -> Response:
         response = self._http.send(request, auth=self._auth, stream=True)
         try:
-            return Answer(response.status_code, response.headers, _body(response, abandoned))
+            return Response(response.status_code, response.headers, _body(response, abandoned))
         finally:
             response.close()
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from planner.market.disks import Disk
     from planner.marketplace.prime.account import Account
-    from planner.marketplace.prime.disks import Disk
     from planner.project.journal import Journal
     from planner.project.pace import Pace
     from planner.project.state import Entry, Facts, Slot, State

@@ -20,7 +20,7 @@ from planner.project.state import Entry, in_order
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from planner.marketplace.prime.disks import Disk
+    from planner.market.disks import Disk
     from planner.project.context import Context
 
 

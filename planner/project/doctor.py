@@ -23,7 +23,6 @@ from planner.errors import (
 )
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
-from planner.market.snapshot import fetch_snapshot
 from planner.marketplace.credentials import DEFAULT_BASE_URL, read_credentials
 from planner.marketplace.fetch import DEADLINE_S
 from planner.marketplace.prime.account import Account
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from planner.market.disks import Disk
     from planner.marketplace.credentials import Credentials
-    from planner.marketplace.prime.disks import Disk
     from planner.project.pace import Pace
     from planner.solve.optimise import SolverRecord
     from planner.solve.solver import SolverName
@@ -527,7 +526,7 @@ def _markets(credentials: Credentials, pace: Pace, asked: _Asked) -> list[Check]
                 sleep=lambda seconds: pace.pause(seconds * pace.scale),
                 deadline_s=DEADLINE_S,
             ) as client:
-                rows = len(fetch_snapshot(client, listing).rows)
+                rows = len(client.listing(listing).rows)
         except MarketError as error:
             checks.append(failed(name, error))
             continue

@@ -10,7 +10,7 @@ from planner.project.listing import complete_listing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from planner.marketplace.prime.disks import Disk
+    from planner.market.disks import Disk
     from planner.project.context import Context
     from planner.project.listing import DiskListing
     from planner.project.state import Entry

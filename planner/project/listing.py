@@ -14,8 +14,8 @@ from planner.errors import IncompleteListing
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from planner.market.disks import Disk
     from planner.marketplace.prime.account import Account
-    from planner.marketplace.prime.disks import Disk
     from planner.project.pace import Pace
 
 

@@ -21,15 +21,15 @@ from planner.errors import (
     RequestRefused,
     Unauthorized,
 )
-from planner.marketplace.prime.disks import read_disk
+from planner.market.disks import read_disk
 from planner.project.listing import complete_listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from planner.market.disks import Disk
     from planner.marketplace.prime.account import Reply
-    from planner.marketplace.prime.disks import Disk
     from planner.project.context import Context
     from planner.project.listing import DiskListing
     from planner.project.state import Entry, Facts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.errors import Conflict, InputError, NotFound, PendingActions
-from planner.marketplace.prime.disks import ID
+from planner.market.disks import ID
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from planner.units import total, usd_hr
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from planner.marketplace.prime.disks import Disk
+    from planner.market.disks import Disk
     from planner.plans.plan import Plan
 
 

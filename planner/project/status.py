@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
+    from planner.market.disks import Disk
     from planner.marketplace.prime.account import Account
-    from planner.marketplace.prime.disks import Disk
     from planner.project.listing import DiskListing
     from planner.project.pace import Pace
 

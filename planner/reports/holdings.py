@@ -11,7 +11,7 @@ from planner.formats import JsonError, digest_of, parse, read_bytes
 from planner.market.disks import disk_rows, disks_frame, read_disks
 from planner.marketplace.fetch import find_credentials
 from planner.marketplace.prime.account import Account
-from planner.marketplace.prime.disks import read_wallet
+from planner.marketplace.prime.wire import read_wallet
 from planner.project.listing import believed_listing
 from planner.project.pace import Pace
 from planner.reports.parts import FILE, account_name
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.marketplace.credentials import Credentials
-    from planner.marketplace.prime.disks import Bill
+    from planner.marketplace.prime.wire import Bill
 
 
 _PAGE = 100

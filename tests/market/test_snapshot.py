@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from planner.errors import IncompleteListing, InputError
 from planner.market.snapshot import (
     Snapshot,
-    fetch_snapshot,
     read_gpus,
     read_offers,
     read_snapshot,
@@ -278,7 +277,7 @@ def test_live_listing() -> None:
     """A live listing is a snapshot with the marketplace's address and the time it was asked."""
     rows = [disk(dataCenter=f"A-{at}", spec={"pricePerUnit": 0.0001}) for at in range(3)]
     with Marketplace(rows) as market, Client(Credentials(SecretStr(KEY), market.url)) as client:
-        snapshot = fetch_snapshot(client, "disks")
+        snapshot = client.listing("disks")
     assert snapshot.source.startswith(market.url)
     assert snapshot.fetched_at is not None
     assert snapshot.fetched_at.tzinfo is UTC
@@ -294,4 +293,4 @@ def test_live_listing_that_is_not_whole() -> None:
             Client(Credentials(SecretStr(KEY), market.url), sleep=lambda _: None) as client,
             pytest.raises(IncompleteListing),
         ):
-            fetch_snapshot(client, "disks")
+            client.listing("disks")

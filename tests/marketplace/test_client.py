@@ -119,6 +119,7 @@ def test_whole_market(bare: bool, fake: FakeTime) -> None:
         listing = client.listing("disks")
     assert listing.rows == ROWS
     assert market.pages == ([1, 2, 3, 4, 4, 5] if bare else [1, 2, 3])
+    assert listing.fetched_at is not None
     assert before <= listing.fetched_at <= datetime.now(UTC)
     assert listing.source == f"{market.url}/api/v1/availability/disks"
     assert fake.slept == []

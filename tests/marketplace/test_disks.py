@@ -9,13 +9,8 @@ from typing import Any
 import pytest
 
 from planner.formats import JsonError
-from planner.marketplace.prime.disks import (
-    NONSENSE,
-    read_disk,
-    read_disk_page,
-    read_wallet,
-    understood,
-)
+from planner.market.disks import UNREADABLE, read_disk
+from planner.marketplace.prime.wire import read_disk_page, read_wallet, understood
 
 DOCUMENTED = {
     "id": "fdb5205fd9b14c9d804d3f70b4c96da0",
@@ -93,7 +88,7 @@ def test_prices_that_are_not_believed(price: Any) -> None:
 def test_a_text_that_is_none_equals_nothing(field: str) -> None:
     """A number where a text is due is not silently absent."""
     disk = read_disk({**DOCUMENTED, field: 5})
-    assert NONSENSE in {disk.name, disk.provider, disk.status, disk.created_at}
+    assert UNREADABLE in {disk.name, disk.provider, disk.status, disk.created_at}
 
 
 @pytest.mark.parametrize("pods", [None, "pod", {}])

@@ -14,8 +14,7 @@ from ruamel.yaml import YAML
 from planner.demand.fields import NAME
 from planner.demand.read import read_demand
 from planner.errors import InputError
-from planner.market.disks import disks_frame
-from planner.marketplace.prime.disks import read_disk
+from planner.market.disks import disks_frame, read_disk
 from planner.project.adopt import Adopted, adopt, safe_name, to_yaml
 from planner.project.state import Entry, Facts, Stage, State
 from planner.text import visible

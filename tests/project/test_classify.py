@@ -113,7 +113,7 @@ def test_failures(failure: MarketError, kind: str, stock: bool) -> None:
 )
 def test_a_higher_price(price: str | None, dearer: bool) -> None:
     """By more than half a per cent or 0.0001 USD/h, whichever is more."""
-    from planner.marketplace.prime.disks import read_disk
+    from planner.market.disks import read_disk
 
     disk = read_disk({**ECHO, "priceHr": None if price is None else Decimal(price)})
     assert FACTS.is_dearer(disk) is dearer

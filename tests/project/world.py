@@ -26,7 +26,6 @@ from pydantic import SecretStr
 
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
-from planner.market.snapshot import fetch_snapshot
 from planner.marketplace.credentials import Credentials
 from planner.marketplace.prime.account import Account
 from planner.marketplace.prime.client import Client
@@ -204,7 +203,7 @@ class World(httpx.BaseTransport):
         with Client(
             credentials(), transport=self, clock=self.clock.monotonic, sleep=self.clock.sleep
         ) as client:
-            return fetch_snapshot(client, "disks").offers()
+            return client.listing("disks").offers()
 
     def apply(self, folder: Path, plan: Plan | None = None, **more: Any) -> Report:
         """Run apply once."""

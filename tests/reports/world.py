@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.demand.read import demand_from
-from planner.market.disks import disks_frame
+from planner.market.disks import disks_frame, read_disk
 from planner.market.offers import offers_frame
-from planner.marketplace.prime.disks import Bill, read_disk
+from planner.marketplace.prime.wire import Bill
 from planner.plans.planning import make_plan
 from planner.reports.holdings import Holdings
 from planner.reports.make import make_report

@@ -6,10 +6,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.demand.read import demand_from
-from planner.market.disks import disks_frame
+from planner.market.disks import disks_frame, read_disk
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
-from planner.marketplace.prime.disks import read_disk
 from planner.plans.planning import make_plan
 
 if TYPE_CHECKING:

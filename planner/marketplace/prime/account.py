@@ -22,14 +22,12 @@ from planner.errors import (
     RequestRefused,
     Unavailable,
 )
+from planner.market.disks import ID, Disk, read_disk
 from planner.marketplace import failures
-from planner.marketplace.http import CONNECT_S, DONE, OK, READ_S, Answer, Transport
-from planner.marketplace.prime.disks import (
-    ID,
-    Disk,
+from planner.marketplace.http import CONNECT_S, DONE, OK, READ_S, Response, Transport
+from planner.marketplace.prime.wire import (
     DiskPage,
-    Wallet,
-    read_disk,
+    WalletStatement,
     read_disk_page,
     read_wallet,
     understood,
@@ -62,7 +60,7 @@ class Reply(Generic[Value]):
 
     Attributes
     ----------
-    value : Disk, DiskPage, Wallet or dict
+    value : Disk, DiskPage, WalletStatement or dict
         What it says.
     date : datetime | None
         When the server says it answered.
@@ -185,7 +183,7 @@ class Account:
             raise ContractBroken(f"GET {url}: the answer is {problem}", url=url)
         return Reply(page, document.date)
 
-    def wallet(self, offset: int = 0, limit: int = 1) -> Reply[Wallet]:
+    def wallet(self, offset: int = 0, limit: int = 1) -> Reply[WalletStatement]:
         """Return the wallet of the account, or of the team, with a page of what was billed.
 
         Parameters
@@ -280,7 +278,7 @@ class Account:
         )
 
     @staticmethod
-    def _reply(method: str, answer: Answer) -> Reply[dict[str, Any]]:
+    def _reply(method: str, answer: Response) -> Reply[dict[str, Any]]:
         date = failures.http_date(answer.headers.get("date", ""))
         if method in {"PATCH", "DELETE"}:
             return Reply({}, date)  # whatever it says, a GET decides

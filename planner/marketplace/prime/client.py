@@ -19,6 +19,7 @@ from planner.errors import (
     Unavailable,
 )
 from planner.formats import JsonError
+from planner.market.snapshot import Snapshot
 from planner.marketplace import failures
 from planner.marketplace.http import CONNECT_S, OK, READ_S, Transport
 
@@ -33,26 +34,6 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 100
 MAX_PAGES = 1000
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All rows of one availability listing.
-
-    Attributes
-    ----------
-    rows : list
-        The rows as sent, in the order of the pages. A row is normally a dict; one that is not is
-        kept, for whoever builds the frame to report. Numbers with a point are exact decimals.
-    fetched_at : datetime
-        When the last page was in hand, UTC.
-    source : str
-        The URL, without the page.
-    """
-
-    rows: list[Any]
-    fetched_at: datetime
-    source: str
 
 
 @dataclass(frozen=True)
@@ -247,7 +228,7 @@ class Client:
     ) -> None:
         self._transport.close()
 
-    def listing(self, path: ListingName) -> Listing:
+    def listing(self, path: ListingName) -> Snapshot:
         """Return one availability listing, complete.
 
         A reading that shows a row twice, runs short or contradicts its own total is thrown away
@@ -283,7 +264,7 @@ class Client:
         if not rows and path != "multi-node":
             message = f"GET {url}: the marketplace answered with no offers, twice"
             raise IncompleteListing(message, url=url, hint=_AGAIN)
-        return Listing(rows, datetime.now(UTC), url)
+        return Snapshot(rows, source=url, fetched_at=datetime.now(UTC))
 
     def _whole(self, url: str, deadline: float) -> list[Any]:
         """Return all rows, reading again as long as a reading is flawed."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from planner import units
 from planner.formats import JsonError, parse
 from planner.marketplace.sim.catalogue import offers_for, whole, window
-from planner.marketplace.sim.wire import Answer, Refused
-from planner.marketplace.sim.world import SECOND_US, Disk, World, number, stamp
+from planner.marketplace.sim.wire import Refused, SimResponse, StrictBody
+from planner.marketplace.sim.world import SECOND_US, SimDisk, World, number, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,11 +30,7 @@ _WIDE = Context(prec=200)
 _Name = Annotated[str, Field(max_length=_MAX_NAME)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _DiskBody(_Body):
+class _DiskBody(StrictBody, strict=True):
     size: Annotated[int, Field(gt=0)]
     name: _Name | None = None
     country: str | None = None
@@ -42,29 +38,29 @@ class _DiskBody(_Body):
     data_center_id: str | None = Field(None, alias="dataCenterId")
 
 
-class _Provider(_Body):
+class _Provider(StrictBody, strict=True):
     type: str
 
 
-class _Team(_Body):
+class _Team(StrictBody, strict=True):
     team_id: str = Field(alias="teamId")
 
 
-class _Create(_Body):
+class _Create(StrictBody, strict=True):
     disk: _DiskBody
     provider: _Provider
     team: _Team | None = None
 
 
-class _Rename(_Body):
+class _Rename(StrictBody, strict=True):
     name: Annotated[_Name, Field(min_length=1)]
 
 
-_Shape = TypeVar("_Shape", bound=_Body)
+_Shape = TypeVar("_Shape", bound=StrictBody)
 
 
 @dataclass(frozen=True)
-class Pace:
+class Delays:
     """How long things take, in seconds of the marketplace's clock.
 
     Attributes
@@ -80,15 +76,15 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Account:
+class SimAccount:
     """The account of one key, and how the marketplace deals with it."""
 
     world: World
-    pace: Pace
+    delays: Delays
     dialect: Dialect
     new_id: Callable[[], str]
 
-    def create(self, body: bytes, acts: Sequence[Act]) -> Answer:
+    def create(self, body: bytes, acts: Sequence[Act]) -> SimResponse:
         """Create a disk; the dearest offer that the request could mean sells it."""
         wanted = _read(_Create, body)
         if self.world.balance_usd() <= 0:
@@ -103,7 +99,7 @@ class Account:
                 self.world.disks[twin.id] = twin
                 made.append(twin)
         status = 201 if self.dialect == "guide" else 200
-        return Answer(status, self.shown(disk), created=[each.id for each in made])
+        return SimResponse(status, self.shown(disk), created=[each.id for each in made])
 
     def _offer(self, wanted: _Create) -> Terms:
         """Return the offer that sells what is wanted, or refuse."""
@@ -123,17 +119,17 @@ class Account:
             raise Refused(422, "The disk offer has no price", "body", "disk", "dataCenterId")
         return stocked[0]
 
-    def _made(self, wanted: _Create, terms: Terms, acts: Mapping[str, Act]) -> Disk:
+    def _made(self, wanted: _Create, terms: Terms, acts: Mapping[str, Act]) -> SimDisk:
         """Return the disk, with whatever is to go wrong with it."""
         asked, new_id, now_us = wanted.disk, self.new_id(), self.world.clock.now_us()
         late = acts["late"].number if "late" in acts else 0
-        ready_us = now_us + round(self.pace.provisioning_s * SECOND_US)
+        ready_us = now_us + round(self.delays.provisioning_s * SECOND_US)
         size = asked.size + ("made-size" in acts)
         price = units.usd_hr(size, terms.usd_gb_hr or Decimal(0))
         if "made-price" in acts:
             price = scaled(price, acts["made-price"].value)
         name = asked.name or f"disk-{new_id[:8]}"
-        return Disk(
+        return SimDisk(
             id=new_id,
             name=f"other-{name}"[:_MAX_NAME] if "made-name" in acts else name,
             size_gb=size,
@@ -152,7 +148,7 @@ class Account:
             forced="ERROR" if "error-status" in acts else None,
         )
 
-    def listed(self, query: Mapping[str, Sequence[str]], kinds: frozenset[str]) -> Answer:
+    def listed(self, query: Mapping[str, Sequence[str]], kinds: frozenset[str]) -> SimResponse:
         """Return a page of the disks, newest first; what is terminated is not listed."""
         guide = self.dialect == "guide"
         offset = whole(query, "offset", 0, least=0)
@@ -163,20 +159,20 @@ class Account:
         page, count = window(disks, offset, limit, kinds)
         total = "totalCount" if guide else "total_count"
         shown = [self.shown(disk) for disk in page]
-        return Answer(200, {total: count, "data": shown, "limit": limit, "offset": offset})
+        return SimResponse(200, {total: count, "data": shown, "limit": limit, "offset": offset})
 
-    def one(self, disk_id: str) -> Answer:
+    def one(self, disk_id: str) -> SimResponse:
         """Return one disk, also when it is terminated."""
-        return Answer(200, self.shown(self._known(disk_id)))
+        return SimResponse(200, self.shown(self._known(disk_id)))
 
-    def rename(self, disk_id: str, body: bytes) -> Answer:
+    def rename(self, disk_id: str, body: bytes) -> SimResponse:
         """Change the name, the one thing that can be."""
         name = _read(_Rename, body).name
         disk = self._live(disk_id)
         disk.name, disk.updated_us = name, self.world.clock.now_us()
-        return Answer(200, {"id": disk.id, "name": name}, renamed=[disk.id])
+        return SimResponse(200, {"id": disk.id, "name": name}, renamed=[disk.id])
 
-    def delete(self, disk_id: str, acts: Sequence[Act]) -> Answer:
+    def delete(self, disk_id: str, acts: Sequence[Act]) -> SimResponse:
         """Terminate a disk, unless it is attached or still detaching."""
         disk = self._live(disk_id)
         now_us = self.world.clock.now_us()
@@ -186,9 +182,9 @@ class Account:
             raise Refused(409, "Disk is still detaching from an instance")
         slow = next((act.number for act in acts if act.kind.name == "slow-delete"), 0)
         disk.updated_us, disk.terminated_us = now_us, now_us + round(slow * SECOND_US)
-        return Answer(200, {"status": disk.status(now_us)}, deleted=[disk.id])
+        return SimResponse(200, {"status": disk.status(now_us)}, deleted=[disk.id])
 
-    def wallet(self, query: Mapping[str, Sequence[str]]) -> Answer:
+    def wallet(self, query: Mapping[str, Sequence[str]]) -> SimResponse:
         """Return the balance and what each disk has cost, the latest bill first."""
         limit = whole(query, "limit", 20, least=1, most=100)
         offset = whole(query, "offset", 0, least=0)
@@ -203,9 +199,9 @@ class Account:
             "total_billings": len(bills),
             "recent_billings": bills[offset : offset + limit],
         }
-        return Answer(200, document)
+        return SimResponse(200, document)
 
-    def shown(self, disk: Disk) -> dict[str, Any]:
+    def shown(self, disk: SimDisk) -> dict[str, Any]:
         """Return a disk as the API shows it."""
         now_us = self.world.clock.now_us()
         ended = disk.terminated_us is not None and disk.ended(now_us)
@@ -234,13 +230,13 @@ class Account:
             "clusters": list(disk.clusters),
         }
 
-    def _known(self, disk_id: str) -> Disk:
+    def _known(self, disk_id: str) -> SimDisk:
         disk = self.world.disks.get(disk_id)
         if disk is None:
             raise Refused(404, "Disk not found")
         return disk
 
-    def _live(self, disk_id: str) -> Disk:
+    def _live(self, disk_id: str) -> SimDisk:
         disk = self._known(disk_id)
         if disk.terminated_us is not None:
             raise Refused(404, "Disk not found")
@@ -252,7 +248,7 @@ def scaled(amount: Decimal, factor: str) -> Decimal:
     return _WIDE.multiply(amount, Decimal(factor))
 
 
-def _bill(disk: Disk, now_us: int) -> dict[str, Any]:
+def _bill(disk: SimDisk, now_us: int) -> dict[str, Any]:
     until_us = now_us if disk.terminated_us is None else min(now_us, disk.terminated_us)
     return {
         "id": f"bill-{disk.id}",

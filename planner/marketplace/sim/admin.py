@@ -10,14 +10,14 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from planner.errors import InputError
 from planner.formats import JsonError, parse
 from planner.marketplace.sim.catalogue import change_offers
 from planner.marketplace.sim.faults import KINDS, parse_fault
-from planner.marketplace.sim.wire import Answer, Refused
-from planner.marketplace.sim.world import SECOND_US, Disk, number, stamp
+from planner.marketplace.sim.wire import Refused, SimResponse, StrictBody
+from planner.marketplace.sim.world import SECOND_US, SimDisk, number, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,18 +33,14 @@ _Amount = Annotated[Decimal, Field(ge=0, lt=10**9, allow_inf_nan=False)]
 _Status = Literal["PROVISIONING", "PENDING", "ACTIVE", "STOPPED", "ERROR", "DELETING", "UNKNOWN"]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Advance(_Body):
+class Advance(StrictBody):
     """How far the clock is moved."""
 
     hours: _Amount = Decimal(0)
     seconds: _Amount = Decimal(0)
 
 
-class ForeignDisk(_Body):
+class ForeignDisk(StrictBody):
     """A disk that somebody else made, beside the API."""
 
     name: _Text = "somebody-elses"
@@ -58,7 +54,7 @@ class ForeignDisk(_Body):
     team_id: str | None = None
 
 
-class DiskChange(_Body):
+class DiskChange(StrictBody):
     """What becomes of a disk, beside the API."""
 
     name: _Text | None = None
@@ -68,13 +64,13 @@ class DiskChange(_Body):
     vanish: bool = False
 
 
-class Pod(_Body):
+class Pod(StrictBody):
     """What a disk is attached to."""
 
     pod: _Text = "pod-1"
 
 
-class OfferChange(_Body):
+class OfferChange(StrictBody):
     """What becomes of the offers that agree with ``match``."""
 
     listing: Literal["disks", "gpus", "multi-node"] = "disks"
@@ -84,19 +80,19 @@ class OfferChange(_Body):
     vanish: bool = False
 
 
-class Balance(_Body):
+class Balance(StrictBody):
     """What is to be left in the wallet."""
 
     balance_usd: Annotated[Decimal, Field(gt=-(10**9), lt=10**9, allow_inf_nan=False)]
 
 
-class NewFault(_Body):
+class NewFault(StrictBody):
     """A fault, as ``--fault`` takes it."""
 
     fault: _Text
 
 
-class Nothing(_Body):
+class Nothing(StrictBody):
     """No body."""
 
 
@@ -120,7 +116,7 @@ def disks(service: Service, _: Nothing, __: str) -> dict[str, Any]:
 def add_disk(service: Service, disk: ForeignDisk, _: str) -> dict[str, Any]:
     """Add a disk that no request made, ACTIVE at once."""
     now_us = service.world.clock.now_us()
-    made = Disk(
+    made = SimDisk(
         **disk.model_dump(exclude={"size"}),
         id=service.account.new_id(),
         size_gb=disk.size,
@@ -162,7 +158,7 @@ def detach(service: Service, body: Pod, disk_id: str) -> dict[str, Any]:
     if body.pod not in disk.pods:
         raise Refused(404, f"The disk is not attached to {body.pod}")
     disk.pods.remove(body.pod)
-    held = round(service.pace.detaching_s * SECOND_US)
+    held = round(service.delays.detaching_s * SECOND_US)
     disk.held_us = service.world.clock.now_us() + held
     return service.account.shown(disk)
 
@@ -217,15 +213,15 @@ def clear_faults(service: Service, _: Nothing, __: str) -> dict[str, Any]:
     return {"faults": []}
 
 
-def _disk(service: Service, disk_id: str) -> Disk:
+def _disk(service: Service, disk_id: str) -> SimDisk:
     disk = service.world.disks.get(disk_id)
     if disk is None or disk.terminated_us is not None:
         raise Refused(404, "Disk not found")
     return disk
 
 
-_Change = TypeVar("_Change", bound=_Body)
-_ROUTES: tuple[tuple[str, str, type[_Body], Callable[..., dict[str, Any]]], ...] = (
+_Change = TypeVar("_Change", bound=StrictBody)
+_ROUTES: tuple[tuple[str, str, type[StrictBody], Callable[..., dict[str, Any]]], ...] = (
     ("GET", "clock", Nothing, clock),
     ("POST", "clock", Advance, advance),
     ("GET", "disks", Nothing, disks),
@@ -250,11 +246,11 @@ def index() -> dict[str, str]:
     }
 
 
-def answer(service: Service, request: Request) -> Answer:
+def answer(service: Service, request: Request) -> SimResponse:
     """Return the answer of a request under ``/sim/``."""
     path = request.path.removeprefix(PREFIX).rstrip("/")
     if not path:
-        return Answer(200, index())
+        return SimResponse(200, index())
     for method, route, shape, act in _ROUTES:
         match = re.fullmatch(route.replace("ID", "([^/]+)"), path)
         if match and method == request.method:
@@ -263,7 +259,7 @@ def answer(service: Service, request: Request) -> Answer:
                 with service.lock:
                     document = act(service, _read(shape, request.body), named)
                     service.store.save(service.world)
-                return Answer(200, document)
+                return SimResponse(200, document)
             except Refused as refused:
                 return refused.answer(service.dialect)
     return Refused(404, f"There is no such request; GET {PREFIX} shows all").answer(service.dialect)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from planner.marketplace.sim.faults import Act
-    from planner.marketplace.sim.wire import Answer, Request
+    from planner.marketplace.sim.wire import Request, SimResponse
 
 
 MASK = "[key]"
@@ -47,7 +47,7 @@ def arrival(request: Request, n: int, now_us: int, keys: Collection[str]) -> dic
     return {**entry, "key_elsewhere": masked.found}
 
 
-def outcome(answer: Answer, acts: Sequence[Act]) -> dict[str, Any]:
+def outcome(answer: SimResponse, acts: Sequence[Act]) -> dict[str, Any]:
     """Return what is recorded when a request has been done."""
     return {
         "fault": [str(act) for act in acts],

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import short_id
 from planner.market.wire import UNBOUNDED_GB, RowReader
-from planner.marketplace.sim.wire import Answer, Refused
+from planner.marketplace.sim.wire import Refused, SimResponse
 from planner.marketplace.sim.world import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from planner.marketplace.sim.wire import Dialect
-    from planner.marketplace.sim.world import Disk, World
+    from planner.marketplace.sim.world import SimDisk, World
 
 
 MAX_PAGE = 100
@@ -52,7 +52,7 @@ def availability(
     *,
     dialect: Dialect,
     kinds: frozenset[str],
-) -> Answer:
+) -> SimResponse:
     """Return a page of a listing: a bare list (guide) or items with their count (OpenAPI)."""
     place = whole(query, "page", 1, least=1)
     size = whole(query, "page_size", MAX_PAGE, least=1, most=MAX_PAGE)
@@ -61,8 +61,8 @@ def availability(
     if listing != "disks":
         page = [_completed(row) for row in page]
     if dialect == "guide":
-        return Answer(200, page)
-    return Answer(200, {"items": page, "totalCount": count})
+        return SimResponse(200, page)
+    return SimResponse(200, {"items": page, "totalCount": count})
 
 
 def _completed(row: Any) -> Any:  # noqa: ANN401 -- a listing may hold anything
@@ -93,7 +93,7 @@ def _filtered(world: World, listing: str, query: Mapping[str, Sequence[str]]) ->
     return rows
 
 
-def _meets(row: Any, disk: Disk) -> bool:  # noqa: ANN401 -- a listing may hold anything
+def _meets(row: Any, disk: SimDisk) -> bool:  # noqa: ANN401 -- a listing may hold anything
     """Return whether GPUs are where a disk is."""
     country = _part(row, "country")
     return (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from planner.errors import InputError
 from planner.market.snapshot import read_snapshot
 from planner.marketplace.sim import admin
-from planner.marketplace.sim.account import Pace
+from planner.marketplace.sim.account import Delays
 from planner.marketplace.sim.faults import MAX_SECONDS, parse_fault
 from planner.marketplace.sim.server import Server
 from planner.marketplace.sim.service import Service
@@ -118,7 +118,7 @@ class Sim:
                 world,
                 self._store,
                 dialect=dialect,
-                pace=Pace(provisioning_s, detaching_s),
+                delays=Delays(provisioning_s, detaching_s),
                 faults=scripted,
                 new_id=_ids(world, seed),
             )

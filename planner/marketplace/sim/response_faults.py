@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.marketplace.sim.account import ELSEWHERE, scaled
-from planner.marketplace.sim.wire import Answer, refusal, written
+from planner.marketplace.sim.wire import SimResponse, refusal, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,20 +31,20 @@ _SENTENCES = {
 }
 
 
-def instead(acts: Sequence[Act], dialect: Dialect) -> Answer | None:
+def instead(acts: Sequence[Act], dialect: Dialect) -> SimResponse | None:
     """Return the answer that takes the place of doing anything, None where there is none."""
     for act in acts:
         name = act.kind.name
         if name == "drop-before":
-            return Answer(0, manner="drop")
+            return SimResponse(0, manner="drop")
         if name == "redirect":
-            return Answer(307, {"detail": "moved"}, {"Location": act.value})
+            return SimResponse(307, {"detail": "moved"}, {"Location": act.value})
         if act.kind.stage == "instead" and name != "hang-before":
             return _refused(act, dialect)
     return None
 
 
-def _refused(act: Act, dialect: Dialect) -> Answer:
+def _refused(act: Act, dialect: Dialect) -> SimResponse:
     """Return a refusal that the request did not earn."""
     name = act.kind.name
     status = int(name) if name.isdecimal() else int(act.value)
@@ -56,7 +56,7 @@ def _refused(act: Act, dialect: Dialect) -> Answer:
     return answer
 
 
-def retell(answer: Answer, acts: Sequence[Act]) -> None:
+def retell(answer: SimResponse, acts: Sequence[Act]) -> None:
     """Change what an answer says, and how it is sent."""
     for act in acts:
         name = act.kind.name
@@ -115,14 +115,14 @@ _ROWS: dict[str, Callable[[dict[str, Any], str], None]] = {
 }
 
 
-def _twice(answer: Answer) -> bytes:
+def _twice(answer: SimResponse) -> bytes:
     """Return the answer with its first key, or one made up, written twice."""
     text = written(answer.document)
     keys = '"id":"0000000000000000","id":"1111111111111111",'
     return (text.replace("{", "{" + keys, 1) if "{" in text else "{" + keys[:-1] + "}").encode()
 
 
-_BODIES: dict[str, Callable[[Answer], bytes]] = {
+_BODIES: dict[str, Callable[[SimResponse], bytes]] = {
     "dupkeys": _twice,
     "deep": lambda _: b"[" * _DEPTH + b"]" * _DEPTH,
     "huge": lambda answer: answer.content + b" " * HUGE_BYTES,

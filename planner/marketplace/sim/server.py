@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from planner.errors import InputError
 from planner.marketplace.sim import admin
-from planner.marketplace.sim.wire import Answer, Request
+from planner.marketplace.sim.wire import Request, SimResponse
 from planner.marketplace.sim.world import to_time
 from planner.text import visible
 
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         """Answer one request."""
         body = self._body()
-        if isinstance(body, Answer):
+        if isinstance(body, SimResponse):
             self.close_connection = True
             self._send(body)
             return
@@ -110,21 +110,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do_HEAD = do_OPTIONS = _serve  # noqa: N815 -- the base class's
 
-    def _body(self) -> bytes | Answer:
+    def _body(self) -> bytes | SimResponse:
         """Return the body, or the answer to one that cannot be read or may not be sent."""
         host = re.sub(r":\d*\Z", "", self.headers.get("Host", ""))
         if self.headers.get("Origin") or not _is_loopback(host):
-            return Answer(403, {"detail": "Only programs of this machine are answered"})
+            return SimResponse(403, {"detail": "Only programs of this machine are answered"})
         if self.headers.get("Transfer-Encoding"):
-            return Answer(411, {"detail": "Length Required"})
+            return SimResponse(411, {"detail": "Length Required"})
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
-            return Answer(400, {"detail": "The content length is no number"})
+            return SimResponse(400, {"detail": "The content length is no number"})
         if len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY:
-            return Answer(413, {"detail": "Request Entity Too Large"})
+            return SimResponse(413, {"detail": "Request Entity Too Large"})
         body = self.rfile.read(int(length))
         if len(body) < int(length):
-            return Answer(400, {"detail": "The body is shorter than its length"})
+            return SimResponse(400, {"detail": "The body is shorter than its length"})
         return body
 
     def _request(self, body: bytes) -> Request:
@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
             base_url=cast("Server", self.server).base_url,
         )
 
-    def _head(self, answer: Answer, length: int) -> None:
+    def _head(self, answer: SimResponse, length: int) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(length))
         self.end_headers()
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: SimResponse) -> None:
         content = answer.content
         self._head(answer, len(content))
         if answer.manner == "cut":
@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    def _drip(self, answer: Answer) -> None:
+    def _drip(self, answer: SimResponse) -> None:
         """Send bytes one at a time until the client or the server has had enough."""
         self.close_connection = True
         self._head(answer, 2**30)

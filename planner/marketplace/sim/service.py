@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 from planner.marketplace.sim import audit
 from planner.marketplace.sim import response_faults as mangle
-from planner.marketplace.sim.account import Account, Pace
+from planner.marketplace.sim.account import Delays, SimAccount
 from planner.marketplace.sim.catalogue import availability
 from planner.marketplace.sim.faults import PREFIX, Fault, take
-from planner.marketplace.sim.wire import Answer, Dialect, Refused, Request
+from planner.marketplace.sim.wire import Dialect, Refused, Request, SimResponse
 from planner.marketplace.sim.world import number
 
 if TYPE_CHECKING:
@@ -59,19 +59,19 @@ class Service:
         store: Store,
         *,
         dialect: Dialect,
-        pace: Pace,
+        delays: Delays,
         faults: Sequence[Fault],
         new_id: Callable[[], str],
     ) -> None:
-        self.world, self.store, self.dialect, self.pace = world, store, dialect, pace
+        self.world, self.store, self.dialect, self.delays = world, store, dialect, delays
         self.faults = list(dict.fromkeys(faults))
-        self.account = Account(world, pace, dialect, new_id)
+        self.account = SimAccount(world, delays, dialect, new_id)
         self.lock = threading.RLock()
         self.closing = threading.Event()
         self.arrived = store.count()
         store.save(world)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> SimResponse:
         """Return the answer of one request, everything done and recorded."""
         with self.lock:
             self.arrived += 1
@@ -82,13 +82,13 @@ class Service:
                 self.closing.wait(act.number)
         with self.lock:
             if self.closing.is_set():
-                return Answer(0, manner="drop")
+                return SimResponse(0, manner="drop")
             answer = mangle.instead(acts, self.dialect) or self._done(request, acts)
             changed = [*answer.created, *answer.renamed, *answer.deleted]
             self.store.save(self.world, entry | audit.outcome(answer, acts), changed=changed)
         return answer
 
-    def _done(self, request: Request, acts: Sequence[Act]) -> Answer:
+    def _done(self, request: Request, acts: Sequence[Act]) -> SimResponse:
         """Do what is asked, if it may be, and tell it as the faults want it told."""
         try:
             answer = self._routed(request, acts)
@@ -97,14 +97,16 @@ class Service:
         mangle.retell(answer, acts)
         return answer
 
-    def _routed(self, request: Request, acts: Sequence[Act]) -> Answer:
+    def _routed(self, request: Request, acts: Sequence[Act]) -> SimResponse:
         route, name = _route(request.path)
         if route is None:
             other = request.path[:-1] if request.path.endswith("/") else f"{request.path}/"
             if _route(other)[0] is None:
                 raise Refused(404, "Not Found")
             query = f"?{urlencode(request.query, doseq=True)}" if request.query else ""
-            return Answer(307, None, {"Location": f"{request.base_url}{other}{query}"}, body=b"")
+            return SimResponse(
+                307, None, {"Location": f"{request.base_url}{other}{query}"}, body=b""
+            )
         self._check_key(request.token, _SCOPES[route])
         return self._do(route, name, request, acts)
 
@@ -115,10 +117,10 @@ class Service:
         if scope not in scopes:
             raise Refused(403, f"The API key does not have the permission: {scope}")
 
-    def _do(self, route: str, name: str, request: Request, acts: Sequence[Act]) -> Answer:
+    def _do(self, route: str, name: str, request: Request, acts: Sequence[Act]) -> SimResponse:
         account, query = self.account, request.query
         kinds = frozenset(act.kind.name for act in acts if act.kind.stage == "listing")
-        does: dict[tuple[str, str], Callable[[], Answer]] = {
+        does: dict[tuple[str, str], Callable[[], SimResponse]] = {
             ("availability", "GET"): lambda: availability(
                 self.world, name, query, dialect=self.dialect, kinds=kinds
             ),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import simplejson
+from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ class Request:
 
 
 @dataclass
-class Answer:
+class SimResponse:
     """What is sent, and how.
 
     Attributes
@@ -91,12 +92,14 @@ class Refused(Exception):
         self.status = status
         self.problems = [(where, message)]
 
-    def answer(self, dialect: Dialect) -> Answer:
+    def answer(self, dialect: Dialect) -> SimResponse:
         """Return it as the marketplace says it."""
         return refusal(self.status, self.problems, dialect)
 
 
-def refusal(status: int, problems: Sequence[tuple[Sequence[str], str]], dialect: Dialect) -> Answer:
+def refusal(
+    status: int, problems: Sequence[tuple[Sequence[str], str]], dialect: Dialect
+) -> SimResponse:
     """Return a refusal: fields at fault in a 422, a sentence otherwise."""
     document: dict[str, Any]
     if status != 422:  # noqa: PLR2004 -- the one status with fields
@@ -106,7 +109,13 @@ def refusal(status: int, problems: Sequence[tuple[Sequence[str], str]], dialect:
         document = {"errors": [{"param": param, "details": text} for param, text in named]}
     else:
         document = {"detail": [{"loc": list(where), "msg": text} for where, text in problems]}
-    return Answer(status, document)
+    return SimResponse(status, document)
+
+
+class StrictBody(BaseModel):
+    """The body of a request: what it does not know, it refuses."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def written(value: Any) -> str:  # noqa: ANN401 -- a JSON value

@@ -65,7 +65,7 @@ class Clock:
 
 
 @dataclass
-class Disk:
+class SimDisk:
     """One disk of the account, kept after its end.
 
     Attributes
@@ -130,7 +130,7 @@ class Disk:
         """Settle what it has cost, and go on at another price."""
         self.billed_usd, self.billed_from_us, self.usd_hr = self.cost_usd(now_us), now_us, usd_hr
 
-    def twin(self, new_id: str, *, later_us: int) -> Disk:
+    def twin(self, new_id: str, *, later_us: int) -> SimDisk:
         """Return another disk just like it, which listings show later."""
         return replace(self, id=new_id, shown_us=self.shown_us + later_us, pods=[], clusters=[])
 
@@ -143,7 +143,7 @@ class Disk:
         }
 
     @classmethod
-    def loaded(cls, saved: Mapping[str, Any]) -> Disk:
+    def loaded(cls, saved: Mapping[str, Any]) -> SimDisk:
         """Return it from JSON values."""
         amounts = {name: Decimal(saved[name]) for name in ("usd_hr", "billed_usd")}
         return cls(**{**saved, **amounts})
@@ -169,11 +169,11 @@ class World:
 
     clock: Clock
     listings: dict[str, list[Any]]
-    disks: dict[str, Disk] = field(default_factory=dict)
+    disks: dict[str, SimDisk] = field(default_factory=dict)
     paid_usd: Decimal = Decimal(0)
     fault_counts: dict[str, int] = field(default_factory=dict)
 
-    def live(self) -> list[Disk]:
+    def live(self) -> list[SimDisk]:
         """Return the disks that are not gone, newest first."""
         now_us = self.clock.now_us()
         return [disk for disk in reversed(self.disks.values()) if not disk.ended(now_us)]
@@ -306,7 +306,7 @@ class Store:
                 raise self._unusable(f"its format is {saved['format']}")
             away_s = max(0.0, time.time() - float(saved["saved_at_s"])) if speed else 0.0
             found = self._base.execute("SELECT document FROM disks ORDER BY rowid")
-            disks = [Disk.loaded(parse(document.encode())) for (document,) in found]
+            disks = [SimDisk.loaded(parse(document.encode())) for (document,) in found]
             return World(
                 clock=Clock(saved["now_us"] + int(away_s * SECOND_US), speed),
                 listings=saved["listings"],

@@ -7,71 +7,20 @@ that is there and makes no sense is never equal to anything that was sent.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner import formats as exact_json
+from planner.formats import identity
+from planner.market.disks import Disk, amount_field, read_disk, text_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-ID = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
-"""What an id has to look like before it enters a URL, a file or a command."""
 MAX_DEPTH = 32
-NONSENSE = "\N{REPLACEMENT CHARACTER}"
-"""Stands for a text that is there and is none."""
-_MAX_USD_HR = Decimal(10**9)
 _USD = ("USD", "usd")
-_MAX_DIGITS = 40
-
-
-@dataclass(frozen=True)
-class Disk:
-    """One disk of the account.
-
-    Attributes
-    ----------
-    key : str
-        What tells rows of a listing apart: the id, or the whole row where it has no usable id.
-    id : str | None
-        None where it is absent or no id can look like this.
-    name, provider, cloud_id, data_center, country : str | None
-        None where absent.
-    status : str
-        As the marketplace says, ``UNKNOWN`` where it does not.
-    size_gb : int | None
-        None where absent, -1 where it is no size.
-    usd_hr : Decimal | None
-        Hourly price; None where absent or not believable.
-    multinode : bool | None
-        Whether several nodes can mount it; None where absent or no yes or no.
-    users : tuple of str | None
-        Pods and clusters that it is attached to; None where that is not understood.
-    created_at : str | None
-        As the marketplace says.
-    """
-
-    key: str
-    id: str | None
-    name: str | None
-    status: str
-    size_gb: int | None
-    provider: str | None
-    cloud_id: str | None
-    data_center: str | None
-    country: str | None
-    usd_hr: Decimal | None
-    users: tuple[str, ...] | None
-    created_at: str | None
-    multinode: bool | None = None
-
-    @property
-    def is_live(self) -> bool:
-        """Return whether it still exists, and is billed."""
-        return self.status != "TERMINATED"
 
 
 @dataclass(frozen=True)
@@ -105,7 +54,7 @@ class Bill:
 
 
 @dataclass(frozen=True)
-class Wallet:
+class WalletStatement:
     """What is left to spend, in USD, and a page of what was billed, the latest first.
 
     Attributes
@@ -154,30 +103,6 @@ def _values(document: Any) -> Iterator[tuple[Any, int]]:  # noqa: ANN401 -- what
             waiting += [(part, depth + 1) for part in value]
 
 
-def read_disk(row: dict[str, Any]) -> Disk:
-    """Return the disk that a row or an answer describes."""
-    listed = row.get("info")
-    info = listed if isinstance(listed, dict) else {}
-    listed_multinode = info.get("isMultinode")
-    raw_id = row.get("id")
-    disk_id = raw_id if isinstance(raw_id, str) and ID.fullmatch(raw_id) else None
-    return Disk(
-        key=disk_id or exact_json.identity(raw_id if isinstance(raw_id, str) else row),
-        id=disk_id,
-        name=_text(row.get("name")),
-        status=_text(row.get("status")) or "UNKNOWN",
-        size_gb=_size(row.get("size")),
-        provider=_text(row.get("providerType")),
-        cloud_id=_text(info.get("cloudId")),
-        data_center=_text(info.get("dataCenterId")),
-        country=_text(info.get("country")),
-        usd_hr=_price(row.get("priceHr")),
-        users=_users(row),
-        created_at=_text(row.get("createdAt")),
-        multinode=listed_multinode if isinstance(listed_multinode, bool) else None,
-    )
-
-
 def read_disk_page(document: dict[str, Any]) -> DiskPage:
     """Return a page of disks, whichever name its total has.
 
@@ -198,7 +123,7 @@ def read_disk_page(document: dict[str, Any]) -> DiskPage:
     return DiskPage(tuple(read_disk(row) for row in rows), total)
 
 
-def read_wallet(document: dict[str, Any]) -> Wallet:
+def read_wallet(document: dict[str, Any]) -> WalletStatement:
     """Return the wallet.
 
     Raises
@@ -211,11 +136,11 @@ def read_wallet(document: dict[str, Any]) -> Wallet:
         raise exact_json.JsonError("a wallet without a balance")
     if document.get("currency", "USD") not in _USD:
         raise exact_json.JsonError("a wallet that is not in USD")
-    if balance and _price(abs(balance)) is None:
+    if balance and amount_field(abs(balance)) is None:
         raise exact_json.JsonError("a wallet with a balance that nobody has")
     rows, stated = document.get("recent_billings"), document.get("total_billings")
     is_count = isinstance(stated, int) and not isinstance(stated, bool) and stated >= 0
-    return Wallet(
+    return WalletStatement(
         Decimal(balance),
         tuple(_bill(row) for row in rows) if isinstance(rows, list) else (),
         stated if is_count else None,
@@ -227,12 +152,12 @@ def _bill(listed: Any) -> Bill:  # noqa: ANN401 -- a listing may hold anything
     raw_id, amount, is_credit = row.get("id"), row.get("amount_usd"), False
     if isinstance(amount, int | Decimal) and amount < 0:
         amount, is_credit = -amount, True
-    usd = _price(amount) if row.get("currency", "USD") in _USD else None
+    usd = amount_field(amount) if row.get("currency", "USD") in _USD else None
     return Bill(
-        key=exact_json.identity(raw_id if isinstance(raw_id, str) else listed),
+        key=identity(raw_id if isinstance(raw_id, str) else listed),
         amount_usd=-usd if usd is not None and is_credit else usd,
-        resource_type=_text(row.get("resource_type")) or "unknown",
-        resource_id=_text(row.get("resource_id")),
+        resource_type=text_field(row.get("resource_type")) or "unknown",
+        resource_id=text_field(row.get("resource_id")),
     )
 
 
@@ -241,38 +166,3 @@ def _is_there(document: dict[str, Any], name: str) -> bool:
     if isinstance(value, dict | list):
         raise exact_json.JsonError("a page whose total is not a whole number")
     return value is not None
-
-
-def _text(value: Any) -> str | None:  # noqa: ANN401 -- whatever JSON says
-    if value is None:
-        return None
-    return value if isinstance(value, str) else NONSENSE
-
-
-def _size(value: Any) -> int | None:  # noqa: ANN401 -- whatever JSON says
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        return -1
-    whole = 0 <= value < 10**15 and value == int(value)
-    return int(value) if whole else -1
-
-
-def _price(value: Any) -> Decimal | None:  # noqa: ANN401 -- whatever JSON says
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        return None
-    price = Decimal(value)
-    if not 0 <= price <= _MAX_USD_HR or len(price.as_tuple().digits) > _MAX_DIGITS:
-        return None
-    return price if price == 0 or price.adjusted() > -_MAX_DIGITS else None
-
-
-def _users(row: dict[str, Any]) -> tuple[str, ...] | None:
-    """Return pods and clusters; absent is the documented default, none."""
-    users: list[str] = []
-    for name in ("pods", "clusters"):
-        listed = row.get(name, [])
-        if not isinstance(listed, list):
-            return None
-        users += [part if isinstance(part, str) else NONSENSE for part in listed]
-    return tuple(users)
