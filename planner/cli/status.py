@@ -42,7 +42,7 @@ def status(
     if plan is not None:
         from planner.plans.plan import Plan
 
-        digest = str(Plan.load(plan).to_document()["digest"])
+        digest = Plan.load(plan).digest
     pace = purchases.pace(None, None, None)
     with Journal(purchases.state_folder(state), write=False) as journal:
         records = journal.records

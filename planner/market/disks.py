@@ -166,7 +166,7 @@ def disks_from_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         _built(
             [
                 {
-                    **{column.name: row[column.name] for column in DISKS},
+                    **{column.name: row.get(column.name) for column in DISKS},
                     "usd_hr": None if row["usd_hr"] is None else Decimal(row["usd_hr"]),
                     "attached": None if row["attached"] is None else tuple(row["attached"]),
                 }

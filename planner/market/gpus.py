@@ -321,7 +321,7 @@ def gpus_from_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     read = [
         {
             "row": place,
-            **{name: row[name] for name in FACTS},
+            **{name: row.get(name) for name in FACTS},
             **{name: _amount(row[name]) for name in ("usd_hr", "prepaid_hours")},
         }
         for place, row in enumerate(rows, 1)

@@ -197,7 +197,7 @@ def offers_from_market(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         [
             {
                 "row": place,
-                **{name: row[name] for name in MARKET},
+                **{name: row.get(name) for name in MARKET},
                 "usd_gb_hr": None if row["usd_gb_hr"] is None else Decimal(row["usd_gb_hr"]),
             }
             for place, row in enumerate(rows, 1)

@@ -9,10 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.formats import digest_of
-from planner.market.disks import disk_rows
-from planner.market.gpus import gpu_rows
-from planner.market.offers import market_rows
+from planner.formats import identity
 from planner.solve.optimise import PROOF
 from planner.solve.optimum import floor_month, least_month
 from planner.units import averaged_usd_hr, difference, plain, total, usd_month
@@ -20,9 +17,6 @@ from planner.units import averaged_usd_hr, difference, plain, total, usd_month
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import pandas as pd
-
-    from planner.demand.model import Demand
     from planner.solve.optimise import SolverRecord
     from planner.solve.problem import Instance
     from planner.solve.rentals import Gpu
@@ -54,40 +48,29 @@ def totals(
 
 
 def input_violations(
-    inputs: Mapping[str, Mapping[str, Any]],
-    demand: Demand,
-    market: tuple[Sequence[dict[str, Any]], pd.DataFrame],
-    gpu_market: tuple[Sequence[dict[str, Any]], pd.DataFrame],
-    account: tuple[Sequence[dict[str, Any]], pd.DataFrame],
+    inputs: Mapping[str, Mapping[str, Any]], rows: Mapping[str, int]
 ) -> Iterator[str]:
-    """Yield where the record of the inputs contradicts what a plan has of them.
-
-    Parameters
-    ----------
-    inputs : mapping
-        Digest and number of rows of each input.
-    demand : Demand
-        As the plan has it.
-    market, gpu_market, account : tuple of (rows, DataFrame)
-        As the plan has them, and as they are read.
-    """
-    if digest_of(market_rows(market[1])) != digest_of(market[0]):
-        yield "the market is not written as a plan writes it"
-    if digest_of(gpu_rows(gpu_market[1])) != digest_of(gpu_market[0]):
-        yield "the GPU market is not written as a plan writes it"
-    if digest_of(disk_rows(account[1])) != digest_of(account[0]):
-        yield "the account's disks are not written as a plan writes them"
-    for name, digest, rows in (
-        ("disks", digest_of(account[0]), len(account[0])),
-        ("demand", demand.digest, len(demand.volumes)),
-        ("offers", digest_of(market[0]), len(market[0])),
-        ("gpus", digest_of(gpu_market[0]), len(gpu_market[0])),
-    ):
-        if name in {"gpus", "disks"} and name not in inputs and not rows:
-            continue
-        stated = inputs.get(name, {})
-        if (stated.get("digest"), stated.get("rows")) != (digest, rows):
+    """Yield each input whose recorded number of rows is not that of the plan's own rows."""
+    for name, count in rows.items():
+        if (count or name in inputs) and inputs.get(name, {}).get("rows") != count:
             yield f"the record of the {name} is not that of the {name} in the plan"
+
+
+def row_violations(
+    name: str, stored: Sequence[Mapping[str, Any]], canonical: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Yield whether stored rows hold a value in another form than planner writes.
+
+    Columns that only one side has, and the order of rows, are those of another version.
+    """
+    known = canonical[0].keys() if canonical else ()
+    written = {column for row in stored for column in row if column in known}
+    forms = [
+        sorted(identity({k: v for k, v in row.items() if k in written}) for row in rows)
+        for rows in (stored, canonical)
+    ]
+    if forms[0] != forms[1]:
+        yield f"the rows of the {name} are not written as planner writes them"
 
 
 def record_violations(

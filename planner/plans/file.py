@@ -1,19 +1,114 @@
-"""The shape of a plan file: what is stored in it, field by field, before anything is believed.
+"""The plan file: its text and digest, its versions, and what is stored in it, field by field.
 
-What can be computed from these fields (totals, requests, ids) is not read but made again.
+The digest is that of the stored bytes, so that a file from another version of planner stays
+valid; fields that this version does not know are kept in the text and ignored.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
-from planner.errors import InputError
+from planner.errors import InputError, PlanCorrupt, PlanVersionUnknown
+from planner.formats import JsonError, digest_of, parse
 from planner.marketplace.credentials import checked_base_url
+from planner.text import visible
 from planner.units import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = "planner.plan/2"
+EDITED = "make the plan again; a plan is not edited by hand"
+"""What to do about a damaged plan."""
+_HEAD = re.compile(rb'\A\{\n"format": "planner\.plan/2",\n"digest": "([0-9a-f]{64})"')
+
+
+def write(document: Mapping[str, Any]) -> str:
+    """Return the text of a plan file: a line for each key, and for each record of a list.
+
+    Parameters
+    ----------
+    document : mapping
+        JSON values, without ``format`` and ``digest``.
+    """
+    stated = {"format": FORMAT, "digest": "", **document}
+    lines = ",\n".join(f"{json.dumps(key)}: {_lines(value)}" for key, value in stated.items())
+    text = f"{{\n{lines}\n}}\n"
+    digest = hashlib.sha256(text.encode("ascii")).hexdigest()
+    return text.replace('"digest": ""', f'"digest": "{digest}"', 1)
+
+
+def _lines(value: Any, indent: str = "  ") -> str:  # noqa: ANN401 -- any JSON value
+    """Return a value with its records on lines of their own, each record on one line."""
+    deeper = indent + "  "
+    if isinstance(value, list) and any(isinstance(record, dict) for record in value):
+        records = f",\n{indent}".join(json.dumps(record) for record in value)
+        return f"[\n{indent}{records}\n{indent[2:]}]"
+    if isinstance(value, dict) and any(isinstance(part, dict | list) for part in value.values()):
+        parts = (f"{json.dumps(key)}: {_lines(part, deeper)}" for key, part in value.items())
+        return f"{{\n{indent}" + f",\n{indent}".join(parts) + f"\n{indent[2:]}}}"
+    return json.dumps(value)
+
+
+def read(content: bytes, shown: str) -> dict[str, Any]:
+    """Return the document in the content of a plan file, in the newest format.
+
+    Parameters
+    ----------
+    content : bytes
+        What the file holds.
+    shown : str
+        The file's name, fit for a message.
+
+    Raises
+    ------
+    PlanCorrupt
+        When it is not a plan, or a byte of it changed.
+    PlanVersionUnknown
+        When it is written in a format that this version does not read.
+    """
+    try:
+        document = parse(content)
+    except JsonError as error:
+        raise PlanCorrupt(f"{shown}: not a plan: {error}", hint=EDITED) from error
+    stated = document.get("format") if isinstance(document, dict) else None
+    if stated == FORMAT:
+        is_whole = _is_whole(content)
+    elif stated == "planner.plan/1":
+        is_whole = _is_whole_1(content)
+    elif isinstance(stated, str) and stated.startswith("planner.plan/"):
+        message = f"{shown}: written as {visible(stated)[:40]}; this version reads {FORMAT}"
+        raise PlanVersionUnknown(message, hint="use a newer planner, or plan again")
+    else:
+        hint = "`planner plan DEMAND --out FILE` makes one"
+        raise PlanCorrupt(f"{shown}: not a plan", hint=hint)
+    if not is_whole:
+        raise PlanCorrupt(f"{shown}: changed after it was made", hint=EDITED)
+    return dict(document)
+
+
+def _is_whole(content: bytes) -> bool:
+    """Return whether the digest is that of all other bytes."""
+    head = _HEAD.match(content)
+    if head is None:
+        return False
+    rest = content[: head.start(1)] + content[head.end(1) :]
+    return hashlib.sha256(rest).hexdigest().encode("ascii") == head.group(1)
+
+
+def _is_whole_1(content: bytes) -> bool:
+    """Return whether a file of format 1 is as it was written: digest of values, indented text."""
+    document = json.loads(content)
+    values = {key: value for key, value in document.items() if key not in {"format", "digest"}}
+    text = json.dumps(document, indent=2) + "\n"
+    return text.encode("ascii") == content and digest_of(values) == document.get("digest")
 
 
 def _amount(value: object) -> Decimal:
@@ -55,8 +150,34 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+def known_fields(model: type[BaseModel], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document without the fields that a model, or a model inside it, lacks."""
+    known: dict[str, Any] = {}
+    for name, value in document.items():
+        if name not in model.model_fields:
+            continue
+        inner = _model_in(model.model_fields[name].annotation)
+        if inner is not None and isinstance(value, dict):
+            known[name] = known_fields(inner, value)
+        elif inner is not None and isinstance(value, list):
+            known[name] = [
+                known_fields(inner, part) if isinstance(part, dict) else part for part in value
+            ]
+        else:
+            known[name] = value
+    return known
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 -- any annotation
+    """Return the model that an annotation speaks of, however deep inside it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_in(part) for part in get_args(annotation))
+    return next((model for model in inner if model is not None), None)
+
+
 class _Stored(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
 class Target(_Stored):
@@ -154,11 +275,11 @@ class Market(_Stored):
     disks: list[dict[str, Any]]
 
 
-class StoredPlan(BaseModel):
-    """The stored part of a plan file; its computed part is ignored here."""
+class StoredPlan(_Stored):
+    """A plan file; what is computed from the decision is held against it after loading."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
+    digest: str
+    plan_id: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
     project: str
     created_at: Utc
     nonce: Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
@@ -168,5 +289,7 @@ class StoredPlan(BaseModel):
     warnings: list[str]
     placements: list[StoredPlacement]
     gpus: list[StoredGpu]
+    totals: dict[str, Any]
+    requests: list[dict[str, Any]]
     demand: dict[str, Any]
     market: Market

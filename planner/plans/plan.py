@@ -8,7 +8,7 @@ and the market in the same file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -20,14 +20,14 @@ from pydantic import ValidationError
 from planner.analysis.baselines import Baselines, baselines
 from planner.analysis.sweep import sweep
 from planner.demand.model import Demand
-from planner.errors import InputError, PlanCorrupt, PlanInvalid, PlanVersionUnknown
-from planner.formats import JsonError, digest_of, parse, read_bytes, write_atomic
-from planner.market.disks import disks_from_rows
-from planner.market.gpus import gpus_from_rows
+from planner.errors import InputError, PlanCorrupt, PlanInvalid
+from planner.formats import digest_of, read_bytes, write_atomic
+from planner.market.disks import disk_rows, disks_from_rows
+from planner.market.gpus import gpu_rows, gpus_from_rows
 from planner.market.market import addressable
-from planner.market.offers import offers_from_market
-from planner.plans.checks import input_violations, record_violations, totals
-from planner.plans.file import StoredPlan
+from planner.market.offers import market_rows, offers_from_market
+from planner.plans.checks import input_violations, record_violations, row_violations, totals
+from planner.plans.file import EDITED, StoredPlan, known_fields, read, write
 from planner.plans.requests import requests
 from planner.plans.summary import (
     Summary,
@@ -194,11 +194,16 @@ class Decision:
             *self._record_violations(),
             *input_violations(
                 self.inputs,
-                self.demand,
-                (self.market, self.offers),
-                (self.gpu_market, self.gpu_offers),
-                (self.disks, self.live_disks),
+                {
+                    "demand": len(self.demand.volumes),
+                    "offers": len(self.market),
+                    "gpus": len(self.gpu_market),
+                    "disks": len(self.disks),
+                },
             ),
+            *row_violations("market", self.market, market_rows(self.offers)),
+            *row_violations("GPU market", self.gpu_market, gpu_rows(self.gpu_offers)),
+            *row_violations("account", self.disks, disk_rows(self.live_disks)),
             *(() if self.project == self.demand.project else ("the project is not the demand's",)),
         )
 
@@ -208,10 +213,8 @@ def values_of(one: Placement | Gpu) -> dict[str, Any]:
     return {name: json_value(value) for name, value in vars(one).items()}
 
 
-FORMAT = "planner.plan/1"
 MAX_BYTES = 256 * 2**20
 """The largest plan file that is read."""
-_EDITED = "make the plan again; a plan is not edited by hand"
 
 
 @dataclass(frozen=True, repr=False)
@@ -220,6 +223,14 @@ class Plan(Decision):
 
     def to_document(self) -> dict[str, Any]:
         """Return the plan as JSON values, as the file has them."""
+        return dict(json.loads(self.to_json()))
+
+    def to_json(self) -> str:
+        """Return the plan as the text of its file; of a loaded plan, the text that was loaded."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         document = {
             "plan_id": self.plan_id,
             "project": self.project,
@@ -241,11 +252,23 @@ class Plan(Decision):
                 "disks": list(self.disks),
             },
         }
-        return {"format": FORMAT, "digest": digest_of(document), **document}
+        return write(document)
 
-    def to_json(self) -> str:
-        """Return the plan as the text of its file."""
-        return json.dumps(self.to_document(), indent=2) + "\n"
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the file, in hex: which file a journal or a report means."""
+        return str(self._stored.get("digest") or json.loads(self._text)["digest"])
+
+    @property
+    def _stored(self) -> Mapping[str, Any]:
+        """Return the file that the plan was loaded from; empty where it was made here."""
+        stored: Mapping[str, Any] = vars(self).get("_document", {})
+        return stored
+
+    @property
+    def plan_id(self) -> str:
+        """Return a hash of the canonical inputs and the placements, 16 hex digits."""
+        return str(self._stored.get("plan_id") or super().plan_id)
 
     def save(self, path: str | Path) -> None:
         """Write the plan, whole or not at all.
@@ -274,37 +297,39 @@ class Plan(Decision):
         """
         shown = visible(str(path))
         content = read_bytes(path, what="plan", limit=MAX_BYTES)
+        document = read(content, shown)
         try:
-            document = parse(content)
-        except JsonError as error:
-            raise PlanCorrupt(f"{shown}: is no plan: {error}", hint=_EDITED) from error
-        stated = document.get("format") if isinstance(document, dict) else None
-        if stated != FORMAT:
-            if isinstance(stated, str) and stated.startswith("planner.plan/"):
-                message = (
-                    f"{shown}: is written as {visible(stated)[:40]}, this version reads {FORMAT}"
-                )
-                raise PlanVersionUnknown(message, hint="use a newer planner, or plan again")
-            raise PlanCorrupt(
-                f"{shown}: is no plan", hint="`planner plan DEMAND --out FILE` makes one"
-            )
-        try:
-            plan = cls._from_document(document)
-            unchanged = plan.to_json().encode() == content
-            violations = plan.violations()
+            plan = cls._from_document(document, content.decode("ascii"))
+            violations = (*plan.violations(), *plan.contradictions(document))
         except (ValidationError, InputError, *_NO_MARKET) as error:
-            raise PlanCorrupt(f"{shown}: was changed after it was made", hint=_EDITED) from error
-        if not unchanged:
-            raise PlanCorrupt(f"{shown}: was changed after it was made", hint=_EDITED)
+            raise PlanCorrupt(f"{shown}: changed after it was made", hint=EDITED) from error
         if violations:
             listed = "\n".join(f"  {visible(one)}" for one in violations)
             raise PlanInvalid(f"{shown}: contradicts itself:\n{listed}", violations=violations)
         return plan
 
+    def contradictions(self, document: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what a plan's document states that does not follow from its decision."""
+        totals = {name: document["totals"].get(name) for name in self.totals}
+        if totals != self.totals or document.get("limit_usd_hr") != self.totals["new_usd_hr"]:
+            yield "the totals are not the sums of the placements and GPUs"
+        if document["requests"] != self.requests:
+            yield "the requests are not those of the placements"
+        market = document["market"]
+        for name, stored in (
+            ("demand", {k: v for k, v in document["demand"].items() if k != "project"}),
+            *((name, market[name]) for name in ("offers", "gpus", "disks")),
+        ):
+            stated = self.inputs.get(name)
+            if stated is None and not stored:
+                continue
+            if stated is None or stated["digest"] != digest_of(stored):
+                yield f"the record of the {name} is not that of the {name} in the plan"
+
     @classmethod
-    def _from_document(cls, document: dict[str, Any]) -> Self:
+    def _from_document(cls, document: dict[str, Any], text: str) -> Self:
         stored = StoredPlan.model_validate(document)
-        return cls(
+        plan = cls(
             project=stored.project,
             created_at=stored.created_at,
             nonce=stored.nonce,
@@ -323,11 +348,13 @@ class Plan(Decision):
                 for one in stored.placements
             ),
             gpus=tuple(Gpu(**one.model_dump()) for one in stored.gpus),
-            demand=Demand.from_document(stored.demand),
+            demand=Demand.from_document(known_fields(Demand, stored.demand)),
             market=tuple(stored.market.offers),
             gpu_market=tuple(stored.market.gpus),
             disks=tuple(stored.market.disks),
         )
+        vars(plan).update(_document=document, _text=text)
+        return plan
 
     def what_if(
         self,

@@ -113,7 +113,6 @@ def apply_plan(
         "base_url": account.credentials.base_url,
         "team_id": account.credentials.team_id,
     }
-    document = plan.to_document()
     slots = slots_of(plan, target)
     with Journal(folder, write=not order.dry_run, now=pace.now, step=step) as journal:
         ctx = Context(
@@ -121,7 +120,7 @@ def apply_plan(
             journal=journal,
             state=State(journal.records),
             pace=pace,
-            plan=document["digest"],
+            plan=plan.digest,
             project=plan.project,
             names=frozenset(slot.name for slot in slots),
             tell=tell,

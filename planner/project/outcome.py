@@ -168,7 +168,7 @@ def make_report(
         advice=tuple(_advice(ctx, entries)),
         warnings=(*ctx.warnings, *_unwell(entries)),
         usd_hr=ctx.state.committed_usd_hr(ctx.plan),
-        limit_usd_hr=Decimal(document["limit_usd_hr"]),
+        limit_usd_hr=Decimal(plan.totals["new_usd_hr"]),
         balance_usd=balance,
         to_send=tuple(slot for slot in to_send if _is_open(ctx, slot)),
         pods=pod_lines(document, rows),

@@ -228,7 +228,7 @@ class _There:
 
     @classmethod
     def of(cls, plan: Plan, live: dict[str, dict[str, Any]], slots: Mapping[str, Slot]) -> _There:
-        digest = str(plan.to_document()["digest"])
+        digest = plan.digest
         by_slot = {
             (slot.volume, slot.replica, slot.disk): live[disk_id]
             for disk_id, slot in slots.items()

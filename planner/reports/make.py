@@ -140,7 +140,7 @@ def _plan_source(plan: Plan, name: str, account: str | None) -> Source:
         account=account,
         project=plan.project,
         plan_id=plan.plan_id,
-        digest=str(plan.to_document()["digest"]),
+        digest=plan.digest,
         prices=str(offers["source"]),
         prices_at=offers["fetched_at"],
         hours_per_month=plan.demand.policy.hours_per_month,

@@ -99,7 +99,6 @@ GPU_MARKETS: dict[str, dict[str, Any]] = {
     "out of stock": {"stock": "Unavailable"},
     "odd stock": {"stock": "odd"},
     "no listing": {"listing": "spot"},
-    "an unknown column": {"extra": 1},
     "a count as text": {"gpus": "1"},
     "a provider in a list": {"provider": ["x"]},
     "a name that cannot be shown": {"cloud_id": "x\ntouch y"},

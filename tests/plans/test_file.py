@@ -1,0 +1,143 @@
+"""Plan files of other versions: what an older planner wrote loads, what a newer one adds stays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import planner
+from planner.errors import PlanCorrupt, PlanInvalid
+from planner.plans.explain import explain
+from planner.plans.file import FORMAT, write
+from planner.plans.plan import Plan
+from planner.reports.make import make_report
+from tests.shipped_plans import research
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OLD = {path.stem: path for path in sorted((Path(__file__).parents[1] / "data").glob("plan-1-*"))}
+COSTS = {
+    "plan-1-existing": "177.54",
+    "plan-1-finetune": "604.66",
+    "plan-1-research": "1340.51",
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_a_plan_of_format_1_loads_and_is_used_like_any_other(name: str) -> None:
+    """Written by the version before: it costs what it said, explains itself and is reported."""
+    plan = Plan.load(OLD[name])
+    stated = json.loads(OLD[name].read_text())
+    assert plan.plan_id == stated["plan_id"]
+    assert plan.digest == stated["digest"]
+    assert round(Decimal(plan.totals["usd_month"]), 2) == Decimal(COSTS[name])
+    assert len(explain(plan).choices) == len(plan.placements)
+    assert {line.volume for line in make_report(plan).lines} >= {plan.placements[0].volume}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_a_plan_of_format_1_with_a_byte_changed_is_refused(name: str, tmp_path: Path) -> None:
+    """Its own digest and its own layout are held, whatever today's code would write."""
+    content, path = OLD[name].read_bytes(), tmp_path / "plan.json"
+    for place in range(0, len(content), 97):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises((PlanCorrupt, planner.PlanError)):
+            Plan.load(path)
+
+
+def _resealed(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """Write a plan as another version would: other content, a digest that fits."""
+    document = research().to_document()
+    change(document)
+    path.write_text(write({k: v for k, v in document.items() if k not in {"format", "digest"}}))
+    return path
+
+
+def test_fields_that_a_newer_planner_adds_are_kept_and_ignored(tmp_path: Path) -> None:
+    """Wherever they stand in the document: the plan loads, is used, and is saved as it was."""
+
+    def add(document: dict[str, Any]) -> None:
+        document["schedule"] = [{"month": 3}]
+        for place in (document["placements"][0], document["totals"], document["solver"]):
+            place["added_later"] = {"deep": [1, None]}
+        document["market"]["offers"][0]["added_later"] = "x"
+        document["demand"]["volumes"][0]["added_later"] = None
+        document["demand"]["policy"]["added_later"] = 1
+        for name, rows in document["market"].items():
+            if name in document["inputs"]:
+                document["inputs"][name]["digest"] = _digest(rows)
+        asked = {k: v for k, v in document["demand"].items() if k != "project"}
+        document["inputs"]["demand"]["digest"] = _digest(asked)
+
+    path = _resealed(tmp_path / "plan.json", add)
+    plan = Plan.load(path)
+    assert plan.totals == research().totals
+    plan.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_a_row_without_a_column_of_today_is_read_as_unknown(tmp_path: Path) -> None:
+    """A column that this version has and the file's writer had not is missing, not a defect."""
+
+    def forget(document: dict[str, Any]) -> None:
+        for row in document["market"]["offers"]:
+            del row["default_included"]
+        document["inputs"]["offers"]["digest"] = _digest(document["market"]["offers"])
+
+    plan = Plan.load(_resealed(tmp_path / "plan.json", forget))
+    assert plan.offers["default_included"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("totals", {"usd_month": "1"}),
+        ("limit_usd_hr", "0.1"),
+        ("requests", []),
+        ("placements", []),
+    ],
+)
+def test_what_does_not_follow_from_the_decision_is_refused(
+    key: str, change: Any, tmp_path: Path
+) -> None:
+    """A digest that fits does not make a total, a request or a placement true."""
+
+    def forge(document: dict[str, Any]) -> None:
+        old = document[key]
+        document[key] = {**old, **change} if isinstance(old, dict) else change
+
+    with pytest.raises(PlanInvalid):
+        Plan.load(_resealed(tmp_path / "plan.json", forge))
+
+
+def test_the_digest_is_that_of_the_stored_bytes(tmp_path: Path) -> None:
+    """It is the SHA-256 of the file without the digest; saving a loaded plan keeps it."""
+    plan, path = research(), tmp_path / "plan.json"
+    plan.save(path)
+    content = path.read_text()
+    assert plan.digest == hashlib.sha256(content.replace(plan.digest, "").encode()).hexdigest()
+    assert Plan.load(path).digest == plan.digest
+    assert replace(Plan.load(path), nonce="other").digest != plan.digest
+
+
+def test_a_file_has_a_record_a_line() -> None:
+    """A changed price is one changed line."""
+    plan = research()
+    lines = plan.to_json().splitlines()
+    assert lines[1] == f'"format": "{FORMAT}",'
+    for one in plan.placements:
+        start = f'  {{"volume": "{one.volume}", "replica": {one.replica}, "action"'
+        assert sum(line.startswith(start) for line in lines) == 1
+    assert sum('"usd_gb_hr"' in line for line in lines) == len(plan.placements) + len(plan.market)
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
