@@ -80,16 +80,16 @@ def adopt(
 def _disks(file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None]:
     """Return every live disk, and whose they are; a file does not say."""
     from planner.market.disks import disks_frame, read_disks
-    from planner.project.listing import believed_listing
+    from planner.marketplace.protocol import target_of
 
     if file is not None:
         return read_disks(file), None
     pace = purchases.pace(None, None, None)
-    with purchases.account(pace) as account:
-        who = account.credentials
-        frame = disks_frame(believed_listing(account, pace).disks)
-    frame.attrs = {"source": f"{who.base_url}/api/v1/disks/"}
-    return frame, {"base_url": who.base_url, "team_id": who.team_id}
+    with purchases.marketplace(pace) as marketplace:
+        listing = marketplace.disks(trust_empty=False)
+    frame = disks_frame(listing.disks)
+    frame.attrs = {"source": listing.source}
+    return frame, target_of(marketplace)
 
 
 def _tell(found: Adopted, file: str) -> None:

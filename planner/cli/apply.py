@@ -27,9 +27,7 @@ from planner.errors import InputError, OutOfStock, PlannerError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import pandas as pd
-
-    from planner.marketplace.prime.account import Account
+    from planner.marketplace.protocol import Marketplace
     from planner.plans.plan import Plan
     from planner.project.execute import Order
     from planner.project.outcome import Report
@@ -131,16 +129,14 @@ def apply(
     folder = purchases.state_folder(state)
     pace = purchases.pace(settle, quarantine, timeout)
     allowed = options.percent(failover, "--failover")
-    with purchases.account(pace) as account, _signals(pace):
+    with purchases.marketplace(pace) as marketplace, _signals(pace):
         if not (yes or dry_run or sys.stdin.isatty()):
             raise InputError(
                 "nobody is there to ask", hint="pass --yes to buy unattended, or --dry-run"
             )
-        market = purchases.market(account.credentials, pace)
         buy = partial(
             apply_plan,
-            account=account,
-            market=market,
+            marketplace=marketplace,
             folder=folder,
             pace=pace,
             order=order,
@@ -153,7 +149,7 @@ def apply(
                 break
             path = f"{Path(plan).with_suffix('')}.failover-{number}.json"
             try:
-                made = _elsewhere(made, report, account, market(), folder, pace, allowed)
+                made = _elsewhere(made, report, marketplace, folder, allowed)
                 made.save(path)
             except PlannerError as error:  # what is bought already is shown all the same
                 report = replace(report, stop=error)
@@ -167,22 +163,21 @@ def apply(
 def _elsewhere(
     made: Plan,
     report: Report,
-    account: Account,
-    offers: pd.DataFrame,
+    marketplace: Marketplace,
     folder: Path,
-    pace: Pace,
     percent: Decimal,
 ) -> Plan:
     """Return a plan for what a stock-out left, with everything bought where it is."""
+    from planner.marketplace.protocol import target_of
     from planner.project.failover import replan
     from planner.project.journal import Journal
     from planner.project.preflight import read_account, recorded_disks
 
-    who = account.credentials
-    target: dict[str, str | None] = {"base_url": who.base_url, "team_id": who.team_id}
+    target = target_of(marketplace)
     with Journal(folder, write=False) as journal:
         recorded, _ = recorded_disks(journal.records, made.project, target)
-    return replan(made, report, offers, read_account(account, pace), recorded, percent)
+    offers = marketplace.listing("disks").offers()
+    return replan(made, report, offers, read_account(marketplace), recorded, percent)
 
 
 def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) -> Report:
@@ -190,7 +185,7 @@ def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) 
     from pydantic import SecretStr
 
     from planner.marketplace.credentials import Credentials
-    from planner.marketplace.prime.account import Account
+    from planner.marketplace.fetch import connect
     from planner.marketplace.sim.catalogue import api_rows
     from planner.marketplace.sim.local import Sim
     from planner.project.execute import apply_plan
@@ -202,12 +197,11 @@ def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) 
     with (
         tempfile.TemporaryDirectory() as folder,
         Sim(offers_rows=api_rows(made.market), provisioning_s=0.5) as sim,
-        Account(Credentials(SecretStr(sim.key), sim.base_url), sleep=pace.pause) as account,
+        connect(Credentials(SecretStr(sim.key), sim.base_url), **pace.pacing) as marketplace,
     ):
         return apply_plan(
             replace(made, target={"base_url": sim.base_url, "team_id": None}),
-            account,
-            purchases.market(account.credentials, pace),
+            marketplace,
             folder=Path(folder) / "state",
             pace=pace,
             order=replace(order, limits=limits),

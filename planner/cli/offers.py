@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.market.snapshot import Snapshot
-    from planner.marketplace.prime.client import ListingName
+    from planner.marketplace.protocol import ListingName
 
 _MANY = typer.Option(help="Keep offers there; may be given several times.")
 _RIGHT = frozenset(

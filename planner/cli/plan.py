@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from planner.demand.model import Demand
     from planner.market.snapshot import Snapshot
-    from planner.marketplace.prime.client import ListingName
+    from planner.marketplace.protocol import ListingName
     from planner.plans.plan import Plan
 
 EPILOG = (
@@ -190,8 +190,8 @@ def _account(
 
     waits = purchases.pace(None, None, None)
     try:
-        with purchases.account(waits) as account:
-            disks = read_account(account, waits)
+        with purchases.marketplace(waits) as marketplace:
+            disks = read_account(marketplace)
     except MarketError as error:
         # A plan buys nothing, and `apply` reads the account again before it does.
         if any(volume.disks for volume in demand.volumes):

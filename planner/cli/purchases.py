@@ -21,10 +21,7 @@ from planner.text import visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import pandas as pd
-
-    from planner.marketplace.credentials import Credentials
-    from planner.marketplace.prime.account import Account
+    from planner.marketplace.protocol import Marketplace
     from planner.project.context import Context
     from planner.project.pace import Pace
 
@@ -110,19 +107,11 @@ def pace(settle: float | None, quarantine: float | None, timeout: float | None) 
     )
 
 
-@contextmanager
-def account(pace: Pace) -> Iterator[Account]:
-    """Open the account of this user's key."""
-    from planner.marketplace.fetch import find_credentials
-    from planner.marketplace.prime.account import Account
+def marketplace(pace: Pace) -> Marketplace:
+    """Return the marketplace of this user's key."""
+    from planner.marketplace.fetch import connect
 
-    with Account(
-        find_credentials(),
-        sleep=pace.pause,
-        timeout_s=pace.timeout_s,
-        pause_s=0.5 * pace.scale,
-    ) as opened:
-        yield opened
+    return connect(**pace.pacing)
 
 
 @contextmanager
@@ -133,31 +122,14 @@ def context(state: str | None, *, settle: float | None = None) -> Iterator[Conte
     from planner.project.state import State
 
     waits = pace(settle, None, None)
-    with account(waits) as opened, Journal(state_folder(state), write=True) as journal:
+    with marketplace(waits) as opened, Journal(state_folder(state), write=True) as journal:
         yield Context(
-            account=opened,
+            marketplace=opened,
             journal=journal,
             state=State(journal.records),
             pace=waits,
             tell=teller(events=False),
         )
-
-
-def market(credentials: Credentials, pace: Pace) -> Callable[[], pd.DataFrame]:
-    """Return what reads the live offers, whole or not at all."""
-
-    def read() -> pd.DataFrame:
-        from planner.marketplace.fetch import DEADLINE_S
-        from planner.marketplace.prime.client import Client
-
-        def sleep(seconds: float) -> None:
-            pace.pause(seconds * pace.scale)
-
-        deadline_s = min(DEADLINE_S, 4 * pace.timeout_s)
-        with Client(credentials, sleep=sleep, deadline_s=deadline_s) as client:
-            return client.listing("disks").offers()
-
-    return read
 
 
 def teller(*, events: bool) -> Callable[[dict[str, Any]], None]:

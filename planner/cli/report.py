@@ -184,8 +184,8 @@ def _holdings(
     if not live:
         return None
     pace = purchases.pace(None, None, None)
-    with working("reading the account"), purchases.account(pace) as account:
-        return account_holdings(account, pace)
+    with working("reading the account"), purchases.marketplace(pace) as marketplace:
+        return account_holdings(marketplace, pace.now())
 
 
 def _offers(file: str | None, *, live: bool) -> pd.DataFrame | None:

@@ -46,8 +46,8 @@ def status(
     pace = purchases.pace(None, None, None)
     with Journal(purchases.state_folder(state), write=False) as journal:
         records = journal.records
-    with purchases.account(pace) as account:
-        found = read_status(records, account, pace, project=project, plan=digest)
+    with purchases.marketplace(pace) as marketplace:
+        found = read_status(records, marketplace, project=project, plan=digest)
     document = found.to_document()
     if output is Output.json:
         result(json.dumps(document, indent=2))

@@ -1,25 +1,27 @@
-"""The live market in one call: credentials, client and listing put together."""
+"""The live market in one call: find the credentials, connect, read."""
 
 from __future__ import annotations
 
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from planner.errors import InputError
+from planner.formats import JsonError, read_bytes
 from planner.market.snapshot import join_gpus
 from planner.marketplace.credentials import Credentials, read_credentials
 from planner.marketplace.prime.client import Client
+from planner.marketplace.prime.wire import read_wallet
+from planner.marketplace.protocol import LISTING_S
+from planner.shipped import resolve
+from planner.text import visible
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from planner.market.snapshot import Snapshot
-    from planner.marketplace.prime.client import ListingName
-
-
-DEADLINE_S = 40.0
-"""Seconds for all listings of one command together."""
+    from planner.marketplace.protocol import ListingName, Marketplace, WalletStatement
 
 
 def find_credentials() -> Credentials:
@@ -33,10 +35,28 @@ def find_credentials() -> Credentials:
     return read_credentials(os.environ, Path(os.path.expanduser("~")))  # noqa: PTH111 -- no home is no error
 
 
+def connect(credentials: Credentials | None = None, **pacing: Any) -> Marketplace:  # noqa: ANN401 -- as Client
+    """Return the marketplace of these credentials, to be used in a ``with`` statement.
+
+    Parameters
+    ----------
+    credentials : Credentials | None
+        None finds them as the vendor's client does.
+    **pacing
+        Timeouts and pauses: see `Client`.
+
+    Raises
+    ------
+    InputError
+        When there is no usable key.
+    """
+    return Client(credentials or find_credentials(), **pacing)
+
+
 def fetch_market(
     *names: ListingName, credentials: Credentials | None = None
 ) -> tuple[Snapshot, ...]:
-    """Return complete live listings, all within `DEADLINE_S`.
+    """Return complete live listings, all within `LISTING_S`.
 
     Parameters
     ----------
@@ -52,14 +72,9 @@ def fetch_market(
     MarketError
         When the marketplace is unreachable, refuses, or a listing cannot be read whole.
     """
-    found = credentials or find_credentials()
-    started = time.monotonic()
-    snapshots = []
-    for name in names:
-        left = DEADLINE_S - (time.monotonic() - started)
-        with Client(found, deadline_s=left) as client:
-            snapshots.append(client.listing(name))
-    return tuple(snapshots)
+    deadline = time.monotonic() + LISTING_S
+    with connect(credentials) as market:
+        return tuple(market.listing(name, within_s=deadline - time.monotonic()) for name in names)
 
 
 def fetch_offers(credentials: Credentials | None = None) -> pd.DataFrame:
@@ -89,3 +104,18 @@ def fetch_gpus(credentials: Credentials | None = None) -> pd.DataFrame:
     """
     single, multinode = fetch_market("gpus", "multi-node", credentials=credentials)
     return join_gpus(single.gpus(), multinode.gpus(listing="multi-node"))
+
+
+def read_wallet_file(path: str | Path) -> WalletStatement:
+    """Return the wallet of a file that holds what ``GET /api/v1/billing/wallet`` answered.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, or is not of that shape.
+    """
+    try:
+        return read_wallet(read_bytes(resolve(str(path)), what="wallet"))
+    except JsonError as error:
+        hint = "a file of a wallet is what `GET /api/v1/billing/wallet` answers"
+        raise InputError(f"{visible(str(path))}: is no wallet: {error}", hint=hint) from error

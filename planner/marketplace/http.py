@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from planner import formats as exact_json
 from planner.errors import InputError
+from planner.formats import JsonError
+from planner.marketplace.failures import http_date
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from datetime import datetime
 
     from pydantic import SecretStr
 
@@ -28,14 +30,14 @@ CONNECT_S = 10.0
 READ_S = 30.0
 MAX_ANSWER_BYTES = 16 * 2**20
 MAX_ERROR_BYTES = 64 * 2**10
-"""What is read of any other answer; the rest of it is not missed."""
+"""What is read of any other answer."""
 
 _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 
 
 @dataclass(frozen=True)
 class Response:
-    """What one request brought back.
+    """The answer to one request.
 
     Attributes
     ----------
@@ -51,9 +53,17 @@ class Response:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def date(self) -> datetime | None:
+        """Return the server's time, None where it is missing."""
+        return http_date(self.headers.get("date", ""))
+
 
 class Transport:
     """An httpx client that verifies certificates and follows no redirect.
+
+    Each connection is used once: on one that is kept, a request may be lost to a server that is
+    just closing it, and whether it arrived is then unknown.
 
     Parameters
     ----------
@@ -61,9 +71,6 @@ class Transport:
         The key, and whether the base URL is this machine.
     inner : httpx.BaseTransport | None
         What carries requests instead of the network.
-    fresh : bool
-        Use each connection once: on one that is kept, a request may be lost to a server that is
-        just closing it, and nobody can tell whether it arrived.
 
     Raises
     ------
@@ -71,23 +78,13 @@ class Transport:
         When the proxies or certificate files named in the environment cannot be used.
     """
 
-    def __init__(
-        self,
-        credentials: Credentials,
-        inner: httpx.BaseTransport | None = None,
-        *,
-        fresh: bool = False,
-    ) -> None:
+    def __init__(self, credentials: Credentials, inner: httpx.BaseTransport | None = None) -> None:
         self._auth = _Bearer(credentials.api_key)
-        self._http = _open(inner, is_local=credentials.is_local, fresh=fresh)
+        self._http = _open(inner, is_local=credentials.is_local)
 
     def close(self) -> None:
         """Close every connection."""
         self._http.close()
-
-    def get(self, url: str, query: Mapping[str, str], seconds: float) -> Response:
-        """Return the answer to a GET: see `send`."""
-        return self.send("GET", url, query=query, seconds=seconds)
 
     def send(
         self,
@@ -149,7 +146,7 @@ class Transport:
 
 
 class _Late:
-    """Stop a request that nobody waits for any more before its first byte leaves."""
+    """Stop a request that was given up before its first byte leaves."""
 
     def __init__(self, abandoned: threading.Event) -> None:
         self._abandoned = abandoned
@@ -162,14 +159,14 @@ class _Late:
 def _body(response: httpx.Response, abandoned: threading.Event) -> bytes:
     """Return the decoded body; what is not one of `DONE` may be cut short."""
     if response.headers.get("content-encoding", "").strip().lower() not in _ENCODINGS:
-        raise exact_json.JsonError("compressed in a way that was not asked for")
+        raise JsonError("compressed in a way that was not asked for")
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
         if abandoned.is_set() or (response.status_code not in DONE and len(body) > MAX_ERROR_BYTES):
             break
         if len(body) > MAX_ANSWER_BYTES:
-            raise exact_json.JsonError(f"longer than {MAX_ANSWER_BYTES // 2**20} MiB")
+            raise JsonError(f"longer than {MAX_ANSWER_BYTES // 2**20} MiB")
     return bytes(body)
 
 
@@ -184,7 +181,7 @@ class _Bearer(httpx.Auth):
         yield request
 
 
-def _open(inner: httpx.BaseTransport | None, *, is_local: bool, fresh: bool) -> httpx.Client:
+def _open(inner: httpx.BaseTransport | None, *, is_local: bool) -> httpx.Client:
     """Return the httpx client; whatever the environment says, certificates are verified."""
     problem = "the proxies named in the environment cannot be used"
     try:
@@ -195,7 +192,7 @@ def _open(inner: httpx.BaseTransport | None, *, is_local: bool, fresh: bool) -> 
             # http is allowed to this machine only, and a proxy is another machine.
             trust_env=not is_local,
             timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
-            limits=httpx.Limits(max_keepalive_connections=0 if fresh else 20),
+            limits=httpx.Limits(max_keepalive_connections=0),
             headers={
                 "User-Agent": f"planner/{_version()}",
                 "Accept": "application/json",
@@ -205,7 +202,7 @@ def _open(inner: httpx.BaseTransport | None, *, is_local: bool, fresh: bool) -> 
     except OSError:
         problem = "the certificates named by SSL_CERT_FILE or SSL_CERT_DIR cannot be read"
     except (ValueError, ImportError, httpx.InvalidURL):
-        # Said below, without the refusal's own words: they may show a proxy's password.
+        # Raised below, without the message of the cause, which may show a proxy's password.
         pass
     raise InputError(problem, hint="correct the environment variables, or unset them")
 

@@ -28,7 +28,7 @@ from planner.market.market import addressable
 from planner.market.offers import market_rows, offers_from_market
 from planner.plans.checks import input_violations, record_violations, row_violations, totals
 from planner.plans.file import EDITED, StoredPlan, known_fields, read, write
-from planner.plans.requests import requests
+from planner.plans.requests import PlannedDisk, planned_disks, requests
 from planner.plans.summary import (
     Summary,
     budgets,
@@ -123,7 +123,12 @@ class Decision:
     def requests(self) -> list[dict[str, Any]]:
         """Return the create requests: volume, replica, disk and the body to POST."""
         team_id = self.target["team_id"] if self.target else None
-        return requests(self.placements, nonce=self.nonce, team_id=team_id)
+        return requests(self.planned_disks, team_id)
+
+    @property
+    def planned_disks(self) -> tuple[PlannedDisk, ...]:
+        """Return the disks that it creates, in its order."""
+        return planned_disks(self.placements, self.nonce)
 
     @property
     def offers(self) -> pd.DataFrame:

@@ -9,14 +9,17 @@ import hashlib
 import json
 import re
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import InputError
 from planner.marketplace.credentials import checked_base_url
+from planner.marketplace.prime.wire import create_body
+from planner.marketplace.protocol import DiskRequest
 from planner.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from planner.solve.solution import Placement
 
@@ -26,10 +29,18 @@ _MAX_NAME = 48
 _HASH = 12
 
 
-def requests(
-    placements: Sequence[Placement], *, nonce: str, team_id: str | None
-) -> list[dict[str, Any]]:
-    """Return one create request for each disk of the placements that is not there already.
+@dataclass(frozen=True)
+class PlannedDisk:
+    """A disk that a plan creates: which disk of the demand (``disk`` from 1), and what is sent."""
+
+    volume: str
+    replica: int
+    disk: int
+    request: DiskRequest
+
+
+def planned_disks(placements: Sequence[Placement], nonce: str) -> tuple[PlannedDisk, ...]:
+    """Return one create request for each disk of the placements that does not exist already.
 
     Parameters
     ----------
@@ -37,47 +48,38 @@ def requests(
         In the plan's order.
     nonce : str
         The plan's own: the same plan always makes the same names.
-    team_id : str | None
-        Team that the disks shall belong to.
-
-    Returns
-    -------
-    list of dict
-        ``volume``, ``replica``, ``disk`` (from 1) and ``body``; a key whose value the offer does
-        not have is left out of the body.
     """
-    return [
-        {
-            "volume": placement.volume,
-            "replica": placement.replica,
-            "disk": disk,
-            "body": _body(placement, size_gb, disk, nonce=nonce, team_id=team_id),
-        }
+    return tuple(
+        PlannedDisk(
+            placement.volume,
+            placement.replica,
+            disk,
+            DiskRequest(
+                name=disk_name(placement, size_gb, disk, nonce=nonce),
+                size_gb=size_gb,
+                provider=placement.provider,
+                cloud_id=placement.cloud_id,
+                data_center=placement.data_center,
+                country=placement.country,
+            ),
+        )
         for placement in placements
         if placement.action == "create"
         for disk, size_gb in enumerate(placement.disk_sizes_gb, 1)
+    )
+
+
+def requests(disks: Iterable[PlannedDisk], team_id: str | None) -> list[dict[str, Any]]:
+    """Return the create requests as they are posted: volume, replica, disk and body."""
+    return [
+        {
+            "volume": one.volume,
+            "replica": one.replica,
+            "disk": one.disk,
+            "body": create_body(one.request, team_id),
+        }
+        for one in disks
     ]
-
-
-def _body(
-    placement: Placement, size_gb: int, disk: int, *, nonce: str, team_id: str | None
-) -> dict[str, Any]:
-    place = {
-        "country": placement.country,
-        "cloudId": placement.cloud_id,
-        "dataCenterId": placement.data_center,
-    }
-    body: dict[str, Any] = {
-        "disk": {
-            "size": size_gb,
-            "name": disk_name(placement, size_gb, disk, nonce=nonce),
-            **{key: value for key, value in place.items() if value is not None},
-        },
-        "provider": {"type": placement.provider},
-    }
-    if team_id is not None:
-        body["team"] = {"teamId": team_id}
-    return body
 
 
 def disk_name(placement: Placement, size_gb: int, disk: int, *, nonce: str) -> str:

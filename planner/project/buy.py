@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from planner.errors import (
     Conflict,
@@ -16,7 +16,6 @@ from planner.errors import (
     RateLimited,
 )
 from planner.project.evidence import check_once
-from planner.project.listing import complete_listing
 from planner.project.preflight import check_limit, check_offers, price_now, shelf
 from planner.project.reconcile import classify, look, read_back, reconcile, settle, suspects
 
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-    from planner.marketplace.prime.account import Reply
+    from planner.market.disks import Disk
+    from planner.marketplace.protocol import DiskListing
     from planner.project.context import Context
-    from planner.project.listing import DiskListing
-    from planner.project.preflight import Limits, Market
+    from planner.project.preflight import Limits
     from planner.project.reconcile import Verdict
     from planner.project.state import Entry, Slot
 
@@ -44,8 +43,6 @@ class Shop:
 
     Attributes
     ----------
-    market : callable
-        Returns the live offers.
     limits : Limits
         What may be spent.
     planned_usd_hr : Decimal
@@ -56,7 +53,6 @@ class Shop:
         Returns whether another slot has come to a stop.
     """
 
-    market: Market
     limits: Limits
     planned_usd_hr: Decimal
     wait: bool
@@ -87,7 +83,7 @@ def buy(ctx: Context, slot: Slot, shop: Shop) -> Entry:
         there = _already_there(ctx, slot, listing)
         if there is not None:
             return there
-        offers = shelf(shop.market())
+        offers = shelf(ctx.offers())
         check_offers([slot], offers, shop.limits)
         price = price_now(slot, offers)
         entry = _intend(ctx, slot, shop, listing, price)
@@ -126,7 +122,7 @@ def _before(ctx: Context, slot: Slot) -> DiskListing:
         raise Interrupted("stopped before the next disk was sent")
     entry = ctx.state.entries.get(slot.name)
     sent = entry is not None and entry.attempts > 0
-    listing = complete_listing(ctx.account, ctx.pace, scans=2 if sent else 1)
+    listing = ctx.marketplace.disks(readings=2 if sent else 1)
     check_once(ctx, listing)
     return listing
 
@@ -175,9 +171,9 @@ def _intend(ctx: Context, slot: Slot, shop: Shop, listing: DiskListing, price: D
 def _send(ctx: Context, slot: Slot, entry: Entry) -> tuple[Verdict, MarketError | None]:
     """Send the request and write down what came of it."""
     failure: MarketError | None = None
-    outcome: Reply[dict[str, Any]] | MarketError
+    outcome: Disk | MarketError
     try:
-        outcome = ctx.account.create(slot.body)
+        outcome = ctx.marketplace.create(slot.request)
     except MarketError as error:
         outcome = failure = error
     verdict = classify(outcome, entry.facts)
@@ -240,7 +236,7 @@ def _judged(entry: Entry) -> Entry:
 def _is_live_all_the_same(ctx: Context, entry: Entry) -> bool:
     """Return whether a disk that was refused exists; conflicts are raised."""
     try:
-        listing = complete_listing(ctx.account, ctx.pace)
+        listing = ctx.marketplace.disks()
     except MarketError:
         return False  # the next run looks again before it sends anything
     if look(listing, entry.facts, entry.not_ours).kind == "nothing":

@@ -1,4 +1,4 @@
-"""What every part of a run works with: account, journal, state, time, and who is told."""
+"""What every part of a run works with: marketplace, journal, state, time, and who is told."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from planner.marketplace.protocol import LISTING_S, target_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
+
     from planner.market.disks import Disk
-    from planner.marketplace.prime.account import Account
+    from planner.marketplace.protocol import Marketplace
     from planner.project.journal import Journal
     from planner.project.pace import Pace
     from planner.project.state import Entry, Facts, Slot, State
@@ -29,8 +33,8 @@ class Context:
 
     Attributes
     ----------
-    account : Account
-        Disks of the key's owner.
+    marketplace : Marketplace
+        The account that disks are created in.
     journal, state : Journal, State
         What was done, and what it comes to.
     pace : Pace
@@ -45,7 +49,7 @@ class Context:
         What a person should know.
     """
 
-    account: Account
+    marketplace: Marketplace
     journal: Journal
     state: State
     pace: Pace
@@ -58,8 +62,12 @@ class Context:
     @property
     def target(self) -> dict[str, str | None]:
         """Return the marketplace and team that the key is for."""
-        who = self.account.credentials
-        return {"base_url": who.base_url, "team_id": who.team_id}
+        return target_of(self.marketplace)
+
+    def offers(self) -> pd.DataFrame:
+        """Return the live disk offers, complete (columns ``OFFERS``)."""
+        within_s = min(LISTING_S, 4 * self.pace.timeout_s)
+        return self.marketplace.listing("disks", within_s=within_s).offers()
 
     def record(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 -- JSON values
         """Write a record to the disk, then move the state by it, then tell.

@@ -98,7 +98,7 @@ def _examine(ctx: Context, entry: Entry) -> Doomed:
 
 def _get(ctx: Context, entry: Entry) -> Disk | None:
     try:
-        return ctx.account.disk(entry.ids[0]).value
+        return ctx.marketplace.disk(entry.ids[0])
     except NotFound:
         return None
 
@@ -153,7 +153,7 @@ def _delete(ctx: Context, entry: Entry) -> None:
 def _send(ctx: Context, disk_id: str, *, late: bool) -> bool:
     """Return whether the request may have been taken; False where it may be sent again."""
     try:
-        ctx.account.delete(disk_id)
+        ctx.marketplace.delete(disk_id)
     except OutcomeUnknown as error:
         ctx.tell({"event": "unreadable", "id": disk_id, "why": f"{error}; a GET decides"})
     except NotFound:

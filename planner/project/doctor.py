@@ -24,11 +24,8 @@ from planner.errors import (
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.marketplace.credentials import DEFAULT_BASE_URL, read_credentials
-from planner.marketplace.fetch import DEADLINE_S
-from planner.marketplace.prime.account import Account
-from planner.marketplace.prime.client import Client, Probe, probe
+from planner.marketplace.fetch import connect
 from planner.project.journal import FILE, LOCK, Journal
-from planner.project.listing import complete_listing
 from planner.project.state import State, in_order
 from planner.solve.optimise import optimise
 from planner.solve.solver import SOLVERS
@@ -41,6 +38,7 @@ if TYPE_CHECKING:
 
     from planner.market.disks import Disk
     from planner.marketplace.credentials import Credentials
+    from planner.marketplace.protocol import Access, ListingName, Marketplace, Probe
     from planner.project.pace import Pace
     from planner.solve.optimise import SolverRecord
     from planner.solve.solver import SolverName
@@ -143,7 +141,8 @@ def examine(environ: Mapping[str, str], home: Path, folder: Path, pace: Pace) ->
         checks += unasked("there is no key to ask with")
     else:
         try:
-            checks += ask(credentials, pace)
+            with connect(credentials, **pace.pacing) as marketplace:
+                checks += ask(marketplace, pace)
         except InputError as error:
             unusable = failed("network", error)
             checks += [unusable, *unasked("the network cannot be used as it is set up")]
@@ -307,13 +306,12 @@ LEAST_HOURS = 72
 _ATTEMPTS = 3
 _OK, _UNKNOWN_KEY = 200, 401
 
-Scope = Literal["availability_read", "disks_read", "wallet_read"]
-_OPENS: dict[Scope, tuple[str, str]] = {
+_OPENS: dict[Access, tuple[str, str]] = {
     "availability_read": ("offers", "nothing can be planned live without it"),
     "disks_read": ("the account's disks", "apply, status and adopt need it"),
     "wallet_read": ("the wallet", "apply can promise no --min-runway without it"),
 }
-_MARKETS: tuple[tuple[Literal["disks", "gpus", "multi-node"], str, str], ...] = (
+_MARKETS: tuple[tuple[ListingName, str, str], ...] = (
     ("disks", "market_disks", "disk offers"),
     ("gpus", "market_gpus", "GPU offers"),
     ("multi-node", "market_multi_node", "multi-node GPU offers"),
@@ -368,9 +366,9 @@ def unasked(why: str) -> list[Check]:
 class _Asked:
     """One answer for each scope."""
 
-    probes: Mapping[Scope, Probe]
+    probes: Mapping[Access, Probe]
 
-    def opens(self, scope: Scope) -> bool:
+    def opens(self, scope: Access) -> bool:
         return self.probes[scope].failure is None
 
     @property
@@ -382,9 +380,9 @@ class _Asked:
         return failures[0] if unknown or unreached else None
 
 
-def ask(credentials: Credentials, pace: Pace) -> list[Check]:
+def ask(marketplace: Marketplace, pace: Pace) -> list[Check]:
     """Return what the marketplace says to the key; nothing is written there."""
-    asked = _ask_all(credentials, pace)
+    asked = _ask_all(marketplace, pace)
     if asked.refused is not None:
         why = "the marketplace did not answer"
         if isinstance(asked.refused, Unauthorized):
@@ -405,39 +403,33 @@ def ask(credentials: Credentials, pace: Pace) -> list[Check]:
             "the key needs Disks: read and write; the first create of an apply is the test",
         ),
         _clock(asked),
-        _runway(credentials, pace, asked),
-        *_markets(credentials, pace, asked),
+        _runway(marketplace, asked),
+        *_markets(marketplace, asked),
     ]
 
 
-def _ask_all(credentials: Credentials, pace: Pace) -> _Asked:
-    team = {} if credentials.team_id is None else {"teamId": credentials.team_id}
-    requests: dict[Scope, tuple[str, dict[str, str]]] = {
-        "availability_read": ("availability/disks", {"page": "1", "page_size": "1"}),
-        "disks_read": ("disks/", {"offset": "0", "limit": "1"}),
-        "wallet_read": ("billing/wallet", {"offset": "0", "limit": "1", **team}),
-    }
-    probes: dict[Scope, Probe] = {}
-    for scope, (path, query) in requests.items():
-        probes[scope] = _probe(credentials, path, query, pace)
+def _ask_all(marketplace: Marketplace, pace: Pace) -> _Asked:
+    probes: dict[Access, Probe] = {}
+    for scope in _OPENS:
+        probes[scope] = _probe(marketplace, scope, pace)
         if probes[scope].status is None:
-            # Nobody is there: the others would only wait as long.
-            return _Asked(dict.fromkeys(requests, probes[scope]))
+            # The marketplace is unreachable: the other requests would only wait as long.
+            return _Asked(dict.fromkeys(_OPENS, probes[scope]))
     return _Asked(probes)
 
 
-def _probe(credentials: Credentials, path: str, query: dict[str, str], pace: Pace) -> Probe:
+def _probe(marketplace: Marketplace, scope: Access, pace: Pace) -> Probe:
     """Return an answer, asked for again after failures that may pass."""
     for attempt in range(_ATTEMPTS - 1):
-        found = probe(credentials, path, query, now=pace.now)
+        found = marketplace.probe(scope)
         if found.failure is None or (found.status is not None and found.status < 429):  # noqa: PLR2004 -- HTTP
             return found
         pause = min(found.failure.retry_after or 0.5 * 2**attempt, 10.0)
         pace.pause(pause * pace.scale)
-    return probe(credentials, path, query, now=pace.now)
+    return marketplace.probe(scope)
 
 
-def _scope(scope: Scope, asked: _Asked) -> Check:
+def _scope(scope: Access, asked: _Asked) -> Check:
     what, without = _OPENS[scope]
     failure = asked.probes[scope].failure
     if failure is None:
@@ -468,19 +460,16 @@ def _clock(asked: _Asked) -> Check:
     return ok("clock", says, skew_s=rounded)
 
 
-def _runway(credentials: Credentials, pace: Pace, asked: _Asked) -> Check:
+def _runway(marketplace: Marketplace, asked: _Asked) -> Check:
     balance: Decimal | None = None
     disks: tuple[Disk, ...] | None = None
-    with Account(
-        credentials, sleep=pace.pause, timeout_s=pace.timeout_s, pause_s=0.5 * pace.scale
-    ) as account:
-        try:
-            if asked.opens("wallet_read"):
-                balance = account.wallet().value.balance_usd
-            if asked.opens("disks_read"):
-                disks = complete_listing(account, pace).live
-        except MarketError as error:
-            return failed("runway", error)
+    try:
+        if asked.opens("wallet_read"):
+            balance = marketplace.wallet().balance_usd
+        if asked.opens("disks_read"):
+            disks = marketplace.disks().live
+    except MarketError as error:
+        return failed("runway", error)
     if balance is None and disks is None:
         return skipped("runway", "the key may read neither the wallet nor the disks")
     return _lasts(balance, disks)
@@ -514,19 +503,14 @@ def _lasts(balance: Decimal | None, disks: tuple[Disk, ...] | None) -> Check:
     return ok("runway", says, **facts)
 
 
-def _markets(credentials: Credentials, pace: Pace, asked: _Asked) -> list[Check]:
+def _markets(marketplace: Marketplace, asked: _Asked) -> list[Check]:
     if not asked.opens("availability_read"):
         return [skipped(name, "the key may not read offers") for _, name, _ in _MARKETS]
     checks = []
     for listing, name, what in _MARKETS:
         started = time.monotonic()
         try:
-            with Client(
-                credentials,
-                sleep=lambda seconds: pace.pause(seconds * pace.scale),
-                deadline_s=DEADLINE_S,
-            ) as client:
-                rows = len(client.listing(listing).rows)
+            rows = len(marketplace.listing(listing).rows)
         except MarketError as error:
             checks.append(failed(name, error))
             continue

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.errors import Conflict, Interrupted, MarketError, NotFound, PendingActions
-from planner.project.listing import complete_listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from planner.market.disks import Disk
+    from planner.marketplace.protocol import DiskListing
     from planner.project.context import Context
-    from planner.project.listing import DiskListing
     from planner.project.state import Entry
 
 
@@ -28,7 +27,7 @@ def prove_listing(ctx: Context, listing: DiskListing) -> None:
 
 def _exists(ctx: Context, entry: Entry) -> bool:
     try:
-        return ctx.account.disk(entry.ids[0]).value.is_live
+        return ctx.marketplace.disk(entry.ids[0]).is_live
     except NotFound:
         return False
 
@@ -44,7 +43,7 @@ def wait_listed(ctx: Context, entries: Sequence[Entry]) -> None:
     for pause in ctx.pace.looks():
         ctx.pace.pause(pause)
         try:
-            listing = complete_listing(ctx.account, ctx.pace)
+            listing = ctx.marketplace.disks()
         except MarketError as error:
             ctx.tell({"event": "listing_failed", "why": str(error)})
             continue
@@ -91,7 +90,7 @@ def close(ctx: Context, *, strict: bool) -> None:
     """Look once more at the whole account: each name lives once, and shows."""
     mine = ctx.state.of_plan(ctx.plan)
     try:
-        listing = complete_listing(ctx.account, ctx.pace)
+        listing = ctx.marketplace.disks()
     except MarketError as error:
         if strict:
             raise
@@ -109,7 +108,7 @@ def wait_active(ctx: Context) -> None:
     waiting = [e for e in ctx.state.of_plan(ctx.plan) if e.stage == "created"]
     while waiting and not ctx.pace.stop.is_set():
         for entry in list(waiting):
-            disk = ctx.account.disk(entry.ids[0]).value
+            disk = ctx.marketplace.disk(entry.ids[0])
             if disk.status != entry.status:
                 price = None if disk.usd_hr is None else str(disk.usd_hr)
                 ctx.record("seen", name=entry.name, status=disk.status, usd_hr=price)

@@ -18,14 +18,14 @@ from planner.errors import (
     PlanError,
     PlannerError,
 )
+from planner.marketplace.protocol import target_of
 from planner.project import preflight
 from planner.project.buy import Shop, buy
 from planner.project.context import Context, Event
 from planner.project.evidence import close, prove_listing, wait_active, wait_listed
 from planner.project.journal import Journal
-from planner.project.listing import DiskListing, complete_listing
 from planner.project.outcome import Report, make_report
-from planner.project.preflight import Limits, Market
+from planner.project.preflight import Limits
 from planner.project.reconcile import clear_doubts, look
 from planner.project.state import SENDABLE, Slot, State, slots_of
 from planner.units import total
@@ -33,7 +33,7 @@ from planner.units import total
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from planner.marketplace.prime.account import Account
+    from planner.marketplace.protocol import DiskListing, Marketplace
     from planner.plans.plan import Plan
     from planner.project.pace import Pace
 
@@ -66,8 +66,7 @@ class Order:
 
 def apply_plan(
     plan: Plan,
-    account: Account,
-    market: Market,
+    marketplace: Marketplace,
     *,
     folder: Path,
     pace: Pace,
@@ -82,10 +81,8 @@ def apply_plan(
     ----------
     plan : Plan
         What to buy. Its names are the keys: applied again, it buys nothing twice.
-    account : Account
-        Where the disks are made.
-    market : callable
-        Returns the live offers.
+    marketplace : Marketplace
+        Where the disks are created.
     folder : Path
         State directory.
     pace : Pace
@@ -109,14 +106,10 @@ def apply_plan(
     JournalLocked, StateUnusable
         When the state directory cannot be used.
     """
-    target: dict[str, str | None] = {
-        "base_url": account.credentials.base_url,
-        "team_id": account.credentials.team_id,
-    }
-    slots = slots_of(plan, target)
+    slots = slots_of(plan)
     with Journal(folder, write=not order.dry_run, now=pace.now, step=step) as journal:
         ctx = Context(
-            account=account,
+            marketplace=marketplace,
             journal=journal,
             state=State(journal.records),
             pace=pace,
@@ -125,7 +118,7 @@ def apply_plan(
             names=frozenset(slot.name for slot in slots),
             tell=tell,
         )
-        run = _Run(ctx, plan, slots, market, order, confirm, target)
+        run = _Run(ctx, plan, slots, order, confirm, target_of(marketplace))
         stop: PlannerError | None = None
         try:
             run.go()
@@ -140,12 +133,11 @@ class _Run:
         ctx: Context,
         plan: Plan,
         slots: Sequence[Slot],
-        market: Market,
         order: Order,
         confirm: Confirm,
         target: dict[str, str | None],
     ) -> None:
-        self.ctx, self.plan, self.slots, self.market = ctx, plan, slots, market
+        self.ctx, self.plan, self.slots = ctx, plan, slots
         self.order, self.confirm, self.target = order, confirm, target
         self.balance: Decimal | None = None
         self.to_send: list[Slot] = []
@@ -163,7 +155,7 @@ class _Run:
             if not self.to_send:
                 self._close(strict=False)
                 return
-            listing = complete_listing(ctx.account, ctx.pace)
+            listing = ctx.marketplace.disks()
             self._check(listing)
             if self.order.dry_run:
                 return
@@ -202,7 +194,7 @@ class _Run:
         refused = [entry for entry in mine if entry.stage == "refused"]
         if not refused:
             return
-        listing = complete_listing(self.ctx.account, self.ctx.pace)
+        listing = self.ctx.marketplace.disks()
         for entry in refused:
             found = look(listing, entry.facts, entry.not_ours)
             if found.kind == "ours":
@@ -219,7 +211,7 @@ class _Run:
         ctx, limits = self.ctx, self.order.limits
         preflight.check_age(self.plan, ctx.pace.now(), limits.max_age)
         preflight.check_twins(ctx, self.to_send, listing, again=limits.again)
-        offers = preflight.shelf(self.market())
+        offers = preflight.shelf(ctx.offers())
         preflight.check_offers(self.to_send, offers, limits)
         names = {slot.name for slot in self.to_send}
         mine = ctx.state.of_plan(ctx.plan)
@@ -235,9 +227,7 @@ class _Run:
     def _buy_all(self, listing: DiskListing) -> None:
         prove_listing(self.ctx, listing)
         created = any(one.stage == "created" for one in self.ctx.state.of_plan(self.ctx.plan))
-        shop = Shop(
-            self.market, self.order.limits, self._planned, self.order.wait, self._halt.is_set
-        )
+        shop = Shop(self.order.limits, self._planned, self.order.wait, self._halt.is_set)
         rest = list(self.to_send)
         if not created:
             first = buy(self.ctx, rest.pop(0), shop)

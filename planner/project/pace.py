@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
 
@@ -59,6 +59,17 @@ class Pace:
     def looks(self) -> tuple[float, ...]:
         """Return the pauses before each look for a disk, together the settling time."""
         return tuple(step * self.settle_s / SETTLE_S for step in _STEPS_S)
+
+    @property
+    def pacing(self) -> dict[str, Any]:
+        """Return how a client of a marketplace waits: see `planner.marketplace.fetch.connect`."""
+        return {
+            "clock": self.clock,
+            "now": self.now,
+            "sleep": self.pause,
+            "timeout_s": self.timeout_s,
+            "pause_s": 0.5 * self.scale,
+        }
 
     def pause(self, seconds: float) -> None:
         """Wait; asking to stop ends the wait."""

@@ -8,7 +8,6 @@ below the limit, and the wallet lasts.
 from __future__ import annotations
 
 import decimal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,22 +18,19 @@ from planner.market.disks import disks_frame
 from planner.market.market import addressable
 from planner.market.offers import KEY
 from planner.market.wire import STOCK_RANK
-from planner.project.listing import believed_listing
 from planner.project.state import State
 from planner.schema import records
 from planner.text import visible
 from planner.units import money, plain, total, usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
-    from planner.marketplace.prime.account import Account
+    from planner.marketplace.protocol import DiskListing, Marketplace
     from planner.plans.plan import Plan
     from planner.project.context import Context
-    from planner.project.listing import DiskListing
-    from planner.project.pace import Pace
     from planner.project.state import Entry, Slot
 
 
@@ -84,7 +80,6 @@ class Problem:
     stock: bool
 
 
-Market = Callable[[], "pd.DataFrame"]
 """Returns the live offers (columns ``OFFERS``), complete, or raises."""
 
 
@@ -176,7 +171,7 @@ def _is_live(ctx: Context, entry: Entry, listing: DiskListing) -> bool:
     found = listing.find(entry.ids[0])
     if found is None:
         try:
-            found = ctx.account.disk(entry.ids[0]).value
+            found = ctx.marketplace.disk(entry.ids[0])
         except NotFound:
             return False
     return found.is_live
@@ -272,7 +267,7 @@ def check_wallet(
         When a runway is asked for and the balance does not last, or is unknown.
     """
     try:
-        balance = ctx.account.wallet().value.balance_usd
+        balance = ctx.marketplace.wallet().balance_usd
     except MarketError as error:
         if limits.min_runway_hr is not None:
             raise PlanStale(
@@ -298,7 +293,7 @@ Recorded = dict[tuple[str, int], tuple[str, ...]]
 """(volume, replica) → ids of the disks bought as that replica, the first disk first."""
 
 
-def read_account(account: Account, pace: Pace) -> pd.DataFrame:
+def read_account(marketplace: Marketplace) -> pd.DataFrame:
     """Return the disks of an account, read whole (columns ``DISKS``).
 
     Raises
@@ -306,9 +301,9 @@ def read_account(account: Account, pace: Pace) -> pd.DataFrame:
     MarketError
         When the account cannot be read.
     """
-    frame = disks_frame(believed_listing(account, pace).live)
-    source = f"{account.credentials.base_url}/api/v1/disks/"
-    frame.attrs = {"source": source, "fetched_at": None}
+    listing = marketplace.disks(trust_empty=False)
+    frame = disks_frame(listing.live)
+    frame.attrs = {"source": listing.source, "fetched_at": None}
     return frame
 
 

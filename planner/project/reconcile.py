@@ -21,17 +21,13 @@ from planner.errors import (
     RequestRefused,
     Unauthorized,
 )
-from planner.market.disks import read_disk
-from planner.project.listing import complete_listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
 
     from planner.market.disks import Disk
-    from planner.marketplace.prime.account import Reply
+    from planner.marketplace.protocol import DiskListing
     from planner.project.context import Context
-    from planner.project.listing import DiskListing
     from planner.project.state import Entry, Facts
 
 
@@ -113,7 +109,7 @@ def read_back(ctx: Context, entry: Entry) -> bool:
     # An id that was live before the request cannot be what it made.
     for disk_id in sorted(entry.named - entry.baseline):
         try:
-            disk = ctx.account.disk(disk_id).value
+            disk = ctx.marketplace.disk(disk_id)
         except NotFound:
             continue
         except MarketError as error:
@@ -168,7 +164,7 @@ def reconcile(ctx: Context, entries: Sequence[Entry], looks: Sequence[float]) ->
             break
         ctx.pace.pause(pause)
         try:
-            listing = complete_listing(ctx.account, ctx.pace)
+            listing = ctx.marketplace.disks()
         except MarketError as error:
             listing = None
             ctx.tell({"event": "listing_failed", "why": str(error)})
@@ -217,23 +213,22 @@ class Verdict:
     stock: bool = False
 
 
-def classify(outcome: Reply[dict[str, Any]] | MarketError, facts: Facts) -> Verdict:
+def classify(outcome: Disk | MarketError, facts: Facts) -> Verdict:
     """Return what came of a create.
 
     Parameters
     ----------
-    outcome : Reply or MarketError
-        The object of a 2xx, or the failure.
+    outcome : Disk or MarketError
+        The disk as a 2xx describes it, or the failure.
     facts : Facts
         What was sent.
     """
     if isinstance(outcome, MarketError):
         return _failed(outcome)
-    disk = read_disk(outcome.value)
-    odd = echo_oddities(disk, facts)
+    odd = echo_oddities(outcome, facts)
     if odd:
-        return Verdict("odd", "the answer does not say what was asked: " + "; ".join(odd), disk.id)
-    return Verdict("as_sent", "", disk.id)
+        return Verdict("odd", "the answer differs from the request: " + "; ".join(odd), outcome.id)
+    return Verdict("as_sent", "", outcome.id)
 
 
 def echo_oddities(disk: Disk, facts: Facts) -> tuple[str, ...]:
@@ -290,7 +285,7 @@ def clear_doubts(ctx: Context, *, wait: bool) -> None:
     conflicts = [entry for entry in mine if entry.stage == "conflict"]
     doubtful = [entry for entry in mine if entry.in_doubt]
     if conflicts:
-        listing = complete_listing(ctx.account, ctx.pace)
+        listing = ctx.marketplace.disks()
         for entry in conflicts:
             found = look(listing, entry.facts, entry.not_ours)
             if found.kind == "ours":

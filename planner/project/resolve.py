@@ -69,7 +69,7 @@ def resolve_id(ctx: Context, entry: Entry, disk_id: str) -> None:
         if other is not entry and other.stage in {"created", "destroyed"} and disk_id in other.ids:
             raise InputError(f"{disk_id} is recorded for {other.key} ({other.name})")
     try:
-        disk = ctx.account.disk(disk_id).value
+        disk = ctx.marketplace.disk(disk_id)
     except NotFound as error:
         raise Conflict(f"the account has no disk {disk_id}", hint="check the id") from error
     if not disk.is_live or disk.id != disk_id or disk.name is None:
@@ -110,7 +110,7 @@ def give_up(ctx: Context, entry: Entry) -> None:
 
 def _exists(ctx: Context, entry: Entry) -> bool:
     try:
-        return ctx.account.disk(entry.ids[0]).value.is_live
+        return ctx.marketplace.disk(entry.ids[0]).is_live
     except NotFound:
         return False
 
@@ -134,14 +134,14 @@ def rename(ctx: Context, entry: Entry, name: str) -> None:
     if name in ctx.state.entries and name != entry.name:
         raise InputError("that name is the key of another slot", hint="choose another")
     disk_id = entry.ids[0]
-    disk = ctx.account.disk(disk_id).value
+    disk = ctx.marketplace.disk(disk_id)
     if disk.id != disk_id or not disk.is_live or disk.name not in {entry.as_name, name}:
         raise Conflict(
             f"disk {disk_id} is not as recorded: named {disk.name}, {disk.status}",
             hint="`planner status` shows what changed",
         )
     if disk.name != name:
-        ctx.account.rename(disk_id, name)
-    if ctx.account.disk(disk_id).value.name != name:
+        ctx.marketplace.rename(disk_id, name)
+    if ctx.marketplace.disk(disk_id).name != name:
         raise PendingActions(f"disk {disk_id} does not show its new name yet", hint="run it again")
     ctx.record("renamed", name=entry.name, id=disk_id, as_name=name)

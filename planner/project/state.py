@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from planner.market.disks import Disk
+    from planner.marketplace.protocol import DiskRequest
     from planner.plans.plan import Plan
 
 
-_PLACE = {"cloudId": "cloud_id", "dataCenterId": "data_center", "country": "country"}
+_COMPARED = ("size_gb", "provider", "cloud_id", "data_center", "country")
 _SHARE, _LEAST = Decimal("0.005"), Decimal("0.0001")
 
 
@@ -33,8 +34,8 @@ class Slot:
         Which disk of the demand it is.
     name : str
         The key: a function of plan and slot, never of the attempt.
-    body : dict
-        Exactly what is sent.
+    request : DiskRequest
+        What is sent.
     offer : tuple of str | None
         Create key of its offer: provider, cloud id, data centre, country.
     usd_gb_hr : Decimal
@@ -47,7 +48,7 @@ class Slot:
     replica: int
     disk: int
     name: str
-    body: dict[str, Any]
+    request: DiskRequest
     offer: tuple[str | None, ...]
     usd_gb_hr: Decimal
     stock: str | None
@@ -60,12 +61,12 @@ class Slot:
     @property
     def digest(self) -> str:
         """Return a hash of what is sent."""
-        return digest_of(self.body)
+        return digest_of(vars(self.request))
 
     @property
     def size_gb(self) -> int:
         """Return the size that is sent."""
-        return int(self.body["disk"]["size"])
+        return self.request.size_gb
 
     @property
     def usd_hr(self) -> Decimal:
@@ -75,16 +76,7 @@ class Slot:
     @property
     def facts(self) -> Facts:
         """Return what the created disk has to be."""
-        disk = self.body["disk"]
-        return Facts(
-            name=self.name,
-            size_gb=disk["size"],
-            provider=self.body["provider"]["type"],
-            cloud_id=disk.get("cloudId"),
-            data_center=disk.get("dataCenterId"),
-            country=disk.get("country"),
-            usd_hr=self.usd_hr,
-        )
+        return Facts(**vars(self.request), usd_hr=self.usd_hr)
 
 
 @dataclass(frozen=True)
@@ -119,7 +111,7 @@ class Facts:
         """
         return tuple(
             f"{field.replace('_', ' ')} {found!r} where {sent!r} was sent"
-            for field in ("size_gb", "provider", *_PLACE.values())
+            for field in _COMPARED
             if (sent := getattr(self, field)) is not None
             and (found := getattr(disk, field)) is not None
             and found != sent
@@ -141,32 +133,20 @@ class Facts:
         return price
 
 
-def slots_of(plan: Plan, target: Mapping[str, str | None]) -> tuple[Slot, ...]:
-    """Return the slots of a plan, in its order, as they are sent to a marketplace.
-
-    Parameters
-    ----------
-    plan : Plan
-        What is to be bought.
-    target : mapping
-        ``base_url`` and ``team_id``: a plan made offline takes those of its first apply.
-    """
-    bound = replace(plan, target=dict(target))
+def slots_of(plan: Plan) -> tuple[Slot, ...]:
+    """Return the slots of a plan, in its order."""
     placed = {(one.volume, one.replica): one for one in plan.placements}
     weakest = {volume.name: volume.stock for volume in plan.demand.volumes}
     slots = []
-    for request in bound.requests:
-        placement = placed[request["volume"], request["replica"]]
+    for one in plan.planned_disks:
+        placement = placed[one.volume, one.replica]
         slots.append(
             Slot(
-                volume=request["volume"],
-                replica=request["replica"],
-                disk=request["disk"],
-                name=request["body"]["disk"]["name"],
-                body=request["body"],
+                **vars(one),
+                name=one.request.name,
                 offer=tuple(getattr(placement, name) for name in KEY),
                 usd_gb_hr=placement.usd_gb_hr,
-                stock=weakest.get(request["volume"]),
+                stock=weakest.get(one.volume),
             )
         )
     return tuple(slots)

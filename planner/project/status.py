@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import NotFound
-from planner.project.listing import complete_listing
+from planner.marketplace.protocol import target_of
 from planner.project.reconcile import look
 from planner.project.state import Entry, State, in_order
 from planner.units import plain, total
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from planner.market.disks import Disk
-    from planner.marketplace.prime.account import Account
-    from planner.project.listing import DiskListing
-    from planner.project.pace import Pace
+    from planner.marketplace.protocol import DiskListing, Marketplace
 
 
 Found = Literal[
@@ -129,8 +127,7 @@ class Status:
 
 def read_status(
     records: Sequence[dict[str, Any]],
-    account: Account,
-    pace: Pace,
+    marketplace: Marketplace,
     *,
     project: str | None = None,
     plan: str | None = None,
@@ -143,8 +140,8 @@ def read_status(
     ----------
     records : sequence of dict
         The journal's.
-    account, pace : Account, Pace
-        Where to look, and by which clock.
+    marketplace : Marketplace
+        Where to look.
     project, plan : str | None
         Only the slots of this project, or of the plan with this digest.
 
@@ -154,8 +151,7 @@ def read_status(
         When the account cannot be read.
     """
     state = State(records)
-    who = account.credentials
-    target = {"base_url": who.base_url, "team_id": who.team_id}
+    target = target_of(marketplace)
     chosen: Iterable[Entry] = (
         entry
         for entry in state.entries.values()
@@ -166,13 +162,13 @@ def read_status(
     entries = list(in_order(chosen))
     if not entries:
         return Status(())
-    listing = complete_listing(account, pace)
-    return Status(tuple(_standing(entry, listing, account) for entry in entries))
+    listing = marketplace.disks()
+    return Status(tuple(_standing(entry, listing, marketplace) for entry in entries))
 
 
-def _standing(entry: Entry, listing: DiskListing, account: Account) -> Standing:
+def _standing(entry: Entry, listing: DiskListing, marketplace: Marketplace) -> Standing:
     if entry.stage == "created":
-        return _created(entry, listing, account)
+        return _created(entry, listing, marketplace)
     if entry.in_doubt or entry.stage == "conflict":
         found = look(listing, entry.facts, entry.not_ours)
         if found.kind == "ours":
@@ -191,11 +187,11 @@ def _standing(entry: Entry, listing: DiskListing, account: Account) -> Standing:
     )
 
 
-def _created(entry: Entry, listing: DiskListing, account: Account) -> Standing:
+def _created(entry: Entry, listing: DiskListing, marketplace: Marketplace) -> Standing:
     disk = listing.find(entry.ids[0])
     if disk is None:
         try:
-            disk = account.disk(entry.ids[0]).value
+            disk = marketplace.disk(entry.ids[0])
         except NotFound:
             return Standing(entry, "vanished", ("the account has no such disk",), None)
     if not disk.is_live:

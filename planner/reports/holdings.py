@@ -6,17 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from planner.errors import InputError, MarketError
-from planner.formats import JsonError, digest_of, parse, read_bytes
+from planner.errors import MarketError
+from planner.formats import digest_of
 from planner.market.disks import disk_rows, disks_frame, read_disks
-from planner.marketplace.fetch import find_credentials
-from planner.marketplace.prime.account import Account
-from planner.marketplace.prime.wire import read_wallet
-from planner.project.listing import believed_listing
-from planner.project.pace import Pace
+from planner.marketplace.fetch import connect, read_wallet_file
 from planner.reports.parts import FILE, account_name
-from planner.shipped import resolve
-from planner.text import visible
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -25,12 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.marketplace.credentials import Credentials
-    from planner.marketplace.prime.wire import Bill
-
-
-_PAGE = 100
-_MAX_PAGES = 50
-"""Pages of billing rows that are read; what is beyond is counted, and said."""
+    from planner.marketplace.protocol import Bill, Marketplace, WalletStatement
 
 
 @dataclass(frozen=True)
@@ -80,38 +69,37 @@ class Holdings:
         return account_name(self.base_url, self.team_id)
 
 
-def account_holdings(account: Account, pace: Pace) -> Holdings:
-    """Return what an account holds: its disks read whole, and its wallet where the key may.
+def account_holdings(marketplace: Marketplace, now: datetime) -> Holdings:
+    """Return what an account holds: its disks, complete, and its wallet where the key may read it.
 
     Parameters
     ----------
-    account, pace : Account, Pace
-        Whose, and how long to wait between readings.
+    marketplace : Marketplace
+        Whose.
+    now : datetime
+        When, where the server tells no time.
 
     Raises
     ------
     MarketError
-        When the disks cannot be read whole; a wallet that cannot be read is said, and unknown.
+        When the disks cannot be read whole; a wallet that cannot be read becomes a note.
     """
-    listing = believed_listing(account, pace)
-    who = account.credentials
+    listing = marketplace.disks(trust_empty=False)
     notes: tuple[str, ...] = ()
-    balance: Decimal | None = None
-    bills: tuple[Bill, ...] = ()
-    unread: int | None = None
+    wallet: WalletStatement | None = None
     try:
-        balance, bills, unread = _wallet(account)
+        wallet = marketplace.wallet(bills=True)
     except MarketError as error:
         notes = (f"the balance is unknown: {error}",)
     return Holdings(
-        source=f"{who.base_url}/api/v1/disks/",
-        base_url=who.base_url,
-        team_id=who.team_id,
-        read_at=(listing.date or pace.now()).astimezone(UTC),
+        source=listing.source,
+        base_url=marketplace.base_url,
+        team_id=marketplace.team_id,
+        read_at=(listing.date or now).astimezone(UTC),
         disks=disks_frame(listing.live),
-        balance_usd=balance,
-        bills=bills,
-        unread_bills=unread,
+        balance_usd=wallet.balance_usd if wallet else None,
+        bills=wallet.bills if wallet else (),
+        unread_bills=wallet.unread_bills if wallet else None,
         notes=notes,
     )
 
@@ -131,24 +119,8 @@ def fetch_holdings(credentials: Credentials | None = None) -> Holdings:
     MarketError
         When the account cannot be read whole.
     """
-    pace = Pace()
-    with Account(credentials or find_credentials(), sleep=pace.pause) as account:
-        return account_holdings(account, pace)
-
-
-def _wallet(account: Account) -> tuple[Decimal, tuple[Bill, ...], int | None]:
-    """Return balance, billing rows and how many were not read; a row is taken once."""
-    seen: dict[str, Bill] = {}
-    received, total = 0, None
-    for _ in range(_MAX_PAGES):
-        page = account.wallet(received, _PAGE).value
-        received += len(page.bills)
-        seen |= {bill.key: bill for bill in page.bills if bill.key not in seen}
-        total = page.total_bills
-        if not page.bills or (total is not None and received >= total):
-            break
-    unread = None if total is None else max(0, total - len(seen))
-    return page.balance_usd, tuple(seen.values()), unread
+    with connect(credentials) as marketplace:
+        return account_holdings(marketplace, datetime.now(UTC))
 
 
 def read_holdings(
@@ -174,17 +146,14 @@ def read_holdings(
     read_at = (now or datetime.now(UTC)).astimezone(UTC)
     if wallet is None:
         return Holdings(str(disks), None, None, read_at, frame)
-    shown = visible(str(wallet))
-    try:
-        document = parse(read_bytes(resolve(str(wallet)), what="wallet"))
-        found = read_wallet(document) if isinstance(document, dict) else None
-    except JsonError as error:
-        found, why = None, str(error)
-    else:
-        why = "not a JSON object"
-    if found is None:
-        hint = "a file of a wallet is what `GET /api/v1/billing/wallet` answers"
-        raise InputError(f"{shown}: is no wallet: {why}", hint=hint)
-    total = found.total_bills
-    unread = None if total is None else max(0, total - len(found.bills))
-    return Holdings(str(disks), None, None, read_at, frame, found.balance_usd, found.bills, unread)
+    found = read_wallet_file(wallet)
+    return Holdings(
+        source=str(disks),
+        base_url=None,
+        team_id=None,
+        read_at=read_at,
+        disks=frame,
+        balance_usd=found.balance_usd,
+        bills=found.bills,
+        unread_bills=found.unread_bills,
+    )

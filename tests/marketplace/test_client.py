@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from planner.marketplace.prime.client import ListingName
+    from planner.marketplace.protocol import ListingName
 
 ROWS: list[Any] = [{"provider": "runpod", "n": n, "price": n / 8} for n in range(250)]
 
@@ -105,7 +105,7 @@ def shown(error: BaseException) -> str:
     while link is not None:
         text.write(f"{link} {link!r} {getattr(link, 'hint', '')} {getattr(link, 'data', '')}\n")
         for frame, _ in traceback.walk_tb(link.__traceback__):
-            if "/planner/api/" in frame.f_code.co_filename:
+            if "/planner/marketplace/" in frame.f_code.co_filename:
                 text.write(f"{frame.f_locals!r}\n")
         link = link.__cause__ or link.__context__
     return text.getvalue()
@@ -218,7 +218,6 @@ def test_page_that_goes_on_failing(
         (404, NotFound),
         (422, Invalid),
         (304, RequestRefused),
-        (204, ContractBroken),
     ],
 )
 def test_refusals_are_not_repeated(
@@ -356,9 +355,9 @@ def test_empty_without_time_to_ask_again(name: ListingName, fake: FakeTime) -> N
     """An empty answer without a second opinion is never believed."""
     with Marketplace() as market:
         credentials = Credentials(SecretStr(KEY), market.url)
-        client = Client(credentials, clock=fake.clock, sleep=fake.sleep, deadline_s=1.5)
+        client = Client(credentials, clock=fake.clock, sleep=fake.sleep)
         with client, pytest.raises(IncompleteListing, match="no time left"):
-            client.listing(name)
+            client.listing(name, within_s=1.5)
 
 
 BROKEN = {
@@ -379,12 +378,12 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_answer_that_breaks_the_contract(name: str, market: Marketplace, fake: FakeTime) -> None:
-    """An answer that is not what the API documents is ContractBroken, at once."""
+    """An answer that is not what the API documents is ContractBroken, after five attempts."""
     market.fault(says(BROKEN[name]))
     with pytest.raises(ContractBroken) as caught:
         listed(market, fake)
     assert caught.value.exit_code == 4
-    assert market.pages == [1]
+    assert market.pages == [1] * 5
 
 
 def test_compressed_answers(market: Marketplace, fake: FakeTime) -> None:
@@ -393,7 +392,7 @@ def test_compressed_answers(market: Marketplace, fake: FakeTime) -> None:
     market.fault(says(small, content_encoding="gzip"), times=1)
     assert listed(market, fake) == ROWS
     bomb = gzip.compress(b" " * (17 * 2**20))
-    market.fault(says(bomb, content_encoding="gzip"), times=1)
+    market.fault(says(bomb, content_encoding="gzip"))
     with pytest.raises(ContractBroken, match="16 MiB"):
         listed(market, fake)
 
@@ -429,10 +428,10 @@ def test_server_that_drips(
     market.fault(drips, page=page)
     started = time.monotonic()
     with (
-        Client(Credentials(SecretStr(KEY), market.url), deadline_s=0.4) as client,
+        Client(Credentials(SecretStr(KEY), market.url)) as client,
         pytest.raises(IncompleteListing, match=r"not complete within 0\.4 s") as caught,
     ):
-        client.listing("disks")
+        client.listing("disks", within_s=0.4)
     assert time.monotonic() - started < 3
     assert caught.value.exit_code == 4
 

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from planner.errors import RequestNotSent, Unauthorized, Unavailable
 from planner.marketplace.credentials import Credentials
-from planner.marketplace.prime.client import Probe, probe
+from planner.marketplace.prime.client import Client
+from planner.marketplace.protocol import Probe
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 WHO = Credentials(SecretStr("made-up-key"))
@@ -23,7 +24,8 @@ def probed(answer: httpx.Response | Exception) -> Probe:
             raise answer
         return answer
 
-    return probe(WHO, "disks/", {}, now=lambda: NOW, transport=httpx.MockTransport(serve))
+    with Client(WHO, now=lambda: NOW, transport=httpx.MockTransport(serve)) as client:
+        return client.probe("disks_read")
 
 
 def test_an_answer_has_status_and_time() -> None:

@@ -32,7 +32,7 @@ def opened(world: World, folder: Path) -> Iterator[Context]:
 
 def status(world: World, folder: Path) -> Status:
     with world.account() as account, Journal(folder, write=False) as journal:
-        return read_status(journal.records, account, world.pace())
+        return read_status(journal.records, account)
 
 
 def bought(folder: Path, slots: int = 2, *faults: str) -> World:

@@ -20,7 +20,7 @@ from planner.errors import (
     Unauthorized,
     Unavailable,
 )
-from planner.marketplace.prime.account import Reply
+from planner.market.disks import read_disk
 from planner.project.reconcile import classify
 from planner.project.state import Facts
 
@@ -36,7 +36,7 @@ ECHO = {
 
 def test_as_sent() -> None:
     """Everything that was sent comes back, with an id."""
-    verdict = classify(Reply(ECHO, None), FACTS)
+    verdict = classify(read_disk(ECHO), FACTS)
     assert (verdict.kind, verdict.id) == ("as_sent", "aaaaaaaaaaaa")
 
 
@@ -44,7 +44,7 @@ def test_as_sent() -> None:
 def test_an_absent_field_is_no_contradiction(absent: str) -> None:
     """The marketplace promises only name, provider and user."""
     echo = {key: value for key, value in ECHO.items() if key != absent}
-    assert classify(Reply(echo, None), FACTS).kind == "as_sent"
+    assert classify(read_disk(echo), FACTS).kind == "as_sent"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_an_absent_field_is_no_contradiction(absent: str) -> None:
 )
 def test_odd(change: dict[str, Any]) -> None:
     """An answer that lacks or changes what was sent is not believed, and says why."""
-    verdict = classify(Reply({**ECHO, **change}, None), FACTS)
+    verdict = classify(read_disk({**ECHO, **change}), FACTS)
     assert verdict.kind == "odd"
     assert verdict.why
     assert (verdict.id is None) == ("id" in change)

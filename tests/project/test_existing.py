@@ -101,7 +101,7 @@ def test_the_account_is_read_whole(tmp_path: Path) -> None:
     world.apply(tmp_path)
     ids = [world.foreign(f"theirs-{n}") for n in range(3)]
     with world.account() as account:
-        disks = read_account(account, world.pace())
+        disks = read_account(account)
     assert len(disks) == 5
     assert set(ids) <= set(disks["id"])
     assert disks.attrs == {"source": f"{URL}/api/v1/disks/", "fetched_at": None}
@@ -113,7 +113,7 @@ def test_what_was_bought_is_kept_by_the_next_plan(tmp_path: Path) -> None:
     world = World()
     world.apply(tmp_path, split())
     with world.account() as account:
-        disks = read_account(account, world.pace())
+        disks = read_account(account)
     again = make_plan(
         split().demand, world.market(), disks=disks, recorded=recorded(tmp_path)[0], target=TARGET
     )

@@ -39,7 +39,7 @@ def elsewhere(world: World, folder: Path, plan: Plan, report: Report, percent: s
     with Journal(folder, write=False) as journal:
         recorded, _ = recorded_disks(journal.records, "lab", TARGET)
     with world.account() as account:
-        disks = read_account(account, world.pace())
+        disks = read_account(account)
     other = replan(plan, report, world.market(), disks, recorded, Decimal(percent))
     return replace(other, created_at=START.isoformat(timespec="seconds"))  # by the world's clock
 
@@ -153,7 +153,7 @@ def test_what_was_there_before_stays_too(tmp_path: Path) -> None:
     world = World(offers=[CHEAP, DEAR])
     old = world.foreign("old", 100, providerType="runpod", info={"dataCenterId": "US-1"})
     with world.account() as account:
-        disks = read_account(account, world.pace())
+        disks = read_account(account)
     volumes = [
         {"name": "v0", "size_gb": 100, "disks": [old]},
         {"name": "v1", "size_gb": 100},

@@ -113,7 +113,7 @@ class Owner(RuleBasedStateMachine):
     def slots(self) -> list[Slot]:
         from planner.project.state import slots_of
 
-        return list(slots_of(self.plan, {"base_url": "https://market.test", "team_id": None}))
+        return list(slots_of(self.plan))
 
 
 TestOwner = Owner.TestCase

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from planner.marketplace.protocol import DiskListing
 from planner.project import buy, execute, preflight, reconcile
 from planner.project import destroy as destruction
 from planner.project import evidence as proof
 from planner.project.context import Context
 from planner.project.journal import Journal
-from planner.project.listing import DiskListing, complete_listing
 from planner.project.reconcile import Verdict, classify
 from planner.project.state import Entry, Facts, State
 from tests.project.checker import broken
@@ -164,8 +164,10 @@ def blind_listing(*_args: Any, **_more: Any) -> DiskListing:
     return DiskListing((), None)
 
 
-def one_scan(account: Any, pace: Any, *, scans: int = 1) -> DiskListing:
-    return complete_listing(account, pace, scans=min(scans, 1))
+def one_reading(ctx: Context, _slot: Any) -> DiskListing:
+    listing = ctx.marketplace.disks()
+    proof.check_once(ctx, listing)
+    return listing
 
 
 def believe(ctx: Context, entry: Entry) -> bool:
@@ -199,10 +201,10 @@ def no_suspects(*_args: Any, **_more: Any) -> list[Any]:
 
 RULES: dict[str, tuple[list[tuple[object, str, Any]], Callable[[Path], list[str]]]] = {
     "look before sending again": (
-        [(buy, "complete_listing", blind_listing)],
+        [(buy, "_before", blind_listing)],
         lambda folder: history(folder, "429", runs=1),
     ),
-    "two scans before sending again": ([(buy, "complete_listing", one_scan)], flicker),
+    "two readings before sending again": ([(buy, "_before", one_reading)], flicker),
     "quarantine": (
         [(Context, "quarantine_s", lambda *_: 0.0)],
         lambda folder: history(folder, "timeout_after_very_late", runs=2),

@@ -27,7 +27,6 @@ from pydantic import SecretStr
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
 from planner.marketplace.credentials import Credentials
-from planner.marketplace.prime.account import Account
 from planner.marketplace.prime.client import Client
 from planner.plans.planning import make_plan
 from planner.project.execute import Order, apply_plan
@@ -196,13 +195,18 @@ class World(httpx.BaseTransport):
             stop=self.stop,
         )
 
-    def account(self) -> Account:
-        return Account(credentials(), transport=self, sleep=self.clock.sleep)
+    def account(self) -> Client:
+        clock = self.clock
+        return Client(
+            credentials(),
+            transport=self,
+            clock=clock.monotonic,
+            now=clock.now,
+            sleep=clock.sleep,
+        )
 
     def market(self) -> pd.DataFrame:
-        with Client(
-            credentials(), transport=self, clock=self.clock.monotonic, sleep=self.clock.sleep
-        ) as client:
+        with self.account() as client:
             return client.listing("disks").offers()
 
     def apply(self, folder: Path, plan: Plan | None = None, **more: Any) -> Report:
@@ -215,7 +219,6 @@ class World(httpx.BaseTransport):
             return apply_plan(
                 plan or plan_of(),
                 account,
-                self.market,
                 folder=folder,
                 pace=pace,
                 order=Order(limits=limits, **more),

@@ -15,9 +15,8 @@ from pydantic import SecretStr
 from planner import read_holdings
 from planner.errors import InputError, MarketError
 from planner.marketplace.credentials import Credentials
-from planner.marketplace.prime.account import Account
+from planner.marketplace.fetch import connect
 from planner.marketplace.sim.local import Sim
-from planner.project.pace import Pace
 from planner.reports.holdings import account_holdings
 from planner.reports.make import make_report
 from planner.reports.wallets import GONE, wallet_of
@@ -42,9 +41,8 @@ def read(sim: Sim, key: str | None = None) -> Holdings:
     credentials = Credentials(
         api_key=SecretStr(key or sim.key), base_url=sim.base_url, team_id=None
     )
-    pace = Pace(settle_s=0.1)
-    with Account(credentials, sleep=pace.pause, pause_s=0.01) as account:
-        return account_holdings(account, pace)
+    with connect(credentials, pause_s=0.01) as marketplace:
+        return account_holdings(marketplace, datetime.now(UTC))
 
 
 def test_disks_wallet_and_bills_of_a_marketplace() -> None:
@@ -142,12 +140,12 @@ def test_an_empty_listing_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize("balance", ["1e300", "1e-300", "9" * 60])
-def test_a_balance_that_nobody_has_is_none(balance: str, tmp_path: Path) -> None:
+def test_an_implausible_balance_is_refused(balance: str, tmp_path: Path) -> None:
     """A number beyond reason is refused, not computed with."""
     disks, wallet = tmp_path / "d.json", tmp_path / "w.json"
     disks.write_text("[]")
     wallet.write_text(f'{{"balance_usd": {balance}}}')
-    with pytest.raises(InputError, match="balance that nobody has"):
+    with pytest.raises(InputError, match="implausible balance"):
         read_holdings(disks, wallet)
 
 
@@ -222,7 +220,7 @@ def test_a_wallet_that_repeats_itself_comes_to_an_end() -> None:
     credentials = Credentials(
         api_key=SecretStr("k"), base_url="https://market.example", team_id=None
     )
-    with Account(credentials, transport=httpx.MockTransport(answer)) as account:
-        found = account_holdings(account, Pace())
+    with connect(credentials, transport=httpx.MockTransport(answer), pause_s=0.01) as marketplace:
+        found = account_holdings(marketplace, datetime.now(UTC))
     assert len(asked) == 50
     assert (len(found.bills), found.unread_bills) == (1, 10**6 - 1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from planner.demand.read import demand_from
 from planner.market.disks import disks_frame, read_disk
 from planner.market.offers import offers_frame
-from planner.marketplace.prime.wire import Bill
+from planner.marketplace.protocol import Bill
 from planner.plans.planning import make_plan
 from planner.reports.holdings import Holdings
 from planner.reports.make import make_report

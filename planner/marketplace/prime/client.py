@@ -1,188 +1,96 @@
-"""The one client of the marketplace: whole listings or an error, in bounded time."""
+"""The client of Prime Intellect's marketplace: complete listings or an error, writes sent once.
+
+A read may be repeated. A write is sent once; its outcome is an answer that was understood,
+`RequestNotSent`, `RequestRefused`, or `OutcomeUnknown`.
+"""
 
 from __future__ import annotations
 
+import json
 import random
 import time
-from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from planner import formats as exact_json
 from planner.errors import (
     ContractBroken,
     IncompleteListing,
     MarketError,
+    OutcomeUnknown,
     RateLimited,
     RequestNotSent,
+    RequestRefused,
     Unavailable,
 )
 from planner.formats import JsonError
+from planner.market.disks import ID, read_disk
 from planner.market.snapshot import Snapshot
 from planner.marketplace import failures
-from planner.marketplace.http import CONNECT_S, OK, READ_S, Transport
+from planner.marketplace.http import CONNECT_S, DONE, OK, READ_S, Transport
+from planner.marketplace.paging import PAGE_SIZE, Page, scan
+from planner.marketplace.prime import wire
+from planner.marketplace.protocol import LISTING_S, DiskListing, Probe, WalletStatement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import TracebackType
 
     import httpx
 
+    from planner.market.disks import Disk
     from planner.marketplace.credentials import Credentials
-
-
-PAGE_SIZE = 100
-MAX_PAGES = 1000
-
-
-@dataclass(frozen=True)
-class Page:
-    """One answer of an availability endpoint.
-
-    Attributes
-    ----------
-    rows : list
-        The rows as sent.
-    total : int | None
-        How many rows the whole listing is said to have; None where the answer is a bare list.
-    """
-
-    rows: list[Any]
-    total: int | None
-
-
-@dataclass(frozen=True)
-class Scan:
-    """One reading of all pages.
-
-    Attributes
-    ----------
-    rows : list
-        What was read.
-    total : int | None
-        How many rows the first page claimed.
-    flaw : str | None
-        Why the rows cannot be the whole listing; None where they are.
-    """
-
-    rows: list[Any]
-    total: int | None
-    flaw: str | None
-
-
-def read_page(document: Any) -> Page:  # noqa: ANN401 -- whatever JSON says
-    """Return the page a JSON answer holds, in either documented shape.
-
-    Raises
-    ------
-    JsonError
-        When it is neither a list nor ``{items, totalCount}`` with a list and a whole number.
-    """
-    if isinstance(document, list):
-        return Page(document, None)
-    if not isinstance(document, dict) or not isinstance(document.get("items"), list):
-        raise exact_json.JsonError("neither a list nor an object with a list of items")
-    total = document.get("totalCount")
-    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-        raise exact_json.JsonError("a list of items whose totalCount is not a whole number")
-    return Page(document["items"], total)
-
-
-def scan(read: Callable[[int], Page]) -> Scan:
-    """Read pages until the listing is complete or known not to be.
-
-    With a total, pages are read until that many rows are in hand. Without one, until a page is
-    empty, twice, and the one after it too: the API is reported to be empty in passing. Or until
-    the second page repeats the first, which is how a server that does not page answers; a first
-    page of exactly `PAGE_SIZE` rows is no such proof, for a server that pages and is stuck looks
-    the same.
-
-    Parameters
-    ----------
-    read : callable
-        Return the page of a number, from 1.
-    """
-    first = read(1)
-    rows: list[Any] = []
-    seen: set[str] = set()
-    for number in range(1, MAX_PAGES + 1):
-        page = read(number) if number > 1 else first
-        identities = {exact_json.identity(row) for row in page.rows}
-        if number == 2 and len(first.rows) != PAGE_SIZE and _is_same(first, page):  # noqa: PLR2004 -- the second
-            return Scan(rows, None, None)
-        flaw = _flaw(first, page, repeated=not seen.isdisjoint(identities), read=len(rows))
-        if first.total is None and page.rows and len(rows) < (number - 1) * len(first.rows):
-            flaw = flaw or "follows a page that is shorter than the first"
-        if flaw:
-            return Scan(rows, first.total, f"page {number} {flaw}")
-        rows += page.rows
-        seen |= identities
-        if len(rows) == first.total:
-            return Scan(rows, first.total, None)
-        if first.total is None and not page.rows:
-            more = rows and (read(number).rows or read(number + 1).rows)
-            return Scan(rows, None, f"page {number} was empty in passing" if more else None)
-    return Scan(rows, first.total, f"there is no end to it after {MAX_PAGES} pages")
-
-
-def _flaw(first: Page, page: Page, *, repeated: bool, read: int) -> str | None:
-    """Return what shows that a page does not belong to one complete reading."""
-    if page.total != first.total:
-        return f"claims {_claim(page.total)} where the first claimed {_claim(first.total)}"
-    if repeated:
-        return "repeats a row of an earlier page"
-    if page.total is None:
-        return None
-    if read + len(page.rows) > page.total:
-        return "has more rows than the listing claims"
-    return "is empty" if not page.rows and read < page.total else None
-
-
-def _claim(total: int | None) -> str:
-    return "no total" if total is None else f"{total} rows"
-
-
-def _is_same(first: Page, page: Page) -> bool:
-    """Return whether two bare lists hold the same rows, in any order."""
-    if first.total is not None or page.total is not None or len(first.rows) != len(page.rows):
-        return False
-    return Counter(map(exact_json.identity, first.rows)) == Counter(
-        map(exact_json.identity, page.rows)
-    )
+    from planner.marketplace.http import Response
+    from planner.marketplace.paging import Scan
+    from planner.marketplace.protocol import Access, Bill, DiskRequest, ListingName
 
 
 ATTEMPTS = 5
-"""How often one page is asked for."""
+"""How often one read is tried."""
 REREADS = 5
-"""How often a listing is read again after a reading that was not whole."""
-SECOND_OPINION_S = 2.0
-"""The pause before an empty listing is asked for again: the API is reported to be empty for
-seconds at a time."""
+"""How often a listing is read again after a reading that was not complete."""
 MAX_BACK_OFF_S = 8.0
+MAX_WAIT_S = 30.0
+"""The longest wait on the server's request where no deadline limits a read."""
+MAX_BILL_PAGES = 50
+"""Pages of billing rows that are read; the rest is counted."""
+REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429})
+"""Statuses that say that a write was not done; any other that is no success says nothing."""
 
 _AGAIN = "run the command again; if it lasts, plan from a snapshot with --offers FILE"
+_TRANSIENT = (RequestNotSent, Unavailable, RateLimited, ContractBroken)
+_PROBES: dict[Access, tuple[str, dict[str, str]]] = {
+    "availability_read": ("availability/disks", {"page": "1", "page_size": "1"}),
+    "disks_read": ("disks/", {"offset": "0", "limit": "1"}),
+    "wallet_read": ("billing/wallet", {"offset": "0", "limit": "1"}),
+}
 
-ListingName = Literal["disks", "gpus", "multi-node"]
+Value = TypeVar("Value")
+
+
+def utc_now() -> datetime:
+    """Return the time of this machine."""
+    return datetime.now(UTC)
 
 
 class Client:
-    """A connection to the marketplace, to be used in a ``with`` statement.
+    """A `Marketplace` over HTTP, to be used in a ``with`` statement; threads may share it.
 
     Certificates are always verified (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` may name other
     authorities), redirects are never followed, the proxies of the environment are used for https
-    only, and the key is put on each request and kept nowhere else. May be shared by threads.
+    only, and the key is put on each request and kept nowhere else.
 
     Parameters
     ----------
     credentials : Credentials
-        Key and base URL.
+        Key, base URL, team.
     transport : httpx.BaseTransport | None
         The seam: what carries requests instead of the network.
-    clock, sleep : callable
-        Monotonic seconds, and the pause between attempts.
-    deadline_s : float
-        Seconds that one listing may take, all pages, repetitions and pauses together.
+    clock, now, sleep : callable
+        Monotonic seconds, UTC, and the pause between attempts.
+    timeout_s : float
+        Seconds that the answer to a write is waited for, and to a read at most.
+    pause_s : float
+        The first pause between attempts of a read; it doubles.
 
     Raises
     ------
@@ -191,15 +99,13 @@ class Client:
 
     Examples
     --------
-    >>> import httpx
     >>> from pydantic import SecretStr
     >>> from planner.marketplace.credentials import Credentials
     >>> from planner.marketplace.prime.client import Client
-    >>> answer = {"items": [{"provider": "runpod"}], "totalCount": 1}
-    >>> offline = httpx.MockTransport(lambda request: httpx.Response(200, json=answer))
-    >>> with Client(Credentials(SecretStr("made-up")), transport=offline) as client:
-    ...     client.listing("disks").rows
-    [{'provider': 'runpod'}]
+    >>> from planner.marketplace.sim.local import Sim
+    >>> with Sim() as sim, Client(Credentials(SecretStr(sim.key), sim.base_url)) as client:
+    ...     len(client.listing("disks").rows)
+    13
     """
 
     def __init__(
@@ -208,14 +114,25 @@ class Client:
         *,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], object] = time.sleep,
-        deadline_s: float = 40.0,
+        timeout_s: float = 60.0,
+        pause_s: float = 0.5,
     ) -> None:
         self._credentials = credentials
-        self._clock = clock
-        self._sleep = sleep
-        self._deadline_s = deadline_s
+        self._clock, self._now, self._sleep = clock, now, sleep
+        self._timeout_s, self._pause_s = timeout_s, pause_s
         self._transport = Transport(credentials, transport)
+
+    @property
+    def base_url(self) -> str:
+        """Return the base URL."""
+        return self._credentials.base_url
+
+    @property
+    def team_id(self) -> str | None:
+        """Return the team that pays, None for the personal account."""
+        return self._credentials.team_id
 
     def __enter__(self) -> Self:
         return self
@@ -228,200 +145,313 @@ class Client:
     ) -> None:
         self._transport.close()
 
-    def listing(self, path: ListingName) -> Snapshot:
-        """Return one availability listing, complete.
+    # -- offers ---------------------------------------------------------------------------------
+
+    def listing(self, name: ListingName, *, within_s: float = LISTING_S) -> Snapshot:
+        """Return one listing of offers, complete.
 
         A reading that shows a row twice, runs short or contradicts its own total is thrown away
-        and made again, five times at most. An empty listing is asked for twice. For
-        ``multi-node``, twice empty is believed, since there may honestly be none to rent; for the
-        others it is an error: the market is never empty, and the API is reported (not confirmed)
-        to answer so in passing.
+        and made again, five times at most. An empty listing is read twice. For ``multi-node``,
+        twice empty is believed, since there may be none to rent; for the others it is an error:
+        the market is never empty, and the API is reported (not confirmed) to answer so in passing.
 
         Parameters
         ----------
-        path : {"disks", "gpus", "multi-node"}
+        name : {"disks", "gpus", "multi-node"}
             Which listing.
+        within_s : float
+            Seconds for all pages, repetitions and pauses together.
 
         Raises
         ------
         IncompleteListing
-            When no reading was whole, or the market answered twice that it has no offers.
-        RequestNotSent, Unavailable, RateLimited
+            When no reading was complete in time, or the market answered twice without offers.
+        RequestNotSent, Unavailable, RateLimited, ContractBroken
             When a page still failed after five attempts, or waiting would exceed the deadline.
         RequestRefused
             When the marketplace refuses, or redirects.
-        ContractBroken
-            When an answer is too large or not what the API documents.
         """
-        url = f"{self._credentials.base_url}/api/v1/availability/{path}"
-        deadline = self._clock() + self._deadline_s
-        rows = self._whole(url, deadline)
+        path = f"availability/{name}"
+        url, deadline = self._url(path), self._clock() + within_s
+
+        def read(number: int, _received: int) -> Page[Any]:
+            query = {"page": str(number), "page_size": str(PAGE_SIZE)}
+            try:
+                return self._read(path, query, _page(wire.read_offers), deadline)
+            except Unavailable:
+                if self._clock() < deadline:
+                    raise
+            message = f"GET {url}: the listing was not complete within {within_s:g} s"
+            raise IncompleteListing(message, url=url, hint=_AGAIN)
+
+        rows = self._complete(url, read, deadline)
         if not rows:
-            if not self._pause(SECOND_OPINION_S, deadline):
+            if not self._pause(4 * self._pause_s, deadline):
                 message = f"GET {url}: no offers, and no time left to ask again"
                 raise IncompleteListing(message, url=url, hint=_AGAIN)
-            rows = self._whole(url, deadline)
-        if not rows and path != "multi-node":
+            rows = self._complete(url, read, deadline)
+        if not rows and name != "multi-node":
             message = f"GET {url}: the marketplace answered with no offers, twice"
             raise IncompleteListing(message, url=url, hint=_AGAIN)
         return Snapshot(rows, source=url, fetched_at=datetime.now(UTC))
 
-    def _whole(self, url: str, deadline: float) -> list[Any]:
+    def _complete(
+        self, url: str, read: Callable[[int, int], Page[Any]], deadline: float
+    ) -> list[Any]:
         """Return all rows, reading again as long as a reading is flawed."""
-
-        def read(number: int) -> Page:
-            return self._page(url, number, deadline)
-
-        for reading in range(REREADS + 1):
-            try:
-                result = scan(read)
-            except exact_json.JsonError as error:
-                raise ContractBroken(f"GET {url}: the answer is {error}", url=url) from None
+        for reading in range(1, REREADS + 2):
+            result = scan(read)
             if result.flaw is None:
                 return result.rows
-            if reading == REREADS or not self._pause(_back_off(reading) / 2, deadline):
+            if reading > REREADS or not self._pause(self._back_off(reading - 1) / 2, deadline):
                 break
-        raise IncompleteListing(_account(url, result, reading + 1), url=url, hint=_AGAIN)
+        raise _incomplete(url, result, result.flaw, reading)
 
-    def _page(self, url: str, number: int, deadline: float) -> Page:
-        """Return one page, asking again after failures that may pass."""
-        query = {"page": str(number), "page_size": str(PAGE_SIZE)}
-        for attempt in range(ATTEMPTS - 1):
-            try:
-                return self._get(url, query, deadline)
-            except (RequestNotSent, Unavailable, RateLimited) as failure:
-                told = getattr(failure, "retry_after", None)
-                if not self._pause(told or _back_off(attempt), deadline):
-                    raise
-        return self._get(url, query, deadline)
+    # -- disks ----------------------------------------------------------------------------------
 
-    def _pause(self, seconds: float, deadline: float) -> bool:
+    def disks(self, *, readings: int = 1, trust_empty: bool = True) -> DiskListing:
+        """Return every disk of the account: see `Marketplace.disks`."""
+        url = self._url("disks/")
+
+        def read(_number: int, received: int) -> Page[Disk]:
+            query = {"offset": str(received), "limit": str(PAGE_SIZE)}
+            return self._read("disks/", query, _page(wire.read_disks))
+
+        agreed: list[Scan[Disk]] = []
+        flaw: str | None = None
+        for reading in range(1, REREADS + readings + 1):
+            if flaw:
+                self._sleep(self._pause_s * reading)
+            result = scan(read)
+            flaw = result.flaw
+            if flaw is None and len(set(result.keys)) < len(result.keys):
+                flaw = "a disk is listed twice"
+            if flaw is not None:
+                agreed = []
+                continue
+            if agreed and set(agreed[-1].keys) != set(result.keys):
+                agreed, flaw = [], "two readings showed different disks"
+            agreed.append(result)
+            if not result.rows and not trust_empty:
+                self._sleep(2 * self._pause_s)
+                return self.disks(readings=readings)
+            if len(agreed) >= readings:
+                return DiskListing(tuple(result.rows), result.date, url)
+        error = _incomplete(url, result, flaw, reading)
+        error.hint = "run again; nothing is sent without it"
+        raise error
+
+    def disk(self, disk_id: str) -> Disk:
+        """Return one disk: see `Marketplace.disk`."""
+        return self._read(_disk_path(disk_id), {}, _disk)
+
+    def create(self, request: DiskRequest) -> Disk:
+        """Send one create request, once: see `Marketplace.create`."""
+        return self._write("POST", "disks/", wire.create_body(request, self.team_id), _disk)
+
+    def rename(self, disk_id: str, name: str) -> None:
+        """Give a disk another name."""
+        self._write("PATCH", _disk_path(disk_id), {"name": name}, _nothing)
+
+    def delete(self, disk_id: str) -> None:
+        """Delete a disk and all its data."""
+        self._write("DELETE", _disk_path(disk_id), None, _nothing)
+
+    # -- wallet and access ----------------------------------------------------------------------
+
+    def wallet(self, *, bills: bool = False) -> WalletStatement:
+        """Return the balance, and what was billed where asked for, each row once."""
+        page = self._wallet(0, PAGE_SIZE if bills else 1)
+        if not bills:
+            return WalletStatement(page.balance_usd, (), page.total_bills)
+        seen: dict[str, Bill] = {}
+        received = 0
+        for number in range(1, MAX_BILL_PAGES + 1):
+            received += len(page.bills)
+            for bill in page.bills:
+                seen.setdefault(bill.key, bill)
+            is_last = page.total_bills is not None and received >= page.total_bills
+            if not page.bills or is_last or number == MAX_BILL_PAGES:
+                break
+            page = self._wallet(received, PAGE_SIZE)
+        return WalletStatement(page.balance_usd, tuple(seen.values()), page.total_bills)
+
+    def _wallet(self, offset: int, limit: int) -> WalletStatement:
+        query = {"limit": str(limit), "offset": str(offset), **self._team}
+        return self._read("billing/wallet", query, lambda answer: wire.read_wallet(answer.body))
+
+    @property
+    def _team(self) -> dict[str, str]:
+        return {} if self.team_id is None else {"teamId": self.team_id}
+
+    def probe(self, access: Access) -> Probe:
+        """Try once whether the key may read something; failures are returned, not raised."""
+        path, query = _PROBES[access]
+        if access == "wallet_read":
+            query = {**query, **self._team}
+        sent_at = self._now()
+        response = self._send("GET", path, query=query)
+        answered_at = self._now()
+        if isinstance(response, MarketError):
+            return Probe(None, None, sent_at, answered_at, response)
+        failure = None if response.status == OK else self._refusal("GET", path, response)
+        return Probe(response.status, response.date, sent_at, answered_at, failure)
+
+    # -- one request ----------------------------------------------------------------------------
+
+    def _url(self, path: str) -> str:
+        return f"{self.base_url}/api/v1/{path}"
+
+    def _back_off(self, attempt: int) -> float:
+        """Return a pause that doubles, up to a quarter shorter, so that crowds disperse."""
+        pause: float = min(MAX_BACK_OFF_S, self._pause_s * 2**attempt)
+        return pause * (1 - random.random() / 4)  # noqa: S311 -- not a secret
+
+    def _pause(self, seconds: float, deadline: float | None) -> bool:
         """Wait and return True, or return False at once where the deadline would come first."""
-        if self._clock() + seconds >= deadline:
+        if deadline is not None and self._clock() + seconds >= deadline:
             return False
-        self._sleep(seconds)
+        self._sleep(seconds if deadline is not None else min(seconds, MAX_WAIT_S))
         return True
 
-    def _get(self, url: str, query: dict[str, str], deadline: float) -> Page:
-        """Return the page that one GET answers with, or raise its failure."""
-        outcome = self._outcome(url, query, deadline)
-        # Raised here, away from handlers and answers: neither the context nor a local variable
-        # of the traceback may show what the server echoed.
-        if isinstance(outcome, MarketError):
-            raise outcome
-        return outcome
+    def _read(
+        self,
+        path: str,
+        query: dict[str, str],
+        read: Callable[[Response], Value],
+        deadline: float | None = None,
+    ) -> Value:
+        """Return what a GET answers with, asking again after failures that may pass."""
+        for attempt in range(ATTEMPTS):
+            outcome = self._exchange("GET", path, read, query=query, deadline=deadline)
+            # Raised here, away from handlers and answers: neither the context nor a local variable
+            # of the traceback may show what the server echoed.
+            if not isinstance(outcome, MarketError):
+                return outcome
+            failure = outcome
+            if not isinstance(failure, _TRANSIENT) or attempt == ATTEMPTS - 1:
+                break
+            if not self._pause(failure.retry_after or self._back_off(attempt), deadline):
+                break
+        raise failure
 
-    def _outcome(self, url: str, query: dict[str, str], deadline: float) -> Page | MarketError:
-        """Return the page that one GET answers with, or its failure."""
-        secret = self._credentials.api_key
+    def _write(
+        self, method: str, path: str, body: object, read: Callable[[Response], Value]
+    ) -> Value:
+        """Send once; an outcome that was not understood is unknown."""
+        content = None if body is None else json.dumps(body).encode("ascii")
+        outcome = self._exchange(method, path, read, content=content)
+        if not isinstance(outcome, MarketError):
+            return outcome
+        if not isinstance(outcome, RequestNotSent) and not _is_refusal(outcome):
+            outcome = OutcomeUnknown(
+                f"{outcome}; whether it was done is unknown",
+                method=method,
+                url=self._url(path),
+                retry_after=outcome.retry_after,
+                hint="run again: what was done is looked up before anything is sent",
+            )
+        raise outcome
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[Response], Value],
+        *,
+        query: dict[str, str] | None = None,
+        content: bytes | None = None,
+        deadline: float | None = None,
+    ) -> Value | MarketError:
+        """Return what one request was answered with, or its failure."""
+        response = self._send(method, path, query=query, content=content, deadline=deadline)
+        if isinstance(response, MarketError):
+            return response
+        if response.status not in (DONE if method != "GET" else {OK}):
+            return self._refusal(method, path, response)
         try:
-            answer = self._transport.get(url, query, deadline - self._clock())
-            if answer.status == OK:
-                return read_page(exact_json.parse(answer.body))
-            return failures.from_response(
-                answer.status, answer.headers, answer.body, "GET", url, secret=secret
+            return read(response)
+        except JsonError as error:
+            return self._broken(method, path, error)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        content: bytes | None = None,
+        deadline: float | None = None,
+    ) -> Response | MarketError:
+        """Return the answer to one request, whatever its status, or why there is none."""
+        url, secret = self._url(path), self._credentials.api_key
+        read_s = min(READ_S, self._timeout_s) if method == "GET" else self._timeout_s
+        seconds = read_s + min(CONNECT_S, read_s)
+        if deadline is not None:
+            seconds = deadline - self._clock()
+        try:
+            return self._transport.send(
+                method, url, query=query, content=content, seconds=seconds, read_s=read_s
             )
         except TimeoutError:
-            message = f"GET {url}: the listing was not complete within {self._deadline_s:g} s"
-            return IncompleteListing(message, url=url, hint=_AGAIN)
-        except exact_json.JsonError as error:
-            return ContractBroken(f"GET {url}: the answer is {error}", url=url)
+            return Unavailable(f"{method} {url}: no whole answer in time", method=method, url=url)
+        except JsonError as error:
+            return self._broken(method, path, error)
         except failures.ROOTS as error:
-            failure = failures.from_exception(error, "GET", url, secret=secret)
+            failure = failures.from_exception(error, method, url, secret=secret)
             failure.__cause__ = None if failures.repeats(error, secret) else error
             return failure
 
+    def _refusal(self, method: str, path: str, response: Response) -> MarketError:
+        return failures.from_response(
+            response.status,
+            response.headers,
+            response.body,
+            method,
+            self._url(path),
+            secret=self._credentials.api_key,
+        )
 
-def _back_off(attempt: int) -> float:
-    """Return a pause of 0.5, 1, 2, 4 … 8 s, up to a quarter shorter, so that crowds disperse."""
-    pause: float = min(MAX_BACK_OFF_S, 0.5 * 2**attempt)
-    return pause * (1 - random.random() / 4)  # noqa: S311 -- not a secret
+    def _broken(self, method: str, path: str, problem: JsonError) -> ContractBroken:
+        url = self._url(path)
+        return ContractBroken(f"{method} {url}: the answer is {problem}", method=method, url=url)
 
 
-def _account(url: str, result: Scan, readings: int) -> str:
-    """Return what was seen of a listing that could not be read whole."""
+def _page(read: Callable[[bytes], Page[Value]]) -> Callable[[Response], Page[Value]]:
+    """Return what reads a page of an answer, with the answer's date."""
+
+    def dated(response: Response) -> Page[Value]:
+        page = read(response.body)
+        return Page(page.rows, page.keys, page.total, response.date)
+
+    return dated
+
+
+def _disk(response: Response) -> Disk:
+    return read_disk(wire.read_object(response.body))
+
+
+def _nothing(_: Response) -> None:
+    """Whatever the answer says, a GET decides."""
+
+
+def _incomplete(url: str, result: Scan[Any], flaw: str | None, readings: int) -> IncompleteListing:
     claimed = "" if result.total is None else f" of {result.total} claimed"
-    return (
+    return IncompleteListing(
         f"GET {url}: the listing could not be read whole in {readings} readings: "
-        f"{len(result.rows)} rows{claimed} read, then {result.flaw}"
+        f"{len(result.rows)} rows{claimed} read, then {flaw}",
+        url=url,
+        hint=_AGAIN,
     )
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What came of one GET.
-
-    Attributes
-    ----------
-    status : int | None
-        The HTTP status; None where there was no whole answer.
-    date : datetime | None
-        When the server says it answered.
-    sent_at, answered_at : datetime
-        Before the request and after the answer, by our clock.
-    failure : MarketError | None
-        Why it is no success.
-    """
-
-    status: int | None
-    date: datetime | None
-    sent_at: datetime
-    answered_at: datetime
-    failure: MarketError | None
-
-    @property
-    def skew_s(self) -> float | None:
-        """Return how far our clock is ahead of the server's at least; None where it is not known.
-
-        The server counts whole seconds, and answered at some time between the two of ours.
-        """
-        if self.date is None:
-            return None
-        ahead = (self.sent_at - self.date).total_seconds() - 1
-        behind = (self.answered_at - self.date).total_seconds()
-        return ahead if ahead > 0 else min(0.0, behind)
+def _is_refusal(failure: MarketError) -> bool:
+    if not isinstance(failure, RequestRefused):
+        return False
+    return failure.status in REFUSALS or 300 <= failure.status <= 399  # noqa: PLR2004 -- HTTP
 
 
-def probe(
-    credentials: Credentials,
-    path: str,
-    query: Mapping[str, str],
-    *,
-    now: Callable[[], datetime],
-    transport: httpx.BaseTransport | None = None,
-) -> Probe:
-    """Ask once for a path below ``/api/v1/``, and return what came of it, failures included.
-
-    Raises
-    ------
-    InputError
-        When the proxies or certificate files named in the environment cannot be used.
-    """
-    url = f"{credentials.base_url}/api/v1/{path}"
-    carrier = Transport(credentials, transport, fresh=True)
-    sent_at = now()
-    try:
-        found = _asked(carrier, credentials, url, query)
-    finally:
-        carrier.close()
-    return Probe(found[0], found[1], sent_at, now(), found[2])
-
-
-def _asked(
-    carrier: Transport, credentials: Credentials, url: str, query: Mapping[str, str]
-) -> tuple[int | None, datetime | None, MarketError | None]:
-    secret = credentials.api_key
-    failure: MarketError | None = None
-    try:
-        answer = carrier.get(url, query, CONNECT_S + READ_S)
-    except TimeoutError:
-        return None, None, Unavailable(f"GET {url}: no whole answer in time", url=url)
-    except JsonError as error:
-        return None, None, MarketError(f"GET {url}: the answer is {error}", url=url)
-    except failures.ROOTS as error:
-        return None, None, failures.from_exception(error, "GET", url, secret=secret)
-    if answer.status != OK:
-        failure = failures.from_response(
-            answer.status, answer.headers, answer.body, "GET", url, secret=secret
-        )
-    return answer.status, failures.http_date(answer.headers.get("date", "")), failure
+def _disk_path(disk_id: str) -> str:
+    if not ID.fullmatch(disk_id):
+        raise ValueError("not an id of a disk")
+    return f"disks/{disk_id}"

@@ -1,78 +1,70 @@
-"""Disks and wallet as the marketplace shows them: parsed strictly, believed field by field.
+"""The JSON of Prime Intellect's API: request bodies written, answers read strictly.
 
-Source: the vendor's guide and its API description of ``/disks`` and ``/billing/wallet``. Only
-name, provider and user are required there, so a field that is absent is unknown, never wrong; one
-that is there and makes no sense is never equal to anything that was sent.
+Source: the vendor's guide and its API description of ``/availability``, ``/disks`` and
+``/billing/wallet``. Of a disk only name, provider and user are required there: a field that is
+absent is unknown, and one that makes no sense equals nothing that was sent.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner import formats as exact_json
-from planner.formats import identity
+from planner.formats import JsonError, identity, parse
 from planner.market.disks import Disk, amount_field, read_disk, text_field
+from planner.marketplace.paging import Page
+from planner.marketplace.protocol import Bill, WalletStatement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from planner.marketplace.protocol import DiskRequest
 
 
 MAX_DEPTH = 32
 _USD = ("USD", "usd")
 
 
-@dataclass(frozen=True)
-class DiskPage:
-    """One page of the account's disks; ``total`` is None where the answer has none."""
+def create_body(request: DiskRequest, team_id: str | None) -> dict[str, Any]:
+    """Return the body of ``POST /disks/``; a key without a value is left out."""
+    place = {
+        "country": request.country,
+        "cloudId": request.cloud_id,
+        "dataCenterId": request.data_center,
+    }
+    body: dict[str, Any] = {
+        "disk": {
+            "size": request.size_gb,
+            "name": request.name,
+            **{key: value for key, value in place.items() if value is not None},
+        },
+        "provider": {"type": request.provider},
+    }
+    if team_id is not None:
+        body["team"] = {"teamId": team_id}
+    return body
 
-    disks: tuple[Disk, ...]
-    total: int | None
 
+def read_offers(body: bytes) -> Page[Any]:
+    """Return a page of offers, in either documented shape; rows may hold anything.
 
-@dataclass(frozen=True)
-class Bill:
-    """One row of the wallet's billing: what something has cost so far.
-
-    Attributes
-    ----------
-    key : str
-        What tells rows apart: the id, or the whole row where it has no usable id.
-    amount_usd : Decimal | None
-        None where it is not believable, or not in USD.
-    resource_type : str
-        Such as ``disks`` or ``compute``; ``unknown`` where nobody says.
-    resource_id : str | None
-        Which disk, pod or run; None where nobody says.
+    Raises
+    ------
+    JsonError
+        When it is neither a list nor ``{items, totalCount}`` with a list and a whole number.
     """
-
-    key: str
-    amount_usd: Decimal | None
-    resource_type: str
-    resource_id: str | None
-
-
-@dataclass(frozen=True)
-class WalletStatement:
-    """What is left to spend, in USD, and a page of what was billed, the latest first.
-
-    Attributes
-    ----------
-    balance_usd : Decimal
-        Negative where more was spent than paid in.
-    bills : tuple of Bill
-        Of this page.
-    total_bills : int | None
-        Of all pages; None where the answer does not say.
-    """
-
-    balance_usd: Decimal
-    bills: tuple[Bill, ...] = ()
-    total_bills: int | None = None
+    document = parse(body)
+    if isinstance(document, list):
+        return Page(document, [identity(row) for row in document], None)
+    if not isinstance(document, dict) or not isinstance(document.get("items"), list):
+        raise JsonError("neither a list nor an object with a list of items")
+    rows, total = document["items"], document.get("totalCount")
+    if not _is_count(total):
+        raise JsonError("a list of items whose totalCount is not a whole number")
+    return Page(rows, [identity(row) for row in rows], total)
 
 
-def understood(body: bytes) -> dict[str, Any]:
+def read_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object of an answer.
 
     Raises
@@ -80,19 +72,19 @@ def understood(body: bytes) -> dict[str, Any]:
     JsonError
         When it is anything else: not JSON, a key twice, NaN or infinite, nested too deeply.
     """
-    document = exact_json.parse(body)
+    document = parse(body)
     if not isinstance(document, dict):
-        raise exact_json.JsonError("not a JSON object")
+        raise JsonError("not a JSON object")
     for value, depth in _values(document):
         if depth > MAX_DEPTH:
-            raise exact_json.JsonError("nested too deeply")
+            raise JsonError("nested too deeply")
         if isinstance(value, Decimal) and not value.is_finite():
-            raise exact_json.JsonError("JSON with a number that is none")
+            raise JsonError("JSON with a number that is not finite")
     return document
 
 
-def _values(document: Any) -> Iterator[tuple[Any, int]]:  # noqa: ANN401 -- whatever JSON says
-    """Yield every value and its depth, without recursion, no deeper than is asked."""
+def _values(document: Any) -> Iterator[tuple[Any, int]]:  # noqa: ANN401 -- any JSON value
+    """Yield every value and its depth, without recursion, no deeper than the caller asks."""
     waiting = [(document, 1)]
     while waiting:
         value, depth = waiting.pop()
@@ -103,47 +95,49 @@ def _values(document: Any) -> Iterator[tuple[Any, int]]:  # noqa: ANN401 -- what
             waiting += [(part, depth + 1) for part in value]
 
 
-def read_disk_page(document: dict[str, Any]) -> DiskPage:
-    """Return a page of disks, whichever name its total has.
+def read_disks(body: bytes) -> Page[Disk]:
+    """Return a page of the account's disks, whichever name its total has.
 
     Raises
     ------
     JsonError
         When there is no list of objects, or the totals make no sense.
     """
+    document = read_object(body)
     rows = document.get("data")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise exact_json.JsonError("an object without a list of disks")
-    stated = {document[name] for name in ("totalCount", "total_count") if _is_there(document, name)}
-    if len(stated) > 1:
-        raise exact_json.JsonError("a page with two totals that differ")
-    total = stated.pop() if stated else None
-    if total is not None and (not isinstance(total, int) or isinstance(total, bool) or total < 0):
-        raise exact_json.JsonError("a page whose total is not a whole number")
-    return DiskPage(tuple(read_disk(row) for row in rows), total)
+        raise JsonError("an object without a list of disks")
+    named = [document.get(name) for name in ("totalCount", "total_count")]
+    totals = [total for total in named if total is not None]
+    if not all(map(_is_count, totals)):
+        raise JsonError("a page whose total is not a whole number")
+    if len(set(totals)) > 1:
+        raise JsonError("a page with two totals that differ")
+    disks = [read_disk(row) for row in rows]
+    return Page(disks, [disk.key for disk in disks], totals[0] if totals else None)
 
 
-def read_wallet(document: dict[str, Any]) -> WalletStatement:
-    """Return the wallet.
+def read_wallet(body: bytes) -> WalletStatement:
+    """Return the balance, and the billing rows of this page.
 
     Raises
     ------
     JsonError
         When there is no balance in USD.
     """
+    document = read_object(body)
     balance = document.get("balance_usd")
     if not isinstance(balance, int | Decimal) or isinstance(balance, bool):
-        raise exact_json.JsonError("a wallet without a balance")
+        raise JsonError("a wallet without a balance")
     if document.get("currency", "USD") not in _USD:
-        raise exact_json.JsonError("a wallet that is not in USD")
+        raise JsonError("a wallet that is not in USD")
     if balance and amount_field(abs(balance)) is None:
-        raise exact_json.JsonError("a wallet with a balance that nobody has")
-    rows, stated = document.get("recent_billings"), document.get("total_billings")
-    is_count = isinstance(stated, int) and not isinstance(stated, bool) and stated >= 0
+        raise JsonError("a wallet with an implausible balance")
+    rows, total = document.get("recent_billings"), document.get("total_billings")
     return WalletStatement(
         Decimal(balance),
         tuple(_bill(row) for row in rows) if isinstance(rows, list) else (),
-        stated if is_count else None,
+        total if _is_count(total) else None,
     )
 
 
@@ -161,8 +155,5 @@ def _bill(listed: Any) -> Bill:  # noqa: ANN401 -- a listing may hold anything
     )
 
 
-def _is_there(document: dict[str, Any], name: str) -> bool:
-    value = document.get(name)
-    if isinstance(value, dict | list):
-        raise exact_json.JsonError("a page whose total is not a whole number")
-    return value is not None
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

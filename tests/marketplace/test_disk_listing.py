@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner.errors import ContractBroken, IncompleteListing, MarketError
-from planner.project.listing import believed_listing, complete_listing
+from planner.marketplace.prime.client import ATTEMPTS
 from tests.project.world import World, answer
 
 if TYPE_CHECKING:
     import httpx
 
-    from planner.project.listing import DiskListing
+    from planner.marketplace.protocol import DiskListing
 
 
 def listed(world: World, scans: int = 1) -> DiskListing:
     with world.account() as account:
-        return complete_listing(account, world.pace(), scans=scans)
+        return account.disks(readings=scans)
 
 
 def with_disks(count: int, **more: Any) -> World:
@@ -118,7 +118,7 @@ def test_a_total_that_changes_between_pages_is_a_flaw() -> None:
     """The account changed while it was read."""
     world = World()
     pages(world, *[{"data": [ONE], "totalCount": 2}, {"data": [TWO], "totalCount": 3}] * 20)
-    with pytest.raises(IncompleteListing, match="total changed"):
+    with pytest.raises(IncompleteListing, match="claims 3 rows"):
         listed(world)
 
 
@@ -132,12 +132,12 @@ def test_terminated_disks_are_not_live() -> None:
 
 
 def test_a_failing_page_is_asked_again_and_then_raised() -> None:
-    """Four times, with pauses."""
+    """Five times, with pauses."""
     world = World()
     world.get_faults.append(lambda _request: answer(503, {}))
     with pytest.raises(MarketError):
         listed(world)
-    assert len(world.log) == 4
+    assert len(world.log) == ATTEMPTS
     assert world.clock.passed > 1
 
 
@@ -148,4 +148,4 @@ def test_nothing_is_believed_when_it_is_said_twice(empty: int, found: int) -> No
     nothing = {"data": [], "totalCount": 0}
     pages(world, *[nothing] * empty, {"data": [ONE], "totalCount": 1})
     with world.account() as account:
-        assert len(believed_listing(account, world.pace()).disks) == found
+        assert len(account.disks(trust_empty=False).disks) == found
