@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from planner.errors import IncompleteListing, InputError
+from planner.errors import InputError
 from planner.market.snapshot import (
     Snapshot,
     read_gpus,
@@ -20,9 +20,9 @@ from planner.market.snapshot import (
     save_snapshot,
 )
 from planner.marketplace.credentials import Credentials
-from planner.marketplace.prime.client import Client
+from planner.marketplace.fetch import connect
+from planner.marketplace.sim.local import Sim
 from tests.market.rows import brief, cells, disk, gpu
-from tests.servers import KEY, Marketplace, claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -276,21 +276,10 @@ def test_gpus_of_both_listings(tmp_path: Path) -> None:
 def test_live_listing() -> None:
     """A live listing is a snapshot with the marketplace's address and the time it was asked."""
     rows = [disk(dataCenter=f"A-{at}", spec={"pricePerUnit": 0.0001}) for at in range(3)]
-    with Marketplace(rows) as market, Client(Credentials(SecretStr(KEY), market.url)) as client:
-        snapshot = client.listing("disks")
-    assert snapshot.source.startswith(market.url)
+    with Sim(rows) as sim, connect(Credentials(SecretStr(sim.key), sim.base_url)) as marketplace:
+        snapshot = marketplace.listing("disks")
+    assert snapshot.source.startswith(sim.base_url)
     assert snapshot.fetched_at is not None
     assert snapshot.fetched_at.tzinfo is UTC
     assert [row["spec"]["pricePerUnit"] for row in snapshot.rows] == [Decimal("0.0001")] * 3
     assert snapshot.offers()["problem"].isna().all()
-
-
-def test_live_listing_that_is_not_whole() -> None:
-    """A marketplace that claims more rows than it lists gives no snapshot."""
-    with Marketplace([disk(spec={"pricePerUnit": 0.0001})]) as market:
-        market.fault(claims(5))
-        with (
-            Client(Credentials(SecretStr(KEY), market.url), sleep=lambda _: None) as client,
-            pytest.raises(IncompleteListing),
-        ):
-            client.listing("disks")

@@ -1,4 +1,4 @@
-"""A complete listing: all pages, a total that holds, no id twice; or an error."""
+"""A complete listing of disks: all pages, a total that holds, no id twice; or an error."""
 
 from __future__ import annotations
 
@@ -8,46 +8,42 @@ import pytest
 
 from planner.errors import ContractBroken, IncompleteListing, MarketError
 from planner.marketplace.prime.client import ATTEMPTS
-from tests.project.world import World, answer
+from planner.marketplace.sim.local import Sim
+from tests.marketplace.simulated import FakeTime, answers, asked, opened
 
 if TYPE_CHECKING:
-    import httpx
+    from collections.abc import Iterator
 
     from planner.marketplace.protocol import DiskListing
+    from planner.marketplace.sim.wire import Dialect
+
+DISKS = "GET /disks/"
 
 
-def listed(world: World, scans: int = 1) -> DiskListing:
-    with world.account() as account:
-        return account.disks(readings=scans)
+@pytest.fixture
+def sim() -> Iterator[Sim]:
+    """Yield an account without disks."""
+    market = Sim([], [], clock_speed=0)
+    yield market
+    market.stop()
 
 
-def with_disks(count: int, **more: Any) -> World:
-    world = World(**more)
-    for number in range(count):
-        world.foreign(f"disk-{number}")
-    return world
+def listed(sim: Sim, readings: int = 1) -> DiskListing:
+    with opened(sim) as client:
+        return client.disks(readings=readings)
 
 
-@pytest.mark.parametrize("total_key", ["totalCount", "total_count", None])
-@pytest.mark.parametrize(("count", "page_size"), [(0, 100), (1, 1), (7, 3), (250, 50)])
-def test_every_page_is_read(count: int, page_size: int, total_key: str | None) -> None:
-    """Advancing by rows received, whatever page size the server allows, in each dialect."""
-    world = with_disks(count, page_size=page_size, total_key=total_key)
-    found = listed(world)
-    assert len({disk.id for disk in found.disks}) == count
-    assert found.date is not None
-
-
-def pages(world: World, *documents: Any) -> None:
-    """Answer the listing with these documents, the last one for ever."""
-    left = list(documents)
-
-    def script(request: httpx.Request) -> httpx.Response | None:
-        if request.url.path != "/api/v1/disks/":
-            return None
-        return answer(200, left.pop(0) if len(left) > 1 else left[0])
-
-    world.get_faults.append(script)
+@pytest.mark.parametrize("dialect", ["openapi", "guide"])
+@pytest.mark.parametrize("count", [0, 1, 100, 250])
+def test_every_page_is_read(count: int, dialect: Dialect) -> None:
+    """Advancing by rows received, in each dialect."""
+    with Sim([], [], clock_speed=0, dialect=dialect) as sim:
+        for number in range(count):
+            sim.add_disk(name=f"disk-{number}")
+        found = listed(sim)
+        assert len({disk.id for disk in found.disks}) == count
+        assert found.date == sim.now.replace(microsecond=0)
+        assert len(asked(sim)) == max(1, -(-count // 100))
 
 
 ONE = {"id": "aaaaaaaaaaaa", "name": "a", "providerType": "x", "size": 1}
@@ -64,13 +60,12 @@ TWO = {**ONE, "id": "bbbbbbbbbbbb"}
         {"data": [ONE], "totalCount": 0},
     ],
 )
-def test_what_is_not_whole_is_refused(document: Any) -> None:
+def test_what_is_not_whole_is_refused(document: Any, sim: Sim) -> None:
     """Too few, too many, one twice, or none of those that are claimed."""
-    world = World()
-    pages(world, document)
+    answers(sim, DISKS, document)
     with pytest.raises(IncompleteListing):
-        listed(world)
-    assert len(world.requests("GET")) <= 12
+        listed(sim)
+    assert len(asked(sim)) <= 12
 
 
 @pytest.mark.parametrize(
@@ -89,63 +84,66 @@ def test_what_is_not_whole_is_refused(document: Any) -> None:
         b"<html>",
     ],
 )
-def test_what_is_not_understood_is_refused(document: Any) -> None:
+def test_what_is_not_understood_is_refused(document: Any, sim: Sim) -> None:
     """Neither half a page nor a page with two meanings is a listing."""
-    world = World()
-    pages(world, document)
+    answers(sim, DISKS, document)
     with pytest.raises((ContractBroken, IncompleteListing)):
-        listed(world)
+        listed(sim)
 
 
-def test_a_flaw_that_passes_is_read_again() -> None:
+def test_a_flaw_that_passes_is_read_again(sim: Sim) -> None:
     """The third reading is whole, and is believed."""
-    world = World()
     short, whole = {"data": [ONE], "totalCount": 2}, {"data": [ONE], "totalCount": 1}
-    pages(world, short, {"data": [], "totalCount": 2}, short, {"data": []}, whole)
-    assert [disk.id for disk in listed(world).disks] == [ONE["id"]]
+    answers(sim, DISKS, short, {"data": [], "totalCount": 2}, short, {"data": []}, whole)
+    assert [disk.id for disk in listed(sim).disks] == [ONE["id"]]
 
 
-def test_two_scans_have_to_agree() -> None:
+def test_two_readings_have_to_agree(sim: Sim) -> None:
     """Where a disk shows in every other reading, sending again is never decided."""
-    world = World()
     one, none = {"data": [ONE], "totalCount": 1}, {"data": [], "totalCount": 0}
-    pages(world, *[one, none] * 20)
+    answers(sim, DISKS, *[one, none] * 20)
     with pytest.raises(IncompleteListing, match="different disks"):
-        listed(world, scans=2)
+        listed(sim, readings=2)
 
 
-def test_a_total_that_changes_between_pages_is_a_flaw() -> None:
+def test_a_total_that_changes_between_pages_is_a_flaw(sim: Sim) -> None:
     """The account changed while it was read."""
-    world = World()
-    pages(world, *[{"data": [ONE], "totalCount": 2}, {"data": [TWO], "totalCount": 3}] * 20)
+    changing = [{"data": [ONE], "totalCount": 2}, {"data": [TWO], "totalCount": 3}]
+    answers(sim, DISKS, *changing * 20)
     with pytest.raises(IncompleteListing, match="claims 3 rows"):
-        listed(world)
+        listed(sim)
 
 
-def test_terminated_disks_are_not_live() -> None:
-    """They are listed, and not billed; every other word is."""
-    world = World()
-    world.foreign("gone", status="TERMINATED")
-    world.foreign("odd", status="SOMETHING_NEW")
-    found = listed(world)
-    assert [disk.name for disk in found.live] == ["odd"]
+def test_a_listing_without_a_total_ends_with_an_empty_page(sim: Sim) -> None:
+    """Smaller pages than asked for, and no total: read until nothing more comes."""
+    answers(sim, DISKS, {"data": [ONE]}, {"data": [TWO]}, {"data": []})
+    assert [disk.id for disk in listed(sim).disks] == [ONE["id"], TWO["id"]]
+    assert [one["query"]["offset"] for one in asked(sim)][:3] == [["0"], ["1"], ["2"]]
 
 
-def test_a_failing_page_is_asked_again_and_then_raised() -> None:
+def test_terminated_disks_are_not_live(sim: Sim) -> None:
+    """They may be listed, and are not billed; a disk of any other status is."""
+    rows = [{**ONE, "status": "TERMINATED"}, {**TWO, "status": "SOMETHING_NEW"}]
+    answers(sim, DISKS, {"data": rows, "totalCount": 2})
+    assert [disk.id for disk in listed(sim).live] == [TWO["id"]]
+
+
+def test_a_failing_page_is_asked_again_and_then_raised(sim: Sim) -> None:
     """Five times, with pauses."""
-    world = World()
-    world.get_faults.append(lambda _request: answer(503, {}))
-    with pytest.raises(MarketError):
-        listed(world)
-    assert len(world.log) == ATTEMPTS
-    assert world.clock.passed > 1
+    sim.fault(f"{DISKS}:status=503")
+    time = FakeTime()
+    with opened(sim, time) as client, pytest.raises(MarketError):
+        client.disks()
+    assert len(asked(sim)) == ATTEMPTS
+    assert sum(time.slept) > 1
 
 
 @pytest.mark.parametrize(("empty", "found"), [(0, 1), (1, 1), (2, 0)])
-def test_nothing_is_believed_when_it_is_said_twice(empty: int, found: int) -> None:
-    """Who plans or reports on an account asks an empty listing again, once."""
-    world = World()
+def test_an_empty_account_is_believed_when_it_is_read_twice(
+    empty: int, found: int, sim: Sim
+) -> None:
+    """Planning and reporting read an empty listing again, once."""
     nothing = {"data": [], "totalCount": 0}
-    pages(world, *[nothing] * empty, {"data": [ONE], "totalCount": 1})
-    with world.account() as account:
-        assert len(account.disks(trust_empty=False).disks) == found
+    answers(sim, DISKS, *[nothing] * empty, {"data": [ONE], "totalCount": 1})
+    with opened(sim) as client:
+        assert len(client.disks(trust_empty=False).disks) == found

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -203,24 +202,3 @@ def test_bills_that_cannot_be_read_are_no_amount() -> None:
     (section,) = (one for one in made.sections() if one.name == "billed")
     assert [note for note in section.notes if "have no amount" in note]
     assert [note for note in section.notes if "more billing rows" in note]
-
-
-def test_a_wallet_that_repeats_itself_comes_to_an_end() -> None:
-    """A server that shows the same page for ever is read a bounded number of times, rows once."""
-    asked: list[str] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        if "wallet" not in request.url.path:
-            return httpx.Response(200, json={"data": [], "totalCount": 0})
-        asked.append(str(request.url))
-        row = {"id": "b1", "amount_usd": 1, "resource_type": "disks", "resource_id": "x"}
-        wallet = {"balance_usd": 1, "total_billings": 10**6, "recent_billings": [row]}
-        return httpx.Response(200, json=wallet)
-
-    credentials = Credentials(
-        api_key=SecretStr("k"), base_url="https://market.example", team_id=None
-    )
-    with connect(credentials, transport=httpx.MockTransport(answer), pause_s=0.01) as marketplace:
-        found = account_holdings(marketplace, datetime.now(UTC))
-    assert len(asked) == 50
-    assert (len(found.bills), found.unread_bills) == (1, 10**6 - 1)

@@ -89,7 +89,7 @@ class Balance(StrictBody):
 class NewFault(StrictBody):
     """A fault, as ``--fault`` takes it."""
 
-    fault: _Text
+    fault: Annotated[str, Field(min_length=1, max_length=2**20)]
 
 
 class Nothing(StrictBody):

@@ -5,7 +5,7 @@ A fault is written ``METHOD PATH[#N]:KIND[=VALUE][+KIND[=VALUE]…]``::
     POST /disks/#2:drop-after              the second create is done, and its answer lost
     POST /disks/#1:late=60+drop-after      the same, and listings show the disk a minute later
     GET /disks/#3-5:status=503             the third to fifth listing fail
-    * /disks/*#*:429=2                     everything about single disks is told to wait 2 s
+    * /disks/*#*:429=2                     every request about a single disk: wait 2 s
 
 ``METHOD`` may be ``*``. The path is written without ``/api/v1``; ``*`` in it stands for anything.
 ``#N`` counts the requests that match, ``#N-M`` is a range, ``#N-`` has no end; ``#*`` is every
@@ -48,7 +48,7 @@ class Kind:
     ----------
     stage : str
         ``instead``: nothing is done; ``effect``: something else is done; ``listing``, ``answer``:
-        it is done and told otherwise; ``sending``: it is done and told otherwise on the wire.
+        it is done, and the answer is wrong; ``sending``: it is done, and the sending goes wrong.
     value : str | None
         What its value is; None: it has none.
     default : str | None
@@ -60,7 +60,7 @@ class Kind:
     name: str
     stage: Stage
     says: str
-    value: Literal["seconds", "status", "factor", "url"] | None = None
+    value: Literal["seconds", "status", "factor", "url", "text"] | None = None
     default: str | None = None
 
 
@@ -92,27 +92,28 @@ _KINDS = (
     Kind("list-shift", "listing", "starts a row late, as if one had gone meanwhile"),
     Kind("list-short-total", "listing", "counts one row less than it shows"),
     Kind("list-empty", "listing", "is empty, and says so"),
-    Kind("wrong-id", "answer", "done, and told with another id"),
-    Kind("wrong-name", "answer", "done, and told with another name"),
-    Kind("wrong-size", "answer", "done, and told with another size"),
-    Kind("wrong-provider", "answer", "done, and told with another provider"),
-    Kind("wrong-place", "answer", "done, and told with another data centre"),
-    Kind("wrong-price", "answer", "done, and told at FACTOR times the price", "factor"),
-    Kind("no-id", "answer", "done, and told without an id"),
-    Kind("no-name", "answer", "done, and told without a name"),
-    Kind("hostile-name", "answer", "done, and told with a name of escape sequences"),
-    Kind("hostile-id", "answer", "done, and told with an id that is a path"),
-    Kind("nan", "answer", "done, and told with NaN as the price"),
-    Kind("dupkeys", "answer", "done, and told with keys twice in one object"),
-    Kind("deep", "answer", "done, and told in JSON nested beyond reason"),
-    Kind("huge", "answer", "done, and told in more than 16 MiB"),
-    Kind("garbage", "answer", "done, and told in what is not JSON"),
-    Kind("empty-body", "answer", "done, and told in no words"),
+    Kind("wrong-id", "answer", "done, and answered with another id"),
+    Kind("wrong-name", "answer", "done, and answered with another name"),
+    Kind("wrong-size", "answer", "done, and answered with another size"),
+    Kind("wrong-provider", "answer", "done, and answered with another provider"),
+    Kind("wrong-place", "answer", "done, and answered with another data centre"),
+    Kind("wrong-price", "answer", "done, and answered with FACTOR times the price", "factor"),
+    Kind("no-id", "answer", "done, and answered without an id"),
+    Kind("no-name", "answer", "done, and answered without a name"),
+    Kind("hostile-name", "answer", "done, and answered with a name of escape sequences"),
+    Kind("hostile-id", "answer", "done, and answered with an id that is a path"),
+    Kind("nan", "answer", "done, and answered with NaN as the price"),
+    Kind("dupkeys", "answer", "done, and answered with keys twice in one object"),
+    Kind("deep", "answer", "done, and answered in JSON nested beyond reason"),
+    Kind("huge", "answer", "done, and answered with more than 16 MiB"),
+    Kind("body", "answer", "done, and answered with TEXT, percent-encoded", "text"),
+    Kind("garbage", "answer", "done, and answered with HTML, which is not JSON"),
+    Kind("empty-body", "answer", "done, and answered with an empty body"),
     Kind("status-after", "answer", "done, and answered with a STATUS", "status"),
-    Kind("hang-after", "sending", "done, and told after SECONDS of real time", "seconds"),
+    Kind("hang-after", "sending", "done, and answered after SECONDS of real time", "seconds"),
     Kind("drop-after", "sending", "done; the connection closes without an answer"),
     Kind("truncate", "sending", "done; the connection closes in the middle of the answer"),
-    Kind("drip", "sending", "done, and told a byte at a time, without end"),
+    Kind("drip", "sending", "done, and answered a byte at a time, without end"),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 """Every kind of fault, by name."""
@@ -197,7 +198,7 @@ def _act(word: str) -> Act:
 
 def _fits(what: str, value: str) -> bool:
     """Return whether a value is what it has to be."""
-    if what == "url":
+    if what in {"url", "text"}:
         return value.isascii() and value.isprintable() and bool(value)
     if what == "status":
         return re.fullmatch(r"[2-5]\d\d", value, re.ASCII) is not None

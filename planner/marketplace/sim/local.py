@@ -16,6 +16,7 @@ from planner.marketplace.sim.account import Delays
 from planner.marketplace.sim.faults import MAX_SECONDS, parse_fault
 from planner.marketplace.sim.server import Server
 from planner.marketplace.sim.service import Service
+from planner.marketplace.sim.transport import SimTransport
 from planner.marketplace.sim.wire import Refused
 from planner.marketplace.sim.world import Clock, Store, World, number, to_time, to_us
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    import httpx
 
     from planner.marketplace.sim.wire import Dialect
 
@@ -163,6 +166,10 @@ class Sim:
         """Return the base URL, as ``PRIME_API_BASE_URL`` takes it."""
         return self._server.base_url
 
+    def transport(self) -> httpx.BaseTransport:
+        """Return what carries requests here without sockets, as ``transport`` of a client."""
+        return SimTransport(self._service)
+
     @property
     def environ(self) -> dict[str, str]:
         """Return the variables that lead planner and the vendor's client here."""
@@ -201,7 +208,7 @@ class Sim:
         return [disk for disk in self.disks() if disk["status"] != "TERMINATED"]
 
     def audit(self) -> list[dict[str, Any]]:
-        """Return an entry for each request to the API: see `planner.marketplace.sim.audit`."""
+        """Return an entry for each request to the API: see `planner.marketplace.sim.service`."""
         with self._service.lock:
             return self._store.audit()
 

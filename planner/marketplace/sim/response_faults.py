@@ -1,9 +1,10 @@
-"""Answers told otherwise than they are: what was done stays done."""
+"""Faults in answers: what was done stays done, and the answer is wrong about it."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from planner.marketplace.sim.account import ELSEWHERE, scaled
 from planner.marketplace.sim.wire import SimResponse, refusal, written
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from planner.marketplace.sim.faults import Act
-    from planner.marketplace.sim.wire import Dialect
+    from planner.marketplace.sim.wire import Dialect, Manner
 
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202egnp.exe\r\n=cmd|' /C calc'!A0<script>alert(1)</script>[red]"
@@ -56,7 +57,7 @@ def _refused(act: Act, dialect: Dialect) -> SimResponse:
     return answer
 
 
-def retell(answer: SimResponse, acts: Sequence[Act]) -> None:
+def apply_faults(answer: SimResponse, acts: Sequence[Act]) -> None:
     """Change what an answer says, and how it is sent."""
     for act in acts:
         name = act.kind.name
@@ -64,17 +65,13 @@ def retell(answer: SimResponse, acts: Sequence[Act]) -> None:
             for row in _disks(answer.document):
                 _ROWS[name](row, act.value)
         elif name in _BODIES:
-            answer.body = _BODIES[name](answer)
+            answer.body = _BODIES[name](answer, act.value)
+        elif name in _MANNERS:
+            answer.manner = _MANNERS[name]
         elif name == "status-after":
             answer.status = int(act.value)
         elif name == "hang-after":
             answer.wait_s += act.number
-        elif name == "drop-after":
-            answer.manner = "drop"
-        elif name == "truncate":
-            answer.manner = "cut"
-        elif name == "drip":
-            answer.manner = "drip"
 
 
 def _disks(document: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 -- any answer
@@ -115,17 +112,19 @@ _ROWS: dict[str, Callable[[dict[str, Any], str], None]] = {
 }
 
 
-def _twice(answer: SimResponse) -> bytes:
+def _twice(answer: SimResponse, _value: str) -> bytes:
     """Return the answer with its first key, or one made up, written twice."""
     text = written(answer.document)
     keys = '"id":"0000000000000000","id":"1111111111111111",'
     return (text.replace("{", "{" + keys, 1) if "{" in text else "{" + keys[:-1] + "}").encode()
 
 
-_BODIES: dict[str, Callable[[SimResponse], bytes]] = {
+_BODIES: dict[str, Callable[[SimResponse, str], bytes]] = {
+    "body": lambda _, value: unquote_to_bytes(value),
     "dupkeys": _twice,
-    "deep": lambda _: b"[" * _DEPTH + b"]" * _DEPTH,
-    "huge": lambda answer: answer.content + b" " * HUGE_BYTES,
-    "garbage": lambda _: b"<html><body>502 Bad Gateway</body></html>",
-    "empty-body": lambda _: b"",
+    "deep": lambda _, __: b"[" * _DEPTH + b"]" * _DEPTH,
+    "huge": lambda answer, _: answer.content + b" " * HUGE_BYTES,
+    "garbage": lambda _, __: b"<html><body>502 Bad Gateway</body></html>",
+    "empty-body": lambda _, __: b"",
 }
+_MANNERS: dict[str, Manner] = {"drop-after": "drop", "truncate": "cut", "drip": "drip"}

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from planner.errors import InputError
 from planner.marketplace.sim import admin
-from planner.marketplace.sim.wire import Request, SimResponse
+from planner.marketplace.sim.wire import Request, SimResponse, bearer
 from planner.marketplace.sim.world import to_time
 from planner.text import visible
 
@@ -129,14 +129,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _request(self, body: bytes) -> Request:
         parts = _TARGET.fullmatch(self.path)
-        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         others = [value for name, value in self.headers.items() if name.lower() != "authorization"]
         return Request(
             method=self.command,
             path=parts["path"] if parts else self.path,
             query=parse_qs(parts["query"] if parts else None, keep_blank_values=True),
             body=body,
-            token=token.strip() if scheme.lower() == "bearer" and token.strip() else None,
+            token=bearer(self.headers.get("Authorization", "")),
             other_headers="\n".join(others),
             base_url=cast("Server", self.server).base_url,
         )

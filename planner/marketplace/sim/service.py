@@ -1,22 +1,29 @@
-"""What becomes of a request: who asks, what is to go wrong, what is done, what is recorded."""
+"""What becomes of a request: who asks, what is to go wrong, what is done, what is recorded.
+
+Every request has an entry in the audit, made for checkers that count from the server's own log:
+``n``, ``at``, ``method``, ``path``, ``query``, ``body``; ``key`` (right, wrong or missing, never
+the key itself) and ``key_elsewhere`` (whether it stood anywhere but in its header); ``fault``,
+``status`` (null: the connection closed without one), and the ids of the disks that were
+``created``, ``renamed`` and ``deleted``.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from planner.marketplace.sim import audit
-from planner.marketplace.sim import response_faults as mangle
+from planner.marketplace.sim import response_faults
 from planner.marketplace.sim.account import Delays, SimAccount
 from planner.marketplace.sim.catalogue import availability
 from planner.marketplace.sim.faults import PREFIX, Fault, take
 from planner.marketplace.sim.wire import Dialect, Refused, Request, SimResponse
-from planner.marketplace.sim.world import number
+from planner.marketplace.sim.world import number, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from planner.marketplace.sim.faults import Act
     from planner.marketplace.sim.world import Store, World
@@ -28,6 +35,11 @@ KEYS: Mapping[str, frozenset[str]] = {
     "sim-no-wallet": frozenset({"availability", "disks"}),
 }
 """The keys that are known, and what each may do."""
+
+MASK = "[key]"
+_MAX_SHOWN = 10_000
+_LONG = 16
+"""From so many characters on, a key is masked wherever it stands; a shorter one as a word."""
 
 _ROUTES = (
     (re.compile(f"{PREFIX}/availability/(disks|gpus|multi-node)"), "availability"),
@@ -75,7 +87,7 @@ class Service:
         """Return the answer of one request, everything done and recorded."""
         with self.lock:
             self.arrived += 1
-            entry = audit.arrival(request, self.arrived, self.world.clock.now_us(), KEYS)
+            entry = _arrival(request, self.arrived, self.world.clock.now_us(), KEYS)
             acts = take(self.faults, self.world.fault_counts, request.method, request.path)
         for act in acts:
             if act.kind.name == "hang-before":
@@ -83,18 +95,18 @@ class Service:
         with self.lock:
             if self.closing.is_set():
                 return SimResponse(0, manner="drop")
-            answer = mangle.instead(acts, self.dialect) or self._done(request, acts)
+            answer = response_faults.instead(acts, self.dialect) or self._done(request, acts)
             changed = [*answer.created, *answer.renamed, *answer.deleted]
-            self.store.save(self.world, entry | audit.outcome(answer, acts), changed=changed)
+            self.store.save(self.world, entry | _outcome(answer, acts), changed=changed)
         return answer
 
     def _done(self, request: Request, acts: Sequence[Act]) -> SimResponse:
-        """Do what is asked, if it may be, and tell it as the faults want it told."""
+        """Do what is asked, if it may be, and answer as the faults require."""
         try:
             answer = self._routed(request, acts)
         except Refused as refused:
             answer = refused.answer(self.dialect)
-        mangle.retell(answer, acts)
+        response_faults.apply_faults(answer, acts)
         return answer
 
     def _routed(self, request: Request, acts: Sequence[Act]) -> SimResponse:
@@ -166,3 +178,65 @@ def _route(path: str) -> tuple[str | None, str]:
         if match:
             return route, match[1]
     return None, ""
+
+
+def _arrival(request: Request, n: int, now_us: int, keys: Collection[str]) -> dict[str, Any]:
+    """Return what is recorded when a request arrives."""
+    token = request.token
+    masked = _Masked({*keys, token or ""} - {""})
+    entry = {
+        "n": n,
+        "at": f"{stamp(now_us)}Z",
+        "method": request.method,
+        "path": masked(request.path),
+        "query": {
+            masked(name): [masked(value) for value in values]
+            for name, values in request.query.items()
+        },
+        "body": _body(masked(request.body.decode("utf-8", "backslashreplace"))),
+        "key": "missing" if token is None else "right" if token in keys else "wrong",
+    }
+    masked(request.other_headers)
+    return {**entry, "key_elsewhere": masked.found}
+
+
+def _outcome(answer: SimResponse, acts: Sequence[Act]) -> dict[str, Any]:
+    """Return what is recorded when a request has been done."""
+    return {
+        "fault": [str(act) for act in acts],
+        "status": None if answer.manner == "drop" else answer.status,
+        "created": answer.created,
+        "renamed": answer.renamed,
+        "deleted": answer.deleted,
+    }
+
+
+class _Masked:
+    """Replace keys in texts, and remember whether there were any."""
+
+    def __init__(self, secrets: Collection[str]) -> None:
+        self.found = False
+        patterns = [
+            re.escape(secret)
+            if len(secret) >= _LONG
+            else rf"(?<![\w-]){re.escape(secret)}(?![\w-])"
+            for secret in secrets
+        ]
+        self._pattern = re.compile("|".join(patterns) or r"(?!)")
+
+    def __call__(self, text: str) -> str:
+        masked, count = self._pattern.subn(MASK, text)
+        self.found = self.found or count > 0
+        return masked
+
+
+def _body(text: str) -> Any:  # noqa: ANN401 -- a JSON value
+    """Return a body as JSON where it is any, as text where it is not, cut where it is long."""
+    if len(text) > _MAX_SHOWN:
+        return text[:_MAX_SHOWN]
+    try:
+        value = json.loads(text or "null")
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        return text
+    return value

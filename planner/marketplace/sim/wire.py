@@ -97,6 +97,12 @@ class Refused(Exception):
         return refusal(self.status, self.problems, dialect)
 
 
+def bearer(authorization: str) -> str | None:
+    """Return the token of an ``Authorization`` header, None where there is none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
 def refusal(
     status: int, problems: Sequence[tuple[Sequence[str], str]], dialect: Dialect
 ) -> SimResponse:

@@ -201,6 +201,12 @@ def _(sim: Sim) -> None:
     assert parse(body)["priceHr"].is_nan()
 
 
+@of("body=%7B%22id%22%3A7%7D")
+def _(sim: Sim) -> None:
+    assert create(sim).json == {"id": 7}
+    assert len(made(sim)) == 1
+
+
 @of("dupkeys", "deep", "garbage", "empty-body")
 def _(sim: Sim) -> None:
     answer = create(sim)
