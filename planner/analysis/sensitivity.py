@@ -365,7 +365,8 @@ _LEAST = 0.05
 
 def _beside(instance: Instance, o: int) -> list[int] | None:
     """Return the least choice of all replicas but one that is at an offer."""
-    volume, places = instance.pairs.volumes[0], instance.places(instance.pairs.volumes[0].spread)
+    volume = instance.pairs.volumes[0]
+    places = instance.spread_domains(volume.spread)
     taken = [each for each, place in enumerate(places) if place & places[o]]
     pairs = forbid(instance, 0, taken).pairs
     fewer = volume.model_copy(update={"replicas": volume.replicas - 1})

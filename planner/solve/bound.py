@@ -9,8 +9,9 @@ optimum, and of all choices of that cost this module takes the one with
 3. the least create keys (provider, cloud id, data centre, country; null first).
 
 Where every offer lies in one failure domain, the least replicas are the cheapest offers of the
-cheapest domains. Ambiguous offers may lie in several regions; then a depth-first search over the
-cheapest offer of each set of regions finds the least disjoint ones.
+cheapest domains. Ambiguous offers lie in several regions, and one data centre can lie in several
+providers or countries; then a depth-first search over the cheapest offer of each set of domains
+finds the least disjoint ones.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.market.wire import STOCK_RANK
-from planner.solve.candidates import Pairs, Site, domains, sites
+from planner.solve.candidates import Pairs, Site, domains, sites, spread_domains
 from planner.units import total
 
 if TYPE_CHECKING:
@@ -104,10 +105,18 @@ class Least:
             self._domains[level] = domains(self._pairs.offers, level)
         return self._domains[level]
 
+    def spread_domains(self, level: str) -> list[frozenset[Any]]:
+        """Return the domains of each offer that copies spread over a level may not share."""
+        return self._grouped(level)[0]
+
+    def is_single(self, level: str) -> bool:
+        """Return whether each offer is in one domain, for copies spread over a level."""
+        return self._grouped(level)[2]
+
     def _grouped(self, level: str) -> tuple[list[frozenset[Any]], NDArray[np.int64], bool]:
         """Return each offer's domains, a number for that set, and whether all are single."""
         if level not in self._groups:
-            every = self.domains(level)
+            every = spread_domains(self._pairs.offers, level)
             numbers: dict[frozenset[Any], int] = {}
             codes = np.array([numbers.setdefault(one, len(numbers)) for one in every], np.int64)
             self._groups[level] = (every, codes, all(len(one) == 1 for one in every))
@@ -172,16 +181,15 @@ class Least:
         picked = self._pick(volume, choices)
         if picked is None:
             return set()
-        limit = max(one.weight[:2] for one in picked)
-        best_of: dict[frozenset[Any], tuple[Decimal, int]] = {}
-        for one in choices:
-            weight = one.weight[:2]
-            best_of[one.domains] = min(best_of.get(one.domains, weight), weight)
-        return {
-            self._sites[one.offer]
-            for one in choices
-            if one.weight[:2] <= limit and one.weight[:2] == best_of[one.domains]
-        }
+        limit = max(one.weight for one in picked)
+        best_of: dict[frozenset[Any], _Choice] = {}
+        for one in sorted(choices, key=_order):
+            best_of.setdefault(one.domains, one)
+        equal = [one for one in choices if one.weight == best_of[one.domains].weight]
+        if any(len(one.domains) > 1 for one in choices):
+            tied = _in_a_least_set(list(best_of.values()), picked)
+            return {self._sites[one.offer] for one in equal if one.domains in tied}
+        return {self._sites[one.offer] for one in equal if one.weight <= limit}
 
 
 def least_usd_hr(pairs: Pairs) -> Decimal | None:
@@ -238,6 +246,25 @@ def _disjoint(choices: Sequence[_Choice], count: int) -> list[_Choice] | None:
 
     descend(0, [], frozenset())
     return found
+
+
+def _in_a_least_set(choices: Sequence[_Choice], least: Sequence[_Choice]) -> set[frozenset[Any]]:
+    """Return the sets of domains that some disjoint set of least weight uses."""
+    others, best = len(least) - 1, _sum(least)
+    lightest = _sum(choices[:others])
+    tied = set()
+    for one in choices:
+        if _plus(one.weight, lightest) > best:
+            break
+        apart = [other for other in choices if one.domains.isdisjoint(other.domains)]
+        rest = _disjoint(apart, others)
+        if rest is not None and _sum([one, *rest]) == best:
+            tied.add(one.domains)
+    return tied
+
+
+def _plus(one: Weight, other: Weight) -> Weight:
+    return total([one[0], other[0]]), one[1] + other[1], one[2] + other[2]
 
 
 def _has_room(choices: Sequence[_Choice], count: int) -> bool:

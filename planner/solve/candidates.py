@@ -6,6 +6,7 @@ Rows are volumes, columns are offers.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -331,6 +332,29 @@ def domains(offers: pd.DataFrame, level: str) -> list[frozenset[tuple[Any, ...]]
     return [
         frozenset([(site[1],) if site[1] else (site[0], None, site[2])]) for site in sites(offers)
     ]
+
+
+def spread_domains(offers: pd.DataFrame, level: str) -> list[frozenset[Any]]:
+    """Return the domains of which copies spread over a level may share none.
+
+    Levels are nested: copies in two providers, countries or regions are also in two data centres.
+    A data centre that lies in several places of the level, as where two providers sell one
+    building, is therefore one more domain of its offers; elsewhere the level implies it.
+    """
+    own: list[frozenset[Any]] = list(domains(offers, level))
+    if level not in _ABOVE_DATA_CENTER:
+        return own
+    data_centers = domains(offers, "data_center")
+    places: defaultdict[frozenset[Any], set[frozenset[Any]]] = defaultdict(set)
+    for data_center, place in zip(data_centers, own, strict=True):
+        places[data_center].add(place)
+    return [
+        place | {("data_center", data_center)} if len(places[data_center]) > 1 else place
+        for data_center, place in zip(data_centers, own, strict=True)
+    ]
+
+
+_ABOVE_DATA_CENTER = frozenset({"provider", "country", "region"})
 
 
 def sites(offers: pd.DataFrame) -> list[Site]:

@@ -86,6 +86,7 @@ def _affordable(instance: Instance, most_month: Decimal) -> Columns:
     volume = columns.volume
     kept = usd_hr[volume, columns.offer] - dearest[volume] <= spare
     for v, demanded in enumerate(instance.pairs.volumes):
-        if spreads(demanded.replicas, demanded.spread) and demanded.spread == "region":
-            kept[volume == v] = True  # where offers lie in several regions, one may displace two
+        apart = spreads(demanded.replicas, demanded.spread)
+        if apart and not instance.least.is_single(demanded.spread):
+            kept[volume == v] = True  # where offers lie in several domains, one may displace two
     return columns.take(kept)

@@ -309,7 +309,7 @@ def _hands(instance: Instance, unit: Unit, offers: list[int]) -> list[list[int]]
     if unit.spread is None or len(unit.members) == 1:
         starts = range(0, len(offers), unit.replicas)
         return [offers[start : start + unit.replicas] for start in starts]
-    places: list[Any] = instance.places(unit.spread)
+    places: list[Any] = instance.spread_domains(unit.spread)
     hands = []
     for left in range(len(unit.members), 0, -1):
         held = Counter(places[o] for o in offers)

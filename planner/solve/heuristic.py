@@ -94,7 +94,7 @@ def _fits(
     """Return whether one more replica there agrees with what is placed already."""
     volumes, policy = instance.pairs.volumes, instance.demand.policy
     if apart:
-        places = instance.places(volumes[v].spread)
+        places = instance.spread_domains(volumes[v].spread)
         if any(places[o] & places[other] for other in mine):
             return False
     for tie in ties:

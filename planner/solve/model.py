@@ -4,6 +4,8 @@ Sets
     K            units: volumes that are alike (in the full program every volume is its own)
     O_k          offers that are candidates of unit k
     D_L          places at level L: failure domains, sites, providers
+    S_L          domains that copies spread over L may not share: D_L, and for providers, countries
+                 and regions also the data centres (levels are nested)
     W, G         workloads, GPU offers; G_w those that are candidates of workload w
 
 Parameters
@@ -27,7 +29,7 @@ Objective
 
 Constraints
     replicas     Σ_o x_ko = m_k R_k                       for every k
-    spread       Σ_{o in d} x_ko ≤ m_k                    for every k whose replicas differ by level
+    spread       Σ_{o in d} x_ko ≤ m_k                    for every d of S_L, L the spread of k
     same         y_kd ≤ y_k'd                             where R_k ≤ R_k'; equal where R_k = R_k'
     different    Σ_k y_kd ≤ 1                             for every d of the group's level
     workload     Σ_g z_wg = 1,  z_wg ≤ Σ_{o in M_wvg} x_vo   for every mounted v
@@ -252,7 +254,7 @@ class Program:
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -291,14 +293,15 @@ def _replicas(program: Program) -> None:
     for k, unit in enumerate(program.columns.units):
         program.add([(program.x[i], 1) for i in program.of_unit[k]], "==", unit.count)
         if unit.spread is not None:
-            for inside in _inside(program, k, unit.spread).values():
+            places = program.instance.spread_domains(unit.spread)
+            for inside in _inside(program, k, places).values():
                 if len(inside) > 1:
                     program.add([(program.x[i], 1) for i in inside], "<=", len(unit.members))
 
 
-def _inside(program: Program, k: int, level: str) -> dict[Any, list[int]]:
-    """Return the columns of a unit in each place of a level."""
-    places, inside = program.instance.places(level), defaultdict[Any, list[int]](list)
+def _inside(program: Program, k: int, places: Sequence[frozenset[Any]]) -> dict[Any, list[int]]:
+    """Return the columns of a unit in each place, given the places of each offer."""
+    inside = defaultdict[Any, list[int]](list)
     for i in program.of_unit[k]:
         for place in places[program.offer[i]]:
             inside[place].append(i)
@@ -308,7 +311,7 @@ def _inside(program: Program, k: int, level: str) -> dict[Any, list[int]]:
 def _present(program: Program, v: int, level: str) -> dict[Any, Terms]:
     """Return for each place of a level what is 1 if a volume has a replica there."""
     k = program.unit_of[v]
-    unit, inside = program.columns.units[k], _inside(program, k, level)
+    unit, inside = program.columns.units[k], _inside(program, k, program.instance.places(level))
     if unit.replicas == 1 or unit.spread == level:
         return {place: [(program.x[i], 1) for i in members] for place, members in inside.items()}
     found = {}
@@ -378,8 +381,9 @@ def _runnable(program: Program, w: int) -> Iterator[tuple[int, list[tuple[int, .
 def used(program: Program, level: str) -> list[pulp.LpVariable]:
     """Return for each place of a level what is 1 if anything is there."""
     used: dict[Any, pulp.LpVariable] = {}
+    places = program.instance.places(level)
     for k, unit in enumerate(program.columns.units):
-        for place, members in _inside(program, k, level).items():
+        for place, members in _inside(program, k, places).items():
             if place not in used:
                 used[place] = program.variable(f"u_{level}_{program.rows}", 1)
             terms: Terms = [(program.x[i], 1) for i in members]

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 
 _View = tuple[str, ...]
-"""What the constraints see of a volume's offer: levels of places, ``multinode``."""
+"""What the constraints see of a volume's offer: levels of places and of spread, ``multinode``."""
+_SPREAD = "spread "
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _units(instance: Instance, scope: Scope) -> tuple[Unit, ...]:
 
 def _single(instance: Instance, volume: Volume) -> bool:
     """Return whether counts by domain can be dealt out to volumes: each offer is in one."""
-    return volume.spread != "region" or all(len(one) == 1 for one in instance.places("region"))
+    return not spreads(volume.replicas, volume.spread) or instance.least.is_single(volume.spread)
 
 
 def _look(volume: Volume, owners: set[str]) -> tuple[Any, ...]:
@@ -187,7 +188,7 @@ def _views(instance: Instance, scope: Scope) -> dict[int, _View]:
     for v, levels in seen.items():
         volume = instance.pairs.volumes[v]
         if spreads(volume.replicas, volume.spread):
-            levels.add(volume.spread)
+            levels.add(_SPREAD + volume.spread)
     return {v: tuple(sorted(levels)) for v, levels in seen.items()}
 
 
@@ -197,6 +198,8 @@ def _codes(instance: Instance, view: _View, *, grid: bool) -> NDArray[np.int64]:
     facts: list[Sequence[Any]] = [
         offers["multinode"].fillna(value=False).tolist()
         if level == "multinode"
+        else instance.spread_domains(level.removeprefix(_SPREAD))
+        if level.startswith(_SPREAD)
         else instance.places(level)
         for level in view
     ]

@@ -32,14 +32,18 @@ def spread(volume: Volume, offers: Sequence[Row]) -> Iterator[str]:
     """Yield how replicas of a volume at these offers break its spread."""
     if volume.spread == "none" or volume.replicas == 1:
         return
-    seen: set[Any] = set()
-    for offer in offers:
-        here = _domains(offer, volume.spread)
-        if None in here:
-            yield f"{volume.name}: a replica's {volume.spread} is unknown"
-        if seen & here:
-            yield f"{volume.name}: two replicas share a {volume.spread}"
-        seen |= here
+    levels = [volume.spread]
+    if volume.spread in {"provider", "country", "region"}:
+        levels.append("data_center")
+    for level in levels:
+        seen: set[Any] = set()
+        for offer in offers:
+            here = _domains(offer, level)
+            if None in here:
+                yield f"{volume.name}: a replica's {level} is unknown"
+            if seen & here:
+                yield f"{volume.name}: two replicas share a {level}"
+            seen |= here
 
 
 def _domains(offer: Row, level: str) -> set[Any]:

@@ -152,5 +152,6 @@ def test_a_place_in_two_regions_is_no_two_places() -> None:
     twin = [offer("alpha", "0.0001", "united_states"), offer("alpha", "0.0001", "eu_north")]
     said = why({**A, "replicas": 2, "spread": "region"}, market=twin)
     assert said.endswith(
-        "2 replicas must each be at another region, and 1 admissible offer lies in 2"
+        "2 replicas must each be at another region, and 1 admissible offer lies in 2 and in 1 "
+        "data centre, which copies must not share either"
     )

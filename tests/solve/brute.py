@@ -97,15 +97,24 @@ def best_of_volume(volume: Row, offers: list[Row]) -> tuple[Fraction, int] | Non
         combos = list(itertools.combinations(options, replicas))
     costs = []
     for combo in combos:
-        if replicas > 1 and level != "none":
-            places = [domains(offer, level) for offer, _ in combo]
-            if any(None in place for place in places):
-                continue
-            if any(a & b for a, b in itertools.combinations(places, 2)):
-                continue
+        offers_of = [offer for offer, _ in combo]
+        if replicas > 1 and level != "none" and not are_apart(offers_of, level):
+            continue
         penalty: int = sum(3 - offer["stock"] for offer, _ in combo)
         costs.append((sum((cost for _, cost in combo), Fraction(0)), penalty))
     return min(costs, default=None)
+
+
+def are_apart(offers: list[Row], level: str) -> bool:
+    """Return whether copies at these offers differ by level, and by data centre below it."""
+    if any(None in domains(offer, level) for offer in offers):
+        return False
+    for one, other in itertools.combinations(offers, 2):
+        if domains(one, level) & domains(other, level):
+            return False
+        if level != "site" and domains(one, "data_center") & domains(other, "data_center"):
+            return False
+    return True
 
 
 def domains(offer: Row, level: str) -> set[Any]:

@@ -112,12 +112,8 @@ def _options(demand: Row, volume: Row, offers: list[Row]) -> Iterator[Option]:
     held = [(offer, brute.provision_of(volume, offer)) for offer in offers]
     places = [(offer, found[0]) for offer, found in held if found is not None]
     for combo in itertools.combinations_with_replacement(places, replicas):
-        if apart:
-            domains = [brute.domains(offer, spread) for offer, _ in combo]
-            if any(None in here for here in domains):
-                continue
-            if any(a & b for a, b in itertools.combinations(domains, 2)):
-                continue
+        if apart and not brute.are_apart([offer for offer, _ in combo], spread):
+            continue
         chosen = tuple(offer for offer, _ in combo)
         if any(None in present(chosen, *kind) for kind in looked_at(demand, volume)):
             continue

@@ -119,7 +119,7 @@ def choices(instance: Instance, v: int) -> list[tuple[int, ...]]:
     offers = (instance.pairs.broken[v] == 0).nonzero()[0].tolist()
     if not spreads(demanded.replicas, demanded.spread):
         return list(itertools.combinations_with_replacement(offers, demanded.replicas))
-    places = instance.places(demanded.spread)
+    places = instance.spread_domains(demanded.spread)
     return [
         choice
         for choice in itertools.combinations(offers, demanded.replicas)

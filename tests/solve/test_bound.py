@@ -37,11 +37,18 @@ def choices(pairs: Pairs, v: int) -> list[Choice]:
     offers = (pairs.broken[v] == 0).nonzero()[0].tolist()
     if not spreads(volume.replicas, volume.spread):
         return list(itertools.combinations_with_replacement(offers, volume.replicas))
-    places = domains(pairs.offers, volume.spread)
+    levels = {volume.spread}
+    if volume.spread in {"provider", "country", "region"}:
+        levels.add("data_center")
+    places = [domains(pairs.offers, level) for level in levels]
     return [
         choice
         for choice in itertools.combinations(offers, volume.replicas)
-        if all(places[a].isdisjoint(places[b]) for a, b in itertools.combinations(choice, 2))
+        if all(
+            place[a].isdisjoint(place[b])
+            for place in places
+            for a, b in itertools.combinations(choice, 2)
+        )
     ]
 
 

@@ -97,8 +97,16 @@ def test_copies_that_lie_in_several_regions_are_never_dealt() -> None:
     volumes = [volume(name, replicas=2, spread="region") for name in "ab"]
     apart = needed_columns(*_whole(demanded(*volumes), [*twice, *DEAR_IN_EVERY_VIEW]))
     assert [unit.members for unit in apart.units] == [(0,), (1,)]
-    single = needed_columns(*_whole(demanded(*volumes)))
+    single = needed_columns(*_whole(demanded(*volumes), DEAR_IN_EVERY_VIEW[:6]))
     assert [unit.members for unit in single.units] == [(0, 1)]
+
+
+def test_copies_are_never_dealt_where_two_providers_sell_one_data_center() -> None:
+    """There counts by provider do not say which copies of one volume share a building."""
+    shared = [row("alpha", "0.0001"), row("beta", "0.0002", dataCenter="alpha-1")]
+    volumes = [volume(name, replicas=2, spread="provider") for name in "ab"]
+    apart = needed_columns(*_whole(demanded(*volumes), [*shared, row("beta", "0.0003")]))
+    assert [unit.members for unit in apart.units] == [(0,), (1,)]
 
 
 VIEWS: dict[str, tuple[dict[str, Any], dict[str, Any], list[int]]] = {
@@ -107,7 +115,7 @@ VIEWS: dict[str, tuple[dict[str, Any], dict[str, Any], list[int]]] = {
     "spread over data centres": ({"replicas": 2, "spread": "data_center"}, {}, [1, 4, 5, 6]),
     "spread over providers": ({"replicas": 2, "spread": "provider"}, {}, [1, 5, 6]),
     "spread over countries": ({"replicas": 2, "spread": "country"}, {}, [1, 6, 7]),
-    "spread over regions": ({"replicas": 2, "spread": "region"}, {}, [1, 7]),
+    "spread over regions": ({"replicas": 2, "spread": "region"}, {}, [1, 6, 7]),
     "one replica spreads nowhere": ({"spread": "site"}, {}, [1]),
     "a group at one site": (
         {},

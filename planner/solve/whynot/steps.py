@@ -2,7 +2,8 @@
 
 A step says what it changes and how; `relaxed` applies steps to a demand and changes nothing else.
 Every step only widens what is allowed, with two exceptions: fewer replicas may be in the way of
-what looks at all of them, and a weaker spread need not be implied by a stronger one.
+what looks at all of them, and a spread over sites or countries need not be implied by a stronger
+one: only the data centre is.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ def _places(bench: Bench, plan: Plan, one: Requirement, v: int, volume: Volume) 
     if one.field == "replicas":
         return bool(len(offers) == one.value)
     row = bench.row(volume.model_copy(update={"replicas": len(offers)}))[0]
-    held = [plan.instance.places(volume.spread)[o] for o in offers if volume.spread != "none"]
+    apart = plan.instance.spread_domains(volume.spread) if volume.spread != "none" else ()
+    held = [apart[o] for o in offers if apart]
     is_apart = sum(map(len, held)) == len(frozenset().union(*held))
     return is_apart and all(row[o] == 0 for o in offers)
 
