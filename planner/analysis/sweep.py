@@ -99,7 +99,7 @@ def _unplaced(instance: Instance, v: int) -> str:
     return (
         f"volume {volume.name}: {volume.replicas} replicas must each be at another "
         f"{LEVELS[volume.spread]}, and {told} in {inside}"
-        f"{instance.shared_data_centers(v, fits)}"
+        f"{instance.least.shared_data_centers(v, fits)}"
     )
 
 

@@ -109,6 +109,16 @@ class Least:
         """Return the domains of each offer that copies spread over a level may not share."""
         return self._grouped(level)[0]
 
+    def shared_data_centers(self, v: int, admissible: Sequence[int]) -> str:
+        """Return how data centres keep copies out that have places enough at their own level."""
+        volume, data_centers = self._pairs.volumes[v], self.domains("data_center")
+        own = self.domains(volume.spread)
+        if len({place for o in admissible for place in own[o]}) < volume.replicas:
+            return ""
+        inside = len({data_centers[o] for o in admissible})
+        plural = "s" * (inside > 1)
+        return f" and in {inside} data centre{plural}, which copies must not share either"
+
     def is_single(self, level: str) -> bool:
         """Return whether each offer is in one domain, for copies spread over a level."""
         return self._grouped(level)[2]

@@ -170,17 +170,6 @@ class Instance:
         """Return the domains of each offer that copies spread over a level may not share."""
         return self.least.spread_domains(level)
 
-    def shared_data_centers(self, v: int, admissible: Sequence[int]) -> str:
-        """Return how data centres keep copies out that have places enough at their own level."""
-        volume, data_centers = self.pairs.volumes[v], self.places("data_center")
-        own = self.places(volume.spread)
-        if len({place for o in admissible for place in own[o]}) < volume.replicas:
-            return ""
-        inside = len({data_centers[o] for o in admissible})
-        return (
-            f" and in {inside} data centre{'s' * (inside > 1)}, which copies must not share either"
-        )
-
     @cached_property
     def ties(self) -> tuple[Tie, ...]:
         """Return the demand's groups, one tie for each level they speak of."""

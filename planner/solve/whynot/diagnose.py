@@ -172,7 +172,7 @@ def _unplaced(
     message = (
         f"volume {volume.name}: {volume.replicas} replicas need as many "
         f"{_LEVELS[volume.spread]} of their own, and the {len(admissible)} admissible offers lie "
-        f"in {len(inside)}{instance.shared_data_centers(v, admissible)}{reasons}"
+        f"in {len(inside)}{instance.least.shared_data_centers(v, admissible)}{reasons}"
     )
     return {"reason": "spread", "message": message, **facts}
 
