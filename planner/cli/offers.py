@@ -38,7 +38,8 @@ _EXPENDABLE = ("security", "nodes", "GB", "region", "GPU $/h", "stock", "buy GB"
 EPILOG = (
     "JSON: an array, one object for each listed row: row, offer_id, provider, cloud_id, "
     "data_center, country, region, min_gb, max_gb, step_gb, default_gb, usd_gb_hr (exact decimal "
-    "as text), default_included, stock, security, multinode, ambiguous, problem; with --size also "
+    "as text), default_included, stock (a level, or as listed: unknown), security, multinode, "
+    "ambiguous, problem; with --size also "
     "provision_gb, usd_hr, usd_month (730 h); with --gpus also gpu (yes, unconfirmed, no), "
     "gpu_usd_hr. Null is unknown. With --group-by one object for each value: the column, offers, "
     "in_stock, sites, min_usd_gb_hr, max_usd_gb_hr."
@@ -185,6 +186,7 @@ def _write(shown: pd.DataFrame, output: Output, *, grouped: bool) -> None:
 
 def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     from planner.market.offers import place_text
+    from planner.market.wire import STOCK_RANK
     from planner.schema import records
     from planner.units import money, plain, usd_hr, usd_month
 
@@ -201,7 +203,7 @@ def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             place_text(row),
             row["region"] or "unknown",
             f"{row['min_gb']:,}-{most}",
-            row["stock"],
+            row["stock"] if row["stock"] in STOCK_RANK else f"'{row['stock']}'",
             (row["security"] or "unknown").removesuffix("_cloud"),
             {True: "several", False: "one", None: "unknown"}[row["multinode"]],
             "left out" if row["problem"] else "unpriced" if price is None else _short(plain(price)),

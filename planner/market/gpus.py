@@ -16,8 +16,8 @@ import pandas as pd
 
 from planner.errors import FrameError
 from planner.market.market import key_order
-from planner.market.offers import KEY, conform_offers
-from planner.market.wire import STOCK_RANK, RowReader, id_part, is_price
+from planner.market.offers import KEY, conform_offers, stock_note
+from planner.market.wire import REGIONS, SECURITY, SOCKETS, RowReader, id_part, is_price, stock_word
 from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
 from planner.text import visible
 from planner.units import plain
@@ -45,7 +45,7 @@ GPUS = (
     Column("price_varies", YES_NO, "the price may change while it runs; null: unknown"),
     Column("prepaid_hours", EXACT, "hours charged at the start, Decimal; null: none"),
     Column("spot", YES_NO, "can be interrupted; null: unknown, taken as not spot"),
-    Column("stock", TEXT, "Unavailable, unknown, Low, Medium, Available or High"),
+    Column("stock", TEXT, "level, see STOCK_RANK; a word planner does not know as it is listed"),
     Column("security", TEXT, "secure_cloud, community_cloud; null: unknown"),
     Column("problem", TEXT, "why the row cannot be believed; null: it can"),
 )
@@ -102,18 +102,18 @@ def _gpu(place: int, row: Any, listing: str) -> dict[str, Any]:  # noqa: ANN401 
         "gpu_type": read.text("gpuType", required=True),
         "gpus": read.whole("gpuCount"),
         "gpu_gb": read.whole("gpuMemory"),
-        "socket": read.text("socket"),
+        "socket": read.word("socket", SOCKETS),
         "data_center": read.text("dataCenter"),
         "country": read.text("country"),
-        "region": read.text("region"),
+        "region": read.word("region", REGIONS),
         "usd_hr": community if listed else on_demand,
         "price_varies": read.yes_no("prices.isVariable"),
         "prepaid_hours": read.price("prepaidTime"),
         "spot": read.yes_no("isSpot"),
         "stock": read.stock("stockStatus"),
-        "security": read.text("security"),
+        "security": read.word("security", SECURITY),
     }
-    if currency != "USD":
+    if currency is None or currency.upper() != "USD":
         shown = visible(currency)[:40] if currency else "missing"
         read.problems.append(f"prices.currency is {shown}, only USD is understood")
     return {**values, "problem": read.problem}
@@ -161,7 +161,8 @@ def conform_gpus(gpus: pd.DataFrame) -> pd.DataFrame:
         "gpu_type": frame["gpu_type"].notna() | ~believed,
         "gpus": frame["gpus"].isna() | (frame["gpus"] >= 0),
         "gpu_gb": frame["gpu_gb"].isna() | (frame["gpu_gb"] >= 0),
-        "stock": frame["stock"].isin(list(STOCK_RANK)),
+        "stock": frame["stock"].notna()
+        & pd.Series([stock_word(word) == word for word in frame["stock"].fillna("")]),
     }
     for name in ("usd_hr", "prepaid_hours"):
         amounts = [amount is None or _is_amount(amount) for amount in frame[name]]
@@ -376,8 +377,11 @@ def rental_notes(gpus_row: Mapping[str, Any]) -> list[str]:
     if gpus_row["prepaid_hours"] is not None:
         hours = plain(gpus_row["prepaid_hours"])
         notes.append(f"hours charged in advance: {hours}; planned by the hours it runs")
-    if gpus_row["stock"] == "unknown":
-        notes.append("the market does not say whether it is in stock")
+    if note := stock_note(gpus_row["stock"]):
+        notes.append(note)
+    if gpus_row["security"] not in {None, *SECURITY}:
+        shown = visible(gpus_row["security"])
+        notes.append(f"security is listed as '{shown}', which planner does not know")
     if gpus_row["data_center"] is None:
         notes.append(
             "the market does not name its data centre, so nothing confirms that it reaches the "

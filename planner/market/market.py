@@ -152,8 +152,8 @@ def _all_true(values: list[bool | None]) -> bool | None:
     return None if None in values else True
 
 
-def _stock_order(level: str) -> tuple[int, str]:
-    return (STOCK_RANK[level], level)
+def _stock_order(level: str) -> tuple[int, bool, str]:
+    return (STOCK_RANK[level], level == "unknown", level)  # a listed word is quoted
 
 
 def _weakest_security(classes: list[str | None]) -> str | None:

@@ -15,7 +15,16 @@ import numpy as np
 import pandas as pd
 
 from planner.errors import FrameError
-from planner.market.wire import STOCK_RANK, UNBOUNDED_GB, RowReader, id_part, is_price
+from planner.market.wire import (
+    REGIONS,
+    SECURITY,
+    STOCK_RANK,
+    UNBOUNDED_GB,
+    RowReader,
+    id_part,
+    is_price,
+    stock_word,
+)
 from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
 from planner.text import visible
 from planner.units import plain
@@ -40,7 +49,7 @@ OFFERS = (
     Column("default_gb", WHOLE, "the vendor's default size; null: none"),
     Column("usd_gb_hr", EXACT, "price as an exact Decimal, USD per GB and hour; null: unpriced"),
     Column("default_included", YES_NO, "the price is said to include the default size"),
-    Column("stock", TEXT, "Unavailable, unknown, Low, Medium, Available or High"),
+    Column("stock", TEXT, "level, see STOCK_RANK; a word planner does not know as it is listed"),
     Column("security", TEXT, "secure_cloud, community_cloud; null: unknown"),
     Column("multinode", YES_NO, "several nodes can mount it; null: unknown"),
     Column("ambiguous", YES_NO, "other rows have the same create key"),
@@ -75,6 +84,21 @@ def place_text(offer: Mapping[str, Any]) -> str:
     return f"{offer['provider'] or 'no provider'} {offer['data_center'] or 'unnamed'}{country}"
 
 
+def stock_note(stock: str) -> str | None:
+    """Return what a buyer has to know where the stock of an offer is unknown, None where it is not.
+
+    Parameters
+    ----------
+    stock : str
+        Value of the column ``stock``.
+    """
+    if stock == "unknown":
+        return "stock is not listed, so it may be out of stock"
+    if stock not in STOCK_RANK:
+        return f"stock is listed as '{visible(stock)}', which planner does not know; check it first"
+    return None
+
+
 def offers_frame(rows: Iterable[Any]) -> pd.DataFrame:
     """Return rows of the API as an offers frame (columns ``OFFERS``), every row kept."""
     return _finish([_offer(place, row) for place, row in enumerate(rows, 1)])
@@ -90,8 +114,9 @@ def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing
     }
     if read.problems:
         where["provider"] = None  # its create key is unknown, and may be no other row's
-    if read.text("currency") not in {None, "USD"}:
-        read.problems.append("currency is not USD, which is all that is understood")
+    currency = read.text("currency")
+    if currency is not None and currency.upper() != "USD":
+        read.problems.append(f"currency is {visible(currency)[:40]}, only USD is understood")
     max_gb, min_gb = read.whole("spec.maxCount"), read.whole("spec.minCount") or 0
     step_gb = read.whole("spec.step") or 1
     if (min_gb or step_gb) >= UNBOUNDED_GB:
@@ -100,7 +125,7 @@ def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing
         "row": place,
         "offer_id": short_id(row if isinstance(row, dict) else {}),
         **where,
-        "region": read.text("region"),
+        "region": read.word("region", REGIONS),
         "min_gb": min_gb,
         "max_gb": None if max_gb is None or max_gb >= UNBOUNDED_GB else max_gb,
         "step_gb": step_gb,
@@ -108,7 +133,7 @@ def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing
         "usd_gb_hr": read.price("spec.pricePerUnit"),
         "default_included": read.yes_no("spec.defaultIncludedInPrice"),
         "stock": read.stock("stockStatus"),
-        "security": read.text("security"),
+        "security": read.word("security", SECURITY),
         "multinode": read.yes_no("isMultinode"),
         "ambiguous": False,
     }
@@ -131,7 +156,8 @@ def conform_offers(offers: pd.DataFrame) -> pd.DataFrame:
         "min_gb": frame["min_gb"] >= 0,
         "step_gb": frame["step_gb"] >= 1,
         "usd_gb_hr": pd.Series(prices, dtype="boolean"),
-        "stock": frame["stock"].isin(list(STOCK_RANK)),
+        "stock": frame["stock"].notna()
+        & pd.Series([stock_word(word) == word for word in frame["stock"].fillna("")]),
     }
     for name in KEY:
         sent = pd.Series([_is_sent(text) for text in frame[name]], dtype="boolean")

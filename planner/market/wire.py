@@ -6,18 +6,45 @@ is taken for what it is; what cannot be believed becomes the row's ``problem``, 
 
 from __future__ import annotations
 
+import json
+import re
 from decimal import Decimal
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from planner.text import visible
 from planner.units import MAX_PRICE_DIGITS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 UNBOUNDED_GB = 10**12
 """A bound at or beyond this, a zettabyte, bounds nothing."""
-STOCK_RANK = {"Unavailable": -1, "unknown": 0, "Low": 1, "Medium": 2, "Available": 3, "High": 3}
-"""Stock levels, weakest first; Available and High are the same level."""
+
+
+class _Ranks(dict[str, int]):
+    """Ranks of stock levels; a word that is not one of them ranks as unknown."""
+
+    def __missing__(self, word: str) -> int:
+        return self["unknown"]
+
+
+STOCK_RANK = _Ranks(Unavailable=-1, unknown=0, Low=1, Medium=2, Available=3, High=3)
+"""Stock levels, weakest first; Available and High are the same level, other words are unknown."""
+_NONE_LEFT = re.compile(
+    r"\b(?:unavailable|unavail|(?<!not )(?:out of stock|sold out)|outofstock|soldout|oos|none|"
+    r"(?:not|un|no longer) available|not in stock|no (?:stock|capacity|availability)|"
+    r"depleted|exhausted|discontinued)\b"
+)
+"""Words that plainly say that there is none, in lower case with single blanks."""
+SECURITY = ("secure_cloud", "community_cloud")
+SOCKETS = ("PCIe", "SXM2", "SXM3", "SXM4", "SXM5", "SXM6")
+REGIONS = (
+    *("africa", "asia_south", "asia_northeast", "australia", "canada", "eu_east", "eu_north"),
+    *("eu_west", "middle_east", "south_america", "united_states"),
+)
 _MAX_TEXT = 255
+_MAX_SHOWN = 60
 _MAX_PRICE = Decimal(10) ** 6
 
 
@@ -74,6 +101,13 @@ class RowReader:
             return None
         return value
 
+    def word(self, path: str, known: Iterable[str]) -> str | None:
+        """Return a text, as documented where only its case or separators differ from that."""
+        value = self.text(path)
+        if value is None:
+            return None
+        return {_folded(word): word for word in known}.get(_folded(value), value)
+
     def whole(self, path: str) -> int | None:
         """Return a whole number that is not negative."""
         value = self.raw(path)
@@ -116,19 +150,50 @@ class RowReader:
         return number
 
     def stock(self, path: str) -> str:
-        """Return a stock level; absent or an unknown word is ``unknown``."""
-        value = self.raw(path)
-        return value if isinstance(value, str) and value in STOCK_RANK else "unknown"
+        """Return the stock of an offer, see `stock_word`."""
+        return stock_word(self.raw(path))
 
     def _wrong(self, path: str, expected: str, value: object) -> None:
         found = {str: "text", bool: "true or false", list: "a list", dict: "an object"}
         kind = found.get(type(value), "a number")
-        self.problems.append(f"{path}: {expected} was expected, not {kind}")
+        shown = "" if isinstance(value, list | dict) else f" ({visible(as_written(value))})"
+        self.problems.append(f"{path}: {expected} was expected, not {kind}{shown}")
 
     @property
     def problem(self) -> str | None:
         """Return what is wrong with the row, or None."""
         return "; ".join(dict.fromkeys(self.problems)) or None
+
+
+def stock_word(value: object) -> str:
+    """Return a stock level, ``unknown`` where there is none, any other value as written.
+
+    Case does not matter; words that plainly say there is none are ``Unavailable``.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return "unknown"
+    folded = _folded(value) if isinstance(value, str) else ""
+    levels = {_folded(level): level for level in STOCK_RANK}
+    if folded in levels:
+        return levels[folded]
+    return "Unavailable" if _NONE_LEFT.search(folded) else as_written(value)
+
+
+def as_written(value: object) -> str:
+    """Return a value of a listing as short text: text as it is, anything else as JSON."""
+    if isinstance(value, str):
+        text = value.encode(errors="backslashreplace").decode()
+    else:
+        try:
+            text = json.dumps(value, default=str)
+        except (ValueError, TypeError, RecursionError):
+            text = type(value).__name__
+    return text if len(text) <= _MAX_SHOWN + 1 else f"{text[:_MAX_SHOWN]}…"
+
+
+def _folded(text: str) -> str:
+    """Return text in lower case, separators as single blanks."""
+    return re.sub(r"[\W_]+", " ", text.casefold()).strip()
 
 
 def is_price(number: Decimal) -> bool:

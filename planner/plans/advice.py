@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from planner.market.disks import NOT_KEPT
 from planner.market.gpus import rental_notes
-from planner.market.offers import KEY, place_text
+from planner.market.offers import KEY, place_text, stock_note
+from planner.market.wire import SECURITY
 from planner.plans.requests import slug
 from planner.schema import records
 from planner.solve.candidates import PLACES
@@ -183,8 +184,10 @@ def _offer_notes(offer: dict[str, Any]) -> Iterator[str]:
         yield "a request without cloud id could be served by an offer that has one"
     if offer["default_included"]:
         yield "the price is said to include the default size; planned in full all the same"
-    if offer["stock"] == "unknown":
-        yield "the market does not say whether it is in stock"
+    if note := stock_note(offer["stock"]):
+        yield note
+    if offer["security"] not in {None, *SECURITY}:
+        yield f"security is listed as '{visible(offer['security'])}', which planner does not know"
     if offer["min_gb"] % offer["step_gb"]:
         yield (
             f"sizes are taken as {offer['min_gb']} GB plus steps of {offer['step_gb']} GB; "

@@ -186,7 +186,7 @@ def check_offer(
     if offer is None:
         return Problem(f"{where}: the offer is gone", stock=True)
     if STOCK_RANK[offer["stock"]] < STOCK_RANK[slot.stock or "unknown"]:
-        return Problem(f"{where}: stock is {offer['stock']}", stock=True)
+        return Problem(f"{where}: stock is {visible(offer['stock'])}", stock=True)
     wrong = next(_drift(slot, offer, limits), None)
     return Problem(f"{where}: {wrong}", stock=False) if wrong else None
 

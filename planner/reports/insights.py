@@ -103,7 +103,7 @@ class Insights:
                 visible(f"{place_text(one)} ({one['offer_id']})"),
                 money(usd_month(usd_hr(_TB, one["usd_gb_hr"]))),
                 cell(one["usd_gb_hr"], "usd_gb_hr").text,
-                one["stock"],
+                visible(one["stock"]),
                 "chosen" if one["offer_id"] in chosen else "",
             )
             for one in shown

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.schema import records
 from planner.solve import verify_coupling as coupling
+from planner.text import visible
 from planner.units import plain, quotient, total, usd_hr
 
 if TYPE_CHECKING:
@@ -133,10 +134,10 @@ def _admissible(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
         yield "the offer cannot be bought"
     if offer["stock"] == "Unavailable":
         yield "the offer is out of stock"
-    if volume.stock is not None and _LEVELS[offer["stock"]] < _LEVELS[volume.stock]:
-        yield f"stock is {offer['stock']}, {volume.stock} was asked for"
+    if volume.stock is not None and _LEVELS.get(offer["stock"], 1) < _LEVELS[volume.stock]:
+        yield f"stock is {visible(offer['stock'])}, {volume.stock} was asked for"
     if volume.security not in {"any", offer["security"]}:
-        yield f"security is {offer['security']}, {volume.security} was asked for"
+        yield f"security is {visible(str(offer['security']))}, {volume.security} was asked for"
     if volume.multinode and offer["multinode"] is not True:
         yield "several nodes cannot mount it"
     limit = volume.max_usd_gb_hr

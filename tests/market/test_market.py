@@ -97,7 +97,8 @@ def test_unpriced_is_none_not_nan() -> None:
     [
         (["High", "Low", "Medium"], "Low"),
         (["Low", None], "unknown"),
-        (["Low", "Plenty"], "unknown"),
+        (["Low", "Plenty"], "Plenty"),
+        ([None, "vorrätig"], "vorrätig"),
         ([None, "Unavailable", "High"], "Unavailable"),
         (["High", "Available"], "Available"),
         (["Available", "High"], "Available"),
@@ -189,7 +190,7 @@ def test_problem_of_any_row_is_the_offers() -> None:
     """A row that cannot be believed shares its problem with all that cannot be told from it."""
     found = merged(disk(), disk(spec={"step": -1}), disk(spec={"step": "1"}))
     assert found["problem"] == (
-        "spec.step is negative (-1); spec.step: a number was expected, not text"
+        "spec.step is negative (-1); spec.step: a number was expected, not text (1)"
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.formats import parse
-from planner.market.wire import UNBOUNDED_GB, RowReader, id_part, is_price
+from planner.market.wire import SECURITY, STOCK_RANK, UNBOUNDED_GB, RowReader, id_part, is_price
 from tests.market.rows import brief
 
 JSON = st.recursive(
@@ -168,12 +168,80 @@ def test_yes_no(*, value: bool | None) -> None:
     assert reader.problem is None
 
 
-@pytest.mark.parametrize("value", [None, "", "available", "Plenty", 3, ["Low"], {}, True])
-def test_unknown_stock(value: object) -> None:
-    """Absent, another word or another type is unknown, which is not malformed."""
+@pytest.mark.parametrize("value", [None, "", " ", "unknown", "UNKNOWN"])
+def test_stock_that_is_missing(value: object) -> None:
+    """Absent is unknown, which is not malformed."""
     reader = RowReader({"a": value})
     assert reader.stock("a") == "unknown"
     assert reader.problem is None
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("Plenty", "Plenty"),
+        ("in stock soon", "in stock soon"),
+        ("Not sold out", "Not sold out"),
+        ("avail", "avail"),
+        (3, "3"),
+        (["Low"], '["Low"]'),
+        ({}, "{}"),
+        (True, "true"),
+        (Decimal("0.5"), '"0.5"'),
+        ("x" * 300, "x" * 60 + "…"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_stock_that_is_not_understood_stays_as_written(value: object, kept: str) -> None:
+    """Not understood is not the same as missing, though both rank as unknown."""
+    reader = RowReader({"a": value})
+    assert reader.stock("a") == kept
+    assert STOCK_RANK[kept] == STOCK_RANK["unknown"]
+    assert reader.problem is None
+
+
+@pytest.mark.parametrize("level", ["Unavailable", "Low", "Medium", "Available", "High"])
+def test_stock_without_regard_to_case(level: str) -> None:
+    """The five documented levels are read however they are cased."""
+    for value in (level, level.upper(), level.lower(), f" {level.swapcase()}"):
+        assert RowReader({"a": value}).stock("a") == level
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("Out of stock", "out_of_stock", "OUT-OF-STOCK", "OutOfStock", "Sold out", "SOLDOUT"),
+        *("not available", "Currently unavailable", "none", "No stock", "no capacity"),
+        *("Not in stock", "depleted", "OOS"),
+    ],
+)
+def test_words_that_plainly_say_there_is_none(value: str) -> None:
+    """They count as Unavailable: what is said to be gone is not bought."""
+    assert RowReader({"a": value}).stock("a") == "Unavailable"
+
+
+@pytest.mark.parametrize(
+    ("value", "read_as"),
+    [
+        ("SECURE_CLOUD", "secure_cloud"),
+        ("Secure Cloud", "secure_cloud"),
+        ("secure-cloud", "secure_cloud"),
+        ("gold", "gold"),
+        (None, None),
+    ],
+)
+def test_a_documented_word_in_another_spelling(value: str | None, read_as: str | None) -> None:
+    """Case and separators do not matter; a word that is not documented stays as it is."""
+    reader = RowReader({"a": value})
+    assert reader.word("a", SECURITY) == read_as
+    assert reader.problem is None
+
+
+def test_a_value_of_the_wrong_type_is_quoted() -> None:
+    """Whoever reads why a row is set aside sees what it said."""
+    reader = RowReader({"a": "true\x1b[2J"})
+    assert reader.yes_no("a") is None
+    assert reader.problem == "a: true or false was expected, not text (true\\x1b[2J)"
 
 
 @pytest.mark.parametrize("row", [None, 1, "row", [], [["provider", "x"]], True])
@@ -191,7 +259,7 @@ def test_object_of_another_type(spec: object) -> None:
     assert reader.whole("spec.minCount") is None
     assert reader.price("spec.pricePerUnit") is None
     assert reader.problem is not None
-    assert reader.problem.count("spec") == 1
+    assert reader.problem.count("spec:") == 1
 
 
 @brief

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner import make_plan
+from planner import Plan, make_plan
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PLAIN = {
     "provider": "alpha",
@@ -46,7 +49,9 @@ def test_a_plain_offer_needs_no_warning() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({**PLAIN, "stockStatus": None}, "does not say whether it is in stock"),
+        ({**PLAIN, "stockStatus": None}, "stock is not listed"),
+        ({**PLAIN, "stockStatus": "Plenty"}, "stock is listed as 'Plenty', which planner does not"),
+        ({**PLAIN, "security": "gold"}, "security is listed as 'gold', which planner does not"),
         ({**PLAIN, "dataCenter": None}, "does not name the data centre"),
         (spec(defaultIncludedInPrice=True), "said to include the default size"),
         (spec(minCount=5, step=10), "where the step counts from"),
@@ -90,3 +95,21 @@ def test_rows_that_cannot_be_believed_are_named_with_place_and_reason() -> None:
     said = warnings(good, *[bad] * 25).splitlines()
     assert "row 2 (alpha A-1 (US)) is left out: spec.pricePerUnit" in said[0]
     assert "5 more rows are left out" in said[20]
+
+
+def test_stock_words_decide_what_is_bought(tmp_path: Path) -> None:
+    """Case does not matter, sold out is not bought, and an odd word is quoted after a load too."""
+    gone = [
+        {**spec(pricePerUnit=Decimal("0.00001")), "dataCenter": f"G-{at}", "stockStatus": word}
+        for at, word in enumerate(("UNAVAILABLE", "Sold out", "out_of_stock"))
+    ]
+    cased = {**spec(pricePerUnit=Decimal("0.00009")), "stockStatus": "available"}
+    demand = demand_from({"version": 1, "volumes": [{"name": "x", "size_gb": 100}]})
+    plan = make_plan(demand, offers_frame([*gone, cased, {**PLAIN, "dataCenter": "B"}]))
+    assert [one.data_center for one in plan.placements] == ["A-1"]
+    assert plan.warnings == ()
+    odd = {**cased, "stockStatus": "Plenty\x1b[2J"}
+    make_plan(demand, offers_frame([*gone, odd])).save(tmp_path / "plan.json")
+    plan = Plan.load(tmp_path / "plan.json")
+    assert "stock is listed as 'Plenty\\x1b[2J'" in "\n".join(plan.warnings)
+    assert plan.addressable.query("data_center == 'A-1'")["stock"].tolist() == ["Plenty\x1b[2J"]

@@ -126,7 +126,7 @@ def test_a_mutated_placement_is_rejected(mutation: str) -> None:
 MARKETS: dict[str, tuple[dict[str, Any], str]] = {
     "out of stock": ({"stockStatus": "Unavailable"}, "the offer is out of stock"),
     "low stock": ({"stockStatus": "Low"}, "stock is Low, Medium was asked for"),
-    "unknown stock": ({"stockStatus": "odd"}, "stock is unknown, Medium was asked for"),
+    "unknown stock": ({"stockStatus": "odd"}, "stock is odd, Medium was asked for"),
     "one node": ({"isMultinode": False}, "several nodes cannot mount it"),
     "unknown nodes": ({"isMultinode": None}, "several nodes cannot mount it"),
     "community": ({"security": "community_cloud"}, "security is community_cloud"),
