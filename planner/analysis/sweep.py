@@ -200,7 +200,11 @@ def _row(
     demand = task.variants.demand_at(point)
     kept: tuple[Kept, ...] = ()
     if task.disks is not None:
-        kept = keep(demand, task.disks, task.recorded, offers)[0]
+        existing = keep(demand, task.disks, task.recorded, offers)
+        kept = existing.kept
+        for one, broken in existing.contradictions:
+            why = f"volume {one.volume}: disk {one.disk_ids[0]} is named in `disks` and {broken}"
+            return {**_NO_PLAN, "feasible": False, "status": "infeasible", "why": why}
     instance = Instance.of(demand, offers, gpus, kept)
     try:
         found = optimum(instance, solver=task.solver, time_limit_s=task.time_limit_s)

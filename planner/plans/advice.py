@@ -13,6 +13,7 @@ from planner.market.wire import SECURITY
 from planner.plans.requests import slug
 from planner.schema import records
 from planner.solve.candidates import PLACES
+from planner.solve.unchecked import unchecked_existing
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from planner.demand.model import Demand, Volume
     from planner.solve.existing import Kept
     from planner.solve.optimise import Solution
+    from planner.solve.solution import Placement
 
 
 _MOST = 20
@@ -137,6 +139,15 @@ def account_warnings(
         )
     if len(idle) > _MOST:
         yield f"{len(idle) - _MOST} more disks serve no volume of this demand and are left alone"
+
+
+def existing_warnings(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
+    """Yield which requirements could not be held against the existing disks of a plan."""
+    if left := unchecked_existing(demand, placements):
+        yield (
+            f"not checked for existing disks, whose listing lacks it: {left}; check it yourself, "
+            "or take the disk out of `disks` to buy a new one"
+        )
 
 
 def _gpu_notes(solution: Solution) -> Iterator[str]:

@@ -45,6 +45,7 @@ from planner.solve.optimise import SolverRecord
 from planner.solve.problem import Instance
 from planner.solve.rentals import CHOSEN_GPUS, Gpu
 from planner.solve.solution import PLACEMENTS, Placement
+from planner.solve.unchecked import unchecked_existing
 from planner.solve.verify import verify
 from planner.text import visible
 from planner.units import difference, plain, usd_month
@@ -449,7 +450,11 @@ class Plan(Decision):
                     usd_month(Decimal(self.totals["disk_usd_hr"]), hours),
                     self.baselines(),
                 ),
-                certainty(self.solver),
+                certainty(
+                    self.solver,
+                    keeps=any(one.action == "keep" for one in self.placements),
+                    unchecked=unchecked_existing(self.demand, self.placements),
+                ),
                 origin(self.plan_id, self.inputs["offers"], hours),
             ),
         )

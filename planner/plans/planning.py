@@ -13,9 +13,10 @@ from planner.market.disks import disk_rows, disks_from_rows
 from planner.market.gpus import gpu_rows, gpus_from_rows
 from planner.market.market import addressable
 from planner.market.offers import market_rows, offers_from_market
-from planner.plans.advice import account_warnings, input_warnings, plan_warnings
+from planner.plans.advice import account_warnings, existing_warnings, input_warnings, plan_warnings
 from planner.plans.plan import Plan
 from planner.solve.existing import keep
+from planner.solve.existing_conflict import contradicted
 from planner.solve.optimise import optimise
 from planner.units import difference, money
 
@@ -109,8 +110,11 @@ def make_plan(
     market = tuple(market_rows(offers))
     gpu_market = () if gpus is None else tuple(gpu_rows(gpus))
     choice = addressable(offers_from_market(market))
-    kept, unkept = keep(demand, disks_from_rows(account), recorded or {}, choice)
+    existing = keep(demand, disks_from_rows(account), recorded or {}, choice)
+    kept = existing.kept
     try:
+        if existing.contradictions:
+            raise contradicted(demand, choice, gpus_from_rows(gpu_market), existing)
         solution = optimise(
             demand,
             choice,
@@ -141,7 +145,8 @@ def make_plan(
         solver=solution.solver,
         warnings=(
             *plan_warnings(demand, offers, choice, solution, gpus),
-            *unkept,
+            *existing.notes,
+            *existing_warnings(demand, solution.placements),
             *account_warnings(demand, account, kept),
         ),
         placements=solution.placements,

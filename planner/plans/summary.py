@@ -95,8 +95,18 @@ def _sizes(sizes: tuple[int, ...]) -> str:
     return " + ".join(f"{size:,}" if n == 1 else f"{n} x {size:,}" for size, n in groups)
 
 
-def certainty(record: SolverRecord) -> str:
-    """Return how sure the plan is."""
+def certainty(record: SolverRecord, *, keeps: bool = False, unchecked: str = "") -> str:
+    """Return how sure the plan is, and of what.
+
+    Parameters
+    ----------
+    record : SolverRecord
+        What was proved.
+    keeps : bool
+        Whether the plan keeps existing disks: no plan that moves them was looked at.
+    unchecked : str
+        Requirements that were not held against them, see `unchecked_existing`.
+    """
     spare = difference(record.objective_usd_hr, record.bound_usd_hr)
     if record.cost_slack_percent:
         percent = plain(record.cost_slack_percent)
@@ -105,7 +115,8 @@ def certainty(record: SolverRecord) -> str:
             "was allowed for better stock and fewer sites"
         )
     elif record.status == "optimal" and not spare:
-        sure = "optimal: no cheaper plan exists, proven exactly"
+        which = "no cheaper plan keeps the existing disks" if keeps else "no cheaper plan exists"
+        sure = f"optimal: {which}, proven exactly"
     elif record.status == "optimal":
         sure = f"optimal: proven to {record.gap:.1e} of its cost, ${money(spare, 6)} an hour"
     else:
@@ -116,6 +127,8 @@ def certainty(record: SolverRecord) -> str:
     if not record.variables:
         how = "by presolve, without a solver"
     checked = "every constraint and cost checked again without the solver"
+    if unchecked:
+        checked += f", but not for existing disks: {unchecked}"
     return f"{sure} ({how}); {checked}"
 
 

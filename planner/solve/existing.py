@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from planner.market.market import ADDRESSABLE
 from planner.market.offers import KEY
 from planner.schema import build, records
 from planner.solve.candidates import BIT, MAY_BE_UNKNOWN, PLACES, group_levels
-from planner.units import quotient, total
+from planner.units import plain, quotient, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,17 +64,36 @@ class Kept:
     country: str | None
 
 
+class Existing(NamedTuple):
+    """What live disks are to a demand.
+
+    Attributes
+    ----------
+    kept : tuple of Kept
+        In the demand's order, by replica.
+    notes : tuple of str
+        One sentence for each disk that was named or bought for a volume, and is replaced.
+    contradictions : tuple of (Kept, str)
+        Disks that the demand names for a volume whose requirements they break, and how.
+    """
+
+    kept: tuple[Kept, ...]
+    notes: tuple[str, ...]
+    contradictions: tuple[tuple[Kept, str], ...]
+
+
 def keep(
     demand: Demand,
     disks: pd.DataFrame,
     recorded: Mapping[tuple[str, int], Sequence[str]],
     offers: pd.DataFrame,
-) -> tuple[tuple[Kept, ...], tuple[str, ...]]:
+) -> Existing:
     """Return the replicas that live disks already are, and why others are not.
 
-    A disk is a replica because the demand names it, or because it was bought as that replica. One
-    that is named but gone, too small, or where the volume must not be is no replica: a new one is
-    bought, and what is to be done with the old one is said.
+    A disk is a replica because the demand names it, or because it was bought as that replica, and
+    it is held against every requirement that its listing can answer. One that is gone, has lost
+    its data or is outgrown is replaced, and so is one that was bought and breaks a requirement. A
+    demand that names a disk which breaks its other requirements contradicts itself.
 
     Parameters
     ----------
@@ -87,16 +106,11 @@ def keep(
     offers : DataFrame
         Columns ``ADDRESSABLE``: they tell the region of a place, which disks do not.
 
-    Returns
-    -------
-    kept : tuple of Kept
-        In the demand's order, by replica.
-    notes : tuple of str
-        One sentence for each disk that was named or bought for a volume, and does not serve it.
     """
     live = {row["id"]: row for row in records(disks) if row["id"] is not None}
     found: list[Kept] = []
     notes: list[str] = []
+    contradictions: list[tuple[Kept, str]] = []
     regions, levels = regions_by_site(offers), group_levels(demand)
     taken = {disk for volume in demand.volumes for disk in volume.disks}
     for volume in demand.volumes:
@@ -111,14 +125,18 @@ def keep(
         looked_at = levels.get(volume.name, set()) | _apart(volume)
         for number, ids in sorted(claims.items()):
             one = _replica(volume, number, [live.get(disk, {"id": disk}) for disk in ids])
-            if isinstance(one, Kept):
-                here = regions.get((one.provider, one.data_center, one.country), (None,))
-                one = _placed(one, volume, here, looked_at)
-            if isinstance(one, Kept):
-                found.append(one)
-            else:
+            if isinstance(one, str):
                 notes.append(f"volume {volume.name}: {one}")
-    return tuple(found), tuple(notes)
+                continue
+            here = regions.get((one.provider, one.data_center, one.country), (None,))
+            outgrown, broken = _outgrown(one, volume), _broken(one, volume, here, looked_at)
+            if outgrown or (broken and number > len(volume.disks)):
+                notes.append(f"volume {volume.name}: {_replaced(one, outgrown or broken)}")
+            elif broken:
+                contradictions.append((one, broken))
+            else:
+                found.append(one)
+    return Existing(tuple(found), tuple(notes), tuple(contradictions))
 
 
 def _apart(volume: Volume) -> set[str]:
@@ -128,7 +146,7 @@ def _apart(volume: Volume) -> set[str]:
 
 def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | str:
     """Return a replica of these disks, or the sentence why they are none."""
-    shown, anew = " and ".join(row["id"] for row in rows), f"replica {number} is bought anew"
+    shown, anew = " and ".join(row["id"] for row in rows), f"replica {number} will be replaced"
     gone = ", ".join(row["id"] for row in rows if "status" not in row)
     if gone:
         return f"disk {gone} does not exist any more; {anew}"
@@ -156,29 +174,31 @@ def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | 
     )
 
 
-def _placed(
-    one: Kept, volume: Volume, regions: tuple[str | None, ...], looked_at: set[str]
-) -> Kept | str:
-    """Return a replica where the volume may be, or the sentence why it is none."""
-    why = _unfit(one, volume, regions, looked_at)
-    if why is None:
-        return one
+def _replaced(one: Kept, why: str) -> str:
     shown = " and ".join(one.disk_ids)
     return (
-        f"disk {shown} {why}; replica {one.replica} is bought anew: create the new one, copy, "
+        f"disk {shown} {why}; replica {one.replica} will be replaced: create the new disk, copy, "
         f"verify the copy, then delete {shown} by hand; planner deletes nothing for it"
     )
 
 
-def _unfit(
-    one: Kept, volume: Volume, regions: tuple[str | None, ...], looked_at: set[str]
-) -> str | None:
-    """Return why disks cannot be the volume; lists do not hold against them what nobody tells."""
+def _outgrown(one: Kept, volume: Volume) -> str:
     size_gb = sum(one.sizes_gb)
-    if size_gb < volume.size_gb:
-        return f"holds {size_gb} GB and the volume has outgrown it at {volume.size_gb} GB"
+    if size_gb >= volume.size_gb:
+        return ""
+    return f"holds {size_gb} GB and the volume has outgrown it at {volume.size_gb} GB"
+
+
+def _broken(one: Kept, volume: Volume, regions: tuple[str | None, ...], looked_at: set[str]) -> str:
+    """Return which requirements disks break; what their listing lacks: `unchecked_existing`."""
+    size_gb, limit, found = sum(one.sizes_gb), volume.max_usd_gb_hr, list[str]()
+    if len(one.disk_ids) > volume.max_disks:
+        found.append(f"are {len(one.disk_ids)} disks, and max_disks is {volume.max_disks}")
+    if limit is not None and one.usd_hr > limit * size_gb:
+        price = plain(quotient(one.usd_hr, size_gb))
+        found.append(f"costs {price} USD per GB and hour, and max_usd_gb_hr is {plain(limit)}")
     if volume.multinode and one.multinode is not True:
-        return "cannot be mounted by several nodes, or nobody says"
+        found.append("is not multi-node" + ", or unknown" * (one.multinode is None))
     places: dict[str, tuple[str | None, ...]] = {
         "provider": (one.provider,),
         "data_center": (one.data_center,),
@@ -187,12 +207,17 @@ def _unfit(
     }
     for level, here in places.items():
         allowed, excluded = getattr(volume, PLACES[level]), getattr(volume.exclude, PLACES[level])
+        at = f"is at {level.replace('_', ' ')}"
         for name in here:
-            if name is not None and (name not in (allowed or here) or name in excluded):
-                return f"is at {level.replace('_', ' ')} {name}, where the volume must not be"
+            if name is None:
+                continue
+            if name in excluded:
+                found.append(f"{at} {name}, which is excluded")
+            elif allowed is not None and name not in allowed:
+                found.append(f"{at} {name}, and {PLACES[level]} are {', '.join(allowed)}")
         if level in looked_at & MAY_BE_UNKNOWN and None in here:
-            return f"is at an unknown {level}, which copies or a group look at"
-    return None
+            found.append(f"is at an unknown {level}, which copies or a group look at")
+    return " and ".join(found)
 
 
 def with_kept(pairs: Pairs, kept: Sequence[Kept]) -> Pairs:

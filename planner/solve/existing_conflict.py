@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.demand.model import Demand
-    from planner.solve.existing import Kept
+    from planner.solve.existing import Existing, Kept
 
 
 _TRIED = 20
@@ -60,6 +60,53 @@ def kept_conflict(
         ],
         relaxations=Relaxations(),
         hint="name fewer of them, or ask less of spread, groups and policy; disks cannot be moved",
+    )
+
+
+def contradicted(
+    demand: Demand,
+    offers: pd.DataFrame,
+    gpus: pd.DataFrame | None,
+    existing: Existing,
+) -> Infeasible:
+    """Return the error of a demand that names disks which break its requirements.
+
+    Parameters
+    ----------
+    demand : Demand
+        What asks for both.
+    offers, gpus : DataFrame
+        As in `optimise`.
+    existing : Existing
+        Its contradictions, and what is kept beside them.
+    """
+    wrong = existing.contradictions
+    messages = [
+        f"volume {visible(one.volume)}: disk {one.disk_ids[0]} is named in `disks` and {why}"
+        for one, why in wrong
+    ]
+    told = [f"  {message}" for message in messages[:_TRIED]]
+    if len(messages) > _TRIED:
+        told.append(f"  and {len(messages) - _TRIED} more")
+    usd_month = _least(demand, offers, gpus, existing.kept)
+    ids = ", ".join(one.disk_ids[0] for one, _ in wrong[:_TRIED])
+    if usd_month is not None:
+        told.append(f"  without {ids}: feasible at {money(usd_month)} USD a month")
+    return Infeasible(
+        "\n".join(["named disks break the requirements of their volumes:", *told]),
+        conflicts=[
+            {
+                "conflict": number,
+                "reason": "kept",
+                "message": message,
+                "volume": one.volume,
+                "disks": list(one.disk_ids),
+                "smallest": True,
+            }
+            for number, (message, (one, _)) in enumerate(zip(messages, wrong, strict=True), 1)
+        ],
+        relaxations=Relaxations(),
+        hint=f"take {ids} out of `disks` to buy new disks, or relax what they break",
     )
 
 

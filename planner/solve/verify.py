@@ -223,6 +223,11 @@ def existing_problems(
         yield f"{placement.provision_gb} GB cannot hold {volume.size_gb} GB"
     if (placement.owner, placement.tags) != (volume.owner, volume.tags):
         yield "owner or tags are not the volume's"
+    if len(placement.disk_ids) > volume.max_disks:
+        yield f"{len(placement.disk_ids)} disks, max_disks is {volume.max_disks}"
+    limit = volume.max_usd_gb_hr
+    if limit is not None and placement.usd_hr > limit * placement.provision_gb:
+        yield "it costs more than max_usd_gb_hr"
     if volume.multinode and any(row["multinode"] is not True for row in rows):
         yield "several nodes cannot mount it"
     places = {

@@ -231,35 +231,110 @@ def test_what_is_impossible_anyway_is_not_blamed_on_disks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("volume", "row", "words"),
+    ("row", "words"),
     [
-        ({}, None, "disk-0001 does not exist any more"),
-        ({}, {"status": "TERMINATED"}, "disk-0001 does not exist any more"),
-        ({}, {"status": "ERROR"}, "a state that keeps nothing"),
-        ({}, {"status": "DELETING"}, "a state that keeps nothing"),
-        ({}, {"size": 99}, "holds 99 GB and the volume has outgrown it at 100 GB"),
-        ({"multinode": True}, {"multinode": False}, "cannot be mounted by several nodes"),
-        ({"multinode": True}, {"multinode": None}, "cannot be mounted by several nodes"),
-        ({"providers": ["beta"]}, {}, "is at provider alpha"),
-        ({"exclude": {"providers": ["alpha"]}}, {}, "is at provider alpha"),
-        ({"data_centers": ["B-1"]}, {}, "is at data center A-1"),
-        ({"exclude": {"countries": ["US"]}}, {}, "is at country US"),
-        ({"regions": ["eu_north"]}, {}, "is at region united_states"),
-        ({"exclude": {"regions": ["united_states"]}}, {}, "is at region united_states"),
-        ({"replicas": 2, "spread": "country"}, {"country": None}, "is at an unknown country"),
-        ({"replicas": 2, "spread": "region"}, {"country": "XX"}, "is at an unknown region"),
+        (None, "disk-0001 does not exist any more"),
+        ({"status": "TERMINATED"}, "disk-0001 does not exist any more"),
+        ({"status": "ERROR"}, "a state that keeps nothing"),
+        ({"status": "DELETING"}, "a state that keeps nothing"),
+        ({"size": 99}, "holds 99 GB and the volume has outgrown it at 100 GB"),
     ],
 )
-def test_a_disk_that_does_not_serve_is_replaced_and_said(
-    volume: dict[str, Any], row: dict[str, Any] | None, words: str
+def test_a_named_disk_that_is_lost_or_outgrown_is_replaced_and_said(
+    row: dict[str, Any] | None, words: str
 ) -> None:
-    """Every replica is bought, one sentence says why, and the plan deletes nothing."""
+    """The replica is bought, one sentence says why, and the plan deletes nothing."""
     rows = () if row is None else (disk("disk-0001", **row),)
-    made = plan([{**NAMED, **volume}], *rows)
+    made = plan([NAMED], *rows)
     assert {one.action for one in made.placements} == {"create"}
     (told,) = [one for one in made.warnings if one.startswith("volume a: ")]
     assert words in told
-    assert "replica 1 is bought anew" in told
+    assert "replica 1 will be replaced" in told
+
+
+BROKEN: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"multinode": True}, {"multinode": False}, "is not multi-node"),
+    ({"multinode": True}, {"multinode": None}, "is not multi-node, or unknown"),
+    ({"providers": ["beta"]}, {}, "is at provider alpha, and providers are beta"),
+    ({"exclude": {"providers": ["alpha"]}}, {}, "is at provider alpha, which is excluded"),
+    ({"data_centers": ["B-1"]}, {}, "is at data center A-1"),
+    ({"exclude": {"data_centers": ["A-1"]}}, {}, "is at data center A-1, which is excluded"),
+    ({"countries": ["NO"]}, {}, "is at country US"),
+    ({"exclude": {"countries": ["US"]}}, {}, "is at country US"),
+    ({"regions": ["eu_north"]}, {}, "is at region united_states"),
+    ({"exclude": {"regions": ["united_states"]}}, {}, "is at region united_states"),
+    ({"replicas": 2, "spread": "country"}, {"country": None}, "is at an unknown country"),
+    ({"replicas": 2, "spread": "region"}, {"country": "XX"}, "is at an unknown region"),
+    (
+        {"max_usd_gb_hr": "0.0003"},
+        {"usd_hr": "0.0371"},
+        "costs 0.000371 USD per GB and hour, and max_usd_gb_hr is 0.0003",
+    ),
+]
+
+
+@pytest.mark.parametrize(("volume", "row", "words"), BROKEN)
+def test_a_named_disk_that_breaks_a_requirement_contradicts_the_demand(
+    volume: dict[str, Any], row: dict[str, Any], words: str
+) -> None:
+    """It is neither kept nor quietly replaced: the demand asks for both, and that is said."""
+    with pytest.raises(Infeasible) as caught:
+        plan([{**NAMED, **volume}], disk("disk-0001", **row))
+    assert f"disk disk-0001 is named in `disks` and {words}" in str(caught.value)
+    assert "without disk-0001: feasible at" in str(caught.value)
+    assert "take disk-0001 out of `disks`" in str(caught.value.hint)
+    (conflict,) = caught.value.conflicts
+    assert (conflict["reason"], conflict["volume"]) == ("kept", "a")
+
+
+@pytest.mark.parametrize(("volume", "row", "words"), BROKEN)
+def test_a_recorded_disk_that_breaks_a_requirement_is_replaced_and_said(
+    volume: dict[str, Any], row: dict[str, Any], words: str
+) -> None:
+    """What planner bought for the volume under an older demand is bought again elsewhere."""
+    made = plan([{**A, **volume}], disk("disk-0001", **row), recorded={("a", 1): ("disk-0001",)})
+    assert {one.action for one in made.placements} == {"create"}
+    (told,) = [one for one in made.warnings if one.startswith("volume a: ")]
+    assert words in told
+    assert "replica 1 will be replaced" in told
+
+
+def test_a_disk_at_the_price_cap_is_kept() -> None:
+    """0.03 an hour for 100 GB is the cap to the last digit; by list it is sold for less."""
+    made = plan([{**NAMED, "max_usd_gb_hr": "0.0003"}], disk("disk-0001", usd_hr="0.03"))
+    assert held(made)[0][2] == "keep"
+
+
+def test_every_broken_requirement_is_named() -> None:
+    """Price and place at once: both stand in one sentence."""
+    volume = {**NAMED, "max_usd_gb_hr": "0.0001", "countries": ["NO", "IS"]}
+    with pytest.raises(
+        Infeasible, match=r"costs .* and is at country US, and countries are IS, NO"
+    ):
+        plan([volume], disk("disk-0001"))
+
+
+def test_what_a_listing_of_disks_lacks_is_said_and_not_claimed() -> None:
+    """No disk tells its security or stock: one warning, and the closing sentence leaves it out."""
+    volume = {**NAMED, "security": "secure_cloud", "stock": "Low", "countries": ["US"]}
+    made = plan([volume, {**B, "security": "secure_cloud"}], disk("disk-0001", country=None))
+    lacking = "security of a; stock of a; countries of a"
+    (told,) = [one for one in made.warnings if "not checked" in one]
+    assert told.startswith(f"not checked for existing disks, whose listing lacks it: {lacking}; ")
+    (closing,) = [note for note in made.summary().notes if "optimal" in note]
+    assert closing.startswith("optimal: no cheaper plan keeps the existing disks, proven exactly")
+    assert closing.endswith(f"but not for existing disks: {lacking}")
+
+
+def test_what_a_disk_answers_is_claimed() -> None:
+    """Place, size, price and multi-node are held against it: nothing is left out."""
+    volume = {**NAMED, "countries": ["US"], "regions": ["united_states"], "multinode": True}
+    made = plan([{**volume, "max_usd_gb_hr": "0.0002"}], disk("disk-0001"))
+    assert made.warnings == ()
+    (closing,) = [note for note in made.summary().notes if "optimal" in note]
+    assert closing.endswith("every constraint and cost checked again without the solver")
+    (alone,) = [note for note in plan([A]).summary().notes if "optimal" in note]
+    assert alone.startswith("optimal: no cheaper plan exists, proven exactly")
 
 
 @pytest.mark.parametrize("missing", ["usd_hr", "size", "providerType"])
@@ -274,7 +349,7 @@ def test_an_outgrown_disk_is_a_replacement_that_deletes_by_hand() -> None:
     """Create, copy, verify, then delete: in this order, and the disk is left alone."""
     made = plan([NAMED], disk("disk-0001", 99))
     told, orphan = made.warnings
-    steps = ["create the new one", "copy", "verify the copy", "then delete disk-0001 by hand"]
+    steps = ["create the new disk", "copy", "verify the copy", "then delete disk-0001 by hand"]
     assert [told.index(step) for step in steps] == sorted(told.index(step) for step in steps)
     assert "planner deletes nothing" in told
     assert "left alone" in orphan
@@ -315,14 +390,14 @@ def test_two_disks_are_one_replica() -> None:
         ({"status": "ERROR"}, "a state that keeps nothing"),
         ({"country": None}, "are not at one place"),
         ({"provider": "beta"}, "are not at one place"),
-        ({"multinode": False}, "cannot be mounted by several nodes"),
+        ({"multinode": False}, "is not multi-node"),
         ({"size": 50}, "holds 150 GB"),
         ({"status": "TERMINATED"}, "disk disk-0002 does not exist any more"),
     ],
 )
 def test_each_of_two_disks_has_to_serve(change: dict[str, Any], words: str) -> None:
     """Whichever of them fails, the replica is bought anew, and said to be."""
-    volume = {**A, "size_gb": 200, "multinode": True}
+    volume = {**A, "size_gb": 200, "multinode": True, "max_disks": 2}
     recorded = {("a", 1): ("disk-0001", "disk-0002")}
     made = plan([volume], disk("disk-0001"), disk("disk-0002", **change), recorded=recorded)
     assert [one.action for one in made.placements] == ["create"]
@@ -510,7 +585,7 @@ def test_presolve_gives_the_plan_of_the_full_program(block: int) -> None:
         disks, recorded = account_of(rng, demanded, rows)
         demand, offers = demand_from(demanded), addressable(offers_frame(rows))
         listed = gpus_frame(gpus) if demand.workloads else None
-        kept, _ = keep(demand, frame(*disks), recorded, offers)
+        kept = keep(demand, frame(*disks), recorded, offers).kept
         instance = Instance.of(demand, offers, listed, kept)
         if optimum(instance) is None:
             assert (seed, optimum(instance, full=True)) == (seed, None)
@@ -534,6 +609,63 @@ def test_presolve_gives_the_plan_of_the_full_program(block: int) -> None:
     assert compared >= 5
 
 
+def _serves(
+    demand: dict[str, Any], volume: dict[str, Any], live: dict[str, Any], rows: list[dict[str, Any]]
+) -> bool:
+    """Return whether a disk meets all that its row answers, in the plainest words."""
+    info, price, size = live["info"], Fraction(live["priceHr"]), live["size"]
+    site = (live["providerType"], info["dataCenterId"], info["country"])
+    regions = {
+        row["region"]
+        for row in rows
+        if (row["provider"], row["dataCenter"], row["country"]) == site
+    } or {None}
+    here = {"providers": {site[0]}, "data_centers": {site[1]}, "countries": {site[2]}}
+    for word, names in {**here, "regions": regions}.items():
+        known = names - {None}
+        if word in volume and not known <= set(volume[word]):
+            return False
+        if known & set(volume.get("exclude", {}).get(word, [])):
+            return False
+    levels = [level for _, level in exact.looked_at(demand, volume)]
+    if volume.get("replicas", 1) > 1:
+        levels.append(volume.get("spread", "data_center"))
+    if ("country" in levels and site[2] is None) or ("region" in levels and None in regions):
+        return False
+    if volume.get("multinode") and info["isMultinode"] is not True:
+        return False
+    limit = volume.get("max_usd_gb_hr")
+    return size >= volume["size_gb"] and (limit is None or price <= size * Fraction(str(limit)))
+
+
+def test_every_requirement_is_held_against_existing_disks() -> None:
+    """On random demands with all kinds of wishes the disks that are kept are those that serve."""
+    kept_ones = replaced = 0
+    for seed in range(300):
+        rng = random.Random(seed)
+        rows, demanded = instances.market(rng, 20), instances.demand(rng)
+        if not rows:
+            continue
+        for volume in demanded["volumes"]:
+            if rng.random() < 0.4:
+                volume["max_usd_gb_hr"] = rng.choice([0.00005, 0.0001, 0.0002])
+        disks, recorded = account_of(rng, demanded, rows)
+        demand, offers = demand_from(demanded), addressable(offers_frame(rows))
+        volumes = {volume["name"]: volume for volume in demanded["volumes"]}
+        listed = {one["id"]: one for one in disks}
+        expected = {
+            (name, replica)
+            for (name, replica), (disk_id,) in recorded.items()
+            if _serves(demanded, volumes[name], listed[disk_id], rows)
+        }
+        found = keep(demand, frame(*disks), recorded, offers)
+        assert (seed, {(one.volume, one.replica) for one in found.kept}) == (seed, expected)
+        assert len(found.kept) + len(found.notes) == len(recorded)
+        kept_ones += len(expected)
+        replaced += len(recorded) - len(expected)
+    assert min(kept_ones, replaced) >= 50
+
+
 @pytest.mark.parametrize("block", range(4))
 def test_cost_equals_brute_force(block: int) -> None:
     """Of all choices that the enumeration finds, the cheapest that has every kept disk."""
@@ -544,7 +676,7 @@ def test_cost_equals_brute_force(block: int) -> None:
         demanded.pop("workloads", None)
         disks, recorded = account_of(rng, demanded, rows)
         demand, offers = demand_from(demanded), addressable(offers_frame(rows))
-        kept, _ = keep(demand, frame(*disks), recorded, offers)
+        kept = keep(demand, frame(*disks), recorded, offers).kept
         expected = _least(demanded, rows, kept)
         if optimum(Instance.of(demand, offers, None, kept)) is None:
             assert (seed, expected) == (seed, None)
@@ -604,12 +736,8 @@ def _with(
     fixed = sum((Fraction(one.usd_hr) for one in kept), Fraction(0))
     for combo in itertools.combinations_with_replacement(places, replicas - len(kept)):
         chosen = (*stand_ins, *(one for one, _ in combo))
-        if replicas > 1 and spread != "none":
-            domains = [brute.domains(one, spread) for one in chosen]
-            if any(None in here for here in domains) or any(
-                a & b for a, b in itertools.combinations(domains, 2)
-            ):
-                continue
+        if replicas > 1 and spread != "none" and not brute.are_apart(list(chosen), spread):
+            continue
         looked_at = exact.looked_at(demand, volume)
         if any(None in exact.present(chosen, *kind) for kind in looked_at):
             continue

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VOLUMES = [
     {"name": "a", "disks": ["disk-0001"], "replicas": 2, "multinode": True, "owner": "ada"},
-    {"name": "b", "size_gb": 200},
+    {"name": "b", "size_gb": 200, "max_disks": 2},
 ]
 ACCOUNT = [
     disk("disk-0001"),
