@@ -184,9 +184,9 @@ def _is_amount(value: object) -> bool:
 def meets(offer: Mapping[str, Any], gpu: Mapping[str, Any]) -> bool:
     """Return whether a disk of this offer and this GPU are at one site.
 
-    They are when provider and data centre are equal, and country where both know it. Two null
-    data centres are equal: admissible, though nobody has confirmed it. Two missing providers are
-    not one provider.
+    They are when the provider is equal, and data centre and country where both name them. Where
+    one of them names no data centre they may meet: admissible, but unconfirmed. Two missing
+    providers are not one provider.
 
     Parameters
     ----------
@@ -204,9 +204,16 @@ def meets(offer: Mapping[str, Any], gpu: Mapping[str, Any]) -> bool:
     return (
         gpu["provider"] is not None
         and gpu["provider"] == offer["provider"]
-        and gpu["data_center"] == offer["data_center"]
-        and (None in (gpu["country"], offer["country"]) or gpu["country"] == offer["country"])
+        and all(
+            None in (gpu[name], offer[name]) or gpu[name] == offer[name]
+            for name in ("data_center", "country")
+        )
     )
+
+
+def is_confirmed(offer: Mapping[str, Any], gpu: Mapping[str, Any]) -> bool:
+    """Return whether a disk and a GPU that meet both name the data centre they are in."""
+    return None not in (offer["data_center"], gpu["data_center"])
 
 
 def meeting(offers: pd.DataFrame, gpus: pd.DataFrame) -> NDArray[np.bool_]:
@@ -226,10 +233,10 @@ def meeting(offers: pd.DataFrame, gpus: pd.DataFrame) -> NDArray[np.bool_]:
     """
     near = defaultdict(list)
     for offer, o in _by_site(offers):
-        near[offer["provider"], offer["data_center"]].append((offer, o))
+        near[offer["provider"]].append((offer, o))
     met = np.zeros((len(gpus), len(offers)), dtype=np.bool_)
     for gpu, g in _by_site(gpus):
-        for offer, o in near[gpu["provider"], gpu["data_center"]]:
+        for offer, o in near[gpu["provider"]]:
             met[np.ix_(g, o)] = meets(offer, gpu)
     return met
 
@@ -245,8 +252,9 @@ def _by_site(frame: pd.DataFrame) -> list[tuple[dict[str, Any], list[int]]]:
 def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.DataFrame:
     """Return an offers frame with what is known of a GPU at each offer's site.
 
-    A disk and a GPU meet as `meets` says. Where both leave the data centre null they may meet:
-    ``unconfirmed``, to be checked with the API's ``disks`` filter after buying.
+    A disk and a GPU meet as `meets` says. Where only GPUs are left that may meet, because one of
+    the two names no data centre, the mark is ``unconfirmed``: check with the API's ``disks``
+    filter after buying.
 
     Parameters
     ----------
@@ -281,9 +289,10 @@ def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.Dat
 
 
 def _met(offer: Mapping[str, Any], gpus: Iterable[Mapping[str, Any]]) -> tuple[str, Any]:
-    here = [gpu for gpu in gpus if meets(offer, gpu)]
-    prices = [gpu["usd_hr"] for gpu in here if gpu["usd_hr"] is not None]
-    state = "no" if not here else "unconfirmed" if offer["data_center"] is None else "yes"
+    possible = [gpu for gpu in gpus if meets(offer, gpu)]
+    confirmed = [gpu for gpu in possible if is_confirmed(offer, gpu)]
+    state = "yes" if confirmed else "unconfirmed" if possible else "no"
+    prices = [gpu["usd_hr"] for gpu in confirmed or possible if gpu["usd_hr"] is not None]
     return state, min(prices, default=None)
 
 
@@ -384,7 +393,7 @@ def rental_notes(gpus_row: Mapping[str, Any]) -> list[str]:
         notes.append(f"security is listed as '{shown}', which planner does not know")
     if gpus_row["data_center"] is None:
         notes.append(
-            "the market does not name its data centre, so nothing confirms that it reaches the "
-            "disks; once they are bought, ask for GPUs with the API's `disks` filter"
+            "its data centre is not listed, so it is unconfirmed that it reaches the disks; once "
+            "they are bought, check with the API's `disks` filter"
         )
     return notes

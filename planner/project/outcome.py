@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import Interrupted, PendingActions, PlannerError, StateUnusable
+from planner.market.gpus import is_confirmed, meets
+from planner.market.offers import KEY
 from planner.units import plain
 
 if TYPE_CHECKING:
@@ -252,29 +254,21 @@ def pod_lines(document: dict[str, Any], rows: Sequence[Row]) -> tuple[str, ...]:
 
 def _kept_at(gpu: dict[str, Any], volume: str, kept: Sequence[dict[str, Any]]) -> list[str]:
     """Return the disks of a replica that was there before, where a GPU offer is; or none."""
-    here = (
-        one["disk_ids"]
-        for one in kept
-        if one["volume"] == volume
-        and _meets(gpu, one["provider"], one["data_center"], one["country"])
-    )
-    return next(here, [])
-
-
-def _meets(gpu: dict[str, Any], provider: object, data_center: object, country: object) -> bool:
-    return (provider, data_center) == (gpu["provider"], gpu["data_center"]) and (
-        None in {country, gpu["country"]} or country == gpu["country"]
-    )
+    here = [one for one in kept if one["volume"] == volume and meets(one, gpu)]
+    # A disk in a data centre that both name goes before one that may only be there.
+    here.sort(key=lambda one: not is_confirmed(one, gpu))
+    return list(here[0]["disk_ids"]) if here else []
 
 
 def _disks_at(gpu: dict[str, Any], volume: str, rows: Sequence[Row]) -> list[str]:
     """Return the disks of one whole replica of a volume where a GPU offer is, empty for none."""
-    replicas: dict[int, list[Row]] = {}
+    replicas: dict[tuple[bool, int], list[Row]] = {}
     for row in rows:
-        provider, _, data_center, country = row.slot.offer
-        if row.slot.volume == volume and _meets(gpu, provider, data_center, country):
-            replicas.setdefault(row.slot.replica, []).append(row)
-    for listed in replicas.values():
+        place = dict(zip(KEY, row.slot.offer, strict=True))
+        if row.slot.volume == volume and meets(place, gpu):
+            near = not is_confirmed(place, gpu), row.slot.replica
+            replicas.setdefault(near, []).append(row)
+    for _, listed in sorted(replicas.items(), key=lambda item: item[0]):
         entries = [row.entry for row in listed if row.entry and row.entry.stage == "created"]
         if len(entries) == len(listed):
             return [disk_id for entry in entries for disk_id in entry.ids]

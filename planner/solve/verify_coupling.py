@@ -239,9 +239,10 @@ def _mounts(workload: Workload, row: Row, where: Where, shared: set[str]) -> Ite
 
 
 def _reaches(gpu: Row, offer: Row) -> bool:
-    if (gpu["provider"], gpu["data_center"]) != (offer["provider"], offer["data_center"]):
+    if gpu["provider"] is None or gpu["provider"] != offer["provider"]:
         return False
-    return gpu["country"] is None or offer["country"] in {None, gpu["country"]}
+    named = ("data_center", "country")
+    return all(gpu[name] is None or offer[name] in {None, gpu[name]} for name in named)
 
 
 def _shared(demand: Demand) -> set[str]:

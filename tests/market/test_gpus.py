@@ -183,8 +183,10 @@ def test_both_listings_as_one(single: int, multi: int) -> None:
         ({}, {"country": None}, "yes"),
         ({"country": None}, {}, "yes"),
         ({"country": None}, {"country": None}, "yes"),
-        ({"dataCenter": None}, {}, "no"),
-        ({}, {"dataCenter": None}, "no"),
+        ({"dataCenter": None}, {}, "unconfirmed"),
+        ({}, {"dataCenter": None}, "unconfirmed"),
+        ({"dataCenter": None}, {"country": "CA"}, "no"),
+        ({"provider": "beta"}, {"dataCenter": None}, "no"),
         ({"dataCenter": None}, {"dataCenter": None}, "unconfirmed"),
         ({"dataCenter": None}, {"dataCenter": None, "country": None}, "unconfirmed"),
         ({"dataCenter": None}, {"dataCenter": None, "country": "CA"}, "no"),
@@ -198,7 +200,7 @@ def test_both_listings_as_one(single: int, multi: int) -> None:
 def test_where_disks_and_gpus_meet(
     place: dict[str, Any], where: dict[str, Any], state: str
 ) -> None:
-    """Equal provider and data centre, and country where both know it; both null: unconfirmed."""
+    """The provider is equal, and what both name; a data centre that one leaves out: unconfirmed."""
     price = None if state == "no" else Decimal("2.5")
     assert marks([disk(**place)], [gpu(**where)]) == [(state, price)]
 
@@ -220,7 +222,7 @@ def test_meeting_is_meets_of_every_pair() -> None:
     found = meeting(offers, gpus)
     assert found.shape == (36, 18)
     assert found.tolist() == [[meets(offer, at) for offer in cells(offers)] for at in cells(gpus)]
-    assert found.sum() == 2 * 2 * 2 * 7  # of 3 x 3 countries all but US/CA and CA/US meet
+    assert found.sum() == 2 * 2 * 4 * 7  # of 3 x 3 countries all but US/CA and CA/US meet
     assert meeting(offers, gpus_frame([])).shape == (0, 18)
     assert meeting(offers_frame([]), gpus).shape == (36, 0)
 

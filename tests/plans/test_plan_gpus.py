@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner import Plan, make_plan, read_demand, read_gpus, read_offers
+from planner.demand.read import demand_from
 from planner.errors import PlanCorrupt, PlanInvalid
 from planner.formats import digest_of
+from planner.market.gpus import gpus_frame
+from planner.market.offers import offers_frame
 from planner.solve.rentals import CHOSEN_GPUS
+from tests.market.rows import disk, gpu
 from tests.shipped_plans import TARGET, finetune
 
 if TYPE_CHECKING:
@@ -97,7 +101,7 @@ GPU_MARKETS: dict[str, dict[str, Any]] = {
     "a price that is none": {"usd_hr": "abc"},
     "a price in another notation": {"usd_hr": "1.7E0"},
     "out of stock": {"stock": "Unavailable"},
-    "odd stock": {"stock": "odd"},
+    "stock in another case": {"stock": "low"},
     "no listing": {"listing": "spot"},
     "a count as text": {"gpus": "1"},
     "a provider in a list": {"provider": ["x"]},
@@ -118,3 +122,21 @@ def test_a_gpu_market_that_is_none_is_refused(joint: Plan, tmp_path: Path, chang
     replace(joint, gpu_market=market, inputs={**joint.inputs, "gpus": sealed}).save(path)
     with pytest.raises((PlanCorrupt, PlanInvalid)):
         Plan.load(path)
+
+
+@pytest.mark.parametrize("listed", ["disk", "gpu", "neither"])
+def test_a_place_that_one_side_leaves_out_is_unconfirmed(listed: str, tmp_path: Path) -> None:
+    """A data centre is not listed on one side: the plan stands, and says what to check."""
+    disk_at = "A-1" if listed == "disk" else None
+    gpu_at = "A-1" if listed == "gpu" else None
+    document = {
+        "version": 1,
+        "volumes": [{"name": "x", "size_gb": 100}],
+        "workloads": [{"name": "job", "gpu": "H100_80GB", "mounts": ["x"]}],
+    }
+    offers = offers_frame([disk(dataCenter=disk_at), disk(provider="beta", dataCenter="A-1")])
+    made = make_plan(demand_from(document), offers, gpus_frame([gpu(dataCenter=gpu_at)]))
+    made.save(tmp_path / "plan.json")
+    plan = Plan.load(tmp_path / "plan.json")
+    assert [one.provider for one in plan.placements] == ["alpha"]
+    assert "with the API's `disks` filter" in " ".join(plan.warnings)

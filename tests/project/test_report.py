@@ -36,7 +36,9 @@ def test_the_line_that_rents_gpus(tmp_path: Path) -> None:
     words = f"prime pods create --id abc123 --name train --disks {one} --disks {two}"
     assert lines(report) == (words,)
     assert lines(report, country=None) == (words,)
+    assert lines(report, data_center=None) == (words,)  # unconfirmed, and the plan said so
     assert lines(report, data_center="US-2") == ()
+    assert lines(report, data_center=None, provider="other") == ()
     assert lines(report, workload="idle") == ("prime pods create --id abc123 --name idle",)
 
 

@@ -270,7 +270,11 @@ def serves(demand: Row, volume: Row, option: Option, gpus: tuple[Gpu, ...]) -> b
 def _meets(offer: Row, gpu: Row, *, several: bool) -> bool:
     return (
         offer["provider"] == gpu["provider"]
-        and offer["data_center"] == gpu.get("dataCenter")
+        and (
+            offer["data_center"] == gpu.get("dataCenter")
+            or offer["data_center"] is None
+            or gpu.get("dataCenter") is None
+        )
         and (
             offer["country"] == gpu.get("country")
             or offer["country"] is None

@@ -157,7 +157,7 @@ def _gpu(rng: random.Random) -> dict[str, Any]:
         "gpuType": rng.choice(["A100_80GB", "A100_80GB", "A100_80GB", "H100_80GB"]),
         "socket": rng.choice(["SXM4", "SXM4", "PCIe", None]),
         "provider": provider,
-        "dataCenter": data_center,
+        "dataCenter": data_center if rng.random() < 0.85 else None,
         "country": country if rng.random() < 0.9 else rng.choice(COUNTRIES),
         "region": region,
         "gpuCount": rng.choice([1, 1, 1, 8, None]),
