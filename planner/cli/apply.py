@@ -184,9 +184,9 @@ def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) 
     """Run the real apply against a local marketplace that sells what the plan saw."""
     from pydantic import SecretStr
 
+    from planner.market.api_rows import api_rows
     from planner.marketplace.credentials import Credentials
     from planner.marketplace.fetch import connect
-    from planner.marketplace.sim.catalogue import api_rows
     from planner.marketplace.sim.local import Sim
     from planner.project.execute import apply_plan
     from planner.project.pace import Pace

@@ -130,7 +130,7 @@ def _snapshots(files: dict[ListingName, str | None]) -> dict[ListingName, Snapsh
     """Return listings by name: from the file where there is one, the rest live."""
     from planner.market.snapshot import read_snapshot
 
-    found = {name: read_snapshot(file) for name, file in files.items() if file is not None}
+    found = {name: read_snapshot(file, name) for name, file in files.items() if file is not None}
     missing = [name for name in files if name not in found]
     if missing:
         from planner.marketplace.fetch import fetch_market

@@ -155,7 +155,7 @@ def _market(
     if gpus_file is not None:
         gpus = read_gpus(gpus_file, multinode=multinode_file)
     elif "gpus" in read:
-        several = read.get("multi-node") or read_snapshot(str(multinode_file))
+        several = read.get("multi-node") or read_snapshot(str(multinode_file), "multi-node")
         gpus = join_gpus(read["gpus"].gpus(), several.gpus(listing="multi-node"))
     return offers, gpus, target
 

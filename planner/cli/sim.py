@@ -14,6 +14,7 @@ from planner.cli.render import result, talk
 from planner.errors import InputError
 
 if TYPE_CHECKING:
+    from planner.marketplace.prime.client import ListingName
     from planner.marketplace.sim.local import Sim
 
 
@@ -99,9 +100,9 @@ def sim(
         result(f"{grammar}\n{describe()}")
         return
     market = Sim(
-        offers_rows=_rows(offers_file),
-        gpu_rows=_rows(gpus_file),
-        multinode_rows=_rows(multinode_file),
+        offers_rows=_rows(offers_file, "disks"),
+        gpu_rows=_rows(gpus_file, "gpus"),
+        multinode_rows=_rows(multinode_file, "multi-node"),
         faults=fault or [],
         dialect=dialect.value,
         balance_usd=_usd(balance),
@@ -153,12 +154,12 @@ def _holdings(market: Sim) -> str:
     return f"disks: {len(live)} at ${usd_hr}/hour, balance ${money(market.balance_usd)}"
 
 
-def _rows(path: str | None) -> list[Any] | None:
+def _rows(path: str | None, listing: ListingName) -> list[Any] | None:
     if path is None:
         return None
     from planner.market.snapshot import read_snapshot
 
-    return read_snapshot(path).rows
+    return read_snapshot(path, listing).rows
 
 
 def _usd(text: str | None) -> Decimal | None:

@@ -14,11 +14,14 @@ from planner.errors import InputError
 from planner.formats import JsonError, parse, read_bytes, write_atomic
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
+from planner.market.shapes import document_name, listed_rows
 from planner.shipped import resolve
 from planner.text import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from planner.market.shapes import Listing
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,20 @@ class Snapshot:
         return frame
 
 
-def read_snapshot(path: str | Path) -> Snapshot:
+def read_snapshot(path: str | Path, listing: Listing | None = None) -> Snapshot:
     """Return a snapshot file: a bare list of rows or ``{items, totalCount}``.
+
+    Parameters
+    ----------
+    path : str | Path
+        The file; the output of ``planner offers -o json`` can be read back.
+    listing : str | None
+        Which listing it has to be: ``disks``, ``gpus`` or ``multi-node``; None takes any rows.
 
     Raises
     ------
     InputError
-        When the file cannot be read, is no listing, or holds only a part of one.
+        When the file cannot be read, is no listing or another one, or holds only a part of one.
     """
     shown = visible(str(path))
     content = read_bytes(resolve(str(path)), what="snapshot")
@@ -71,9 +81,13 @@ def read_snapshot(path: str | Path) -> Snapshot:
     except JsonError as error:
         raise InputError(f"{shown}: is {error}", hint=hint) from error
     if isinstance(document, list):
-        return Snapshot(document, source=str(path))
+        return Snapshot(_checked(document, listing, shown), source=str(path))
     if not isinstance(document, dict) or not isinstance(document.get("items"), list):
-        raise InputError(f"{shown}: is neither a list of rows nor an object with items", hint=hint)
+        known = document_name(document)
+        what = (
+            f"{known}, not a market" if known else "neither a list of rows nor an object with items"
+        )
+        raise InputError(f"{shown}: is {what}", hint=hint)
     rows, count = document["items"], document.get("totalCount")
     if count is not None and (isinstance(count, bool) or not isinstance(count, int | Decimal)):
         raise InputError(f"{shown}: its totalCount is not a number", hint=hint)
@@ -82,7 +96,19 @@ def read_snapshot(path: str | Path) -> Snapshot:
         raise InputError(
             message, hint="a part of the market is not the market; save every page of the listing"
         )
+    rows = _checked(rows, listing, shown)
     return Snapshot(rows, source=str(path), fetched_at=_time(document.get("fetched_at")))
+
+
+def _checked(rows: list[Any], listing: Listing | None, shown: str) -> list[Any]:
+    if listing is None:
+        return rows
+    try:
+        return listed_rows(rows, listing)
+    except ValueError as error:
+        name = "GET /api/v1/availability/" + listing
+        hint = f"give what `{name}` answers, saved: see `planner offers --save` and --save-gpus"
+        raise InputError(f"{shown}: {error}", hint=hint) from error
 
 
 def save_snapshot(snapshot: Snapshot, path: str | Path) -> None:
@@ -121,7 +147,7 @@ def read_offers(path: str | Path) -> pd.DataFrame:
     >>> len(read_offers("shipped:disk-offers.json"))
     13
     """
-    return read_snapshot(path).offers()
+    return read_snapshot(path, "disks").offers()
 
 
 def read_gpus(path: str | Path, *, multinode: str | Path | None = None) -> pd.DataFrame:
@@ -139,10 +165,10 @@ def read_gpus(path: str | Path, *, multinode: str | Path | None = None) -> pd.Da
     InputError
         When a file cannot be read whole.
     """
-    single = read_snapshot(path).gpus()
+    single = read_snapshot(path, "gpus").gpus()
     if multinode is None:
         return single
-    return join_gpus(single, read_snapshot(multinode).gpus(listing="multi-node"))
+    return join_gpus(single, read_snapshot(multinode, "multi-node").gpus(listing="multi-node"))
 
 
 def join_gpus(single: pd.DataFrame, multinode: pd.DataFrame) -> pd.DataFrame:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from planner.market.api_rows import api_rows
 from planner.market.offers import market_rows, offers_frame
 from planner.market.snapshot import read_offers
-from planner.marketplace.sim.catalogue import api_rows
 from planner.marketplace.sim.local import Sim
 from tests.marketplace.sim.talk import HERE, THERE, create, offer
 
