@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import FrameError, InputError
 from planner.formats import JsonError, identity, parse, read_bytes
-from planner.market.shapes import document_name, row_kind
+from planner.market.shapes import ACCOUNT, document_name, row_kind
 from planner.market.wire import is_price
 from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
 from planner.shipped import resolve
@@ -195,8 +195,9 @@ def read_disks(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{shown}: is {error}", hint=hint) from error
     rows = document.get("data") if isinstance(document, dict) else document
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        known = document_name(document)
-        raise InputError(f"{shown}: is {known or 'no list of disks'}", hint=hint)
+        known = document_name(document) or "no list of disks"
+        what = known if known != ACCOUNT else "no list of disks: they are not under `data`"
+        raise InputError(f"{shown}: is {what}", hint=hint)
     for place, row in enumerate(rows, 1):
         if row_kind(row) != "disk of the account":
             known = document_name(rows) or f"no list of disks: row {place} is not a disk's"

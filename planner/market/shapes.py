@@ -34,10 +34,11 @@ _DOCUMENTS = {
     "planner.plan/": "a plan file of planner",
     "planner.report/": "a report of planner",
 }
+ACCOUNT = "a list of the account's disks"
 _NAMES = {
     "disk offer": "a listing of disk offers",
     "GPU offer": "a listing of GPU offers",
-    "disk of the account": "a list of the account's disks",
+    "disk of the account": ACCOUNT,
     "own offer": "the output of `planner offers -o json`",
     "own GPU": "a table of GPU offers that planner wrote",
     "own group": "the output of `planner offers --group-by`",
