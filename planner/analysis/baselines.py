@@ -75,7 +75,10 @@ class Baselines(tuple[Baseline, ...]):
 
 
 def baselines(instance: Instance) -> Baselines:
-    """Return what the greedy user, one provider, one site, and the cheapest disks alone cost."""
+    """Return what the greedy user, one provider, one site, and the cheapest disks alone cost.
+
+    Existing disks are kept in all of them, as in the plan.
+    """
     free = _without_budgets(instance)
     providers = [(site[0],) for site in instance.sites]
     found = [
@@ -94,7 +97,7 @@ def _without_budgets(instance: Instance) -> Instance:
 
 
 def _greedy(instance: Instance) -> Baseline:
-    name = "greedy, volume by volume"
+    name = "cheapest offer per volume"
     chosen = greedy(instance)
     if isinstance(chosen, str):
         return Baseline(name, None, None, chosen)
@@ -131,8 +134,13 @@ def _with_gpus(instance: Instance, chosen: Chosen, name: str) -> Baseline:
 def _best(name: str, instance: Instance, groups: Sequence[tuple[str | None, ...]]) -> Baseline:
     """Try groups of offers from the least lower bound up, until none left can be cheaper."""
     members: dict[tuple[str | None, ...], list[int]] = {}
+    existing = {groups[o] for _, o in instance.kept}
+    if len(existing) > 1:
+        where = ", ".join(sorted(" ".join(part or "unnamed" for part in one) for one in existing))
+        return Baseline(name, None, None, f"the existing disks are at {where}")
     for offer, group in enumerate(groups):
-        members.setdefault(group, []).append(offer)
+        if not existing or group in existing:
+            members.setdefault(group, []).append(offer)
     ordered = sorted(members, key=key_order)
     bounds = _lower_bounds(instance.pairs, [members[group] for group in ordered])
     hours = instance.demand.policy.hours_per_month
@@ -152,18 +160,21 @@ def _best(name: str, instance: Instance, groups: Sequence[tuple[str | None, ...]
 def _only(instance: Instance, offers: list[int]) -> Instance:
     """Return the instance on a part of the offers."""
     pairs, rentals = instance.pairs, instance.rentals
+    at = {o: index for index, o in enumerate(offers)}
     part = Pairs(
         pairs.volumes,
         pairs.offers.iloc[offers],
         pairs.broken[:, offers],
         pairs.disks[:, offers],
         pairs.provision_gb[:, offers],
+        {at[o]: usd_hr for o, usd_hr in pairs.fixed_usd_hr.items() if o in at},
     )
     if rentals is not None:
         rentals = replace(
             rentals, meets=rentals.meets[:, offers], multinode=rentals.multinode[offers]
         )
-    return Instance(instance.demand, part, rentals)
+    kept = tuple((v, at[o]) for v, o in instance.kept if o in at)
+    return Instance(instance.demand, part, rentals, kept)
 
 
 def _lower_bounds(pairs: Pairs, members: Sequence[list[int]]) -> list[float]:

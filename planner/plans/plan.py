@@ -35,12 +35,14 @@ from planner.plans.summary import (
     certainty,
     compared,
     gpu_lines,
+    moving_line,
     origin,
     placement_rows,
     total_row,
 )
 from planner.schema import build, json_value
 from planner.solve.existing import Kept, keep
+from planner.solve.moving import Moving, moving
 from planner.solve.optimise import SolverRecord
 from planner.solve.problem import Instance
 from planner.solve.rentals import CHOSEN_GPUS, Gpu
@@ -168,8 +170,14 @@ class Decision:
         return self.instance.pairs
 
     def baselines(self) -> Baselines:
-        """Return what simpler ways of placing the same demand would cost."""
-        return baselines(Instance.of(self.demand, self.addressable, self.gpu_offers))
+        """Return what simpler plans of the same demand would cost; existing disks are kept."""
+        return baselines(self.instance)
+
+    def moving(self) -> Moving | None:
+        """Return what moving existing disks would save; None where it saves nothing."""
+        if not self.instance.kept:
+            return None
+        return moving(self.instance, Decimal(self.totals["usd_month"]))
 
     def to_frame(self) -> pd.DataFrame:
         """Return the placements as a frame (columns ``PLACEMENTS``)."""
@@ -437,7 +445,8 @@ class Plan(Decision):
 
     def summary(self) -> Summary:
         """Return what a person reads of the plan: rows, total and notes."""
-        hours = self.demand.policy.hours_per_month
+        hours, record = self.demand.policy.hours_per_month, self.solver
+        keeps = any(one.action == "keep" for one in self.placements)
         return Summary(
             title=self.project,
             rows=placement_rows(self.placements, hours),
@@ -449,10 +458,13 @@ class Plan(Decision):
                     Decimal(self.totals["usd_month"]),
                     usd_month(Decimal(self.totals["disk_usd_hr"]), hours),
                     self.baselines(),
+                    keeps=keeps,
+                    proven=record.status == "optimal" and not record.cost_slack_percent,
                 ),
+                *([moving_line(saved)] if (saved := self.moving()) else []),
                 certainty(
-                    self.solver,
-                    keeps=any(one.action == "keep" for one in self.placements),
+                    record,
+                    keeps=keeps,
                     unchecked=unchecked_existing(self.demand, self.placements),
                 ),
                 origin(self.plan_id, self.inputs["offers"], hours),

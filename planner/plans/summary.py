@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import place_text
 from planner.markup import MOST_ROWS, list_html, table_html, title_html, with_count
+from planner.solve.moving import OVERLAP_DAYS
 from planner.text import visible
 from planner.units import difference, money, plain, total, usd_month
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from planner.analysis.baselines import Baseline
     from planner.demand.model import Policy
+    from planner.solve.moving import Moving
     from planner.solve.optimise import SolverRecord
     from planner.solve.rentals import Gpu
     from planner.solve.solution import Placement
@@ -163,24 +165,56 @@ def budgets(placements: Sequence[Placement], policy: Policy) -> list[str]:
 
 
 def compared(
-    cost_usd_month: Decimal, disks_usd_month: Decimal, others: Sequence[Baseline]
+    cost_usd_month: Decimal,
+    disks_usd_month: Decimal,
+    others: Sequence[Baseline],
+    *,
+    keeps: bool = False,
+    proven: bool = False,
 ) -> list[str]:
-    """Return what simpler ways would cost, beside the plan's cost and that of its disks."""
-    lines = []
+    """Return what simpler plans would cost, beside the plan's cost and that of its disks.
+
+    Parameters
+    ----------
+    keeps : bool
+        Whether there are existing disks: they are kept in all of them, and that is said.
+    proven : bool
+        Whether only a budget, which simpler plans leave aside, can let one of them cost less.
+    """
+    lines = ["Compared with simpler plans; each keeps the existing disks:"] if keeps else []
     for baseline in others:
+        name = f"{baseline.name[:1].upper()}{baseline.name[1:]}"
         if baseline.usd_month is None:
-            lines.append(f"{baseline.name}: impossible ({visible(baseline.why_not)})")
+            lines.append(f"{name}: impossible ({visible(baseline.why_not)})")
             if baseline.disks_usd_month is not None:
                 saved = money(difference(disks_usd_month, baseline.disks_usd_month))
                 disks = money(baseline.disks_usd_month)
-                lines[-1] += f"; its disks are ${disks} a month, ${saved} less than the plan's"
+                lines[-1] += f"; its disks are ${disks}/month, ${saved} less than the plan's"
             continue
         extra = difference(baseline.usd_month, cost_usd_month)
-        month = money(baseline.usd_month)
-        dearer = f"${money(abs(extra))} {'more' if extra > 0 else 'less'}" if extra else "the same"
+        dearer = "same as this plan"
+        if extra:
+            dearer = f"${money(abs(extra))} {'more' if extra > 0 else 'less'}"
+            dearer += ", but over a budget" * (proven and extra < 0)
         where = "" if baseline.place is None else f" ({visible(baseline.place)})"
-        lines.append(f"{baseline.name}{where}: ${month} a month, {dearer}")
+        lines.append(f"{name}{where}: ${money(baseline.usd_month)}/month ({dearer})")
     return lines
+
+
+def moving_line(found: Moving) -> str:
+    """Return what moving existing disks would save, what it costs once, and when that is back."""
+    ids = ", ".join(one[:8] for one in found.disk_ids[:_MOVED])
+    more = len(found.disk_ids) - _MOVED
+    listed = ids + (f" and {more} more" if more > 0 else "")
+    line = (
+        f"Moving existing disks ({listed}) would save ${money(found.saves_usd_month)}/month, and "
+        f"costs ${money(found.once_usd)} once ({OVERLAP_DAYS} days of both disks, transfer at no "
+        "cost assumed)"
+    )
+    return f"{line}, paid back in {money(found.payback_days, 1)} days"
+
+
+_MOVED = 5
 
 
 def origin(plan_id: str, offers: Mapping[str, Any], hours: int) -> str:

@@ -173,7 +173,7 @@ def _comparisons(report: Report) -> Section:
     headings = ("instead", "$/month", "the plan", "it saves", "impossible, since")
     return Section(
         "comparisons",
-        "Beside simpler ways",
+        "Compared with simpler plans",
         headings,
         tuple(rows),
         frozenset(headings[1:-1]),

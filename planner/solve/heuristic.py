@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def greedy(instance: Instance) -> Chosen | str:
     """Return what somebody chooses who never takes a choice back, or where that ends.
 
-    Each volume in the demand's order takes its cheapest offers that agree with the volumes before
-    it: their groups, the caps on sites and providers, and GPUs for what is mounted with them.
+    Each volume in the demand's order keeps its existing disks and takes its cheapest offers that
+    agree with the volumes before it: their groups, the caps on sites and providers, and GPUs for
+    what is mounted with them.
 
     Returns
     -------
@@ -38,8 +39,10 @@ def greedy(instance: Instance) -> Chosen | str:
     policy = instance.demand.policy
     is_capped = policy.max_sites is not None or policy.max_providers is not None
     alone = None if is_capped else instance.least.settle()
+    existing = {v for v, _ in instance.kept}
     for v, volume in enumerate(instance.pairs.volumes):
-        offers = alone[v] if alone is not None and v not in ties and v not in jobs else None
+        is_free = v not in ties and v not in jobs and v not in existing
+        offers = alone[v] if alone is not None and is_free else None
         if offers is None:
             offers = _cheapest(instance, v, ties.get(v, []), jobs.get(v, []), chosen)
         if offers is None:
@@ -53,8 +56,10 @@ def _cheapest(
 ) -> list[int] | None:
     volume = instance.pairs.volumes[v]
     apart = spreads(volume.replicas, volume.spread)
-    mine: list[int] = []
+    mine = [o for u, o in instance.kept if u == v]
     for o in _by_cost(instance, v):
+        if o in instance.pairs.fixed_usd_hr:
+            continue
         while len(mine) < volume.replicas and _fits(
             instance, v, o, mine, chosen, ties, apart=apart
         ):

@@ -150,12 +150,14 @@ def _units(instance: Instance, scope: Scope) -> tuple[Unit, ...]:
     alone |= {v for v, _ in instance.kept}
     owners = {owner for owner, _ in instance.demand.policy.limits if owner is not None}
     alike: dict[Any, list[int]] = {}
-    for v in scope.volumes:
+    # A question can take a candidate from one of several volumes whose wishes are the same.
+    admissible = np.packbits(instance.pairs.broken[list(scope.volumes)] == 0, axis=1)
+    for v, mine in zip(scope.volumes, admissible, strict=True):
         volume = instance.pairs.volumes[v]
         if v in alone or not _single(instance, volume):
             alike[v] = [v]
         else:
-            alike.setdefault(_look(volume, owners), []).append(v)
+            alike.setdefault((mine.tobytes(), *_look(volume, owners)), []).append(v)
     return tuple(_unit(instance, tuple(members)) for members in alike.values())
 
 

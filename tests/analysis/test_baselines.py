@@ -34,7 +34,7 @@ def compared(*volumes: dict[str, Any], **more: Any) -> dict[str, Baseline]:
 def test_the_cheapest_single_provider_and_site() -> None:
     """Only one node can mount gamma, so alpha's first site is every simple way."""
     found = compared(MULTINODE)
-    assert list(found) == ["greedy, volume by volume", "single provider", "single site"]
+    assert list(found) == ["cheapest offer per volume", "single provider", "single site"]
     assert {one.usd_month for one in found.values()} == {Decimal("7.3")}
     assert found["single provider"].place == "alpha"
     assert found["single site"].place == "alpha alpha-1 US"
@@ -60,12 +60,12 @@ def test_the_greedy_user_pays_more_or_ends() -> None:
     """Small x goes to gamma and takes what must be beside it along, or finds it cannot."""
     together: dict[str, Any] = {"groups": [{"volumes": ["x", "y"], "same": "site"}]}
     rigid = compared(volume("x", 1), volume("y", multinode=True), **together)
-    greedy = rigid["greedy, volume by volume"]
+    greedy = rigid["cheapest offer per volume"]
     assert greedy.usd_month is None
     assert greedy.why_not == "after the cheapest choices before it, none is left for y"
     assert rigid["single site"].usd_month == Decimal("0.0101") * 730
     half: dict[str, Any] = {"policy": {"max_provider_share": 0.5}}
-    share = compared(volume("x"), volume("y"), **half)["greedy, volume by volume"]
+    share = compared(volume("x"), volume("y"), **half)["cheapest offer per volume"]
     assert share.why_not == "it breaks max_provider_share or a group"
 
 
@@ -146,7 +146,7 @@ def test_a_notebook_shows_baselines_as_a_table() -> None:
     dash = "\N{EN DASH}"
     assert look(found).rows == [
         ["name", "place", "usd_month", "disks_usd_month", "why_not"],
-        ["greedy, volume by volume", dash, "8.03", "8.03", ""],
+        ["cheapest offer per volume", dash, "8.03", "8.03", ""],
         ["single provider", "alpha", "29.20", dash, ""],
         ["single site", dash, dash, dash, "no place for x"],
     ]

@@ -47,8 +47,8 @@ def test_what_is_read_of_a_joint_plan(run: Run, form: str) -> None:
     assert "GPUs of finetune: 1 A100_80GB SXM4 at runpod" in text
     assert "$1.7568 an hour x 120 h = $210.82 a month" in text
     assert "disks and GPUs together: $" in text
-    assert "greedy, volume by volume" in text
-    assert "cheapest disks, then GPUs: impossible (no A100_80GB for" in text
+    assert "Cheapest offer per volume" in text
+    assert "Cheapest disks, then GPUs: impossible (no A100_80GB for" in text
     assert "less than the plan's" in text
 
 

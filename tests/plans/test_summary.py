@@ -85,8 +85,8 @@ def test_the_summary_of_a_joint_plan_says_what_the_disks_alone_would_cost(joint:
         "disks and GPUs together",
     ]
     assert "budget: $" in text
-    assert "greedy, volume by volume" in text
-    assert "cheapest disks, then GPUs: impossible (no A100_80GB for" in text
+    assert "Cheapest offer per volume" in text
+    assert "Cheapest disks, then GPUs: impossible (no A100_80GB for" in text
     assert "less than the plan's" in text
     assert "optimal: " in text
     assert f"plan {joint.plan_id} on 13 offers of shipped:disk-offers" in notes[-1]
@@ -102,11 +102,11 @@ def test_baselines_are_more_less_the_same_or_impossible() -> None:
         Baseline("disks", None, None, "no GPUs", Decimal(3)),
     )
     assert compared(Decimal(10), Decimal(4), others) == [
-        "dear (alpha): $12.50 a month, $2.50 more",
-        "cheap: $7.50 a month, $2.50 less",
-        "equal: $10.00 a month, the same",
-        "never: impossible (no place for x)",
-        "disks: impossible (no GPUs); its disks are $3.00 a month, $1.00 less than the plan's",
+        "Dear (alpha): $12.50/month ($2.50 more)",
+        "Cheap: $7.50/month ($2.50 less)",
+        "Equal: $10.00/month (same as this plan)",
+        "Never: impossible (no place for x)",
+        "Disks: impossible (no GPUs); its disks are $3.00/month, $1.00 less than the plan's",
     ]
 
 

@@ -1,0 +1,90 @@
+"""What moving existing disks to other offers would save, and what it costs once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from planner.solve.candidates import BIT
+from planner.solve.decompose import Undecided
+from planner.solve.optimum import optimum
+from planner.units import difference, total
+
+if TYPE_CHECKING:
+    from planner.solve.problem import Instance
+
+OVERLAP_DAYS = 3
+"""Days that old and new disk are both billed while data is copied."""
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Moving:
+    """The cheapest plan that may move existing disks, beside the one that keeps them all.
+
+    Attributes
+    ----------
+    disk_ids : tuple of str
+        The first disk of each existing replica that it moves.
+    saves_usd_month : Decimal
+        Exact, of disks and GPUs.
+    once_usd : Decimal
+        What the old disks cost during the overlap; data transfer is taken as free.
+    payback_days : Decimal
+        After how many days the saving has paid for it.
+    """
+
+    disk_ids: tuple[str, ...]
+    saves_usd_month: Decimal
+    once_usd: Decimal
+    payback_days: Decimal
+
+
+def moving(instance: Instance, usd_month: Decimal) -> Moving | None:
+    """Return what moving existing disks would save; None where it saves nothing.
+
+    Parameters
+    ----------
+    instance : Instance
+        With every existing disk kept.
+    usd_month : Decimal
+        Monthly cost of the plan that keeps them.
+    """
+    live = {o for _, o in instance.kept}
+    while live:
+        try:
+            found = optimum(_free(instance, live), settled=False, time_limit_s=_SECONDS)
+        except Undecided:
+            return None
+        if found is None:
+            return None
+        used = Counter(o for offers in found.chosen.values() for o in offers)
+        twice = {o for o in live if used[o] > 1}
+        if not twice:
+            break
+        live -= twice  # a disk is one replica: where copies may share a place, it is not two
+    else:
+        return None
+    saves = difference(usd_month, found.usd_month)
+    moved = [o for _, o in instance.kept if not used[o]]
+    if saves <= 0 or not moved:
+        return None
+    ids = instance.pairs.offers["offer_id"].tolist()
+    once = total(instance.pairs.fixed_usd_hr[o] for o in moved) * OVERLAP_DAYS * 24
+    month_days = Decimal(instance.demand.policy.hours_per_month) / 24
+    return Moving(tuple(ids[o] for o in moved), saves, once, once / saves * month_days)
+
+
+def _free(instance: Instance, live: set[int]) -> Instance:
+    """Return the instance in which an existing disk may be kept and need not be."""
+    pairs = instance.pairs
+    broken = pairs.broken.copy()
+    sold = [o for o in range(broken.shape[1]) if o not in pairs.fixed_usd_hr]
+    broken[:, sold] &= ~np.uint32(BIT["kept"])
+    gone = [o for o in pairs.fixed_usd_hr if o not in live]
+    broken[:, gone] |= np.uint32(BIT["kept"])
+    return replace(instance, pairs=replace(pairs, broken=broken), kept=())

@@ -1,0 +1,123 @@
+"""Plans beside existing disks: baselines on one basis, and what moving the disks would save."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from planner.analysis.baselines import baselines
+from planner.demand.read import demand_from
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.solve.existing import keep
+from planner.solve.moving import moving
+from planner.solve.optimum import optimum
+from planner.solve.problem import Instance
+from tests.solve import instances
+from tests.solve.live_disks import disk, frame, plan
+from tests.solve.test_existing import account_of
+
+NAMED = {"name": "a", "disks": ["disk-0001"]}
+
+
+def test_baselines_keep_the_existing_disks() -> None:
+    """0.0371 an hour is kept though 0.01 is sold: every simpler plan keeps it too."""
+    made = plan([NAMED], disk("disk-0001", usd_hr="0.0371"))
+    assert [one.usd_month for one in made.baselines()] == [Decimal("27.083")] * 3
+    text = "\n".join(made.summary().notes)
+    assert "Compared with simpler plans; each keeps the existing disks:" in text
+    assert "Cheapest offer per volume: $27.08/month (same as this plan)" in text
+    assert " less)" not in text
+
+
+def test_what_moving_saves_and_costs_is_said() -> None:
+    """0.0371 - 0.01 = 0.0271 * 730 = 19.783 a month; three days of 0.0371 are 2.6712 once."""
+    made = plan([NAMED], disk("disk-0001", usd_hr="0.0371"))
+    found = made.moving()
+    assert found is not None
+    assert found.disk_ids == ("disk-0001",)
+    assert (found.saves_usd_month, found.once_usd) == (Decimal("19.783"), Decimal("2.6712"))
+    (line,) = [note for note in made.summary().notes if note.startswith("Moving")]
+    assert line == (
+        "Moving existing disks (disk-000) would save $19.78/month, and costs $2.67 once (3 days "
+        "of both disks, transfer at no cost assumed), paid back in 4.1 days"
+    )
+
+
+def test_nothing_is_said_where_moving_saves_nothing() -> None:
+    """A disk at the market's price or below stays, and so does a plan without existing disks."""
+    for made in (
+        plan([NAMED], disk("disk-0001", usd_hr="0.01")),
+        plan([{"name": "a"}], disk("disk-0001")),
+    ):
+        assert made.moving() is None
+        assert not [note for note in made.summary().notes if note.startswith("Moving")]
+
+
+def test_only_the_disks_that_move_are_paid_for() -> None:
+    """One of two is dear: 0.05 - 0.02 = 0.03 an hour at beta, for three days of 0.05."""
+    volume = {"name": "a", "replicas": 2, "disks": ["disk-0001", "disk-0002"]}
+    made = plan(
+        [volume],
+        disk("disk-0001", usd_hr="0.001"),
+        disk("disk-0002", provider="gamma", usd_hr="0.05"),
+    )
+    found = made.moving()
+    assert found is not None
+    assert found.disk_ids == ("disk-0002",)
+    assert (found.saves_usd_month, found.once_usd) == (Decimal("21.90"), Decimal("3.600"))
+
+
+def test_one_disk_never_stands_in_for_two_copies() -> None:
+    """Where copies may share a place, a cheap disk is still only one of them."""
+    volume = {"name": "a", "replicas": 2, "spread": "none", "disks": ["disk-0001", "disk-0002"]}
+    made = plan([volume], disk("disk-0001", usd_hr="0.001"), disk("disk-0002", usd_hr="0.002"))
+    assert made.moving() is None
+
+
+def test_a_simpler_plan_that_breaks_an_owners_budget_says_so() -> None:
+    """Nothing beside a proven plan is only "less"."""
+    volumes: list[dict[str, Any]] = [
+        {"name": "a", "owner": "ada"},
+        {"name": "b", "size_gb": 300},
+    ]
+    group = {"volumes": ["a", "b"], "different": "provider"}
+    made = plan(volumes, groups=[group], policy={"budgets": {"ada": "7.30"}})
+    less = [note for note in made.summary().notes if " less" in note]
+    assert all("over a budget" in note for note in less)
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_no_baseline_is_cheaper_than_the_plan_beside_existing_disks(block: int) -> None:
+    """On random instances without budgets none costs less, and moving saves what is left out."""
+    compared = saved = 0
+    for seed in range(block * 60, block * 60 + 60):
+        rng = random.Random(seed)
+        rows, demanded = instances.coupled_market(rng), instances.coupled_demand(rng)
+        demanded.pop("workloads", None)
+        for word in ("budgets", "budget_usd_month"):
+            demanded["policy"].pop(word, None)
+        disks, recorded = account_of(rng, demanded, rows)
+        for one in disks:
+            one["priceHr"] = Decimal(rng.choice(["0.0001", "0.0023", "0.02"]))
+        demand, offers = demand_from(demanded), addressable(offers_frame(rows))
+        kept = keep(demand, frame(*disks), recorded, offers).kept
+        instance = Instance.of(demand, offers, None, kept)
+        found = optimum(instance)
+        if found is None or not kept:
+            continue
+        compared += 1
+        for baseline in baselines(instance):
+            if baseline.usd_month is not None:
+                assert baseline.usd_month >= found.usd_month, (seed, baseline)
+        move = moving(instance, found.usd_month)
+        free = optimum(Instance.of(demand, offers, None))
+        if free is not None and free.usd_month < found.usd_month:
+            assert move is not None, seed
+            assert move.saves_usd_month >= found.usd_month - free.usd_month, seed
+            saved += 1
+    assert compared >= 8
+    assert saved >= 4
