@@ -34,16 +34,16 @@ _AVERAGED_PLACES = Decimal("1E-12")
 _HOUR_US = Decimal(3_600_000_000)
 
 _BYTES = {
-    "MB": Decimal(10) ** 6,
-    "GB": Decimal(10) ** 9,
-    "TB": Decimal(10) ** 12,
-    "PB": Decimal(10) ** 15,
-    "MIB": Decimal(2) ** 20,
-    "GIB": Decimal(2) ** 30,
-    "TIB": Decimal(2) ** 40,
-    "PIB": Decimal(2) ** 50,
+    **{unit: Decimal(1000) ** power for power, unit in enumerate("MGTP", start=2)},
+    **{f"{unit}I": Decimal(1024) ** power for power, unit in enumerate("MGTP", start=2)},
 }
-_SIZE = re.compile(r"\s*(\d{1,30}(?:\.\d{1,30})?)\s*([A-Za-z]{2,3})\s*", re.ASCII)
+"""Bytes of a unit without its B: G and GB are 10^9, Gi and GiB 2^30."""
+_GROUPED = r"\d{1,3}(?:[,_ ]\d{3}){1,9}|\d{1,30}"
+_SIZE = re.compile(rf"\s*({_GROUPED})(\.\d{{1,30}})?\s*([MGTP]I?)B?\s*", re.ASCII | re.IGNORECASE)
+_BLANKS = str.maketrans("\u00a0\u2007\u2009\u202f", "    ")
+"""The spaces that typesetting puts into and behind a number."""
+SIZE_PATTERN = r"^\s*(\d{1,3}([,_\s]\d{3})+|\d+)(\.\d+)?\s*[MmGgTtPp][Ii]?[Bb]?\s*$"
+"""What a size looks like, for the JSON Schema."""
 _PERCENT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*%?\s*", re.ASCII)
 
 
@@ -183,20 +183,25 @@ def money(amount: Decimal, places: int = 2) -> str:
 
 
 def parse_size_gb(text: str) -> int:
-    """Return whole GB for a size such as ``4 TB`` or ``500 GiB``, rounded up.
+    """Return whole GB for a size as people write it, rounded up.
+
+    >>> parse_size_gb("4 TB"), parse_size_gb("500Gi"), parse_size_gb("6,000 GB")
+    (4000, 537, 6000)
 
     Raises
     ------
     ValueError
         When there is no number, no unit, or nothing is left of it; the message says what to write.
     """
-    match = _SIZE.fullmatch(text)
-    factor = _BYTES.get(match[2].upper()) if match else None
-    if match is None or factor is None:
-        message = f"{text!r} is not a size; write a number and a unit, such as '800 GB' or '4 TB'"
-        raise ValueError(message)
-    size = _ROUNDED.multiply(Decimal(match[1]), factor)
-    size_gb = int(_ROUNDED.divide(size, _BYTES["GB"]).to_integral_value(ROUND_CEILING))
+    match = _SIZE.fullmatch(text.translate(_BLANKS))
+    if match is None:
+        hint = "write a number and a unit, such as '800 GB' or '4 TB'"
+        if _SIZE.fullmatch(pointed := text.strip().replace(",", ".")):
+            hint = f"write decimals with a point, such as '{pointed}'"
+        raise ValueError(f"{text!r} is not a size; {hint}")
+    number = Decimal(re.sub("[,_ ]", "", match[1]) + (match[2] or ""))
+    size = _ROUNDED.multiply(number, _BYTES[match[3].upper()])
+    size_gb = int(_ROUNDED.divide(size, _BYTES["G"]).to_integral_value(ROUND_CEILING))
     if size_gb < 1:
         raise ValueError("the size is nothing; write at least 1 GB")
     return size_gb

@@ -126,6 +126,17 @@ def test_money(amount: str, places: int, text: str) -> None:
     [
         ("4 TB", 4000),
         ("4TB", 4000),
+        ("4T", 4000),
+        ("500G", 500),
+        ("500 Gi", 537),
+        ("1.5Ti", 1650),
+        ("2\u00a0TB", 2000),
+        ("2\u202fTB", 2000),
+        ("6,000 GB", 6000),
+        ("1_000 GB", 1000),
+        ("1 234 567 GB", 1_234_567),
+        ("1\u00a0234 GB", 1234),
+        ("1,234.5 GB", 1235),
         ("  4   tb  ", 4000),
         ("800 GB", 800),
         ("1.5 TB", 1500),
@@ -151,15 +162,21 @@ def test_size(text: str, size_gb: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "4", "TB", "4 T", "-4 TB", "+4 TB", "4e3 GB", "4,000 GB", "4 GBs", "4 G B", "4 kB"),
-        *("NaN GB", "inf GB", ".5 TB", "4. TB", "\u0664 TB", "4\u00a0TB", "4 TB\x00", "1_000 GB"),
-        *("9" * 31 + " GB", "0x4 GB", "4 Gb/s"),
+        *("", "4", "TB", "4 X", "-4 TB", "+4 TB", "4e3 GB", "4,00 GBs", "4 GBs", "4 G B", "4 kB"),
+        *("NaN GB", "inf GB", ".5 TB", "4. TB", "\u0664 TB", "4\u200bTB", "4 TB\x00", "1__000 GB"),
+        *("9" * 31 + " GB", "0x4 GB", "4 Gb/s", "1,0000 GBB", "4,000", "10,00,000 GB", "1_000"),
     ],
 )
 def test_what_is_no_size(text: str) -> None:
     """Anything else says what to write."""
     with pytest.raises(ValueError, match="write a number and a unit"):
         parse_size_gb(text)
+
+
+def test_a_decimal_comma_is_answered_with_a_point() -> None:
+    """A comma that groups nothing is not guessed at."""
+    with pytest.raises(ValueError, match="write decimals with a point, such as '1.5 TB'"):
+        parse_size_gb("1,5 TB")
 
 
 @pytest.mark.parametrize("text", ["0 GB", "0.0 TB", "0 MiB"])

@@ -23,7 +23,14 @@ from pydantic import (
 )
 
 from planner.text import visible
-from planner.units import MAX_GB, MAX_PRICE_DIGITS, parse_percent, parse_size_gb, plain
+from planner.units import (
+    MAX_GB,
+    MAX_PRICE_DIGITS,
+    SIZE_PATTERN,
+    parse_percent,
+    parse_size_gb,
+    plain,
+)
 
 FieldPath = tuple[str | int, ...]
 """Keys and indices that lead to a field, from the top of the document."""
@@ -252,8 +259,8 @@ Size = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^\s*\d+(\.\d+)?\s*([MmGgTtPp][Ii]?[Bb])\s*$",
-            "examples": ["800 GB", "4 TB", "500 GiB"],
+            "pattern": SIZE_PATTERN,
+            "examples": ["800 GB", "4 TB", "500 GiB", "6,000 GB"],
         }
     ),
 ]

@@ -71,6 +71,8 @@ def _sentence(detail: Any, path: FieldPath, root: type[BaseModel]) -> str:  # no
         return special[kind]()
     if kind == "list_type" and isinstance(value, str):
         return f"a list was expected; write a list: [{shown(value).strip(chr(39))}]"
+    if kind == "string_pattern_mismatch" and len(value) > MAX_NAME:
+        return f"{shown(value)} has {len(value)} characters; at most {MAX_NAME} are possible"
     template = _EXPECTED.get(kind)
     if template is None:
         return f"{shown(value)} is not understood here"

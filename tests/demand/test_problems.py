@@ -145,3 +145,10 @@ def test_one_bad_value_is_shown_short_and_harmless(problems: Problems) -> None:
     message = problems({"stock": "\x1b[2J" + "x" * 500})["volumes[0].stock"]
     assert "\x1b" not in message
     assert len(message) < 200
+
+
+def test_a_name_that_is_too_long_says_the_limit() -> None:
+    """How long it is and how long it may be, not which letters there are."""
+    document = {"version": 1, "volumes": [{"name": "a" * 65, "size": "1 TB"}]}
+    with pytest.raises(DemandError, match="has 65 characters; at most 64 are possible"):
+        demand_from(document)
