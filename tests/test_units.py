@@ -175,7 +175,7 @@ def test_what_is_no_size(text: str) -> None:
 
 def test_a_decimal_comma_is_answered_with_a_point() -> None:
     """A comma that groups nothing is not guessed at."""
-    with pytest.raises(ValueError, match="write decimals with a point, such as '1.5 TB'"):
+    with pytest.raises(ValueError, match=r"with a point, such as '1\.5 TB'"):
         parse_size_gb("1,5 TB")
 
 

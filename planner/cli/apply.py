@@ -22,6 +22,7 @@ from planner.cli.options import OutputOption
 from planner.cli.purchases import EventsOption, QuarantineOption, SettleOption, StateOption
 from planner.cli.purchases import TimeoutOption as Timeout
 from planner.cli.render import Output, paragraphs, result, table, talk
+from planner.cli.signals import stopping
 from planner.errors import InputError, OutOfStock, PlannerError
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def apply(
     with purchases.marketplace(pace) as marketplace, _signals(pace):
         if not (yes or dry_run or sys.stdin.isatty()):
             raise InputError(
-                "nobody is there to ask", hint="pass --yes to buy unattended, or --dry-run"
+                "no terminal to prompt on", hint="pass --yes to buy without asking, or --dry-run"
             )
         buy = partial(
             apply_plan,
@@ -247,12 +248,8 @@ def _signals(pace: Pace) -> Iterator[None]:
         pace.stop.set()
         os.write(2, b"\nstopping: the open request is awaited; once more leaves at once\n")
 
-    kept = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with stopping(heard):
         yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
 
 
 def _show(report: Report, output: Output, *, dry_run: bool) -> None:

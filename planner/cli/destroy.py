@@ -56,12 +56,13 @@ def destroy(
     purchases.check_output(output)
     if yes and confirm != project:
         raise InputError(
-            "unattended deletion needs the project's name twice",
-            hint=f"--yes --confirm {visible(project)}",
+            "--yes needs the project's name again",
+            hint=f"pass --yes --confirm {visible(project)} to delete without asking",
         )
     if not yes and not sys.stdin.isatty():
         raise InputError(
-            "nobody is there to ask", hint=f"--yes --confirm {visible(project)} deletes unattended"
+            "no terminal to prompt on",
+            hint=f"pass --yes --confirm {visible(project)} to delete without asking",
         )
     with purchases.context(state, settle=settle) as ctx:
         chosen = [

@@ -6,8 +6,9 @@ import contextlib
 import json
 import os
 import sys
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,12 +33,18 @@ from planner.cli import (
     init as schema,
 )
 from planner.cli.render import result, talk
-from planner.errors import PlannerError
+from planner.errors import InputError, PlannerError
+from planner.text import visible
+
+_UsageError: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+"""What typer raises for a command line that it refuses: its own, or click's."""
 
 app = typer.Typer(
     name="planner",
     help="Where should my data live? Plans network disks on the Prime Intellect marketplace.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -71,12 +78,15 @@ def _version(value: bool) -> None:
     "proven in time, 130 interrupted, 1 a defect in planner."
 )
 def _planner(
-    version: Annotated[
+    ctx: typer.Context,
+    version: Annotated[  # noqa: ARG001 -- its callback shows it
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Where should my data live? Plans network disks on the Prime Intellect marketplace."""
+    if ctx.invoked_subcommand is None:
+        ctx.get_help()  # typer writes it
 
 
 def main() -> None:
@@ -84,40 +94,42 @@ def main() -> None:
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 -- as below
     if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 -- closed by the caller: nobody listens
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 -- closed by the caller
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
+        # Returns the code of a typer.Exit; a command that ends by itself returns None.
+        sys.exit(app(standalone_mode=False))
+    except _UsageError as error:
+        _report(_usage(error))
+        sys.exit(2)
     except PlannerError as error:
         _report(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    except SystemExit as stop:
-        said = isinstance(stop.__context__, typer.Exit)  # by the command, which wrote its result
-        if stop.code == 2 and not said and _wants_json(sys.argv[1:]):  # noqa: PLR2004 -- usage, see DESIGN
-            usage = "the command line was not understood; standard error says why"
-            result(_failure(usage, "see `planner --help`", 2, {}))
-        raise
+
+
+def _usage(error: Any) -> InputError:  # noqa: ANN401 -- click's, which typer may carry itself
+    """Return what typer refuses as planner's own error."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    command = error.ctx.command_path if error.ctx is not None else "planner"
+    return InputError(visible(message), hint=f"`{command} --help` lists what it takes")
 
 
 def _report(error: PlannerError) -> None:
     if _wants_json(sys.argv[1:]):
-        result(_failure(str(error), error.hint, error.exit_code, error.data))
+        failure = {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}
+        result(json.dumps({**failure, **error.data}, indent=2))
     talk(f"planner: {error}")
     if error.hint:
         talk(f"  {error.hint}")
 
 
-def _failure(message: str, hint: str | None, exit_code: int, data: dict[str, object]) -> str:
-    return json.dumps({"error": message, "hint": hint, "exit_code": exit_code, **data}, indent=2)
-
-
 def _wants_json(words: list[str]) -> bool:
     """Return whether the command's standard output is read as JSON."""
-    if words[:1] == ["emit"]:
+    if words[:1] == ["emit"] and "-o" not in words:
         return _last(words, ("--format",)) in {None, "json"}
     return words[:1] == ["schema"] or _last(words, ("--output", "-o")) == "json"
 
@@ -125,10 +137,10 @@ def _wants_json(words: list[str]) -> bool:
 def _last(words: list[str], names: tuple[str, ...]) -> str | None:
     """Return the value that an option was given last, None where it was not given."""
     value = None
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in zip_longest(words, words[1:]):
         for name in names:
             joined = f"{name}=" if name.startswith("--") else name
-            if word == name:
+            if word == name and following is not None:
                 value = following
             elif word.startswith(joined):
                 value = word[len(joined) :]

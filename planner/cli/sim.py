@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner.cli.render import result, talk
+from planner.cli.signals import stopping
 from planner.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Dialect(StrEnum):
 
 
 EPILOG = (
-    "Standard output has one line, the base URL; everything else goes to standard error. Ctrl-C or "
-    "a SIGTERM stops it with exit code 0, after saying what exists. A fault is METHOD "
+    "Standard output has one line, the base URL; everything else goes to standard error. Ctrl-C, "
+    "SIGTERM or SIGHUP stops it with exit code 0, after saying what exists. A fault is METHOD "
     "PATH[#N]:KIND[=VALUE][+KIND...], such as 'POST /disks/#2:drop-after'; --fault list shows "
     "every kind. GET /sim/ shows what can be done beside the API: move the clock, attach a disk, "
     "change an offer, read the audit."
@@ -115,9 +115,7 @@ def sim(
         port=port,
     )
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    with market:
+    with stopping(lambda *_: stopped.set()), market:
         _welcome(market, state, fault or [])
         while not stopped.wait(3600):
             pass

@@ -89,7 +89,10 @@ MAX_CONFIG_BYTES = 2**20
 
 _TEAM = re.compile(r"[!-~]{1,200}", re.ASCII)
 _CONTEXT = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
-_NO_KEY = "run `prime login`, set PRIME_API_KEY, or pass --offers FILE to plan without the API"
+_NO_KEY = (
+    "run `prime login`, set PRIME_API_KEY, or plan without the API: "
+    "`planner plan DEMAND --offers FILE`"
+)
 
 
 @dataclass(frozen=True)

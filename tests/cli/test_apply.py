@@ -224,12 +224,13 @@ def test_killed_with_a_create_on_its_way(run: Run, sim: Sim, tmp_path: Path) -> 
     assert sum(entry["method"] == "POST" for entry in sim.audit()) == 2
 
 
-def test_interrupted_once(run: Run, sim: Sim, tmp_path: Path) -> None:
-    """Ctrl-C: the open create is awaited and recorded, no other is sent, exit 130."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_interrupted_once(run: Run, sim: Sim, tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C, or the terminal is closed: the open create is awaited and recorded, exit 130."""
     planned(tmp_path, sim)
     sim.fault("POST /disks/#1:hang-after=1")
     process = begun(tmp_path, sim, "apply", "p.json", "--yes", "--state", "s", "-o", "json")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert sorted(slot["state"] for slot in json.loads(out)["slots"]) == ["created", "planned"]

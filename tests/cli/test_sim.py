@@ -66,7 +66,7 @@ def post(sim: Running, name: str) -> int:
     return ask(sim, "POST", "/api/v1/disks/", body).status
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_says_where_it_is_and_ends_cleanly(tmp_path: Path, number: int) -> None:
     """One line on standard output, how to get there on the other, and 0 with what exists."""
     with running(tmp_path, "--state", "market.state", "--dialect", "guide") as sim:
