@@ -87,6 +87,7 @@ def offers(
     """Show what the market offers, every listed row unless a filter asks for less."""
     from planner.market.view import Filter, group_offers, list_offers, sort_frame, unknown_places
     from planner.plans.advice import market_warnings
+    from planner.proportion import price_warnings
 
     which = Filter(
         regions=region or (),
@@ -113,7 +114,8 @@ def offers(
         raise InputError("--save and --save-gpus name one file", hint="name two")
     _save(snapshot, save, "offers")
     _save(single, save_gpus, "GPU offers")
-    for warning in (*market_warnings(listed), *unknown_places(listed, which)):
+    odd = price_warnings(listed)
+    for warning in (*market_warnings(listed), *unknown_places(listed, which), *odd):
         talk(f"warning: {warning}")
     if gpus is not None and single is not None:
         listed = _marked(listed, gpus, single, multi)

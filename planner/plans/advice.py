@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from planner.market.disks import NOT_KEPT
 from planner.market.gpus import rental_notes
+from planner.market.market import addressable
 from planner.market.offers import KEY, place_text, stock_note
 from planner.market.wire import SECURITY
 from planner.plans.requests import slug
+from planner.proportion import disk_warnings, limit_warnings, price_warnings
 from planner.schema import records
 from planner.solve.candidates import PLACES
 from planner.solve.unchecked import unchecked_existing
@@ -62,7 +64,8 @@ def input_warnings(
     if gpus is not None:
         of_gpus += (f"GPU {warning}" for warning in market_warnings(gpus))
         of_gpus += _unknown_gpus(demand, gpus)
-    return (*market_warnings(offers), *of_gpus, *_unknown_words(demand, offers))
+    odd = (*limit_warnings(demand, addressable(offers)), *price_warnings(offers))
+    return (*market_warnings(offers), *of_gpus, *_unknown_words(demand, offers), *odd)
 
 
 def plan_warnings(
@@ -100,7 +103,8 @@ def plan_warnings(
             if placement.volume not in names:
                 names.append(placement.volume)
     told = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
-    return (*input_warnings(demand, offers, gpus), *told, *_gpu_notes(solution))
+    dear = disk_warnings(demand, choice, solution.placements)
+    return (*dear, *input_warnings(demand, offers, gpus), *told, *_gpu_notes(solution))
 
 
 def account_warnings(

@@ -1,0 +1,159 @@
+"""Numbers out of proportion: said, never dropped."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from planner.market.offers import KEY, Sizes, place_text
+from planner.schema import records
+from planner.text import visible
+from planner.units import money, plain, usd_hr, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
+    from planner.demand.model import Demand, Volume
+    from planner.solve.solution import Placement
+
+TIMES = 10
+"""How many times the median is out of proportion."""
+_FEWEST = 3
+"""Prices that it takes to tell which of them is odd."""
+_NAMED = 3
+
+
+def price_warnings(offers: pd.DataFrame) -> Iterator[str]:
+    """Yield what is to be said of prices far from the median of the offers that can be bought.
+
+    Parameters
+    ----------
+    offers : DataFrame
+        Columns ``OFFERS`` or ``ADDRESSABLE``.
+    """
+    rows = [row for row in _priced(offers) if row["stock"] != "Unavailable"]
+    if len(rows) < _FEWEST:
+        return
+    middle = Decimal(median(row["usd_gb_hr"] for row in rows))
+    low = [row for row in rows if row["usd_gb_hr"] * TIMES < middle]
+    high = [row for row in rows if row["usd_gb_hr"] > middle * TIMES]
+    for word, far in (("below", low), ("above", high)):
+        if far:
+            named = ", ".join(
+                f"{visible(place_text(row))} ${plain(row['usd_gb_hr'])}/GB/h"
+                for row in far[:_NAMED]
+            )
+            rest = f" and {len(far) - _NAMED} more" if len(far) > _NAMED else ""
+            yield (
+                f"price more than {TIMES} times {word} the market's median "
+                f"(${_short(middle)}/GB/h): {named}{rest}; check it with the provider before buying"
+            )
+
+
+def limit_warnings(demand: Demand, choice: pd.DataFrame) -> Iterator[str]:
+    """Yield each limit of a demand that no offer could exceed.
+
+    Parameters
+    ----------
+    demand : Demand
+        What was asked.
+    choice : DataFrame
+        Columns ``ADDRESSABLE``.
+    """
+    dearest = max((row["usd_gb_hr"] for row in _priced(choice)), default=None)
+    if dearest is None:
+        return
+    limits: dict[Decimal, list[str]] = {}
+    for volume in demand.volumes:
+        if volume.max_usd_gb_hr is not None and volume.max_usd_gb_hr > dearest:
+            limits.setdefault(volume.max_usd_gb_hr, []).append(volume.name)
+    for limit, names in limits.items():
+        monthly = "; is it a monthly price?" if limit > dearest * TIMES else ""
+        yield (
+            f"max_usd_gb_hr {plain(limit)} is above every offer (${plain(dearest)}){monthly} "
+            f"({', '.join(names[:_NAMED])}{' …' if len(names) > _NAMED else ''})"
+        )
+    hours = demand.policy.hours_per_month
+    costs = _Costs(choice)
+    for owner, budget in demand.policy.limits:
+        volumes = [one for one in demand.volumes if owner in {None, one.owner}]
+        most = sum((costs.of(one)[-1] * one.replicas for one in volumes), Decimal(0))
+        if most and budget > usd_month(most, hours) * TIMES:
+            whose = "the budget" if owner is None else f"the budget of {visible(owner)}"
+            yield (
+                f"{whose}, ${money(budget)}/month, is more than {TIMES} times what the dearest "
+                f"offers would cost (${money(usd_month(most, hours))}/month); is it for a year?"
+            )
+
+
+def disk_warnings(
+    demand: Demand, choice: pd.DataFrame, placements: Sequence[Placement]
+) -> Iterator[str]:
+    """Yield each volume whose new disk costs far more than the market's median for its size.
+
+    Parameters
+    ----------
+    demand : Demand
+        What was asked.
+    choice : DataFrame
+        Columns ``ADDRESSABLE``.
+    placements : sequence of Placement
+        What was chosen.
+    """
+    costs = _Costs(choice)
+    volumes = {one.name: one for one in demand.volumes}
+    told: set[tuple[Any, ...]] = set()
+    for one in placements:
+        key = (one.volume, *(getattr(one, name) for name in KEY))
+        each = costs.of(volumes[one.volume])
+        if one.action != "create" or len(each) < _FEWEST or key in told:
+            continue
+        middle = Decimal(median(each))
+        if one.usd_hr > middle * TIMES:
+            told.add(key)
+            hours = demand.policy.hours_per_month
+            yield (
+                f"{one.volume}: its disk costs ${money(usd_month(one.usd_hr, hours))}/month, more "
+                f"than {TIMES} times the market's median for its size "
+                f"(${money(usd_month(middle, hours))}); see `planner explain` for why cheaper "
+                "offers are ruled out"
+            )
+
+
+class _Costs:
+    """Hourly costs of a size at every offer that can be bought, ascending."""
+
+    def __init__(self, choice: pd.DataFrame) -> None:
+        self._sizes = Sizes(choice)
+        self._prices = [
+            row["usd_gb_hr"]
+            if row["problem"] is None and row["stock"] != "Unavailable" and sells
+            else None
+            for row, sells in zip(records(choice), self._sizes.sells, strict=True)
+        ]
+        self._known: dict[int, list[Decimal]] = {}
+
+    def of(self, volume: Volume) -> list[Decimal]:
+        """Return what a replica of a volume costs at each offer, USD per hour; never empty."""
+        size_gb = volume.need_gb
+        if size_gb not in self._known:
+            _, total_gb = self._sizes.provision(size_gb)
+            self._known[size_gb] = sorted(
+                usd_hr(int(gb), price)
+                for gb, price in zip(total_gb, self._prices, strict=True)
+                if price is not None
+            ) or [Decimal(0)]
+        return self._known[size_gb]
+
+
+def _priced(offers: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        row for row in records(offers) if row["problem"] is None and row["usd_gb_hr"] is not None
+    ]
+
+
+def _short(price: Decimal) -> str:
+    return plain(Decimal(f"{price:.4g}"))
