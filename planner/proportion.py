@@ -54,7 +54,7 @@ def price_warnings(offers: pd.DataFrame) -> Iterator[str]:
 
 
 def limit_warnings(demand: Demand, choice: pd.DataFrame) -> Iterator[str]:
-    """Yield each limit of a demand that no offer could exceed.
+    """Yield each limit of a demand that is far beyond what any offer could reach.
 
     Parameters
     ----------
@@ -68,13 +68,12 @@ def limit_warnings(demand: Demand, choice: pd.DataFrame) -> Iterator[str]:
         return
     limits: dict[Decimal, list[str]] = {}
     for volume in demand.volumes:
-        if volume.max_usd_gb_hr is not None and volume.max_usd_gb_hr > dearest:
+        if volume.max_usd_gb_hr is not None and volume.max_usd_gb_hr > dearest * TIMES:
             limits.setdefault(volume.max_usd_gb_hr, []).append(volume.name)
     for limit, names in limits.items():
-        monthly = "; is it a monthly price?" if limit > dearest * TIMES else ""
         yield (
-            f"max_usd_gb_hr {plain(limit)} is above every offer (${plain(dearest)}){monthly} "
-            f"({', '.join(names[:_NAMED])}{' …' if len(names) > _NAMED else ''})"
+            f"max_usd_gb_hr {plain(limit)} is above every offer (${plain(dearest)}); is it a "
+            f"monthly price? ({', '.join(names[:_NAMED])}{' …' if len(names) > _NAMED else ''})"
         )
     hours = demand.policy.hours_per_month
     costs = _Costs(choice)
