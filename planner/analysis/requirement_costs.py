@@ -10,8 +10,8 @@ import numpy as np
 
 from planner.analysis.evaluator import ASK, Answer, WhatIf, demanding
 from planner.demand.fields import MAX_DISKS
+from planner.market.places import PLACES
 from planner.schema import EXACT, TEXT, Column, build
-from planner.solve.candidates import PLACES
 from planner.units import averaged_usd_hr, difference, plain, total
 
 if TYPE_CHECKING:

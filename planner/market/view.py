@@ -9,6 +9,7 @@ import pandas as pd
 
 from planner.errors import InputError
 from planner.market.offers import Sizes, conform_offers
+from planner.market.places import PLACES, as_options, known_places, unknown_place
 from planner.market.wire import STOCK_RANK
 from planner.schema import Table
 from planner.text import nearest, visible
@@ -26,12 +27,7 @@ _WORDS = {
     "security": ("secure_cloud", "community_cloud"),
     "stock": tuple(STOCK_RANK),
 }
-_PLACES = {
-    "regions": "region",
-    "countries": "country",
-    "providers": "provider",
-    "data_centers": "data_center",
-}
+_PLACES = {field: column for column, field in PLACES.items()}
 
 
 @dataclass(frozen=True)
@@ -83,15 +79,13 @@ class Filter:
 
 def unknown_places(offers: pd.DataFrame, which: Filter) -> list[str]:
     """Return a sentence for each place of a filter that no offer has, with the nearest one."""
-    found = []
-    for field, column in _PLACES.items():
-        known = set(offers[column].dropna())
-        for name in getattr(which, field):
-            if name not in known:
-                meant = nearest(name, known)
-                told = f"the market has no {column} {visible(name)}"
-                found.append(f"{told}; did you mean {visible(meant)}?" if meant else told)
-    return found
+    known = known_places(offers)
+    return [
+        unknown_place(column, name, known, as_options)
+        for field, column in _PLACES.items()
+        for name in getattr(which, field)
+        if name not in known[column]
+    ]
 
 
 def list_offers(

@@ -10,11 +10,11 @@ from planner.market.disks import NOT_KEPT
 from planner.market.gpus import rental_notes
 from planner.market.market import addressable
 from planner.market.offers import KEY, place_text, stock_note
+from planner.market.places import PLACES, as_list, known_places, unknown_place
 from planner.market.wire import SECURITY
 from planner.plans.requests import slug
 from planner.proportion import disk_warnings, limit_warnings, price_warnings
 from planner.schema import records
-from planner.solve.candidates import PLACES
 from planner.solve.unchecked import unchecked_existing
 from planner.text import nearest, visible
 
@@ -173,9 +173,14 @@ def _unknown_gpus(demand: Demand, gpus: pd.DataFrame) -> Iterator[str]:
         asked += [("socket", one.socket, one.name)] if one.socket else []
         asked += [("region", name, one.name) for name in one.regions or ()]
         asked += [("provider", name, one.name) for name in one.providers or ()]
+    places = known_places(gpus)
     for column, word, name in dict.fromkeys(asked):
         known = set(gpus[column].dropna())
-        if word not in known:
+        if word not in known and column in PLACES:
+            # A workload allows regions and providers only.
+            here = {level: places[level] for level in ("provider", "region")}
+            yield f"workload {name}: GPUs: {unknown_place(column, word, here, as_list)}"
+        elif word not in known:
             close = nearest(word, known)
             hint = f"; did you mean {visible(close)}?" if close else ""
             what = column.replace("_", " ")
@@ -219,17 +224,16 @@ def _place_notes(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
 
 def _unknown_words(demand: Demand, offers: pd.DataFrame) -> Iterator[str]:
     """Yield a warning for each place or owner that nothing in market or demand has."""
+    known = known_places(offers)
     for level, word in PLACES.items():
-        known = set(offers[level].dropna())
         named: dict[str, list[str]] = {}
         for volume in demand.volumes:
             lists = (*(getattr(volume, word) or ()), *getattr(volume.exclude, word))
             for name in lists:
-                if name not in known and volume.name not in named.setdefault(name, []):
+                if name not in known[level] and volume.name not in named.setdefault(name, []):
                     named[name].append(volume.name)
         for name, names in named.items():
-            told = f"the market has no {level} {visible(name)}{_meant(name, known)}"
-            yield f"{told} ({_listed(names)})"
+            yield f"{unknown_place(level, name, known, as_list)} ({_listed(names)})"
     owners = {volume.owner for volume in demand.volumes if volume.owner is not None}
     for owner in demand.policy.budgets:
         if owner not in owners:

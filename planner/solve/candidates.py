@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from planner.market.offers import Sizes
+from planner.market.places import PLACES
 from planner.market.wire import STOCK_RANK
 from planner.markup import MOST_ROWS, table_html, with_count
 from planner.schema import EXACT, TEXT, WHOLE, Column, build
@@ -54,13 +55,6 @@ RULES = {
 """Every rule a pair can break, and what breaking it means."""
 
 BIT = {rule: 1 << index for index, rule in enumerate(RULES)}
-PLACES = {
-    "provider": "providers",
-    "data_center": "data_centers",
-    "country": "countries",
-    "region": "regions",
-}
-"""A level that an allow-list or an exclusion speaks of, and the demand's word for the list."""
 MAY_BE_UNKNOWN = frozenset({"country", "region"})
 """Levels at which a null is no place: a null data centre is one of its own at its site."""
 

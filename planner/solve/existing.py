@@ -18,8 +18,9 @@ from planner.errors import InputError
 from planner.market.disks import NOT_KEPT
 from planner.market.market import ADDRESSABLE
 from planner.market.offers import KEY
+from planner.market.places import PLACES
 from planner.schema import build, records
-from planner.solve.candidates import BIT, MAY_BE_UNKNOWN, PLACES, group_levels
+from planner.solve.candidates import BIT, MAY_BE_UNKNOWN, group_levels
 from planner.units import plain, quotient, total
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.solve.candidates import PLACES
+from planner.market.places import PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

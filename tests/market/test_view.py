@@ -298,7 +298,7 @@ def test_places_that_no_offer_has_are_named() -> None:
     frame = offers_frame([disk(region="eu_north"), disk(region=None)])
     assert unknown_places(frame, Filter(regions=["eu_north"])) == []
     assert unknown_places(frame, Filter(regions=["eu_nort"])) == [
-        "the market has no region eu_nort; did you mean eu_north?"
+        "no region eu_nort in this market; did you mean eu_north?"
     ]
 
 

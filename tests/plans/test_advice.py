@@ -83,7 +83,7 @@ def test_an_exclusion_that_the_market_cannot_confirm_is_said() -> None:
 def test_places_and_owners_that_nothing_has_are_warned_with_the_nearest() -> None:
     """A misspelt place or owner of a budget is a warning with what was probably meant."""
     said = warnings(PLAIN, volume={"regions": ["united_states", "united_sates"]})
-    assert "no region united_sates; did you mean united_states?" in said
+    assert "no region united_sates in this market; did you mean united_states?" in said
     said = warnings(PLAIN, volume={"owner": "research"}, budgets={"reserch": 5})
     assert "no volume belongs to reserch, who has a budget; did you mean research?" in said
 

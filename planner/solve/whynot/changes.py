@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.solve.candidates import PLACES
+from planner.market.places import PLACES
 from planner.solve.whynot.steps import Step, labelled
 from planner.text import visible
 from planner.units import difference, plain

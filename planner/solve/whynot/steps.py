@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.solve.candidates import PLACES
+from planner.market.places import PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from planner.market.places import PLACES
 from planner.schema import records
 from planner.solve.bound import Least
-from planner.solve.candidates import PLACES, Market, Pairs
+from planner.solve.candidates import Market, Pairs
 from planner.solve.decompose import Undecided
 from planner.solve.optimum import Optimum, optimum
 from planner.solve.problem import Instance
