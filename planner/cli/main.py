@@ -20,6 +20,7 @@ from planner.cli import (
     doctor,
     emit,
     explain,
+    glyphs,
     init,
     offers,
     plan,
@@ -95,9 +96,10 @@ def main() -> None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 -- as below
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 -- closed by the caller
+    glyphs.register()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            stream.reconfigure(errors=glyphs.ERRORS)  # type: ignore[union-attr]
     try:
         # Returns the code of a typer.Exit; a command that ends by itself returns None.
         sys.exit(app(standalone_mode=False))

@@ -104,7 +104,7 @@ def table(
     # An amount is never cut: where even the rest is too wide, the terminal wraps the lines.
     screen.width = max(screen.width, _least_width(headings, shown, gone, right))
     screen.print(drawn)
-    result(screen.file.getvalue())
+    _drawn(screen)
     if gone:
         talk(f"not shown at this width: {', '.join(gone)}")
 
@@ -151,7 +151,12 @@ def paragraphs(lines: Iterable[str]) -> None:
     screen = console()
     for line in lines:
         screen.print(Text(visible(line)))
-    result(screen.file.getvalue())
+    _drawn(screen)
+
+
+def _drawn(screen: Any) -> None:  # noqa: ANN401 -- rich stays inside this room
+    """Write what was drawn; the blanks that fill its lines are nothing to a pipe or a copy."""
+    result("\n".join(line.rstrip() for line in screen.file.getvalue().split("\n")))
 
 
 def console() -> Any:  # noqa: ANN401 -- rich stays inside this room

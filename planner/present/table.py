@@ -45,7 +45,7 @@ def csv_text(headings: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
         One for each column.
     rows : iterable of iterable
         Cells: text, a Decimal or another number (as it is, its sign too), a boolean, None
-        (nothing), a list or tuple (parts with a space between), or a mapping (``key=part``).
+        (nothing), a list or tuple (parts with a space between), or a mapping (a JSON object).
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -68,7 +68,7 @@ def _csv_value(value: Any) -> str:  # noqa: ANN401 -- a cell
         case list() | tuple():
             text = " ".join(str(part) for part in value)
         case dict():
-            text = " ".join(f"{key}={part}" for key, part in value.items())
+            text = json.dumps(value, separators=(",", ":")) if value else ""
         case _:
             text = str(value)
     return csv_cell(text)

@@ -332,3 +332,36 @@ def test_ctrl_c_is_quiet_from_the_first_moment(tmp_path: Path) -> None:
             check=False,
         )
         assert (where, done.returncode, done.stderr) == (where, 130, "")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+def test_rules_are_ascii_where_the_encoding_has_no_boxes(encoding: str, tmp_path: Path) -> None:
+    """A table has rules, not rows of escapes."""
+    done = subprocess.run(
+        [sys.executable, "-m", "planner", "offers", "--offers", "shipped:disk-offers"],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "80"},
+        check=True,
+    )
+    out = done.stdout.decode(encoding)
+    assert "\\u" not in out
+    assert [line for line in out.splitlines() if set(line) == {" ", "-"} and len(line) > 40]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("offers", "--offers", "market.json"),
+        ("plan", "demand.yaml", "--offers", "market.json"),
+        ("explain", "plan.json"),
+        ("report", "plan.json"),
+    ],
+)
+def test_no_line_ends_in_blanks(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes into a pipe is not filled up to the width of a screen."""
+    ended = _ended(words, monkeypatch)
+    assert ended.code == 0
+    assert ended.out.strip()
+    assert not [line for line in ended.out.split("\n") if line != line.rstrip()]

@@ -40,11 +40,22 @@ def read_csv(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
 
 
+TAGS = '{"team":"llm","tier":"hot"}'
+
+
+def test_tags_are_read_back_from_csv() -> None:
+    """Blanks, equals signs, quotes, formulas and control characters in a tag stay in it."""
+    tags = {"a": "x b=y", "b": 'z"', "=c": "\x1b\n\u202e", "": "é,;"}
+    text = csv_text(["tags"], [[tags], [{}]])
+    assert json.loads(read_csv(text)[1][0]) == tags
+    assert read_csv(text)[2] == [""]
+
+
 def test_a_frame_as_csv() -> None:
     """Exact amounts, parts in one cell, nothing for null, and no formula for a spreadsheet."""
     assert read_csv(frame_csv(build(ROWS, COLUMNS))) == [
         ["name", "size_gb", "ready", "usd_hr", "rules", "tags"],
-        ["'=1+1", "5", "true", "0.00012328767123287671", "region stock", "team=llm tier=hot"],
+        ["'=1+1", "5", "true", "0.00012328767123287671", "region stock", TAGS],
         ["", "", "", "", "", ""],
     ]
 
@@ -71,7 +82,7 @@ def test_a_frame_as_json() -> None:
         ("+ $/month", "'+ $/month"),
         ("@import", "'@import"),
         (["=1", "2"], "'=1 2"),
-        ({"=cmd": "x"}, "'=cmd=x"),
+        ({"=cmd": "x"}, '{"=cmd":"x"}'),
         ("two\nlines", "two\\nlines"),
         ("\x1b[2J", "\\x1b[2J"),
     ],
