@@ -71,6 +71,11 @@ def _sentence(detail: Any, path: FieldPath, root: type[BaseModel]) -> str:  # no
         return special[kind]()
     if kind == "list_type" and isinstance(value, str):
         return f"a list was expected; write a list: [{shown(value).strip(chr(39))}]"
+    if kind == "string_pattern_mismatch" and "disks" in path:
+        return (
+            f"{shown(value)} is not the id of a disk; ids have 8 to 64 letters, digits, `-` or "
+            "`_`: paste the whole id, as `planner report` shows it"
+        )
     if kind == "string_pattern_mismatch" and len(value) > MAX_NAME:
         return f"{shown(value)} has {len(value)} characters; at most {MAX_NAME} are possible"
     template = _EXPECTED.get(kind)

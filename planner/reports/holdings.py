@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ from planner.formats import digest_of
 from planner.market.disks import disk_rows, disks_frame, read_disks
 from planner.marketplace.fetch import connect, read_wallet_file
 from planner.reports.parts import FILE, account_name
+from planner.schema import records
+from planner.text import visible
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
     from planner.marketplace.credentials import Credentials
     from planner.marketplace.protocol import Bill, Marketplace, WalletStatement
+
+
+_NAMED = 5
+"""Disks that are named where some are left out."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,35 @@ class Holdings:
         if self.base_url is None:
             return f"{FILE}{self.source} ({digest_of(disk_rows(self.disks))[:8]})"
         return account_name(self.base_url, self.team_id)
+
+
+def existing_then(holdings: Holdings) -> tuple[Holdings, tuple[str, ...]]:
+    """Return an account without the disks that were created after its moment, and which they are.
+
+    Only a file has such disks: it is read as of any time. A live account is what is there.
+    """
+    if holdings.base_url is not None or "created_at" not in holdings.disks:
+        return holdings, ()
+    created = [
+        None if text is None else datetime.fromisoformat(text)
+        for text in (row["created_at"] for row in records(holdings.disks))
+    ]
+    later = [at is not None and at > holdings.read_at for at in created]
+    if not any(later):
+        return holdings, ()
+    named = [
+        f"{visible(row['name'] or row['id'] or 'without name and id')} "
+        f"(created {row['created_at'][:16].replace('T', ' ')} UTC)"
+        for row in records(holdings.disks[later])
+    ]
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    disks = f"{len(named)} disk{'s' * (len(named) > 1)}"
+    note = (
+        f"{disks} created after {holdings.read_at:%Y-%m-%d %H:%M} UTC left out: "
+        f"{', '.join(named[:_NAMED])}{more}"
+    )
+    kept = holdings.disks[[not one for one in later]].reset_index(drop=True)
+    return replace(holdings, disks=kept), (note,)
 
 
 def account_holdings(marketplace: Marketplace, now: datetime) -> Holdings:

@@ -9,7 +9,7 @@ from planner.errors import InputError
 from planner.market.market import addressable
 from planner.markup import cell
 from planner.reports.budgets import Limit
-from planner.reports.holdings import Holdings
+from planner.reports.holdings import Holdings, existing_then
 from planner.reports.ledger import account_of, lines_of
 from planner.reports.lines import GpuLine
 from planner.reports.parts import Simpler, Source
@@ -89,6 +89,9 @@ def make_report(
     read = holdings
     if holdings is None and plan is not None and "disks" in plan.inputs:
         holdings = _planned_with(plan)
+    later: tuple[str, ...] = ()
+    if holdings is not None:
+        holdings, later = existing_then(holdings)
     lines, notes, gone = lines_of(plan, holdings, slots or {}, _regions(plan, offers), created)
     account = account_of(holdings, plan)
     sources: list[Source] = []
@@ -106,7 +109,7 @@ def make_report(
         limits=() if plan is None else tuple(_limits(plan)),
         baselines=() if plan is None else tuple(_baselines(plan)),
         wallets=() if read is None or not read.has_wallet else (wallet_of(read, account),),
-        warnings=(*notes, *_amiss(lines), *(() if read is None else read.notes)),
+        warnings=(*later, *notes, *_amiss(lines), *(() if read is None else read.notes)),
         doubts=(*gone, *doubts),
     )
     return report.against(budgets or {}, warn_above)

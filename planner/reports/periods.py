@@ -126,7 +126,8 @@ class Accrual:
     month_so_far_usd : Decimal | None
         Since the month began, or since it was created, where that was later.
     rest_of_month_usd : Decimal | None
-        From the moment of the report to the month's end.
+        From the moment of the report, or the disk's creation where that is later, to the
+        month's end.
     """
 
     hours: Decimal | None
@@ -142,10 +143,11 @@ class Accrual:
         """
         now = datetime.fromisoformat(line.as_of)
         month = Month.of(now)
-        rest = _usd(line.usd_hr, now, month.end)
+        starts = now if line.created_at is None else datetime.fromisoformat(line.created_at)
+        rest = _usd(line.usd_hr, min(max(now, starts), month.end), month.end)
         if not line.is_live or line.created_at is None:
             return cls(None, None, None, rest)
-        created = min(datetime.fromisoformat(line.created_at), now)
+        created = min(starts, now)
         return cls(
             hours=usd_elapsed(Decimal(1), (now - created) // _MICROSECOND),
             accrued_usd=_usd(line.usd_hr, created, now),

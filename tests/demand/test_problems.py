@@ -152,3 +152,10 @@ def test_a_name_that_is_too_long_says_the_limit() -> None:
     document = {"version": 1, "volumes": [{"name": "a" * 65, "size": "1 TB"}]}
     with pytest.raises(DemandError, match="has 65 characters; at most 64 are possible"):
         demand_from(document)
+
+
+def test_an_id_of_a_disk_that_is_none_is_not_called_a_name() -> None:
+    """A short id is not whole, and is said to be so."""
+    volumes = [{"name": "a", "size_gb": 1, "disks": ["fdb5205"]}]
+    with pytest.raises(DemandError, match="'fdb5205' is not the id of a disk; ids have 8 to 64"):
+        demand_from({"version": 1, "volumes": volumes})

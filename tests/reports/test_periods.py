@@ -133,3 +133,32 @@ def test_percentages_are_exact_where_they_decide() -> None:
     assert part(Decimal("0.1"), Decimal(80)) == Decimal("0.08")
     assert percent_of(Decimal(1), Decimal(3)) == Decimal("33.3333")
     assert percent_of(Decimal(1), Decimal(0)) is None
+
+
+def test_a_disk_that_was_created_later_is_left_out_and_said() -> None:
+    """A file is read as of any time; what was not there yet costs nothing then."""
+    later = live("disk-0002", created="2026-02-12T10:00:00")
+    made = report(None, held(live("disk-0001"), later, base_url=None))
+    assert [line.disk_id for line in made.lines] == ["disk-0001"]
+    (told,) = [one for one in made.warnings if "left out" in one]
+    assert told == (
+        "1 disk created after 2026-02-11 12:00 UTC left out: "
+        "disk-0002 (created 2026-02-12 10:00 UTC)"
+    )
+    alone = report(None, held(later, base_url=None))
+    assert alone.lines == ()
+    assert alone.after.usd_hr == 0
+
+
+def test_a_live_disk_is_never_left_out() -> None:
+    """A clock that is behind the marketplace's hides nothing that is billed; it starts later."""
+    (line,) = report(None, held(live("disk-0001", created="2026-02-12T12:00:00"))).lines
+    accrual = Accrual.of(line)
+    assert (accrual.accrued_usd, accrual.month_so_far_usd) == (Decimal(0), Decimal(0))
+    assert accrual.rest_of_month_usd == Decimal("0.02") * (672 - 276)
+
+
+def test_a_disk_of_a_later_month_costs_nothing_in_this_one() -> None:
+    """What begins after the month has no rest of it."""
+    (line,) = report(None, held(live("disk-0001", created="2026-03-05T00:00:00"))).lines
+    assert Accrual.of(line).rest_of_month_usd == 0
