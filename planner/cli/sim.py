@@ -14,7 +14,7 @@ from planner.cli.signals import stopping
 from planner.errors import InputError
 
 if TYPE_CHECKING:
-    from planner.marketplace.prime.client import ListingName
+    from planner.marketplace.protocol import ListingName
     from planner.marketplace.sim.local import Sim
 
 
