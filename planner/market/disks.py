@@ -247,14 +247,14 @@ def _conform(disks: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def text_field(value: Any) -> str | None:  # noqa: ANN401 -- whatever JSON says
+def text_field(value: Any) -> str | None:  # noqa: ANN401 -- any JSON value
     """Return a text, None where absent, `UNREADABLE` where it is something else."""
     if value is None:
         return None
     return value if isinstance(value, str) else UNREADABLE
 
 
-def _size(value: Any) -> int | None:  # noqa: ANN401 -- whatever JSON says
+def _size(value: Any) -> int | None:  # noqa: ANN401 -- any JSON value
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -263,7 +263,7 @@ def _size(value: Any) -> int | None:  # noqa: ANN401 -- whatever JSON says
     return int(value) if whole else -1
 
 
-def amount_field(value: Any) -> Decimal | None:  # noqa: ANN401 -- whatever JSON says
+def amount_field(value: Any) -> Decimal | None:  # noqa: ANN401 -- any JSON value
     """Return an amount from 0 to a billion USD; None where it is anything else."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None

@@ -172,7 +172,7 @@ def read_credentials(environ: Mapping[str, str], home: Path) -> Credentials:
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str | None:
-    """Return a variable, None where it is not set; one that is set has to say something."""
+    """Return a variable, None where it is not set; a variable that is set must have a value."""
     value = environ.get(name)
     if value is not None and not value.strip():
         raise InputError(f"{name} is set but empty", hint=f"give {name} a value, or unset it")
@@ -224,7 +224,7 @@ def _read_object(path: Path) -> dict[str, Any] | None:
         problem = "is not JSON"
     # Raised outside the handlers: a decoding error carries the contents, and so the key.
     if not isinstance(value, dict):
-        raise InputError(f"{path} {problem}", hint="run `prime login` to write it anew")
+        raise InputError(f"{path} {problem}", hint="run `prime login` to write it again")
     return value
 
 

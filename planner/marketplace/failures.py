@@ -1,7 +1,7 @@
 """What can go wrong between here and the marketplace, translated once.
 
 One table from httpx exceptions, one from HTTP statuses. Messages carry the method, the URL and
-the server's own words, cleaned and cut; never a header and never the key.
+the server's own message, cleaned and cut; never a header and never the key.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 
-MAX_WORDS = 300
-"""Characters of the server's own words that are shown."""
+MAX_DETAIL = 300
+"""Characters of the server's own message that are shown."""
 
 _SECONDS = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*", re.ASCII)
 _TRANSIENT = frozenset({408, 425})
@@ -79,27 +79,27 @@ ROOTS = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamEr
 
 _SCOPES = "the key needs the scopes Availability → read and, to buy, Disks → read and write"
 _REFUSALS: dict[int, tuple[type[RequestRefused], str, str | None]] = {
-    400: (Invalid, "the marketplace calls the request wrong", None),
+    400: (Invalid, "the marketplace rejected the request as invalid", None),
     401: (
         Unauthorized,
-        "the marketplace does not accept the API key",
+        "the marketplace does not accept this API key",
         f"run `prime login` or set PRIME_API_KEY; {_SCOPES}",
     ),
     402: (
         PaymentRequired,
-        "the marketplace asks for payment",
+        "the wallet cannot pay for this",
         "add funds to the wallet of the account or team",
     ),
     403: (
         Unauthorized,
-        "the API key may not do this",
+        "the API key lacks the permission",
         f"check the team; {_SCOPES}",
     ),
-    404: (NotFound, "the marketplace knows nothing at this URL", "check PRIME_API_BASE_URL"),
-    405: (Invalid, "the marketplace does not take this method here", "check PRIME_API_BASE_URL"),
-    413: (Invalid, "the marketplace calls the request too large", None),
-    415: (Invalid, "the marketplace does not take this kind of request", None),
-    422: (Invalid, "the marketplace calls the request wrong", None),
+    404: (NotFound, "not found", "check PRIME_API_BASE_URL"),
+    405: (Invalid, "the marketplace does not allow this method", "check PRIME_API_BASE_URL"),
+    413: (Invalid, "the request is too large for the marketplace", None),
+    415: (Invalid, "the marketplace does not support this content type", None),
+    422: (Invalid, "the marketplace rejected the request as invalid", None),
 }
 
 
@@ -118,8 +118,8 @@ def from_exception(
         The key; masked should the exception repeat it.
     """
     failure, what = next(EXCEPTIONS[kind] for kind in type(error).__mro__ if kind in EXCEPTIONS)
-    words = _shown(str(error), secret)
-    message = f"{method} {url}: {what}" + (f" ({words})" if words else "")
+    detail = _shown(str(error), secret)
+    message = f"{method} {url}: {what}" + (f" ({detail})" if detail else "")
     if failure is Unavailable:
         return Unavailable(message, method=method, url=url)
     return failure(message, method=method, url=url, hint=_connect_hint(error))
@@ -152,29 +152,29 @@ def from_response(
     now : datetime | None
         What a ``Retry-After`` date is measured from when the answer has no ``Date``.
     """
-    words = _server_words(body, secret)
-    told = f": {words}" if words else ""
+    detail = _server_message(body, secret)
+    suffix = f": {detail}" if detail else ""
     request: dict[str, Any] = {"method": method, "url": url}
     if status == 429 or status in _TRANSIENT or 500 <= status <= 599:  # noqa: PLR2004 -- HTTP
-        return _for_now(status, told, retry_after(headers, now), request)
+        return _for_now(status, suffix, retry_after(headers, now), request)
     if 300 <= status <= 399:  # noqa: PLR2004 -- HTTP
         return _redirect(status, headers.get("location", ""), secret, request)
     if status in _REFUSALS:
         refusal, what, hint = _REFUSALS[status]
         refused = refusal(
-            f"{method} {url}: {what} ({status}){told}", status=status, hint=hint, **request
+            f"{method} {url}: {what} ({status}){suffix}", status=status, hint=hint, **request
         )
         if isinstance(refused, Invalid):
             refused.fields = _fields(body, secret)
         return refused
     if 400 <= status <= 499:  # noqa: PLR2004 -- HTTP
-        message = f"{method} {url}: the marketplace refuses ({status}){told}"
+        message = f"{method} {url}: the marketplace refused ({status}){suffix}"
         return RequestRefused(message, status=status, **request)
-    return ContractBroken(f"{method} {url}: answered {status} where 200 was due{told}", **request)
+    return ContractBroken(f"{method} {url}: answered {status}, not 200{suffix}", **request)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds a server asks to wait, at least 0; None where it does not say.
+    """Return the seconds a server asks to wait, at least 0; None where that is missing.
 
     Both forms of RFC 9110 are read, seconds and date; a date is measured from the answer's own
     ``Date``, so that a clock that is wrong here does not matter. Nonsense is ignored.
@@ -200,12 +200,12 @@ def repeats(error: BaseException | None, secret: SecretStr | None) -> bool:
 
 
 def _for_now(
-    status: int, told: str, wait_s: float | None, request: dict[str, Any]
+    status: int, suffix: str, wait_s: float | None, request: dict[str, Any]
 ) -> RateLimited | Unavailable:
     """Return a refusal that may pass with time."""
     what = "the marketplace limits requests" if status == 429 else "the marketplace is unavailable"  # noqa: PLR2004 -- HTTP
     when = "" if wait_s is None else f"; it asks to wait {math.ceil(wait_s)} s"
-    message = f"{request['method']} {request['url']}: {what} ({status}{when}){told}"
+    message = f"{request['method']} {request['url']}: {what} ({status}{when}){suffix}"
     hint = f"run again in {math.ceil(wait_s)} s" if wait_s else "run again in a minute"
     if status == 429:  # noqa: PLR2004 -- HTTP
         return RateLimited(message, status=status, hint=hint, retry_after=wait_s, **request)
@@ -219,7 +219,7 @@ def _redirect(
     try:
         host = urlsplit(location).netloc.rpartition("@")[2]
     except ValueError:
-        host = "a URL that is not one"
+        host = "an invalid URL"
     where = _shown(host, secret) or ("the same host" if location else "nowhere")
     message = (
         f"{request['method']} {request['url']}: redirected ({status}) to {where}; "
@@ -236,8 +236,8 @@ def _connect_hint(error: BaseException) -> str | None:
     return None
 
 
-def _server_words(body: bytes, secret: SecretStr | None) -> str:
-    """Return what the documented error shapes say, empty for any other."""
+def _server_message(body: bytes, secret: SecretStr | None) -> str:
+    """Return the message in a documented error shape, empty for any other."""
     try:
         document = exact_json.parse(body)
     except exact_json.JsonError:
@@ -260,23 +260,24 @@ def _fields(body: bytes, secret: SecretStr | None) -> tuple[str, ...]:
     if not isinstance(document, dict):
         return ()
     entries = [*_listed(document.get("errors")), *_listed(document.get("detail"))]
-    named = (_joined(one.get("param") or one.get("loc")) for one in entries[:10])
+    named = (_joined(entry.get("param") or entry.get("loc")) for entry in entries[:10])
     return tuple(_shown(name, secret) for name in named if name)
 
 
-def _listed(entries: Any) -> list[dict[str, Any]]:  # noqa: ANN401 -- whatever JSON says
-    return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
+def _listed(entries: Any) -> list[dict[str, Any]]:  # noqa: ANN401 -- any JSON value
+    rows = entries if isinstance(entries, list) else []
+    return [row for row in rows if isinstance(row, dict)]
 
 
-def _pairs(entries: Any, place: str, words: str) -> list[str]:  # noqa: ANN401 -- whatever JSON says
-    """Return ``place: words`` of each entry that is an object."""
+def _pairs(entries: Any, place: str, text: str) -> list[str]:  # noqa: ANN401 -- any JSON value
+    """Return ``place: text`` of each entry that is an object."""
     return [
-        ": ".join(filter(None, (_joined(entry.get(place)), _joined(entry.get(words)))))
+        ": ".join(filter(None, (_joined(entry.get(place)), _joined(entry.get(text)))))
         for entry in _listed(entries)[:10]
     ]
 
 
-def _joined(value: Any) -> str:  # noqa: ANN401 -- whatever JSON says
+def _joined(value: Any) -> str:  # noqa: ANN401 -- any JSON value
     """Return a text, or a path such as ``["body", "size"]``, as text."""
     parts = value if isinstance(value, list) else [value]
     return ".".join(str(part) for part in parts if isinstance(part, str | int))
@@ -286,11 +287,11 @@ def _shown(text: str, secret: SecretStr | None) -> str:
     """Return text from outside: the key masked before it could be cut in two, then cleaned."""
     masked = text.replace(secret.get_secret_value(), "***") if secret else text
     shown = visible(masked)
-    return shown if len(shown) <= MAX_WORDS else shown[:MAX_WORDS] + "…"
+    return shown if len(shown) <= MAX_DETAIL else shown[:MAX_DETAIL] + "…"
 
 
 def http_date(text: str) -> datetime | None:
-    """Return an HTTP date, None where it is none."""
+    """Return an HTTP date, None where it is invalid."""
     try:
         moment = parsedate_to_datetime(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

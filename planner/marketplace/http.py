@@ -107,7 +107,7 @@ class Transport:
         TimeoutError
             When the time is over.
         JsonError
-            When the answer is too long, or compressed in a way that was not asked for.
+            When the answer is too long, or compressed in an encoding that was not requested.
         httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError
             When the exchange fails.
         """
@@ -159,7 +159,7 @@ class _Late:
 def _body(response: httpx.Response, abandoned: threading.Event) -> bytes:
     """Return the decoded body; what is not one of `DONE` may be cut short."""
     if response.headers.get("content-encoding", "").strip().lower() not in _ENCODINGS:
-        raise JsonError("compressed in a way that was not asked for")
+        raise JsonError("compressed in an encoding that was not requested")
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
@@ -182,7 +182,7 @@ class _Bearer(httpx.Auth):
 
 
 def _open(inner: httpx.BaseTransport | None, *, is_local: bool) -> httpx.Client:
-    """Return the httpx client; whatever the environment says, certificates are verified."""
+    """Return the httpx client; certificates are verified whatever the environment holds."""
     problem = "the proxies named in the environment cannot be used"
     try:
         return httpx.Client(

@@ -108,7 +108,7 @@ def test_the_kinds_of_fault_are_listed(run: Run) -> None:
     ran = run("sim", "--fault", "list")
     assert ran.code == 0
     assert "METHOD PATH[#N]:KIND" in ran.out
-    assert all(f"\n{name}" in ran.out and kind.says in ran.out for name, kind in KINDS.items())
+    assert all(f"\n{name}" in ran.out and kind.summary in ran.out for name, kind in KINDS.items())
 
 
 @pytest.mark.parametrize(

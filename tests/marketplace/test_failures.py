@@ -156,7 +156,7 @@ def test_scope_hint(status: int) -> None:
         ("//evil.example/x", "evil.example"),
         ("/api/v1/availability/disks/", "the same host"),
         ("", "nowhere"),
-        ("http://[bad", "a URL that is not one"),
+        ("http://[bad", "an invalid URL"),
         (f"https://{KEY}.example", "***.example"),
     ],
 )

@@ -54,7 +54,7 @@ MAX_WAIT_S = 30.0
 MAX_BILL_PAGES = 50
 """Pages of billing rows that are read; the rest is counted."""
 REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429})
-"""Statuses that say that a write was not done; any other that is no success says nothing."""
+"""Statuses that say that a write was not done; after any other failure it may have been."""
 
 _AGAIN = "run the command again; if it lasts, plan from a snapshot with --offers FILE"
 _TRANSIENT = (RequestNotSent, Unavailable, RateLimited, ContractBroken)
@@ -432,7 +432,7 @@ def _disk(response: Response) -> Disk:
 
 
 def _nothing(_: Response) -> None:
-    """Whatever the answer says, a GET decides."""
+    """Ignore the answer to a PATCH or DELETE: a GET decides."""
 
 
 def _incomplete(url: str, result: Scan[Any], flaw: str | None, readings: int) -> IncompleteListing:

@@ -1,4 +1,4 @@
-"""What the account does: create, list, look at, rename and delete disks, and see its wallet."""
+"""The account: create, list, read, rename and delete disks, and read the wallet."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Delays:
 
 @dataclass(frozen=True)
 class SimAccount:
-    """The account of one key, and how the marketplace deals with it."""
+    """The account of one key: its disks, its wallet, and what requests do to them."""
 
     world: World
     delays: Delays
@@ -105,12 +105,12 @@ class SimAccount:
         """Return the offer that sells what is wanted, or refuse."""
         disk, provider = wanted.disk, wanted.provider.type
         key = {"cloudId": disk.cloud_id, "dataCenter": disk.data_center_id, "country": disk.country}
-        found = offers_for(self.world, key, provider)
-        if not found:
+        offers = offers_for(self.world, key, provider)
+        if not offers:
             raise Refused(422, "No such disk offer", "body", "disk", "dataCenterId")
-        fitting = [terms for terms in found if terms.sells(disk.size)]
+        fitting = [terms for terms in offers if terms.sells(disk.size)]
         if not fitting:
-            sizes = " or ".join(terms.sizes for terms in found)
+            sizes = " or ".join(terms.sizes for terms in offers)
             raise Refused(422, f"Size must be {sizes}", "body", "disk", "size")
         stocked = [terms for terms in fitting if terms.stock != "Unavailable"]
         if not stocked:
@@ -161,12 +161,12 @@ class SimAccount:
         shown = [self.shown(disk) for disk in page]
         return SimResponse(200, {total: count, "data": shown, "limit": limit, "offset": offset})
 
-    def one(self, disk_id: str) -> SimResponse:
+    def read(self, disk_id: str) -> SimResponse:
         """Return one disk, also when it is terminated."""
         return SimResponse(200, self.shown(self._known(disk_id)))
 
     def rename(self, disk_id: str, body: bytes) -> SimResponse:
-        """Change the name, the one thing that can be."""
+        """Change the name; nothing else can be changed."""
         name = _read(_Rename, body).name
         disk = self._live(disk_id)
         disk.name, disk.updated_us = name, self.world.clock.now_us()

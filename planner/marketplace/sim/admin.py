@@ -41,7 +41,7 @@ class Advance(StrictBody):
 
 
 class ForeignDisk(StrictBody):
-    """A disk that somebody else made, beside the API."""
+    """A disk that was created beside the API."""
 
     name: _Text = "somebody-elses"
     size: Annotated[int, Field(gt=0, lt=10**12)] = 100
@@ -192,8 +192,8 @@ def requests(service: Service, _: Nothing, __: str) -> dict[str, Any]:
 def faults(service: Service, _: Nothing, __: str) -> dict[str, Any]:
     """Show the faults, how many requests each has met, and every kind there is."""
     counts = service.world.fault_counts
-    scripted = [{"fault": one.text, "met": counts.get(one.text, 0)} for one in service.faults]
-    return {"faults": scripted, "kinds": {kind.name: kind.says for kind in KINDS.values()}}
+    scripted = [{"fault": fault.text, "met": counts.get(fault.text, 0)} for fault in service.faults]
+    return {"faults": scripted, "kinds": {kind.name: kind.summary for kind in KINDS.values()}}
 
 
 def add_fault(service: Service, body: NewFault, _: str) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def add_fault(service: Service, body: NewFault, _: str) -> dict[str, Any]:
         fault = parse_fault(body.fault)
     except InputError as error:
         raise Refused(422, f"{error}; {error.hint}", "body", "fault") from error
-    service.faults = [one for one in service.faults if one.text != fault.text] + [fault]
+    service.faults = [old for old in service.faults if old.text != fault.text] + [fault]
     service.world.fault_counts.pop(fault.text, None)
     return {"fault": fault.text}
 

@@ -110,7 +110,7 @@ def _part(row: Any, key: str) -> Any:  # noqa: ANN401 -- a listing may hold anyt
 def window(
     rows: Sequence[Any], start: int, size: int, kinds: frozenset[str]
 ) -> tuple[list[Any], int]:
-    """Return a page of rows and how many there are said to be, faults of listings applied."""
+    """Return a page of rows and the total that is claimed, faults of listings applied."""
     if "list-empty" in kinds:
         return [], 0
     shown = list(rows[1:] if "list-omit" in kinds else rows)
@@ -135,7 +135,7 @@ def whole(
     Raises
     ------
     Refused
-        When it is none, or out of its bounds.
+        When it is not a whole number, or out of its bounds.
     """
     if not query.get(name):
         return default
@@ -160,7 +160,7 @@ class Terms:
 
     @property
     def sizes(self) -> str:
-        """Return the sizes in words."""
+        """Return the sizes as text."""
         most = "" if self.max_gb >= UNBOUNDED_GB else f" to {self.max_gb}"
         return f"{self.min_gb}{most} GB in steps of {self.step_gb}"
 
@@ -175,7 +175,7 @@ def offers_for(world: World, body: Mapping[str, Any], provider: str) -> list[Ter
 
     ``cloudId`` and ``dataCenterId`` must be sent where the offer has them; the country narrows.
     """
-    found = [
+    offers = [
         _terms(row)
         for row in world.listings["disks"]
         if isinstance(row, dict)
@@ -183,7 +183,7 @@ def offers_for(world: World, body: Mapping[str, Any], provider: str) -> list[Ter
         and all((row.get(name) or None) == body[name] for name in ("cloudId", "dataCenter"))
         and body["country"] in {None, row.get("country")}
     ]
-    return sorted(found, key=lambda terms: terms.usd_gb_hr or 0, reverse=True)
+    return sorted(offers, key=lambda terms: terms.usd_gb_hr or 0, reverse=True)
 
 
 def _terms(row: Mapping[str, Any]) -> Terms:

@@ -8,8 +8,8 @@ A fault is written ``METHOD PATH[#N]:KIND[=VALUE][+KIND[=VALUE]…]``::
     * /disks/*#*:429=2                     every request about a single disk: wait 2 s
 
 ``METHOD`` may be ``*``. The path is written without ``/api/v1``; ``*`` in it stands for anything.
-``#N`` counts the requests that match, ``#N-M`` is a range, ``#N-`` has no end; ``#*`` is every
-one, and so is nothing. Each fault counts for itself, and all that match a request apply to it.
+``#N`` counts the requests that match, ``#N-M`` is a range, ``#N-`` has no end; ``#*``, like
+no number at all, is every request. Each fault counts for itself; all that match a request apply.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _HINT = "write METHOD PATH[#N]:KIND[=VALUE], such as 'POST /disks/#2:drop-after'
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to go wrong.
+    """One kind of fault.
 
     Attributes
     ----------
@@ -50,16 +50,16 @@ class Kind:
         ``instead``: nothing is done; ``effect``: something else is done; ``listing``, ``answer``:
         it is done, and the answer is wrong; ``sending``: it is done, and the sending goes wrong.
     value : str | None
-        What its value is; None: it has none.
+        The unit of its value; None: it has no value.
     default : str | None
-        The value where none is given; None: it must be given, where there is one.
-    says : str
+        The value where none is given; None: a value that it has must be given.
+    summary : str
         What it does.
     """
 
     name: str
     stage: Stage
-    says: str
+    summary: str
     value: Literal["seconds", "status", "factor", "url", "text"] | None = None
     default: str | None = None
 
@@ -71,11 +71,11 @@ _KINDS = (
     Kind("401", "instead", "the key is refused"),
     Kind("402", "instead", "the balance is refused"),
     Kind("403", "instead", "the key's scope is refused"),
-    Kind("404", "instead", "what was asked for is not found"),
+    Kind("404", "instead", "nothing is found"),
     Kind("409", "instead", "a conflict"),
     Kind("422", "instead", "the request is refused as invalid"),
     Kind("429", "instead", "too many requests; Retry-After with a value", "seconds", ""),
-    Kind("out-of-stock", "instead", "the offer is said to be out of stock", "status", "409"),
+    Kind("out-of-stock", "instead", "the offer is reported out of stock", "status", "409"),
     Kind("hostile-error", "instead", "a refusal whose text has escape sequences", "status", "422"),
     Kind("redirect", "instead", "a 307 to URL; nothing is done", "url"),
     Kind("double", "effect", "makes two disks; the second is listed later", "seconds", "0"),
@@ -91,7 +91,7 @@ _KINDS = (
     Kind("list-dup", "listing", "shows the first row of the page twice, and counts it"),
     Kind("list-shift", "listing", "starts a row late, as if one had gone meanwhile"),
     Kind("list-short-total", "listing", "counts one row less than it shows"),
-    Kind("list-empty", "listing", "is empty, and says so"),
+    Kind("list-empty", "listing", "is empty, with a total of 0"),
     Kind("wrong-id", "answer", "done, and answered with another id"),
     Kind("wrong-name", "answer", "done, and answered with another name"),
     Kind("wrong-size", "answer", "done, and answered with another size"),
@@ -147,14 +147,14 @@ class Fault:
     acts: tuple[Act, ...]
 
     def meets(self, method: str, path: str) -> bool:
-        """Return whether a request is one that it counts."""
+        """Return whether it counts a request."""
         return self.method in {"*", method} and fnmatchcase(path, self.path)
 
 
 def parse_fault(text: str) -> Fault:
     """Return the fault that a text describes.
 
-    >>> parse_fault("POST /disks/#2:drop-after").acts[0].kind.says
+    >>> parse_fault("POST /disks/#2:drop-after").acts[0].kind.summary
     'done; the connection closes without an answer'
 
     Raises
@@ -192,7 +192,7 @@ def _act(word: str) -> Act:
         raise InputError(f"{visible(word)[:60]!r} is not complete or too much", hint=f"use {wants}")
     if kind.value is not None and not _fits(kind.value, value):
         message = f"{visible(word)[:60]!r}: the value is no {kind.value}"
-        raise InputError(message, hint=kind.says)
+        raise InputError(message, hint=kind.summary)
     return Act(kind, value)
 
 
@@ -225,5 +225,5 @@ def describe() -> str:
     for kind in _KINDS:
         value = f"={kind.value.upper()}" if kind.value else ""
         shown = f"[{value}]" if kind.default is not None else value
-        lines.append(f"{kind.name + shown:<23} {kind.says}")
+        lines.append(f"{kind.name + shown:<23} {kind.summary}")
     return "\n".join(lines)

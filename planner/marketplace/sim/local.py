@@ -49,13 +49,13 @@ class Sim:
         totalCount}``, ``total_count`` for disks, creates answered with 200, faulty fields as
         ``errors``. ``guide``: a bare list, ``totalCount``, 201, ``detail``.
     balance_usd : Decimal | str | int | None
-        What is in the wallet; None: what the state says, else 1000.
+        What is in the wallet; None: as the state has it, else 1000.
     state : str | Path | None
         File in which everything survives a restart; None keeps it in memory.
     audit_path : str | Path | None
         File to which the audit is written as well, a JSON line for each request.
     now : datetime | None
-        What the clock shows at first; None: what the state says, else the real time.
+        What the clock shows at first; None: as the state has it, else the real time.
     clock_speed : float
         Seconds of the clock to a real one; at 0 it moves only by `advance`.
     provisioning_s, detaching_s : float

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from planner.marketplace.sim.account import ELSEWHERE, scaled
-from planner.marketplace.sim.wire import SimResponse, refusal, written
+from planner.marketplace.sim.wire import SimResponse, refusal, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ _SENTENCES = {
 
 
 def instead(acts: Sequence[Act], dialect: Dialect) -> SimResponse | None:
-    """Return the answer that takes the place of doing anything, None where there is none."""
+    """Return the answer that replaces the request's effect, None where no fault does."""
     for act in acts:
         name = act.kind.name
         if name == "drop-before":
@@ -49,8 +49,8 @@ def _refused(act: Act, dialect: Dialect) -> SimResponse:
     """Return a refusal that the request did not earn."""
     name = act.kind.name
     status = int(name) if name.isdecimal() else int(act.value)
-    said = {"out-of-stock": "The disk offer is out of stock", "hostile-error": HOSTILE}
-    sentence = said.get(name) or _SENTENCES.get(status, f"Answered {status} on request")
+    special = {"out-of-stock": "The disk offer is out of stock", "hostile-error": HOSTILE}
+    sentence = special.get(name) or _SENTENCES.get(status, f"Answered {status} on request")
     answer = refusal(status, [(("body",), sentence)], dialect)
     if name == "429" and act.value:
         answer.headers["Retry-After"] = act.value
@@ -58,7 +58,7 @@ def _refused(act: Act, dialect: Dialect) -> SimResponse:
 
 
 def apply_faults(answer: SimResponse, acts: Sequence[Act]) -> None:
-    """Change what an answer says, and how it is sent."""
+    """Change an answer, and how it is sent."""
     for act in acts:
         name = act.kind.name
         if name in _ROWS:
@@ -114,7 +114,7 @@ _ROWS: dict[str, Callable[[dict[str, Any], str], None]] = {
 
 def _twice(answer: SimResponse, _value: str) -> bytes:
     """Return the answer with its first key, or one made up, written twice."""
-    text = written(answer.document)
+    text = to_json(answer.document)
     keys = '"id":"0000000000000000","id":"1111111111111111",'
     return (text.replace("{", "{" + keys, 1) if "{" in text else "{" + keys[:-1] + "}").encode()
 

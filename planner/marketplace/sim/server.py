@@ -1,4 +1,4 @@
-"""HTTP on loopback: requests in, answers out, and the ways in which an answer can fail to come."""
+"""HTTP on loopback: requests in, answers out, and broken connections on request."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class Server(ThreadingHTTPServer):
     def __init__(self, service: Service, host: str = "127.0.0.1", port: int = 0) -> None:
         self.service = service
         if not _is_loopback(host):
-            message = f"{visible(host)[:80]} is not this machine: the marketplace is a rehearsal"
+            message = (
+                f"{visible(host)[:80]} is not this machine: the simulator listens on loopback only"
+            )
             raise InputError(message, hint="use 127.0.0.1")
         try:
             super().__init__((host, port), _Handler)
@@ -62,7 +64,7 @@ class Server(ThreadingHTTPServer):
         self.base_url = f"http://{host}:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- the base class's
-        """Say nothing: clients that hang up are what this server is for."""
+        """Stay silent: clients that hang up are expected."""
 
     def server_bind(self) -> None:
         """Listen, without asking the network for this machine's name."""
@@ -158,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _drip(self, answer: SimResponse) -> None:
-        """Send bytes one at a time until the client or the server has had enough."""
+        """Send bytes one at a time until the client or the server stops."""
         self.close_connection = True
         self._head(answer, 2**30)
         while not self._service.closing.wait(_DRIP_S):
@@ -175,4 +177,4 @@ class _Handler(BaseHTTPRequestHandler):
         return format_datetime(now.replace(microsecond=0), usegmt=True)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base class's name
-        """Say nothing: the audit has it."""
+        """Stay silent: the audit has it."""

@@ -138,7 +138,7 @@ class Service:
             ),
             ("disks", "GET"): lambda: account.listed(query, kinds),
             ("disks", "POST"): lambda: account.create(request.body, acts),
-            ("disk", "GET"): lambda: account.one(name),
+            ("disk", "GET"): lambda: account.read(name),
             ("disk", "PATCH"): lambda: account.rename(name, request.body),
             ("disk", "DELETE"): lambda: account.delete(name, acts),
             ("wallet", "GET"): lambda: account.wallet(query),
@@ -197,7 +197,7 @@ def _arrival(request: Request, n: int, now_us: int, keys: Collection[str]) -> di
         "key": "missing" if token is None else "right" if token in keys else "wrong",
     }
     masked(request.other_headers)
-    return {**entry, "key_elsewhere": masked.found}
+    return {**entry, "key_elsewhere": masked.any}
 
 
 def _outcome(answer: SimResponse, acts: Sequence[Act]) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class _Masked:
     """Replace keys in texts, and remember whether there were any."""
 
     def __init__(self, secrets: Collection[str]) -> None:
-        self.found = False
+        self.any = False
         patterns = [
             re.escape(secret)
             if len(secret) >= _LONG
@@ -226,7 +226,7 @@ class _Masked:
 
     def __call__(self, text: str) -> str:
         masked, count = self._pattern.subn(MASK, text)
-        self.found = self.found or count > 0
+        self.any = self.any or count > 0
         return masked
 
 

@@ -1,4 +1,4 @@
-"""A request as it arrived, the answer it gets, and a refusal on the way between."""
+"""A request as it arrived, the answer to it, and a refusal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Request:
     query : mapping of str to list of str
         Parameters, each with all its values.
     token : str | None
-        The bearer token, None where there was none.
+        The bearer token, None where it is missing.
     other_headers : str
         The values of all other headers.
     base_url : str
@@ -73,7 +73,7 @@ class SimResponse:
     @property
     def content(self) -> bytes:
         """Return the bytes of the body."""
-        return written(self.document).encode("ascii") if self.body is None else self.body
+        return to_json(self.document).encode("ascii") if self.body is None else self.body
 
 
 class Refused(Exception):
@@ -93,7 +93,7 @@ class Refused(Exception):
         self.problems = [(where, message)]
 
     def answer(self, dialect: Dialect) -> SimResponse:
-        """Return it as the marketplace says it."""
+        """Return it as an answer of the marketplace."""
         return refusal(self.status, self.problems, dialect)
 
 
@@ -124,6 +124,6 @@ class StrictBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def written(value: Any) -> str:  # noqa: ANN401 -- a JSON value
+def to_json(value: Any) -> str:  # noqa: ANN401 -- a JSON value
     """Return JSON in ASCII, decimals with every digit."""
     return str(simplejson.dumps(value, use_decimal=True, allow_nan=True))

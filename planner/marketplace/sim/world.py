@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
 from planner.formats import JsonError, parse
-from planner.marketplace.sim.wire import written
+from planner.marketplace.sim.wire import to_json
 from planner.text import visible
 from planner.units import difference, plain, total
 
@@ -38,7 +38,7 @@ class Clock:
     now_us : int
         What it shows at first.
     speed : float
-        Its seconds to one real second; at 0 it moves only when it is told to.
+        Its seconds to one real second; at 0 only `advance` moves it.
     wall : callable
         Real seconds.
     """
@@ -75,7 +75,7 @@ class SimDisk:
     shown_us : int
         When listings begin to show it.
     forced : str | None
-        A status that it was given, whatever its times say.
+        A status set by hand, which overrides its times.
     held_us : int
         Until when a delete is refused, since it was attached.
     billed_usd, billed_from_us
@@ -254,9 +254,7 @@ class Store:
         try:
             with self._base:
                 self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
-                self._base.execute(
-                    "PRAGMA synchronous = OFF"
-                )  # a kill loses nothing, and is all we fear
+                self._base.execute("PRAGMA synchronous = OFF")  # a killed process loses nothing
                 self._base.execute("BEGIN EXCLUSIVE")
                 self._check()
                 for statement in _SCHEMA.split(";"):
@@ -266,7 +264,7 @@ class Store:
             raise self._unusable(error) from error
 
     def _check(self) -> None:
-        """Refuse a database that is somebody else's."""
+        """Refuse a database of another program."""
         (mark,) = self._base.execute("PRAGMA application_id").fetchone()
         (tables,) = self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and mark != _MARK:
@@ -290,7 +288,7 @@ class Store:
     def load(self, *, speed: float) -> World | None:
         """Return the world that was saved, None where nothing was.
 
-        While nobody ran it, its clock went on in real time; with ``speed`` 0 it stood still.
+        While the server was down, its clock went on in real time; with ``speed`` 0 it stood still.
 
         Raises
         ------
@@ -305,8 +303,8 @@ class Store:
             if saved["format"] != FORMAT:
                 raise self._unusable(f"its format is {saved['format']}")
             away_s = max(0.0, time.time() - float(saved["saved_at_s"])) if speed else 0.0
-            found = self._base.execute("SELECT document FROM disks ORDER BY rowid")
-            disks = [SimDisk.loaded(parse(document.encode())) for (document,) in found]
+            rows = self._base.execute("SELECT document FROM disks ORDER BY rowid")
+            disks = [SimDisk.loaded(parse(document.encode())) for (document,) in rows]
             return World(
                 clock=Clock(saved["now_us"] + int(away_s * SECOND_US), speed),
                 listings=saved["listings"],
@@ -341,11 +339,11 @@ class Store:
             "listings": world.listings,
         }
         with self._base:
-            self._base.execute("REPLACE INTO state VALUES ('world', ?)", (written(document),))
+            self._base.execute("REPLACE INTO state VALUES ('world', ?)", (to_json(document),))
             self._base.executemany(
                 "INSERT INTO disks VALUES (?, ?) "
                 "ON CONFLICT DO UPDATE SET document = excluded.document",
-                [(disk_id, written(world.disks[disk_id].saved())) for disk_id in ids],
+                [(disk_id, to_json(world.disks[disk_id].saved())) for disk_id in ids],
             )
             if entry is not None:
                 line = json.dumps(entry)
@@ -356,8 +354,8 @@ class Store:
 
     def audit(self) -> list[dict[str, Any]]:
         """Return the entries of all requests, in the order in which they arrived."""
-        found = self._base.execute("SELECT entry FROM audit ORDER BY n")
-        return [json.loads(entry) for (entry,) in found]
+        rows = self._base.execute("SELECT entry FROM audit ORDER BY n")
+        return [json.loads(entry) for (entry,) in rows]
 
     def count(self) -> int:
         """Return the number of the last entry, 0 where there is none."""

@@ -293,7 +293,7 @@ shows("list-empty", [], 0)
 def test_every_kind_has_a_sentence_and_a_check() -> None:
     """A kind that nobody tried, or nobody explained, does not exist."""
     assert set(CHECKS) == set(KINDS)
-    assert all(kind.says for kind in KINDS.values())
+    assert all(kind.summary for kind in KINDS.values())
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -135,8 +135,8 @@ def test_a_malformed_request_harms_nobody_else(raw: bytes) -> None:
         sim._server.handle_error = lambda *_: failed.append(sys.exc_info()[1])  # type: ignore[method-assign]
         with socket.create_connection(("127.0.0.1", sim._server.server_address[1]), 5) as line:
             line.sendall(raw)
-            line.shutdown(socket.SHUT_WR)
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):  # the server may have closed it already
+                line.shutdown(socket.SHUT_WR)
                 while line.recv(65536):
                     pass
         assert create(sim).status == 200
