@@ -18,6 +18,7 @@
                                      JournalLocked (9), Interrupted (130)
       BudgetGate (10)                over: every budget above its threshold
       NotProven (11)                 plan: the incumbent
+      SolverFailed (1)               the solver gave up without an answer
       Defect (1)                     planner is wrong: please report it
 
 A message says what is wrong; ``hint`` says what to change. ``data`` is what a JSON failure adds.
@@ -308,6 +309,10 @@ class BudgetGate(PlannerError, exit_code=10, shows=("over",)):
     """
 
     over: tuple[dict[str, Any], ...] = ()
+
+
+class SolverFailed(PlannerError, exit_code=1):
+    """The solver gave up without an answer: neither a plan nor a proof that there is none."""
 
 
 class NotProven(PlannerError, exit_code=11, shows=("plan",)):

@@ -28,7 +28,6 @@ from planner.solve.optimise import prove
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from planner.solve.rentals import GPU_RULES, gpu_rules_of
-from planner.solve.solver import solver_name
 from planner.solve.verify import verify
 from planner.solve.whynot.changes import LEVELS
 from planner.text import visible
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from planner.demand.model import Demand
     from planner.solve.existing import Kept
     from planner.solve.optimise import Solution
-    from planner.solve.solver import SolverName
 
 
 _CAPS = ("budget_usd_month", "max_sites", "max_providers", "max_provider_share")
@@ -172,14 +170,13 @@ class Task:
         Columns ``DISKS``.
     recorded : dict
         (volume, replica) → ids of disks bought as that replica.
-    solver, time_limit_s, cost_slack
+    time_limit_s, cost_slack
         As `sweep` has them.
     """
 
     variants: Variants
     disks: pd.DataFrame | None
     recorded: dict[tuple[str, int], tuple[str, ...]]
-    solver: SolverName
     time_limit_s: float | None
     cost_slack: Decimal
 
@@ -207,7 +204,7 @@ def _row(
             return {**_NO_PLAN, "feasible": False, "status": "infeasible", "why": why}
     instance = Instance.of(demand, offers, gpus, kept)
     try:
-        found = optimum(instance, solver=task.solver, time_limit_s=task.time_limit_s)
+        found = optimum(instance, time_limit_s=task.time_limit_s)
         if found is not None and task.cost_slack > 0:
             found = with_slack(instance, found, task.cost_slack)
     except Undecided:
@@ -275,7 +272,6 @@ def sweep(
     disks: pd.DataFrame | None = None,
     recorded: Mapping[tuple[str, int], Sequence[str]] | None = None,
     executor: Executor | None = None,
-    solver: SolverName = "highs",
     time_limit_s: float | None = None,
     cost_slack: Decimal = Decimal(0),
 ) -> pd.DataFrame:
@@ -320,8 +316,6 @@ def sweep(
         core; with every 50,000 pairs of volumes and offers a point counts as one more. A script has
         to call this under ``if __name__ == "__main__":`` then. A process pool of your own had
         better not fork: give it ``mp_context=multiprocessing.get_context("forkserver")``.
-    solver : str
-        ``highs`` or ``cbc``.
     time_limit_s : float | None
         Seconds for the solver at each point; None waits for the proof.
     cost_slack : Decimal
@@ -350,7 +344,6 @@ def sweep(
     >>> frame[["corpus.replicas", "price_factor", "feasible"]].to_numpy().tolist()
     [[1, 1, True], [1, '1.1', True], [2, 1, True], [2, '1.1', True]]
     """
-    solver_name(solver)
     listings: dict[Part, pd.DataFrame] = {"price_factor": offers_from_market(market_rows(offers))}
     if gpus is not None:
         listings["gpu_price_factor"] = gpus_from_rows(gpu_rows(gpus))
@@ -363,7 +356,7 @@ def sweep(
     )
     account = None if disks is None else disks_from_rows(disk_rows(disks))
     bought = {key: tuple(ids) for key, ids in (recorded or {}).items()}
-    task = Task(variants, account, bought, solver, time_limit_s, cost_slack)
+    task = Task(variants, account, bought, time_limit_s, cost_slack)
     points = list(product(*(range(len(axis.given)) for axis in variants.axes)))
     _check(task, points)
     # Points of one market stand side by side, so that a chunk of them makes it once.

@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Solver(StrEnum):
-    """Solvers that can prove a plan."""
-
-    highs = "highs"
-    cbc = "cbc"
-
-
 class PictureFormat(StrEnum):
     """How a chart is written."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli import options
-from planner.cli.options import GpusOption, MultinodeOption, OffersOption, OutputOption, Solver
+from planner.cli.options import GpusOption, MultinodeOption, OffersOption, OutputOption
 from planner.cli.purchases import StateOption
 from planner.cli.render import Output, paragraphs, result, table, talk, working
 from planner.errors import Infeasible, InputError, NotProven
@@ -51,7 +51,6 @@ def plan(
     ] = None,
     state: StateOption = None,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Save the plan there.")] = None,
-    solver: Annotated[Solver, typer.Option(help="Solver that makes the proof.")] = Solver.highs,
     time_limit: Annotated[
         float | None,
         typer.Option(min=0, help="Seconds for the solver; without it, as many as the proof takes."),
@@ -97,7 +96,6 @@ def plan(
                 gpus,
                 disks=disks,
                 recorded=recorded,
-                solver=solver.value,
                 time_limit_s=time_limit,
                 accept_gap=gap,
                 cost_slack=slack,

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.demand.model import Demand
-    from planner.solve.solver import SolverName
 
 
 def make_plan(
@@ -36,7 +35,6 @@ def make_plan(
     *,
     disks: pd.DataFrame | None = None,
     recorded: Mapping[tuple[str, int], Sequence[str]] | None = None,
-    solver: SolverName = "highs",
     time_limit_s: float | None = None,
     full: bool = False,
     cost_slack: Decimal = Decimal(0),
@@ -61,8 +59,6 @@ def make_plan(
         already is gets no second one; needed where the demand names `disks`.
     recorded : mapping | None
         (volume, replica) → ids of disks that were bought as that replica.
-    solver : str
-        ``highs`` or ``cbc``.
     time_limit_s : float | None
         Seconds for the solver; None waits for the proof.
     full : bool
@@ -120,7 +116,6 @@ def make_plan(
             choice,
             gpus_from_rows(gpu_market),
             kept=kept,
-            solver=solver,
             time_limit_s=time_limit_s,
             full=full,
             cost_slack=cost_slack,

@@ -28,7 +28,7 @@ from planner.marketplace.fetch import connect
 from planner.project.journal import FILE, LOCK, Journal
 from planner.project.state import State, in_order
 from planner.solve.optimise import optimise
-from planner.solve.solver import SOLVERS
+from planner.solve.solver import SOLVER
 from planner.text import visible
 from planner.units import money, plain, total
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from planner.marketplace.protocol import Access, ListingName, Marketplace, Probe
     from planner.project.pace import Pace
     from planner.solve.optimise import SolverRecord
-    from planner.solve.solver import SolverName
 
 
 Standing = Literal["ok", "warning", "failed", "skipped"]
@@ -147,13 +146,12 @@ def examine(environ: Mapping[str, str], home: Path, folder: Path, pace: Pace) ->
             unusable = failed("network", error)
             checks += [unusable, *unasked("the network cannot be used as it is set up")]
     checks += state_checks(folder)
-    checks += solver_checks()
+    checks.append(solver_check())
     return Report((*checks, versions()))
 
 
 LIBRARIES = ("planner", "pandas", "pulp", "highspy", "httpx", "pydantic", "typer")
 _ELSEWHERE = "give it to yourself, or name another place with --state DIR"
-_NAMES = {"highs": "HiGHS", "cbc": "CBC"}
 _SECONDS = 20.0
 _SHOWN = 5
 
@@ -229,37 +227,27 @@ def _doubts(state: State) -> Check:
     )
 
 
-def solver_checks() -> list[Check]:
-    """Return whether each solver is there and finds an optimum that is known."""
-    return [_solver(name) for name in SOLVERS]
-
-
-def _solver(solver: SolverName) -> Check:
-    name, label = f"solver_{solver}", _NAMES[solver]
+def solver_check() -> Check:
+    """Return whether the solver is there and finds an optimum that is known."""
+    name = "solver"
     # A solver that is broken raises whatever it likes; a future holds it, so that it is a finding.
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(_tiny, solver)
+        asked = pool.submit(_tiny)
     error = asked.exception()
-    if isinstance(error, InputError):
-        says = f"{label} is not installed"
-        return skipped(name, says, error.hint) if solver == "cbc" else failed(name, error)
     if isinstance(error, PlannerError):
         return failed(name, error)
     if error is not None:
-        says = f"{label} broke: {type(error).__name__}: {visible(str(error))[:200]}"
+        says = f"{SOLVER} broke: {type(error).__name__}: {visible(str(error))[:200]}"
         return failed(name, Defect(says, hint="install highspy and pulp anew"))
     record, cost = asked.result()
     if record.status != "optimal" or cost != _LEAST or not record.variables:
-        says = f"{label} found {cost} USD/h where the least is {_LEAST}"
-        return failed(name, Defect(says, hint="take the other one with --solver, and report this"))
-    if record.name != label:
-        says = f"{label} is not installed, and {record.name} stands in: slower on large demands"
-        return warning(name, says, "pip install highspy", seconds=round(record.seconds, 3))
-    says = f"{label} proved a plan of {record.variables} variables in {record.seconds:.2f} s"
+        says = f"{SOLVER} found {cost} USD/h where the least is {_LEAST}"
+        return failed(name, Defect(says, hint="please report this"))
+    says = f"{SOLVER} proved a plan of {record.variables} variables in {record.seconds:.2f} s"
     return ok(name, says, seconds=round(record.seconds, 3))
 
 
-def _tiny(solver: SolverName) -> tuple[SolverRecord, Decimal]:
+def _tiny() -> tuple[SolverRecord, Decimal]:
     """Return what the solver makes of two volumes that share the dearer of two providers."""
     rows = [
         {
@@ -280,7 +268,7 @@ def _tiny(solver: SolverName) -> tuple[SolverRecord, Decimal]:
         }
     )
     offers = addressable(offers_frame(rows))
-    solved = optimise(demand, offers, solver=solver, time_limit_s=_SECONDS, full=True)
+    solved = optimise(demand, offers, time_limit_s=_SECONDS, full=True)
     return solved.solver, solved.solver.objective_usd_hr
 
 

@@ -44,10 +44,10 @@ def with_slack(instance: Instance, found: Optimum, percent: Decimal) -> Optimum:
     program.hold_cost(most_month / hours)
     stock = instance.penalty[columns.offer]
     counts = settle_levels(program, columns, iter([stock]), counts, effort)
-    fewest = program.fewest_sites(solver=effort.solver, time_limit_s=effort.left_s)
+    fewest = program.fewest_sites(time_limit_s=effort.left_s)
     counts = counts if fewest.counts is None else fewest.counts
     program.hold_sites(len({instance.sites[o] for o in columns.offer[counts > 0].tolist()}))
-    cheapest = program.cheapest(solver=effort.solver, time_limit_s=effort.left_s)
+    cheapest = program.cheapest(time_limit_s=effort.left_s)
     counts = counts if cheapest.counts is None else cheapest.counts
     best = _with(instance, found, columns, counts)
     program.hold_cost(best.usd_month / hours)

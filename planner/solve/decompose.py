@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from planner.solve.problem import Chosen, Instance, Scope
-    from planner.solve.solver import Run, SolverName
+    from planner.solve.solver import Run
 
 
 SMALL = 3000
@@ -51,8 +51,6 @@ class Effort:
 
     Attributes
     ----------
-    solver : str
-        ``highs`` or ``cbc``.
     deadline : float | None
         On the monotonic clock; None waits for the proof.
     forbidden : bool
@@ -65,7 +63,6 @@ class Effort:
         Of the programs that were solved, and candidates that they did not have to see.
     """
 
-    solver: SolverName = "highs"
     deadline: float | None = None
     forbidden: bool = False
     full: bool = False
@@ -161,9 +158,7 @@ def _exactly(
     program = Program(instance, scope, columns)
     for _ in range(_TRIES):
         outcome = effort.took(
-            program.cheapest(
-                solver=effort.solver, time_limit_s=patience_s or effort.left_s, gap_usd_hr=gap
-            ),
+            program.cheapest(time_limit_s=patience_s or effort.left_s, gap_usd_hr=gap),
             program,
         )
         if outcome.run.status == "infeasible":
@@ -198,7 +193,7 @@ def _around_relaxation(
     instance: Instance, scope: Scope, columns: Columns, effort: Effort
 ) -> Found | None:
     relaxed = Program(instance, scope, columns, relaxed=True)
-    ideal = effort.took(relaxed.cheapest(solver=effort.solver, time_limit_s=effort.left_s), relaxed)
+    ideal = effort.took(relaxed.cheapest(time_limit_s=effort.left_s), relaxed)
     if ideal.run.status == "infeasible":
         return None
     if ideal.reduced is None or ideal.counts is None or ideal.bound_usd_hr is None:

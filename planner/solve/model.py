@@ -53,7 +53,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pulp
 
-from planner.solve.solver import Run, SolverName, run
+from planner.solve.solver import Run, run
 from planner.units import difference
 
 if TYPE_CHECKING:
@@ -146,21 +146,17 @@ class Program:
         """Return the numbers of variables and constraints."""
         return self._problem.numVariables(), self._problem.numConstraints()
 
-    def cheapest(
-        self, *, solver: SolverName, time_limit_s: float | None, gap_usd_hr: float = 0.0
-    ) -> Outcome:
+    def cheapest(self, *, time_limit_s: float | None, gap_usd_hr: float = 0.0) -> Outcome:
         """Minimise cost; with ``gap_usd_hr`` a solution that near to the best will do."""
         self._problem.setObjective(pulp.LpAffineExpression(self._cost))
         unit = float(self._unit_usd)
-        return self._run(solver, time_limit_s, gap_usd_hr / unit, unit)
+        return self._run(time_limit_s, gap_usd_hr / unit, unit)
 
-    def first(
-        self, weights: Sequence[float], *, solver: SolverName, time_limit_s: float | None
-    ) -> Outcome:
+    def first(self, weights: Sequence[float], *, time_limit_s: float | None) -> Outcome:
         """Minimise a weight for each column."""
         terms = [(x, weight) for x, weight in zip(self.x, weights, strict=True) if weight]
         self._problem.setObjective(pulp.LpAffineExpression(terms))
-        return self._run(solver, time_limit_s, 0.0, 1.0)
+        return self._run(time_limit_s, 0.0, 1.0)
 
     def hold(self, weights: Sequence[float], most: float) -> None:
         """Let the sum of a weight for each column be at most this from now on."""
@@ -181,11 +177,11 @@ class Program:
         self.add([(self.x[i], 1) for i in used.tolist()], "<=", float(counts.sum()) - 1)
         return True
 
-    def fewest_sites(self, *, solver: SolverName, time_limit_s: float | None) -> Outcome:
+    def fewest_sites(self, *, time_limit_s: float | None) -> Outcome:
         """Minimise the number of sites used."""
         self._site_used = self._site_used or used(self, "site")
         self._problem.setObjective(pulp.LpAffineExpression([(u, 1) for u in self._site_used]))
-        return self._run(solver, time_limit_s, 0.0, 1.0)
+        return self._run(time_limit_s, 0.0, 1.0)
 
     def hold_sites(self, most: int) -> None:
         """Let the number of sites used be at most this from now on."""
@@ -231,10 +227,8 @@ class Program:
         terms = [(variable, float(cost / unit)) for variable, cost in extra if cost > 0]
         return terms, unit, sum([*constant, *cheapest.values()], Decimal(0))
 
-    def _run(
-        self, solver: SolverName, time_limit_s: float | None, gap: float, unit_usd: float
-    ) -> Outcome:
-        done = run(self._problem, solver=solver, time_limit_s=time_limit_s, gap=gap)
+    def _run(self, time_limit_s: float | None, gap: float, unit_usd: float) -> Outcome:
+        done = run(self._problem, time_limit_s=time_limit_s, gap=gap)
         counts = values = reduced = None
         if done.status in {"optimal", "feasible"}:
             values = np.array([x.value() or 0.0 for x in self.x])

@@ -15,7 +15,7 @@ from planner.solve.optimum import Optimum, floor_month, optimum
 from planner.solve.problem import Instance
 from planner.solve.rentals import Gpu, gpu_choice
 from planner.solve.solution import Placement, placements
-from planner.solve.solver import solver_name
+from planner.solve.solver import SOLVER
 from planner.solve.whynot.diagnose import diagnose
 from planner.units import averaged_usd_hr, difference, total
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from planner.demand.model import Demand
     from planner.solve.existing import Kept
-    from planner.solve.solver import SolverName
 
 
 PROOF = Decimal("1e-6")
@@ -109,7 +108,6 @@ def optimise(
     gpus: pd.DataFrame | None = None,
     *,
     kept: Sequence[Kept] = (),
-    solver: SolverName = "highs",
     time_limit_s: float | None = None,
     full: bool = False,
     cost_slack: Decimal = Decimal(0),
@@ -126,8 +124,6 @@ def optimise(
         Columns ``GPUS``; None where there are no workloads.
     kept : sequence of Kept
         Replicas that live disks already are: see `keep`.
-    solver : str
-        ``highs`` or ``cbc``.
     time_limit_s : float | None
         Seconds for all solvers together.
     full : bool
@@ -149,7 +145,7 @@ def optimise(
     """
     instance = Instance.of(demand, offers, gpus, kept)
     try:
-        found = optimum(instance, solver=solver, time_limit_s=time_limit_s, full=full)
+        found = optimum(instance, time_limit_s=time_limit_s, full=full)
         if found is not None and cost_slack > 0:
             found = with_slack(instance, found, cost_slack)
     except Undecided as error:
@@ -211,9 +207,8 @@ def prove(
         bound = min(objective, averaged_usd_hr(max(floor, found.bound_month), hours))
     spare = difference(objective, bound)
     proven_enough = spare <= objective * PROOF + bound * cost_slack / 100
-    runs = found.effort.runs
     record = SolverRecord(
-        name=runs[-1].solver if runs else solver_name(found.effort.solver),
+        name=SOLVER,
         status="optimal" if proven_enough else "feasible",
         termination="proven" if proven_enough else "time_limit",
         objective_usd_hr=objective,

@@ -24,7 +24,6 @@ from planner.units import total, usd_month
 
 if TYPE_CHECKING:
     from planner.solve.problem import Chosen, Instance, Scope
-    from planner.solve.solver import SolverName
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,6 @@ class Optimum:
 def optimum(
     instance: Instance,
     *,
-    solver: SolverName = "highs",
     time_limit_s: float | None = None,
     full: bool = False,
     settled: bool = True,
@@ -64,8 +62,6 @@ def optimum(
 
     Parameters
     ----------
-    solver : str
-        ``highs`` or ``cbc``.
     time_limit_s : float | None
         Seconds for all solvers together.
     full : bool
@@ -84,11 +80,11 @@ def optimum(
     deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
     if instance.demand.workloads and instance.rentals is None:
         return None
-    effort = Effort(solver, deadline)
+    effort = Effort(deadline)
     if not full:
         found = _presolved(instance, effort, settled=settled)
         return None if found is None else _optimum(instance, found, effort)
-    all_of_it = Effort(solver, deadline, full=True)
+    all_of_it = Effort(deadline, full=True)
     whole = solve_scope(instance, instance.whole, all_of_it)
     if whole is not None and whole.bound_month is not None:
         return _optimum(instance, whole, all_of_it)

@@ -1,4 +1,4 @@
-"""Run a PuLP problem: HiGHS by default, CBC as the fallback.
+"""Run a PuLP problem with HiGHS.
 
 PuLP says "Optimal" for a run that was stopped with an incumbent, so the two questions are asked
 apart: what is the solution worth (``sol_status``), and why did the solver stop.
@@ -10,26 +10,26 @@ import os
 import sys
 import threading
 import time
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import pulp
 
-from planner.errors import InputError
+from planner.errors import InputError, SolverFailed
 from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SolverName = Literal["highs", "cbc"]
-SOLVERS: tuple[SolverName, ...] = ("highs", "cbc")
+SOLVER = "HiGHS"
 _LISTEN_S = 0.1
+_FAILURES = (pulp.PulpError, ArithmeticError, ValueError, RuntimeError)
+"""What PuLP and HiGHS raise when they give up."""
 _GRACE, _GRACE_S = 1.1, 2.0
 """How far beyond its time limit a solver may run before it is given up."""
-_FILTERS = threading.Lock()
-"""Who holds it may change the filters of warnings, which all threads share."""
+THREADS = 1
+"""Threads of the solver: its parallel search could end at another of several equal optima."""
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]
 Termination = Literal["proven", "time_limit"]
 
@@ -40,8 +40,6 @@ class Run:
 
     Attributes
     ----------
-    solver : str
-        Name of the solver that ran.
     status : str
         ``optimal`` and ``infeasible`` are proven; ``feasible`` is an incumbent,
         ``unknown`` is no solution.
@@ -55,7 +53,6 @@ class Run:
         Distance from the best at which it was allowed to stop.
     """
 
-    solver: str
     status: Status
     termination: Termination
     seconds: float
@@ -63,9 +60,7 @@ class Run:
     gap: float = 0.0
 
 
-def run(
-    problem: pulp.LpProblem, *, solver: SolverName, time_limit_s: float | None, gap: float = 0.0
-) -> Run:
+def run(problem: pulp.LpProblem, *, time_limit_s: float | None, gap: float = 0.0) -> Run:
     """Solve a problem in place and say what came of it.
 
     Parameters
@@ -76,18 +71,20 @@ def run(
     Raises
     ------
     InputError
-        When there is no such solver, or it is not installed.
+        When HiGHS is not installed.
+    SolverFailed
+        When it gives up without an answer.
     """
-    engine, name = _engine(_known(solver), time_limit_s, gap)
+    engine = _engine(time_limit_s, gap)
     started = time.monotonic()
     with _silent_stdout():
         ended = _interruptible(problem, engine, time_limit_s)
     seconds = time.monotonic() - started
     if not ended:
-        return Run(name, "unknown", "time_limit", seconds, None, gap)
+        return Run("unknown", "time_limit", seconds, None, gap)
     status = _status(problem)
     termination: Termination = "proven" if status in {"optimal", "infeasible"} else "time_limit"
-    return Run(name, status, termination, seconds, _bound(problem, status, gap), gap)
+    return Run(status, termination, seconds, _bound(problem, status, gap), gap)
 
 
 def _bound(problem: pulp.LpProblem, status: Status, gap: float) -> float | None:
@@ -102,27 +99,9 @@ def _bound(problem: pulp.LpProblem, status: Status, gap: float) -> float | None:
     return float(model.getInfo().mip_dual_bound)
 
 
-def solver_name(solver: SolverName) -> str:
-    """Return the name of the solver that would run.
-
-    Raises
-    ------
-    InputError
-        When there is no such solver, or it is not installed.
-    """
-    return _engine(_known(solver), None, 0.0)[1]
-
-
-def _known(solver: SolverName) -> SolverName:
-    if solver not in SOLVERS:
-        known = " or ".join(SOLVERS)
-        raise InputError(f"there is no solver {visible(str(solver))!r}", hint=f"choose {known}")
-    return solver
-
-
 def _status(problem: pulp.LpProblem) -> Status:
     if problem.status == pulp.LpStatusInfeasible:
-        return "infeasible"  # CBC's "Integer infeasible" is no sol_status of PuLP's
+        return "infeasible"
     known: dict[int, Status] = {
         pulp.LpSolutionOptimal: "optimal",
         pulp.LpSolutionIntegerFeasible: "feasible",
@@ -131,18 +110,11 @@ def _status(problem: pulp.LpProblem) -> Status:
     return known.get(problem.sol_status, "unknown")
 
 
-def _engine(
-    solver: SolverName, time_limit_s: float | None, gap: float
-) -> tuple[pulp.LpSolver, str]:
-    highs = pulp.HiGHS(msg=False, gapAbs=gap, gapRel=0, timeLimit=time_limit_s)
-    if solver == "highs" and highs.available():
-        return highs, "HiGHS"
-    with _FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # PuLP 3 carries CBC, 4 will not
-        cbc = pulp.PULP_CBC_CMD(msg=False, gapAbs=gap, gapRel=0, timeLimit=time_limit_s)
-    if not cbc.available():
-        raise InputError(f"the solver {solver} is not installed", hint="pip install highspy")
-    return cbc, "CBC"
+def _engine(time_limit_s: float | None, gap: float) -> pulp.LpSolver:
+    highs = pulp.HiGHS(msg=False, gapAbs=gap, gapRel=0, timeLimit=time_limit_s, threads=THREADS)
+    if not highs.available():
+        raise InputError("the solver HiGHS is not installed", hint="pip install highspy")
+    return highs
 
 
 def _interruptible(
@@ -169,6 +141,13 @@ def _interruptible(
         waited = time.monotonic() - started
         if time_limit_s is not None and waited > time_limit_s * _GRACE + _GRACE_S:
             return False
+    if raised and isinstance(
+        raised[0], pulp.PulpError | ArithmeticError | ValueError | RuntimeError
+    ):
+        raise SolverFailed(
+            f"the solver failed: {visible(str(raised[0]))}",
+            hint="run again with --time-limit, or leave out requirements until it works",
+        ) from raised[0]
     if raised:
         raise raised[0]
     return True

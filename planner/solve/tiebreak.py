@@ -53,7 +53,7 @@ def _live(
     columns = found.columns
     counts = counts_of(columns, found.chosen)
     relaxed = Program(instance, scope, columns, relaxed=True)
-    ideal = effort.took(relaxed.cheapest(solver=effort.solver, time_limit_s=effort.left_s), relaxed)
+    ideal = effort.took(relaxed.cheapest(time_limit_s=effort.left_s), relaxed)
     if ideal.reduced is None or ideal.bound_usd_hr is None:
         return columns, counts
     hours = instance.demand.policy.hours_per_month
@@ -99,7 +99,7 @@ def settle_levels(
         value, floor = int(weights @ counts), _floor(columns, weights)
         if value > floor:
             outcome = effort.took(
-                program.first(weights.tolist(), solver=effort.solver, time_limit_s=effort.left_s),
+                program.first(weights.tolist(), time_limit_s=effort.left_s),
                 program,
             )
             if outcome.counts is not None and int(weights @ outcome.counts) <= value:

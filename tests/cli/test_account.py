@@ -62,7 +62,7 @@ def test_doctor_without_a_key(run: Run, tmp_path: Path) -> None:
     done = run("doctor", "-o", "json")
     assert done.code == 2
     states = {one["name"]: one["state"] for one in done.json()["checks"]}
-    assert states["solver_highs"] == states["state_directory"] == "ok"
+    assert states["solver"] == states["state_directory"] == "ok"
     assert "prime login" in run("doctor").out
     (tmp_path / "file").write_text("")
     assert run("doctor", "--state", "file").code == 8

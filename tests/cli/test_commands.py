@@ -189,16 +189,6 @@ def test_schema_accepts_the_examples(run: Run) -> None:
             jsonschema.validate({**document, "volumez": []}, schema)
 
 
-def test_cbc_gives_the_same_plan(run: Run) -> None:
-    """--solver cbc finds the same plan and says who found it."""
-    plans = [
-        run("plan", "shipped:research", *MARKET, "-o", "json", "--solver", name).json()
-        for name in ("highs", "cbc")
-    ]
-    assert plans[0]["plan_id"] == plans[1]["plan_id"]
-    assert [plan["solver"]["name"] for plan in plans] == ["HiGHS", "CBC"]
-
-
 def test_an_unknown_place_is_said_with_the_nearest(run: Run) -> None:
     """Whether there is a plan or not, a misspelt place is named with what was meant."""
     wrong = SMALL.replace("100}", "100, providers: [hyperstak]}")

@@ -52,8 +52,7 @@ def test_all_in_order(sim: Sim, tmp_path: Path) -> None:
     assert float(found["runway"].facts["hours_left"]) == pytest.approx(2000, abs=1)
     assert found["market_disks"].facts["rows"] == 13
     assert found["market_gpus"].facts["rows"] == 9
-    assert found["solver_highs"].says.startswith("HiGHS proved")
-    assert found["solver_cbc"].says.startswith("CBC proved")
+    assert found["solver"].says.startswith("HiGHS proved")
     assert found["versions"].facts["planner"] != "not installed"
     assert {entry["method"] for entry in sim.audit()} == {"GET"}
     assert not (tmp_path / "state").exists()
@@ -79,7 +78,7 @@ def test_no_key(sim: Sim, tmp_path: Path) -> None:
     """What needs none is checked, and where a key would go is said; nobody is asked."""
     found = looked(tmp_path, {"PRIME_API_BASE_URL": sim.base_url})
     assert states(found, "failed") == {"credentials"}
-    assert states(found, "ok") >= {"base_url", "state_directory", "solver_highs", "versions"}
+    assert states(found, "ok") >= {"base_url", "state_directory", "solver", "versions"}
     assert found[""].says == "2"
     assert sim.audit() == []
 
@@ -237,20 +236,20 @@ def test_a_solver_that_is_not_there_or_wrong(monkeypatch: pytest.MonkeyPatch) ->
     """Missing, broken and mistaken are told apart."""
 
     def raises(error: Exception) -> Any:
-        def tiny(_solver: str) -> Any:
+        def tiny() -> Any:
             raise error
 
         return tiny
 
     monkeypatch.setattr(machine, "_tiny", raises(InputError("none", hint="install it")))
-    assert [one.state for one in machine.solver_checks()] == ["failed", "skipped"]
+    assert machine.solver_check().state == "failed"
     monkeypatch.setattr(machine, "_tiny", raises(OSError("exec format")))
-    assert {(one.state, one.exit_code) for one in machine.solver_checks()} == {("failed", 1)}
+    assert (machine.solver_check().state, machine.solver_check().exit_code) == ("failed", 1)
     monkeypatch.setattr(machine, "_tiny", raises(Defect("contradicts itself")))
-    assert {one.says for one in machine.solver_checks()} == {"contradicts itself"}
+    assert machine.solver_check().says == "contradicts itself"
     monkeypatch.undo()
     monkeypatch.setattr(machine, "_LEAST", machine._LEAST * 2)
-    assert {one.state for one in machine.solver_checks()} == {"failed"}
+    assert machine.solver_check().state == "failed"
 
 
 def test_the_code_is_that_of_the_gravest() -> None:

@@ -129,7 +129,7 @@ NAMES = {"alpha-1": "A1", "alpha-2": "A2", "beta-1": "B1", "gamma-1": "C1"}
 def solved(instance: Instance) -> tuple[Columns, list[list[str]] | None, Program]:
     columns = every_column(instance, instance.whole)
     program = Program(instance, instance.whole, columns)
-    outcome = program.cheapest(solver="highs", time_limit_s=None)
+    outcome = program.cheapest(time_limit_s=None)
     if outcome.counts is None:
         assert outcome.run.status == "infeasible"
         return columns, None, program

@@ -252,7 +252,7 @@ def test_a_solver_that_ends_at_the_deadline_with_nothing_is_undecided(
     looks = iter([False, True])
 
     def nothing(*_: Program, **__: Any) -> Outcome:
-        return Outcome(Run("HiGHS", "unknown", "time_limit", 0.1), None, None, None, None)
+        return Outcome(Run("unknown", "time_limit", 0.1), None, None, None, None)
 
     monkeypatch.setattr(Program, "cheapest", nothing)
     monkeypatch.setattr(Effort, "is_over", property(lambda _: next(looks, True)))

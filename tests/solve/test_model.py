@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from planner.errors import InputError
 from planner.solve.decompose import counts_of, deal
 from planner.solve.model import Program
 from planner.solve.presolve import Columns, every_column, needed_columns
@@ -18,7 +17,6 @@ from tests.solve.hand import coupled, demanded, every_plan, instance_of, provide
 
 if TYPE_CHECKING:
     from planner.solve.problem import Instance
-    from planner.solve.solver import SolverName
 
 APART = {"groups": [{"volumes": ["a", "b"], "different": "provider"}]}
 
@@ -31,9 +29,8 @@ def program_of(
 
 
 @pytest.mark.parametrize("needed", [False, True])
-@pytest.mark.parametrize("solver", ["highs", "cbc"])
-def test_the_solver_itself_finds_the_optimum(solver: SolverName, needed: bool) -> None:
-    """Each solver, on all columns and on the needed ones, chooses what is enumerated."""
+def test_the_solver_itself_finds_the_optimum(needed: bool) -> None:
+    """The solver, on all columns and on the needed ones, chooses what is enumerated."""
     feasible = 0
     for seed in range(100, 125):
         document, rows, gpus, nodes = coupled(seed)
@@ -43,7 +40,7 @@ def test_the_solver_itself_finds_the_optimum(solver: SolverName, needed: bool) -
         if columns.lacks:
             assert expected is None
             continue
-        outcome = program.cheapest(solver=solver, time_limit_s=None)
+        outcome = program.cheapest(time_limit_s=None)
         if expected is None:
             assert (seed, outcome.run.status, outcome.counts) == (seed, "infeasible", None)
             continue
@@ -61,14 +58,14 @@ def test_relaxed_it_is_a_bound_and_reduced_costs_are_what_a_replica_costs_more()
     """Without coupling the relaxation is the optimum, and each other offer's distance exact."""
     rows = [row("alpha", "0.0001"), row("beta", "0.00013"), row("gamma", "0.00025")]
     columns, program = program_of(instance_of(demanded(volume("a")), rows), relaxed=True)
-    ideal = program.cheapest(solver="highs", time_limit_s=None)
+    ideal = program.cheapest(time_limit_s=None)
     assert ideal.bound_usd_hr == pytest.approx(0.01)
     assert ideal.reduced is not None
     assert ideal.reduced - ideal.reduced.min() == pytest.approx([0, 0.003, 0.015])
     assert columns.offer.tolist() == [0, 1, 2]
     three = instance_of(demanded(*(volume(name) for name in "abc")), rows)
     _, together = program_of(three, needed=True, relaxed=True)
-    bound = together.cheapest(solver="highs", time_limit_s=None).bound_usd_hr
+    bound = together.cheapest(time_limit_s=None).bound_usd_hr
     assert bound == pytest.approx(0.03)
 
 
@@ -81,7 +78,7 @@ def test_the_relaxation_bounds_every_plan() -> None:
         if not plans:
             continue
         columns, program = program_of(instance, relaxed=True)
-        ideal = program.cheapest(solver="highs", time_limit_s=None)
+        ideal = program.cheapest(time_limit_s=None)
         assert ideal.reduced is not None
         assert ideal.bound_usd_hr is not None
         hours = instance.demand.policy.hours_per_month
@@ -93,13 +90,12 @@ def test_the_relaxation_bounds_every_plan() -> None:
     assert compared >= 10
 
 
-@pytest.mark.parametrize("solver", ["highs", "cbc"])
-def test_a_difference_of_a_billionth_is_seen(solver: SolverName) -> None:
+def test_a_difference_of_a_billionth_is_seen() -> None:
     """1e-9 USD a GB on one GB decides, beside a volume that costs a dollar an hour."""
     rows = [row("near", "0.000100000"), row("far", "0.000099999"), row("dear", "0.00012")]
     document = demanded(volume("a", 1), volume("b", 8000), volume("c", 1), policy={"max_sites": 1})
     columns, program = program_of(instance_of(document, rows))
-    outcome = program.cheapest(solver=solver, time_limit_s=None)
+    outcome = program.cheapest(time_limit_s=None)
     assert outcome.counts is not None
     assert outcome.bound_usd_hr == pytest.approx(8002 * 0.000099999, rel=1e-12)
     instance = instance_of(document, rows)
@@ -112,11 +108,11 @@ def test_a_held_cost_leaves_only_what_costs_no_more() -> None:
     instance = instance_of(demanded(volume("a"), volume("b"), **APART), rows)
     columns, program = program_of(instance)
     wish = (-columns.offer).tolist()  # as far back as can be: gamma, then beta
-    free = program.first(wish, solver="highs", time_limit_s=None)
+    free = program.first(wish, time_limit_s=None)
     assert free.counts is not None
     assert sorted(columns.offer[free.counts > 0]) == [1, 2]
     program.hold_cost(Decimal("0.02"))
-    held = program.first(wish, solver="highs", time_limit_s=None)
+    held = program.first(wish, time_limit_s=None)
     assert held.counts is not None
     assert sorted(columns.offer[held.counts > 0]) == [0, 1]
 
@@ -126,18 +122,18 @@ def test_sums_of_weights_and_sites_are_held() -> None:
     rows = [row("alpha", "0.0001", spec={"maxCount": 50}), row("beta", "0.0002")]
     instance = instance_of(demanded(volume("a"), volume("b", 50)), rows)
     columns, program = program_of(instance)
-    fewest = program.fewest_sites(solver="highs", time_limit_s=None)
+    fewest = program.fewest_sites(time_limit_s=None)
     assert fewest.counts is not None
     assert set(columns.offer[fewest.counts > 0]) == {1}
     program.hold_sites(1)
-    one = program.cheapest(solver="highs", time_limit_s=None)
+    one = program.cheapest(time_limit_s=None)
     assert one.bound_usd_hr == pytest.approx(0.03)
     _, other = program_of(instance)
     other.hold([1.0 if o == 1 else 0.0 for o in columns.offer], 1)
-    two = other.cheapest(solver="highs", time_limit_s=None)
+    two = other.cheapest(time_limit_s=None)
     assert two.bound_usd_hr == pytest.approx(0.025)
     other.hold([1.0 if o == 1 else 0.0 for o in columns.offer], 0)
-    assert other.cheapest(solver="highs", time_limit_s=None).run.status == "infeasible"
+    assert other.cheapest(time_limit_s=None).run.status == "infeasible"
 
 
 def test_a_solution_that_is_excluded_is_not_found_again() -> None:
@@ -147,14 +143,14 @@ def test_a_solution_that_is_excluded_is_not_found_again() -> None:
     columns, program = program_of(instance)
     costs: list[Decimal] = []
     for _ in range(6):
-        outcome = program.cheapest(solver="highs", time_limit_s=None)
+        outcome = program.cheapest(time_limit_s=None)
         assert outcome.counts is not None
         costs.append(instance.disk_usd_hr(deal(instance, columns, outcome.counts)))
         assert program.exclude(outcome.counts)
     every = every_plan(instance)
     assert every is not None
     assert costs == sorted(instance.disk_usd_hr(chosen) for chosen, _, _ in every)
-    assert program.cheapest(solver="highs", time_limit_s=None).run.status == "infeasible"
+    assert program.cheapest(time_limit_s=None).run.status == "infeasible"
 
 
 def test_a_gap_that_is_allowed_is_in_the_bound() -> None:
@@ -164,16 +160,13 @@ def test_a_gap_that_is_allowed_is_in_the_bound() -> None:
     document = demanded(*volumes, policy={"max_provider_share": 0.2})
     instance = instance_of(document, rows)
     _, program = program_of(instance)
-    best = program.cheapest(solver="highs", time_limit_s=None)
+    best = program.cheapest(time_limit_s=None)
     assert best.bound_usd_hr is not None
-    for solver in ("highs", "cbc"):
-        _, program = program_of(instance)
-        near = program.cheapest(
-            solver="cbc" if solver == "cbc" else "highs", time_limit_s=None, gap_usd_hr=0.02
-        )
-        assert near.bound_usd_hr is not None
-        assert near.run.gap > 0
-        assert best.bound_usd_hr - 0.02 <= near.bound_usd_hr <= best.bound_usd_hr * (1 + 1e-9)
+    _, program = program_of(instance)
+    near = program.cheapest(time_limit_s=None, gap_usd_hr=0.02)
+    assert near.bound_usd_hr is not None
+    assert near.run.gap > 0
+    assert best.bound_usd_hr - 0.02 <= near.bound_usd_hr <= best.bound_usd_hr * (1 + 1e-9)
 
 
 def test_the_needed_columns_make_a_smaller_program() -> None:
@@ -184,10 +177,3 @@ def test_the_needed_columns_make_a_smaller_program() -> None:
     sizes = [program_of(instance, needed=needed)[1].size for needed in (True, False)]
     assert sizes[0] == (3, 4)  # two offers and the GB; replicas, GB and two providers
     assert sizes[1] == (61, 13)
-
-
-def test_an_unknown_solver_is_wrong_input() -> None:
-    """No solver is silently taken for another."""
-    _, program = program_of(instance_of(demanded(volume("a")), [row("alpha", "0.0001")]))
-    with pytest.raises(InputError, match="gurobi"):
-        program.cheapest(solver="gurobi", time_limit_s=None)  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ def an_instance(**policy: Any) -> Instance:
 def proved(offer: int, bound_month: str | None, slack: str = "0", **policy: Any) -> Solution:
     """Return what is said of ten GB at an offer, given a solver's bound of the monthly cost."""
     instance = an_instance(**policy)
-    run = Run("HiGHS", "feasible", "time_limit", 0.25)
+    run = Run("feasible", "time_limit", 0.25)
     bound = None if bound_month is None else Decimal(bound_month)
     effort = Effort(runs=[run, run], variables=2, constraints=1, dominated=7)
     cost = instance.usd_month({0: [offer]}, {})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def relaxed(instance: Instance) -> tuple[Columns, Outcome]:
     columns = needed_columns(instance, instance.whole)
     program = Program(instance, instance.whole, columns, relaxed=True)
-    return columns, program.cheapest(solver="highs", time_limit_s=None)
+    return columns, program.cheapest(time_limit_s=None)
 
 
 def repair(instance: Instance, near: float = 1e-6) -> tuple[Columns, Outcome, Any]:

@@ -13,7 +13,8 @@ from threading import Barrier
 import pulp
 import pytest
 
-from planner.solve.solver import SolverName, _silent_stdout, run
+from planner.errors import SolverFailed
+from planner.solve.solver import _silent_stdout, run
 
 
 def _is_nowhere() -> bool:
@@ -74,10 +75,7 @@ def _program() -> pulp.LpProblem:
     return problem
 
 
-@pytest.mark.parametrize("solver", ["highs", "cbc"])
-def test_solvers_in_several_threads_leave_the_process_as_it_was(
-    solver: SolverName, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_several_threads_leave_the_process_as_it_was(capfd: pytest.CaptureFixture[str]) -> None:
     """Four at once, again and again: one answer, standard output and warnings as before."""
     before, start = list(warnings.filters), Barrier(4)
 
@@ -86,7 +84,7 @@ def test_solvers_in_several_threads_leave_the_process_as_it_was(
         values = set()
         for _ in range(3):
             problem = _program()
-            assert run(problem, solver=solver, time_limit_s=None).status == "optimal"
+            assert run(problem, time_limit_s=None).status == "optimal"
             values.add(round(pulp.value(problem.objective), 6))
         (value,) = values
         return float(value)
@@ -96,3 +94,15 @@ def test_solvers_in_several_threads_leave_the_process_as_it_was(
     assert list(warnings.filters) == before
     os.write(1, b"heard")
     assert capfd.readouterr().out == "heard"
+
+
+def test_a_failure_of_the_solver_is_an_error_of_planner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a library raises is said as planner's own error, with what to do."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise pulp.PulpSolverError("no licence\x1b[31m")
+
+    monkeypatch.setattr(pulp.LpProblem, "solve", broken)
+    with pytest.raises(SolverFailed, match=r"the solver failed: no licence\\x1b") as caught:
+        run(_program(), time_limit_s=None)
+    assert caught.value.hint

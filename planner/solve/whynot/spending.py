@@ -61,9 +61,7 @@ def least_spending(instance: Instance, owner: str | None, effort: Effort) -> Cho
         instance.pairs.usd_hr(v, o) if owner is None or volumes[v].owner == owner else Decimal(0)
         for v, o in zip(columns.volume.tolist(), columns.offer.tolist(), strict=True)
     ]
-    outcome = effort.took(
-        program.first(_scaled(amounts), solver=effort.solver, time_limit_s=effort.left_s), program
-    )
+    outcome = effort.took(program.first(_scaled(amounts), time_limit_s=effort.left_s), program)
     if outcome.run.status == "infeasible":
         return None
     if outcome.run.status != "optimal" or outcome.counts is None:
