@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planner.markup import failure_html
+from planner.present.html import list_html, paragraph_html
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +158,12 @@ class Infeasible(PlannerError, exit_code=3, shows=("conflicts", "relaxations", "
     warnings: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
-        return failure_html(str(self), self.relaxations, (self.hint, *self.warnings))
+        advice = list_html(filter(None, (self.hint, *self.warnings)))
+        drawn = getattr(self.relaxations, "_repr_html_", None)
+        if drawn is None:
+            return paragraph_html(str(self)) + advice
+        message = str(self).removesuffix(str(self.relaxations)).rstrip()
+        return paragraph_html(message) + str(drawn()) + advice
 
 
 _ASK_AGAIN = "check the base URL and run it again, or plan on a snapshot with --offers FILE"

@@ -7,7 +7,7 @@ is handed out is a `Table`: a DataFrame that a notebook shows well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,11 +16,14 @@ import numpy as np
 import pandas as pd
 
 from planner.errors import FrameError
-from planner.markup import cell, table_html, with_count
+from planner.present.html import to_html
+from planner.present.table import UNKNOWN, Section, TableColumn, counted
 from planner.units import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from planner.present.table import Kind
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,36 @@ _MOST_COLUMNS = 60
 def frame_html(frame: pd.DataFrame) -> str:
     """Return a frame as a notebook shows a `Table`, at most ``display.max_rows`` rows of it."""
     shown = frame.iloc[: pd.get_option("display.max_rows") or None, :_MOST_COLUMNS]
-    columns = _read(shown)
+    return to_html([replace(frame_section(shown), caption=_caption(frame, shown))], None)
+
+
+def frame_section(frame: pd.DataFrame) -> Section:
+    """Return a frame as a section: exact values under the frame's own column names."""
+    columns = _read(frame)
     declared: tuple[Column, ...] = getattr(frame, "_declared", ())
-    return table_html(
-        [name for name, _ in columns],
-        zip(*([cell(one, name) for one in values] for name, values in columns), strict=True),
-        {at for at, (_, values) in enumerate(columns) if _is_numeric(values)},
-        caption=_caption(frame, shown),
-        meanings={column.name: column.meaning for column in declared},
+    meanings = {column.name: column.meaning for column in declared}
+    return Section(
+        "rows",
+        columns=tuple(
+            TableColumn(name, name, _kind(name, values), UNKNOWN, meanings.get(name, ""))
+            for name, values in columns
+        ),
+        rows=tuple(zip(*(values for _, values in columns), strict=True)),
     )
+
+
+def frame_document(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame as JSON values, one object for each row."""
+    return [{key: json_value(cell) for key, cell in row.items()} for row in records(frame)]
+
+
+def _kind(name: str, values: Sequence[Any]) -> Kind:
+    """Return what a column holds, by the unit in its name."""
+    if not _is_numeric(values):
+        return "text"
+    if "usd" not in name:
+        return "number"
+    return "usd_gb_hr" if "usd_gb" in name else "usd_month" if "month" in name else "usd_hr"
 
 
 def _read(frame: pd.DataFrame) -> list[tuple[str, list[Any]]]:
@@ -119,13 +143,13 @@ def _is_numeric(values: Sequence[Any]) -> bool:
 
 def _caption(frame: pd.DataFrame, shown: pd.DataFrame) -> str:
     """Return how much of a frame there is, and where it is from as far as it says so."""
-    told = [with_count(len(frame), "row", len(shown))]
+    parts = [counted(len(frame), "row", len(shown))]
     if len(frame.columns) > len(shown.columns):
-        told.append(with_count(len(frame.columns), "column", len(shown.columns)))
+        parts.append(counted(len(frame.columns), "column", len(shown.columns)))
     for word, name in (("from", "source"), ("fetched", "fetched_at")):
-        if isinstance(said := frame.attrs.get(name), str):
-            told.append(f"{word} {said}")
-    return "; ".join(told)
+        if isinstance(value := frame.attrs.get(name), str):
+            parts.append(f"{word} {value}")
+    return "; ".join(parts)
 
 
 def build(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Table:

@@ -18,7 +18,6 @@ _BLANK = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
 ).union(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 """Letters and marks that show nothing: fillers, selectors, the empty Braille pattern."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def visible(text: str) -> str:
@@ -35,15 +34,6 @@ def visible(text: str) -> str:
         else character
         for character in text
     )
-
-
-def csv_cell(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula.
-
-    >>> csv_cell("=1+1")
-    "'=1+1"
-    """
-    return f"'{visible(text)}" if text.startswith(_FORMULA) else visible(text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planner.present.table import Section
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -109,3 +112,8 @@ class Look(HTMLParser):
 def look(value: Any) -> Look:
     """Return what a notebook shows of a value."""
     return Look(value._repr_html_())
+
+
+def texts(section: Section) -> list[tuple[str, ...]]:
+    """Return what a person reads of a section: its rows, then its total."""
+    return [tuple(cell.text for cell in row) for row in section.readings()]

@@ -11,8 +11,9 @@ import typer
 
 from planner.cli import purchases
 from planner.cli.purchases import StateOption
-from planner.cli.render import result, talk, working
+from planner.cli.render import to_stderr, to_stdout
 from planner.errors import InputError
+from planner.present.terminal import working
 from planner.text import visible
 from planner.units import money
 
@@ -71,7 +72,7 @@ def adopt(
     found = adopted_from(listed, known, target=target, project=project, otherwise=stem)
     text = to_yaml(found)
     if file == "-":
-        result(text)
+        to_stdout(text)
     else:
         write_atomic(file, text.encode())
     _tell(found, file)
@@ -95,15 +96,15 @@ def _disks(file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None
 def _tell(found: Adopted, file: str) -> None:
     written = "" if file == "-" else f"wrote {file}: "
     size_gb = sum(disk["size_gb"] for disk in found.disks)
-    talk(
+    to_stderr(
         f"{written}project {found.project}, {len(found.volumes)} volumes on {len(found.disks)} "
         f"disks, {size_gb:,} GB, {money(found.usd_hr, 4)} USD/h"
     )
     for row, reason in found.left_out:
         name = visible(row["name"] or "")
-        talk(f"left out: {row['id'] or 'no id'} '{name}': {visible(reason)}")
+        to_stderr(f"left out: {row['id'] or 'no id'} '{name}': {visible(reason)}")
     if file != "-":
-        talk(
+        to_stderr(
             f"next: read it, name owners and what is to come, then: planner plan "
             f"{shlex.quote(file)}; it keeps these disks and buys none of them again"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -21,9 +20,10 @@ from planner.cli import options, purchases
 from planner.cli.options import OutputOption
 from planner.cli.purchases import EventsOption, QuarantineOption, SettleOption, StateOption
 from planner.cli.purchases import TimeoutOption as Timeout
-from planner.cli.render import Output, paragraphs, result, table, talk
+from planner.cli.render import Output, render, to_stderr
 from planner.cli.signals import stopping
 from planner.errors import InputError, OutOfStock, PlannerError
+from planner.present.table import Cell, Section, TableColumn, View, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,8 +46,15 @@ EPILOG = (
 )
 _FAILOVERS = 5
 """Stock-outs in a row after which somebody should look at the market."""
-_HEADINGS = ("volume", "disk", "size GB", "$/hour", "state", "id", "name")
-_RIGHT = frozenset({"size GB", "$/hour", "id"})
+_COLUMNS = (
+    TableColumn("volume", "volume"),
+    TableColumn("disk", "disk", "count"),
+    TableColumn("size_gb", "size GB", "size_gb"),
+    TableColumn("usd_hr", "$/hour", "usd_hr"),
+    TableColumn("state", "status", "status"),
+    TableColumn("ids", "id", "id"),
+    TableColumn("name", "name"),
+)
 
 
 def apply(
@@ -119,13 +126,12 @@ def apply(
         wait=wait,
         dry_run=dry_run,
     )
-    purchases.check_output(output)
     made = Plan.load(plan)
     if rehearse:
-        report = rehearsal(made, order, purchases.teller(events=events))
-        _show(report, output, dry_run=False)
-        talk("this was a rehearsal on a local marketplace: nothing real was sent")
-        purchases.leave(report.stop, output)
+        report = rehearsal(made, order, purchases.event_logger(events=events))
+        render(_view(report, dry_run=False), output)
+        to_stderr("this was a rehearsal on a local marketplace: nothing real was sent")
+        purchases.exit_with(report.stop, output)
         return
     folder = purchases.state_folder(state)
     pace = purchases.pace(settle, quarantine, timeout)
@@ -142,7 +148,7 @@ def apply(
             pace=pace,
             order=order,
             confirm=_never_asked if yes else _ask,
-            tell=purchases.teller(events=events),
+            tell=purchases.event_logger(events=events),
         )
         report = buy(made)
         for number in range(1, _FAILOVERS + 1):
@@ -155,10 +161,10 @@ def apply(
             except PlannerError as error:  # what is bought already is shown all the same
                 report = replace(report, stop=error)
                 break
-            talk(f"out of stock; the rest is planned elsewhere: saved to {path}")
+            to_stderr(f"out of stock; the rest is planned elsewhere: saved to {path}")
             report = buy(made)
-    _show(report, output, dry_run=dry_run)
-    purchases.leave(report.stop, output)
+    render(_view(report, dry_run=dry_run), output)
+    purchases.exit_with(report.stop, output)
 
 
 def _elsewhere(
@@ -222,13 +228,13 @@ def _ask(
 
     for slot in slots:
         where = " ".join(part for part in slot.offer if part)
-        talk(f"  {slot.key}: {slot.size_gb:,} GB at {where}, ${money(slot.usd_hr, 4)}/h")
-    talk(
+        to_stderr(f"  {slot.key}: {slot.size_gb:,} GB at {where}, ${money(slot.usd_hr, 4)}/h")
+    to_stderr(
         f"{len(slots)} disks; run-rate ${money(now_usd_hr, 4)}/h now, ${money(after_usd_hr, 4)}/h "
         f"after (${money(usd_month(after_usd_hr))} a month of 730 hours)"
         + ("" if balance is None else f"; the wallet has ${money(balance)}")
     )
-    talk("buy? type yes: ")
+    to_stderr("buy? type yes: ")
     kept = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
@@ -252,40 +258,47 @@ def _signals(pace: Pace) -> Iterator[None]:
         yield
 
 
-def _show(report: Report, output: Output, *, dry_run: bool) -> None:
-    from planner.units import money
-
+def _view(report: Report, *, dry_run: bool) -> View:
     document = report.to_document()
-    if output is Output.json:
-        result(json.dumps(document, indent=2))
-        return
-    rows = [_cells(row) for row in document["slots"]]
-    total = document["totals"]
-    now = money(Decimal(total["usd_hr"]), 4)
-    footer = ("now", "", "", now, f"{total['created']} created", "", "")
-    table(_HEADINGS, rows, _RIGHT, footer=footer, expendable=("name", "size GB"))
-    since = f", billed since {total['since']}" if total["since"] else ""
-    lines = [f"{total['created']} of {total['slots']} disks created, ${now}/h now{since}"]
-    lines += [f"warning: {one}" for one in document["warnings"]]
-    if dry_run and report.stop is None:
-        lines.append(f"dry run: {len(report.to_send)} disks would be bought; nothing was sent")
-    lines += [f"rent GPUs with these disks: {line}" for line in document["pods"]]
-    lines += document["advice"]
-    paragraphs(lines)
+    return View(lambda: [_section(report, document, dry_run=dry_run)], lambda: document)
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _section(report: Report, document: dict[str, Any], *, dry_run: bool) -> Section:
     from planner.units import money
 
-    price = money(Decimal(row["usd_hr"] if row["usd_hr"] != "0" else row["planned_usd_hr"]), 4)
-    price = price if row["usd_hr"] != "0" else f"({price})"
+    totals = document["totals"]
+    usd_hr = Decimal(totals["usd_hr"])
+    since = f", billed since {totals['since']}" if totals["since"] else ""
+    count = f"{totals['created']} of {counted(totals['slots'], 'disk')} created"
+    notes = [f"{count}, ${money(usd_hr, 4)}/h now{since}"]
+    notes += [f"warning: {one}" for one in document["warnings"]]
+    if dry_run and report.stop is None:
+        notes.append(
+            f"dry run: {counted(len(report.to_send), 'disk')} would be bought; nothing was sent"
+        )
+    return Section(
+        "slots",
+        "",
+        _COLUMNS,
+        tuple(_cells(row) for row in document["slots"]),
+        ("now", None, None, usd_hr, f"{totals['created']} created", None, ""),
+        (*notes, *document["advice"]),
+        tuple(document["pods"]),
+        ("name", "size_gb"),
+    )
+
+
+def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    from planner.units import money
+
+    price, planned = Decimal(row["usd_hr"]), Decimal(row["planned_usd_hr"])
     status = f" ({row['status']})" if row["status"] else ""
     return (
         f"{row['volume']} #{row['replica']}",
-        str(row["disk"]),
-        f"{row['size_gb']:,}",
-        price,
+        row["disk"],
+        row["size_gb"],
+        price or Cell(planned, f"({money(planned, 4)})"),
         f"{row['state'].replace('_', ' ')}{status}",
-        ", ".join(row["ids"]),
+        row["ids"],
         row["name"],
     )

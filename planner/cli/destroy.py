@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +11,9 @@ import typer
 from planner.cli import purchases
 from planner.cli.options import OutputOption
 from planner.cli.purchases import SettleOption, StateOption
-from planner.cli.render import Output, result, talk
+from planner.cli.render import Output, render, to_stderr
 from planner.errors import InputError
+from planner.present.table import Section, TableColumn, View, counted
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -25,6 +25,13 @@ EPILOG = (
     "JSON: project, destroyed (volume, replica, disk, id), usd_hr_saved. Exit codes: 0 done, "
     "2 usage, 4 refused, 6 not gone yet: run again, 7 attached, renamed or changed: nothing was "
     "deleted, 130 declined."
+)
+_COLUMNS = (
+    TableColumn("volume", "volume"),
+    TableColumn("replica", "replica", "count"),
+    TableColumn("disk", "disk", "count"),
+    TableColumn("id", "id", "id"),
+    TableColumn("status", "status", "status"),
 )
 
 
@@ -53,7 +60,6 @@ def destroy(
     from planner.project.destroy import destroy as delete
     from planner.units import money, plain, total
 
-    purchases.check_output(output)
     if yes and confirm != project:
         raise InputError(
             "--yes needs the project's name again",
@@ -87,33 +93,35 @@ def destroy(
             for one in ended
         )
     for entry in doubtful:
-        talk(f"warning: {entry.key} ({entry.name}) is in doubt and may still appear")
-    if output is Output.json:
-        rows = [
-            {
-                "volume": one.entry.volume,
-                "replica": one.entry.replica,
-                "disk": one.entry.disk,
-                "id": one.entry.ids[0],
-            }
-            for one in ended
-        ]
-        document = {"project": project, "destroyed": rows, "usd_hr_saved": plain(saved)}
-        result(json.dumps(document, indent=2))
-    else:
-        for one in ended:
-            gone = "deleted" if one.is_live else "was gone already"
-            result(visible(f"{one.entry.key} {one.entry.ids[0]} {gone}"))
-        result(f"{len(ended)} disks; ${money(saved, 4)}/h less")
+        to_stderr(f"warning: {entry.key} ({entry.name}) is in doubt and may still appear")
+    rows = tuple(
+        (
+            *(one.entry.volume, one.entry.replica, one.entry.disk, one.entry.ids[0]),
+            "deleted" if one.is_live else "was gone already",
+        )
+        for one in ended
+    )
+    names = ("volume", "replica", "disk", "id")
+    document = {
+        "project": project,
+        "destroyed": [dict(zip(names, row, strict=False)) for row in rows],
+        "usd_hr_saved": plain(saved),
+    }
+    notes = (f"{counted(len(ended), 'disk')}; ${money(saved, 4)}/h less",)
+    section = Section("destroyed", "", _COLUMNS, rows, notes=notes)
+    render(View(lambda: [section], lambda: document), output)
 
 
 def _ask(project: str, doomed: Sequence[Doomed]) -> bool:
     """Show what would be lost, and have the project's name typed."""
     for one in doomed:
         price = one.disk.usd_hr if one.disk else None
-        talk(
+        to_stderr(
             f"  {one.entry.key}: {one.entry.ids[0]}, {one.entry.facts.size_gb:,} GB, "
             f"${price if price is not None else one.entry.counted_usd_hr}/h"
         )
-    talk(f"{len(doomed)} disks and ALL THEIR DATA are deleted for good; type {project} to go on: ")
+    to_stderr(
+        f"This permanently deletes {counted(len(doomed), 'disk')} and all data on them. "
+        f"Type '{project}' to confirm: "
+    )
     return sys.stdin.readline().strip() == project

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -11,7 +10,9 @@ import typer
 from planner.cli import purchases
 from planner.cli.options import OutputOption
 from planner.cli.purchases import StateOption
-from planner.cli.render import Output, paragraphs, result, table, working
+from planner.cli.render import Output, render
+from planner.present.table import Section, TableColumn, View
+from planner.present.terminal import working
 
 EPILOG = (
     "JSON: exit_code, checks (name; state: ok, warning, failed or skipped; says; do, null where "
@@ -23,6 +24,11 @@ EPILOG = (
     "Exit codes: 0 nothing failed, 2 no usable key or solver, 4 the marketplace is unreachable or "
     "refuses the key, 8 the state is unusable; of several, the highest."
 )
+_COLUMNS = (
+    TableColumn("check", "check"),
+    TableColumn("state", "status", "status"),
+    TableColumn("says", "result"),
+)
 
 
 def doctor(state: StateOption = None, output: OutputOption = Output.table) -> None:
@@ -32,17 +38,12 @@ def doctor(state: StateOption = None, output: OutputOption = Output.table) -> No
     """
     from planner.project.doctor import examine
 
-    purchases.check_output(output)
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 -- no home is no error
     folder = purchases.state_folder(state)
     with working("looking"):
         found = examine(os.environ, home, folder, purchases.pace(None, None, None))
-    if output is Output.json:
-        result(json.dumps(found.to_document(), indent=2))
-    else:
-        rows = [(one.name.replace("_", " "), one.state, one.says) for one in found.checks]
-        table(("check", "is", "finding"), rows, {"is"})
-        paragraphs(
-            f"{one.name.replace('_', ' ')}: {one.do}" for one in found.checks if one.do is not None
-        )
+    rows = tuple((one.name.replace("_", " "), one.state, one.says) for one in found.checks)
+    notes = tuple(f"{one.name.replace('_', ' ')}: {one.do}" for one in found.checks if one.do)
+    section = Section("checks", "", _COLUMNS, rows, notes=notes)
+    render(View(lambda: [section], found.to_document), output)
     raise typer.Exit(found.exit_code)

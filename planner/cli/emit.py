@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from planner.cli.render import result, talk
+from planner.cli.render import to_stderr, to_stdout
 
 
 class Format(StrEnum):
@@ -37,5 +37,5 @@ def emit(
     base_url = made.target["base_url"] if made.target else None
     bodies = [request["body"] for request in made.requests]
     for line in lines(bodies, how.value, base_url=base_url):
-        result(line)
-    talk(f"requests: {len(bodies)}; nothing was sent, and sending one twice buys two disks")
+        to_stdout(line)
+    to_stderr(f"requests: {len(bodies)}; nothing was sent, and sending one twice buys two disks")

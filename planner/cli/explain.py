@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from planner.cli.options import OutputOption
-from planner.cli.render import Output, paragraphs, result, table, working
-from planner.present.table import frame_csv, frame_json, markdown, markdown_text
+from planner.cli.render import Output, render
+from planner.present.table import Cell, Section, TableColumn, View, counted
+from planner.present.terminal import working
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from decimal import Decimal
+    from collections.abc import Iterator, Mapping
 
     from planner.plans.explain import Alternatives, Explanation
     from planner.plans.plan import Plan
@@ -31,10 +30,8 @@ EPILOG = (
     "null is unknown or none, and why says which. CSV is one of these: choices, with --volume or "
     "--offer offers, with --alternatives alternatives."
 )
-_RIGHT = frozenset({"$/month", "+ $/month", "saves $/month", "$/GB/h", "changes at", "%", "rank"})
 _PRICES = 12
-_Section = tuple[str, "Sequence[str]", "Sequence[tuple[str, ...]]", "Sequence[str]"]
-"""Title, headings, rows, and the columns that a narrow terminal can do without."""
+_MORE = TableColumn("extra_usd_month", "+ $/month", "difference")
 
 
 def explain(
@@ -61,30 +58,48 @@ def explain(
     from planner.plans.plan import Plan
 
     made = Plan.load(plan)
-    asked = ask(made, volume, offer)
-    with working("asking what would be otherwise"):
+    with working("Testing alternatives"):
         if alternatives is not None:
-            found = others(made, alternatives)
-            _write_alternatives(made, found, output)
+            view = _alternatives(made, others(made, alternatives))
         else:
-            _write(made, asked, output)
+            view = _explanation(made, ask(made, volume, offer))
+        render(view, output)
 
 
-def _write(made: Plan, asked: Explanation, output: Output) -> None:
+def _explanation(made: Plan, asked: Explanation) -> View:
+    from planner.schema import frame_document, frame_section
+
     about_one = asked.volume is not None or asked.offers_asked is not None
-    if output is Output.csv:
-        result(frame_csv(asked.offers if about_one else asked.choices))
-    elif output is Output.json:
-        names = ("choices", "offers", "gpus", "requirements", "prices")
-        arrays = {name: json.loads(frame_json(getattr(asked, name))) for name in names}
-        result(json.dumps(_head(made) | arrays, indent=2))
-    elif output is Output.md:
-        for title, headings, rows, _ in _sections(asked):
-            result(f"**{markdown_text(title)}**\n\n{markdown(headings, rows, _RIGHT)}")
-    else:
-        for title, headings, rows, expendable in _sections(asked):
-            paragraphs([title])
-            table(headings, rows, _RIGHT, expendable=expendable)
+    names = ("choices", "offers", "gpus", "requirements", "prices")
+    return View(
+        lambda: _sections(asked),
+        lambda: _head(made) | {name: frame_document(getattr(asked, name)) for name in names},
+        lambda: frame_section(asked.offers if about_one else asked.choices),
+    )
+
+
+def _alternatives(made: Plan, found: Alternatives) -> View:
+    from planner.schema import frame_document, frame_section, records
+
+    def document() -> dict[str, Any]:
+        listed = frame_document(found.frame)
+        for one in listed:
+            placements = found.placements[found.placements["rank"] == one["rank"]]
+            one["placements"] = frame_document(placements.drop(columns="rank"))
+        return _head(made) | {"alternatives": listed}
+
+    columns = (
+        TableColumn("rank", "rank", "count"),
+        TableColumn("usd_month", "$/month", "usd_month"),
+        _MORE,
+        TableColumn("changes", "changes"),
+    )
+    rows = tuple(tuple(one[column.name] for column in columns) for one in records(found.frame))
+    return View(
+        lambda: [Section("alternatives", columns=columns, rows=rows)],
+        document,
+        lambda: frame_section(found.frame),
+    )
 
 
 def _head(made: Plan) -> dict[str, Any]:
@@ -96,7 +111,7 @@ def _head(made: Plan) -> dict[str, Any]:
     }
 
 
-def _sections(asked: Explanation) -> Iterator[_Section]:
+def _sections(asked: Explanation) -> Iterator[Section]:
     """Yield what a person reads, in the order of the questions."""
     about_offer = asked.offers_asked is not None
     if not about_offer:
@@ -111,167 +126,147 @@ def _sections(asked: Explanation) -> Iterator[_Section]:
         yield _prices(asked)
 
 
-def _choices(asked: Explanation) -> _Section:
+def _where(one: Mapping[str, Any]) -> str:
     from planner.market.offers import place_text
+
+    return f"{place_text(one)} ({one['offer_id']})"
+
+
+def _choices(asked: Explanation) -> Section:
     from planner.schema import records
 
+    named = ("offer_id", "provider", "data_center")
     rows = []
     for one in records(asked.choices):
-        after = {"country": None, **{name: one[f"next_{name}"] for name in _NAMED}}
-        other = place_text(after) + f" ({after['offer_id']})" if after["offer_id"] else one["why"]
-        rows.append(
-            (
-                f"{one['volume']} #{one['replica']}",
-                f"{place_text(one)} ({one['offer_id']})",
-                other,
-                _more(one["extra_usd_month"]),
-            )
-        )
-    return "chosen, and the best plan without it", _CHOICE, rows, ()
+        after = {"country": None, **{name: one[f"next_{name}"] for name in named}}
+        other = _where(after) if after["offer_id"] else one["why"]
+        volume = f"{one['volume']} #{one['replica']}"
+        rows.append((volume, _where(one), other, one["extra_usd_month"]))
+    columns = (
+        TableColumn("volume", "volume"),
+        TableColumn("where", "where"),
+        TableColumn("next", "otherwise"),
+        _MORE,
+    )
+    title = "Chosen, and the best plan without it"
+    return Section("choices", title, columns, tuple(rows))
 
 
-_NAMED = ("offer_id", "provider", "data_center")
-_CHOICE = ("volume", "where", "otherwise", "+ $/month")
-
-
-def _offers(asked: Explanation) -> _Section:
-    from planner.market.offers import place_text
+def _offers(asked: Explanation) -> Section:
     from planner.schema import records
     from planner.solve.candidates import RULES
 
-    rows = [
+    rows = tuple(
         (
             one["volume"],
-            f"{place_text(one)} ({one['offer_id']})",
-            "" if one["chosen"] else _more(one["extra_usd_month"]),
-            "chosen" if one["chosen"] else _told(one, RULES),
+            _where(one),
+            None if one["chosen"] else one["extra_usd_month"],
+            "chosen"
+            if one["chosen"]
+            else "; ".join(RULES[rule] for rule in one["rules"]) or one["why"],
         )
         for one in records(asked.offers)
-    ]
-    return "every offer: how much dearer, or why not", _OFFER, rows, ()
+    )
+    columns = (
+        TableColumn("volume", "volume"),
+        TableColumn("offer", "offer"),
+        _MORE,
+        TableColumn("why", "why not"),
+    )
+    return Section("offers", "Every offer: what it costs more, or why not", columns, rows)
 
 
-_OFFER = ("volume", "offer", "+ $/month", "why not")
-
-
-def _gpus(asked: Explanation) -> _Section:
-    from planner.market.offers import place_text
+def _gpus(asked: Explanation) -> Section:
     from planner.schema import records
 
-    rows, barred = [], 0
-    for one in records(asked.gpus):
-        if one["rules"]:
-            barred += 1
-            continue
-        where = f"{place_text(one)} ({one['offer_id']})"
-        told = "chosen" if one["chosen"] else one["why"]
-        more = "" if one["chosen"] else _more(one["extra_usd_month"])
-        rows.append((one["workload"], where, more, told))
-    title = f"GPUs of each workload ({barred} offers break its rules: -o json has them)"
-    return title, ("workload", "GPUs", "+ $/month", "why not"), rows, ()
+    found = records(asked.gpus)
+    rows = tuple(
+        (
+            one["workload"],
+            _where(one),
+            None if one["chosen"] else one["extra_usd_month"],
+            "chosen" if one["chosen"] else one["why"],
+        )
+        for one in found
+        if not one["rules"]
+    )
+    columns = (
+        TableColumn("workload", "workload"),
+        TableColumn("offer", "GPUs"),
+        _MORE,
+        TableColumn("why", "why not"),
+    )
+    excluded = len(found) - len(rows)
+    notes = (f"{counted(excluded, 'offer')} excluded by its requirements; -o json lists them",)
+    return Section("gpus", "GPUs of each workload", columns, rows, notes=notes if excluded else ())
 
 
-def _requirements(asked: Explanation) -> _Section:
+def _requirements(asked: Explanation) -> Section:
     from planner.analysis.requirement_costs import costly
     from planner.schema import records
 
-    rows = [
-        (one["about"] or "", one["requirement"], one["without"], _usd(one["saves_usd_month"]))
-        for one in records(costly(asked.requirements))
-    ]
-    left = len(asked.requirements) - len(rows)
-    title = (
-        f"what requirements cost: the plan without each ({left} more cost nothing by themselves)"
+    found = records(costly(asked.requirements))
+    columns = (
+        TableColumn("about", "of"),
+        TableColumn("requirement", "requirement"),
+        TableColumn("without", "without it"),
+        TableColumn("saves_usd_month", "saves $/month", "usd_month"),
     )
-    return title, ("of", "requirement", "without it", "saves $/month"), rows, ()
+    rows = tuple(tuple(one[column.name] for column in columns) for one in found)
+    free = len(asked.requirements) - len(rows)
+    notes = (f"{counted(free, 'more requirement')} cost nothing alone",) if free else ()
+    title = "What requirements cost: the plan without each"
+    return Section("requirements", title, columns, rows, notes=notes)
 
 
-def _prices(asked: Explanation) -> _Section:
+def _prices(asked: Explanation) -> Section:
     from planner.analysis.evaluator import ASK
-    from planner.market.offers import place_text
     from planner.schema import records
 
-    rows, never, later = [], 0, 0
+    rows: list[tuple[Any, ...]] = []
+    never, skipped = 0, 0
     for one in records(asked.prices):
-        edge, percent = one["threshold_usd_gb_hr"], one["change_percent"]
-        if edge is None and not one["chosen"] and asked.offers_asked is None:
-            later += one["then"] == ASK
+        if one["threshold_usd_gb_hr"] is None and not one["chosen"] and asked.offers_asked is None:
+            skipped += one["then"] == ASK
             never += one["then"] != ASK
             continue
+        percent = one["change_percent"]
         rows.append(
             (
-                f"{place_text(one)} ({one['offer_id']})",
+                _where(one),
                 "chosen" if one["chosen"] else "rival",
-                _price(one["usd_gb_hr"]),
-                _price(edge),
-                "" if percent is None else f"{percent:+f}",
+                one["usd_gb_hr"],
+                one["threshold_usd_gb_hr"],
+                None if percent is None else Cell(percent, f"{percent:+f}"),
                 _short(one["then"]),
             )
         )
-    title = "prices at which the plan changes"
+    notes = []
     if never:
-        title += f" ({never} other offers change it at no price)"
-    if later:
-        title += f" ({later} were not worked out: ask with --offer)"
+        notes.append(f"{counted(never, 'other offer')} would not change the plan at any price")
+    if skipped:
+        notes.append(f"{counted(skipped, 'offer')} not worked out; ask for one with --offer")
     if len(rows) > _PRICES and asked.offers_asked is None:
-        title += f"; the nearest {_PRICES}, -o json has all"
+        notes.append(f"the nearest {_PRICES} of {len(rows)} are shown; -o json lists all")
         rows = rows[:_PRICES]
-    headings = ("offer", "is", "$/GB/h", "changes at", "%", "then")
-    return title, headings, rows, ("then", "$/GB/h")
-
-
-def _write_alternatives(made: Plan, found: Alternatives, output: Output) -> None:
-    from planner.schema import records
-
-    if output is Output.csv:
-        result(frame_csv(found.frame))
-        return
-    if output is Output.json:
-        listed = json.loads(frame_json(found.frame))
-        for one in listed:
-            mine = found.placements[found.placements["rank"] == one["rank"]]
-            one["placements"] = json.loads(frame_json(mine.drop(columns="rank")))
-        result(json.dumps(_head(made) | {"alternatives": listed}, indent=2))
-        return
-    rows = [
-        (str(one["rank"]), _usd(one["usd_month"]), _more(one["extra_usd_month"]), one["changes"])
-        for one in records(found.frame)
-    ]
-    headings = ("rank", "$/month", "+ $/month", "changes")
-    if output is Output.md:
-        result(markdown(headings, rows, _RIGHT))
-    else:
-        table(headings, rows, _RIGHT)
-
-
-def _told(one: Mapping[str, Any], rules: Mapping[str, str]) -> str:
-    return "; ".join(rules[rule] for rule in one["rules"]) or one["why"]
+    columns = (
+        TableColumn("offer", "offer"),
+        TableColumn("chosen", "status", "status"),
+        TableColumn("usd_gb_hr", "$/GB/h", "usd_gb_hr"),
+        TableColumn("threshold_usd_gb_hr", "changes at", "usd_gb_hr"),
+        TableColumn("change_percent", "%", "percent"),
+        TableColumn("then", "then"),
+    )
+    return Section(
+        "prices",
+        "Prices at which the plan changes",
+        columns,
+        tuple(rows),
+        notes=tuple(notes),
+        expendable=("then", "usd_gb_hr"),
+    )
 
 
 def _short(moves: str) -> str:
     first, *rest = moves.split("; ")
     return f"{first}; and {len(rest)} more" if rest else first
-
-
-def _usd(amount: Decimal | None) -> str:
-    """Return an amount for people; what would round to nothing keeps two digits."""
-    from decimal import Context
-
-    from planner.units import money, plain
-
-    if amount is None:
-        return ""
-    small = amount and abs(amount) < Context().create_decimal("0.005")
-    return plain(Context(prec=2).plus(amount)) if small else money(amount)
-
-
-def _more(amount: Decimal | None) -> str:
-    return "" if amount is None else f"{'+' if amount >= 0 else ''}{_usd(amount)}"
-
-
-def _price(amount: Decimal | None) -> str:
-    from decimal import Context
-
-    from planner.units import plain
-
-    return "" if amount is None else plain(Context(prec=9).plus(amount))

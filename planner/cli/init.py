@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from planner.cli.render import result, talk
+from planner.cli.render import to_stderr, to_stdout
 from planner.errors import InputError
 
 
@@ -33,7 +33,7 @@ def init(
 
     text = text_of(example.value)
     if file == "-":
-        result(text)
+        to_stdout(text)
         return
     there = False
     with contextlib.suppress(OSError):
@@ -41,11 +41,11 @@ def init(
     if there and not force:
         raise InputError(f"{file}: is already there", hint="name another file, or use --force")
     write_atomic(file, text.encode())
-    talk(f"wrote {file}; try: planner plan {shlex.quote(file)} --offers shipped:disk-offers")
+    to_stderr(f"wrote {file}; try: planner plan {shlex.quote(file)} --offers shipped:disk-offers")
 
 
 def schema() -> None:
     """Print the JSON Schema of the demand file, for editors."""
     from planner.demand.schema import demand_schema
 
-    result(json.dumps(demand_schema(), indent=2))
+    to_stdout(json.dumps(demand_schema(), indent=2))

@@ -33,7 +33,7 @@ from planner.cli import (
 from planner.cli import (
     init as schema,
 )
-from planner.cli.render import result, talk
+from planner.cli.render import to_stderr, to_stdout
 from planner.errors import InputError, PlannerError
 from planner.text import visible
 
@@ -68,7 +68,7 @@ app.command("sim", epilog=sim.EPILOG)(sim.sim)
 
 def _version(value: bool) -> None:
     if value:
-        result(f"planner {__version__}")
+        to_stdout(f"planner {__version__}")
         raise typer.Exit
 
 
@@ -123,10 +123,10 @@ def _usage(error: Any) -> InputError:  # noqa: ANN401 -- click's, which typer ma
 def _report(error: PlannerError) -> None:
     if _wants_json(sys.argv[1:]):
         failure = {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}
-        result(json.dumps({**failure, **error.data}, indent=2))
-    talk(f"planner: {error}")
+        to_stdout(json.dumps({**failure, **error.data}, indent=2))
+    to_stderr(f"planner: {error}")
     if error.hint:
-        talk(f"  {error.hint}")
+        to_stderr(f"  {error.hint}")
 
 
 def _wants_json(words: list[str]) -> bool:

@@ -8,9 +8,9 @@ import typer
 
 from planner.cli import options
 from planner.cli.options import GpusOption, MultinodeOption, OffersOption, OutputOption
-from planner.cli.render import Output, paragraphs, result, table, talk
+from planner.cli.render import Output, render, to_stderr
 from planner.errors import InputError
-from planner.present.table import frame_csv, frame_json, markdown
+from planner.present.table import Cell, Section, TableColumn, View, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,22 +19,10 @@ if TYPE_CHECKING:
     from planner.marketplace.protocol import ListingName
 
 _MANY = typer.Option(help="Keep offers there; may be given several times.")
-_RIGHT = frozenset(
-    {
-        "GB",
-        "buy GB",
-        "$/GB/h",
-        "$/TB/month",
-        "$/month",
-        "GPU $/h",
-        "offers",
-        "sites",
-        "in stock",
-        "from $/GB/h",
-        "to $/GB/h",
-    }
+_EXPENDABLE = (
+    *("security", "multinode", "gb", "region", "gpu_usd_hr"),
+    *("stock", "provision_gb", "usd_tb_month"),
 )
-_EXPENDABLE = ("security", "nodes", "GB", "region", "GPU $/h", "stock", "buy GB", "$/TB/month")
 EPILOG = (
     "JSON: an array, one object for each listed row: row, offer_id, provider, cloud_id, "
     "data_center, country, region, min_gb, max_gb, step_gb, default_gb, usd_gb_hr (exact decimal "
@@ -88,6 +76,7 @@ def offers(
     from planner.market.view import Filter, group_offers, list_offers, sort_frame, unknown_places
     from planner.plans.advice import market_warnings
     from planner.proportion import price_warnings
+    from planner.schema import frame_document, frame_section
 
     which = Filter(
         regions=region or (),
@@ -116,16 +105,23 @@ def offers(
     _save(single, save_gpus, "GPU offers")
     odd = price_warnings(listed)
     for warning in (*market_warnings(listed), *unknown_places(listed, which), *odd):
-        talk(f"warning: {warning}")
+        to_stderr(f"warning: {warning}")
     if gpus is not None and single is not None:
         listed = _marked(listed, gpus, single, multi)
     shown = list_offers(listed, which, sort=None if group_by else sort, descending=desc)
     if group_by is not None:
         shown = group_offers(shown, group_by)
         shown = sort_frame(shown, sort, descending=desc) if sort else shown
-    _write(shown, output, grouped=group_by is not None)
-    if output is Output.table:
-        talk(f"{len(shown)} rows shown of {len(listed)} offers listed by {snapshot.source}")
+    section = _offers(shown) if group_by is None else _groups(shown)
+    count = f"{len(shown)} of {counted(len(listed), 'offer')} listed by {snapshot.source}"
+    render(
+        View(
+            lambda: [section, Section("count", notes=(count,))],
+            lambda: frame_document(shown),
+            lambda: frame_section(shown),
+        ),
+        output,
+    )
 
 
 def _snapshots(files: dict[ListingName, str | None]) -> dict[ListingName, Snapshot]:
@@ -146,7 +142,7 @@ def _save(snapshot: Snapshot | None, path: str | None, what: str) -> None:
         from planner.market.snapshot import save_snapshot
 
         save_snapshot(snapshot, path)
-        talk(f"saved {len(snapshot.rows)} {what} to {path}")
+        to_stderr(f"saved {len(snapshot.rows)} {what} to {path}")
 
 
 def _marked(
@@ -161,41 +157,41 @@ def _marked(
     if multi is not None:
         frame = join_gpus(frame, multi.gpus(listing="multi-node"))
     for warning in market_warnings(frame):
-        talk(f"warning: GPU {warning}")
+        to_stderr(f"warning: GPU {warning}")
     known = set(frame["gpu_type"].dropna())
     if gpu_type not in known:
         close = nearest(gpu_type, known)
-        talk(
+        to_stderr(
             f"warning: no GPU offer is a {gpu_type}" + (f"; did you mean {close}?" if close else "")
         )
     return mark_gpus(listed, frame, gpu_type)
 
 
-def _write(shown: pd.DataFrame, output: Output, *, grouped: bool) -> None:
-    if output is Output.json:
-        result(frame_json(shown))
-    elif output is Output.csv:
-        result(frame_csv(shown))
-    else:
-        headings, rows = _group_table(shown) if grouped else _offer_table(shown)
-        if output is Output.md:
-            result(markdown(headings, rows, _RIGHT))
-        elif not rows:
-            paragraphs(["no offers match"])
-        else:
-            table(headings, rows, _RIGHT, expendable=_EXPENDABLE)
-
-
-def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _offers(shown: pd.DataFrame) -> Section:
     from planner.market.offers import place_text
     from planner.market.wire import STOCK_RANK
     from planner.schema import records
-    from planner.units import money, plain, usd_hr, usd_month
+    from planner.units import usd_hr, usd_month
 
-    sized, marked = "provision_gb" in shown, "gpu" in shown
-    headings = ["id", "where", "region", "GB", "stock", "security", "nodes", "$/GB/h"]
-    headings += ["buy GB", "$/month"] if sized else ["$/TB/month"]
-    headings += ["GPU", "GPU $/h"] if marked else []
+    is_sized, is_marked = "provision_gb" in shown, "gpu" in shown
+    columns = [
+        TableColumn("offer_id", "id"),
+        TableColumn("where", "where"),
+        TableColumn("region", "region", null="unknown"),
+        TableColumn("gb", "GB"),
+        TableColumn("stock", "stock"),
+        TableColumn("security", "security", null="unknown"),
+        TableColumn("multinode", "nodes", null="unknown"),
+        TableColumn("usd_gb_hr", "$/GB/h", "usd_gb_hr", "unpriced"),
+    ]
+    if is_sized:
+        columns.append(TableColumn("provision_gb", "buy GB", "size_gb"))
+        columns.append(TableColumn("usd_month", "$/month", "usd_month"))
+    else:
+        columns.append(TableColumn("usd_tb_month", "$/TB/month", "usd_month"))
+    if is_marked:
+        columns.append(TableColumn("gpu", "GPU"))
+        columns.append(TableColumn("gpu_usd_hr", "GPU $/h", "usd"))
     rows = []
     for row in records(shown):
         price = None if row["problem"] else row["usd_gb_hr"]
@@ -203,46 +199,34 @@ def _offer_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         cells = [
             row["offer_id"],
             place_text(row),
-            row["region"] or "unknown",
+            row["region"],
             f"{row['min_gb']:,}-{most}",
             row["stock"] if row["stock"] in STOCK_RANK else f"'{row['stock']}'",
-            (row["security"] or "unknown").removesuffix("_cloud"),
-            {True: "several", False: "one", None: "unknown"}[row["multinode"]],
-            "left out" if row["problem"] else "unpriced" if price is None else _short(plain(price)),
+            row["security"] and row["security"].removesuffix("_cloud"),
+            {True: "several", False: "one", None: None}[row["multinode"]],
+            Cell(price, "left out") if row["problem"] else price,
         ]
-        if sized:
-            month = None if price is None else row["usd_month"]
-            cells += [f"{row['provision_gb']:,}", "" if month is None else money(month)]
+        if is_sized:
+            cells += [row["provision_gb"], None if price is None else row["usd_month"]]
         else:
-            cells.append("" if price is None else money(usd_month(usd_hr(1000, price))))
-        if marked:
-            gpu = row["gpu_usd_hr"]
-            cells += [row["gpu"], "" if gpu is None else money(gpu)]
-        rows.append(cells)
-    return headings, rows
+            cells.append(None if price is None else usd_month(usd_hr(1000, price)))
+        if is_marked:
+            cells += [row["gpu"], row["gpu_usd_hr"]]
+        rows.append(tuple(cells))
+    return Section("offers", columns=tuple(columns), rows=tuple(rows), expendable=_EXPENDABLE)
 
 
-def _short(price: str) -> str:
-    """Return a price in at most eight decimals; the JSON has all of them."""
-    whole, _, places = price.partition(".")
-    return f"{whole}.{places[:8]}…" if len(places) > 8 else price  # noqa: PLR2004 -- see above
-
-
-def _group_table(shown: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _groups(shown: pd.DataFrame) -> Section:
     from planner.schema import records
-    from planner.units import plain
 
     by = str(shown.columns[0])
-    headings = [by, "offers", "in stock", "sites", "from $/GB/h", "to $/GB/h"]
-    rows = [
-        [
-            "unknown" if row[by] is None else str(row[by]),
-            *(str(row[name]) for name in ("offers", "in_stock", "sites")),
-            *(
-                "unpriced" if row[name] is None else _short(plain(row[name]))
-                for name in ("min_usd_gb_hr", "max_usd_gb_hr")
-            ),
-        ]
-        for row in records(shown)
-    ]
-    return headings, rows
+    columns = (
+        TableColumn(by, by.replace("_", " "), null="unknown"),
+        TableColumn("offers", "offers", "count"),
+        TableColumn("in_stock", "in stock", "count"),
+        TableColumn("sites", "sites", "count"),
+        TableColumn("min_usd_gb_hr", "from $/GB/h", "usd_gb_hr", "unpriced"),
+        TableColumn("max_usd_gb_hr", "to $/GB/h", "usd_gb_hr", "unpriced"),
+    )
+    rows = tuple(tuple(row[one.name] for one in columns) for row in records(shown))
+    return Section("groups", columns=columns, rows=rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,10 @@ import typer
 from planner.cli import options
 from planner.cli.options import GpusOption, MultinodeOption, OffersOption, OutputOption
 from planner.cli.purchases import StateOption
-from planner.cli.render import Output, paragraphs, result, table, talk, working
+from planner.cli.render import Output, render, to_stderr
 from planner.errors import Infeasible, InputError, NotProven
-from planner.present.table import frame_csv, markdown, markdown_text
+from planner.present.table import View
+from planner.present.terminal import working
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,19 +112,19 @@ def plan(
         if error.plan is not None:
             _warn(error.plan.warnings)
             if output is not Output.json:
-                _write(error.plan, output)
+                render(_view(error.plan), output)
         raise
     if out is not None:
         made.save(out)
     _warn(made.warnings)
-    _write(made, output)
+    render(_view(made), output)
     if out is not None:
-        talk(f"saved to {out}; `planner emit {shlex.quote(out)}` prints its create requests")
+        to_stderr(f"saved to {out}; `planner emit {shlex.quote(out)}` prints its create requests")
 
 
 def _warn(warnings: Sequence[str]) -> None:
     for warning in warnings:
-        talk(f"warning: {warning}")
+        to_stderr(f"warning: {warning}")
 
 
 def _market(
@@ -166,7 +168,7 @@ def _read_live(
     from planner.marketplace.fetch import fetch_market, find_credentials
 
     credentials = find_credentials()
-    talk(f"reading the market at {credentials.base_url}")
+    to_stderr(f"reading the market at {credentials.base_url}")
     target = {"base_url": credentials.base_url, "team_id": credentials.team_id}
     return dict(zip(names, fetch_market(*names, credentials=credentials), strict=True)), target
 
@@ -194,7 +196,7 @@ def _account(
         # A plan buys nothing, and `apply` reads the account again before it does.
         if any(volume.disks for volume in demand.volumes):
             raise
-        talk(f"warning: planned as if the account had no disks: {error}")
+        to_stderr(f"warning: planned as if the account had no disks: {error}")
         return None, {}
     return disks, _recorded(demand, state, target)
 
@@ -213,18 +215,11 @@ def _recorded(
     return recorded
 
 
-def _write(made: Plan, output: Output) -> None:
-    from planner.plans.summary import HEADINGS, RIGHT
+def _view(made: Plan) -> View:
+    from planner.schema import frame_section
 
-    if output is Output.json:
-        result(made.to_json())
-    elif output is Output.csv:
-        result(frame_csv(made.to_frame()))
-    else:
-        read = made.summary()
-        if output is Output.md:
-            notes = "".join(f"- {markdown_text(note)}\n" for note in read.notes)
-            result(f"{markdown(HEADINGS, [*read.rows, read.total], RIGHT)}\n{notes}")
-        else:
-            table(HEADINGS, read.rows, RIGHT, footer=read.total, expendable=("$/hour",))
-            paragraphs(read.notes)
+    return View(
+        lambda: [replace(made.summary(), title="")],
+        made.to_document,
+        lambda: frame_section(made.to_frame()),
+    )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.render import Output, talk
+from planner.cli.render import Output, to_stderr
 from planner.errors import InputError, PlannerError
 from planner.text import visible
 
@@ -128,11 +128,11 @@ def context(state: str | None, *, settle: float | None = None) -> Iterator[Conte
             journal=journal,
             state=State(journal.records),
             pace=waits,
-            tell=teller(events=False),
+            tell=event_logger(events=False),
         )
 
 
-def teller(*, events: bool) -> Callable[[dict[str, Any]], None]:
+def event_logger(*, events: bool) -> Callable[[dict[str, Any]], None]:
     """Return what tells each step: JSON lines where asked, else a line for a person."""
 
     def as_json(event: dict[str, Any]) -> None:
@@ -145,24 +145,18 @@ def teller(*, events: bool) -> Callable[[dict[str, Any]], None]:
             return
         what = [event.get("name", ""), words]
         what += [str(event[key]) for key in ("id", "status", "why") if event.get(key)]
-        talk(" ".join(part for part in what if part))
+        to_stderr(" ".join(part for part in what if part))
 
     return as_json if events else as_talk
 
 
-def check_output(output: Output) -> None:
-    """Refuse formats that an outcome has none of."""
-    if output not in {Output.table, Output.json}:
-        raise InputError(f"-o {output.value} is not written here", hint="table or json")
-
-
-def leave(stop: PlannerError | None, output: Output) -> None:
+def exit_with(stop: PlannerError | None, output: Output) -> None:
     """Exit as the outcome says; its JSON is already written."""
     if stop is None:
         return
     if output is Output.json:
-        talk(f"planner: {stop}")
+        to_stderr(f"planner: {stop}")
         if stop.hint:
-            talk(f"  {stop.hint}")
+            to_stderr(f"  {stop.hint}")
         raise typer.Exit(stop.exit_code)
     raise stop

@@ -8,7 +8,7 @@ import typer
 
 from planner.cli import purchases
 from planner.cli.purchases import StateOption
-from planner.cli.render import talk
+from planner.cli.render import to_stderr
 
 
 def rename(
@@ -24,4 +24,4 @@ def rename(
     with purchases.context(state) as ctx:
         entry = ways.find_entry(ctx.state, disk, ctx.target)
         ways.rename(ctx, entry, name)
-        talk(f"{entry.ids[0]} is now named {name}")
+        to_stderr(f"{entry.ids[0]} is now named {name}")

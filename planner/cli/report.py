@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +9,10 @@ import typer
 from planner.cli import options, purchases
 from planner.cli.options import OffersOption, OutputOption, PictureFormat
 from planner.cli.purchases import StateOption
-from planner.cli.render import Output, paragraphs, result, table, talk, working
+from planner.cli.render import Output, render, to_stderr, to_stdout
 from planner.errors import BudgetGate, InputError
+from planner.present.table import View
+from planner.present.terminal import working
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.plans.plan import Plan
+    from planner.present.table import Section
     from planner.reports.holdings import Holdings
     from planner.reports.insights import Insights
     from planner.reports.ledger import Slot
     from planner.reports.report import Report
-    from planner.reports.section import Section
 
 EPILOG = (
     "JSON: format, digest, created_at, as_of, calendar_month (name, hours), projects, totals (now, "
@@ -161,7 +162,7 @@ def report(
             gate = error
     _keep(whole, insights, (out, html, charts), chart_format or [PictureFormat.svg])
     _write(whole, insights, output, section or [], gate)
-    purchases.leave(gate, output)
+    purchases.exit_with(gate, output)
 
 
 def _check(output: Output, section: Sequence[str], *, live: bool, disks: str | None) -> None:
@@ -202,7 +203,7 @@ def _offers(file: str | None, *, live: bool) -> pd.DataFrame | None:
     try:
         return fetch_offers()
     except MarketError as error:
-        talk(f"warning: the regions of disks are unknown: {error}")
+        to_stderr(f"warning: the regions of disks are unknown: {error}")
         return None
 
 
@@ -253,20 +254,32 @@ def _keep(
     out, html, charts = places
     if out is not None:
         whole.save(out)
-        talk(f"saved to {out}")
+        to_stderr(f"saved to {out}")
     if html is not None:
         write_atomic(html, whole.to_html(insights).encode())
-        talk(f"page: {html}")
+        to_stderr(f"page: {html}")
         if not drawable():
-            talk(f"warning: the page has no charts: {INSTALL}")
+            to_stderr(f"warning: the page has no charts: {INSTALL}")
     if charts is not None:
         from planner.reports.pictures import pictures, save_pictures
 
         paths = save_pictures(pictures(whole, insights), charts, formats)
         for path in paths:
-            talk(f"chart: {path}")
+            to_stderr(f"chart: {path}")
         if not paths:
-            talk("there is nothing to draw: no chart was written")
+            to_stderr("there is nothing to draw: no chart was written")
+
+
+def _view(
+    whole: Report, insights: Insights | None, wanted: Sequence[str], gate: BudgetGate | None
+) -> View:
+    failure: dict[str, object] = {}
+    if gate is not None:
+        failure = {"error": str(gate), "hint": gate.hint, "exit_code": gate.exit_code, **gate.data}
+    return View(
+        lambda: _shown(whole, insights, wanted),
+        lambda: {**failure, **whole.to_document()},
+    )
 
 
 def _write(
@@ -276,43 +289,32 @@ def _write(
     wanted: Sequence[str],
     gate: BudgetGate | None,
 ) -> None:
-    if output is Output.json:
-        failure: dict[str, object] = {}
-        if gate is not None:
-            failure = {"error": str(gate), "hint": gate.hint, "exit_code": gate.exit_code}
-            failure |= gate.data
-        result(json.dumps({**failure, **whole.to_document()}, indent=2))
-        return
-    for warning in whole.notices:
-        talk(f"warning: {warning}")
+    if output is not Output.json:
+        for warning in whole.notices:
+            to_stderr(f"warning: {warning}")
     if output is Output.csv:
         if len(wanted) > 1:
             raise InputError("CSV has one section", hint="give one --section, or none")
-        result(whole.to_csv(wanted[0] if wanted else None))
+        to_stdout(whole.to_csv(wanted[0] if wanted else None))
     elif output is Output.md:
-        result(whole.to_markdown(insights))
+        to_stdout(whole.to_markdown(insights))
     else:
-        _draw(whole, insights, wanted)
+        render(_view(whole, insights, wanted, gate), output)
 
 
-def _draw(whole: Report, insights: Insights | None, wanted: Sequence[str]) -> None:
-    from planner.reports.sections import MOST
+def _shown(whole: Report, insights: Insights | None, wanted: Sequence[str]) -> list[Section]:
+    from planner.reports.sections import MOST, assumptions_section
 
     most = None if wanted else MOST
     more = () if insights is None else insights.sections(most)
     found = {one.name: one for one in (*whole.sections(most), *more)}
     shown = _chosen(found, wanted, _SHORT | {one.name for one in more})
-    for one in shown:
-        paragraphs([one.title])
-        table(one.headings, one.rows, one.right, footer=one.footer, expendable=one.expendable)
-        if one.notes:
-            paragraphs(one.notes)
-    if wanted:
-        return
-    paragraphs(["what the figures rest on", *(f"- {each}" for each in whole.assumptions)])
-    left = [name for name, one in found.items() if one not in shown]
-    if left:
-        talk(f"more with --section: {', '.join(left)}, or all")
+    if not wanted:
+        left = [name for name, one in found.items() if one not in shown]
+        if left:
+            to_stderr(f"more with --section: {', '.join(left)}, or all")
+        shown.append(assumptions_section([f"- {each}" for each in whole.assumptions]))
+    return shown
 
 
 def _chosen(

@@ -8,7 +8,7 @@ import typer
 
 from planner.cli import purchases
 from planner.cli.purchases import StateOption
-from planner.cli.render import talk
+from planner.cli.render import to_stderr
 from planner.errors import InputError
 
 
@@ -40,4 +40,4 @@ def resolve(
             ways.resolve_not(ctx, entry, not_id)
         else:
             ways.give_up(ctx, entry)
-        talk(f"{entry.key} ({entry.name}) is now {entry.stage.replace('_', ' ')}")
+        to_stderr(f"{entry.key} ({entry.name}) is now {entry.stage.replace('_', ' ')}")

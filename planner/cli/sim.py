@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.render import result, talk
+from planner.cli.render import to_stderr, to_stdout
 from planner.cli.signals import stopping
 from planner.errors import InputError
 
@@ -97,7 +97,7 @@ def sim(
     from planner.marketplace.sim.local import Sim
 
     if fault and "list" in fault:
-        result(f"{grammar}\n{describe()}")
+        to_stdout(f"{grammar}\n{describe()}")
         return
     market = Sim(
         offers_rows=_rows(offers_file, "disks"),
@@ -124,24 +124,26 @@ def sim(
 
 def _welcome(market: Sim, state: str | None, faults: list[str]) -> None:
     """Say where it is and how to get there."""
-    talk(f"a marketplace for rehearsals at {market.base_url}, key {market.key}; it buys nothing")
+    to_stderr(
+        f"a marketplace for rehearsals at {market.base_url}, key {market.key}; it buys nothing"
+    )
     for name, value in market.environ.items():
-        talk(f"  export {name}={value}")
+        to_stderr(f"  export {name}={value}")
     kept = f"kept in {state}" if state else "in memory only; --state FILE keeps it"
-    talk(f"state: {kept}; {_holdings(market)}")
+    to_stderr(f"state: {kept}; {_holdings(market)}")
     for text in faults:
-        talk(f"fault: {text}")
-    talk(f"Ctrl-C stops it; {market.base_url}/sim/ shows what can be done beside the API")
-    result(market.base_url)
+        to_stderr(f"fault: {text}")
+    to_stderr(f"Ctrl-C stops it; {market.base_url}/sim/ shows what can be done beside the API")
+    to_stdout(market.base_url)
 
 
 def _farewell(market: Sim, state: str | None) -> None:
     """Say what exists."""
-    talk(f"stopped after {market.arrived} requests; {_holdings(market)}")
+    to_stderr(f"stopped after {market.arrived} requests; {_holdings(market)}")
     for disk in market.live():
-        talk(f"  {disk['id']} {disk['name']} {disk['size']} GB {disk['status']}")
+        to_stderr(f"  {disk['id']} {disk['name']} {disk['size']} GB {disk['status']}")
     if state is None and market.live():
-        talk("nothing of this is kept, since there was no --state FILE")
+        to_stderr("nothing of this is kept, since there was no --state FILE")
 
 
 def _holdings(market: Sim) -> str:

@@ -62,7 +62,8 @@ from planner.demand.fields import (
 from planner.demand.problems import Problem, VolumeNames, plain_problems
 from planner.errors import DemandError
 from planner.formats import digest_of
-from planner.markup import MOST_ROWS, Cell, cell, list_html, table_html, title_html, with_count
+from planner.present.html import MOST_ROWS, to_html
+from planner.present.table import UNKNOWN, Section, TableColumn, reading
 from planner.units import HOURS_PER_MONTH, grown_gb
 
 if TYPE_CHECKING:
@@ -523,35 +524,33 @@ _NUMBERS = frozenset({"size_gb", "replicas", "gpus", "nodes", "hours_per_month"}
 
 def demand_html(demand: Demand) -> str:
     """Return a demand as a piece of HTML: tables of volumes and workloads, groups and policy."""
-    jobs = _table("workload", demand.workloads, _OF_WORKLOAD) if demand.workloads else ""
     rules = [*(_group(asked) for asked in demand.groups)]
     rules += [f"policy: {one}" for one in _asked(demand.policy)]
     shown = [*islice(rules, MOST_ROWS)]
     if len(rules) > len(shown):
         shown.append(f"and {len(rules) - len(shown):,} more")
-    return (
-        title_html(demand.project)
-        + _table("volume", demand.volumes, _OF_VOLUME)
-        + jobs
-        + list_html(shown)
-    )
+    volumes = _section("volume", demand.volumes, _OF_VOLUME, title=demand.project)
+    jobs = [_section("workload", demand.workloads, _OF_WORKLOAD)] if demand.workloads else []
+    return to_html([volumes, *jobs, Section("rules", notes=tuple(shown))])
 
 
-def _table(what: str, rows: Sequence[Volume | Workload], fields: Sequence[str]) -> str:
-    few = rows[:MOST_ROWS]
-    return table_html(
-        (*fields, "asks"),
-        [_row(one, fields) for one in few],
-        {at for at, field in enumerate(fields) if field in _NUMBERS},
-        caption=with_count(len(rows), what, len(few)),
-    )
-
-
-def _row(one: Volume | Workload, fields: Sequence[str]) -> list[Cell]:
-    return [
-        *(cell(getattr(one, field), field) for field in fields),
-        Cell("; ".join(_asked(one, fields))),
+def _section(
+    noun: str, rows: Sequence[Volume | Workload], fields: Sequence[str], title: str = ""
+) -> Section:
+    columns = [
+        TableColumn(field, field, "count" if field in _NUMBERS else "text", UNKNOWN)
+        for field in fields
     ]
+    return Section(
+        noun,
+        title,
+        (*columns, TableColumn("asks", "asks")),
+        tuple(
+            (*(getattr(one, field) for field in fields), "; ".join(_asked(one, fields)))
+            for one in rows
+        ),
+        noun=noun,
+    )
 
 
 def _group(group: Value) -> str:
@@ -570,4 +569,4 @@ def _flat(values: Mapping[str, Any], of: str = "") -> Iterator[str]:
         if isinstance(value, dict):
             yield from _flat(value, f"{of}{key} ")
         else:
-            yield f"{of}{key}: {cell(value).text}"
+            yield f"{of}{key}: {reading(value).text}"

@@ -19,7 +19,8 @@ from planner.analysis.evaluator import MANY, WhatIf
 from planner.analysis.requirement_costs import requirements
 from planner.analysis.sensitivity import prices
 from planner.errors import Defect, InputError
-from planner.markup import paragraph_html, title_html, with_count
+from planner.present.html import paragraph_html, title_html
+from planner.present.table import counted
 from planner.schema import frame_html, records
 from planner.solve.rentals import gpu_choice
 from planner.text import nearest, visible
@@ -169,7 +170,7 @@ class Alternatives:
     placements: pd.DataFrame
 
     def __repr__(self) -> str:
-        return f"<Alternatives: {with_count(len(self.frame), 'plan')}>"
+        return f"<Alternatives: {counted(len(self.frame), 'plan')}>"
 
     def _repr_html_(self) -> str:
         told = "this is its .frame; .placements says where each puts every replica"

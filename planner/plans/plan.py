@@ -30,16 +30,16 @@ from planner.plans.checks import input_violations, record_violations, row_violat
 from planner.plans.file import EDITED, StoredPlan, known_fields, read, write
 from planner.plans.requests import PlannedDisk, planned_disks, requests
 from planner.plans.summary import (
-    Summary,
     budgets,
     certainty,
     compared,
     gpu_lines,
     moving_line,
     origin,
-    placement_rows,
-    total_row,
+    placements_section,
 )
+from planner.present.html import to_html
+from planner.present.table import Section
 from planner.schema import build, json_value
 from planner.solve.existing import Kept, keep
 from planner.solve.moving import Moving, moving
@@ -443,15 +443,15 @@ class Plan(Decision):
         frame.insert(behind, "extra_usd_month", pd.Series(more, dtype="object"))
         return frame
 
-    def summary(self) -> Summary:
+    def summary(self) -> Section:
         """Return what a person reads of the plan: rows, total and notes."""
         hours, record = self.demand.policy.hours_per_month, self.solver
         keeps = any(one.action == "keep" for one in self.placements)
-        return Summary(
-            title=self.project,
-            rows=placement_rows(self.placements, hours),
-            total=total_row(self.placements, hours),
-            notes=(
+        return placements_section(
+            self.project,
+            self.placements,
+            hours,
+            (
                 *gpu_lines(self.gpus, self.totals),
                 *budgets(self.placements, self.demand.policy),
                 *compared(
@@ -479,7 +479,7 @@ class Plan(Decision):
         )
 
     def _repr_html_(self) -> str:
-        return self.summary().html(self.warnings)
+        return to_html([self.summary(), Section("warnings", notes=self.warnings)])
 
 
 _NO_MARKET = (KeyError, TypeError, ValueError, ArithmeticError)

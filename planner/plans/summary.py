@@ -6,12 +6,11 @@ Amounts are rounded here for reading; the plan itself stays exact.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import place_text
-from planner.markup import MOST_ROWS, list_html, table_html, title_html, with_count
+from planner.present.table import Cell, Section, TableColumn
 from planner.solve.moving import OVERLAP_DAYS
 from planner.text import visible
 from planner.units import difference, money, plain, total, usd_month
@@ -27,69 +26,39 @@ if TYPE_CHECKING:
     from planner.solve.solution import Placement
 
 
-HEADINGS = ("volume", "where", "size GB", "$/hour", "$/month")
-RIGHT = frozenset({"size GB", "$/hour", "$/month"})
-"""Headings of columns that are aligned to the right."""
+_COLUMNS = (
+    TableColumn("volume", "volume"),
+    TableColumn("where", "where"),
+    TableColumn("size_gb", "size GB", "size_gb"),
+    TableColumn("usd_hr", "$/hour", "usd_hr"),
+    TableColumn("usd_month", "$/month", "usd_month"),
+)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a person reads of a plan.
-
-    Attributes
-    ----------
-    title : str
-        The project.
-    rows : tuple of tuple of str
-        One row under ``HEADINGS`` for each placement.
-    total : tuple of str
-        The same of the whole plan.
-    notes : tuple of str
-        How sure, under which budgets, compared with what, from where.
-    """
-
-    title: str
-    rows: tuple[tuple[str, ...], ...]
-    total: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    def html(self, more: Sequence[str] = ()) -> str:
-        """Return a piece of HTML: a table and its notes, everything escaped, no scripts."""
-        few = self.rows[:MOST_ROWS]
-        return (
-            title_html(self.title)
-            + table_html(
-                HEADINGS,
-                few,
-                {at for at, name in enumerate(HEADINGS) if name in RIGHT},
-                footer=self.total,
-                caption=with_count(len(self.rows), "placement", len(few)),
-            )
-            + list_html((*self.notes, *more))
-        )
-
-
-def placement_rows(placements: Sequence[Placement], hours: int) -> tuple[tuple[str, ...], ...]:
-    """Return one row of texts under ``HEADINGS`` for each placement."""
+def placements_section(
+    title: str, placements: Sequence[Placement], hours: int, notes: tuple[str, ...]
+) -> Section:
+    """Return the placements of a plan as a table with their total."""
     replicas = Counter(placement.volume for placement in placements)
-    return tuple(
+    rows = tuple(
         (
-            visible(placement.volume)
-            + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
-            visible(place_text(vars(placement))),
-            _sizes(placement.disk_sizes_gb) + (" kept" if placement.action == "keep" else ""),
-            money(placement.usd_hr, 4),
-            money(usd_month(placement.usd_hr, hours)),
+            placement.volume + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
+            place_text(vars(placement)),
+            Cell(
+                placement.provision_gb,
+                _sizes(placement.disk_sizes_gb) + (" kept" if placement.action == "keep" else ""),
+            ),
+            placement.usd_hr,
+            usd_month(placement.usd_hr, hours),
         )
         for placement in placements
     )
-
-
-def total_row(placements: Sequence[Placement], hours: int) -> tuple[str, ...]:
-    """Return the texts under ``HEADINGS`` of all placements together."""
-    size = sum(placement.provision_gb for placement in placements)
     usd = total(placement.usd_hr for placement in placements)
-    return ("total", "", f"{size:,}", money(usd, 4), money(usd_month(usd, hours)))
+    size = sum(placement.provision_gb for placement in placements)
+    footer = ("total", "", size, usd, usd_month(usd, hours))
+    return Section(
+        "placements", title, _COLUMNS, rows, footer, notes, expendable=("usd_hr",), noun="placement"
+    )
 
 
 def _sizes(sizes: tuple[int, ...]) -> str:

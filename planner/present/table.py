@@ -1,127 +1,290 @@
-"""Tables as text: Markdown, CSV and JSON, fit for whatever reads them.
+"""Tables as values: cells with meaning, which every format writes in its own way.
 
-What the marketplace or a demand file says never reaches a spreadsheet or a Markdown page as
-anything but text.
+A view is a sequence of sections. A cell holds the exact value; what a person reads of it follows
+from the kind of its column, and is worked out here alone. Texts stay as they came: each writer
+(`terminal`, `markdown`, `html`, `data`) makes them safe for what it writes.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from planner.text import csv_cell, visible
-from planner.units import plain
+from planner.units import money, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import pandas as pd
+Kind = Literal[
+    "text",
+    "id",
+    "action",
+    "status",
+    "usd",
+    "usd_hr",
+    "usd_month",
+    "usd_gb_hr",
+    "difference",
+    "size_gb",
+    "count",
+    "percent",
+    "days",
+    "date",
+    "number",
+]
+"""What a column holds: texts and ids; USD, in an hour, a month, or per GB and hour, and as a signed
+difference; GB; and other numbers."""
+_NUMERIC = frozenset(
+    {
+        *("usd", "usd_hr", "usd_month", "usd_gb_hr", "difference"),
+        *("size_gb", "count", "percent", "days", "number"),
+    }
+)
+_PLACES = {"usd": 2, "usd_hr": 4, "usd_month": 2, "difference": 2, "percent": 1, "days": 1}
+"""Decimal places that a person reads."""
+_PRICE_PLACES = 8
+"""Decimal places of a price per GB that a person reads; the documented ones have up to twenty."""
+_DIGITS = 60
+"""Digits beyond which an amount is shown as Python writes it."""
+_SHORT_ID = 8
+_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+UNKNOWN = "\N{EN DASH}"
+"""What a person reads for null, where a column has no word of its own."""
 
 
-def frame_json(frame: pd.DataFrame) -> str:
-    """Return a frame as a JSON array, one object for each row."""
-    from planner.schema import json_value, records  # noqa: PLC0415 -- pandas, only for a frame
+@dataclass(frozen=True)
+class TableColumn:
+    """One column of a section.
 
-    rows = [{key: json_value(cell) for key, cell in row.items()} for row in records(frame)]
-    return json.dumps(rows, indent=2)
+    Attributes
+    ----------
+    name : str
+        Its key in CSV and JSON, with the unit.
+    heading : str
+        What a person reads above it.
+    kind : Kind
+        What its cells hold, which says how they are aligned and rounded.
+    null : str
+        What a person reads for null.
+    meaning : str
+        A sentence for whoever points at the heading.
+    """
+
+    name: str
+    heading: str
+    kind: Kind = "text"
+    null: str = ""
+    meaning: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Return whether it is aligned to the right."""
+        return self.kind in _NUMERIC
 
 
-def frame_csv(frame: pd.DataFrame) -> str:
-    """Return a frame as CSV, texts neutralised."""
-    from planner.schema import records  # noqa: PLC0415 -- pandas, only for a frame
+class Cell(NamedTuple):
+    """A value for which a person reads something else than its column's kind says."""
 
-    return csv_text([*frame.columns], (row.values() for row in records(frame)))
+    value: Any
+    text: str
 
 
-def csv_text(headings: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Return rows as CSV, texts neutralised.
+class Reading(NamedTuple):
+    """What a person reads of a cell; ``full`` is the exact value where the text is shortened."""
+
+    text: str
+    full: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table with its title and what is said below it; without columns, paragraphs alone.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in options and links: lower case, hyphens.
+    title : str
+        What a person reads above it; empty where the table speaks for itself.
+    columns : tuple of TableColumn
+        From left to right.
+    rows : tuple of tuple
+        Cells: exact values, or `Cell`.
+    footer : tuple | None
+        The row of totals.
+    notes : tuple of str
+        Sentences below the table.
+    commands : tuple of str
+        Commands to copy, each on a line of its own.
+    expendable : tuple of str
+        Names of columns that a narrow terminal can do without, the first to go first.
+    caption : str
+        What the table is, where it stands in a page.
+    noun : str
+        What a row is, where a long table is cut and counted.
+    """
+
+    name: str
+    title: str = ""
+    columns: tuple[TableColumn, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+    footer: tuple[Any, ...] | None = None
+    notes: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    expendable: tuple[str, ...] = ()
+    caption: str = ""
+    noun: str = "row"
+
+    def readings(self, most: int | None = None) -> Iterator[tuple[Reading, ...]]:
+        """Yield what a person reads of each row, and of the footer last; ``most`` rows at most."""
+        lengths = [_id_length(self, at) for at in range(len(self.columns))]
+        for row in (*self.rows[:most], *(() if self.footer is None else (self.footer,))):
+            yield tuple(
+                _reading(cell, column, length)
+                for cell, column, length in zip(row, self.columns, lengths, strict=True)
+            )
+
+
+def _id_length(section: Section, at: int) -> int:
+    """Return how many characters tell the ids of a column apart, at least eight."""
+    if section.columns[at].kind != "id":
+        return 0
+    cells = (row[at] for row in section.rows)
+    ids = {
+        text
+        for cell in cells
+        for value in (cell.value if isinstance(cell, Cell) else cell,)
+        for text in (value if isinstance(value, (tuple, list)) else (value,))
+        if isinstance(text, str)
+    }
+    longest = max(map(len, ids), default=0)
+    lengths = range(_SHORT_ID, longest)
+    return next((n for n in lengths if len({one[:n] for one in ids}) == len(ids)), longest)
+
+
+def _reading(cell: Any, column: TableColumn, id_length: int) -> Reading:  # noqa: ANN401 -- a cell
+    if isinstance(cell, Cell):
+        return Reading(cell.text, "" if cell.value is None else _exact(cell.value, column))
+    if cell is None:
+        return Reading(column.null)
+    if column.kind == "id":
+        ids = cell if isinstance(cell, (tuple, list)) else (cell,)
+        text, full = (", ".join(str(one)[:n] for one in ids) for n in (id_length, None))
+        return Reading(text, "" if text == full else full)
+    return reading(cell, column.kind)
+
+
+def _exact(value: Any, column: TableColumn) -> str:  # noqa: ANN401 -- a cell
+    return plain(value) if isinstance(value, Decimal) and column.is_right else ""
+
+
+def reading(value: Any, kind: Kind = "number") -> Reading:  # noqa: ANN401 -- a cell
+    """Return what a person reads of a value.
 
     Parameters
     ----------
-    headings : sequence of str
-        One for each column.
-    rows : iterable of iterable
-        Cells: text, a Decimal or another number (as it is, its sign too), a boolean, None
-        (nothing), a list or tuple (parts with a space between), or a mapping (a JSON object).
+    value : Any
+        None is null. Texts, numbers and booleans, tuples, lists and mappings are written for
+        people, anything else as Python writes it.
+    kind : Kind
+        How an amount is rounded: USD to the cent, an hourly price to four decimal places, a price
+        per GB cut at eight. What would read as nothing is exact.
+
+    Examples
+    --------
+    >>> reading(Decimal("0.00012328767123287671"), "usd_gb_hr")
+    Reading(text='0.00012328…', full='0.00012328767123287671')
+    >>> reading(("country", "stock")).text
+    'country, stock'
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([csv_cell(name) for name in headings])
-    for row in rows:
-        writer.writerow([_csv_value(cell) for cell in row])
-    return out.getvalue()
-
-
-def _csv_value(value: Any) -> str:  # noqa: ANN401 -- a cell
     match value:
         case None:
-            text = ""
-        case bool():
-            text = str(value).lower()
+            return Reading(UNKNOWN)
         case Decimal():
-            return plain(value)
-        case int() | float():
-            return str(value)
-        case list() | tuple():
-            text = " ".join(str(part) for part in value)
+            return _amount(value, kind)
+        case tuple() | list():
+            text = ", ".join(_part(each) for each in value)
         case dict():
-            text = json.dumps(value, separators=(",", ":")) if value else ""
+            text = ", ".join(f"{key}={_part(each)}" for key, each in value.items())
+        case Real():
+            text = _number(value)
+        case str() if kind == "date":
+            text = value[:10]
         case _:
             text = str(value)
-    return csv_cell(text)
+    return Reading(text)
 
 
-def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str]) -> str:
-    """Return a Markdown table, cells escaped.
+def _number(value: Real) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    number = float(value)
+    if number and not 1e-4 <= abs(number) < 1e15:  # noqa: PLR2004 -- read without an exponent
+        return f"{number:.6g}"
+    return f"{number:,.6f}".rstrip("0").rstrip(".")
 
-    Parameters
+
+def _part(value: Any) -> str:  # noqa: ANN401 -- a part of a cell
+    if isinstance(value, Decimal):
+        return _amount(value, "number").text
+    return UNKNOWN if value is None else str(value)
+
+
+def _amount(value: Decimal, kind: Kind) -> Reading:
+    if not value.is_finite() or (value and abs(value.adjusted()) > _DIGITS):
+        return Reading(str(value))
+    exact = plain(value)
+    places = _PLACES.get(kind)
+    if places is None:
+        whole, _, decimals = exact.partition(".")
+        if kind == "usd_gb_hr":
+            decimals = decimals.ljust(_PRICE_PLACES, "0")
+        cut = _ELLIPSIS if len(decimals) > _PRICE_PLACES else ""
+        short = f"{whole}.{decimals[:_PRICE_PLACES]}{cut}" if decimals else whole
+    else:
+        short = money(value, places)
+    if value and not any(digit in short for digit in "123456789"):
+        short = plain(Context(prec=2).plus(value))
+    rounded = Decimal(short.rstrip(_ELLIPSIS).replace(",", ""))
+    sign = "+" if kind == "difference" and value >= 0 else ""
+    return Reading(sign + short, "" if rounded == value else exact)
+
+
+def counted(count: int, noun: str, shown: int | None = None) -> str:
+    """Return how many of something there are, and how many of them are shown.
+
+    >>> counted(2000, "row", 60)
+    '2,000 rows, the first 60 shown'
+    """
+    text = f"{count:,} {noun}{'' if count == 1 else 's'}" if count else f"no {noun}s"
+    return text if shown is None or shown >= count else f"{text}, the first {shown:,} shown"
+
+
+def split(items: Sequence[Any], most: int | None) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Return the items that a table shows, and those that it sums; never one alone."""
+    if most is None or len(items) <= most + 1:
+        return items, ()
+    return items[:most], items[most:]
+
+
+@dataclass(frozen=True)
+class View:
+    """What a command answers, for every format; each part is made when a format asks for it.
+
+    Attributes
     ----------
-    headings : sequence of str
-        One for each column.
-    rows : iterable of sequence of str
-        Cells as texts.
-    right : collection of str
-        Headings of columns that are aligned to the right.
+    sections : callable
+        Returns what people read, in their order.
+    document : callable
+        Returns JSON values, exact, under their documented keys.
+    rows : callable | None
+        Returns what CSV writes; None takes the first section.
     """
-    lines = [
-        [markdown_text(name) for name in headings],
-        ["---:" if name in right else "---" for name in headings],
-    ]
-    lines += [[markdown_text(cell) for cell in row] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
-
-def markdown_text(text: str) -> str:
-    r"""Return text that Markdown shows as it is.
-
-    >>> markdown_text("a|b")
-    'a\\|b'
-    """
-    cell = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for character in "\\`*_[]|~!":
-        cell = cell.replace(character, f"\\{character}")
-    return _quiet(cell)
-
-
-def html_text(text: str) -> str:
-    """Return text for a piece of HTML within Markdown, where its own signs mean nothing.
-
-    >>> html_text("a_b #1")
-    'a_b &#35;1'
-    """
-    return _quiet(visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
-
-
-def _quiet(text: str) -> str:
-    """Return text in which nothing becomes a link, or calls a person, where it is rendered."""
-    for written, shown in (
-        ("#", "&#35;"),
-        ("@", "&#64;"),
-        ("://", "&#58;//"),
-        ("www.", "www&#46;"),
-    ):
-        text = text.replace(written, shown)
-    return text
+    sections: Callable[[], Iterable[Section]]
+    document: Callable[[], Any]
+    rows: Callable[[], Section] | None = None

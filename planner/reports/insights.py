@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from planner.analysis.requirement_costs import costly
 from planner.market.offers import place_text
-from planner.markup import cell
 from planner.plans.explain import explain
 from planner.present.charts.price import price_chart
 from planner.present.charts.requirement import requirement_chart
 from planner.present.charts.tradeoff import tradeoff_chart
-from planner.reports.cells import cut, usd
-from planner.reports.section import Section
+from planner.present.table import Cell, Section, TableColumn, counted, split
 from planner.schema import records
-from planner.text import visible
-from planner.units import money, plain, usd_hr, usd_month
+from planner.units import plain, usd_hr, usd_month
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,66 +94,66 @@ class Insights:
         offers = records(self.plan.addressable)
         priced = [one for one in offers if one["usd_gb_hr"] is not None]
         priced.sort(key=lambda one: one["usd_gb_hr"])
-        shown, rest = cut(priced, most)
-        rows = [
+        shown, rest = split(priced, most)
+        rows = tuple(
             (
-                visible(f"{place_text(one)} ({one['offer_id']})"),
-                money(usd_month(usd_hr(_TB, one["usd_gb_hr"]))),
-                cell(one["usd_gb_hr"], "usd_gb_hr").text,
-                visible(one["stock"]),
+                f"{place_text(one)} ({one['offer_id']})",
+                usd_month(usd_hr(_TB, one["usd_gb_hr"])),
+                one["usd_gb_hr"],
+                one["stock"],
                 "chosen" if one["offer_id"] in chosen else "",
             )
             for one in shown
-        ]
+        )
         left = len(offers) - len(priced)
-        notes = [f"{len(rest)} dearer offers are not shown"] if rest else []
-        notes += [f"{left} offers have no price that can be believed"] if left else []
-        headings = ("offer", "$/TB/month", "$/GB/h", "stock", "is")
+        notes = [f"{counted(len(rest), 'more expensive offer')} not shown"] if rest else []
+        notes += [f"{counted(left, 'offer')} without a valid price"] if left else []
+        columns = (
+            TableColumn("offer", "offer"),
+            TableColumn("usd_tb_month", "$/TB/month", "usd_month"),
+            TableColumn("usd_gb_hr", "$/GB/h", "usd_gb_hr"),
+            TableColumn("stock", "stock"),
+            TableColumn("chosen", "status", "status"),
+        )
         return Section(
             "market",
             "The market it was chosen from",
-            headings,
-            tuple(rows),
-            frozenset(headings[1:3]),
+            columns,
+            rows,
             notes=tuple(notes),
-            expendable=("$/GB/h",),
+            expendable=("usd_gb_hr",),
         )
 
     def _requirements(self, most: int | None) -> Section:
         found = records(costly(self.requirements))
-        shown, rest = cut(found, most)
-        rows = [
-            (
-                visible(one["about"] or "the whole"),
-                money(one["saves_usd_month"]),
-                visible(one["requirement"]),
-                visible(one["without"]),
-            )
-            for one in shown
-        ]
+        shown, rest = split(found, most)
+        columns = (
+            TableColumn("about", "of", null="the whole"),
+            TableColumn("saves_usd_month", "saves $/month", "usd_month"),
+            TableColumn("requirement", "requirement"),
+            TableColumn("without", "without it"),
+        )
+        rows = tuple(tuple(one[column.name] for column in columns) for one in shown)
         free = len(self.requirements) - len(found)
-        notes = [f"{free} more requirements cost nothing by themselves"] if free else []
-        notes += [f"{len(rest)} cheaper requirements are not shown"] if rest else []
-        headings = ("of", "saves $/month", "requirement", "without it")
+        notes = [f"{counted(free, 'more requirement')} cost nothing alone"] if free else []
+        notes += [f"{counted(len(rest), 'cheaper requirement')} not shown"] if rest else []
         return Section(
-            "requirements",
-            "What each requirement costs",
-            headings,
-            tuple(rows),
-            frozenset(headings[1:2]),
-            notes=tuple(notes),
+            "requirements", "What each requirement costs", columns, rows, notes=tuple(notes)
         )
 
 
 def _curve(frame: pd.DataFrame, axis: str, name: str, title: str) -> Section:
     rows = []
     for one in records(frame):
-        more = one["extra_usd_month"]
-        signed = "" if more is None else f"{'+' * (more >= 0)}{money(more)}"
         value = one[axis]
         limit = f"{plain(value * 100)} %" if isinstance(value, Decimal) else str(value)
-        told = visible(one["where"] or one["why"] or "")
-        rows.append((limit, usd(one["usd_month"], "no plan"), signed, told))
-    headings = ("at most", "$/month", "more $", "where, or why not")
-    notes = ("budgets are left aside here",)
-    return Section(name, title, headings, tuple(rows), frozenset(headings[:3]), notes=notes)
+        reason = one["where"] or one["why"] or ""
+        rows.append((Cell(value, limit), one["usd_month"], one["extra_usd_month"], reason))
+    columns = (
+        TableColumn(axis, "at most", "number"),
+        TableColumn("usd_month", "$/month", "usd_month", "no plan"),
+        TableColumn("extra_usd_month", "more $", "difference"),
+        TableColumn("where", "where, or why not"),
+    )
+    notes = ("budgets are not applied here",)
+    return Section(name, title, columns, tuple(rows), notes=notes)

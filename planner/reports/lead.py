@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from planner.markup import with_count
+from planner.present.table import counted
 from planner.reports.periods import HOURS_PER_DAY, Rate
 from planner.units import HOURS_PER_MONTH, money
 
@@ -26,12 +26,12 @@ def _lead(report: Report) -> Iterator[str]:
     month = money(rate.per(HOURS_PER_MONTH))
     what = "with everything bought, " if now is not None and report.new.disks else ""
     yield (
-        f"{what}{with_count(rate.disks, 'disk')} with {rate.size_gb:,} GB cost ${month} a month, "
+        f"{what}{counted(rate.disks, 'disk')} with {rate.size_gb:,} GB cost ${month} a month, "
         f"${money(rate.usd_hr, 4)} an hour{unpriced}"
     )
     if now is not None and report.new.disks:
         here, added = (money(one.per(HOURS_PER_MONTH)) for one in (now, report.new))
-        yield f"now: ${here} a month for {with_count(now.disks, 'disk')}; the plan adds ${added}"
+        yield f"now: ${here} a month for {counted(now.disks, 'disk')}; the plan adds ${added}"
     if report.gpus:
         yield f"GPUs of the workloads: ${money(report.gpu_usd_month)} a month"
     for one in report.budgets:
@@ -43,7 +43,7 @@ def _lead(report: Report) -> Iterator[str]:
         lost = Rate.of(idle)
         cost = money(lost.per(HOURS_PER_MONTH))
         more = f", and {lost.unpriced} without a price" if lost.unpriced else ""
-        yield f"attached to nothing: {with_count(len(idle), 'disk')}, ${cost} a month{more}"
+        yield f"attached to nothing: {counted(len(idle), 'disk')}, ${cost} a month{more}"
     for wallet in report.runways():
         if wallet["balance_usd"] is not None and wallet["after"]["hours_left"] is not None:
             days = money(Decimal(wallet["after"]["hours_left"]) / HOURS_PER_DAY, 1)

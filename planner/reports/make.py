@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from planner.errors import InputError
 from planner.market.market import addressable
-from planner.markup import cell
+from planner.present.table import reading
 from planner.reports.budgets import Limit
 from planner.reports.holdings import Holdings, existing_then
 from planner.reports.ledger import account_of, lines_of
@@ -176,7 +176,7 @@ def _amiss(lines: Sequence[Line]) -> Iterator[str]:
             cost = (
                 "at no price that is told"
                 if one.usd_hr is None
-                else f"${cell(one.usd_hr, 'usd_hr').text} an hour"
+                else f"${reading(one.usd_hr, 'usd_hr').text} an hour"
             )
             yield f"disk {name} ({one.title}) is {one.status}, and billed: {cost}"
         elif one.usd_hr is None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from planner.present.charts.base import AnyChart
-    from planner.reports.section import Section
+    from planner.present.table import Reading, Section
 
 
 _HERE = Path(__file__).parent
@@ -58,10 +58,15 @@ class _Part:
     section: Section
     picture: _Picture | None
 
+    @property
+    def rows(self) -> list[tuple[Reading, ...]]:
+        """Return what a person reads of the rows, the footer last."""
+        return [*self.section.readings()]
+
     def align(self, column: int) -> Markup:
         """Return the class of a cell."""
-        heading = self.section.headings[column]
-        return Markup(' class="n"') if heading in self.section.right else Markup()
+        is_right = self.section.columns[column].is_right
+        return Markup(' class="n"') if is_right else Markup()
 
 
 def page(

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from planner.present.table import Section
     from planner.reports.insights import Insights
-    from planner.reports.section import Section
 
 
 @dataclass(frozen=True, repr=False)

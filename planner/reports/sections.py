@@ -1,18 +1,17 @@
-"""Sections: a report as tables of texts. Amounts are rounded here, for reading."""
+"""Sections: what people read of a report, as tables of exact cells."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from planner.reports.account_sections import account_sections
-from planner.reports.cells import cut, gb, usd, usd_month_of
+from planner.present.table import Cell, Section, TableColumn, reading, split
 from planner.reports.groups import TAG, Group
 from planner.reports.parts import AS_IT_IS, AS_IT_IS_NOTE
-from planner.reports.periods import HOURS_PER_DAY, Rate
-from planner.reports.section import Section
-from planner.text import visible
-from planner.units import HOURS_PER_MONTH, money, total, usd_month
+from planner.reports.periods import HOURS_PER_DAY, Accrual, Rate
+from planner.reports.wallets import GONE
+from planner.units import HOURS_PER_MONTH, difference, money, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,16 +19,24 @@ if TYPE_CHECKING:
     from planner.reports.lines import Line
     from planner.reports.report import Report
 
-
 MOST = 40
 """Rows that a table shows before it sums the rest in one."""
 _EMPTY = {
     "volume": "(of no volume)",
-    "owner": "(nobody)",
+    "owner": "(no owner)",
     "provider": "(unknown)",
     "site": "(unknown)",
     "region": "(unknown)",
 }
+_MONTH = TableColumn("usd_month", "$/month", "usd_month")
+_HOUR = TableColumn("usd_hr", "$/hour", "usd_hr")
+_DISKS = TableColumn("disks", "disks", "count")
+_SIZE = TableColumn("size_gb", "GB", "size_gb", "unknown")
+_DISK = TableColumn("disk", "disk")
+_ID = TableColumn("disk_id", "id", "id", "no id")
+_WHERE = TableColumn("site", "where")
+_BLANK: Any = Cell(None, "")
+"""A cell of a total that adds nothing up."""
 
 
 def sections(report: Report, most: int | None) -> tuple[Section, ...]:
@@ -49,14 +56,21 @@ def _sections(report: Report, most: int | None) -> Iterator[Section]:
     yield _totals(report)
     if report.limits:
         yield _budgets(report)
-    yield from account_sections(report, most)
+    if report.wallets:
+        yield _wallets(report)
+    if any(wallet.billed for wallet in report.wallets):
+        yield _billed(report)
+    if idle := [line for line in report.lines if line.is_idle]:
+        yield _idle(report, idle, most)
+    if live := [line for line in report.lines if line.is_live]:
+        yield _accrued(report, live, most)
     if report.comparisons:
         yield _comparisons(report)
     for by in report.by:
         found = report.groups(by)
-        # An account alone belongs to nobody: one row would say so.
-        is_nobody_s = by in {"volume", "owner"} and [one.value for one in found] == [None]
-        if found and not is_nobody_s:
+        # An account alone has no owners: one row would say so.
+        is_empty = by in {"volume", "owner"} and [one.value for one in found] == [None]
+        if found and not is_empty:
             yield _groups(report, found, by, most)
     if report.gpus:
         yield _gpus(report)
@@ -65,13 +79,17 @@ def _sections(report: Report, most: int | None) -> Iterator[Section]:
 
 def _totals(report: Report) -> Section:
     month = report.month
-    calendar = f"$/{month.name}"
 
-    def row(name: str, rate: Rate) -> tuple[str, ...]:
-        told = f"{name}, {rate.unpriced} unpriced" if rate.unpriced else name
-        costs = (money(rate.per(each)) for each in (HOURS_PER_DAY, month.hours))
-        size = (f"{rate.disks:,}", gb(rate.size_gb))
-        return (told, money(rate.per(HOURS_PER_MONTH)), money(rate.usd_hr, 4), *costs, *size)
+    def row(name: str, rate: Rate) -> tuple[Any, ...]:
+        return (
+            f"{name}, {rate.unpriced} unpriced" if rate.unpriced else name,
+            rate.per(HOURS_PER_MONTH),
+            rate.usd_hr,
+            rate.per(HOURS_PER_DAY),
+            rate.per(month.hours),
+            rate.disks,
+            rate.size_gb,
+        )
 
     rows = [row("disks", report.after)]
     if report.now is not None and not report.projects:
@@ -80,59 +98,64 @@ def _totals(report: Report) -> Section:
         rows = [row("now", report.now), row("to be bought", report.new), row("after", report.after)]
     if report.gpus:
         hr, monthly = report.gpu_usd_hr, report.gpu_usd_month
-        day = money(usd_month(hr, HOURS_PER_DAY))
-        rows.append(("GPUs", money(monthly), money(hr, 4), day, money(monthly), "", ""))
+        rows.append(("GPUs", monthly, hr, usd_month(hr, HOURS_PER_DAY), monthly, _BLANK, _BLANK))
         hr = total([report.after.usd_hr, hr])
-        hours = (HOURS_PER_MONTH, month.hours)
-        full, rest = (money(total([report.after.per(each), monthly])) for each in hours)
-        day = money(usd_month(hr, HOURS_PER_DAY))
-        rows.append(("together", full, money(hr, 4), day, rest, "", ""))
-    headings = ("what", "$/month", "$/hour", "$/day", calendar, "disks", "GB")
+        full, rest = (
+            total([report.after.per(hours), monthly]) for hours in (HOURS_PER_MONTH, month.hours)
+        )
+        rows.append(("together", full, hr, usd_month(hr, HOURS_PER_DAY), rest, _BLANK, _BLANK))
+    columns = (
+        TableColumn("name", "what"),
+        *(_MONTH, _HOUR),
+        TableColumn("usd_day", "$/day", "usd"),
+        TableColumn("usd_calendar_month", f"$/{month.name}", "usd"),
+        *(_DISKS, _SIZE),
+    )
     return Section(
         "totals",
         "What it costs",
-        headings,
+        columns,
         tuple(rows),
-        frozenset(headings[1:]),
         notes=(f"a month has {HOURS_PER_MONTH} hours", *_unpriced(report.after)),
-        expendable=("$/day", "GB"),
+        expendable=("usd_day", "size_gb"),
     )
 
 
 def _unpriced(rate: Rate) -> tuple[str, ...]:
     if not rate.unpriced:
         return ()
-    return (f"disks without a price: {rate.unpriced}; they are in no amount, so each is the least",)
+    return (f"disks without a price: {rate.unpriced}; no amount includes them",)
 
 
 def _budgets(report: Report) -> Section:
+    now = (TableColumn("now_usd_month", "now", "usd"),) if report.knows_now else ()
+    columns = (
+        TableColumn("budget", "budget"),
+        TableColumn("limit_usd_month", "limit", "usd"),
+        *now,
+        TableColumn("projected_usd_month", "projected", "usd"),
+        TableColumn("left_usd_month", "left", "usd"),
+        TableColumn("percent", "%", "percent"),
+        TableColumn("state", "status", "status"),
+    )
     rows = []
     for one in report.budgets:
-        row = one.row(report.warn_above)
-        percent = row["percent"]
-        state = row["state"] + (f", {row['unpriced']} unpriced" if row["unpriced"] else "")
-        rows.append(
-            (
-                one.title,
-                money(row["limit_usd_month"]),
-                *((usd(row["now_usd_month"]),) if report.knows_now else ()),
-                money(row["projected_usd_month"]),
-                money(row["left_usd_month"]),
-                "" if percent is None else money(percent, 1),
-                state,
-            )
-        )
-    now = ("now",) if report.knows_now else ()
-    headings = ("budget", "limit", *now, "projected", "left", "%", "is")
+        row: dict[str, Any] = {**one.row(report.warn_above), "budget": one.title}
+        state = _STATES.get(row["state"], row["state"])
+        unpriced = f", {row['unpriced']} unpriced" if row["unpriced"] else ""
+        row["state"] = Cell(row["state"], state + unpriced)
+        rows.append(tuple(row[column.name] for column in columns))
     return Section(
         "budgets",
         "Budgets, USD a month",
-        headings,
+        columns,
         tuple(rows),
-        frozenset(headings[1:-1]),
-        notes=(*_months(report), *_in_no_budget(report)),
-        expendable=("left", "now"),
+        notes=(*_months(report), *_outside_budgets(report)),
+        expendable=("left_usd_month", "now_usd_month"),
     )
+
+
+_STATES = {"warn": "at risk"}
 
 
 def _months(report: Report) -> Iterator[str]:
@@ -147,38 +170,213 @@ def _months(report: Report) -> Iterator[str]:
             yield f"the month of {', '.join(titles)} has {each} hours"
 
 
-def _in_no_budget(report: Report) -> Iterator[str]:
+def _outside_budgets(report: Report) -> Iterator[str]:
     """Yield what is billed and counts against no budget that one might think it does."""
     outside = Rate.of(one for one in report.lines if not one.is_planned)
     if outside.disks and any(one.project is not None for one in report.limits):
         cost = money(outside.per(HOURS_PER_MONTH))
         more = f" and {outside.unpriced} without a price" if outside.unpriced else ""
         yield (
-            f"disks of no plan: {outside.disks}, ${cost} a month{more}; a plan's budgets do not "
-            "count them, --budget does"
+            f"disks outside the plans: {outside.disks}, ${cost}/month{more}; a plan's budgets do "
+            "not count them, --budget does"
         )
     unowned = [one for one in report.lines if one.is_live and one.owner is None]
     if unowned and any(one.owner is not None for one in report.limits):
-        yield f"disks that belong to nobody: {len(unowned)}; no owner's budget counts them"
+        yield f"disks without an owner: {len(unowned)}; no owner's budget counts them"
+
+
+def _wallets(report: Report) -> Section:
+    asked = {
+        "now": "days now",
+        **({"after": "with the plan"} if report.projects else {}),
+        **({"with_gpus": "with GPUs"} if report.gpus else {}),
+    }
+    rows = []
+    for one in report.runways():
+        balance = one["balance_usd"]
+        rows.append(
+            (
+                one["account"],
+                None if balance is None else Decimal(balance),
+                *(_days(one[name], knows_balance=balance is not None) for name in asked),
+                one["after"]["empty_at"],
+            )
+        )
+    columns = (
+        TableColumn("account", "account", null="a file"),
+        TableColumn("balance_usd", "balance $", "usd", "unknown"),
+        *(TableColumn(f"{name}_days", heading, "days") for name, heading in asked.items()),
+        TableColumn("empty_at", "empty on", "date"),
+    )
+    return Section(
+        "wallet", "How long the wallet lasts", columns, tuple(rows), expendable=("empty_at",)
+    )
+
+
+def _days(lasts: dict[str, Any] | None, *, knows_balance: bool) -> Any:  # noqa: ANN401 -- a cell
+    if not knows_balance:
+        return Cell(None, "unknown")
+    if lasts is None:
+        return None
+    if lasts["hours_left"] is None:
+        costs = Decimal(lasts["usd_hr"]) or lasts["unpriced"]
+        return Cell(None, "unknown" if costs else "no end")
+    days = Decimal(lasts["hours_left"]) / HOURS_PER_DAY
+    return Cell(days, f"at most {reading(days, 'days').text}") if lasts["unpriced"] else days
+
+
+def _billed(report: Report) -> Section:
+    """Return estimated and billed cost side by side, for what planner can estimate: disks."""
+    rows, notes = [], []
+    for wallet in report.wallets:
+        live = [line for line in report.lines if line.is_live and line.account == wallet.account]
+        for one in wallet.billed:
+            estimate, apart = None, None
+            if one.kind == "disks":
+                estimate, apart, left_out = _estimated(live)
+                notes += [_LEFT_OUT.format(left_out)] if left_out else []
+            rows.append((one.kind, one.rows, estimate, one.usd, apart))
+            if one.unreadable:
+                notes.append(f"{one.kind}: {one.unreadable} rows have no amount in USD")
+            if one.kind == GONE:
+                notes.append(f"{GONE}: their cost is known from their billing rows only")
+        if wallet.unread_bills != 0:
+            many = "more" if wallet.unread_bills is None else f"{wallet.unread_bills:,} more"
+            notes.append(f"there may be {many} billing rows, which were not read")
+    columns = (
+        TableColumn("kind", "what"),
+        TableColumn("rows", "rows", "count"),
+        TableColumn("accrued_usd", "estimated $", "usd"),
+        TableColumn("billed_usd", "billed $", "usd"),
+        TableColumn("more_usd", "billed more $", "usd"),
+    )
+    return Section(
+        "billed",
+        "Estimated and billed cost",
+        columns,
+        tuple(rows),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+_LEFT_OUT = "the estimate and the difference leave out disks without either amount: {}"
+
+
+def _estimated(live: Sequence[Line]) -> tuple[Decimal, Decimal, int]:
+    """Return what disks accrued, what was billed for them more, and how many lack either."""
+    both = [
+        (accrued, line.billed_usd)
+        for line in live
+        if (accrued := Accrual.of(line).accrued_usd) is not None and line.billed_usd is not None
+    ]
+    estimate, billed = total(one for one, _ in both), total(one for _, one in both)
+    return estimate, difference(billed, estimate), len(live) - len(both)
+
+
+def _by_cost(lines: Sequence[Line], most: int | None) -> tuple[Sequence[Line], Sequence[Line]]:
+    return split(sorted(lines, key=lambda one: -(one.usd_hr or Decimal(0))), most)
+
+
+def _idle(report: Report, idle: Sequence[Line], most: int | None) -> Section:
+    shown, rest = _by_cost(idle, most)
+    rows = [
+        (report.title_of(one), _month_of(one), one.size_gb, one.disk_id, one.site) for one in shown
+    ]
+    if rest:
+        rate = Rate.of(rest)
+        month = rate.per(HOURS_PER_MONTH)
+        rows.append((f"{rate.disks:,} more", month, rate.size_gb, _BLANK, ""))
+    rate = Rate.of(idle)
+    return Section(
+        "idle",
+        "Idle disks (unattached, still billed)",
+        (_DISK, replace(_MONTH, null="no price"), _SIZE, _ID, _WHERE),
+        tuple(rows),
+        ("total", rate.per(HOURS_PER_MONTH), rate.size_gb, _BLANK, ""),
+        notes=(
+            "a disk is billed until it is deleted; deleting it destroys its data",
+            *((f"{rate.unpriced} of them have no price",) if rate.unpriced else ()),
+        ),
+        expendable=("site",),
+    )
+
+
+def _month_of(line: Line) -> Decimal | None:
+    return None if line.usd_hr is None else usd_month(line.usd_hr)
+
+
+def _accrued(report: Report, live: Sequence[Line], most: int | None) -> Section:
+    shown, rest = _by_cost(live, most)
+    rows = [
+        (
+            report.title_of(line),
+            *_amounts([Accrual.of(line)]),
+            line.billed_usd,
+            line.created_at,
+            line.status,
+            line.disk_id,
+        )
+        for line in shown
+    ]
+    ends = (_BLANK, _BLANK, _BLANK)
+    if rest:
+        rows.append((f"{len(rest):,} more", *_sums(rest), *ends))
+    undated = sum(line.created_at is None for line in live)
+    columns = (
+        _DISK,
+        TableColumn("accrued_usd", "accrued $", "usd", "unknown"),
+        TableColumn("month_so_far_usd", "month so far $", "usd", "unknown"),
+        TableColumn("rest_of_month_usd", "rest of month $", "usd", "unknown"),
+        TableColumn("billed_usd", "billed $", "usd", "not read"),
+        TableColumn("created_at", "created", "date", "unknown"),
+        TableColumn("status", "status"),
+        _ID,
+    )
+    return Section(
+        "accrued",
+        "Since each disk was created",
+        columns,
+        tuple(rows),
+        ("total", *_sums(live), *ends),
+        notes=(f"creation date unknown: {undated}; no sum includes them",) if undated else (),
+        expendable=("disk_id", "status", "month_so_far_usd", "created_at"),
+    )
+
+
+def _amounts(accruals: Sequence[Accrual]) -> Iterator[Decimal | None]:
+    """Yield what accruals come to, each amount where any of them is known."""
+    for name in ("accrued_usd", "month_so_far_usd", "rest_of_month_usd"):
+        known = [usd for one in accruals if (usd := getattr(one, name)) is not None]
+        yield total(known) if known else None
+
+
+def _sums(lines: Sequence[Line]) -> Iterator[Any]:
+    billed = [line.billed_usd for line in lines if line.billed_usd is not None]
+    sums = (*_amounts([Accrual.of(line) for line in lines]), total(billed) if billed else None)
+    return (_BLANK if one is None else one for one in sums)
 
 
 def _comparisons(report: Report) -> Section:
     several = len(report.projects) > 1
     rows = []
     for one in report.comparisons:
-        name = one.name + (f", {visible(one.place)}" if one.place else "")
-        name = f"{visible(one.project)}: {name}" if several else name
-        costs = (usd(one.usd_month), money(one.plan_usd_month), usd(one.saves_usd_month))
-        rows.append((name, *costs, visible(one.why_not)))
-    headings = ("instead", "$/month", "the plan", "it saves", "impossible, since")
+        name = one.name + (f", {one.place}" if one.place else "")
+        name = f"{one.project}: {name}" if several else name
+        rows.append((name, one.usd_month, one.plan_usd_month, one.saves_usd_month, one.why_not))
+    columns = (
+        TableColumn("name", "instead"),
+        _MONTH,
+        TableColumn("plan_usd_month", "the plan", "usd_month"),
+        TableColumn("saves_usd_month", "it saves", "usd_month"),
+        TableColumn("why_not", "not possible because"),
+    )
     return Section(
         "comparisons",
         "Compared with simpler plans",
-        headings,
+        columns,
         tuple(rows),
-        frozenset(headings[1:-1]),
         notes=tuple(_as_it_is(report)),
-        expendable=("the plan",),
+        expendable=("plan_usd_month",),
     )
 
 
@@ -192,48 +390,48 @@ def _as_it_is(report: Report) -> Iterator[str]:
 
 
 def _groups(report: Report, found: Sequence[Group], by: str, most: int | None) -> Section:
-    shown, rest = cut(found, most)
-    with_gpus = bool(report.gpus) and found[0].gpu_usd_month is not None if found else False
+    shown, rest = split(found, most)
+    with_gpus = bool(report.gpus) and found[0].gpu_usd_month is not None
     month = report.month
 
-    def row(name: str, group: Group) -> tuple[str, ...]:
+    def row(name: str, group: Group) -> tuple[Any, ...]:
         rate, now = group.rate, group.now
-        told = f"{name} ({rate.unpriced} unpriced)" if rate.unpriced else name
         return (
-            told,
-            money(rate.per(HOURS_PER_MONTH)),
-            *(() if now is None else (money(now.per(HOURS_PER_MONTH)),)),
-            *((money(group.gpu_usd_month or Decimal(0)),) if with_gpus else ()),
-            money(rate.usd_hr, 4),
-            money(rate.per(month.hours)),
-            f"{rate.disks:,}",
-            gb(rate.size_gb),
+            f"{name} ({rate.unpriced} unpriced)" if rate.unpriced else name,
+            rate.per(HOURS_PER_MONTH),
+            *(() if now is None else (now.per(HOURS_PER_MONTH),)),
+            *((group.gpu_usd_month or Decimal(0),) if with_gpus else ()),
+            rate.usd_hr,
+            rate.per(month.hours),
+            rate.disks,
+            rate.size_gb,
         )
 
     rows = [row(_value(one), one) for one in shown]
     rows += [row(f"{len(rest)} more", _sum(rest))] if rest else []
     name = by.removeprefix(TAG)
-    now_heading = ("now $/month",) if report.knows_now else ()
-    headings = (
-        f"tag {visible(name)}" if by.startswith(TAG) else name,
-        *("$/month", *now_heading, *(("GPU $/month",) if with_gpus else ())),
-        *("$/hour", f"$/{month.name}", "disks", "GB"),
+    now = (TableColumn("now_usd_month", "now $/month", "usd_month"),) if report.knows_now else ()
+    gpus = (TableColumn("gpu_usd_month", "GPU $/month", "usd_month"),) if with_gpus else ()
+    columns = (
+        TableColumn("value", f"tag {name}" if by.startswith(TAG) else name),
+        *(_MONTH, *now, *gpus, _HOUR),
+        TableColumn("usd_calendar_month", f"$/{month.name}", "usd"),
+        *(_DISKS, _SIZE),
     )
     return Section(
-        f"by-{visible(by)}",
-        f"By {'tag ' if by.startswith(TAG) else ''}{visible(name)}",
-        headings,
+        f"by-{by}",
+        f"By {'tag ' if by.startswith(TAG) else ''}{name}",
+        columns,
         tuple(rows),
-        frozenset(headings[1:]),
-        footer=row("total", _sum(found)) if found else None,
-        expendable=(f"$/{month.name}", "disks", "GB", "now $/month", "$/hour"),
+        row("total", _sum(found)),
+        expendable=("usd_calendar_month", "disks", "size_gb", "now_usd_month", "usd_hr"),
     )
 
 
 def _value(group: Group) -> str:
     if group.value is None:
         return _EMPTY.get(group.by, "(without)")
-    return visible(group.value)
+    return group.value
 
 
 def _sum(found: Sequence[Group]) -> Group:
@@ -251,57 +449,72 @@ def _sum(found: Sequence[Group]) -> Group:
 def _gpus(report: Report) -> Section:
     rows = [
         (
-            visible(one.workload),
+            one.workload,
             (f"{one.nodes} x " if one.nodes > 1 else "")
-            + f"{one.gpus} {visible(one.gpu_type)}"
-            + (f" {visible(one.socket)}" if one.socket else "")
+            + f"{one.gpus} {one.gpu_type}"
+            + (f" {one.socket}" if one.socket else "")
             + (", spot" if one.spot else ""),
             one.site,
-            money(one.usd_hr_on, 4),
-            str(one.hours_per_month),
-            money(one.usd_month),
+            one.usd_hr_on,
+            one.hours_per_month,
+            one.usd_month,
         )
         for one in report.gpus
     ]
-    headings = ("workload", "GPUs", "where", "$/hour on", "hours", "$/month")
+    columns = (
+        TableColumn("workload", "workload"),
+        TableColumn("gpus", "GPUs"),
+        _WHERE,
+        TableColumn("usd_hr_on", "$/hour on", "usd_hr"),
+        TableColumn("hours_per_month", "hours", "count"),
+        _MONTH,
+    )
     return Section(
         "gpus",
         "GPUs of the workloads",
-        headings,
+        columns,
         tuple(rows),
-        frozenset(headings[3:]),
-        footer=("total", "", "", "", "", money(report.gpu_usd_month)),
-        expendable=("$/hour on",),
+        ("total", "", "", _BLANK, _BLANK, report.gpu_usd_month),
+        expendable=("usd_hr_on",),
     )
 
 
 def _disks(report: Report, most: int | None) -> Section:
-    dearest = sorted(report.lines, key=lambda one: -(one.usd_hr or Decimal(0)))
-    kept = {id(one) for one in dearest[: len(dearest) if most is None else most]}
-    shown = [one for one in report.lines if id(one) in kept]
+    top, _ = _by_cost(report.lines, most)
+    kept = {id(one) for one in top}
+    rows = [
+        (
+            report.title_of(one),
+            _month_of(one),
+            one.usd_hr,
+            one.size_gb,
+            one.site,
+            one.standing + ("" if one.status in {None, "ACTIVE"} else f", {one.status}"),
+        )
+        for one in report.lines
+        if id(one) in kept
+    ]
     rest = [one for one in report.lines if id(one) not in kept]
-    rows = [_disk(one, report.title_of(one)) for one in shown]
+
+    def sums(name: str, rate: Rate) -> tuple[Any, ...]:
+        return (name, rate.per(HOURS_PER_MONTH), rate.usd_hr, rate.size_gb, "", "")
+
     if rest:
-        rate = Rate.of(rest)
-        costs = (money(rate.per(HOURS_PER_MONTH)), money(rate.usd_hr, 4))
-        rows.append((f"{rate.disks:,} more", *costs, gb(rate.size_gb), "", ""))
-    rate = report.after
-    costs = (money(rate.per(HOURS_PER_MONTH)), money(rate.usd_hr, 4))
-    headings = ("disk", "$/month", "$/hour", "GB", "where", "is")
+        rows.append(sums(f"{len(rest):,} more", Rate.of(rest)))
+    columns = (
+        *(_DISK, _MONTH, replace(_HOUR, null="no price"), _SIZE, _WHERE),
+        TableColumn("standing", "status", "status"),
+    )
     return Section(
         "disks",
         "Disks",
-        headings,
+        columns,
         tuple(rows),
-        frozenset(headings[1:4]),
-        footer=("total", *costs, gb(rate.size_gb), "", ""),
-        expendable=("$/hour",),
+        sums("total", report.after),
+        expendable=("usd_hr",),
     )
 
 
-def _disk(line: Line, name: str) -> tuple[str, ...]:
-    status = "" if line.status in {None, "ACTIVE"} else f", {visible(str(line.status))}"
-    price = "no price" if line.usd_hr is None else money(line.usd_hr, 4)
-    size = "unknown" if line.size_gb is None else gb(line.size_gb)
-    month = usd_month_of(line.usd_hr)
-    return (name, month, price, size, line.site, line.standing + status)
+def assumptions_section(assumptions: Sequence[str]) -> Section:
+    """Return what the figures rest on, as a section of its own."""
+    return Section("assumptions", "Assumptions", notes=tuple(assumptions))

@@ -6,18 +6,20 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
-from planner.markup import list_html, table_html, title_html
 from planner.present.charts.base import drawable
-from planner.present.table import csv_text, frame_csv, html_text, markdown, markdown_text
+from planner.present.data import to_csv as csv_of
+from planner.present.html import to_html as html_of
+from planner.present.markdown import body_markdown, markdown_text, markup_text, section_markdown
+from planner.present.table import Section, TableColumn
 from planner.reports.page import page
 from planner.reports.periods import Rate
 from planner.reports.pictures import pictures
-from planner.reports.section import Section
-from planner.reports.sections import MOST
+from planner.reports.sections import MOST, assumptions_section
+from planner.schema import frame_section
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from planner.reports.insights import Insights
     from planner.reports.report import Report
@@ -40,25 +42,21 @@ def to_markdown(report: Report, insights: Insights | None) -> str:
     if notices := report.notices:
         listed = "".join(f"> - {markdown_text(one)}\n" for one in notices)
         parts.append(f"> **To look at**\n>\n{listed}")
-    for one in (*report.sections(_MOST_MARKDOWN), *more):
-        name = markdown_text(one.title)
-        rows = [*one.rows, *([one.footer] if one.footer else [])]
-        body = markdown(one.headings, rows, one.right)
-        notes = "".join(f"\n{markdown_text(note)}\n" for note in one.notes)
+    assumed = assumptions_section(report.assumptions)
+    for one in (*report.sections(_MOST_MARKDOWN), *more, assumed):
         if one.name in _OPEN:
-            parts.append(f"**{name}**\n\n{body}{notes}")
+            parts.append(section_markdown(one))
         else:
-            folded = f"<summary>{html_text(one.title)}</summary>\n\n{body}{notes}"
-            parts.append(f"<details>{folded}\n</details>\n")
-    rests = "".join(f"- {markdown_text(each)}\n" for each in report.assumptions)
-    parts.append(f"<details><summary>What the figures rest on</summary>\n\n{rests}\n</details>\n")
+            summary = f"<summary>{markup_text(one.title)}</summary>"
+            parts.append(f"<details>{summary}\n\n{body_markdown(one)}\n</details>\n")
     return "\n".join(parts)
 
 
 def to_csv(report: Report, section: str | None) -> str:
     """Return a report as CSV: see `Report.to_csv`."""
     if section is None:
-        return csv_text(("section", "name", *_RATE), _rates(report))
+        columns = tuple(TableColumn(name, name) for name in ("section", "name", *_RATE))
+        return csv_of(Section("rates", columns=columns, rows=tuple(_rates(report))))
     frames = {
         "disks": report.to_frame,
         "budgets": report.budgets_frame,
@@ -70,10 +68,10 @@ def to_csv(report: Report, section: str | None) -> str:
         meant = nearest(section, frames)
         hint = f"did you mean {meant}?" if meant else f"one of {', '.join(frames)}"
         raise InputError(f"a report has no section {visible(section)!r}", hint=hint)
-    return frame_csv(frames[section]())
+    return csv_of(frame_section(frames[section]()))
 
 
-def _rates(report: Report) -> Iterator[Sequence[Any]]:
+def _rates(report: Report) -> Iterator[tuple[Any, ...]]:
     """Yield every sum and every disk as one row of the same shape; each section adds up."""
     document = report.to_document()
     totals = document["totals"]
@@ -109,7 +107,7 @@ def to_html(report: Report, insights: Insights | None, *, charts: bool) -> str:
     return page(
         report.title,
         report.lead,
-        (*report.sections(), *more, _rests(report)),
+        (*report.sections(), *more, assumptions_section(report.assumptions)),
         drawn,
         report.notices,
     )
@@ -117,15 +115,5 @@ def to_html(report: Report, insights: Insights | None, *, charts: bool) -> str:
 
 def to_fragment(report: Report) -> str:
     """Return a report as a piece of HTML, for notebooks."""
-    parts = [title_html(report.title), list_html((*report.lead, *report.notices))]
-    for one in report.sections():
-        right = [at for at, name in enumerate(one.headings) if name in one.right]
-        footer = one.footer or ()
-        parts += [title_html(one.title), table_html(one.headings, one.rows, right, footer=footer)]
-        parts.append(list_html(one.notes))
-    return "".join(parts)
-
-
-def _rests(report: Report) -> Section:
-    rows = tuple((each,) for each in report.assumptions)
-    return Section("assumptions", "What the figures rest on", ("assumption",), rows, frozenset())
+    figures = Section("figures", report.title, notes=(*report.lead, *report.notices))
+    return html_of([figures, *report.sections()])

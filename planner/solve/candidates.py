@@ -17,7 +17,8 @@ import pandas as pd
 from planner.market.offers import Sizes
 from planner.market.places import PLACES
 from planner.market.wire import STOCK_RANK
-from planner.markup import MOST_ROWS, table_html, with_count
+from planner.present.html import to_html
+from planner.present.table import Section, TableColumn
 from planner.schema import EXACT, TEXT, WHOLE, Column, build
 from planner.units import usd_hr
 
@@ -257,20 +258,23 @@ class Pairs:
         return f"<Pairs: {volumes} volumes x {offers} offers, {admissible} of them candidates>"
 
     def _repr_html_(self) -> str:
-        few = self.volumes[:MOST_ROWS]
-        rows = [(volume.name, *self._counts(v)) for v, volume in enumerate(few)]
-        headings = ("volume", "candidates", "rejections", "rules broken (offers)")
-        caption = with_count(len(self.volumes), "volume", len(few))
-        return table_html(headings, rows, {1, 2}, caption=caption)
+        columns = (
+            TableColumn("volume", "volume"),
+            TableColumn("candidates", "candidates", "count"),
+            TableColumn("rejections", "rejections", "count"),
+            TableColumn("rules", "rules broken (offers)"),
+        )
+        rows = tuple((volume.name, *self._counts(v)) for v, volume in enumerate(self.volumes))
+        return to_html([Section("pairs", columns=columns, rows=rows, noun="volume")])
 
-    def _counts(self, volume: int) -> tuple[str, str, str]:
+    def _counts(self, volume: int) -> tuple[int, int, str]:
         """Return how many offers are candidates, how many not, and which rules keep them out."""
         broken = self.broken[volume]
         admissible = int(np.count_nonzero(broken == 0))
         fallen = {rule: int(np.count_nonzero(broken & bit)) for rule, bit in BIT.items()}
         most = sorted((-count, rule) for rule, count in fallen.items() if count)
         rules = ", ".join(f"{rule} ({-count:,})" for count, rule in most)
-        return f"{admissible:,}", f"{len(broken) - admissible:,}", rules
+        return admissible, len(broken) - admissible, rules
 
     def _pair(self, volume: int, offer: int) -> dict[str, Any]:
         named = ("offer_id", "provider", "data_center")

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.errors import Defect, Infeasible, NotProven
-from planner.markup import cell, table_html
+from planner.present.html import to_html
+from planner.present.table import Cell, Section, TableColumn, reading
 from planner.solve.cost_tolerance import with_slack
 from planner.solve.decompose import Undecided
 from planner.solve.existing_conflict import kept_conflict
@@ -73,8 +74,12 @@ class SolverRecord:
     cost_slack_percent: Decimal
 
     def _repr_html_(self) -> str:
-        rows = [(name, cell(value, name)) for name, value in vars(self).items()]
-        return table_html(("solver", ""), rows, ())
+        rows = tuple(
+            (name, Cell(value, reading(value, "usd_hr" if "usd_hr" in name else "number").text))
+            for name, value in vars(self).items()
+        )
+        columns = (TableColumn("name", "solver"), TableColumn("value", ""))
+        return to_html([Section("solver", columns=columns, rows=rows)])
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
-"""Run the command line as a user does: another process, an empty home, no colour."""
+"""Run the command line in this process, as a user does: an empty home, no key, no colour."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+
+from planner.cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,26 +37,29 @@ class Run(Protocol):
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs ``planner`` in an empty directory without a key."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("PRIME_") and name not in {"COLUMNS", "NO_COLOR", "FORCE_COLOR"}
-    }
 
     def planner(*words: str, stdin: str = "", env: dict[str, str] | None = None) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "planner", *words],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**kept, "HOME": str(tmp_path), **(env or {})},
-            timeout=120,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+        with monkeypatch.context() as here:
+            for name in os.environ:
+                if name.startswith("PRIME_") or name in {"COLUMNS", "NO_COLOR", "FORCE_COLOR"}:
+                    here.delenv(name)
+            for name, value in {"HOME": str(tmp_path), **(env or {})}.items():
+                here.setenv(name, value)
+            here.chdir(tmp_path)
+            out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+            here.setattr(sys, "argv", ["planner", *words])
+            here.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
+            here.setattr(sys, "stdout", out)
+            here.setattr(sys, "stderr", err)
+            code = 0
+            try:
+                main()
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+            out.seek(0)
+            err.seek(0)
+            return Ran(code, out.read(), err.read())
 
     return planner

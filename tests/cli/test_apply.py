@@ -278,7 +278,6 @@ def test_a_state_that_cannot_be_used_is_eight(run: Run, sim: Sim, tmp_path: Path
         ("--max-age", "x"),
         ("--max-usd-hr", "free"),
         ("--price-tolerance", "0.5"),
-        ("-o", "csv"),
         ("--state", ""),
     ],
 )

@@ -14,15 +14,14 @@ from planner.demand.read import demand_from
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
 from planner.plans.summary import (
-    Summary,
     budgets,
     certainty,
     compared,
     gpu_lines,
-    placement_rows,
-    total_row,
+    placements_section,
 )
-from tests.looks import HOSTILE, SHOWN, Look, look
+from planner.present.html import to_html
+from tests.looks import HOSTILE, SHOWN, Look, look, texts
 from tests.shipped_plans import finetune, research
 from tests.solve.hand import demanded, gpu, row, volume
 
@@ -69,10 +68,10 @@ def test_each_workload_says_what_it_rents_where_for_how_much() -> None:
 def test_rows_of_copies_are_numbered_and_add_up() -> None:
     """Two copies are two rows with their number, and the total is of both."""
     plan = small()
-    rows = placement_rows(plan.placements, 730)
+    *rows, total = texts(placements_section("x", plan.placements, 730, ()))
     assert [one[0] for one in rows] == ["x #1", "x #2"]
     assert rows[0][2:] == ("100", "0.0100", "7.30")
-    assert total_row(plan.placements, 730) == ("total", "", "200", "0.0200", "14.60")
+    assert total == ("total", "", "200", "0.0200", "14.60")
 
 
 def test_the_summary_of_a_joint_plan_says_what_the_disks_alone_would_cost(joint: Plan) -> None:
@@ -166,22 +165,29 @@ def test_a_notebook_shows_rows_total_notes_and_warnings(joint: Plan) -> None:
     seen = look(joint)
     assert seen.lines[0] == joint.project
     assert seen.rows[0] == ["volume", "where", "size GB", "$/hour", "$/month"]
-    assert seen.rows[1:] == [*map(list, summary.rows), list(summary.total)]
-    assert [line for line in seen.lines if line][2:] == [*summary.notes, *joint.warnings]
+    assert seen.rows[1:] == [*map(list, texts(summary))]
+    assert [line for line in seen.lines if line][1:] == [*summary.notes, *joint.warnings]
 
 
 def test_a_fleet_is_counted_and_its_total_is_of_all() -> None:
     """Sixty rows of many, and the last one is the sum of everything."""
-    rows = tuple((f"v{n}", "here", "1", "0.0001", "0.07") for n in range(500))
-    seen = Look(Summary("fleet", rows, ("total", "", "500", "0.0500", "36.50"), ()).html())
+    (placement,) = small().placements[:1]
+    fleet = [replace(placement, volume=f"v{n}", provider="here") for n in range(500)]
+    section = placements_section("fleet", fleet, 730, ())
+    seen = Look(to_html([section]))
     assert len(seen.rows) == 62
-    assert seen.rows[-2:] == [list(rows[59]), ["total", "", "500", "0.0500", "36.50"]]
+    assert seen.rows[-2:] == [
+        list(texts(section)[59]),
+        ["total", "", "50,000", "5.0000", "3,650.00"],
+    ]
     assert "500 placements, the first 60 shown" in seen.lines
 
 
 @pytest.mark.parametrize(("evil", "shown"), [*zip(HOSTILE, SHOWN, strict=True)])
 def test_hostile_text_is_text_in_every_part(evil: str, shown: str) -> None:
     """In the title, a row, a note and a warning."""
-    seen = Look(Summary(evil, ((evil,) * 5,), (evil,) * 5, (evil,)).html([evil]))
-    assert seen.rows[1:] == [[shown] * 5] * 2
-    assert [line for line in seen.lines if line] == [shown, "1 placement", shown, shown]
+    (placement,) = small().placements[:1]
+    section = placements_section(evil, [replace(placement, volume=evil)], 730, (evil,))
+    seen = Look(to_html([section]))
+    assert seen.rows[1][0] == shown
+    assert [line for line in seen.lines if line] == [shown, shown]

@@ -12,8 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.present.table import csv_text, frame_csv, frame_json, markdown, markdown_text
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
+from planner.present.data import to_csv, to_json
+from planner.present.markdown import body_markdown, markdown_text
+from planner.present.table import Section, TableColumn
+from planner.schema import (
+    EXACT,
+    TEXT,
+    WHOLE,
+    YES_NO,
+    Column,
+    build,
+    frame_document,
+    frame_section,
+)
 
 COLUMNS = (
     Column("name", TEXT, "who"),
@@ -36,6 +47,11 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
+def csv_text(names: list[str], rows: list[list[Any]]) -> str:
+    columns = tuple(TableColumn(name, name) for name in names)
+    return to_csv(Section("rows", columns=columns, rows=tuple(map(tuple, rows))))
+
+
 def read_csv(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
 
@@ -53,7 +69,7 @@ def test_tags_are_read_back_from_csv() -> None:
 
 def test_a_frame_as_csv() -> None:
     """Exact amounts, parts in one cell, nothing for null, and no formula for a spreadsheet."""
-    assert read_csv(frame_csv(build(ROWS, COLUMNS))) == [
+    assert read_csv(to_csv(frame_section(build(ROWS, COLUMNS)))) == [
         ["name", "size_gb", "ready", "usd_hr", "rules", "tags"],
         ["'=1+1", "5", "true", "0.00012328767123287671", "region stock", TAGS],
         ["", "", "", "", "", ""],
@@ -62,11 +78,11 @@ def test_a_frame_as_csv() -> None:
 
 def test_a_frame_as_json() -> None:
     """Amounts are text, tuples lists, and text stays what it is."""
-    assert json.loads(frame_json(build(ROWS, COLUMNS))) == [
+    assert json.loads(to_json(frame_document(build(ROWS, COLUMNS)))) == [
         {**ROWS[0], "usd_hr": "0.00012328767123287671", "rules": ["region", "stock"]},
         ROWS[1],
     ]
-    assert json.loads(frame_json(build([], COLUMNS))) == []
+    assert json.loads(to_json(frame_document(build([], COLUMNS)))) == []
 
 
 @pytest.mark.parametrize(
@@ -109,7 +125,8 @@ def test_no_cell_of_text_is_a_formula_or_breaks_its_row(texts: list[str]) -> Non
 
 def test_markdown_is_a_table() -> None:
     """Headings, alignment, rows; a bar in a cell is no border."""
-    assert markdown(["who", "$"], [["a|b", "1.00"]], {"$"}) == (
+    columns = (TableColumn("who", "who"), TableColumn("usd", "$", "usd"))
+    assert body_markdown(Section("rows", "", columns, (("a|b", Decimal(1)),))) == (
         "| who | $ |\n| --- | ---: |\n| a\\|b | 1.00 |\n"
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planner.present.charts.budget import CHART_BUDGETS, budget_chart
 from planner.present.charts.cost import COST_DISKS, cost_chart
 from planner.present.charts.tradeoff import tradeoff_chart
-from planner.reports.section import Section
+from planner.present.table import Section, TableColumn
 from planner.schema import build
 from planner.text import visible
 from tests.present.charts.drawn import HOSTILE
@@ -17,37 +17,55 @@ from tests.present.charts.test_tradeoff import GRID
 if TYPE_CHECKING:
     import altair as alt
 
+    from planner.present.table import Kind
+
 EVIL = "</script></style><script>alert(1)</script><img src=x onerror='alert(2)'>&\"`\u2028"
 """What ends a script, a style and an attribute; ``EVIL`` is seen as ``SEEN``."""
 SEEN = visible(EVIL)
 
+USD: Kind = "usd_month"
 BUDGETS = Section(
-    name="budgets",
-    title="Budgets",
-    headings=("budget", "projected", "limit", "is"),
-    rows=(("whole plan", "1,340.51", "1,600.00", "within"), ("ann", "60.00", "50.00", "over")),
-    right=frozenset({"projected", "limit"}),
+    "budgets",
+    "Budgets",
+    (
+        TableColumn("budget", "budget"),
+        TableColumn("projected", "projected", USD),
+        TableColumn("limit", "limit", USD),
+        TableColumn("state", "status", "status"),
+    ),
+    (
+        ("whole plan", Decimal("1340.507"), Decimal(1600), "within"),
+        ("ann", Decimal(60), Decimal(50), "over"),
+    ),
     notes=("a month is 730 hours",),
 )
 OWNERS = Section(
-    name="by-owner",
-    title="By owner",
-    headings=("owner", "$/month", "$/hour", "disks", "size GB", "where they are and what for"),
-    rows=(
-        *(
-            (visible(name) or "nobody", "73.00", "0.1000", "1", "1,000", name[:60])
-            for name in HOSTILE
-        ),
-        ("a" * 80, "73.00", "0.1000", "1", "1,000", "b" * 80),
+    "by-owner",
+    "By owner",
+    (
+        TableColumn("owner", "owner"),
+        TableColumn("usd_month", "$/month", USD),
+        TableColumn("usd_hr", "$/hour", "usd_hr"),
+        TableColumn("disks", "disks", "count"),
+        TableColumn("size_gb", "size GB", "size_gb"),
+        TableColumn("where", "where they are and what for"),
     ),
-    right=frozenset({"$/month", "$/hour", "disks", "size GB"}),
-    footer=("total", "1,022.00", "1.4000", "14", "14,000", ""),
+    (
+        *((name or "nobody", Decimal(73), Decimal("0.1"), 1, 1000, name[:60]) for name in HOSTILE),
+        ("a" * 80, Decimal(73), Decimal("0.1"), 1, 1000, "b" * 80),
+    ),
+    ("total", Decimal(1022), Decimal("1.4"), 14, 14000, ""),
 )
-CURVE = Section("trade-off", "Sites", ("sites", "$/month"), (("1", "no plan"),), frozenset())
+CURVE = Section(
+    "trade-off",
+    "Sites",
+    (TableColumn("sites", "sites"), TableColumn("usd_month", "$/month")),
+    (("1", "no plan"),),
+)
 ASSUMPTIONS = Section(
-    "assumptions", "What it rests on", ("assumption",), (("a",), ("b",)), frozenset()
+    "assumptions", "Assumptions", (TableColumn("a", "assumption"),), (("a",), ("b",))
 )
-EMPTY = Section("idle", "Idle", ("disk", "$/month"), (), frozenset({"$/month"}))
+EMPTY = Section("idle", "Idle", (TableColumn("disk", "disk"), TableColumn("usd", "$/month", USD)))
 SECTIONS = (BUDGETS, OWNERS, CURVE, ASSUMPTIONS, EMPTY)
 LEAD = ("11 disks cost $1,340.51 a month, $1.8363 an hour", "budget: $1,340.51 of $1,600.00")
 WARNINGS = ("one data centre has no name", SEEN)

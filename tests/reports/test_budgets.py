@@ -202,8 +202,8 @@ def test_what_no_budget_counts_is_said() -> None:
     made = report(planned(), held(live("disk-0001", usd_hr="5")))
     (section,) = (one for one in made.sections() if one.name == "budgets")
     told = " ".join(section.notes)
-    assert "disks of no plan: 1, $3,650.00 a month" in told
-    assert "belong to nobody: 1" in told
+    assert "disks outside the plans: 1, $3,650.00/month" in told
+    assert "disks without an owner: 1" in told
 
 
 def test_alerts_are_on_the_page_and_in_markdown() -> None:

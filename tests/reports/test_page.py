@@ -13,9 +13,10 @@ import altair as alt
 import pytest
 
 from planner.errors import InputError
+from planner.present.table import Section, TableColumn
 from planner.reports.page import page
-from planner.reports.section import Section
 from planner.text import visible
+from tests.looks import texts
 from tests.reports.pages import BUDGETS, EVIL, LEAD, OWNERS, SECTIONS, SEEN, WARNINGS, charts
 
 VOID = {"meta", "link"}
@@ -157,16 +158,13 @@ def test_every_cell_is_there(read: Reader) -> None:
         visible(cell)
         for one in SECTIONS
         if one.rows
-        for row in (one.headings, *one.rows, *([one.footer] if one.footer else []))
+        for row in ([column.heading for column in one.columns], *texts(one))
         for cell in row
     ]
     assert cells == wanted
     by_scope = [(attrs["scope"], text) for attrs, text in read.all("th")]
     assert [text for scope, text in by_scope if scope == "row"] == [
-        row[0]
-        for one in SECTIONS
-        if len(one.headings) > 1
-        for row in (*one.rows, *([one.footer] if one.footer else []))
+        visible(row[0]) for one in SECTIONS if len(one.columns) > 1 for row in texts(one)
     ]
     assert "Nothing to show." in read.texts("p")
     assert set(BUDGETS.notes) <= set(read.texts("li"))
@@ -211,7 +209,12 @@ def test_amounts_in_the_lead_stand_out(read: Reader) -> None:
 
 
 HOSTILE = Section(
-    EVIL, EVIL, (EVIL, f"{EVIL}2"), ((EVIL, EVIL),), frozenset({EVIL}), (EVIL, ""), (EVIL,)
+    EVIL,
+    EVIL,
+    (TableColumn(EVIL, EVIL), TableColumn("id", f"{EVIL}2", "id")),
+    ((EVIL, EVIL),),
+    (EVIL, None),
+    (EVIL,),
 )
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
+from tests.looks import texts
 from tests.reports.world import bill, held, live, planned, report
 from tests.shipped_plans import finetune
 
+if TYPE_CHECKING:
+    from planner.present.table import Section
+    from planner.reports.report import Report
 
-def section(made: object, name: str) -> object:
-    (found,) = (one for one in made.sections() if one.name == name)  # type: ignore[attr-defined]
+
+def section(made: Report, name: str) -> Section:
+    (found,) = (one for one in made.sections() if one.name == name)
     return found
 
 
@@ -27,19 +33,19 @@ def test_now_with_the_plan_and_with_its_gpus() -> None:
     assert Decimal(together["usd_hr"]) == Decimal(lasts["with_gpus"]["usd_hr"])
     months = disks * 730 + made.gpu_usd_month
     assert Decimal(together["usd_month"]) == months
-    assert f"{months:,.2f}" in made.sections()[0].rows[-1]
+    assert f"{months:,.2f}" in texts(made.sections()[0])[-1]
 
 
 def test_an_unpriced_disk_makes_days_at_most() -> None:
     """One of two unpriced: at most so many; all unpriced: unknown, and never for ever."""
     half = report(None, held(live("disk-0001"), live("disk-0002", usd_hr=None), balance="4.8"))
-    assert "at most 10.0" in section(half, "wallet").rows[0]  # type: ignore[attr-defined]
+    assert "at most 10.0" in texts(section(half, "wallet"))[0]
     assert [line for line in half.lead if "at most 10.0 days" in line]
     assert [line for line in half.lead if "and 1 without a price" in line]
     none = report(None, held(live("disk-0001", usd_hr=None), balance="5"))
-    assert "unknown" in section(none, "wallet").rows[0]  # type: ignore[attr-defined]
-    assert "for ever" in section(report(None, held(balance="5")), "wallet").rows[0]  # type: ignore[attr-defined]
-    assert [note for note in section(none, "idle").notes if "no price" in note]  # type: ignore[attr-defined]
+    assert "unknown" in texts(section(none, "wallet"))[0]
+    assert "no end" in texts(section(report(None, held(balance="5")), "wallet"))[0]
+    assert [note for note in section(none, "idle").notes if "no price" in note]
 
 
 def test_billed_is_held_against_what_can_be_estimated() -> None:
@@ -51,10 +57,10 @@ def test_billed_is_held_against_what_can_be_estimated() -> None:
         balance="1",
     )
     found = section(report(None, account), "billed")
-    disks, compute = found.rows  # type: ignore[attr-defined]
+    disks, compute = texts(found)
     assert disks == ("disks", "2", "1.20", "8.50", "0.30")
     assert compute[2:] == ("", "9.00", "")
-    assert [note for note in found.notes if note.endswith("not known: 1")]  # type: ignore[attr-defined]
+    assert [note for note in found.notes if note.endswith("not known: 1")]
 
 
 def test_the_rest_of_the_month_is_that_of_what_is_there() -> None:
@@ -98,7 +104,7 @@ def test_every_assumption_is_printed() -> None:
 def test_a_balance_that_nobody_knows_lasts_nobody_knows_how_long() -> None:
     """Also where nothing costs: unknown is not for ever."""
     made = report(None, held())
-    assert section(made, "wallet").rows[0][1:3] == ("unknown", "unknown")  # type: ignore[attr-defined]
+    assert texts(section(made, "wallet"))[0][1:3] == ("unknown", "unknown")
 
 
 def test_where_no_wallet_was_asked_for_there_is_none() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from planner.markup import cell, list_html, table_html, title_html
+from planner.present.html import to_html
+from planner.present.table import UNKNOWN, Section, TableColumn
 from planner.schema import EXACT, TEXT, WHOLE, Column, build
 from planner.text import visible
 from planner.units import money, plain
@@ -59,9 +60,11 @@ class Relaxation:
         return f"<Relaxation: {visible(self.text)}, {money(self.usd_month)} USD a month>"
 
     def _repr_html_(self) -> str:
-        rows = [[cell(one) for one in _row(change)] for change in self.changes]
-        told = f"{self.text}: {money(self.usd_month)} USD a month"
-        return title_html(told) + table_html(("what", "field", "from", "to"), rows, ())
+        columns = tuple(
+            TableColumn(one, one, null=UNKNOWN) for one in ("what", "field", "from", "to")
+        )
+        title = f"{self.text}: {money(self.usd_month)} USD a month"
+        return to_html([Section("changes", title, columns, tuple(map(_row, self.changes)))])
 
 
 def _row(change: dict[str, Any]) -> tuple[Any, ...]:
@@ -105,6 +108,12 @@ class Relaxations(tuple[Relaxation, ...]):  # noqa: SLOT001 -- the notes are its
         return "\n".join([*(["ways out, cheapest first:"] if lines else []), *lines, *self.notes])
 
     def _repr_html_(self) -> str:
-        rows = [(one.text, cell(one.usd_month, "usd_month")) for one in self]
-        table = table_html(("what to change", "$/month"), rows, {1}) if rows else ""
-        return table + list_html(note.strip() for note in self.notes)
+        columns = (
+            TableColumn("change", "what to change"),
+            TableColumn("usd_month", "$/month", "usd_month"),
+        )
+        rows = tuple((one.text, one.usd_month) for one in self)
+        notes = tuple(note.strip() for note in self.notes)
+        return to_html(
+            [Section("relaxations", columns=columns if rows else (), rows=rows, notes=notes)]
+        )

@@ -1,0 +1,72 @@
+"""Markdown: tables fit for a pull-request comment, every text shown as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planner.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from planner.present.table import Section
+
+
+def to_markdown(sections: Iterable[Section]) -> str:
+    """Return sections as Markdown: title, table, notes and commands of each."""
+    return "\n".join(filter(None, map(section_markdown, sections)))
+
+
+def section_markdown(section: Section) -> str:
+    """Return one section as Markdown."""
+    title = f"**{markdown_text(section.title)}**\n\n" if section.title else ""
+    return title + body_markdown(section)
+
+
+def body_markdown(section: Section) -> str:
+    """Return a section without its title."""
+    parts = []
+    if section.columns:
+        lines = [
+            [markdown_text(column.heading) for column in section.columns],
+            ["---:" if column.is_right else "---" for column in section.columns],
+        ]
+        lines += [[markdown_text(cell.text) for cell in row] for row in section.readings()]
+        parts.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
+    if section.notes:
+        parts.append("".join(f"- {markdown_text(note)}\n" for note in section.notes))
+    parts += [f"```\n{visible(command)}\n```\n" for command in section.commands]
+    return "\n".join(parts)
+
+
+def markdown_text(text: str) -> str:
+    r"""Return text that Markdown shows as it is.
+
+    >>> markdown_text("a|b")
+    'a\\|b'
+    """
+    cell = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for character in "\\`*_[]|~!":
+        cell = cell.replace(character, f"\\{character}")
+    return _inert(cell)
+
+
+def markup_text(text: str) -> str:
+    """Return text for a piece of HTML within Markdown, where its own signs mean nothing.
+
+    >>> markup_text("a_b #1")
+    'a_b &#35;1'
+    """
+    return _inert(visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+
+
+def _inert(text: str) -> str:
+    """Return text in which nothing becomes a link, or calls a person, where it is rendered."""
+    for written, shown in (
+        ("#", "&#35;"),
+        ("@", "&#64;"),
+        ("://", "&#58;//"),
+        ("www.", "www&#46;"),
+    ):
+        text = text.replace(written, shown)
+    return text
