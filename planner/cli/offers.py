@@ -113,7 +113,8 @@ def offers(
         shown = group_offers(shown, group_by)
         shown = sort_frame(shown, sort, descending=desc) if sort else shown
     section = _offers(shown) if group_by is None else _groups(shown)
-    count = f"{len(shown)} of {counted(len(listed), 'offer')} listed by {snapshot.source}"
+    listed_by = f"{counted(len(listed), 'offer')} listed by {snapshot.source}"
+    count = f"{len(shown)} {'groups ' if group_by else ''}of {listed_by}"
     render(
         View(
             lambda: [section, Section("count", notes=(count,))],

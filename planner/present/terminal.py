@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.text import visible
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
 
 _NARROW = 15
 """Cells that a column of words keeps, however narrow the terminal."""
-_GAP = 2
+_WIDE = 32
+"""Cells of a column of words beyond which it is wrapped before another column is left out."""
+_GAP = 3
 """Cells between two columns."""
+_WHOLE = frozenset({"id", "date", "action", "status"})
+"""Kinds beside numbers that are never wrapped."""
 _STYLES = {
     **dict.fromkeys(("create", "created", "+"), "green"),
     **dict.fromkeys(("replace", "waiting", "in doubt", "warning", "at risk", "~", "!"), "yellow"),
     **dict.fromkeys(("over", "failed", "refused", "conflict", "missing", "-"), "red"),
 }
 """Texts of an action or a status → their colour, which is never all that tells them apart."""
+_BOX = ("    \n    \n", "\n" + "    \n" * 5)
+"""Rich's SIMPLE_HEAD with a line of hyphens, which stands between these."""
 _ASCII = str.maketrans(
     {
         "\N{EN DASH}": "-",
@@ -56,91 +63,108 @@ def to_terminal(
     ascii_only : bool
         Draw with characters that every terminal has.
     """
-    from rich.console import Console  # noqa: PLC0415 -- only where something is drawn
-    from rich.text import Text  # noqa: PLC0415
+    screen = _Screen(width, colour, ascii_only)
+    return "\n".join(filter(None, (_section(section, screen) for section in sections)))
 
-    out = io.StringIO()
-    screen = Console(
-        file=out,
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        highlight=False,
-        markup=False,
-        emoji=False,
+
+@dataclass(frozen=True)
+class _Screen:
+    """What there is to draw on."""
+
+    width: int
+    colour: bool
+    ascii_only: bool
+
+    def text(self, text: str) -> str:
+        """Return text from outside as it may be shown here."""
+        shown = visible(text)
+        return shown.translate(_ASCII) if self.ascii_only else shown
+
+    def drawn(self, what: Any, width: int | None = None) -> str:  # noqa: ANN401 -- rich stays inside
+        """Return something of rich's as lines, without blank ones around it."""
+        from rich.console import Console  # noqa: PLC0415 -- only where something is drawn
+
+        out = io.StringIO()
+        Console(
+            file=out,
+            width=width or self.width,
+            force_terminal=self.colour,
+            color_system="standard" if self.colour else None,
+            no_color=not self.colour,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        ).print(what)
+        lines = [line.rstrip() for line in out.getvalue().splitlines()]
+        return "\n".join(lines).strip("\n") + "\n"
+
+    def line(self, text: str, style: str = "") -> str:
+        """Return a sentence, wrapped."""
+        from rich.text import Text  # noqa: PLC0415
+
+        return self.drawn(Text(self.text(text), style=style))
+
+
+def _section(section: Section, screen: _Screen) -> str:
+    """Return one section: title and table, then the notes, then commands that are never wrapped."""
+    table = screen.line(section.title, "bold") if section.title else ""
+    if section.columns:
+        table += _table(section, screen)
+    notes = "".join(
+        screen.line(note, "yellow" if note.startswith("warning: ") else "")
+        for note in section.notes
     )
-
-    def line(text: str, style: str = "") -> None:
-        screen.print(Text(_plain(text, ascii_only=ascii_only), style=style))
-
-    for section in sections:
-        if section.title:
-            line(section.title)
-        if section.columns:
-            gone = _table(section, screen, width, ascii_only=ascii_only)
-            if gone:
-                line(f"Not shown at this width: {', '.join(gone)}.")
-        for note in section.notes:
-            line(note, "yellow" if note.startswith("warning: ") else "")
-        for command in section.commands:
-            out.write(f"{visible(command)}\n")
-    return out.getvalue()
+    commands = "".join(f"{visible(command)}\n" for command in section.commands)
+    gap = "\n" if section.columns and notes else ""
+    return f"{table}{gap}{notes}{commands}"
 
 
-def _plain(text: str, *, ascii_only: bool) -> str:
-    shown = visible(text)
-    return shown.translate(_ASCII) if ascii_only else shown
-
-
-def _table(section: Section, screen: Any, width: int, *, ascii_only: bool) -> list[str]:  # noqa: ANN401 -- rich stays inside
-    """Draw a table, and return the headings of the columns that were left out."""
+def _table(section: Section, screen: _Screen) -> str:
+    """Return a table, and a line that names the columns for which there is no room."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     columns = section.columns
-    lines = [
-        [_plain(cell.text, ascii_only=ascii_only) for cell in row] for row in section.readings()
-    ]
-    headings = [_plain(column.heading, ascii_only=ascii_only) for column in columns]
+    lines = [[screen.text(cell.text) for cell in row] for row in section.readings()]
+    headings = [screen.text(column.heading) for column in columns]
     widths = _widths([headings, *lines])
-    kept = _kept(section, widths, width)
+    wholes = [one.is_right or one.kind in _WHOLE for one in columns]
+    wanted = [
+        width if whole else min(width, _WIDE + _GAP)
+        for width, whole in zip(widths, wholes, strict=True)
+    ]
+    kept = _kept(section, wanted, screen.width)
     drawn = Table(
-        box=box.ASCII_DOUBLE_HEAD if ascii_only else box.SIMPLE_HEAD,
-        show_footer=section.footer is not None,
+        box=box.Box(" -- ".join(_BOX), ascii=True) if screen.ascii_only else box.SIMPLE_HEAD,
         pad_edge=False,
         header_style="",
-        footer_style="bold" if screen.is_terminal else "",
     )
-    footer = lines.pop() if section.footer is not None else [""] * len(columns)
     for at in kept:
         column = columns[at]
-        is_whole = column.is_right or column.kind in {"id", "date", "action", "status"}
         drawn.add_column(
             Text(headings[at]),
-            footer=Text(footer[at]),
             justify="right" if column.is_right else "left",
             overflow="fold",
-            no_wrap=is_whole,
+            no_wrap=wholes[at],
         )
-        widths[at] = widths[at] if is_whole else min(widths[at], _NARROW + _GAP + 1)
-    for row in lines:
+        widths[at] = widths[at] if wholes[at] else min(widths[at], _NARROW + _GAP)
+    for number, row in enumerate(lines):
         drawn.add_row(
-            *(
-                Text(row[at], style=_STYLES.get(row[at], "") if _has_style(section, at) else "")
-                for at in kept
-            )
+            *(Text(row[at], style=_style(section, at, row[at])) for at in kept),
+            style="bold" if number == len(section.rows) else "",
         )
     # An amount is never cut: where even the rest is too wide, the terminal wraps the lines.
-    screen.width = max(width, sum(widths[at] for at in kept))
-    screen.print(drawn)
-    screen.width = width
-    return [columns[at].heading for at in range(len(columns)) if at not in kept]
+    text = screen.drawn(drawn, max(screen.width, sum(widths[at] for at in kept)))
+    gone = [columns[at].heading for at in range(len(columns)) if at not in kept]
+    return text + (screen.line(f"Not shown at this width: {', '.join(gone)}.") if gone else "")
 
 
-def _has_style(section: Section, at: int) -> bool:
-    return section.columns[at].kind in {"action", "status"}
+def _style(section: Section, at: int, text: str) -> str:
+    """Return the colour of an action or a status."""
+    if section.columns[at].kind not in {"action", "status"}:
+        return ""
+    return _STYLES.get(text.partition(",")[0].partition(" (")[0], "")
 
 
 def _kept(section: Section, widths: Sequence[int], width: int) -> list[int]:
@@ -158,7 +182,7 @@ def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
     """Return how wide each column is, with the gap after it."""
     from rich.cells import cell_len  # noqa: PLC0415
 
-    return [max(map(cell_len, column)) + _GAP + 1 for column in zip(*lines, strict=True)]
+    return [max(map(cell_len, column)) + _GAP for column in zip(*lines, strict=True)]
 
 
 def terminal_width() -> int:

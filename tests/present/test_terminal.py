@@ -1,0 +1,93 @@
+"""The terminal: real ids and long names at 80 and 160 columns, in ASCII, and with colour."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.present.table import Section, TableColumn
+from planner.present.terminal import to_terminal
+from planner.text import visible
+from tests.looks import HOSTILE
+
+COLUMNS = (
+    TableColumn("action", "", "action"),
+    TableColumn("volume", "volume"),
+    TableColumn("id", "disk", "id"),
+    TableColumn("size_gb", "GB", "size_gb"),
+    TableColumn("usd_month", "$/month", "usd_month"),
+    TableColumn("where", "where"),
+    TableColumn("status", "status", "status"),
+)
+IDS = ("91cc0e2f5d0a4b1e8c7d6f5e4a3b2c1d", "91cc0e2f6d0a4b1e8c7d6f5e4a3b2c1d")
+FLEET = Section(
+    "disks",
+    "Disks",
+    COLUMNS,
+    (
+        ("+", "v" * 64, IDS[0], 6000, Decimal("306.6"), "dc_roan unnamed (US)", "ACTIVE"),
+        ("~", "corpus", IDS[1], 14000, Decimal("1340.507"), "runpod US-KS-2 (US)", "over"),
+    ),
+    ("", "total", None, 20000, Decimal("1647.107"), "", ""),
+    notes=("warning: one disk is over its budget", "a month has 730 hours"),
+    commands=(f"planner destroy llama-run --id {IDS[0]} --id {IDS[1]} --yes --confirm llama-run",),
+    expendable=("where", "status"),
+)
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_table_fits_and_names_once_what_it_leaves_out(width: int) -> None:
+    """At 80 columns the place goes and a line under the table says so; amounts stay whole."""
+    table, _, below = to_terminal([FLEET], width=width).partition("\n\n")
+    assert max(map(len, table.splitlines())) <= width
+    assert table.count("Not shown at this width: where.") == (width == 80)
+    for amount in ("306.60", "1,340.51", "1,647.11", "20,000"):
+        assert amount in table
+    assert FLEET.commands[0] in below.splitlines()
+
+
+def test_ids_are_as_short_as_tells_them_apart() -> None:
+    """Eight characters where they differ there, else as many as it takes."""
+    text = to_terminal([FLEET], width=160)
+    assert " 91cc0e2f5 " in text
+    assert " 91cc0e2f6 " in text
+    alone = Section("disks", "", COLUMNS[2:3], ((IDS[0],),))
+    assert to_terminal([alone], width=80).split()[-1] == "91cc0e2f"
+
+
+def test_colour_only_adds_to_what_is_said() -> None:
+    """Without its escapes the coloured text is the plain one; without colour there is none."""
+    plain = to_terminal([FLEET], width=160)
+    coloured = to_terminal([FLEET], width=160, colour=True)
+    assert "\x1b" not in plain
+    for code in ("\x1b[32m+", "\x1b[33m~", "\x1b[31mover", "\x1b[33mwarning"):
+        assert code in coloured
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    """Lines, dashes and signs of ours have a stand-in of ASCII."""
+    odd = Section("x", "a \N{RIGHTWARDS ARROW} b", COLUMNS[1:2], (("1 \N{EN DASH} 2",),))
+    text = to_terminal([odd, FLEET], width=100, ascii_only=True)
+    assert text.isascii()
+    assert "a -> b" in text
+    assert "1 - 2" in text
+
+
+@pytest.mark.parametrize("evil", HOSTILE)
+def test_hostile_text_is_shown_and_does_nothing(evil: str) -> None:
+    """In a title, a heading, a cell, a note and a command: no escape reaches the terminal."""
+    columns = (TableColumn("a", evil), TableColumn("b", "b"))
+    section = Section(evil, evil, columns, ((evil, ""),), (evil, ""), (evil,), (evil,))
+    text = to_terminal([section], width=200)
+    assert text.count(visible(evil)) == 6
+    assert all(character.isprintable() for character in text.replace("\n", ""))
+
+
+@given(st.integers(1, 200))
+def test_no_width_loses_a_row_or_cuts_an_amount(width: int) -> None:
+    """However narrow, every amount is there."""
+    text = to_terminal([FLEET], width=width)
+    assert all(amount in text for amount in ("306.60", "1,340.51", "1,647.11"))
