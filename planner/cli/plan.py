@@ -220,6 +220,6 @@ def _view(made: Plan) -> View:
 
     return View(
         lambda: [replace(made.summary(), title="")],
-        made.to_document,
+        made.to_json,
         lambda: frame_section(made.to_frame()),
     )

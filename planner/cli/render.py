@@ -35,14 +35,14 @@ def _table(view: View) -> str:
         view.sections(),
         width=terminal.terminal_width(),
         colour=terminal.has_colour(),
-        ascii_only=terminal.is_ascii(),
     )
 
 
 def _json(view: View) -> str:
     from planner.present.data import to_json
 
-    return to_json(view.document())
+    document = view.document()
+    return document if isinstance(document, str) else to_json(document)
 
 
 def _csv(view: View) -> str:

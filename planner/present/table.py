@@ -280,7 +280,7 @@ class View:
     sections : callable
         Returns what people read, in their order.
     document : callable
-        Returns JSON values, exact, under their documented keys.
+        Returns JSON values, exact, under their documented keys; or the text of a file of planner.
     rows : callable | None
         Returns what CSV writes; None takes the first section.
     """

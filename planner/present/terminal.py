@@ -30,22 +30,9 @@ _STYLES = {
     **dict.fromkeys(("over", "failed", "refused", "conflict", "missing", "-"), "red"),
 }
 """Texts of an action or a status → their colour, which is never all that tells them apart."""
-_BOX = ("    \n    \n", "\n" + "    \n" * 5)
-"""Rich's SIMPLE_HEAD with a line of hyphens, which stands between these."""
-_ASCII = str.maketrans(
-    {
-        "\N{EN DASH}": "-",
-        "\N{HORIZONTAL ELLIPSIS}": "...",
-        "\N{MIDDLE DOT}": "-",
-        "\N{MULTIPLICATION SIGN}": "x",
-        "\N{RIGHTWARDS ARROW}": "->",
-    }
-)
 
 
-def to_terminal(
-    sections: Iterable[Section], *, width: int, colour: bool = False, ascii_only: bool = False
-) -> str:
+def to_terminal(sections: Iterable[Section], *, width: int, colour: bool = False) -> str:
     """Return sections as a terminal shows them.
 
     Where the width is not enough, the expendable columns of a table go, the first named first, and
@@ -60,10 +47,8 @@ def to_terminal(
         Characters of a line.
     colour : bool
         Use colours and bold totals.
-    ascii_only : bool
-        Draw with characters that every terminal has.
     """
-    screen = _Screen(width, colour, ascii_only)
+    screen = _Screen(width, colour)
     return "\n".join(filter(None, (_section(section, screen) for section in sections)))
 
 
@@ -73,12 +58,6 @@ class _Screen:
 
     width: int
     colour: bool
-    ascii_only: bool
-
-    def text(self, text: str) -> str:
-        """Return text from outside as it may be shown here."""
-        shown = visible(text)
-        return shown.translate(_ASCII) if self.ascii_only else shown
 
     def drawn(self, what: Any, width: int | None = None) -> str:  # noqa: ANN401 -- rich stays inside
         """Return something of rich's as lines, without blank ones around it."""
@@ -102,7 +81,7 @@ class _Screen:
         """Return a sentence, wrapped."""
         from rich.text import Text  # noqa: PLC0415
 
-        return self.drawn(Text(self.text(text), style=style))
+        return self.drawn(Text(visible(text), style=style))
 
 
 def _section(section: Section, screen: _Screen) -> str:
@@ -126,8 +105,8 @@ def _table(section: Section, screen: _Screen) -> str:
     from rich.text import Text  # noqa: PLC0415
 
     columns = section.columns
-    lines = [[screen.text(cell.text) for cell in row] for row in section.readings()]
-    headings = [screen.text(column.heading) for column in columns]
+    lines = [[visible(cell.text) for cell in row] for row in section.readings()]
+    headings = [visible(column.heading) for column in columns]
     widths = _widths([headings, *lines])
     wholes = [one.is_right or one.kind in _WHOLE for one in columns]
     wanted = [
@@ -136,7 +115,7 @@ def _table(section: Section, screen: _Screen) -> str:
     ]
     kept = _kept(section, wanted, screen.width)
     drawn = Table(
-        box=box.Box(" -- ".join(_BOX), ascii=True) if screen.ascii_only else box.SIMPLE_HEAD,
+        box=box.SIMPLE_HEAD,
         pad_edge=False,
         header_style="",
     )
@@ -197,15 +176,6 @@ def has_colour() -> bool:
     return (
         sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )
-
-
-def is_ascii() -> bool:
-    """Return whether standard output has no more than ASCII."""
-    try:
-        "\N{EN DASH}\N{BOX DRAWINGS LIGHT HORIZONTAL}".encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 @contextlib.contextmanager

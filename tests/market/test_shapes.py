@@ -16,7 +16,8 @@ from planner.market.gpus import gpu_rows
 from planner.market.offers import market_rows
 from planner.market.snapshot import read_gpus, read_offers, read_snapshot
 from planner.market.view import group_offers
-from planner.present.table import frame_json
+from planner.present.data import to_json
+from planner.schema import frame_document
 from tests.market.rows import disk, gpu
 from tests.market.test_disks import ROW
 
@@ -38,7 +39,7 @@ def plan() -> Plan:
 def test_the_own_table_is_read_back(tmp_path: Path) -> None:
     """What `planner offers -o json` prints is the same market, id for id and price for price."""
     offers = read_offers("shipped:disk-offers")
-    again = read_offers(file(tmp_path, frame_json(offers)))
+    again = read_offers(file(tmp_path, to_json(frame_document(offers))))
     assert market_rows(again) == market_rows(offers)
 
 
@@ -46,7 +47,7 @@ def test_what_was_left_out_stays_left_out(tmp_path: Path) -> None:
     """An odd stock word survives; a row with a problem has no price, and is never bought."""
     rows = [disk(stockStatus="Plenty"), disk(dataCenter="B", currency="EUR")]
     offers = read_offers(file(tmp_path, rows))
-    again = read_offers(file(tmp_path, frame_json(offers)))
+    again = read_offers(file(tmp_path, to_json(frame_document(offers))))
     assert market_rows(again)[0] == market_rows(offers)[0]
     assert again["stock"].tolist() == ["Plenty", "Available"]
     assert again["usd_gb_hr"].tolist() == [Decimal("0.0001"), None]
@@ -55,7 +56,7 @@ def test_what_was_left_out_stays_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [{"usd_gb_hr": "-1"}, {"min_gb": "many"}, {"stock": "low"}])
 def test_an_own_table_that_was_changed_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     """A value that planner cannot have written refuses the file."""
-    rows = json.loads(frame_json(read_offers("shipped:disk-offers")))
+    rows = json.loads(to_json(frame_document(read_offers("shipped:disk-offers"))))
     with pytest.raises(InputError, match="planner offers -o json`, changed since"):
         read_offers(file(tmp_path, [*rows, {**rows[0], **change}]))
     del rows[0]["step_gb"]
@@ -76,7 +77,10 @@ OTHERS: list[tuple[Any, str]] = [
     ({"version": 1, "volumes": []}, "is a demand file, not a market"),
     ({"format": "planner.report/1", "lines": []}, "is a report of planner, not a market"),
     ({"error": "x", "hint": None, "exit_code": 2}, "is the error of a planner command"),
-    (frame_json(group_offers(OFFERS, "region")), "is the output of `planner offers --group-by`"),
+    (
+        to_json(frame_document(group_offers(OFFERS, "region"))),
+        "is the output of `planner offers --group-by`",
+    ),
     (gpu_rows(read_gpus("shipped:gpu-offers")), "is a table of GPU offers that planner wrote"),
     (plan().to_json(), "is a plan file of planner, not a market"),
 ]

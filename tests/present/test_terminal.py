@@ -1,4 +1,4 @@
-"""The terminal: real ids and long names at 80 and 160 columns, in ASCII, and with colour."""
+"""The terminal: real ids and long names at 80 and 160 columns, and with colour."""
 
 from __future__ import annotations
 
@@ -65,15 +65,6 @@ def test_colour_only_adds_to_what_is_said() -> None:
     assert "\x1b" not in plain
     for code in ("\x1b[32m+", "\x1b[33m~", "\x1b[31mover", "\x1b[33mwarning"):
         assert code in coloured
-
-
-def test_a_terminal_without_unicode_gets_ascii() -> None:
-    """Lines, dashes and signs of ours have a stand-in of ASCII."""
-    odd = Section("x", "a \N{RIGHTWARDS ARROW} b", COLUMNS[1:2], (("1 \N{EN DASH} 2",),))
-    text = to_terminal([odd, FLEET], width=100, ascii_only=True)
-    assert text.isascii()
-    assert "a -> b" in text
-    assert "1 - 2" in text
 
 
 @pytest.mark.parametrize("evil", HOSTILE)
