@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from planner.marketplace.credentials import Credentials, read_credentials
     from planner.marketplace.fetch import fetch_gpus, fetch_offers
     from planner.marketplace.prime.client import Client
+    from planner.marketplace.prime.emit import emit
     from planner.marketplace.sim.local import Sim
     from planner.plans.explain import alternatives, explain
     from planner.plans.plan import Plan
     from planner.plans.planning import make_plan
-    from planner.plans.requests import emit
     from planner.reports.holdings import Holdings, fetch_holdings, read_holdings
     from planner.reports.make import make_report
     from planner.reports.merge import merge_reports
@@ -79,7 +79,7 @@ _HOME = {
     "planner.plans.explain": ("alternatives", "explain"),
     "planner.plans.plan": ("Plan",),
     "planner.plans.planning": ("make_plan",),
-    "planner.plans.requests": ("emit",),
+    "planner.marketplace.prime.emit": ("emit",),
     "planner.reports.holdings": ("Holdings", "fetch_holdings", "read_holdings"),
     "planner.reports.make": ("make_report",),
     "planner.reports.merge": ("merge_reports",),

@@ -154,6 +154,18 @@ def test_imports_point_one_way() -> None:
     assert not upward
 
 
+def test_a_vendor_is_known_in_few_places() -> None:
+    """A second marketplace is one package: only these know of Prime Intellect's."""
+    prime = "planner.marketplace.prime"
+    users = {one.source for one in IMPORTS if one.target.startswith(prime)}
+    assert {user for user in users if not user.startswith(prime)} == {
+        "planner",  # its client and its create requests are public names
+        "planner.marketplace.fetch",  # connects
+        "planner.plans.requests",  # a plan shows what will be posted
+        "planner.cli.emit",
+    }
+
+
 def test_no_import_goes_round_in_a_circle() -> None:
     """Every module can be read after all it imports, annotations included."""
     graph: dict[str, set[str]] = {module: set() for module in MODULES}

@@ -30,8 +30,8 @@ def emit(
     PRIME_API_KEY, and the marketplace from PRIME_API_BASE_URL where the plan was made offline.
     prime prints commands of the vendor's client, which asks before it buys.
     """
+    from planner.marketplace.prime.emit import emit as lines
     from planner.plans.plan import Plan
-    from planner.plans.requests import emit as lines
 
     made = Plan.load(plan)
     base_url = made.target["base_url"] if made.target else None

@@ -244,10 +244,7 @@ def _planned(
     plan: Plan, there: _There, account: str | None, at: datetime
 ) -> Iterator[tuple[Line | None, str]]:
     """Yield a line for each disk of a plan; and what is amiss, else an empty text."""
-    names = {
-        (one["volume"], one["replica"], one["disk"]): one["body"]["disk"]["name"]
-        for one in plan.requests
-    }
+    names = {(one.volume, one.replica, one.disk): one.request.name for one in plan.planned_disks}
     for placement in plan.placements:
         for disk, size_gb in enumerate(placement.disk_sizes_gb, 1):
             if placement.action == "keep":
