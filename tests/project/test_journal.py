@@ -175,7 +175,7 @@ def test_where_the_state_lives(tmp_path: Path) -> None:
 RACE = """
 import sys, time
 from pathlib import Path
-from planner.apply.journal import Journal
+from planner.project.journal import Journal
 from planner.errors import JournalLocked
 try:
     with Journal(Path(sys.argv[1]), write=True) as journal:
