@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from planner.demand.fields import SHOWN, cut, shown
 from planner.demand.model import Exclude, Policy, Volume, Workload
 from planner.demand.problems import VolumeNames, plain_problems
-from planner.demand.schema import ExcludeShape, PolicyShape, VolumeFields, WorkloadShape
+from planner.demand.schema import DefaultsInput, ExcludeInput, PolicyInput, WorkloadInput
 from planner.errors import InputError
 from planner.market.wire import is_price
 from planner.text import nearest
@@ -38,10 +38,10 @@ _FIXED = {
     "groups": "a group is no single value; change the demand, and sweep again",
     "project": "the project changes no plan",
 }
-_EXCLUDED = tuple(f"exclude.{word}" for word in ExcludeShape.model_fields)
-VOLUME_WORDS = (*(word for word in VolumeFields.model_fields if word not in _FIXED), *_EXCLUDED)
-POLICY_WORDS = tuple(PolicyShape.model_fields)
-WORKLOAD_WORDS = tuple(word for word in WorkloadShape.model_fields if word != "name")
+_EXCLUDED = tuple(f"exclude.{word}" for word in ExcludeInput.model_fields)
+VOLUME_WORDS = (*(word for word in DefaultsInput.model_fields if word not in _FIXED), *_EXCLUDED)
+POLICY_WORDS = tuple(PolicyInput.model_fields)
+WORKLOAD_WORDS = tuple(word for word in WorkloadInput.model_fields if word != "name")
 _JOB_ONLY = tuple(w for w in WORKLOAD_WORDS if w not in {*VOLUME_WORDS, *POLICY_WORDS})
 _TOLD = 8
 _WRITE = "write a field of the demand file: `replicas`, `NAME.replicas`, `policy.max_sites`"
@@ -265,9 +265,9 @@ def _meant(word: str, known: Iterable[str], before: str = "", after: str = "") -
 NAMED = {"size": "size_gb", "headroom": "headroom_percent"}
 """Fields that the demand has under another name than the file."""
 _SHAPES: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
-    "volumes": (VolumeFields, {}),
-    "policy": (PolicyShape, {}),
-    "workloads": (WorkloadShape, {"name": "job", "gpu": "any", "mounts": ["any"]}),
+    "volumes": (DefaultsInput, {}),
+    "policy": (PolicyInput, {}),
+    "workloads": (WorkloadInput, {"name": "job", "gpu": "any", "mounts": ["any"]}),
 }
 """What the file may say of each part, and what has to be there beside the field in question."""
 _MODELS: dict[str, type[BaseModel]] = {
@@ -346,7 +346,7 @@ def _as_demanded(about: Subject, value: Any, names: VolumeNames) -> Any:  # noqa
         return None if outer == "budgets" and inner else _default(about.part, outer, inner)
     if outer == "mounts":
         return names.ordered(value)
-    if isinstance(value, ExcludeShape):
+    if isinstance(value, ExcludeInput):
         value = dict(value)
     if isinstance(value, dict):
         return {name: each for name, each in value.items() if each is not None}

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
+    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -71,16 +72,7 @@ if TYPE_CHECKING:
 
 
 class Group(Value):
-    """Volumes that must share a place, or must not.
-
-    Attributes
-    ----------
-    volumes : tuple of str
-        Names of two volumes or more, each once; a demand puts them in its order of volumes.
-    same : str | None
-        Level at which they must all be in one place; None does not ask for it.
-    different : str | None
-        Level at which no two may be in one place; None does not ask for it.
+    """Volumes that must share a place, or must not: `same`, `different`, or both.
 
     Examples
     --------
@@ -88,46 +80,26 @@ class Group(Value):
     True
     """
 
-    volumes: Members
-    same: Level | None = None
-    different: Level | None = None
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["same"]}, {"required": ["different"]}]}
+    )
+
+    volumes: Members = Field(
+        description="Two volumes or more. The name of a counted volume means all of them, a "
+        "numbered name such as scratch-2 that one."
+    )
+    same: Level | None = Field(None, description="Level at which all must be in one place.")
+    different: Level | None = Field(None, description="Level at which no two may be in one place.")
 
     @model_validator(mode="after")
-    def _says_one_thing(self) -> Self:
+    def _levels_fit(self) -> Self:
         if wrong := wrong_levels(self.same, self.different):
             raise ValueError(wrong)
-        if len(self.volumes) < 2:  # noqa: PLR2004 -- a group is two or more
-            raise ValueError("a group has at least two volumes")
         return self
 
 
 class Workload(Value):
-    """A GPU job that mounts volumes.
-
-    Attributes
-    ----------
-    name : str
-        Unique among the workloads of its demand.
-    gpu : str
-        GPU type, as the market calls it.
-    gpus : int
-        GPUs of one offer; ``1 ≤ g ≤ 10000``.
-    nodes : int
-        How many of that offer are rented; ``1 ≤ n ≤ 10000``.
-    socket : str | None
-        Socket of the GPU; None accepts every one.
-    spot : bool
-        Whether spot offers are accepted.
-    security : str
-        ``secure_cloud``, ``community_cloud`` or ``any``.
-    regions, providers : tuple of str | None
-        The only ones allowed, sorted; None allows every one. Neither these nor the security come
-        from the volumes or their defaults.
-    hours_per_month : int | None
-        Hours it runs in a month; ``1 ≤ h ≤ 744``, and never more than the policy's month. None
-        is all of them; see `Demand.hours_of`.
-    mounts : tuple of str
-        Names of one volume or more, each once; a demand puts them in its order of volumes.
+    """A GPU job that mounts volumes. Nothing is inherited from the volumes or `defaults`.
 
     Examples
     --------
@@ -135,89 +107,93 @@ class Workload(Value):
     1
     """
 
-    name: Name
-    gpu: Text
-    gpus: GpuCount = 1
-    nodes: GpuCount = 1
-    socket: Text | None = None
-    spot: Switch = False
-    security: Security = "any"
-    regions: Allowed | None = None
-    providers: Allowed | None = None
-    hours_per_month: JobHours | None = None
-    mounts: Members
+    name: Name = Field(
+        description="Unique among the workloads. Letters, digits, `-`, `_` and `.`, at most 64."
+    )
+    gpu: Text = Field(description="GPU type as the market calls it, such as A100_80GB.")
+    gpus: GpuCount = Field(1, description="GPUs of one offer, exactly as it is listed. Default 1.")
+    nodes: GpuCount = Field(
+        1,
+        description="How many of that offer are rented. More than one needs disks that several "
+        "nodes can mount. Default 1.",
+    )
+    socket: Text | None = Field(
+        None, description="Socket of the GPU, such as SXM4 or PCIe. Default: any."
+    )
+    spot: Switch = Field(
+        default=False, description="Whether spot offers are accepted. Default false."
+    )
+    security: Security = Field("any", description="Kind of cloud. Default any.")
+    regions: Allowed | None = Field(None, description="The only regions allowed.")
+    providers: Allowed | None = Field(None, description="The only providers allowed.")
+    hours_per_month: JobHours | None = Field(
+        None,
+        description="Hours it runs in a month, at most the policy's. Default: the policy's.",
+    )
+    mounts: Members = Field(
+        description="Volumes it needs at its site. The name of a counted volume means all of "
+        "them, a numbered name such as scratch-2 that one."
+    )
 
 
 class Exclude(Value):
-    """Places where a volume must not be.
+    """Places where a volume must not be; an empty list excludes nothing."""
 
-    Attributes
-    ----------
-    regions, countries, data_centers, providers : tuple of str
-        Each sorted and without repetition; empty excludes nothing.
-    """
-
-    regions: Denied = ()
-    countries: Denied = ()
-    data_centers: Denied = ()
-    providers: Denied = ()
+    regions: Denied = Field((), description="Regions to stay out of.")
+    countries: Denied = Field((), description="Countries to stay out of, as two-letter codes.")
+    data_centers: Denied = Field((), description="Data centres to stay out of.")
+    providers: Denied = Field((), description="Providers not to buy from.")
 
 
 class Volume(Value):
-    """One thing the user needs stored.
+    """One thing to be stored."""
 
-    Attributes
-    ----------
-    name : str
-        Unique in its demand.
-    size_gb : int
-        What is stored, in decimal GB.
-    headroom_percent : Decimal
-        Bought beyond the size, because disks cannot be resized; ``0 ≤ h ≤ 1000``.
-    replicas : int
-        Copies, each in another failure domain; ``1 ≤ r ≤ 100``.
-    spread : str
-        Level at which the copies must differ.
-    multinode : bool
-        Whether several nodes must be able to mount it at once.
-    stock : str | None
-        Weakest acceptable stock level; None accepts every level but Unavailable.
-    regions, countries, data_centers, providers : tuple of str | None
-        The only ones allowed, sorted; None allows every one.
-    exclude : Exclude
-        The ones not allowed, whatever the lists above say.
-    security : str
-        ``secure_cloud``, ``community_cloud`` or ``any``.
-    max_usd_gb_hr : Decimal | None
-        Highest acceptable price, in USD per GB and hour.
-    max_disks : int
-        How many disks of one offer may hold it together.
-    disks : tuple of str
-        Ids of live disks that already are this volume, one for each replica from the first.
-    owner : str | None
-        Whose budget it counts against.
-    tags : dict of str
-        Carried into plans and reports.
-    """
-
-    name: Name
-    size_gb: WholeGb
-    headroom_percent: HeadroomPercent = Decimal(0)
-    replicas: Replicas = 1
-    spread: Spread = "data_center"
-    multinode: Switch = False
-    stock: Stock | None = None
-    regions: Allowed | None = None
-    countries: Allowed | None = None
-    data_centers: Allowed | None = None
-    providers: Allowed | None = None
-    exclude: Exclude = Exclude()
-    security: Security = "any"
-    max_usd_gb_hr: Price | None = None
-    max_disks: Disks = 1
-    disks: DiskIds = ()
-    owner: Text | None = None
-    tags: Tags = Field(default_factory=dict)
+    name: Name = Field(description="Unique. Letters, digits, `-`, `_` and `.`, at most 64.")
+    size_gb: WholeGb = Field(
+        description="What is stored, in whole decimal GB. Either this or size."
+    )
+    headroom_percent: HeadroomPercent = Field(
+        Decimal(0), description="Bought beyond the size, because disks cannot be resized."
+    )
+    replicas: Replicas = Field(1, description="Copies, each in another failure domain. Default 1.")
+    spread: Spread = Field(
+        "data_center", description="Level at which the copies must differ. Default data_center."
+    )
+    multinode: Switch = Field(
+        default=False, description="Whether several nodes must be able to mount it at once."
+    )
+    stock: Stock | None = Field(
+        None, description="Weakest acceptable stock level. Default: any but Unavailable."
+    )
+    regions: Allowed | None = Field(None, description="The only regions allowed.")
+    countries: Allowed | None = Field(
+        None, description="The only countries allowed, as two-letter codes."
+    )
+    data_centers: Allowed | None = Field(None, description="The only data centres allowed.")
+    providers: Allowed | None = Field(None, description="The only providers allowed.")
+    exclude: Exclude = Field(
+        Exclude(),
+        description="Places and providers not allowed, whatever the lists above say.",
+    )
+    security: Security = Field("any", description="Kind of cloud. Default any.")
+    max_usd_gb_hr: Price | None = Field(
+        None, description="Highest acceptable price, in USD per GB and hour."
+    )
+    max_disks: Disks = Field(
+        1,
+        description="How many disks of one offer may hold it together, where it is larger "
+        "than one disk may be. Default 1.",
+    )
+    disks: DiskIds = Field(
+        (),
+        description="Ids of live disks that already are this volume, one for each replica; no "
+        "second one is bought for them.",
+    )
+    owner: Text | None = Field(None, description="Whose budget it counts against.")
+    tags: Tags = Field(
+        default_factory=dict,
+        description="Names and values that are carried into plans and reports.",
+    )
 
     @model_validator(mode="after")
     def _one_disk_a_replica(self) -> Self:
@@ -242,31 +218,33 @@ def beyond_replicas(disks: int, replicas: int) -> str | None:
 
 
 class Policy(Value):
-    """Rules over the whole plan.
+    """Rules over the whole plan."""
 
-    Attributes
-    ----------
-    budget_usd_month : Decimal | None
-        Most that all disks may cost in a month.
-    budgets : dict of Decimal
-        Most that the disks of one owner may cost in a month, by owner.
-    hours_per_month : int
-        Hours that make a month; ``672 ≤ h ≤ 744``.
-    max_sites, max_providers : int | None
-        Most sites, and most providers, that all disks may be spread over; at least 1.
-    max_provider_share : Decimal | None
-        Most that one provider may hold of all provisioned GB, as a part of 1; ``0 < s ≤ 1``.
-    sequential : bool
-        Whether workloads that mount one volume may take turns, where their hours fit the month.
-    """
-
-    budget_usd_month: Budget | None = None
-    budgets: Budgets = Field(default_factory=dict)
-    hours_per_month: Hours = HOURS_PER_MONTH
-    max_sites: Cap | None = None
-    max_providers: Cap | None = None
-    max_provider_share: Share | None = None
-    sequential: Switch = False
+    budget_usd_month: Budget | None = Field(
+        None, description="Most that all disks together may cost in a month, in USD."
+    )
+    budgets: Budgets = Field(
+        default_factory=dict,
+        description="Most that the disks of one owner may cost in a month, in USD.",
+    )
+    hours_per_month: Hours = Field(
+        HOURS_PER_MONTH, description="Hours that make a month. Default 730."
+    )
+    max_sites: Cap | None = Field(
+        None, description="At how many sites the disks may be, all together."
+    )
+    max_providers: Cap | None = Field(
+        None, description="From how many providers the disks may come, all together."
+    )
+    max_provider_share: Share | None = Field(
+        None,
+        description="Most that one provider may hold of all GB that are bought: '70%' or 0.7.",
+    )
+    sequential: Switch = Field(
+        default=False,
+        description="Whether workloads that mount one volume may take turns, where their hours "
+        "together fit the month. Default false.",
+    )
 
     @property
     def limits(self) -> list[tuple[str | None, Decimal]]:
@@ -321,10 +299,14 @@ class Demand(Value):
     @classmethod
     def _members_known(cls, groups: tuple[Group, ...], info: ValidationInfo) -> tuple[Group, ...]:
         names = _names_of(info) if groups else None
-        return tuple(
+        ordered = tuple(
             each.model_copy(update={"volumes": _ordered(names, each.volumes, f"groups[{index}]")})
             for index, each in enumerate(groups)
         )
+        for index, each in enumerate(ordered):
+            if len(each.volumes) < 2:  # noqa: PLR2004 -- two make a group
+                raise ValueError(f"a group has at least two volumes (groups[{index}])")
+        return ordered
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -1,9 +1,9 @@
-"""From the file's shape to the demand: check what fields say together, merge, expand."""
+"""From the file to the demand: check what fields say together, merge, expand."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from planner.demand.fields import FieldPath, dotted, shown
 from planner.demand.model import (
@@ -26,14 +26,14 @@ from planner.demand.problems import (
     plain_problems,
     too_many,
 )
-from planner.demand.schema import DemandShape
+from planner.demand.schema import DemandInput
 
 _SIZES = ("size", "size_gb")
 _MERGED = ("exclude", "tags")
 
 
-def check(document: Mapping[str, Any]) -> tuple[DemandShape | None, list[Problem]]:
-    """Return the file's shape, and everything that is wrong with the document.
+def check(document: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Problem]]:
+    """Return what the file sets, and everything that is wrong with the document.
 
     Parameters
     ----------
@@ -42,54 +42,54 @@ def check(document: Mapping[str, Any]) -> tuple[DemandShape | None, list[Problem
 
     Returns
     -------
-    shape : DemandShape | None
-        None where a single field is wrong by itself.
+    values : dict | None
+        Validated, nulls included; None where a single field is wrong by itself.
     problems : list of (path, message)
         Empty for a sound document.
     """
-    shape: DemandShape | None = None
-    found: list[Problem] = []
+    values: dict[str, Any] | None = None
+    problems: list[Problem] = []
     try:
-        shape = DemandShape.model_validate(dict(document))
+        values = DemandInput.model_validate(dict(document)).model_dump(exclude_unset=True)
     except ValidationError as error:
-        found += plain_problems(error, DemandShape)
+        problems += plain_problems(error, DemandInput)
     defaults = document.get("defaults")
     defaults = defaults if isinstance(defaults, Mapping) else {}
     volumes = entries(document, "volumes")
-    found += _sizes(defaults, volumes)
-    found += workload_problems(document)
-    found += disk_problems(document)
+    problems += _sizes(defaults, volumes)
+    problems += workload_problems(document)
+    problems += disk_problems(document)
     sound, unsure = counted(defaults, volumes)
     if many := too_many(sound):
-        found.append((("volumes",), many))
+        problems.append((("volumes",), many))
     elif sound:
-        found += clashes(sound)
+        problems += clashes(sound)
         names = VolumeNames((name, numbered(name, count)) for _, name, count in sound)
-        found += member_problems(document, names, unsure)
-    return shape, [(path, _naming(message, path, document)) for path, message in found]
+        problems += member_problems(document, names, unsure)
+    return values, [(path, _naming(message, path, document)) for path, message in problems]
 
 
-def normalised(shape: DemandShape, project: str) -> Demand:
-    """Return the demand of a shape in which `check` finds nothing wrong.
+def normalised(values: Mapping[str, Any], project: str) -> Demand:
+    """Return the demand of validated values in which `check` finds nothing wrong.
 
-    The project is taken where the shape names none.
+    The project is taken where the file names none.
     """
-    defaults = _written(shape.defaults) if shape.defaults else {}
+    defaults = values.get("defaults") or {}
     expanded = [
-        (entry.name, list(_expanded(merged(defaults, _written(entry))))) for entry in shape.volumes
+        (entry["name"], list(_expanded(merged(defaults, entry)))) for entry in values["volumes"]
     ]
     names = VolumeNames((name, [each.name for each in volumes]) for name, volumes in expanded)
     return Demand(
-        project=shape.project or project,
+        project=values.get("project") or project,
         volumes=tuple(volume for _, volumes in expanded for volume in volumes),
-        policy=Policy(**_known(shape.policy)) if shape.policy else Policy(),
+        policy=Policy(**_without_null(values.get("policy") or {})),
         workloads=tuple(
-            Workload(**{**_known(each), "mounts": names.ordered(each.mounts)})
-            for each in shape.workloads or ()
+            Workload(**{**_without_null(each), "mounts": names.ordered(each["mounts"])})
+            for each in values.get("workloads") or ()
         ),
         groups=tuple(
-            Group(**{**_known(each), "volumes": names.ordered(each.volumes)})
-            for each in shape.groups or ()
+            Group(**{**_without_null(each), "volumes": names.ordered(each["volumes"])})
+            for each in values.get("groups") or ()
         ),
     )
 
@@ -112,26 +112,12 @@ def merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def _written(model: BaseModel) -> dict[str, Any]:
-    """Return the fields the file sets, nulls included."""
-    values = {name: getattr(model, name) for name in model.model_fields_set}
-    return {
-        name: _written(value) if isinstance(value, BaseModel) else value
-        for name, value in values.items()
-    }
-
-
 def _without_null(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: _without_null(value) if isinstance(value, Mapping) else value
         for key, value in values.items()
         if value is not None
     }
-
-
-def _known(model: BaseModel) -> dict[str, Any]:
-    """Return the fields the file sets to something."""
-    return _without_null(_written(model))
 
 
 def _expanded(values: dict[str, Any]) -> Iterator[Volume]:

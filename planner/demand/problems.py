@@ -69,7 +69,7 @@ def _sentence(detail: Any, path: FieldPath, root: type[BaseModel]) -> str:  # no
     }
     if kind in special:
         return special[kind]()
-    if kind == "list_type" and isinstance(value, str):
+    if kind in {"list_type", "tuple_type"} and isinstance(value, str):
         return f"a list was expected; write a list: [{shown(value).strip(chr(39))}]"
     if kind == "string_pattern_mismatch" and "disks" in path:
         return (

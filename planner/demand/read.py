@@ -440,10 +440,10 @@ def _demand(parsed: Parsed, name: str, project: str) -> Demand:
         what = "nothing" if document is None else shown(document)
         message = f"a demand begins with `version: 1` and `volumes:`; here is {what}"
         raise _failure(name, message)
-    shape, problems = check(document)
-    if shape is None or problems:
+    values, problems = check(document)
+    if values is None or problems:
         raise DemandError(name, located(problems, parsed.places()))
-    return normalised(shape, project)
+    return normalised(values, project)
 
 
 def _failure(

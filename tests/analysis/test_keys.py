@@ -8,7 +8,7 @@ import pytest
 
 from planner.analysis.grid import FACTORS, Known, Subject, counted_again, subject
 from planner.demand.read import demand_from
-from planner.demand.schema import PolicyShape, VolumeFields, WorkloadShape
+from planner.demand.schema import DefaultsInput, PolicyInput, WorkloadInput
 from planner.errors import InputError
 
 if TYPE_CHECKING:
@@ -186,13 +186,13 @@ def test_a_count_of_the_demand_file_is_counted_again() -> None:
 
 def test_every_field_of_the_file_has_a_key_or_a_reason() -> None:
     """A field that the file learns later is not forgotten here."""
-    for word in VolumeFields.model_fields:
+    for word in DefaultsInput.model_fields:
         if word in {"count", "tags"}:
             continue
         assert subject(word, known()).part == "volumes"
-    for word in PolicyShape.model_fields:
+    for word in PolicyInput.model_fields:
         assert subject(word, known()).part == "policy"
-    for word in WorkloadShape.model_fields.keys() - {"name"}:
+    for word in WorkloadInput.model_fields.keys() - {"name"}:
         assert subject(f"workloads.{word}", known()).part == "workloads"
     for word in FACTORS:
         assert subject(word, known()).part == word

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from planner.demand.model import Group, Workload
+from planner.demand.model import Demand, Group, Volume, Workload
 
 LEVELS = ("site", "data_center", "provider", "country", "region")
 
@@ -33,8 +33,9 @@ def test_a_group_asks_for_something() -> None:
 @pytest.mark.parametrize("volumes", [(), ("a",), ("a", "a")])
 def test_a_group_has_two_volumes(volumes: tuple[str, ...]) -> None:
     """A volume is neither together with itself nor apart from it."""
+    stored = (Volume(name="a", size_gb=1), Volume(name="b", size_gb=1))
     with pytest.raises(ValidationError):
-        Group(volumes=volumes, same="site")
+        Demand(project="p", volumes=stored, groups=(Group(volumes=volumes, same="site"),))
 
 
 def test_members_are_named_once() -> None:

@@ -247,7 +247,7 @@ def test_ties_fit_the_demand_they_are_in(fields: dict[str, Any], sentence: str) 
     ("section", "changes", "field"),
     [
         ("groups", {"volumes": ["a", "z"]}, "groups"),
-        ("groups", {"volumes": ["a"]}, "groups[0]"),
+        ("groups", {"volumes": ["a"]}, "groups"),
         ("groups", {"same": "planet"}, "groups[0].same"),
         ("groups", {"same": None}, "groups[0]"),
         ("workloads", {"mounts": ["z"]}, "workloads"),

@@ -347,7 +347,7 @@ def test_json_does_not_pay_for_yaml(tmp_path: Path) -> None:
     path = tmp_path / "d.json"
     path.write_text(JSON, encoding="utf-8")
     code = (
-        "import sys; from planner.demand import read_demand; read_demand(sys.argv[1]);"
+        "import sys; from planner import read_demand; read_demand(sys.argv[1]);"
         "print([m for m in ('ruamel.yaml', 'pandas', 'httpx', 'pulp') if m in sys.modules])"
     )
     root = Path(__file__).parents[2]

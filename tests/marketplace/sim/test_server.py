@@ -255,7 +255,7 @@ def test_a_kill_loses_no_request_that_was_answered(tmp_path: Path) -> None:
     """SIGKILL at any moment: what was answered is in the state, and the state can be read."""
     state = tmp_path / "state"
     code = (
-        "import sys, time; from planner.sim import Sim; sim = Sim(state=sys.argv[1]); sim.start();"
+        "import sys, time; from planner import Sim; sim = Sim(state=sys.argv[1]); sim.start();"
         "print(sim.base_url, flush=True); time.sleep(60)"
     )
     names: list[str] = []
