@@ -63,7 +63,7 @@ def _duplicates(world: World, report: Report | None) -> Iterator[str]:
         return  # killed: nobody was there to say it
     by_name: dict[str, list[str]] = {}
     for name, disk_id in world.made:
-        if world.disks[disk_id]["status"] != "TERMINATED":
+        if world.status(disk_id) != "TERMINATED":
             by_name.setdefault(name, []).append(disk_id)
     for name, ids in by_name.items():
         reported = report.exit_code == 7
@@ -76,7 +76,7 @@ def _orphans(world: World, state: State, report: Report | None) -> Iterator[str]
         return
     recorded = state.recorded_ids()
     for name, disk_id in world.made:
-        if world.disks[disk_id]["status"] == "TERMINATED" or disk_id in recorded:
+        if world.status(disk_id) == "TERMINATED" or disk_id in recorded:
             continue
         entry = state.entries.get(name)
         told = disk_id in _said(report) or (entry is not None and entry.in_doubt)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-import httpx
 import pytest
 
 from planner.errors import Conflict, InputError, Interrupted, PendingActions, RequestRefused
+from planner.marketplace.sim.wire import to_json
+from planner.marketplace.sim.world import SECOND_US
 from planner.project.context import Context
 from planner.project.destroy import destroy
 from planner.project.journal import Journal
 from planner.project.resolve import find_entry, give_up, rename, resolve_id, resolve_not
 from planner.project.state import State
 from planner.project.status import Status, read_status
-from tests.project.world import URL, World, answer, plan_of
+from tests.project.world import URL, World, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,17 +64,17 @@ def test_in_order(tmp_path: Path) -> None:
     ("change", "kind", "words"),
     [
         ({"name": "x\x1b[2J"}, "drifted", "renamed"),
-        ({"priceHr": 5}, "drifted", "repriced"),
-        ({"size": 9}, "drifted", "size"),
-        ({"status": "ERROR"}, "drifted", "ERROR"),
-        ({"status": "TERMINATED"}, "vanished", "terminated"),
+        ({"usd_hr": Decimal(5)}, "drifted", "repriced"),
+        ({"size_gb": 9}, "drifted", "size"),
+        ({"forced": "ERROR"}, "drifted", "ERROR"),
+        ({"terminated_us": 0}, "vanished", "terminated"),
         ({"pods": ["pod-1"]}, "in order", "attached to pod-1"),
     ],
 )
 def test_drift(change: dict[str, Any], kind: str, words: str, tmp_path: Path) -> None:
     """Renamed, repriced, resized, failed or gone is exit 7; attached is no drift."""
     world = bought(tmp_path, 1)
-    world.live[0].update(change)
+    vars(world.live[0]).update(change)
     found = status(world, tmp_path)
     assert found.standings[0].found == kind
     assert words in " ".join(found.standings[0].notes)
@@ -82,9 +85,7 @@ def test_vanished_and_duplicate(tmp_path: Path) -> None:
     """A disk the account no longer has, and a name that lives twice."""
     world = bought(tmp_path, 2)
     first, second = list(world.disks)
-    world.make(
-        {"disk": {"name": world.disks[second]["name"], "size": 200}, "provider": {"type": "x"}}
-    )
+    world.duplicate(world.disks[second].name)
     del world.disks[first]
     kinds = {one.found for one in status(world, tmp_path).standings}
     assert kinds == {"vanished", "duplicate"}
@@ -92,7 +93,7 @@ def test_vanished_and_duplicate(tmp_path: Path) -> None:
 
 def test_in_doubt_is_six(tmp_path: Path) -> None:
     """And what has shown up since is said to be there."""
-    world = bought(tmp_path, 1, "timeout_after_very_late")
+    world = bought(tmp_path, 1, "lost_after_very_late")
     assert status(world, tmp_path).exit_code == 6
     world.clock.sleep(1000)
     assert status(world, tmp_path).standings[0].found == "found"
@@ -114,16 +115,15 @@ def test_a_person_names_the_disk(tmp_path: Path) -> None:
 
 def test_a_person_disowns_the_suspect(tmp_path: Path) -> None:
     """--not ID: after the quarantine the slot is sent again, once."""
-    world = bought(tmp_path, 1, "timeout_before")
-    twin = world.foreign("theirs", size=100)
-    world.disks[twin]["providerType"] = "runpod"
+    world = bought(tmp_path, 1, "lost_before")
+    twin = world.foreign("theirs", size=100, provider="runpod")
     assert world.apply(tmp_path, plan_of(1)).exit_code == 7
     with opened(world, tmp_path) as ctx:
         resolve_not(ctx, find_entry(ctx.state, "v1/1/1", TARGET), twin)
     world.clock.sleep(2000)
     assert world.apply(tmp_path, plan_of(1)).exit_code == 0
     assert len(world.posts) == 2
-    assert world.disks[twin]["status"] != "TERMINATED"
+    assert world.status(twin) != "TERMINATED"
 
 
 def test_a_person_gives_up(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_rename_and_what_it_refuses(tmp_path: Path) -> None:
     assert status(world, tmp_path).exit_code == 0
     assert world.apply(tmp_path).exit_code == 0
     assert len(world.posts) == 2
-    world.disks[entry.ids[0]]["name"] = "somebody-else-did"
+    world.disks[entry.ids[0]].name = "somebody-else-did"
     with opened(world, tmp_path) as ctx, pytest.raises(Conflict):
         rename(ctx, find_entry(ctx.state, "v1/1/1", TARGET), "again")
 
@@ -161,7 +161,7 @@ def test_destroy_deletes_what_was_bought_and_nothing_else(tmp_path: Path) -> Non
     theirs = world.foreign()
     assert len(end(world, tmp_path)) == 2
     assert len(world.requests("DELETE")) == 2
-    assert [disk["id"] for disk in world.live] == [theirs]
+    assert [disk.id for disk in world.live] == [theirs]
     assert world.apply(tmp_path).exit_code == 0
     assert len(world.posts) == 2
 
@@ -183,7 +183,9 @@ def test_destroy_deletes_what_was_bought_and_nothing_else(tmp_path: Path) -> Non
 def test_destroy_refuses_what_is_not_as_recorded(change: dict[str, Any], tmp_path: Path) -> None:
     """Attached, renamed, changed or not understood: exit 7, and no DELETE of any disk."""
     world = bought(tmp_path)
-    world.live[1].update(change)
+    disk = world.live[1]
+    shown = to_json({**world.service.account.shown(disk), **change})
+    world.order(f"GET /disks/{disk.id}:body={quote(shown)}")
     with pytest.raises(Conflict):
         end(world, tmp_path)
     assert world.requests("DELETE") == []
@@ -211,26 +213,15 @@ def test_another_account_is_no_proof(tmp_path: Path) -> None:
 def test_still_detaching_is_waited_for(tmp_path: Path) -> None:
     """A refusal that speaks of detaching is asked again; another is not."""
     world = bought(tmp_path, 1)
-    real, refusals = world._one, [0]
-
-    def one(method: str, disk_id: str, body: Any) -> httpx.Response:
-        if method == "DELETE" and refusals[0] < 3:
-            refusals[0] += 1
-            return answer(409, {"detail": "the disk is still detaching"})
-        return real(method, disk_id, body)
-
-    world._one = one  # type: ignore[method-assign]
+    world.disks[world.made[0][1]].held_us = world.clock.simulated.now_us() + 5 * SECOND_US
     assert len(end(world, tmp_path)) == 1
-    assert len(world.requests("DELETE")) == 4
+    assert len(world.requests("DELETE")) > 1
 
 
 def test_a_refusal_is_a_refusal(tmp_path: Path) -> None:
     """403 is exit 4 at once, and the disk stays recorded as created."""
     world = bought(tmp_path, 1)
-    real = world._one
-    world._one = lambda method, disk_id, body: (  # type: ignore[method-assign]
-        answer(403, {}) if method == "DELETE" else real(method, disk_id, body)
-    )
+    world.order("DELETE /disks/*:403")
     with pytest.raises(RequestRefused):
         end(world, tmp_path)
     assert len(world.requests("DELETE")) == 1
@@ -241,25 +232,12 @@ def test_a_refusal_is_a_refusal(tmp_path: Path) -> None:
 def test_a_lost_answer_to_delete_is_decided_by_a_get(done: bool, tmp_path: Path) -> None:
     """Done: recorded. Not done: exit 6, one DELETE, and the next run asks again."""
     world = bought(tmp_path, 1)
-    real, lost = world._one, [True]
-
-    def one(method: str, disk_id: str, body: Any) -> httpx.Response:
-        if method == "DELETE" and lost.pop() if lost else False:
-            if done:
-                real(method, disk_id, body)
-            raise httpx.ReadTimeout("lost")
-        return real(method, disk_id, body)
-
-    world._one = one  # type: ignore[method-assign]
-    if done:
-        assert len(end(world, tmp_path)) == 1
-    else:
-        lost[:] = [True]
+    world.order(f"DELETE /disks/*#1:{'drop-after' if done else 'drop-before'}")
+    if not done:
         with pytest.raises(PendingActions):
             end(world, tmp_path)
         assert len(world.requests("DELETE")) == 1
-        lost.clear()
-        assert len(end(world, tmp_path)) == 1
+    assert len(end(world, tmp_path)) == 1
     assert world.live == []
 
 

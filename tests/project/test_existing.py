@@ -38,7 +38,7 @@ def test_what_was_bought_is_recorded_by_replica(tmp_path: Path) -> None:
     """Two volumes of one disk each; ids as the marketplace gave them."""
     world = World()
     world.apply(tmp_path)
-    first, second = (disk["id"] for disk in world.live)
+    first, second = (disk.id for disk in world.live)
     assert recorded(tmp_path) == ({("v1", 1): (first,), ("v2", 1): (second,)}, ())
 
 
@@ -46,7 +46,7 @@ def test_the_disks_of_one_replica_are_in_their_order(tmp_path: Path) -> None:
     """A volume on two disks is one replica of two ids."""
     world = World()
     world.apply(tmp_path, split())
-    assert recorded(tmp_path)[0] == {("big", 1): tuple(disk["id"] for disk in world.live)}
+    assert recorded(tmp_path)[0] == {("big", 1): tuple(disk.id for disk in world.live)}
 
 
 def test_half_a_replica_is_none(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_half_a_replica_is_none(tmp_path: Path) -> None:
 def test_a_doubt_is_told_and_nothing_recorded(tmp_path: Path) -> None:
     """A create whose answer was lost, and which is nowhere: one sentence with its name."""
     world = World()
-    world.fault("timeout_before")
+    world.fault("lost_before")
     world.apply(tmp_path, plan_of(1))
     found, (doubt,) = recorded(tmp_path)
     assert found == {}
@@ -85,7 +85,7 @@ def test_of_two_sets_the_later_is_taken(tmp_path: Path) -> None:
     world = World()
     world.apply(tmp_path, plan_of(1))
     world.apply(tmp_path, plan_of(1, nonce="nonce-2"), again=True)
-    _, later = (disk["id"] for disk in world.live)
+    _, later = (disk.id for disk in world.live)
     assert recorded(tmp_path)[0] == {("v1", 1): (later,)}
 
 
@@ -96,8 +96,8 @@ def test_a_state_that_was_never_used_has_nothing(tmp_path: Path) -> None:
 
 
 def test_the_account_is_read_whole(tmp_path: Path) -> None:
-    """All pages, ours and theirs, and where they were read."""
-    world = World(page_size=2)
+    """Ours and theirs, and where they were read."""
+    world = World()
     world.apply(tmp_path)
     ids = [world.foreign(f"theirs-{n}") for n in range(3)]
     with world.account() as account:

@@ -56,7 +56,7 @@ def test_the_rest_goes_elsewhere_and_the_first_stays(tmp_path: Path) -> None:
     """v1 at runpod for 0.01, v2 refused there, then bought at hyperstack for 0.02."""
     world, plan, report = sold_out(tmp_path, CHEAP, DEAR)
     assert isinstance(report.stop, OutOfStock)
-    first = world.live[0]["id"]
+    first = world.live[0].id
     other = elsewhere(world, tmp_path, plan, report, "50")
     assert [(one.action, one.provider) for one in other.placements] == [
         ("keep", "runpod"),
@@ -67,7 +67,7 @@ def test_the_rest_goes_elsewhere_and_the_first_stays(tmp_path: Path) -> None:
     assert other.totals["disk_usd_hr"] == "0.03"
     done = world.apply(tmp_path, other)
     assert done.exit_code == 0
-    assert [disk["providerType"] for disk in world.live] == ["runpod", "hyperstack"]
+    assert [disk.provider for disk in world.live] == ["runpod", "hyperstack"]
     assert len(world.posts) == len(set(world.posts)) == 3  # v1, v2 refused, v2 elsewhere
     assert world.apply(tmp_path, other).exit_code == 0
     assert len(world.posts) == 3
@@ -144,14 +144,14 @@ def test_half_a_replica_is_left_to_a_person(tmp_path: Path) -> None:
     assert [(one.action, one.provider) for one in other.placements] == [("create", "hyperstack")]
     stopped = world.apply(tmp_path, other)
     assert stopped.exit_code == 7
-    assert world.live[0]["id"] in str(stopped.stop)
+    assert world.live[0].id in str(stopped.stop)
     assert len(world.live) == 1
 
 
 def test_what_was_there_before_stays_too(tmp_path: Path) -> None:
     """A named disk of somebody's hand is kept through plan, stock-out and failover."""
     world = World(offers=[CHEAP, DEAR])
-    old = world.foreign("old", 100, providerType="runpod", info={"dataCenterId": "US-1"})
+    old = world.foreign("old", 100, provider="runpod", data_center="US-1")
     with world.account() as account:
         disks = read_account(account)
     volumes = [

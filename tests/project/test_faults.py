@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNKNOWN = (
-    "timeout_before",
-    "reset_before",
-    "write_error",
+    "lost_before",
     "500_before",
     "503_told",
     "425_before",
@@ -25,7 +23,7 @@ UNKNOWN = (
     "empty_before",
 )
 """Nobody knows, and nothing is there: exit 6, and one more create after the quarantine."""
-LATE = ("timeout_after_very_late",)
+LATE = ("lost_after_very_late",)
 """Done, but not listed in time: exit 6, and found by the next run."""
 AGAIN = ("refused_connection", "429", "429_told")
 """Not done, and sent again in the same run."""

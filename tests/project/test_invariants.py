@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,8 +16,6 @@ from tests.project.world import KEY, PRICE, Killed, World, offer, plan_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import httpx
 
 
 def state_of(folder: Path) -> State:
@@ -81,34 +80,20 @@ def test_i1_what_cannot_be_recorded_is_said_and_adopted(tmp_path: Path) -> None:
 def test_i2_no_second_post_without_a_complete_listing_since(tmp_path: Path) -> None:
     """A rerun whose listing cannot be read whole sends nothing."""
     world = World()
-    world.fault("timeout_before")
+    world.fault("lost_before")
     assert world.apply(tmp_path).exit_code == 6
     world.clock.sleep(2000)
-    world.get_faults.append(lambda request: page_of(request, {"data": [], "totalCount": 3}))
+    world.order("GET /disks/:body=%7B%22data%22%3A%5B%5D%2C%22totalCount%22%3A3%7D")
     assert world.apply(tmp_path).exit_code == 6
     assert len(world.posts) == 1
-
-
-def page_of(request: httpx.Request, document: Any) -> httpx.Response | None:
-    from tests.project.world import answer
-
-    return answer(200, document) if request.url.path == "/api/v1/disks/" else None
 
 
 def test_i2_sending_again_needs_two_agreeing_scans(tmp_path: Path) -> None:
     """A listing that hides the disk every other time never leads to a second create."""
     world = World()
-    world.fault("timeout_after")
-    turn = [0]
-
-    def flicker(request: httpx.Request) -> httpx.Response | None:
-        if request.url.path != "/api/v1/disks/":
-            return None
-        turn[0] += 1
-        hide = turn[0] <= 10 or turn[0] % 2  # the run that loses the answer sees nothing
-        return page_of(request, {"data": [], "totalCount": 0}) if hide else None
-
-    world.get_faults.append(flicker)
+    world.fault("lost_after")
+    world.order("GET /disks/#1-10:list-empty")  # the run that loses the answer sees nothing
+    world.order(*(f"GET /disks/#{turn}:list-empty" for turn in range(11, 200, 2)))
     assert world.apply(tmp_path, plan_of(1)).exit_code == 6
     world.clock.sleep(2000)
     world.apply(tmp_path, plan_of(1))
@@ -140,8 +125,8 @@ def test_i5_nothing_that_is_not_ours_is_touched(tmp_path: Path) -> None:
     name = plan_of().requests[0]["body"]["disk"]["name"]
     for other in ("theirs", f"{name}x", name.upper()):
         world.foreign(other)
-    before = {key: dict(disk) for key, disk in world.disks.items()}
-    world.fault("timeout_before", "ok", "500_after")
+    before = {key: replace(disk) for key, disk in world.disks.items()}
+    world.fault("lost_before", "ok", "500_after")
     for _ in range(3):
         world.apply(tmp_path)
         world.clock.sleep(2000)
@@ -161,7 +146,7 @@ def test_i6_the_limit_is_never_exceeded(parallel: int, tmp_path: Path) -> None:
 def test_i6_a_disk_in_doubt_counts(tmp_path: Path) -> None:
     """A slot that is dearer than planned leaves no room for the next."""
     world = World()
-    world.fault("timeout_before")
+    world.fault("lost_before")
     world.apply(tmp_path, plan_of(2))
     assert state_of(tmp_path).committed_usd_hr(plan_of(2).to_document()["digest"]) == Decimal(
         "0.01"
@@ -178,7 +163,7 @@ def test_i6_prices_that_are_within_tolerance_count_in_full(tmp_path: Path) -> No
     assert broken(world, tmp_path, report, plan_of(), limit=limit) == []
 
 
-@pytest.mark.parametrize("fault", ["ok", "401", "html_after", "timeout_before", "made_other_name"])
+@pytest.mark.parametrize("fault", ["ok", "401", "html_after", "lost_before", "made_other_name"])
 def test_i7_the_key_is_nowhere(fault: str, tmp_path: Path) -> None:
     """Not in files, reports, errors, their locals or their chain."""
     world = World()
@@ -198,7 +183,7 @@ def test_i8_what_is_not_understood_is_unknown(tmp_path: Path) -> None:
     """Never failed, never created: in doubt, until the account is looked at."""
     for number, fault in enumerate(("nan_after", "deep_after", "list_after", "204_after")):
         world = World()
-        world.hidden = True
+        world.hide()
         world.fault(fault)
         report = world.apply(tmp_path / str(number), plan_of(1))
         assert [row.state for row in report.rows] == ["in_doubt"]
@@ -210,7 +195,7 @@ def test_a_no_op_apply_sends_nothing(tmp_path: Path) -> None:
     world = World()
     assert world.apply(tmp_path).exit_code == 0
     sent = len(world.posts)
-    world.offers = []
+    world.set_offers([])
     world.clock.sleep(10**6)  # whatever its age, and whatever became of the market
     assert world.apply(tmp_path).exit_code == 0
     assert len(world.posts) == sent

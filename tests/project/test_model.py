@@ -102,11 +102,11 @@ class Owner(RuleBasedStateMachine):
 
     @invariant()
     def strangers_are_left_alone(self) -> None:
-        assert all(self.world.disks[one]["status"] == "PROVISIONING" for one in self.strangers)
+        assert all(self.world.status(one) == "ACTIVE" for one in self.strangers)
 
     @invariant()
     def no_name_lives_twice(self) -> None:
-        names = [disk["name"] for disk in self.world.live]
+        names = [disk.name for disk in self.world.live]
         ours = [name for name in names if name in {one.name for one in self.slots()}]
         assert len(ours) == len(set(ours))
 

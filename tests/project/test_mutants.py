@@ -42,18 +42,10 @@ def history(folder: Path, *faults: str, runs: int = 3, rest_s: float = 0.0) -> l
 
 def flicker(folder: Path) -> list[str]:
     """Lose an answer to an account whose list then hides the disk every other time."""
-    from tests.project.world import answer
-
     world = World()
-    world.fault("timeout_after")
-    turn = [0]
-
-    def script(request: Any) -> Any:
-        turn[0] += request.url.path == "/api/v1/disks/"
-        hide = request.url.path == "/api/v1/disks/" and (turn[0] <= 10 or turn[0] % 2)
-        return answer(200, {"data": [], "totalCount": 0}) if hide else None
-
-    world.get_faults.append(script)
+    world.fault("lost_after")
+    world.order("GET /disks/#1-10:list-empty")
+    world.order(*(f"GET /disks/#{turn}:list-empty" for turn in range(11, 200, 2)))
     for _ in range(2):
         report = world.apply(folder, plan_of(1))
         world.clock.sleep(2000)
@@ -62,7 +54,7 @@ def flicker(folder: Path) -> list[str]:
 
 def reran(folder: Path) -> list[str]:
     """Run again within the quarantine of a lost create that shows up late."""
-    return history(folder, "timeout_after_very_late", runs=2)
+    return history(folder, "lost_after_very_late", runs=2)
 
 
 def beyond_the_limit(folder: Path) -> list[str]:
@@ -102,7 +94,7 @@ def exits(code: int, *faults: str) -> Callable[[Path], list[str]]:
 
 def unlisted(folder: Path) -> list[str]:
     world = World()
-    world.hidden = True
+    world.hide()
     world.apply(folder)
     return ["sent without proof"] if len(world.posts) > 1 else []
 
@@ -111,7 +103,7 @@ def unlisted_later(folder: Path) -> list[str]:
     world = World()
     world.fault("ok", "401")
     world.apply(folder)
-    world.hidden = True
+    world.hide()
     world.apply(folder)
     return ["sent without proof"] if len(world.posts) > 2 else []
 
@@ -150,7 +142,7 @@ def destroyed_in_use(folder: Path) -> list[str]:
     world = World()
     world.apply(folder, plan_of(1))
     (disk,) = world.live
-    disk["name"] = "renamed-by-somebody"
+    disk.name = "renamed-by-somebody"
     with world.account() as account, Journal(folder, write=True) as journal:
         ctx = Context(account, journal, State(journal.records), world.pace())
         try:
@@ -207,7 +199,7 @@ RULES: dict[str, tuple[list[tuple[object, str, Any]], Callable[[Path], list[str]
     "two readings before sending again": ([(buy, "_before", one_reading)], flicker),
     "quarantine": (
         [(Context, "quarantine_s", lambda *_: 0.0)],
-        lambda folder: history(folder, "timeout_after_very_late", runs=2),
+        lambda folder: history(folder, "lost_after_very_late", runs=2),
     ),
     "read back": ([(buy, "read_back", believe)], lambda folder: history(folder, "ghost", runs=1)),
     "never again once an id was named": (
@@ -237,7 +229,7 @@ RULES: dict[str, tuple[list[tuple[object, str, Any]], Callable[[Path], list[str]
     "what was bought is listed": ([(execute, "prove_listing", nothing)], unlisted_later),
     "unknown is not failed": (
         [(buy, "classify", failed)],
-        lambda folder: history(folder, "timeout_after_late", runs=1),
+        lambda folder: history(folder, "lost_after_late", runs=1),
     ),
     "the offer is as planned": (
         [
@@ -285,7 +277,7 @@ def test_reports_are_what_they_say(tmp_path: Path) -> None:
     report: Report = world.apply(tmp_path)
     assert broken(world, tmp_path, report, plan_of()) == []
     name, _ = world.made[0]
-    world.make({"disk": {"name": name, "size": 100}, "provider": {"type": "runpod"}})
+    world.duplicate(name)
     assert broken(world, tmp_path, report, plan_of())
     world.log.append(world.requests("POST")[0])
     world.log.append(world.requests("POST")[0])

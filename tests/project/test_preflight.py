@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
 from planner.errors import JournalLocked, OutOfStock, PlanStale
-from tests.project.world import PRICE, URL, World, answer, offer, plan_of
+from planner.marketplace.sim.account import Delays
+from planner.marketplace.sim.world import SECOND_US
+from tests.project.world import PRICE, URL, World, offer, plan_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import httpx
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_age(tmp_path: Path) -> None:
     assert world.apply(tmp_path).exit_code == 5
     assert world.apply(tmp_path, max_age=timedelta(hours=48)).exit_code == 0
     early = World()
-    early.clock.passed = -7200.0
+    early.clock.simulated.advance(-7200 * SECOND_US)
     assert early.apply(tmp_path / "early").exit_code == 5
 
 
@@ -131,7 +133,8 @@ def test_an_offline_plan_takes_the_target_of_its_first_apply(tmp_path: Path) -> 
 def test_wallet(balance: Any, status: int, runway: int | None, code: int, tmp_path: Path) -> None:
     """Read where the key may; a runway that was asked for has to be proved."""
     world = World()
-    world.balance, world.wallet_status = balance, status
+    wallet = quote(json.dumps({"balance_usd": balance}))
+    world.order(f"GET /billing/wallet:body={wallet}+status-after={status}")
     hours = None if runway is None else Decimal(runway)
     report = world.apply(tmp_path, min_runway_hr=hours)
     assert report.exit_code == code
@@ -148,11 +151,11 @@ def test_a_second_plan_of_the_project(tmp_path: Path) -> None:
     assert all(disk_id in str(report.stop) for disk_id in world.disks)
     assert world.apply(tmp_path, second, again=True).exit_code == 0
     for disk in world.live:
-        disk["status"] = "TERMINATED"
+        world.terminate(disk.id)
     assert world.apply(tmp_path, plan_of(nonce="nonce-3")).exit_code == 0
     assert world.apply(tmp_path, plan_of(project="other", nonce="nonce-4")).exit_code == 0
     doubtful = World()
-    doubtful.fault("timeout_before")
+    doubtful.fault("lost_before")
     doubtful.apply(tmp_path / "doubt")
     report = doubtful.apply(tmp_path / "doubt", second, again=True)
     assert (report.exit_code, len(doubtful.posts)) == (6, 1)
@@ -195,22 +198,16 @@ def test_a_dry_run(tmp_path: Path) -> None:
     report = world.apply(tmp_path / "none", dry_run=True, confirm=lambda *_: 1 / 0)
     assert (report.exit_code, len(report.to_send)) == (0, 2)
     assert not (tmp_path / "none").exists()
-    world.offers = [offer(stock="Unavailable")]
+    world.set_offers([offer(stock="Unavailable")])
     assert world.apply(tmp_path / "none", dry_run=True).exit_code == 5
 
 
-@pytest.mark.parametrize("fault", ["timeout_before", "429_long", "timeout_after_very_late"])
+@pytest.mark.parametrize("fault", ["lost_before", "429_long", "lost_after_very_late"])
 def test_wait_goes_through_pauses(fault: str, tmp_path: Path) -> None:
     """With --wait one run is enough: through a quarantine, or as long as it was told."""
     world = World()
     world.fault(fault)
-    real = world._one
-
-    def one(method: str, disk_id: str, body: Any) -> httpx.Response:
-        world.disks[disk_id]["status"] = "ACTIVE"
-        return real(method, disk_id, body)
-
-    world._one = one  # type: ignore[method-assign]
+    world.service.account = replace(world.service.account, delays=Delays(provisioning_s=1.0))
     assert world.apply(tmp_path, wait=True).exit_code == 0
     assert {row.entry.status for row in world.apply(tmp_path).rows if row.entry} == {"ACTIVE"}
 
@@ -218,8 +215,6 @@ def test_wait_goes_through_pauses(fault: str, tmp_path: Path) -> None:
 def test_an_account_that_cannot_be_listed(tmp_path: Path) -> None:
     """Exit 4 where nothing is in doubt, and nothing is sent."""
     world = World()
-    world.get_faults.append(
-        lambda request: answer(500, {}) if request.url.path == "/api/v1/disks/" else None
-    )
+    world.order("GET /disks/:status=500")
     assert world.apply(tmp_path).exit_code == 4
     assert world.posts == []

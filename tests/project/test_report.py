@@ -32,7 +32,7 @@ def test_the_line_that_rents_gpus(tmp_path: Path) -> None:
     """The vendor's words, each disk with its own --disks; only where the disks are."""
     world = World()
     report = world.apply(tmp_path)
-    one, two = (disk["id"] for disk in world.live)
+    one, two = (disk.id for disk in world.live)
     words = f"prime pods create --id abc123 --name train --disks {one} --disks {two}"
     assert lines(report) == (words,)
     assert lines(report, country=None) == (words,)
@@ -45,7 +45,7 @@ def test_the_line_that_rents_gpus(tmp_path: Path) -> None:
 def test_no_line_for_what_is_not_there(tmp_path: Path) -> None:
     """A workload whose second volume is in doubt is not offered."""
     world = World()
-    world.fault("ok", "timeout_before")
+    world.fault("ok", "lost_before")
     assert lines(world.apply(tmp_path)) == ()
 
 
@@ -54,7 +54,7 @@ def test_the_document(tmp_path: Path) -> None:
     world = World()
     done = json.loads(json.dumps(world.apply(tmp_path).to_document()))
     assert done["exit_code"] == 0
-    assert done["volumes"] == {disk["name"].split("-")[0]: [disk["id"]] for disk in world.live}
+    assert done["volumes"] == {disk.name.split("-")[0]: [disk.id] for disk in world.live}
     assert (done["usd_hr"], done["totals"]["limit_usd_hr"]) == ("0.03", "0.03")
     assert "error" not in done
     again = World()
@@ -72,4 +72,4 @@ def test_a_disk_that_failed_is_named_with_its_price(tmp_path: Path) -> None:
     report = world.apply(tmp_path, plan_of(1))
     (disk,) = world.live
     assert str(report.usd_hr) == "0.0100"
-    assert f"planner destroy lab --id {disk['id']}" in " ".join(report.warnings)
+    assert f"planner destroy lab --id {disk.id}" in " ".join(report.warnings)

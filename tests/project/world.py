@@ -1,24 +1,25 @@
-"""A marketplace in memory with a clock that only waiting moves, and faults to order.
+"""A marketplace with a clock that only waiting moves, faults to order, and a kill switch.
 
 ::
 
     world = World()
-    world.fault("drop_after")              # the next create is done and its answer lost
+    world.fault("lost_after")              # the next create is done and its answer lost
     report = world.apply(tmp_path)
     assert world.posts == ["data-…"]
 
-What is true is what the world's own log of disks says, never what planner claims.
+It is the simulator, without sockets. What is true is what the simulator's own log of disks shows,
+never what planner claims.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from email.utils import format_datetime
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -28,6 +29,15 @@ from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
 from planner.marketplace.credentials import Credentials
 from planner.marketplace.prime.client import Client
+from planner.marketplace.sim import admin
+from planner.marketplace.sim.account import Delays
+from planner.marketplace.sim.admin import ForeignDisk
+from planner.marketplace.sim.faults import parse_fault
+from planner.marketplace.sim.service import Service
+from planner.marketplace.sim.transport import SimTransport
+from planner.marketplace.sim.world import SECOND_US, SimDisk, Store, to_time, to_us
+from planner.marketplace.sim.world import Clock as SimClock
+from planner.marketplace.sim.world import World as SimWorld
 from planner.plans.planning import make_plan
 from planner.project.execute import Order, apply_plan
 from planner.project.pace import Pace
@@ -42,7 +52,7 @@ if TYPE_CHECKING:
     from planner.plans.plan import Plan
     from planner.project.outcome import Report
 
-KEY = "pit_made-up-key-0123456789"
+KEY = "sim-key"
 URL = "https://market.test"
 START = datetime(2026, 1, 1, 12, 0, 0, 400_000, tzinfo=UTC)
 PRICE = 0.0001
@@ -85,21 +95,23 @@ def plan_of(slots: int = 2, project: str = "lab", nonce: str = "nonce-1") -> Pla
 
 
 class Clock:
-    """UTC and monotonic seconds that only sleeping moves."""
+    """UTC and monotonic seconds that only sleeping moves: the simulator's clock."""
 
     def __init__(self) -> None:
-        self.passed = 0.0
-        self._lock = threading.Lock()
+        self.simulated = SimClock(to_us(START), 0)
+
+    @property
+    def passed(self) -> float:
+        return (self.now() - START).total_seconds()
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self.passed)
+        return to_time(self.simulated.now_us())
 
     def monotonic(self) -> float:
         return self.passed
 
     def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self.passed += max(0.0, seconds)
+        self.simulated.advance(max(0, round(seconds * SECOND_US)))
 
 
 @dataclass
@@ -113,28 +125,30 @@ class Sent:
     headers: dict[str, str]
 
 
-@dataclass
 class World(httpx.BaseTransport):
     """The marketplace; ``kill_at`` counts every step of network and journal."""
 
-    offers: list[Any] = field(default_factory=lambda: [offer()])
-    page_size: int = 100
-    total_key: str | None = "totalCount"
-    lag_s: float = 0.0
-    kill_at: int | None = None
-    status: int = 201
-
-    def __post_init__(self) -> None:
+    def __init__(self, offers: list[Any] | None = None, *, lag_s: float = 0.0) -> None:
         self.clock = Clock()
-        self.disks: dict[str, dict[str, Any]] = {}
-        self.shown_at: dict[str, float] = {}
+        self.offers = [offer()] if offers is None else offers
+        self._world = SimWorld(
+            self.clock.simulated,
+            {"disks": self.offers, "gpus": [], "multi-node": []},
+            paid_usd=Decimal(1000),
+        )
+        self.service = Service(
+            self._world,
+            Store(None),
+            dialect="openapi",
+            delays=Delays(provisioning_s=1e9, detaching_s=30.0),
+            faults=[],
+            new_id=self.next_id,
+        )
+        self._transport = SimTransport(self.service)
+        self._lag_s = lag_s
+        self.kill_at: int | None = None
         self.log: list[Sent] = []
-        self.made: list[tuple[str, str]] = []
         self.creates: list[str] = []
-        self.balance: Any = 1000
-        self.wallet_status = 200
-        self.hidden = False
-        self.get_faults: list[Callable[[httpx.Request], httpx.Response | None]] = []
         self.steps = 0
         self.killed = False
         self.stop = threading.Event()
@@ -145,6 +159,7 @@ class World(httpx.BaseTransport):
         self.read: set[str] = set()
         self.named: set[str] = set()
         self.resent: list[str] = []
+        self._others: list[tuple[str, str]] = []
 
     # -- scripting ------------------------------------------------------------------------------
 
@@ -152,9 +167,33 @@ class World(httpx.BaseTransport):
         """Order what the next creates meet, one name each; ``ok`` is none."""
         self._faults += names
 
+    def order(self, *texts: str) -> None:
+        """Order faults of the simulator for requests of any kind."""
+        self.service.faults += [parse_fault(text) for text in texts]
+
+    def hide(self) -> None:
+        """Show no disk in any listing."""
+        self.order("GET /disks/:list-empty")
+
+    def set_offers(self, offers: list[Any]) -> None:
+        """Sell something else."""
+        self.offers = self._world.listings["disks"] = offers
+
     def foreign(self, name: str = "somebody-elses", size: int = 77, **more: Any) -> str:
         """Put somebody else's disk there, and return its id."""
-        return self._make({"disk": {"size": size, "name": name}, "provider": {"type": "x"}}, **more)
+        place = {"provider": "x", "data_center": None, "country": None, "multinode": None}
+        shape = ForeignDisk(name=name, size=size, **{**place, **more})
+        return str(admin.add_disk(self.service, shape, "")["id"])
+
+    def duplicate(self, name: str, size: int = 100) -> str:
+        """Put another disk of ours there, under a name that may live already."""
+        disk_id = self.foreign(name, size, provider="runpod")
+        self._others.append((name, disk_id))
+        return disk_id
+
+    def next_id(self) -> str:
+        """Return the id of the next disk."""
+        return f"disk{len(self._world.disks):028x}"
 
     def step(self, _word: str = "") -> None:
         """Count a step, and die there if that is ordered."""
@@ -165,9 +204,29 @@ class World(httpx.BaseTransport):
                 raise Killed(self.steps)
 
     @property
-    def live(self) -> list[dict[str, Any]]:
-        """Return the disks that exist."""
-        return [disk for disk in self.disks.values() if disk["status"] != "TERMINATED"]
+    def disks(self) -> dict[str, SimDisk]:
+        """Return every disk ever, oldest first."""
+        return self._world.disks
+
+    @property
+    def live(self) -> list[SimDisk]:
+        """Return the disks that exist, oldest first."""
+        return self._world.live()[::-1]
+
+    def status(self, disk_id: str) -> str:
+        """Return the status of a disk."""
+        return self.disks[disk_id].status(self._world.clock.now_us())
+
+    def terminate(self, disk_id: str) -> None:
+        """End a disk beside the API."""
+        self.disks[disk_id].terminated_us = self._world.clock.now_us()
+
+    @property
+    def made(self) -> list[tuple[str, str]]:
+        """Return name and id of every disk that our creates made, in order."""
+        entries = [one for one in self.service.store.audit() if one["method"] == "POST"]
+        bought = [(one["body"]["disk"]["name"], key) for one in entries for key in one["created"]]
+        return [*bought, *self._others]
 
     @property
     def heard_resent(self) -> list[str]:
@@ -233,117 +292,73 @@ class World(httpx.BaseTransport):
         with self._lock:
             response = self._answer(request)
         self.step()
-        response.headers.setdefault("Date", format_datetime(self.clock.now(), usegmt=True))
         return response
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.path
         body = json.loads(request.content) if request.content else None
         headers = {name.lower(): value for name, value in request.headers.items()}
+        path = request.url.path
         self.log.append(Sent(self.clock.passed, request.method, path, body, headers))
-        if headers.get("authorization") != f"Bearer {KEY}":
-            return answer(401, {"detail": "Invalid API key"})
-        for script in list(self.get_faults):
-            found = script(request) if request.method == "GET" else None
-            if found is not None:
-                return found
-        if path.startswith("/api/v1/availability/"):
-            return answer(200, {"items": self.offers, "totalCount": len(self.offers)})
-        if path == "/api/v1/billing/wallet":
-            return answer(self.wallet_status, wallet(self.balance))
-        if path == "/api/v1/disks/":
-            return self._list(request) if request.method == "GET" else self._create(body)
-        return self._one(request.method, path.rpartition("/")[2], body)
-
-    def _list(self, request: httpx.Request) -> httpx.Response:
-        offset = int(request.url.params["offset"])
-        limit = min(int(request.url.params["limit"]), self.page_size)
-        now = self.clock.passed
-        shown = [d for key, d in self.disks.items() if self.shown_at[key] <= now]
-        shown = [] if self.hidden else shown
-        self.read |= {disk["id"] for disk in shown}
-        page: dict[str, Any] = {"data": shown[offset : offset + limit], "offset": offset}
-        if self.total_key is not None:
-            page[self.total_key] = len(shown)
-        return answer(200, page)
-
-    def _one(self, method: str, disk_id: str, body: Any) -> httpx.Response:
-        disk = self.disks.get(disk_id)
-        if disk is None:
-            return answer(404, {"detail": "Disk not found"})
-        if method == "PATCH":
-            disk["name"] = body["name"]
-            return answer(200, {"id": disk_id, "name": disk["name"]})
-        if method == "DELETE":
-            if disk["pods"]:
-                return answer(409, {"detail": "the disk is still detaching"})
-            disk["status"] = "TERMINATED"
-            return answer(200, {"status": "TERMINATED"})
-        self.read.add(disk_id)
-        return answer(200, disk)
-
-    def _make(self, body: dict[str, Any], **more: Any) -> str:
-        disk_id = f"disk{len(self.disks):028x}"
-        wanted = body["disk"]
-        lag_s = more.pop("lag_s", self.lag_s)
-        self.disks[disk_id] = {
-            "id": disk_id,
-            "name": wanted["name"],
-            "createdAt": self.clock.now().isoformat(),
-            "status": "PROVISIONING",
-            "providerType": body["provider"]["type"],
-            "size": wanted["size"],
-            "info": {
-                key: wanted[key] for key in ("cloudId", "dataCenterId", "country") if key in wanted
-            },
-            "priceHr": round(wanted["size"] * PRICE, 6),
-            "userId": "u",
-            "pods": [],
-            "clusters": [],
-            **more,
-        }
-        self.shown_at[disk_id] = self.clock.passed + lag_s
-        return disk_id
-
-    def _create(self, body: Any) -> httpx.Response:
-        self.creates.append(body["disk"]["name"])
-        self.spent.append(usd_hr(self) + Decimal(body["disk"]["size"]) * Decimal(str(PRICE)))
-        name = self._faults.pop(0) if self._faults else "ok"
-        self.on_create(len(self.creates))
-        if body["disk"]["name"] in self.named:
-            self.resent.append(body["disk"]["name"])
-        response = FAULTS[name](self, body)
-        if response.status_code in {200, 201, 202} and name in {"ok", "ghost", "ok_200"}:
-            self.named.add(body["disk"]["name"])
+        if request.method == "POST":
+            return self._create(request, body)
+        response = self._transport.handle_request(request)
+        if request.method == "GET" and "/disks/" in path and response.status_code == HTTPStatus.OK:
+            self.read |= _ids(response.read())
         return response
 
-    def make(self, body: dict[str, Any], **more: Any) -> dict[str, Any]:
-        """Create what a request asks for, and remember that it was ours."""
-        disk_id = self._make(body, **more)
-        self.made.append((body["disk"]["name"], disk_id))
-        return self.disks[disk_id]
+    def _create(self, request: httpx.Request, body: Any) -> httpx.Response:
+        wanted = body["disk"]["name"]
+        self.creates.append(wanted)
+        self.spent.append(usd_hr(self) + Decimal(body["disk"]["size"]) * Decimal(str(PRICE)))
+        if wanted in self.named:
+            self.resent.append(wanted)
+        name = self._faults.pop(0) if self._faults else "ok"
+        before = self.service.faults
+        self.service.faults = [
+            *before,
+            *(parse_fault(f"POST /disks/:{t}") for t in self._met(name, body)),
+        ]
+        try:
+            if name == "refused_connection":
+                raise httpx.ConnectError("refused")
+            response = self._transport.handle_request(request)
+        finally:
+            self.service.faults = before
+            self.on_create(len(self.creates))
+        if name == "made_terminated":
+            self.terminate(list(self.disks)[-1])
+        if name == "made_no_price":
+            self.order("GET /disks/*:no-price")
+        if response.status_code in {200, 201, 202} and name in {"ok", "ghost", "ok_202"}:
+            self.named.add(wanted)
+        return response
+
+    def _met(self, name: str, body: Any) -> list[str]:
+        """Return the faults that a create meets."""
+        fault = FAULTS[name]
+        text = fault(self, body) if callable(fault) else fault
+        late = [f"late={self._lag_s}"] if self._lag_s else []
+        return [*late, *([text] if text else [])]
+
+
+def _ids(content: bytes) -> set[str]:
+    """Return the ids of an answer, where it can be read."""
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return set()
+    rows = document.get("data", [document]) if isinstance(document, dict) else []
+    return {row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)}
 
 
 def credentials() -> Credentials:
     return Credentials(SecretStr(KEY), URL)
 
 
-def answer(status: int, document: Any, **headers: str) -> httpx.Response:
-    content = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return httpx.Response(
-        status, content=content, headers={k.replace("_", "-"): v for k, v in headers.items()}
-    )
-
-
-def wallet(balance: Any) -> dict[str, Any]:
-    return {"wallet_id": "w", "balance_usd": balance, "currency": "USD"}
-
-
 def usd_hr(world: World) -> Decimal:
-    """Return what our live disks cost, by the world's own account."""
+    """Return what our live disks cost, by the simulator's own account."""
     ours = {disk_id for _, disk_id in world.made}
-    prices = (d["priceHr"] or d["size"] * PRICE for d in world.live if d["id"] in ours)
-    return sum((Decimal(str(price)) for price in prices), Decimal(0))
+    return sum((disk.usd_hr for disk in world.live if disk.id in ours), Decimal(0))
 
 
 from tests.project.faults import FAULTS  # noqa: E402 -- faults are functions of the world

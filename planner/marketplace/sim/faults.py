@@ -106,6 +106,8 @@ _KINDS = (
     Kind("dupkeys", "answer", "done, and answered with keys twice in one object"),
     Kind("deep", "answer", "done, and answered in JSON nested beyond reason"),
     Kind("huge", "answer", "done, and answered with more than 16 MiB"),
+    Kind("no-price", "answer", "done, and answered without a price"),
+    Kind("retry-after", "answer", "asks to wait SECONDS, whatever the answer is", "seconds"),
     Kind("body", "answer", "done, and answered with TEXT, percent-encoded", "text"),
     Kind("garbage", "answer", "done, and answered with HTML, which is not JSON"),
     Kind("empty-body", "answer", "done, and answered with an empty body"),

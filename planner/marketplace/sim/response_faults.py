@@ -68,6 +68,8 @@ def apply_faults(answer: SimResponse, acts: Sequence[Act]) -> None:
             answer.body = _BODIES[name](answer, act.value)
         elif name in _MANNERS:
             answer.manner = _MANNERS[name]
+        elif name == "retry-after":
+            answer.headers["Retry-After"] = act.value
         elif name == "status-after":
             answer.status = int(act.value)
         elif name == "hang-after":
@@ -106,6 +108,7 @@ _ROWS: dict[str, Callable[[dict[str, Any], str], None]] = {
     "wrong-price": _put("priceHr", scaled),
     "no-id": _without("id"),
     "no-name": _without("name"),
+    "no-price": _without("priceHr"),
     "hostile-name": _put("name", lambda _, __: HOSTILE),
     "hostile-id": _put("id", lambda _, __: "../../../etc/passwd?x=\x1b[2J"),
     "nan": _put("priceHr", lambda _, __: Decimal("NaN")),

@@ -96,18 +96,17 @@ class Service:
             if self.closing.is_set():
                 return SimResponse(0, manner="drop")
             answer = response_faults.instead(acts, self.dialect) or self._done(request, acts)
+            response_faults.apply_faults(answer, acts)
             changed = [*answer.created, *answer.renamed, *answer.deleted]
             self.store.save(self.world, entry | _outcome(answer, acts), changed=changed)
         return answer
 
     def _done(self, request: Request, acts: Sequence[Act]) -> SimResponse:
-        """Do what is asked, if it may be, and answer as the faults require."""
+        """Do what is asked, if it may be."""
         try:
-            answer = self._routed(request, acts)
+            return self._routed(request, acts)
         except Refused as refused:
-            answer = refused.answer(self.dialect)
-        response_faults.apply_faults(answer, acts)
-        return answer
+            return refused.answer(self.dialect)
 
     def _routed(self, request: Request, acts: Sequence[Act]) -> SimResponse:
         route, name = _route(request.path)

@@ -201,6 +201,18 @@ def _(sim: Sim) -> None:
     assert parse(body)["priceHr"].is_nan()
 
 
+@of("no-price")
+def _(sim: Sim) -> None:
+    assert "priceHr" not in create(sim).json
+    assert "priceHr" in made(sim)[0]
+
+
+@of("retry-after=7")
+def _(sim: Sim) -> None:
+    assert create(sim).headers["retry-after"] == "7"
+    assert len(made(sim)) == 1
+
+
 @of("body=%7B%22id%22%3A7%7D")
 def _(sim: Sim) -> None:
     assert create(sim).json == {"id": 7}

@@ -266,10 +266,12 @@ def test_a_kill_loses_no_request_that_was_answered(tmp_path: Path) -> None:
         with server:
             assert server.stdout is not None
             url = server.stdout.readline().strip()
+            assert url
             killer = threading.Timer(0.05 + wait, os.kill, (server.pid, signal.SIGKILL))
             killer.start()
             names += _create_until_dead(url, f"w{wait}")
             killer.join()
+    assert names
     with Sim(state=state) as sim:
         kept = [disk["name"] for disk in sim.disks()]
         assert set(names) <= set(kept)
