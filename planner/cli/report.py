@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from planner.present.table import Section
     from planner.reports.holdings import Holdings
     from planner.reports.insights import Insights
-    from planner.reports.ledger import Slot
+    from planner.reports.ledger import Purchase
     from planner.reports.report import Report
 
 EPILOG = (
@@ -134,7 +134,7 @@ def report(
 
     Reads only: nothing is bought, changed or deleted.
     """
-    from planner.reports.inputs import read_inputs
+    from planner.reports.make import read_inputs
     from planner.reports.merge import merge_reports
 
     fail = options.percent(fail_above, "--fail-above")
@@ -227,7 +227,7 @@ def _made(
     from planner.reports.ledger import bought_as
     from planner.reports.make import make_report
 
-    slots: Mapping[str, Slot] = {}
+    slots: Mapping[str, Purchase] = {}
     doubts: tuple[str, ...] = ()
     if holdings is not None:
         with Journal(purchases.state_folder(state), write=False) as journal:
@@ -236,7 +236,7 @@ def _made(
         return []
     known: list[tuple[str, Plan | None]] = [*plans] or [("", None)]
     return [
-        make_report(plan, holdings, slots=slots, doubts=doubts, offers=offers, plan_source=file)
+        make_report(plan, holdings, bought=slots, doubts=doubts, offers=offers, plan_source=file)
         for file, plan in known
     ]
 
@@ -261,9 +261,9 @@ def _keep(
         if not drawable():
             to_stderr(f"warning: the page has no charts: {INSTALL}")
     if charts is not None:
-        from planner.reports.pictures import pictures, save_pictures
+        from planner.present.charts.base import save_charts
 
-        paths = save_pictures(pictures(whole, insights), charts, formats)
+        paths = save_charts(whole.charts(insights), charts, formats)
         for path in paths:
             to_stderr(f"chart: {path}")
         if not paths:

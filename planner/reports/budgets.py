@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import BudgetGate, InputError
 from planner.plans.file import Amount, Size
-from planner.reports.periods import Rate
+from planner.reports.lines import RunRate
 from planner.schema import EXACT, TEXT, WHOLE, Column
 from planner.text import nearest, visible
 from planner.units import (
@@ -159,7 +159,7 @@ class Budget:
         return self._month(one for one in self.lines if one.is_live) if self.knows_now else None
 
     def _month(self, lines: Any) -> Decimal:  # noqa: ANN401 -- an iterable of lines
-        return Rate.of(lines).per(self.limit.hours_per_month)
+        return RunRate.of(lines).per(self.limit.hours_per_month)
 
     @property
     def unpriced(self) -> int:

@@ -1,20 +1,23 @@
-"""What the account holds: its disks, and its wallet where the key may read it."""
+"""Sources: the plans and accounts of a report; an account's disks, wallet and bills."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import MarketError
 from planner.formats import digest_of
 from planner.market.disks import disk_rows, disks_frame, read_disks
 from planner.marketplace.fetch import connect, read_wallet_file
-from planner.reports.parts import FILE, account_name
+from planner.plans.file import Signed, Size, Utc
+from planner.reports.lines import RunRate, in_hours
 from planner.schema import records
 from planner.text import visible
+from planner.units import hours_left, plain, total
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
     from pathlib import Path
 
@@ -22,10 +25,53 @@ if TYPE_CHECKING:
 
     from planner.marketplace.credentials import Credentials
     from planner.marketplace.protocol import Bill, Marketplace, WalletStatement
+    from planner.reports.lines import GpuLine, Line
 
 
+FILE = "file "
+"""What the name of an account begins with that a file shows."""
 _NAMED = 5
 """Disks that are named where some are left out."""
+
+
+def account_name(base_url: str, team_id: str | None) -> str:
+    """Return what an account of a marketplace is called."""
+    return base_url if team_id is None else f"{base_url} team {team_id}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a report was made from.
+
+    Attributes
+    ----------
+    kind : str
+        ``plan``, ``account``, or ``remembered``: the account as a plan was made with.
+    name : str
+        The file or the URL.
+    as_of : str
+        When it was so, UTC: when the plan was made, or the account read.
+    account : str | None
+        Base URL and team; None where nobody says.
+    project, plan_id, digest : str | None
+        Of a plan.
+    prices, prices_at : str | None
+        Where the offers of a plan came from, and when they were fetched; the latter is None for a
+        file that does not say.
+    hours_per_month : int | None
+        Hours of the month in which a plan counts its budgets.
+    """
+
+    kind: Literal["plan", "account", "remembered"]
+    name: str
+    as_of: Utc
+    account: str | None
+    project: str | None = None
+    plan_id: str | None = None
+    digest: str | None = None
+    prices: str | None = None
+    prices_at: str | None = None
+    hours_per_month: Size | None = None
 
 
 @dataclass(frozen=True)
@@ -191,4 +237,112 @@ def read_holdings(
         balance_usd=found.balance_usd,
         bills=found.bills,
         unread_bills=found.unread_bills,
+    )
+
+
+GONE = "disks that are gone"
+"""What billing rows are called whose disk the account no longer has."""
+
+
+@dataclass(frozen=True)
+class Billed:
+    """Billing rows of one kind.
+
+    Attributes
+    ----------
+    kind : str
+        ``disks`` that are there, `GONE`, or what else the wallet paid for.
+    rows : int
+        How many.
+    unreadable : int
+        How many of them have no amount in USD, and are not in the sum.
+    usd : Decimal
+        Their sum, exact: what was billed, not what the list price comes to.
+    """
+
+    kind: str
+    rows: Size
+    unreadable: Size
+    usd: Signed
+
+
+@dataclass(frozen=True)
+class Wallet:
+    """The wallet of one account.
+
+    Attributes
+    ----------
+    account : str | None
+        Base URL and team; None where a file does not say.
+    as_of : str
+        When it was read, UTC.
+    balance_usd : Decimal | None
+        What is left; None where nobody may say.
+    billed : tuple of Billed
+        By kind; empty where no rows were read.
+    unread_bills : int | None
+        Billing rows that were not read; None where nobody says how many there are.
+    """
+
+    account: str | None
+    as_of: Utc
+    balance_usd: Signed | None
+    billed: tuple[Billed, ...]
+    unread_bills: Size | None
+
+    def runway(self, lines: Sequence[Line], gpus: Sequence[GpuLine]) -> dict[str, Any]:
+        """Return, as JSON values, how long the balance lasts: now, after, and with the GPUs.
+
+        Parameters
+        ----------
+        lines, gpus : sequence
+            What is paid from this wallet.
+        """
+        now, after = RunRate.of(one for one in lines if one.is_live), RunRate.of(lines)
+        rented = total(gpu.usd_hr for gpu in gpus)
+        with_gpus = replace(after, usd_hr=total([after.usd_hr, rented]))
+        return {
+            "account": self.account,
+            "as_of": self.as_of,
+            "balance_usd": None if self.balance_usd is None else plain(self.balance_usd),
+            "now": self._lasts(now),
+            "after": self._lasts(after),
+            "with_gpus": self._lasts(with_gpus) if gpus else None,
+        }
+
+    def _lasts(self, rate: RunRate) -> dict[str, Any]:
+        """Return what is paid per hour and for how long: at most, where some has no price."""
+        usd_hr = rate.usd_hr
+        hours = None if self.balance_usd is None else hours_left(self.balance_usd, usd_hr)
+        empty = None if hours is None else in_hours(hours, datetime.fromisoformat(self.as_of))
+        return {
+            "usd_hr": plain(usd_hr),
+            "unpriced": rate.unpriced,
+            "hours_left": None if hours is None else plain(hours),
+            "empty_at": None if empty is None else empty.isoformat(timespec="seconds"),
+        }
+
+
+def wallet_of(holdings: Holdings, account: str | None) -> Wallet:
+    """Return the wallet of what was read, its billing rows summed by kind, disks first."""
+    live = set(holdings.disks["id"].dropna())
+    kinds: dict[str, list[Decimal | None]] = {}
+    for bill in holdings.bills:
+        gone = bill.resource_type == "disks" and bill.resource_id not in live
+        kinds.setdefault(GONE if gone else bill.resource_type, []).append(bill.amount_usd)
+    billed = (
+        Billed(
+            kind=kind,
+            rows=len(amounts),
+            unreadable=amounts.count(None),
+            usd=total(usd for usd in amounts if usd is not None),
+        )
+        for kind, amounts in sorted(kinds.items(), key=lambda one: (one[0] != "disks", one[0]))
+    )
+    return Wallet(
+        account=account,
+        as_of=holdings.read_at.isoformat(),
+        balance_usd=holdings.balance_usd,
+        billed=tuple(billed),
+        unread_bills=holdings.unread_bills,
     )

@@ -80,7 +80,7 @@ class Insights:
             ),
         )
 
-    def pictures(self) -> dict[str, Any]:
+    def charts(self) -> dict[str, Any]:
         """Return their charts by the name of the section that each stands beside."""
         return {
             "market": price_chart(self.plan.offers),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
 from planner.project.state import State, in_order
+from planner.reports.holdings import account_name
 from planner.reports.lines import Line
-from planner.reports.parts import account_name
 from planner.schema import records
 from planner.text import visible
 from planner.units import total, usd_hr
@@ -28,7 +28,7 @@ Regions = dict[tuple[Any, ...], tuple[str | None, ...]]
 
 
 @dataclass(frozen=True)
-class Slot:
+class Purchase:
     """What the journal says a disk was bought as.
 
     Attributes
@@ -48,7 +48,7 @@ class Slot:
 
 def bought_as(
     records: Sequence[dict[str, Any]], holdings: Holdings
-) -> tuple[dict[str, Slot], tuple[str, ...]]:
+) -> tuple[dict[str, Purchase], tuple[str, ...]]:
     """Return what a journal says the disks of an account were bought as.
 
     Parameters
@@ -60,7 +60,7 @@ def bought_as(
 
     Returns
     -------
-    slots : dict
+    bought : dict
         Id of a disk → its slot.
     doubts : tuple of str
         A sentence for each disk that may exist and that nobody has seen.
@@ -69,8 +69,8 @@ def bought_as(
     target = {"base_url": holdings.base_url, "team_id": holdings.team_id}
     entries = state.entries.values()
     mine = [one for one in entries if holdings.base_url is None or state.is_at(one, target)]
-    slots = {
-        disk_id: Slot(one.plan, one.project, one.volume, one.replica, one.disk)
+    bought = {
+        disk_id: Purchase(one.plan, one.project, one.volume, one.replica, one.disk)
         for one in in_order(mine)
         if one.stage == "created"
         for disk_id in one.ids
@@ -81,13 +81,13 @@ def bought_as(
         for one in in_order(mine)
         if one.in_doubt
     )
-    return slots, doubts
+    return bought, doubts
 
 
 def lines_of(
     plan: Plan | None,
     holdings: Holdings | None,
-    slots: Mapping[str, Slot],
+    bought: Mapping[str, Purchase],
     regions: Regions,
     now: datetime,
 ) -> tuple[tuple[Line, ...], tuple[str, ...], tuple[str, ...]]:
@@ -102,7 +102,7 @@ def lines_of(
         What is to be there.
     holdings : Holdings | None
         What is there.
-    slots : mapping
+    bought : mapping
         Id of a disk → what it was bought as.
     regions : mapping
         Site → regions, see `regions_by_site`: a live disk does not tell its own.
@@ -131,13 +131,13 @@ def lines_of(
     gone: list[str] = []
     if plan is not None:
         at = now if holdings is None else holdings.read_at
-        there = _There.of(plan, live, slots)
+        there = _There.of(plan, live, bought)
         for line, note in _planned(plan, there, account_of(holdings, plan), at):
             found += [line] if line is not None else []
             (gone if line is None else notes).append(note)
     taken = {line.disk_id for line in found if line.is_live}
     found += (
-        _other(row, regions, slots.get(row["id"] or ""))
+        _other(row, regions, bought.get(row["id"] or ""))
         for row in live.values()
         if row["id"] is None or row["id"] not in taken
     )
@@ -200,7 +200,7 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
 def _other(
     row: Mapping[str, Any],
     regions: Regions,
-    slot: Slot | None,
+    slot: Purchase | None,
 ) -> Line:
     """Return the line of a live disk that is no plan's; the market tells the region of a place."""
     place = {name: row[name] for name in ("provider", "data_center", "country")}
@@ -227,11 +227,13 @@ class _There:
     by_slot: dict[tuple[str, int, int], dict[str, Any]]
 
     @classmethod
-    def of(cls, plan: Plan, live: dict[str, dict[str, Any]], slots: Mapping[str, Slot]) -> _There:
+    def of(
+        cls, plan: Plan, live: dict[str, dict[str, Any]], bought: Mapping[str, Purchase]
+    ) -> _There:
         digest = plan.digest
         by_slot = {
             (slot.volume, slot.replica, slot.disk): live[disk_id]
-            for disk_id, slot in slots.items()
+            for disk_id, slot in bought.items()
             if slot.plan == digest and disk_id in live
         }
         by_name: dict[str, list[dict[str, Any]]] = {}

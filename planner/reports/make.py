@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from planner.errors import InputError
+from planner.formats import JsonError, parse, read_bytes
 from planner.market.market import addressable
+from planner.plans.plan import MAX_BYTES, Plan
 from planner.present.table import reading
+from planner.reports.aggregates import PlanBaseline
 from planner.reports.budgets import Limit
-from planner.reports.holdings import Holdings, existing_then
+from planner.reports.holdings import Holdings, Source, existing_then, wallet_of
 from planner.reports.ledger import account_of, lines_of
 from planner.reports.lines import GpuLine
-from planner.reports.parts import Simpler, Source
 from planner.reports.report import Report
-from planner.reports.wallets import wallet_of
 from planner.solve.existing import regions_by_site
 from planner.text import visible
 
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.plans.plan import Plan
-    from planner.reports.ledger import Regions, Slot
+    from planner.reports.ledger import Purchase, Regions
     from planner.reports.lines import Line
 
 
@@ -36,7 +36,7 @@ def make_report(
     plan: Plan | None = None,
     holdings: Holdings | None = None,
     *,
-    slots: Mapping[str, Slot] | None = None,
+    bought: Mapping[str, Purchase] | None = None,
     doubts: Sequence[str] = (),
     offers: pd.DataFrame | None = None,
     budgets: Mapping[str | None, Decimal] | None = None,
@@ -53,7 +53,7 @@ def make_report(
         with, if it was.
     holdings : Holdings | None
         What is there: see `fetch_holdings`.
-    slots : mapping | None
+    bought : mapping | None
         Id of a disk → what the journal says it was bought as: see `bought_as`.
     doubts : sequence of str
         What may exist and was not seen, such as `bought_as` says; no budget is known to be kept
@@ -80,7 +80,7 @@ def make_report(
     --------
     >>> from planner import make_plan, read_demand, read_offers
     >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
-    >>> make_report(plan).lead[0]
+    >>> make_report(plan).summary[0]
     '3 disks with 5,000 GB cost $294.92 a month, $0.4040 an hour'
     """
     if plan is None and holdings is None:
@@ -92,7 +92,7 @@ def make_report(
     later: tuple[str, ...] = ()
     if holdings is not None:
         holdings, later = existing_then(holdings)
-    lines, notes, gone = lines_of(plan, holdings, slots or {}, _regions(plan, offers), created)
+    lines, notes, gone = lines_of(plan, holdings, bought or {}, _regions(plan, offers), created)
     account = account_of(holdings, plan)
     sources: list[Source] = []
     if plan is not None:
@@ -163,9 +163,9 @@ def _gpus(plan: Plan, account: str | None) -> Iterator[GpuLine]:
         yield GpuLine(account=account, project=plan.project, **values)
 
 
-def _baselines(plan: Plan) -> Iterator[Simpler]:
+def _baselines(plan: Plan) -> Iterator[PlanBaseline]:
     for one in plan.baselines():
-        yield Simpler(plan.project, one.name, one.place, one.usd_month, one.why_not)
+        yield PlanBaseline(plan.project, one.name, one.place, one.usd_month, one.why_not)
 
 
 def _amiss(lines: Sequence[Line]) -> Iterator[str]:
@@ -181,3 +181,28 @@ def _amiss(lines: Sequence[Line]) -> Iterator[str]:
             yield f"disk {name} ({one.title}) is {one.status}, and billed: {cost}"
         elif one.usd_hr is None:
             yield f"disk {name} ({one.title}) has no price: it is in no amount"
+
+
+def read_inputs(files: Sequence[str]) -> tuple[list[tuple[str, Plan]], list[Report]]:
+    """Return the plans, each with its file, and the saved reports among files.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read, or is a report that was changed.
+    PlanError
+        When it is neither, or a plan that was changed.
+    """
+    plans: list[tuple[str, Plan]] = []
+    saved: list[Report] = []
+    for file in files:
+        try:
+            document = parse(read_bytes(file, what="plan or report", limit=MAX_BYTES))
+        except JsonError:
+            document = None
+        stated = document.get("format") if isinstance(document, dict) else None
+        if isinstance(stated, str) and stated.startswith("planner.report/"):
+            saved.append(Report.load(file))
+        else:
+            plans.append((file, Plan.load(file)))
+    return plans, saved

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from planner.errors import InputError
-from planner.reports.parts import FILE
+from planner.reports.holdings import FILE
 from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from planner.reports.holdings import Wallet
     from planner.reports.lines import GpuLine, Line
     from planner.reports.report import Report
-    from planner.reports.wallets import Wallet
 
 
 Item = TypeVar("Item")

@@ -50,7 +50,7 @@ class _Picture:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _PagePart:
     """A section with its place in the page, and its chart where it has one."""
 
     id: str
@@ -143,13 +143,13 @@ def _pieces(sentence: str) -> Iterator[tuple[str, bool]]:
             yield piece, at % 2 == 1
 
 
-def _parts(sections: Sequence[Section], charts: Mapping[str, AnyChart]) -> Iterator[_Part]:
+def _parts(sections: Sequence[Section], charts: Mapping[str, AnyChart]) -> Iterator[_PagePart]:
     taken_ids: set[str] = {"content"}
     taken_titles: set[str] = set()
     for section in sections:
         slug = re.sub(r"[^a-z0-9]+", "-", section.name.lower()).strip("-") or "section"
         chart = charts.get(section.name)
-        yield _Part(
+        yield _PagePart(
             _unlike(f"s-{slug}", taken_ids, "{}-{}"),
             _unlike(visible(section.title), taken_titles, "{} ({})"),
             section,

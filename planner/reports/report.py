@@ -1,41 +1,74 @@
-"""The report: a document of what is there and to be bought, what it costs, and what it may cost.
+"""The report: a document of what exists and is to be bought, what it costs, and its budgets.
 
-What is stored is what was read; every sum is made of it again, and never read.
+What is stored is what was read; every sum is computed from it again, and never read.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from planner.formats import digest_of, write_atomic
-from planner.reports.assumptions import assumptions
+from planner.errors import InputError
+from planner.formats import JsonError, digest_of, parse, read_bytes, write_atomic
+from planner.present.charts.base import drawable
+from planner.present.charts.budget import budget_chart
+from planner.present.charts.cost import cost_chart
+from planner.present.data import to_csv
+from planner.present.html import to_html
+from planner.present.markdown import body_markdown, markdown_text, markup_text, section_markdown
+from planner.present.table import Section, TableColumn
+from planner.reports.aggregates import COMPARISONS, GROUPS, Aggregates
 from planner.reports.budgets import BUDGETS
-from planner.reports.document import changed, read_stored, to_document
-from planner.reports.groups import GROUPS
-from planner.reports.lead import lead
-from planner.reports.lines import LEDGER, RENTALS, row_of
-from planner.reports.parts import COMPARISONS
-from planner.reports.sections import MOST, sections
-from planner.reports.sums import Sums
-from planner.reports.writers import to_csv, to_fragment, to_html, to_markdown
-from planner.schema import build
-from planner.units import HOURS_PER_MONTH, money
+from planner.reports.lines import LEDGER, RENTALS, Accrual, RunRate, row_of
+from planner.reports.page import page
+from planner.reports.sections import MOST, assumptions_section, sections
+from planner.reports.summary import assumptions, summary
+from planner.schema import build, frame_section, json_value
+from planner.text import nearest, visible
+from planner.units import HOURS_PER_MONTH, money, plain, total
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
-    from planner.present.table import Section
     from planner.reports.insights import Insights
 
 
+FORMAT = "planner.report/1"
+_MAX_BYTES = 256 * 2**20
+
+_STORED = {
+    "created_at": "created_at",
+    "sources": "sources",
+    "lines": "disks",
+    "gpus": "gpus",
+    "limits": "limits",
+    "baselines": "baselines",
+    "wallets": "wallets",
+    "warnings": "warnings",
+    "doubts": "doubts",
+    "warn_above": "warn_above",
+}
+"""What a saved report is made of again, and where its file has it."""
+_FAILURE = ("error", "hint", "exit_code", "over")
+"""What the command line puts before a report that fails its gate."""
+_AGAIN = "make it again with `planner report … -o json`; it is not edited by hand"
+_RATE = (
+    *("disks", "unpriced", "size_gb"),
+    *("usd_hr", "usd_day", "usd_month", "usd_calendar_month"),
+)
+_OPEN = frozenset({"totals", "budgets", "wallet"})
+"""Sections that Markdown does not fold away."""
+_MOST_MARKDOWN = 20
+
+
 @dataclass(frozen=True, repr=False)
-class Report(Sums):
+class Report(Aggregates):
     """A budget report, saved, loaded, shown; see `make_report`."""
 
     def to_frame(self) -> pd.DataFrame:
@@ -64,7 +97,7 @@ class Report(Sums):
 
     def to_document(self) -> dict[str, Any]:
         """Return the report as JSON values: what was read, and every sum of it."""
-        return to_document(self)
+        return _to_document(self)
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -72,9 +105,9 @@ class Report(Sums):
         return assumptions(self)
 
     @property
-    def lead(self) -> tuple[str, ...]:
+    def summary(self) -> tuple[str, ...]:
         """Return the key figures in sentences."""
-        return lead(self)
+        return summary(self)
 
     def sections(self, most: int | None = MOST) -> tuple[Section, ...]:
         """Return the report as tables of texts, in the order in which people read.
@@ -91,8 +124,21 @@ class Report(Sums):
         return json.dumps(self.to_document(), indent=2) + "\n"
 
     def to_markdown(self, insights: Insights | None = None) -> str:
-        """Return the report as Markdown, fit for a pull-request comment."""
-        return to_markdown(self, insights)
+        """Return the report as Markdown, fit for a pull request: long tables are folded."""
+        more = () if insights is None else insights.sections(_MOST_MARKDOWN)
+        parts = [f"### {markdown_text(self.title)}\n"]
+        parts.append("".join(f"- {markdown_text(line)}\n" for line in self.summary))
+        if notices := self.notices:
+            listed = "".join(f"> - {markdown_text(one)}\n" for one in notices)
+            parts.append(f"> **To look at**\n>\n{listed}")
+        assumed = assumptions_section(self.assumptions)
+        for one in (*self.sections(_MOST_MARKDOWN), *more, assumed):
+            if one.name in _OPEN:
+                parts.append(section_markdown(one))
+            else:
+                heading = f"<summary>{markup_text(one.title)}</summary>"
+                parts.append(f"<details>{heading}\n\n{body_markdown(one)}\n</details>\n")
+        return "\n".join(parts)
 
     def to_csv(self, section: str | None = None) -> str:
         """Return the report as CSV.
@@ -109,7 +155,21 @@ class Report(Sums):
         InputError
             When it has no such section.
         """
-        return to_csv(self, section)
+        if section is None:
+            columns = tuple(TableColumn(name, name) for name in ("section", "name", *_RATE))
+            return to_csv(Section("rates", columns=columns, rows=tuple(_rates(self))))
+        frames = {
+            "disks": self.to_frame,
+            "budgets": self.budgets_frame,
+            "groups": self.groups_frame,
+            "gpus": self.gpus_frame,
+            "comparisons": self.comparisons_frame,
+        }
+        if section not in frames:
+            meant = nearest(section, frames)
+            hint = f"Did you mean {meant}?" if meant else f"one of {', '.join(frames)}"
+            raise InputError(f"a report has no section {visible(section)!r}", hint=hint)
+        return to_csv(frame_section(frames[section]()))
 
     def to_html(self, insights: Insights | None = None, *, charts: bool = True) -> str:
         """Return one self-contained page: see `planner.reports.page`.
@@ -121,7 +181,31 @@ class Report(Sums):
         charts : bool
             Draw charts, where what draws them is installed.
         """
-        return to_html(self, insights, charts=charts)
+        drawn = self.charts(insights) if charts and drawable() else {}
+        more = () if insights is None else insights.sections(MOST)
+        assumed = assumptions_section(self.assumptions)
+        sections = (*self.sections(), *more, assumed)
+        return page(self.title, self.summary, sections, drawn, self.notices)
+
+    def charts(self, insights: Insights | None = None) -> dict[str, Any]:
+        """Return the charts by the name of the section that each stands beside.
+
+        Parameters
+        ----------
+        insights : Insights | None
+            Why its plan costs what it does, to be drawn too.
+
+        Raises
+        ------
+        InputError
+            When the library that draws them is not installed.
+        """
+        found: dict[str, Any] = {}
+        if self.limits:
+            found["budgets"] = budget_chart(self.budgets_frame())
+        if self.lines:
+            found["by-owner"] = cost_chart(self.to_frame())
+        return found if insights is None else found | insights.charts()
 
     def save(self, path: str | Path) -> None:
         """Write the document, whole or not at all.
@@ -142,14 +226,14 @@ class Report(Sums):
         InputError
             When the file cannot be read, is no report, or was changed after it was made.
         """
-        document, stored = read_stored(path)
+        document, stored = _read_stored(path)
         try:
             report: Self = TypeAdapter(cls).validate_python(stored)
             unchanged = digest_of(report.to_document()) == digest_of(document)
         except (ValidationError, KeyError, TypeError, ValueError, ArithmeticError) as error:
-            raise changed(path) from error
+            raise _changed(path) from error
         if not unchanged:
-            raise changed(path)
+            raise _changed(path)
         return report
 
     def __repr__(self) -> str:
@@ -160,4 +244,137 @@ class Report(Sums):
         )
 
     def _repr_html_(self) -> str:
-        return to_fragment(self)
+        figures = Section("figures", self.title, notes=(*self.summary, *self.notices))
+        return to_html([figures, *self.sections()])
+
+
+def _to_document(report: Report) -> dict[str, Any]:
+    """Return a report as JSON values: what was read, and every sum of it."""
+    month = report.month
+    document = {
+        "created_at": report.created_at,
+        "as_of": report.as_of,
+        "calendar_month": {"name": month.name, "hours": month.hours},
+        "projects": list(report.projects),
+        "totals": _totals(report),
+        "budgets": [_values(one.row(report.warn_above)) for one in report.budgets],
+        "by": {by: [g.to_document(month) for g in report.groups(by)] for by in report.by},
+        "comparisons": [
+            {**_values(vars(one)), "saves_usd_month": json_value(one.saves_usd_month)}
+            for one in report.comparisons
+        ],
+        "runways": list(report.runways()),
+        "disks": [_values(row_of(line)) for line in report.lines],
+        "gpus": [
+            {**_values(vars(one)), "site": one.site, "usd_month": plain(one.usd_month)}
+            for one in report.gpus
+        ],
+        "baselines": [_values(vars(one)) for one in report.baselines],
+        "wallets": [_values(asdict(one)) for one in report.wallets],
+        "limits": [_values(vars(one)) for one in report.limits],
+        "sources": [_values(vars(one)) for one in report.sources],
+        "warn_above": json_value(report.warn_above),
+        "warnings": list(report.warnings),
+        "doubts": list(report.doubts),
+        "alerts": list(report.alerts),
+        "assumptions": list(report.assumptions),
+    }
+    return {"format": FORMAT, "digest": digest_of(document), **document}
+
+
+def _totals(report: Report) -> dict[str, Any]:
+    month, hr = report.month, total([report.after.usd_hr, report.gpu_usd_hr])
+    monthly = report.gpu_usd_month
+    accruals = [Accrual.of(line) for line in report.lines if line.is_live]
+    sums = {}
+    for name in ("accrued_usd", "month_so_far_usd", "rest_of_month_usd"):
+        known = [usd for one in accruals if (usd := getattr(one, name)) is not None]
+        sums[name] = plain(total(known)) if known else None
+    idle = RunRate.of(one for one in report.lines if one.is_idle)
+    outside = RunRate.of(one for one in report.lines if not one.is_planned)
+    return {
+        "now": None if report.now is None else report.now.to_document(month),
+        "new": report.new.to_document(month),
+        "after": report.after.to_document(month),
+        "idle": idle.to_document(month),
+        "outside_plans": outside.to_document(month),
+        "gpus": {"usd_hr": plain(report.gpu_usd_hr), "usd_month": plain(monthly)},
+        "together": {
+            "usd_hr": plain(hr),
+            "usd_month": plain(total([report.after.per(HOURS_PER_MONTH), monthly])),
+            "usd_calendar_month": plain(total([report.after.per(month.hours), monthly])),
+        },
+        **sums,
+        "undated": sum(one.is_live and one.created_at is None for one in report.lines),
+    }
+
+
+def _read_stored(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the document of a saved report, and of it what a report is made of again.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, or is no report.
+    """
+    shown = visible(str(path))
+    try:
+        document = parse(read_bytes(path, what="report", limit=_MAX_BYTES))
+    except JsonError as error:
+        raise InputError(f"{shown}: is no report: {error}", hint=_AGAIN) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InputError(f"{shown}: is no report that this version reads", hint=_AGAIN)
+    for name in _FAILURE:
+        document.pop(name, None)
+    try:
+        return document, {name: document[key] for name, key in _STORED.items()}
+    except KeyError as error:
+        raise _changed(path) from error
+
+
+def _changed(path: str | Path) -> InputError:
+    """Return the error of a report that is not as it was made."""
+    message = f"{visible(str(path))}: was changed after it was made, or made by another version"
+    return InputError(message, hint=_AGAIN)
+
+
+def _values(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as JSON values, amounts as exact text."""
+    return {name: _value(value) for name, value in row.items()}
+
+
+def _value(value: Any) -> Any:  # noqa: ANN401 -- a field
+    if isinstance(value, dict):
+        return _values(value)
+    if isinstance(value, tuple):
+        return [_value(one) for one in value]
+    return json_value(value)
+
+
+def _rates(report: Report) -> Iterator[tuple[Any, ...]]:
+    """Yield every sum and every disk as one row of the same shape; each section adds up."""
+    document = report.to_document()
+    totals = document["totals"]
+    looked = ("now", "idle", "outside_plans") if report.knows_now else ()
+    for name in ("new", "after", *looked):
+        if totals[name] is not None:
+            yield ("totals", name, *_rate(totals[name]))
+    for name in ("gpus", "together"):
+        if report.gpus:
+            yield ("totals", name, *_rate(totals[name]))
+    for by, found in document["by"].items():
+        for one in found:
+            yield (by, one["value"], *_rate(one))
+    month = report.month
+    for line in report.lines:
+        yield (
+            "disk",
+            report.title_of(line),
+            *_rate(RunRate.of([line]).to_document(month)),
+        )
+
+
+def _rate(values: dict[str, Any]) -> Iterator[Any]:
+    for name in _RATE:
+        value = values.get(name)
+        yield Decimal(value) if name.startswith("usd") and value is not None else value

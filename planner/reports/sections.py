@@ -7,17 +7,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.present.table import Cell, Section, TableColumn, reading, split
-from planner.reports.groups import TAG, Group
-from planner.reports.parts import AS_IT_IS, AS_IT_IS_NOTE
-from planner.reports.periods import HOURS_PER_DAY, Accrual, Rate
-from planner.reports.wallets import GONE
+from planner.reports.aggregates import AS_IT_IS, AS_IT_IS_NOTE, TAG, CostGroup
+from planner.reports.holdings import GONE
+from planner.reports.lines import HOURS_PER_DAY, Accrual, RunRate
 from planner.units import HOURS_PER_MONTH, difference, money, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from planner.reports.aggregates import Aggregates
     from planner.reports.lines import Line
-    from planner.reports.report import Report
 
 MOST = 40
 """Rows that a table shows before it sums the rest in one."""
@@ -39,12 +38,12 @@ _BLANK: Any = Cell(None, "")
 """A cell of a total that adds nothing up."""
 
 
-def sections(report: Report, most: int | None) -> tuple[Section, ...]:
+def sections(report: Aggregates, most: int | None) -> tuple[Section, ...]:
     """Return every section that a report has something for, in the order people read.
 
     Parameters
     ----------
-    report : Report
+    report : Aggregates
         What to show.
     most : int | None
         Rows that a table shows before it sums the rest in one; None shows all.
@@ -52,7 +51,7 @@ def sections(report: Report, most: int | None) -> tuple[Section, ...]:
     return tuple(_sections(report, most))
 
 
-def _sections(report: Report, most: int | None) -> Iterator[Section]:
+def _sections(report: Aggregates, most: int | None) -> Iterator[Section]:
     yield _totals(report)
     if report.limits:
         yield _budgets(report)
@@ -77,10 +76,10 @@ def _sections(report: Report, most: int | None) -> Iterator[Section]:
     yield _disks(report, most)
 
 
-def _totals(report: Report) -> Section:
+def _totals(report: Aggregates) -> Section:
     month = report.month
 
-    def row(name: str, rate: Rate) -> tuple[Any, ...]:
+    def row(name: str, rate: RunRate) -> tuple[Any, ...]:
         return (
             f"{name}, {rate.unpriced} unpriced" if rate.unpriced else name,
             rate.per(HOURS_PER_MONTH),
@@ -121,13 +120,13 @@ def _totals(report: Report) -> Section:
     )
 
 
-def _unpriced(rate: Rate) -> tuple[str, ...]:
+def _unpriced(rate: RunRate) -> tuple[str, ...]:
     if not rate.unpriced:
         return ()
     return (f"disks without a price: {rate.unpriced}; no amount includes them",)
 
 
-def _budgets(report: Report) -> Section:
+def _budgets(report: Aggregates) -> Section:
     now = (TableColumn("now_usd_month", "now", "usd"),) if report.knows_now else ()
     columns = (
         TableColumn("budget", "budget"),
@@ -158,7 +157,7 @@ def _budgets(report: Report) -> Section:
 _STATES = {"warn": "at risk"}
 
 
-def _months(report: Report) -> Iterator[str]:
+def _months(report: Aggregates) -> Iterator[str]:
     """Yield how many hours the month of the budgets has, and of which, where they differ."""
     hours: dict[int, list[str]] = {}
     for one in report.budgets:
@@ -170,9 +169,9 @@ def _months(report: Report) -> Iterator[str]:
             yield f"the month of {', '.join(titles)} has {each} hours"
 
 
-def _outside_budgets(report: Report) -> Iterator[str]:
+def _outside_budgets(report: Aggregates) -> Iterator[str]:
     """Yield what is billed and counts against no budget that one might think it does."""
-    outside = Rate.of(one for one in report.lines if not one.is_planned)
+    outside = RunRate.of(one for one in report.lines if not one.is_planned)
     if outside.disks and any(one.project is not None for one in report.limits):
         cost = money(outside.per(HOURS_PER_MONTH))
         more = f" and {outside.unpriced} without a price" if outside.unpriced else ""
@@ -185,7 +184,7 @@ def _outside_budgets(report: Report) -> Iterator[str]:
         yield f"disks without an owner: {len(unowned)}; no owner's budget counts them"
 
 
-def _wallets(report: Report) -> Section:
+def _wallets(report: Aggregates) -> Section:
     asked = {
         "now": "days now",
         **({"after": "with the plan"} if report.projects else {}),
@@ -225,7 +224,7 @@ def _days(lasts: dict[str, Any] | None, *, knows_balance: bool) -> Any:  # noqa:
     return Cell(days, f"at most {reading(days, 'days').text}") if lasts["unpriced"] else days
 
 
-def _billed(report: Report) -> Section:
+def _billed(report: Aggregates) -> Section:
     """Return estimated and billed cost side by side, for what planner can estimate: disks."""
     rows, notes = [], []
     for wallet in report.wallets:
@@ -277,16 +276,16 @@ def _by_cost(lines: Sequence[Line], most: int | None) -> tuple[Sequence[Line], S
     return split(sorted(lines, key=lambda one: -(one.usd_hr or Decimal(0))), most)
 
 
-def _idle(report: Report, idle: Sequence[Line], most: int | None) -> Section:
+def _idle(report: Aggregates, idle: Sequence[Line], most: int | None) -> Section:
     shown, rest = _by_cost(idle, most)
     rows = [
         (report.title_of(one), _month_of(one), one.size_gb, one.disk_id, one.site) for one in shown
     ]
     if rest:
-        rate = Rate.of(rest)
+        rate = RunRate.of(rest)
         month = rate.per(HOURS_PER_MONTH)
         rows.append((f"{rate.disks:,} more", month, rate.size_gb, _BLANK, ""))
-    rate = Rate.of(idle)
+    rate = RunRate.of(idle)
     return Section(
         "idle",
         "Idle disks (unattached, still billed)",
@@ -305,7 +304,7 @@ def _month_of(line: Line) -> Decimal | None:
     return None if line.usd_hr is None else usd_month(line.usd_hr)
 
 
-def _accrued(report: Report, live: Sequence[Line], most: int | None) -> Section:
+def _accrued(report: Aggregates, live: Sequence[Line], most: int | None) -> Section:
     shown, rest = _by_cost(live, most)
     rows = [
         (
@@ -356,7 +355,7 @@ def _sums(lines: Sequence[Line]) -> Iterator[Any]:
     return (_BLANK if one is None else one for one in sums)
 
 
-def _comparisons(report: Report) -> Section:
+def _comparisons(report: Aggregates) -> Section:
     several = len(report.projects) > 1
     rows = []
     for one in report.comparisons:
@@ -380,7 +379,7 @@ def _comparisons(report: Report) -> Section:
     )
 
 
-def _as_it_is(report: Report) -> Iterator[str]:
+def _as_it_is(report: Aggregates) -> Iterator[str]:
     for one in report.comparisons:
         if one.name == AS_IT_IS:
             yield AS_IT_IS_NOTE
@@ -389,12 +388,12 @@ def _as_it_is(report: Report) -> Iterator[str]:
             return
 
 
-def _groups(report: Report, found: Sequence[Group], by: str, most: int | None) -> Section:
+def _groups(report: Aggregates, found: Sequence[CostGroup], by: str, most: int | None) -> Section:
     shown, rest = split(found, most)
     with_gpus = bool(report.gpus) and found[0].gpu_usd_month is not None
     month = report.month
 
-    def row(name: str, group: Group) -> tuple[Any, ...]:
+    def row(name: str, group: CostGroup) -> tuple[Any, ...]:
         rate, now = group.rate, group.now
         return (
             f"{name} ({rate.unpriced} unpriced)" if rate.unpriced else name,
@@ -428,25 +427,25 @@ def _groups(report: Report, found: Sequence[Group], by: str, most: int | None) -
     )
 
 
-def _value(group: Group) -> str:
+def _value(group: CostGroup) -> str:
     if group.value is None:
         return _EMPTY.get(group.by, "(without)")
     return group.value
 
 
-def _sum(found: Sequence[Group]) -> Group:
+def _sum(found: Sequence[CostGroup]) -> CostGroup:
     gpus = [one.gpu_usd_month for one in found if one.gpu_usd_month is not None]
     nows = [one.now for one in found if one.now is not None]
-    return Group(
+    return CostGroup(
         found[0].by,
         None,
-        Rate.sum(one.rate for one in found),
-        Rate.sum(nows) if len(nows) == len(found) else None,
+        RunRate.sum(one.rate for one in found),
+        RunRate.sum(nows) if len(nows) == len(found) else None,
         total(gpus) if gpus else None,
     )
 
 
-def _gpus(report: Report) -> Section:
+def _gpus(report: Aggregates) -> Section:
     rows = [
         (
             one.workload,
@@ -479,7 +478,7 @@ def _gpus(report: Report) -> Section:
     )
 
 
-def _disks(report: Report, most: int | None) -> Section:
+def _disks(report: Aggregates, most: int | None) -> Section:
     top, _ = _by_cost(report.lines, most)
     kept = {id(one) for one in top}
     rows = [
@@ -496,11 +495,11 @@ def _disks(report: Report, most: int | None) -> Section:
     ]
     rest = [one for one in report.lines if id(one) not in kept]
 
-    def sums(name: str, rate: Rate) -> tuple[Any, ...]:
+    def sums(name: str, rate: RunRate) -> tuple[Any, ...]:
         return (name, rate.per(HOURS_PER_MONTH), rate.usd_hr, rate.size_gb, "", "")
 
     if rest:
-        rows.append(sums(f"{len(rest):,} more", Rate.of(rest)))
+        rows.append(sums(f"{len(rest):,} more", RunRate.of(rest)))
     columns = (
         *(_DISK, _MONTH, replace(_HOUR, null="no price"), _SIZE, _WHERE),
         TableColumn("standing", "status", "status"),

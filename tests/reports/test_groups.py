@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.reports.groups import GROUPS
+from planner.reports.aggregates import GROUPS
 from tests.reports.world import held, live, name_of, planned, report
 from tests.shipped_plans import finetune, research
 

@@ -16,9 +16,8 @@ from planner.errors import InputError, MarketError
 from planner.marketplace.credentials import Credentials
 from planner.marketplace.fetch import connect
 from planner.marketplace.sim.local import Sim
-from planner.reports.holdings import account_holdings
+from planner.reports.holdings import GONE, account_holdings, wallet_of
 from planner.reports.make import make_report
-from planner.reports.wallets import GONE, wallet_of
 from tests.looks import texts
 from tests.reports.world import READ, bill, held, live
 

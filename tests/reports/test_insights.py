@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planner.errors import InputError
+from planner.present.charts.base import save_charts
 from planner.reports.insights import Insights
-from planner.reports.pictures import pictures, save_pictures
 from tests.looks import texts
 from tests.reports.world import planned, report
 
@@ -60,7 +60,7 @@ def test_the_market_and_what_requirements_cost(insights: Insights) -> None:
 def test_each_section_has_its_chart(insights: Insights, tmp_path: Path) -> None:
     """In the page, and as files named for their sections."""
     made = report(planned())
-    drawn = pictures(made, insights)
+    drawn = made.charts(insights)
     names = {one.name for one in (*made.sections(), *insights.sections(None))}
     assert set(drawn) <= names
     assert {"market", "requirements", "sites", "share", "budgets"} <= set(drawn)
@@ -69,10 +69,10 @@ def test_each_section_has_its_chart(insights: Insights, tmp_path: Path) -> None:
     for one in insights.sections(None):
         assert one.title in page
     assert "What each requirement costs" in made.to_markdown(insights)
-    paths = save_pictures({"sites": drawn["sites"]}, tmp_path / "new" / "place", ["svg", "png"])
+    paths = save_charts({"sites": drawn["sites"]}, tmp_path / "new" / "place", ["svg", "png"])
     assert [path.name for path in paths] == ["sites.svg", "sites.png"]
     with pytest.raises(InputError):
-        save_pictures(drawn, tmp_path, ["gif"])
+        save_charts(drawn, tmp_path, ["gif"])
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be made"):
-        save_pictures(drawn, tmp_path / "file" / "place", ["svg"])
+        save_charts(drawn, tmp_path / "file" / "place", ["svg"])

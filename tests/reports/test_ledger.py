@@ -8,7 +8,7 @@ import pytest
 
 from planner.errors import BudgetGate, InputError
 from planner.project.journal import Journal
-from planner.reports.ledger import Slot, bought_as
+from planner.reports.ledger import Purchase, bought_as
 from tests.reports.world import URL, held, live, name_of, planned, report
 from tests.solve.live_disks import offer
 
@@ -73,11 +73,11 @@ def test_a_disk_under_the_plan_s_name_was_bought_for_it() -> None:
 def test_a_renamed_disk_is_known_by_the_journal() -> None:
     """What the journal says a disk was bought as holds whatever it is called now."""
     plan = planned()
-    slot = Slot(str(plan.to_document()["digest"]), "lab", "a", 1, 1)
-    made = report(plan, held(live("disk-0001", name="precious")), slots={"disk-0001": slot})
+    slot = Purchase(str(plan.to_document()["digest"]), "lab", "a", 1, 1)
+    made = report(plan, held(live("disk-0001", name="precious")), bought={"disk-0001": slot})
     assert standings(made)[0] == ("a", 1, "bought", "disk-0001")
-    other = Slot("another plan", "den", "x", 3, 2)
-    made = report(plan, held(live("disk-0001")), slots={"disk-0001": other})
+    other = Purchase("another plan", "den", "x", 3, 2)
+    made = report(plan, held(live("disk-0001")), bought={"disk-0001": other})
     last = made.lines[-1]
     assert (last.standing, last.project, last.volume, last.replica) == ("other", "den", "x", 3)
 

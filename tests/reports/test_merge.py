@@ -14,7 +14,7 @@ from planner.demand.read import demand_from
 from planner.errors import BudgetGate, InputError
 from planner.market.offers import offers_frame
 from planner.plans.planning import make_plan
-from planner.reports.ledger import Slot
+from planner.reports.ledger import Purchase
 from tests.reports.world import READ, URL, held, live, name_of, planned, report
 from tests.shipped_plans import finetune
 from tests.solve.live_disks import MARKET
@@ -225,9 +225,9 @@ def test_what_a_plan_remembers_is_no_evidence_against_a_reading() -> None:
 def test_a_renamed_disk_is_still_the_slot_that_it_was_bought_as() -> None:
     """The journal knew it: the plan alone, reported beside, does not buy it again."""
     plan = planned()
-    slot = Slot(str(plan.to_document()["digest"]), "lab", "a", 1, 1)
+    slot = Purchase(str(plan.to_document()["digest"]), "lab", "a", 1, 1)
     account = held(live("disk-0001", name="fancy", usd_hr="0.01"))
-    reading = report(plan, account, slots={"disk-0001": slot})
+    reading = report(plan, account, bought={"disk-0001": slot})
     for order in ([reading, report(plan)], [report(plan), reading]):
         both = merge_reports(order, now=READ)
         assert both.after.disks == 3

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.reports.periods import Accrual, Month, Rate, in_hours
+from planner.reports.lines import Accrual, Month, RunRate, in_hours
 from planner.units import hours_left, part, percent_of, usd_elapsed
 from tests.reports.world import READ, held, live, planned, report
 
@@ -95,9 +95,9 @@ def test_a_rate_is_the_sum_of_its_disks(prices: list[Decimal]) -> None:
     """However the disks are grouped, their rates add up."""
     rows = [live(f"disk-{n:04}", usd_hr=str(price)) for n, price in enumerate(prices)]
     lines = report(None, held(*rows)).lines
-    whole = Rate.of(lines)
+    whole = RunRate.of(lines)
     assert whole.usd_hr == sum(prices, Decimal(0))
-    assert Rate.sum(Rate.of([one]) for one in lines) == whole
+    assert RunRate.sum(RunRate.of([one]) for one in lines) == whole
     assert whole.per(730) == sum(prices, Decimal(0)) * 730
 
 

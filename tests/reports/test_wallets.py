@@ -40,8 +40,8 @@ def test_an_unpriced_disk_makes_days_at_most() -> None:
     """One of two unpriced: at most so many; all unpriced: unknown, and never for ever."""
     half = report(None, held(live("disk-0001"), live("disk-0002", usd_hr=None), balance="4.8"))
     assert "at most 10.0" in texts(section(half, "wallet"))[0]
-    assert [line for line in half.lead if "at most 10.0 days" in line]
-    assert [line for line in half.lead if "and 1 without a price" in line]
+    assert [line for line in half.summary if "at most 10.0 days" in line]
+    assert [line for line in half.summary if "and 1 without a price" in line]
     none = report(None, held(live("disk-0001", usd_hr=None), balance="5"))
     assert "unknown" in texts(section(none, "wallet"))[0]
     assert "no end" in texts(section(report(None, held(balance="5")), "wallet"))[0]

@@ -14,7 +14,7 @@ from planner.text import visible
 from planner.units import money
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
     from types import ModuleType
 
@@ -341,3 +341,38 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 def lines(sentences: Iterable[str]) -> list[str]:
     """Return sentences as lines of a subtitle; empty ones say nothing."""
     return wrap(" ".join(f"{one}." for one in sentences if one), _LINE)
+
+
+def save_charts(
+    charts: Mapping[str, Any], folder: str | Path, formats: Sequence[str]
+) -> tuple[Path, ...]:
+    """Write charts as files, each under its name, and return their paths.
+
+    Parameters
+    ----------
+    charts : mapping
+        Name → chart.
+    folder : str | Path
+        Made where it is not there.
+    formats : sequence of str
+        ``svg``, ``png`` and ``pdf``.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be written, a format is none of these, or the library that draws
+        is not installed.
+    """
+    place = Path(folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{visible(str(folder))}: cannot be made: {error.strerror}"
+        raise InputError(message, hint="name another directory") from error
+    paths = []
+    for name, chart in charts.items():
+        for suffix in formats:
+            path = place / f"{name}.{suffix}"
+            save_chart(chart, path)
+            paths.append(path)
+    return tuple(paths)

@@ -1,0 +1,433 @@
+"""Aggregates: what a report adds up to, by budget, by group, and compared with simpler plans.
+
+Everything here is computed from what was read, each time; nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Self
+
+from planner.errors import InputError
+from planner.plans.file import Amount, Utc
+from planner.reports.budgets import Budget, Limit, check_budgets, checked_percent, limit_of
+from planner.reports.holdings import Source, Wallet
+from planner.reports.lines import (
+    HOURS_PER_DAY,
+    GpuLine,
+    Line,
+    Month,
+    ReplicaLabels,
+    RunRate,
+    amounts,
+)
+from planner.schema import EXACT, TEXT, WHOLE, Column
+from planner.text import nearest, visible
+from planner.units import HOURS_PER_MONTH, difference, plain, total
+
+COMPARISONS = (
+    Column("project", TEXT, "the plan's"),
+    Column("name", TEXT, "what is compared"),
+    Column("place", TEXT, "where a baseline ends; null: at no one place"),
+    Column("usd_month", EXACT, "its cost in the policy's month, exact; null: impossible"),
+    Column("plan_usd_month", EXACT, "what the plan costs beside it, exact Decimal"),
+    Column("why_not", TEXT, "what rules it out; else empty"),
+    Column("unpriced", WHOLE, "disks of the account without a price, not in its amount"),
+    Column("saves_usd_month", EXACT, "how much cheaper the plan is; null: impossible"),
+)
+"""Columns of what a plan is compared with."""
+
+
+AS_IT_IS = "the account as it is"
+"""What the comparison with what there is now is called."""
+AS_IT_IS_NOTE = (
+    "the account as it is has disks only; what the plan saves against it is saved once the disks "
+    "that no plan keeps are deleted, by hand"
+)
+GROUPS = (
+    Column("by", TEXT, "volume, owner, tag:NAME, provider, site or region"),
+    Column("value", TEXT, "null: nobody's, of no volume, without the tag, or unknown"),
+    Column("disks", WHOLE, "how many"),
+    Column("unpriced", WHOLE, "how many of them have no price, and are not in the amounts"),
+    Column("size_gb", WHOLE, "their sizes together"),
+    Column("now_usd_hr", EXACT, "of those that are there, exact Decimal; null: nobody looked"),
+    Column("usd_hr", EXACT, "with those to be bought, exact Decimal"),
+    Column("usd_day", EXACT, "the same in 24 hours"),
+    Column("usd_month", EXACT, "the same in 730 hours"),
+    Column("usd_calendar_month", EXACT, "the same in the calendar month of the report"),
+    Column("gpu_usd_month", EXACT, "GPUs of workloads there, in a month; null: not by place"),
+)
+"""Columns of the groups, the dearest of each kind first."""
+
+_KEYS = ("volume", "owner", "provider", "site", "region")
+_PLACES = ("provider", "site", "region")
+TAG = "tag:"
+
+
+@dataclass(frozen=True)
+class CostGroup:
+    """Lines that have one value in common."""
+
+    by: str
+    value: str | None
+    rate: RunRate
+    now: RunRate | None
+    gpu_usd_month: Decimal | None
+
+    def row(self, month: Month) -> dict[str, Any]:
+        """Return it as a row of ``GROUPS``."""
+        return {
+            "by": self.by,
+            "value": self.value,
+            "disks": self.rate.disks,
+            "unpriced": self.rate.unpriced,
+            "size_gb": self.rate.size_gb,
+            "now_usd_hr": None if self.now is None else self.now.usd_hr,
+            "usd_hr": self.rate.usd_hr,
+            "usd_day": self.rate.per(HOURS_PER_DAY),
+            "usd_month": self.rate.per(HOURS_PER_MONTH),
+            "usd_calendar_month": self.rate.per(month.hours),
+            "gpu_usd_month": self.gpu_usd_month,
+        }
+
+    def to_document(self, month: Month) -> dict[str, Any]:
+        """Return it as JSON values."""
+        gpus = self.gpu_usd_month
+        return {
+            "value": self.value,
+            **self.rate.to_document(month),
+            "now": None if self.now is None else amounts(self.now.usd_hr, month),
+            "gpu_usd_month": None if gpus is None else plain(gpus),
+        }
+
+
+def group_keys(lines: Sequence[Line]) -> tuple[str, ...]:
+    """Return how lines can be grouped: the usual ways, and one for each tag."""
+    tags = sorted({name for line in lines for name in line.tags})
+    return (*_KEYS[:2], *(f"{TAG}{name}" for name in tags), *_KEYS[2:])
+
+
+def groups(
+    lines: Sequence[Line], gpus: Sequence[GpuLine], by: str, *, knows_now: bool
+) -> tuple[CostGroup, ...]:
+    """Return lines grouped one way, the dearest group first; GPUs are at places only.
+
+    Parameters
+    ----------
+    by : str
+        One of `ways`.
+    knows_now : bool
+        Whether anybody looked at what is there.
+    """
+    several = len({line.project for line in lines if line.volume is not None}) > 1
+    key = _key(by, several=several)
+    members: dict[str | None, list[Line]] = {}
+    for line in lines:
+        members.setdefault(key(line), []).append(line)
+    rented: dict[str | None, list[Decimal]] = {}
+    if by in _PLACES:
+        for gpu in gpus:
+            rented.setdefault(getattr(gpu, by), []).append(gpu.usd_month)
+    found = [
+        CostGroup(
+            by,
+            value,
+            RunRate.of(members.get(value, [])),
+            RunRate.of(one for one in members.get(value, []) if one.is_live) if knows_now else None,
+            total(rented.get(value, [])) if by in _PLACES else None,
+        )
+        for value in dict.fromkeys([*members, *rented])
+    ]
+    return tuple(
+        sorted(found, key=lambda one: (-one.rate.usd_hr, one.value is None, one.value or ""))
+    )
+
+
+def _key(by: str, *, several: bool) -> Callable[[Line], str | None]:
+    if by.startswith(TAG):
+        name = by.removeprefix(TAG)
+        return lambda line: line.tags.get(name)
+    if by == "volume" and several:
+        return lambda line: None if line.volume is None else f"{line.project}/{line.volume}"
+    return lambda line: getattr(line, by)
+
+
+@dataclass(frozen=True)
+class PlanBaseline:
+    """A simpler way to place the demand of a plan, see `Baseline`.
+
+    Attributes
+    ----------
+    project : str
+        The plan's.
+    name : str
+        What is kept simple.
+    place : str | None
+        Where it ends; None where it is no one place, or impossible.
+    usd_month : Decimal | None
+        Its exact cost in the policy's month; None where it is impossible.
+    why_not : str
+        What rules it out; else empty.
+    """
+
+    project: str
+    name: str
+    place: str | None
+    usd_month: Amount | None
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a simpler way, or the account as it is, costs beside a plan.
+
+    Attributes
+    ----------
+    project, name, place, usd_month, why_not
+        As in `PlanBaseline`.
+    plan_usd_month : Decimal
+        What of the plan is held against it: disks and GPUs, or disks beside the account as it is.
+    unpriced : int
+        Disks of the account without a price, which are not in its amount.
+    """
+
+    project: str
+    name: str
+    place: str | None
+    usd_month: Decimal | None
+    plan_usd_month: Decimal
+    why_not: str = ""
+    unpriced: int = 0
+
+    @property
+    def saves_usd_month(self) -> Decimal | None:
+        """Return how much cheaper the plan is; less than zero where it is dearer."""
+        if self.usd_month is None:
+            return None
+        return difference(self.usd_month, self.plan_usd_month)
+
+
+@dataclass(frozen=True)
+class Aggregates:
+    """What a report was made from, and what it comes to.
+
+    Attributes
+    ----------
+    created_at : str
+        When it was made, UTC.
+    sources : tuple of Source
+        What it was made from.
+    lines : tuple of Line
+        One for each disk; see ``LEDGER``.
+    gpus : tuple of GpuLine
+        GPUs of the plans' workloads.
+    limits : tuple of Limit
+        Budgets as they were set.
+    baselines : tuple of PlanBaseline
+        PlanBaseline ways to place the demands of the plans.
+    wallets : tuple of Wallet
+        One for each account that was read.
+    warnings : tuple of str
+        What is amiss, or was not read.
+    doubts : tuple of str
+        Why nobody can say that a budget is kept: what may exist unseen, or is gone, or is
+        claimed twice.
+    warn_above : Decimal | None
+        Per cent of a budget beyond which it is warned about.
+    """
+
+    created_at: Utc
+    sources: tuple[Source, ...]
+    lines: tuple[Line, ...]
+    gpus: tuple[GpuLine, ...]
+    limits: tuple[Limit, ...]
+    baselines: tuple[PlanBaseline, ...]
+    wallets: tuple[Wallet, ...]
+    warnings: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    warn_above: Amount | None = None
+
+    @property
+    def as_of(self) -> str:
+        """Return when what it says was so, UTC: the latest reading of an account, else now."""
+        for kind in ("account", "remembered"):
+            read = [source.as_of for source in self.sources if source.kind == kind]
+            if read:
+                return max(read)
+        return self.created_at
+
+    @property
+    def month(self) -> Month:
+        """Return the calendar month of the report."""
+        return Month.of(datetime.fromisoformat(self.as_of))
+
+    @property
+    def projects(self) -> tuple[str, ...]:
+        """Return the projects of the plans."""
+        return tuple(dict.fromkeys(one.project for one in self.sources if one.project is not None))
+
+    @property
+    def knows_now(self) -> bool:
+        """Return whether anybody looked at what is there."""
+        return any(source.kind != "plan" for source in self.sources)
+
+    @property
+    def now(self) -> RunRate | None:
+        """Return what is there costs; None where nobody looked."""
+        return RunRate.of(one for one in self.lines if one.is_live) if self.knows_now else None
+
+    @property
+    def new(self) -> RunRate:
+        """Return what is to be bought costs: the difference between now and after."""
+        return RunRate.of(one for one in self.lines if not one.is_live)
+
+    @property
+    def after(self) -> RunRate:
+        """Return what everything costs once the plans are carried out; nothing is deleted."""
+        return RunRate.of(self.lines)
+
+    @property
+    def gpu_usd_month(self) -> Decimal:
+        """Return what the GPUs of all workloads cost in a month, exactly."""
+        return total(gpu.usd_month for gpu in self.gpus)
+
+    @property
+    def gpu_usd_hr(self) -> Decimal:
+        """Return the same, averaged over the hours of the month."""
+        return total(gpu.usd_hr for gpu in self.gpus)
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Return each plan beside simpler ways, and beside the account as it is."""
+        found: list[Comparison] = []
+        for source in self.sources:
+            project, hours = source.project, source.hours_per_month
+            if project is None or hours is None or project in {one.project for one in found}:
+                continue
+            mine = [one for one in self.lines if one.is_planned and one.project == project]
+            disks = RunRate.of(mine).per(hours)
+            gpus = total(one.usd_month for one in self.gpus if one.project == project)
+            found += (
+                Comparison(**vars(one), plan_usd_month=total([disks, gpus]))
+                for one in self.baselines
+                if one.project == project
+            )
+            if self.now is not None:
+                now = self.now
+                found.append(
+                    Comparison(
+                        project, AS_IT_IS, None, now.per(hours), disks, unpriced=now.unpriced
+                    )
+                )
+        return tuple(found)
+
+    @cached_property
+    def budgets(self) -> tuple[Budget, ...]:
+        """Return every budget with what is spent from it."""
+        several = len(self.projects) > 1
+        return tuple(
+            Budget(
+                limit,
+                tuple(filter(limit.counts, self.lines)),
+                knows_now=self.knows_now,
+                in_doubt=bool(self.doubts),
+                several=several,
+            )
+            for limit in self.limits
+        )
+
+    @cached_property
+    def _labels(self) -> ReplicaLabels:
+        return ReplicaLabels.of(self.lines)
+
+    def title_of(self, line: Line) -> str:
+        """Return what a person calls a line of this report."""
+        return self._labels.title_of(line)
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Return how the lines can be grouped."""
+        return group_keys(self.lines)
+
+    def groups(self, by: str) -> tuple[CostGroup, ...]:
+        """Return the lines grouped one way, the dearest group first.
+
+        Raises
+        ------
+        InputError
+            When it is none of ``by``.
+        """
+        if by not in self.by:
+            meant = nearest(by, self.by)
+            hint = f"did you mean {meant}?" if meant else f"one of {', '.join(self.by)}"
+            raise InputError(f"nothing is grouped by {visible(by)!r}", hint=hint)
+        return groups(self.lines, self.gpus, by, knows_now=self.knows_now)
+
+    def against(
+        self, budgets: Mapping[str | None, Decimal], warn_above: Decimal | None = None
+    ) -> Self:
+        """Return the report with more budgets, over every disk in it.
+
+        Parameters
+        ----------
+        budgets : mapping
+            Owner (None: everybody) → most that the disks may cost in a month of 730 h, in USD.
+        warn_above : Decimal | None
+            Per cent of a budget beyond which it is warned about; None leaves what there is.
+
+        Raises
+        ------
+        InputError
+            When an amount is none, or nobody of that name owns anything.
+        """
+        named = {line.owner for line in self.lines} | {limit.owner for limit in self.limits}
+        owners = {owner for owner in named if owner is not None}
+        more = [limit_of(owner, usd, owners) for owner, usd in budgets.items()]
+        warn = self.warn_above if warn_above is None else checked_percent(warn_above)
+        return replace(self, limits=(*self.limits, *more), warn_above=warn)
+
+    @property
+    def alerts(self) -> tuple[str, ...]:
+        """Return a sentence for each budget that is not simply kept."""
+        return tuple(told for one in self.budgets if (told := one.alert(self.warn_above)))
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Return what a person should look at: warnings, doubts and alerts."""
+        return (*self.warnings, *self.doubts, *self.alerts)
+
+    def check(self, fail_above: Decimal = Decimal(100)) -> None:
+        """Let the report pass when no budget is spent beyond a percentage of its limit.
+
+        Raises
+        ------
+        InputError
+            When there is no budget.
+        BudgetGate
+            When one is exceeded, or cannot be shown to be kept; ``over`` says by how much.
+        """
+        check_budgets(self.budgets, checked_percent(fail_above), self.doubts)
+
+    def runways(self) -> tuple[dict[str, Any], ...]:
+        """Return, for each wallet, how long it lasts now, with the plans, and with their GPUs."""
+        only = len(self.wallets) == 1
+
+        def pays(wallet: Wallet, account: str | None) -> bool:
+            return account == wallet.account or (only and account is None)
+
+        return tuple(
+            wallet.runway(
+                [one for one in self.lines if pays(wallet, one.account)],
+                [one for one in self.gpus if pays(wallet, one.account)],
+            )
+            for wallet in self.wallets
+        )
+
+    @property
+    def title(self) -> str:
+        """Return what it is about."""
+        return "Storage of " + (", ".join(map(visible, self.projects)) or "the account")
