@@ -37,6 +37,7 @@ ORDER = (
     "market",
     "demand",
     "solve",
+    "proportion",
     "analysis",
     "marketplace",
     "plans",

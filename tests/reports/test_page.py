@@ -211,9 +211,9 @@ def test_amounts_in_the_lead_stand_out(read: Reader) -> None:
 HOSTILE = Section(
     EVIL,
     EVIL,
-    (TableColumn(EVIL, EVIL), TableColumn("id", f"{EVIL}2", "id")),
+    (TableColumn(EVIL, EVIL), TableColumn("b", f"{EVIL}2")),
     ((EVIL, EVIL),),
-    (EVIL, None),
+    (EVIL, ""),
     (EVIL,),
 )
 

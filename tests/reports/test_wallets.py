@@ -60,7 +60,7 @@ def test_billed_is_held_against_what_can_be_estimated() -> None:
     disks, compute = texts(found)
     assert disks == ("disks", "2", "1.20", "8.50", "0.30")
     assert compute[2:] == ("", "9.00", "")
-    assert [note for note in found.notes if note.endswith("not known: 1")]
+    assert [note for note in found.notes if note.endswith("without either amount: 1")]
 
 
 def test_the_rest_of_the_month_is_that_of_what_is_there() -> None:

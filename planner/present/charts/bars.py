@@ -32,7 +32,7 @@ _LETTER_PX = 7
 
 
 @dataclass(frozen=True)
-class Row:
+class ChartRow:
     """A label, unlike that of any other row, and the amount beside it, as people read them."""
 
     label: str
@@ -81,7 +81,7 @@ def nothing(title: str, sentences: Iterable[str]) -> alt.LayerChart:
     return titled(layer.properties(width=WIDTH, height=20), title, sentences)
 
 
-def row_axis(rows: Sequence[Row]) -> alt.Y:
+def row_axis(rows: Sequence[ChartRow]) -> alt.Y:
     """Return the vertical axis of rows, the first at the top; labels are drawn by ``bars``."""
     draw = altair()
     scale = draw.Scale(domain=[row.label for row in rows])
@@ -98,7 +98,7 @@ def usd_axis() -> alt.X:
 
 
 def bars(
-    rows: Sequence[Row],
+    rows: Sequence[ChartRow],
     pieces: Sequence[dict[str, Any]],
     *,
     x: alt.X,
@@ -110,7 +110,7 @@ def bars(
 
     Parameters
     ----------
-    rows : sequence of Row
+    rows : sequence of ChartRow
         From the top.
     pieces : sequence of dict
         ``row`` (a label), ``start`` and ``end`` along x, the fields of the tooltip as texts,
@@ -145,7 +145,7 @@ def bars(
     return chart.properties(width=WIDTH, height=_STEP_PX * len(rows))
 
 
-def _texts(rows: Sequence[Row]) -> list[alt.Chart]:
+def _texts(rows: Sequence[ChartRow]) -> list[alt.Chart]:
     """Return the layers of labels (left, above the bar) and amounts (right)."""
     draw = altair()
     data = draw.InlineData([{"row": row.label, "amount": row.amount} for row in rows])

@@ -8,8 +8,8 @@ from planner.errors import FrameError
 from planner.present.charts.bars import (
     BAR_DOWN,
     MOST_ROWS,
+    ChartRow,
     Kinds,
-    Row,
     bars,
     nothing,
     row_axis,
@@ -131,7 +131,7 @@ def _drawn(rows: Sequence[_Budget]) -> alt.LayerChart:
     )
     states = [state for state in _STATES if state in {row["state"] for row in rows}]
     texts_of = [
-        Row(name, f"{_said(row['projected_usd_month'])} of {_said(row['limit_usd_month'])}")
+        ChartRow(name, f"{_said(row['projected_usd_month'])} of {_said(row['limit_usd_month'])}")
         for name, row in zip(names, rows, strict=True)
     ]
     kinds = Kinds("state", states, [_STATES[state] for state in states])
@@ -157,7 +157,7 @@ def _names(rows: Sequence[_Budget]) -> list[str]:
     return list(labels(texts).values())
 
 
-def _limits(rows: Sequence[Row]) -> alt.Chart:
+def _limits(rows: Sequence[ChartRow]) -> alt.Chart:
     """Return the layer of the lines at the limits."""
     draw = altair()
     data = draw.InlineData([{"row": row.label, "share": 1} for row in rows])
@@ -166,7 +166,7 @@ def _limits(rows: Sequence[Row]) -> alt.Chart:
     return layer
 
 
-def _dots(rows: Sequence[Row], dots: Sequence[Mapping[str, Any]]) -> alt.Chart:
+def _dots(rows: Sequence[ChartRow], dots: Sequence[Mapping[str, Any]]) -> alt.Chart:
     """Return the layer of what is spent now."""
     draw = altair()
     mark = draw.Chart(draw.InlineData(list(dots))).mark_point(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from planner.present.charts.bars import (
     MOST_KINDS,
     MOST_ROWS,
-    Row,
+    ChartRow,
     bars,
     kinds_of,
     nothing,
@@ -96,7 +96,7 @@ def _drawn(disks: Sequence[_Row], hours: int, *, pale: bool) -> alt.LayerChart:
         mine = {key: cells[key] for key in order if key in cells}
         pieces += _pieces(mine, hours)
         everything = [disk for part in mine.values() for disk in part]
-        rows.append(Row(owner, usd(_usd_month(everything, hours))))
+        rows.append(ChartRow(owner, usd(_usd_month(everything, hours))))
     return bars(rows, pieces, x=usd_axis(), tooltip=_TOOLTIP, kinds=kinds_of("site", sites))
 
 

@@ -11,7 +11,7 @@ from planner.market.offers import Sizes, conform_offers, place_text
 from planner.present.charts.bars import (
     MOST_KINDS,
     MOST_ROWS,
-    Row,
+    ChartRow,
     bars,
     kinds_of,
     nothing,
@@ -157,7 +157,7 @@ def _drawn(sites: Sequence[_Site]) -> alt.LayerChart:
     rows, pieces = [], []
     for site in sites:
         cheapest = site.offers[0]
-        rows.append(Row(f"{site.name}, {site.sizes}", site.amount))
+        rows.append(ChartRow(f"{site.name}, {site.sizes}", site.amount))
         pieces.append(
             {
                 "row": rows[-1].label,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.requirement_costs import REQUIREMENTS
-from planner.present.charts.bars import MOST_ROWS, Row, bars, nothing, titled, usd_axis
+from planner.present.charts.bars import MOST_ROWS, ChartRow, bars, nothing, titled, usd_axis
 from planner.present.charts.base import altair, counted, labels, usd
 from planner.schema import conform, records
 from planner.text import visible
@@ -62,7 +62,7 @@ def _drawn(requirements: Sequence[dict[str, Any]]) -> alt.LayerChart:
     names = labels({at: about[at] + row["requirement"] for at, row in enumerate(requirements)})
     rows, pieces = [], []
     for name, row in zip(names.values(), requirements, strict=True):
-        rows.append(Row(name, usd(row["saves_usd_month"])))
+        rows.append(ChartRow(name, usd(row["saves_usd_month"])))
         pieces.append(
             {
                 "row": name,

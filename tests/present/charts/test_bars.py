@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from planner.present.charts.bars import MOST_KINDS, Row, bars, kinds_of, nothing, titled, usd_axis
+from planner.present.charts.bars import (
+    MOST_KINDS,
+    ChartRow,
+    bars,
+    kinds_of,
+    nothing,
+    titled,
+    usd_axis,
+)
 from planner.present.charts.base import COLOURS, REST, page_svg
 from tests.present.charts.drawn import is_empty, layers, pieces, rows, subtitle
 
-ROWS = [Row("first", "$2.00"), Row("second", "$1.00")]
+ROWS = [ChartRow("first", "$2.00"), ChartRow("second", "$1.00")]
 PIECES = [
     {"row": "first", "start": 0, "end": 2, "pale": False, "kind": "k"},
     {"row": "second", "start": 0, "end": 1, "pale": True, "kind": "l"},
