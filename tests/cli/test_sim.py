@@ -14,7 +14,7 @@ import pytest
 
 from planner.marketplace.sim.faults import KINDS
 from planner.shipped import shipped_path
-from tests.marketplace.sim.talk import ask
+from tests.marketplace.sim.plain_http import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -83,7 +83,7 @@ def test_exception_becomes_market_error(kind: type[Exception]) -> None:
     ],
 )
 def test_kind_of_failure(kind: type[Exception], expected: type[MarketError]) -> None:
-    """What left this machine and what did not are told apart."""
+    """A request that left this machine differs from one that did not."""
     assert type(failures.from_exception(made(kind, ""), "GET", URL)) is expected
 
 
@@ -207,7 +207,7 @@ def test_retry_after_date_is_measured_from_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "words"),
+    ("document", "message"),
     [
         ({"errors": [{"param": "page", "details": "too large"}]}, "page: too large"),
         ({"errors": [{"details": "one"}, {"details": "two"}]}, "one; two"),
@@ -217,10 +217,10 @@ def test_retry_after_date_is_measured_from_the_answer() -> None:
         ({"detail": f"key {KEY} is not known"}, "key *** is not known"),
     ],
 )
-def test_server_words_are_shown(document: object, words: str) -> None:
+def test_the_server_s_message_is_shown(document: object, message: str) -> None:
     """The documented error shapes are quoted, cleaned, the key masked."""
     failure = response(422, document)
-    assert str(failure).endswith(words)
+    assert str(failure).endswith(message)
     assert KEY not in str(failure)
 
 
@@ -251,7 +251,7 @@ def test_server_words_are_cut_after_masking() -> None:
 
 
 def test_repeats_looks_down_the_chain() -> None:
-    """A secret is found in an exception's own text and in what it was raised from."""
+    """A secret is detected in the text of an exception and of its causes."""
     outer = ValueError("outer")
     outer.__cause__ = ValueError("inner")
     outer.__cause__.__context__ = ValueError(f"innermost {KEY}")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from planner import units
-from planner.formats import JsonError, parse
 from planner.marketplace.sim.catalogue import offers_for, whole, window
-from planner.marketplace.sim.wire import Refused, SimResponse, StrictBody
+from planner.marketplace.sim.wire import Refused, SimResponse, StrictBody, read_body
 from planner.marketplace.sim.world import SECOND_US, SimDisk, World, number, stamp
 
 if TYPE_CHECKING:
@@ -56,9 +55,6 @@ class _Rename(StrictBody, strict=True):
     name: Annotated[_Name, Field(min_length=1)]
 
 
-_Shape = TypeVar("_Shape", bound=StrictBody)
-
-
 @dataclass(frozen=True)
 class Delays:
     """How long things take, in seconds of the marketplace's clock.
@@ -86,7 +82,7 @@ class SimAccount:
 
     def create(self, body: bytes, acts: Sequence[Act]) -> SimResponse:
         """Create a disk; the dearest offer that the request could mean sells it."""
-        wanted = _read(_Create, body)
+        wanted = read_body(_Create, body)
         if self.world.balance_usd() <= 0:
             raise Refused(402, "Insufficient balance")
         terms = self._offer(wanted)
@@ -167,7 +163,7 @@ class SimAccount:
 
     def rename(self, disk_id: str, body: bytes) -> SimResponse:
         """Change the name; nothing else can be changed."""
-        name = _read(_Rename, body).name
+        name = read_body(_Rename, body).name
         disk = self._live(disk_id)
         disk.name, disk.updated_us = name, self.world.clock.now_us()
         return SimResponse(200, {"id": disk.id, "name": name}, renamed=[disk.id])
@@ -260,18 +256,3 @@ def _bill(disk: SimDisk, now_us: int) -> dict[str, Any]:
         "resource_type": "disks",
         "resource_id": disk.id,
     }
-
-
-def _read(shape: type[_Shape], body: bytes) -> _Shape:
-    """Return a body that has its documented shape, or refuse with every problem."""
-    try:
-        return shape.model_validate(parse(body))
-    except JsonError as error:
-        raise Refused(422, f"The body is {error}", "body") from error
-    except ValidationError as error:
-        refused = Refused(422, "The body is not what is documented", "body")
-        refused.problems = [
-            (("body", *map(str, problem["loc"])), problem["msg"])
-            for problem in error.errors(include_url=False, include_input=False)
-        ]
-        raise refused from error

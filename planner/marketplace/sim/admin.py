@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from planner.errors import InputError
-from planner.formats import JsonError, parse
 from planner.marketplace.sim.catalogue import change_offers
 from planner.marketplace.sim.faults import KINDS, parse_fault
-from planner.marketplace.sim.wire import Refused, SimResponse, StrictBody
+from planner.marketplace.sim.wire import Refused, SimResponse, StrictBody, read_body
 from planner.marketplace.sim.world import SECOND_US, SimDisk, number, stamp
 
 if TYPE_CHECKING:
@@ -220,7 +219,6 @@ def _disk(service: Service, disk_id: str) -> SimDisk:
     return disk
 
 
-_Change = TypeVar("_Change", bound=StrictBody)
 _ROUTES: tuple[tuple[str, str, type[StrictBody], Callable[..., dict[str, Any]]], ...] = (
     ("GET", "clock", Nothing, clock),
     ("POST", "clock", Advance, advance),
@@ -257,23 +255,9 @@ def answer(service: Service, request: Request) -> SimResponse:
             named = match[1] if match.groups() else ""
             try:
                 with service.lock:
-                    document = act(service, _read(shape, request.body), named)
+                    document = act(service, read_body(shape, request.body.strip() or b"{}"), named)
                     service.store.save(service.world)
                 return SimResponse(200, document)
             except Refused as refused:
                 return refused.answer(service.dialect)
     return Refused(404, f"There is no such request; GET {PREFIX} shows all").answer(service.dialect)
-
-
-def _read(shape: type[_Change], body: bytes) -> _Change:
-    try:
-        return shape.model_validate(parse(body) if body.strip() else {})
-    except JsonError as error:
-        raise Refused(422, f"The body is {error}", "body") from error
-    except ValidationError as error:
-        refused = Refused(422, "The body is not what is documented", "body")
-        refused.problems = [
-            (("body", *map(str, problem["loc"])), problem["msg"])
-            for problem in error.errors(include_url=False, include_input=False)
-        ]
-        raise refused from error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import simplejson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from planner.formats import JsonError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,9 +121,27 @@ def refusal(
 
 
 class StrictBody(BaseModel):
-    """The body of a request: what it does not know, it refuses."""
+    """The body of a request: an unknown field is refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+_Shape = TypeVar("_Shape", bound=StrictBody)
+
+
+def read_body(shape: type[_Shape], body: bytes) -> _Shape:
+    """Return a body that has its documented shape, or refuse with every problem."""
+    try:
+        return shape.model_validate(parse(body))
+    except JsonError as error:
+        raise Refused(422, f"The body is {error}", "body") from error
+    except ValidationError as error:
+        refused = Refused(422, "The body is not what is documented", "body")
+        refused.problems = [
+            (("body", *map(str, problem["loc"])), problem["msg"])
+            for problem in error.errors(include_url=False, include_input=False)
+        ]
+        raise refused from error
 
 
 def to_json(value: Any) -> str:  # noqa: ANN401 -- a JSON value

@@ -9,7 +9,7 @@ import pytest
 
 from planner.errors import InputError
 from planner.marketplace.sim.local import Sim
-from tests.marketplace.sim.talk import API, DISKS, HERE, THERE, ask, create, offer, wanted
+from tests.marketplace.sim.plain_http import API, DISKS, HERE, THERE, ask, create, offer, wanted
 
 DISK_KEYS = {
     *("id", "name", "createdAt", "updatedAt", "terminatedAt", "status", "providerType", "size"),

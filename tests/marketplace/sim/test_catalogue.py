@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from planner.marketplace.sim.local import Sim
-from tests.marketplace.sim.talk import API, HERE, THERE, ask, create, gpu, offer
+from tests.marketplace.sim.plain_http import API, HERE, THERE, ask, create, gpu, offer
 
 AVAILABLE = f"{API}/availability"
 NOWHERE = {"provider": "acme", "dataCenter": None, "country": None, "region": None}
@@ -103,7 +103,7 @@ def test_the_disks_filter_narrows_to_where_the_disks_are() -> None:
         assert ask(sim, "GET", f"{AVAILABLE}/gpus?disks=nonsense").status == 404
 
 
-def test_a_row_that_nobody_can_believe_is_shown_as_it_is() -> None:
+def test_an_implausible_row_is_listed_as_it_is() -> None:
     """Malformed rows are for the client to reject; they neither break a filter nor a create."""
     odd: list[Any] = [7, None, "row", {"provider": "acme"}, {"spec": []}, offer()]
     with Sim(odd, [*odd[:4], gpu()]) as sim:

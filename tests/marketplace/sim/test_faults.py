@@ -17,7 +17,7 @@ from planner.errors import InputError
 from planner.formats import JsonError, parse
 from planner.marketplace.sim.faults import KINDS, parse_fault
 from planner.marketplace.sim.local import Sim
-from tests.marketplace.sim.talk import API, DISKS, ask, create, offer, wanted
+from tests.marketplace.sim.plain_http import API, DISKS, ask, create, offer, wanted
 
 LOST = (http.client.RemoteDisconnected, http.client.IncompleteRead, TimeoutError, ConnectionError)
 Check = Callable[[Sim], None]
@@ -109,13 +109,13 @@ def _(sim: Sim) -> None:
 
 @of("double=9")
 def _(sim: Sim) -> None:
-    told = create(sim).json
+    answered = create(sim).json
     assert listed(sim)["total_count"] == 1
     sim.advance(seconds=9)
     assert listed(sim)["total_count"] == 2
     both = made(sim)
     assert [disk["name"] for disk in both] == ["corpus", "corpus"]
-    assert told["id"] == both[0]["id"] != both[1]["id"]
+    assert answered["id"] == both[0]["id"] != both[1]["id"]
     assert sim.audit()[0]["created"] == [disk["id"] for disk in both]
 
 
@@ -141,12 +141,12 @@ def _(sim: Sim) -> None:
     assert listed(sim)["data"][0]["status"] == "PROVISIONING"
 
 
-def differs(key: str, told: Any, is_so: Any) -> Check:
-    """Return a check that a create is told one thing while another is so."""
+def differs(key: str, answered: Any, is_so: Any) -> Check:
+    """Return a check that a create is answered with one value while another is true."""
 
     def check(sim: Sim) -> None:
         answer = create(sim).json
-        assert _at(answer, key) == told
+        assert _at(answer, key) == answered
         assert _at(ask(sim, "GET", DISKS + made(sim)[0]["id"]).json, key) == is_so
 
     return check
@@ -170,9 +170,9 @@ of("no-name")(differs("name", None, "corpus"))
 
 @of("wrong-id")
 def _(sim: Sim) -> None:
-    told = create(sim).json["id"]
-    assert re.fullmatch(r"[0-9a-f]{32}", told)
-    assert ask(sim, "GET", DISKS + told).status == 404
+    answered = create(sim).json["id"]
+    assert re.fullmatch(r"[0-9a-f]{32}", answered)
+    assert ask(sim, "GET", DISKS + answered).status == 404
     assert len(made(sim)) == 1
 
 
@@ -303,7 +303,7 @@ shows("list-empty", [], 0)
 
 
 def test_every_kind_has_a_sentence_and_a_check() -> None:
-    """A kind that nobody tried, or nobody explained, does not exist."""
+    """Every kind is tried here and has a summary."""
     assert set(CHECKS) == set(KINDS)
     assert all(kind.summary for kind in KINDS.values())
 

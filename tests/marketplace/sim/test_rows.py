@@ -9,7 +9,7 @@ from planner.market.api_rows import api_rows
 from planner.market.offers import market_rows, offers_frame
 from planner.market.snapshot import read_offers
 from planner.marketplace.sim.local import Sim
-from tests.marketplace.sim.talk import HERE, THERE, create, offer
+from tests.marketplace.sim.plain_http import HERE, THERE, create, offer
 
 
 def test_a_plans_market_comes_back_as_it_was() -> None:

@@ -23,7 +23,7 @@ import pytest
 
 from planner.errors import InputError
 from planner.marketplace.sim.local import Sim
-from tests.marketplace.sim.talk import API, DISKS, Said, ask, create, offer, wanted
+from tests.marketplace.sim.plain_http import API, DISKS, Answer, ask, create, offer, wanted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,8 +91,8 @@ def test_the_date_is_the_clocks() -> None:
     """What a client reads in the Date header moves with the marketplace's time."""
     with market(now=datetime(2030, 1, 1, tzinfo=UTC)) as sim:
         sim.advance(hours=1.5)
-        told = parsedate_to_datetime(ask(sim, "GET", DISKS).headers["date"])
-        assert told == datetime(2030, 1, 1, 1, 30, tzinfo=UTC) == sim.now
+        date = parsedate_to_datetime(ask(sim, "GET", DISKS).headers["date"])
+        assert date == datetime(2030, 1, 1, 1, 30, tzinfo=UTC) == sim.now
 
 
 def test_a_clock_that_runs_runs_at_its_speed() -> None:
@@ -128,7 +128,7 @@ RAW = (
 
 
 @pytest.mark.parametrize("raw", RAW)
-def test_a_malformed_request_harms_nobody_else(raw: bytes) -> None:
+def test_a_malformed_request_harms_no_other(raw: bytes) -> None:
     """Whatever arrives, nothing is done, no thread fails, and the next request is answered."""
     failed: list[object] = []
     with market() as sim:
@@ -243,7 +243,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         assert create(sim).status == 422
 
 
-def test_a_running_clock_goes_on_while_nobody_runs_it(tmp_path: Path) -> None:
+def test_a_running_clock_goes_on_while_the_server_is_down(tmp_path: Path) -> None:
     """Disks bill whether or not anybody looks: after a restart it is not earlier than it was."""
     with market(state=tmp_path / "state", clock_speed=1) as sim:
         before = sim.now
@@ -347,7 +347,7 @@ def test_with_a_seed_ids_are_the_same_in_every_run() -> None:
 def test_what_is_done_beside_the_api_can_be_done_over_http() -> None:
     """GET /sim/ names every request; each of them is answered, without a key."""
 
-    def beside(method: str, path: str, body: Any = None) -> Said:
+    def beside(method: str, path: str, body: Any = None) -> Answer:
         return ask(sim, method, f"/sim/{path}", body, key=None)
 
     with market() as sim:

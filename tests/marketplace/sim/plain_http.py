@@ -1,4 +1,4 @@
-"""Talk to a marketplace as any client would: plain HTTP, nothing followed, nothing retried."""
+"""Ask a marketplace as any client would: plain HTTP, nothing followed, nothing retried."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Addressed(Protocol):
 
 
 @dataclass(frozen=True)
-class Said:
+class Answer:
     """An answer."""
 
     status: int
@@ -79,7 +79,7 @@ def ask(
     key: str | None = "sim-key",
     headers: Mapping[str, str] | None = None,
     timeout: float = 5.0,
-) -> Said:
+) -> Answer:
     """Send one request on a connection of its own."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     sent = {} if key is None else {"Authorization": f"Bearer {key}"}
@@ -87,8 +87,8 @@ def ask(
     try:
         connection.request(method, path, raw, {**sent, **(headers or {})})
         answer = connection.getresponse()
-        told = {name.lower(): value for name, value in answer.getheaders()}
-        return Said(answer.status, told, answer.read())
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, headers, answer.read())
     finally:
         connection.close()
 
@@ -99,6 +99,6 @@ def wanted(name: str = "corpus", size: int = 500, **disk: Any) -> dict[str, Any]
     return {"disk": {"size": size, "name": name, **place, **disk}, "provider": {"type": "acme"}}
 
 
-def create(sim: Addressed, name: str = "corpus", size: int = 500, **disk: Any) -> Said:
+def create(sim: Addressed, name: str = "corpus", size: int = 500, **disk: Any) -> Answer:
     """Create a disk."""
     return ask(sim, "POST", DISKS, wanted(name, size, **disk))
