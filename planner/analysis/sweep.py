@@ -20,7 +20,7 @@ from planner.market.gpus import gpu_rows, gpus_from_rows
 from planner.market.market import key_order
 from planner.market.offers import market_rows, offers_from_market, place_text
 from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
-from planner.solve.candidates import RULES, rules_of
+from planner.solve.candidates import LEVELS, RULES, rules_of
 from planner.solve.cost_tolerance import with_slack
 from planner.solve.decompose import Undecided
 from planner.solve.existing import keep
@@ -29,7 +29,6 @@ from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from planner.solve.rentals import GPU_RULES, gpu_rules_of
 from planner.solve.verify import verify
-from planner.solve.whynot.changes import LEVELS
 from planner.text import visible
 from planner.units import money, plain, total, usd_month
 

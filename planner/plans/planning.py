@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from planner.analysis.infeasible import infeasible
+from planner.analysis.relax import Offers
 from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.formats import digest_of
 from planner.market.disks import disk_rows, disks_from_rows
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.demand.model import Demand
+    from planner.solve.existing import Kept
 
 
 def make_plan(
@@ -77,7 +80,7 @@ def make_plan(
     Raises
     ------
     Infeasible
-        When no plan satisfies the demand; ``conflicts`` says why.
+        When no plan satisfies the demand; ``conflicts`` says why, ``relaxations`` what would help.
     NotProven
         When time ran out before the proof; ``plan`` is the incumbent.
     InputError
@@ -106,7 +109,12 @@ def make_plan(
     market = tuple(market_rows(offers))
     gpu_market = () if gpus is None else tuple(gpu_rows(gpus))
     choice = addressable(offers_from_market(market))
-    existing = keep(demand, disks_from_rows(account), recorded or {}, choice)
+    live = disks_from_rows(account)
+    existing = keep(demand, live, recorded or {}, choice)
+
+    def kept_of(changed: Demand) -> Sequence[Kept]:
+        return keep(changed, live, recorded or {}, choice).kept
+
     kept = existing.kept
     try:
         if existing.contradictions:
@@ -121,8 +129,13 @@ def make_plan(
             cost_slack=cost_slack,
         )
     except Infeasible as error:
-        error.warnings = input_warnings(demand, offers, gpus)
-        raise
+        why = error
+        if not error.conflicts:
+            market_of = Offers(choice, gpus_from_rows(gpu_market), kept_of)
+            name = "the demand" if demand_source == "demand" else demand_source
+            why = infeasible(demand, market_of, name=name, time_limit_s=time_limit_s)
+        why.warnings = input_warnings(demand, offers, gpus)
+        raise why from None
     inputs = {
         "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
         "offers": _market_input(offers, market),

@@ -56,6 +56,8 @@ RULES = {
 """Every rule a pair can break, and what breaking it means."""
 
 BIT = {rule: 1 << index for index, rule in enumerate(RULES)}
+LEVELS = {level: level.replace("_center", " centre") for level in ("site", *PLACES)}
+"""What a place at a level is called."""
 MAY_BE_UNKNOWN = frozenset({"country", "region"})
 """Levels at which a null is no place: a null data centre is one of its own at its site."""
 

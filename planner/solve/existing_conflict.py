@@ -8,7 +8,6 @@ from planner.errors import Infeasible
 from planner.solve.decompose import Undecided
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
-from planner.solve.whynot.relaxation import Relaxations
 from planner.text import visible
 from planner.units import money
 
@@ -56,9 +55,14 @@ def kept_conflict(
     return Infeasible(
         "\n".join([f"{message}:", *(told or [none])]),
         conflicts=[
-            {"conflict": 1, "reason": "kept", "message": message, "disks": ids, "smallest": False}
+            {
+                "conflict": 1,
+                "reason": "kept",
+                "message": message,
+                "disks": ids,
+                "irreducible": False,
+            }
         ],
-        relaxations=Relaxations(),
         hint="name fewer of them, or ask less of spread, groups and policy; disks cannot be moved",
     )
 
@@ -101,11 +105,10 @@ def contradicted(
                 "message": message,
                 "volume": one.volume,
                 "disks": list(one.disk_ids),
-                "smallest": True,
+                "irreducible": True,
             }
             for number, (message, (one, _)) in enumerate(zip(messages, wrong, strict=True), 1)
         ],
-        relaxations=Relaxations(),
         hint=f"take {ids} out of `disks` to buy new disks, or relax what they break",
     )
 

@@ -1,54 +1,11 @@
-"""The integer program.
-
-Sets
-    K            units: volumes that are alike (in the full program every volume is its own)
-    O_k          offers that are candidates of unit k
-    D_L          places at level L: failure domains, sites, providers
-    S_L          domains that copies spread over L may not share: D_L, and for providers, countries
-                 and regions also the data centres (levels are nested)
-    W, G         workloads, GPU offers; G_w those that are candidates of workload w
-
-Parameters
-----------
-    c_ko, s_ko   hourly cost (USD) and size (GB) of one replica of k at o
-    R_k, m_k     replicas of a volume of k; volumes in k
-    c_wg         hourly cost of GPU offer g for w, averaged over the month
-    M_wvg        offers at which a replica of v lets w run on g
-    B, H, N, P   budget, hours of a month, most sites, most providers
-    q            most that one provider may hold of all GB
-
-Variables
-    x_ko         replicas of k at o, integer
-    y_kd         1 if k is present at place d (x itself, where one replica cannot be more)
-    u_d          1 if a site or provider d is used
-    z_wg         1 if w runs on g
-    t            GB of all disks
-
-Objective
-    minimise     Σ c_ko x_ko + Σ c_wg z_wg               or what is to be settled among equals
-
-Constraints
-    replicas     Σ_o x_ko = m_k R_k                       for every k
-    spread       Σ_{o in d} x_ko ≤ m_k                    for every d of S_L, L the spread of k
-    same         y_kd ≤ y_k'd                             where R_k ≤ R_k'; equal where R_k = R_k'
-    different    Σ_k y_kd ≤ 1                             for every d of the group's level
-    workload     Σ_g z_wg = 1,  z_wg ≤ Σ_{o in M_wvg} x_vo   for every mounted v
-    budget       Σ c_ko x_ko ≤ B / H                      whole, and by owner
-    sites        Σ_d u_d ≤ N,  Σ_{o in d} x_ko ≤ m_k R_k u_d   likewise P for providers
-    share        Σ_{o of p} s_ko x_ko ≤ q t               for every provider p
-
-Prices are about 1e-4 USD and may differ by 1e-9, while the tolerances of solvers are absolute.
-Since every x_k sums to a constant, each unit's least cost is taken off its c_ko, and what is left
-is divided by the least difference (or by a billionth of the largest, where that is more). Budgets
-are given a hair more than they have; whether they hold is decided afterwards, in exact decimals.
-"""
+"""A model in variables of PuLP: what every program of planner is written in."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pulp
@@ -57,18 +14,67 @@ from planner.solve.solver import Run, run
 from planner.units import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from planner.solve.presolve import Columns
-    from planner.solve.problem import Instance, Scope
+    from planner.solve.problem import Instance, Scope, Tie
+    from planner.solve.solver import Run
+
+
+Variable: TypeAlias = pulp.LpVariable
+Terms: TypeAlias = list[tuple[Variable, float]]
+"""A linear expression: variables with their coefficients."""
+
+
+class Model:
+    """Variables, constraints and an objective to minimise.
+
+    Parameters
+    ----------
+    relaxed : bool
+        Let every variable be a fraction.
+    """
+
+    def __init__(self, *, relaxed: bool = False) -> None:
+        self._relaxed = relaxed
+        self._problem = pulp.LpProblem("placement", pulp.LpMinimize)
+        self.rows = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the numbers of variables and constraints."""
+        return self._problem.numVariables(), self._problem.numConstraints()
+
+    def variable(self, name: str, most: float | None, *, whole: bool = True) -> Variable:
+        """Add a variable from zero to the most it can be; names are numbered by the caller."""
+        cat = pulp.LpInteger if whole and not self._relaxed else pulp.LpContinuous
+        return self._problem.add_variable(name, 0, most, cat=cat)
+
+    def add(self, terms: Terms, sense: str, right: float) -> None:
+        """Add a constraint, ``<=`` or ``==``, under a numbered name: PuLP confuses others."""
+        self.rows += 1
+        left = pulp.LpAffineExpression(terms)
+        made = left == right if sense == "==" else left <= right
+        self._problem += made, f"row_{self.rows}"
+
+    def minimise(
+        self,
+        terms: Iterable[tuple[Variable, float]],
+        *,
+        time_limit_s: float | None = None,
+        gap: float = 0.0,
+        nodes: int | None = None,
+    ) -> Run:
+        """Minimise an expression; see `run`."""
+        self._problem.setObjective(pulp.LpAffineExpression(list(terms)))
+        return run(self._problem, time_limit_s=time_limit_s, gap=gap, nodes=nodes)
 
 
 _RANGE = Decimal(10) ** 9
 HAIR = 1e-7
 """Part of a budget within which a solver cannot tell whether it is met."""
-_Terms = list[tuple[pulp.LpVariable, float]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ class Outcome:
     bound_usd_hr: float | None
 
 
-class Program:
+class Program(Model):
     """The program of a scope, in variables of PuLP.
 
     Parameters
@@ -121,8 +127,8 @@ class Program:
         hair: float = HAIR,
     ) -> None:
         self.instance, self.scope, self.columns = instance, scope, columns
-        self._relaxed, self.hair = relaxed, hair
-        self._problem = pulp.LpProblem("placement", pulp.LpMinimize)
+        super().__init__(relaxed=relaxed)
+        self.hair = hair
         self.volume = columns.volume.tolist()
         self.offer = columns.offer.tolist()
         pairs = instance.pairs
@@ -135,28 +141,21 @@ class Program:
         for i, k in enumerate(columns.unit.tolist()):
             self.of_unit[k].append(i)
         self.unit_of = {unit.members[0]: k for k, unit in enumerate(columns.units)}
-        self.z: dict[tuple[int, int], pulp.LpVariable] = {}
-        self._site_used: list[pulp.LpVariable] = []
-        self.rows = 0
+        self.z: dict[tuple[int, int], Variable] = {}
+        self._site_used: list[Variable] = []
         constrain(self)
         self._cost, self._unit_usd, self._constant = self._costs()
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Return the numbers of variables and constraints."""
-        return self._problem.numVariables(), self._problem.numConstraints()
-
     def cheapest(self, *, time_limit_s: float | None, gap_usd_hr: float = 0.0) -> Outcome:
         """Minimise cost; with ``gap_usd_hr`` a solution that near to the best will do."""
-        self._problem.setObjective(pulp.LpAffineExpression(self._cost))
+        objective = self._cost
         unit = float(self._unit_usd)
-        return self._run(time_limit_s, gap_usd_hr / unit, unit)
+        return self._run(objective, time_limit_s, gap_usd_hr / unit, unit)
 
     def first(self, weights: Sequence[float], *, time_limit_s: float | None) -> Outcome:
         """Minimise a weight for each column."""
-        terms = [(x, weight) for x, weight in zip(self.x, weights, strict=True) if weight]
-        self._problem.setObjective(pulp.LpAffineExpression(terms))
-        return self._run(time_limit_s, 0.0, 1.0)
+        terms: Terms = [(x, weight) for x, weight in zip(self.x, weights, strict=True) if weight]
+        return self._run(terms, time_limit_s, 0.0, 1.0)
 
     def hold(self, weights: Sequence[float], most: float) -> None:
         """Let the sum of a weight for each column be at most this from now on."""
@@ -180,29 +179,15 @@ class Program:
     def fewest_sites(self, *, time_limit_s: float | None) -> Outcome:
         """Minimise the number of sites used."""
         self._site_used = self._site_used or used(self, "site")
-        self._problem.setObjective(pulp.LpAffineExpression([(u, 1) for u in self._site_used]))
-        return self._run(time_limit_s, 0.0, 1.0)
+        objective: Terms = [(u, 1) for u in self._site_used]
+        return self._run(objective, time_limit_s, 0.0, 1.0)
 
     def hold_sites(self, most: int) -> None:
         """Let the number of sites used be at most this from now on."""
         self._site_used = self._site_used or used(self, "site")
         self.add([(u, 1) for u in self._site_used], "<=", most)
 
-    # Variables and their small print.
-
-    def variable(self, name: str, most: float | None, *, whole: bool = True) -> pulp.LpVariable:
-        """Add a variable from zero to the most it can be; names are numbered by the caller."""
-        cat = pulp.LpInteger if whole and not self._relaxed else pulp.LpContinuous
-        return self._problem.add_variable(name, 0, most, cat=cat)
-
-    def add(self, terms: _Terms, sense: str, right: float) -> None:
-        """Add a constraint, ``<=`` or ``==``, under a numbered name: PuLP confuses others."""
-        self.rows += 1
-        left = pulp.LpAffineExpression(terms)
-        made = left == right if sense == "==" else left <= right
-        self._problem += made, f"row_{self.rows}"
-
-    def _costs(self) -> tuple[_Terms, Decimal, Decimal]:
+    def _costs(self) -> tuple[Terms, Decimal, Decimal]:
         """Return the scaled objective, what one of it costs, and what is spent at any rate."""
         lowest: dict[int, Decimal] = {}
         for k, usd_hr in zip(self.columns.unit.tolist(), self.usd_hr, strict=True):
@@ -227,8 +212,14 @@ class Program:
         terms = [(variable, float(cost / unit)) for variable, cost in extra if cost > 0]
         return terms, unit, sum([*constant, *cheapest.values()], Decimal(0))
 
-    def _run(self, time_limit_s: float | None, gap: float, unit_usd: float) -> Outcome:
-        done = run(self._problem, time_limit_s=time_limit_s, gap=gap)
+    def _run(
+        self,
+        objective: Terms,
+        time_limit_s: float | None,
+        gap: float,
+        unit_usd: float,
+    ) -> Outcome:
+        done = self.minimise(objective, time_limit_s=time_limit_s, gap=gap)
         counts = values = reduced = None
         if done.status in {"optimal", "feasible"}:
             values = np.array([x.value() or 0.0 for x in self.x])
@@ -245,17 +236,6 @@ class Program:
         """Return whether every replica has a place: a stopped solver may have none to tell."""
         placed = np.bincount(self.columns.unit, weights=counts, minlength=len(self.columns.units))
         return bool(np.array_equal(placed, [unit.count for unit in self.columns.units]))
-
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-    from planner.solve.problem import Tie
-    # MOVED
-
-    Terms = list[tuple[pulp.LpVariable, float]]
 
 
 def constrain(program: Program) -> None:
@@ -372,9 +352,9 @@ def _runnable(program: Program, w: int) -> Iterator[tuple[int, list[tuple[int, .
             yield best, list(each)
 
 
-def used(program: Program, level: str) -> list[pulp.LpVariable]:
+def used(program: Program, level: str) -> list[Variable]:
     """Return for each place of a level what is 1 if anything is there."""
-    used: dict[Any, pulp.LpVariable] = {}
+    used: dict[Any, Variable] = {}
     places = program.instance.places(level)
     for k, unit in enumerate(program.columns.units):
         for place, members in _inside(program, k, places).items():

@@ -17,7 +17,6 @@ from planner.solve.problem import Instance
 from planner.solve.rentals import Gpu, gpu_choice
 from planner.solve.solution import Placement, placements
 from planner.solve.solver import SOLVER
-from planner.solve.whynot.diagnose import diagnose
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
@@ -144,7 +143,7 @@ def optimise(
     Raises
     ------
     Infeasible
-        When no plan satisfies the demand; ``conflicts`` and ``relaxations`` say why.
+        When no plan satisfies the demand; see `planner.analysis` for the reasons.
     NotProven
         When time ran out before there was any solution.
     """
@@ -163,13 +162,7 @@ def optimise(
         wrong = kept_conflict(demand, offers, gpus, kept) if kept else None
         if wrong is not None:
             raise wrong
-        diagnosis = diagnose(Instance.of(demand, offers, gpus), offers, gpus)
-        raise Infeasible(
-            diagnosis.sentence,
-            conflicts=diagnosis.conflicts,
-            relaxations=diagnosis.relaxations,
-            hint=diagnosis.hint,
-        )
+        raise Infeasible("No plan satisfies the demand.")
     return prove(instance, found, cost_slack, kept)
 
 

@@ -6,7 +6,7 @@ pair that cannot be keeps every rule that it breaks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +161,14 @@ class Rentals:
     def several_nodes(self, w: int) -> NDArray[np.bool_]:
         """Return for which GPU offers a workload runs on several nodes, shape (G,)."""
         return self._listed_multinode | (self.workloads[w].nodes > 1)
+
+    def with_nodes(self, w: int, nodes: int) -> Rentals:
+        """Return the same rentals for a workload on another number of nodes."""
+        asked = self.workloads[w].model_copy(update={"nodes": nodes})
+        workloads = (*self.workloads[:w], asked, *self.workloads[w + 1 :])
+        held = replace(self, workloads=workloads)
+        vars(held)["rows"] = self.rows  # a cached property: the rows are the same
+        return held
 
     @cached_property
     def _listed_multinode(self) -> NDArray[np.bool_]:

@@ -60,13 +60,21 @@ class Run:
     gap: float = 0.0
 
 
-def run(problem: pulp.LpProblem, *, time_limit_s: float | None, gap: float = 0.0) -> Run:
+def run(
+    problem: pulp.LpProblem,
+    *,
+    time_limit_s: float | None,
+    gap: float = 0.0,
+    nodes: int | None = None,
+) -> Run:
     """Solve a problem in place and say what came of it.
 
     Parameters
     ----------
     gap : float
         Distance from the best objective at which the solver may stop; zero for the best itself.
+    nodes : int | None
+        Branch-and-bound nodes after which HiGHS gives up, on every machine alike.
 
     Raises
     ------
@@ -75,7 +83,7 @@ def run(problem: pulp.LpProblem, *, time_limit_s: float | None, gap: float = 0.0
     SolverFailed
         When it gives up without an answer.
     """
-    engine = _engine(time_limit_s, gap)
+    engine = _engine(time_limit_s, gap, nodes)
     started = time.monotonic()
     with _silent_stdout():
         ended = _interruptible(problem, engine, time_limit_s)
@@ -110,8 +118,22 @@ def _status(problem: pulp.LpProblem) -> Status:
     return known.get(problem.sol_status, "unknown")
 
 
-def _engine(time_limit_s: float | None, gap: float) -> pulp.LpSolver:
-    highs = pulp.HiGHS(msg=False, gapAbs=gap, gapRel=0, timeLimit=time_limit_s, threads=THREADS)
+class _Highs(pulp.HiGHS):  # type: ignore[misc]
+    """HiGHS, where PuLP does not know the status of a run that its limit of nodes ended."""
+
+    def findSolutionValues(self, lp: pulp.LpProblem) -> tuple[int, int]:  # noqa: N802 -- PuLP's
+        try:
+            status: tuple[int, int] = super().findSolutionValues(lp)
+        except KeyError:
+            return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
+        return status
+
+
+def _engine(time_limit_s: float | None, gap: float, nodes: int | None = None) -> pulp.LpSolver:
+    limits = {} if nodes is None else {"mip_max_nodes": nodes}
+    highs = _Highs(
+        msg=False, gapAbs=gap, gapRel=0, threads=THREADS, timeLimit=time_limit_s, **limits
+    )
     if not highs.available():
         raise InputError("the solver HiGHS is not installed", hint="pip install highspy")
     return highs

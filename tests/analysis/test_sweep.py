@@ -16,7 +16,6 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from textwrap import dedent
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -249,9 +248,8 @@ def test_each_row_is_the_plan_of_the_edited_file_and_market(
 ) -> None:
     """Figures of the plan on every row that has one, and Infeasible exactly on the others."""
     # Whether there is a plan is asked, not why there is none.
-    why = SimpleNamespace(sentence="", conflicts=(), relaxations=(), hint="")
-    solving = importlib.import_module("planner.solve.optimise")
-    monkeypatch.setattr(solving, "diagnose", lambda *_: why)
+    making = importlib.import_module("planner.plans.planning")
+    monkeypatch.setattr(making, "infeasible", lambda *_, **__: Infeasible("no plan"))
     rng = random.Random(seed)
     document, rows = instances.coupled_demand(rng), instances.coupled_market(rng)
     gpus, nodes = instances.gpu_market(rng)

@@ -25,9 +25,19 @@ STOCKS = (None, "Low", "Medium", "Available")
 """Levels of stock that a volume can ask for, weakest first; High is the same as Available."""
 MOST_DISKS = 1000
 """The most disks that a volume may be split into at all."""
-LIMITS = ("max_usd_gb_hr", "max_disks", "max_sites", "max_providers", "max_provider_share")
-"""Limits, in the order in which each takes the least value that works; budgets come last."""
+LIMITS = (
+    "spread",
+    "max_usd_gb_hr",
+    "max_disks",
+    "max_sites",
+    "max_providers",
+    "max_provider_share",
+    "budgets",
+    "budget_usd_month",
+)
+"""Limits, in the order in which each takes its least sufficient value; spread its strongest."""
 WORDS = tuple(PLACES.values())
+_OPEN = {"max_disks": MOST_DISKS, "spread": "none"}
 
 
 @dataclass(frozen=True)
@@ -44,10 +54,11 @@ class Step:
         As in the demand; ``exclude.regions`` for a list in an exclusion.
     action : str
         ``add`` a value to a list or ``take`` one from it; ``set`` it; ``lower`` it by one;
-        ``open`` a limit as far as is needed; ``drop`` it.
+        ``open`` a limit (spread is one too) as far as is needed; ``drop`` it.
     value : Any
         The value of ``add``, ``take`` and ``set``; of ``lower`` the number of the step, which
-        counts only where those before it are taken too; of ``drop`` which of equal groups.
+        counts only where those before it are taken too; of ``drop`` which of equal groups. GPUs
+        are set together with the nodes they are on: (gpus, nodes).
     """
 
     kind: str
@@ -58,8 +69,14 @@ class Step:
 
     @property
     def is_limit(self) -> bool:
-        """Return whether the step opens a limit, to a value that is found later."""
+        """Return whether the step opens a limit, to a value that is determined later."""
         return self.action == "open"
+
+    @property
+    def requirement(self) -> tuple[str, str, str, Any]:
+        """Return which requirement the step relaxes: kind, name, field, which of equal groups."""
+        which = self.value if self.kind == "group" else None
+        return self.kind, self.name, self.field, which
 
 
 def relaxed(
@@ -153,31 +170,26 @@ def _volume(volume: Volume, steps: list[Step], values: Mapping[Step, Any]) -> Vo
             held = excluded.get(word, getattr(volume.exclude, word))
             excluded[word] = tuple(name for name in held if name != step.value)
         elif step.action == "open":
-            open_value = MOST_DISKS if step.field == "max_disks" else None
-            update[step.field] = values.get(step, open_value)
-    update |= _set(steps)
+            update[step.field] = values.get(step, _OPEN.get(step.field))
+    update |= {step.field: step.value for step in steps if step.action == "set"}
     if down := _lowered(steps, "stock"):
         update["stock"] = stocks_below(volume.stock)[down - 1]
     if fewer := _lowered(steps, "replicas"):
         update["replicas"] = volume.replicas - fewer
+        update["disks"] = volume.disks[: volume.replicas - fewer]
     if excluded:
         update["exclude"] = volume.exclude.model_copy(update=excluded)
     return volume.model_copy(update=update)
 
 
-def _set(steps: Iterable[Step]) -> dict[str, Any]:
-    """Return the fields that steps set, the weakest spread of several."""
-    update = {step.field: step.value for step in steps if step.action == "set"}
-    spreads = [step.value for step in steps if step.field == "spread"]
-    if spreads:
-        update["spread"] = min(spreads, key=SPREADS.index)
-    return update
-
-
 def _workload(workload: Workload, steps: list[Step]) -> Workload:
-    update = _set(steps)
+    update: dict[str, Any] = {}
     for step in steps:
-        if step.action == "add":
+        if step.field == "gpus":
+            update["gpus"], update["nodes"] = step.value
+        elif step.action == "set":
+            update[step.field] = step.value
+        else:
             held = update.get(step.field, getattr(workload, step.field)) or ()
             update[step.field] = tuple(sorted({*held, step.value}))
     return workload.model_copy(update=update)

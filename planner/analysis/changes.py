@@ -5,18 +5,17 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING, Any
 
+from planner.analysis.steps import Step, labelled
 from planner.market.places import PLACES
-from planner.solve.whynot.steps import Step, labelled
+from planner.solve.candidates import LEVELS
 from planner.text import visible
-from planner.units import difference, plain
+from planner.units import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from planner.demand.model import Demand
 
-LEVELS = {level: level.replace("_center", " centre") for level in ("site", *PLACES)}
-"""What a place at a level is called."""
 PLACE_WORDS = {
     word: (LEVELS[level], word.replace("_centers", " centres")) for level, word in PLACES.items()
 }
@@ -58,11 +57,11 @@ def _change(
         keys = [key for _, key in labelled(before.groups)]
         number = keys.index((name, which))
         asked = before.groups[number].model_dump(mode="json", exclude_none=True)
-        text = f"drop the group of {visible(name)}"
+        text = f"drop the group {visible(name)}"
         return {"group": name, "field": field, "from": asked, "to": None, "text": text}
     old, new = (_value(demand, kind, name, field) for demand in (before, after))
     subject: dict[str, Any] = {"policy": True} if kind == "policy" else {kind: name}
-    text = _told(kind, visible(name), field, old, new)
+    text = _text(kind, visible(name), field, old, new)
     return {**subject, "field": field, "from": as_json(old), "to": as_json(new), "text": text}
 
 
@@ -73,6 +72,8 @@ def _value(demand: Demand, kind: str, name: str, field: str) -> Any:  # noqa: AN
         return demand.policy.budgets[name]
     held: Any = demand.volumes if kind == "volume" else demand.workloads
     one = next(one for one in held if one.name == name)
+    if field == "gpus":
+        return one.gpus, one.nodes
     for part in field.split("."):
         one = getattr(one, part)
     return one
@@ -85,45 +86,39 @@ def as_json(value: Any) -> Any:  # noqa: ANN401 -- the field's
     return list(value) if isinstance(value, tuple) else value
 
 
-def _told(kind: str, name: str, field: str, old: Any, new: Any) -> str:  # noqa: ANN401 -- the field's
-    """Return what a person reads of a field that changes."""
+def _text(kind: str, name: str, field: str, old: Any, new: Any) -> str:  # noqa: ANN401 -- the field's
+    """Return a changed field in the user's words."""
     if kind == "owner":
-        return _raised(f"budget of {name}", old, new)
+        return f"raise the budget of {name} to {_usd(new)}"
     if kind == "policy":
-        return _raised(field, old, new) if isinstance(old, Decimal) else _counted(field, old, new)
-    if field == "spread":
-        over = "not spread" if new == "none" else f"spread over {new}"
-        return f"replicas of {name}: {over} instead of {old}"
-    return f"{kind} {name}: {_wish(field, old, new)}"
+        return f"raise `{field}` to {_usd(new) if 'budget' in field else as_json(new)}"
+    return f"{_relaxed(field, old, new)} on {name}"
 
 
-def _wish(field: str, old: Any, new: Any) -> str:  # noqa: ANN401 -- the field's
+def _relaxed(field: str, old: Any, new: Any) -> str:  # noqa: ANN401 -- the field's
     word = field.removeprefix("exclude.")
     if word in PLACE_WORDS:
         values = sorted({*old} ^ {*new})
         which = f"{PLACE_WORDS[word][len(values) > 1]} {', '.join(map(visible, values))}"
-        return f"allow {which}" if word == field else f"no longer exclude {which}"
+        return f"allow {which}" if word == field else f"stop excluding {which}"
+    if field == "spread":
+        return f"use `spread: {new}` instead of {old}"
+    if field == "replicas":
+        return f"store {new} replica{'s' * (new != 1)} instead of {old}"
+    if field == "stock":
+        return f"accept {f'stock {new}' if new else 'unknown stock'} instead of {old}"
+    if field == "gpus":
+        return f"use {new[0]} GPUs on each of {new[1]} node{'s' * (new[1] != 1)}"
     texts = {
-        "security": f"any security instead of {old}",
-        "stock": f"stock {new or 'unknown'} instead of {old}",
-        "multinode": "without multi-node",
-        "max_disks": _counted(field, old, new),
-        "replicas": f"{new} replica{'s' * (new != 1)} instead of {old}"
-        if field == "replicas"
-        else "",
-        "socket": f"any socket instead of {visible(str(old))}",
+        "security": "accept any security",
+        "multinode": "drop `multinode`",
+        "socket": "accept any socket",
         "spot": "accept spot offers",
+        "gpu": f"use GPU {visible(str(new))} instead of {visible(str(old))}",
     }
-    return texts[field] if field in texts else _raised(field, old, new)
+    return texts.get(field) or f"raise `{field}` to {as_json(new)}"
 
 
-def _counted(field: str, old: int, new: int) -> str:
-    return f"raise {field} from {old} to {new}"
-
-
-def _raised(field: str, old: Decimal, new: Decimal) -> str:
-    """Return by how much an amount has to rise: cents, rounded up, where it is a budget."""
-    if "budget" in field:
-        new = new.quantize(Decimal("0.01"), context=_UP)
-        return f"raise {field} by {difference(new, old):f} to {new:f}"
-    return f"raise {field} from {plain(old)} to {plain(new)}"
+def _usd(amount: Decimal) -> str:
+    """Return a budget in cents, rounded up: what a person can write and is enough."""
+    return f"${amount.quantize(Decimal('0.01'), context=_UP):,f}"

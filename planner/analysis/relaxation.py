@@ -1,4 +1,4 @@
-"""Ways out of a demand without a plan, as values: what changes, and what the plan costs then."""
+"""Relaxations as values: what changes in the demand, and what the plan costs then."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ RELAXATIONS = (
     Column("usd_month", EXACT, "the same in a month of the policy's hours, exact Decimal"),
 )
 """Columns of relaxations as a frame, cheapest first."""
+_HEADING = "Ways to make it feasible, cheapest first:"
 _KINDS = ("volume", "workload", "group", "owner", "policy")
 
 
@@ -57,13 +58,13 @@ class Relaxation:
         return {"text": self.text, "changes": list(self.changes), **cost}
 
     def __repr__(self) -> str:
-        return f"<Relaxation: {visible(self.text)}, {money(self.usd_month)} USD a month>"
+        return f"<Relaxation: {visible(self.text)}, ${money(self.usd_month)}/month>"
 
     def _repr_html_(self) -> str:
         columns = tuple(
             TableColumn(one, one, null=UNKNOWN) for one in ("what", "field", "from", "to")
         )
-        title = f"{self.text}: {money(self.usd_month)} USD a month"
+        title = f"{self.text}: ${money(self.usd_month)}/month"
         return to_html([Section("changes", title, columns, tuple(map(_row, self.changes)))])
 
 
@@ -74,12 +75,12 @@ def _row(change: dict[str, Any]) -> tuple[Any, ...]:
 
 
 class Relaxations(tuple[Relaxation, ...]):  # noqa: SLOT001 -- the notes are its own
-    """The ways out that were found, cheapest first.
+    """The relaxations of a demand, cheapest first.
 
     Attributes
     ----------
     notes : tuple of str
-        Whether there are more, or none that help, and where.
+        What there is to say about the search: whether it was cut, what nothing helps.
     """
 
     notes: tuple[str, ...]
@@ -104,8 +105,10 @@ class Relaxations(tuple[Relaxation, ...]):  # noqa: SLOT001 -- the notes are its
         return build(rows, RELAXATIONS)
 
     def __str__(self) -> str:
-        lines = [f"  {money(one.usd_month)} USD a month: {one.text}" for one in self]
-        return "\n".join([*(["ways out, cheapest first:"] if lines else []), *lines, *self.notes])
+        costs = [f"${money(one.usd_month)}/month" for one in self]
+        width = max(map(len, costs), default=0)
+        lines = [f"  {cost:>{width}}   {one.text}" for cost, one in zip(costs, self, strict=True)]
+        return "\n".join([*([_HEADING] if lines else []), *lines, *self.notes])
 
     def _repr_html_(self) -> str:
         columns = (

@@ -1,0 +1,526 @@
+"""The elastic program: the demand with a variable for every step that relaxes it.
+
+Sets
+    V, O, D_L    volumes, offers, places at level L, as in `planner.solve.model`
+    J            steps; J_vo those that volume v needs at offer o, J_wg workload w on GPU offer g
+    L_v          the spread level of v, and the weaker ones
+
+Variables
+    s_j          1 if step j is taken
+    x_vo         replicas of v at o, integer
+    a_vl         1 if the replicas of v are spread over level l
+    z_wg         1 if w runs on g
+    y_vd, u_d    1 if v, or anything, is present at place d
+
+Objectives
+    minimise     Σ s_j                                    the fewest changes, then
+                 Σ c_vo x_vo + Σ c_wg z_wg                the cost with so many, then
+                 one limit with the steps fixed           its least sufficient value
+
+Constraints
+    needs        Σ_{o: j in J_vo} x_vo ≤ R_v s_j,  Σ_{g: j in J_wg} z_wg ≤ s_j
+    chains       s_j ≤ s_i                                the second level down needs the first
+    replicas     Σ_o x_vo + Σ_{j fewer} s_j = R_v
+    spread       Σ_l a_vl = 1,  Σ_{l weaker} a_vl ≤ s_j,
+                 Σ_{o in d} x_vo ≤ 1 + (R_v - 1)(1 - a_vl)      for every d of level l
+    the others as in `planner.solve.model`, each with M s_j added to its right side
+    no-good      Σ_{j in S} s_j ≤ |S| - 1                 for every set S that is already listed
+
+A candidate that needs at least as much as another of the same volume in the same place, and costs
+no less, is left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from planner.analysis.budget import OutOfBudget, SearchBudget
+from planner.analysis.steps import LIMITS, Step, labelled, weaker
+from planner.analysis.undominated import limited, undominated_jobs, undominated_places
+from planner.solve.model import Model, Terms, Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from decimal import Decimal
+
+    from planner.analysis.needs import Catalogue, Place
+    from planner.solve.problem import Chosen
+
+NODES = 20_000
+"""Branch-and-bound nodes after which one program is given up."""
+LOOSE, STRICT = 1e-7, -1e-6
+"""Part of a budget, and of a share, that is added to it, for a solver cannot tell such amounts.
+
+What only a loose program holds to be enough is planned in vain; then the strict one is asked."""
+_COST_RANGE = 1e6
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """A solution of the elastic program.
+
+    Attributes
+    ----------
+    steps : frozenset of Step
+        Those that are taken.
+    chosen : dict of list of int
+        Offers of each volume.
+    spread : dict of str
+        Level over which the replicas of a volume are spread, by volume.
+    objective : float
+        What was minimised.
+    """
+
+    steps: frozenset[Step]
+    chosen: Chosen
+    spread: dict[int, str]
+    objective: float
+
+
+@dataclass
+class _Candidate:
+    place: Place
+    usd_hr: Decimal
+    x: Variable
+
+
+@dataclass
+class _Volume:
+    v: int
+    replicas: int
+    candidates: list[_Candidate] = field(default_factory=list)
+    fewer: list[Variable] = field(default_factory=list)
+    levels: dict[str, Variable] = field(default_factory=dict)
+
+    def terms(self, offers: Callable[[int], bool] = lambda _: True) -> Terms:
+        return [(c.x, 1.0) for c in self.candidates if offers(c.place.offer)]
+
+
+class Elastic(Model):
+    """The elastic program of an instance without existing disks.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The demand, and what each pair of it needs.
+    budget : SearchBudget
+        Work that may be done.
+    most_needs : int | None
+        Candidates that need more steps than this are left out.
+    taken : frozenset of Step | None
+        Take exactly these steps.
+    tolerance : float
+        ``LOOSE`` or ``STRICT``.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        budget: SearchBudget,
+        *,
+        most_needs: int | None = None,
+        taken: frozenset[Step] | None = None,
+        tolerance: float = LOOSE,
+    ) -> None:
+        super().__init__()
+        self.catalogue, self.instance, self.budget = catalogue, catalogue.instance, budget
+        self.steps: dict[Step, Variable] = {}
+        self.mounts: dict[tuple[int, int], Variable] = {}
+        """For each mount what is 1 if it is ignored: part of a conflict, never of a relaxation."""
+        self.lacks = False
+        """Whether something has no candidate at all, whatever is relaxed."""
+        self.is_reduced = False
+        self.share_shift = 0.0
+        """What `share_terms` measures where the largest provider has exactly the share."""
+        self._names = 0
+        self._z: list[tuple[Variable, float]] = []
+        self._most_needs, self._taken, self._tolerance = most_needs, taken, tolerance
+        self._volumes = [self._volume(v) for v in range(len(self.instance.pairs.volumes))]
+        self._groups()
+        for w in range(len(self.instance.demand.workloads)):
+            self._workload(w)
+        self._policy()
+        self._chains()
+        for mount in self.mounts.values():
+            self.fix(mount, 0)
+        if taken is not None:
+            for step, s in self.steps.items():
+                self.fix(s, float(step in taken))
+        self._scale = max([*(float(u) for _, u in self._costs()), *(u for _, u in self._z), 1e-12])
+
+    # What is minimised.
+
+    def fewest(self, cost: Mapping[Step, float] | None = None) -> Incumbent | None:
+        """Return a solution with the fewest steps; None where nothing helps."""
+        weights = cost or {}
+        return self._solve([(s, weights.get(j, 1.0)) for j, s in self.steps.items()])
+
+    def cheapest(self) -> Incumbent | None:
+        """Return a solution of least cost, which is its ``objective`` in USD per hour."""
+        unit = _COST_RANGE / self._scale
+        terms = [(x, float(usd_hr) * unit) for x, usd_hr in self._costs()]
+        found = self._solve([*terms, *((z, usd_hr * unit) for z, usd_hr in self._z)])
+        if found is None:
+            return None
+        return Incumbent(found.steps, found.chosen, found.spread, found.objective / unit)
+
+    def least(self, terms: Terms) -> Incumbent | None:
+        """Return a solution in which an expression is least."""
+        return self._solve(terms)
+
+    def at_most(self, count: int) -> None:
+        """Let at most so many steps be taken from now on."""
+        self.add([(s, 1.0) for s in self.steps.values()], "<=", count)
+
+    def exclude(self, steps: Iterable[Step]) -> None:
+        """Rule out a set of steps, and every larger set, from now on."""
+        taken = [(self.steps[j], 1.0) for j in steps]
+        self.add(taken, "<=", len(taken) - 1)
+
+    def fix(self, variable: Variable, value: float | None) -> None:
+        """Fix a 0-1 variable; None lets it be either again."""
+        variable.lowBound, variable.upBound = (0, 1) if value is None else (value, value)
+
+    def _solve(self, terms: Terms) -> Incumbent | None:
+        if self.lacks:
+            return None
+        self.budget.spend(self)
+        run = self.minimise(terms, nodes=NODES, time_limit_s=self.budget.left_s)
+        if run.status == "infeasible":
+            return None
+        if run.status != "optimal":
+            raise OutOfBudget
+        chosen = {
+            each.v: sorted(
+                o for c in each.candidates for o in [c.place.offer] * round(c.x.value() or 0)
+            )
+            for each in self._volumes
+        }
+        spread = {
+            each.v: level
+            for each in self._volumes
+            for level, a in each.levels.items()
+            if round(a.value() or 0)
+        }
+        taken = frozenset(j for j, s in self.steps.items() if round(s.value() or 0))
+        return Incumbent(taken, chosen, spread, sum(c * (x.value() or 0) for x, c in terms))
+
+    def _costs(self) -> list[tuple[Variable, Decimal]]:
+        return [(c.x, c.usd_hr) for each in self._volumes for c in each.candidates]
+
+    # Limits: what there is to minimise of each, with the steps fixed.
+
+    def limit_terms(self, step: Step) -> Terms:
+        """Return an expression that is the least where an opened limit is the strictest.
+
+        A share is no linear expression; see `planner.analysis.limits`.
+        """
+        if step.kind == "volume":
+            v = self.instance.index[step.name]
+            if step.field == "spread":
+                return self._spread_terms(v)
+            return self._threshold_terms(v, step.field)
+        if step.field in {"max_sites", "max_providers"}:
+            return [(u, 1.0) for u in self._used(step.field)]
+        volumes = self.instance.pairs.volumes
+        mine = [
+            (c.x, float(c.usd_hr) * _COST_RANGE / self._scale)
+            for each in self._volumes
+            for c in each.candidates
+            if step.kind == "policy" or volumes[each.v].owner == step.name
+        ]
+        return list(mine)
+
+    def _spread_terms(self, v: int) -> Terms:
+        levels = list(reversed(list(self._volumes[v].levels.items())))
+        return [(a, float(n)) for n, (_, a) in enumerate(levels)]
+
+    def _threshold_terms(self, v: int, name: str) -> Terms:
+        """Return what counts the values above the first that candidates of a volume need."""
+        each = self._volumes[v]
+        value = {
+            c.place.offer: limited(self.instance, v, c.place.offer, name) for c in each.candidates
+        }
+        terms: Terms = []
+        for threshold in sorted({*value.values()}):
+            h = self._variable("h", 1)
+            above = each.terms(lambda o, t=threshold: value[o] >= t)  # type: ignore[misc]
+            self.add([*above, (h, -each.replicas)], "<=", 0)
+            terms.append((h, 1.0))
+        return terms
+
+    def hold_places(self, v: int, is_allowed: Callable[[int], bool]) -> None:
+        """Keep a volume to some offers from now on."""
+        for c in self._volumes[v].candidates:
+            if not is_allowed(c.place.offer):
+                self.fix(c.x, 0)
+
+    def hold_spread(self, v: int, level: str) -> None:
+        """Spread the replicas of a volume over one level from now on."""
+        self.fix(self._volumes[v].levels[level], 1)
+
+    def share_terms(self, share: float) -> Terms:
+        """Return what measures how far the largest provider is beyond a share of all GB."""
+        gb, most, providers, scale = self._gb()
+        shift = self.share_shift = most / scale  # what is measured may be negative
+        beyond = self._variable("beyond", None, whole=False)
+        for provider in sorted({*providers.values()}):
+            terms = [(x, ((providers[x] == provider) - share) * gb[x] / scale) for x in gb]
+            self.add([*terms, (beyond, -1.0)], "<=", -shift)
+        return [(beyond, 1.0)]
+
+    # Volumes.
+
+    def _variable(self, prefix: str, most: float | None, *, whole: bool = True) -> Variable:
+        self._names += 1
+        return self.variable(f"{prefix}_{self._names}", most, whole=whole)
+
+    def step(self, step: Step) -> Variable:
+        """Return the variable of a step."""
+        if step not in self.steps:
+            self.steps[step] = self._variable("s", 1)
+        return self.steps[step]
+
+    def _volume(self, v: int) -> _Volume:
+        volume = self.instance.pairs.volumes[v]
+        each = _Volume(v, volume.replicas)
+        places, is_reduced = undominated_places(self.catalogue, v, self._taken, self._most_needs)
+        self.is_reduced |= is_reduced
+        for place, usd_hr in places:
+            each.candidates.append(_Candidate(place, usd_hr, self._variable("x", volume.replicas)))
+        if not each.candidates:
+            self.lacks = True
+            return each
+        needing: dict[Step, Terms] = defaultdict(list)
+        for c in each.candidates:
+            for j in c.place.needs:
+                needing[j].append((c.x, 1.0))
+        for j in sorted(needing, key=_order):
+            self.add([*needing[j], (self.step(j), -volume.replicas)], "<=", 0)
+        if volume.replicas > 1:
+            each.fewer = [
+                self.step(Step("volume", volume.name, "replicas", "lower", n))
+                for n in range(1, volume.replicas)
+            ]
+            self._spread(each)
+        self.add([*each.terms(), *((r, 1.0) for r in each.fewer)], "==", volume.replicas)
+        for kept, o in self.instance.kept:
+            if kept == v:
+                self.add(each.terms(lambda offer, o=o: offer == o), "==", 1)  # type: ignore[misc]
+        return each
+
+    def _spread(self, each: _Volume) -> None:
+        volume = self.instance.pairs.volumes[each.v]
+        levels = [*weaker(volume.spread), volume.spread]
+        if len(levels) == 1:
+            return
+        each.levels = {level: self._variable("a", 1) for level in levels}
+        self.add([(a, 1.0) for a in each.levels.values()], "==", 1)
+        opened = self.step(Step("volume", volume.name, "spread", "open"))
+        weak = [(each.levels[level], 1.0) for level in levels[:-1]]
+        self.add([*weak, (opened, -1.0)], "<=", 0)
+        most = each.replicas
+        for c in each.candidates:  # unknown at a level: another level, or a single replica
+            if c.place.levels:
+                good = [
+                    (a, -most) for level, a in each.levels.items() if level not in c.place.levels
+                ]
+                self.add([(c.x, 1.0), *good, (each.fewer[-1], -most)], "<=", 0)
+        for level, a in each.levels.items():
+            if level == "none":
+                continue
+            for inside in self._inside(each, self.instance.spread_domains(level)).values():
+                self.add([*inside, (a, most - 1)], "<=", most)
+
+    def _inside(self, each: _Volume, places: list[frozenset[Any]]) -> dict[Any, Terms]:
+        inside: dict[Any, Terms] = defaultdict(list)
+        for c in each.candidates:
+            for place in sorted(places[c.place.offer], key=str):
+                inside[place].append((c.x, 1.0))
+        return inside
+
+    def _chains(self) -> None:
+        """Let a level down be taken only after those before it."""
+        for j, s in list(self.steps.items()):
+            if j.action == "lower" and j.value > 1:
+                before = Step(j.kind, j.name, j.field, j.action, j.value - 1)
+                self.add([(s, 1.0), (self.step(before), -1.0)], "<=", 0)
+
+    # Groups.
+
+    def _groups(self) -> None:
+        steps = [
+            Step("group", label, "groups", "drop", which)
+            for _, (label, which) in labelled(self.instance.demand.groups)
+        ]
+        ties = iter(self.instance.ties)
+        for group, step in zip(self.instance.demand.groups, steps, strict=True):
+            for level in (group.same, group.different):
+                if level is None:
+                    continue
+                tie = next(ties)
+                present = [self._present(self._volumes[v], tie.level) for v in tie.members]
+                if tie.same:
+                    self._same(step, [self._volumes[v] for v in tie.members], present)
+                else:
+                    self._different(step, present)
+
+    def _present(self, each: _Volume, level: str) -> dict[Any, Terms]:
+        """Return for each place of a level what is 1 if a volume has a replica there."""
+        inside = self._inside(each, self.instance.places(level))
+        if each.replicas == 1:
+            return inside
+        present: dict[Any, Terms] = {}
+        for place, terms in inside.items():
+            y = self._variable("y", 1)
+            self.add([*terms, (y, -each.replicas)], "<=", 0)
+            self.add([(y, 1.0), *((x, -c) for x, c in terms)], "<=", 0)
+            present[place] = [(y, 1.0)]
+        return present
+
+    def _same(self, step: Step, members: list[_Volume], present: list[dict[Any, Terms]]) -> None:
+        """Let volumes with no more replicas than others be only where those are."""
+        s = self.step(step)
+        everyone = list(zip(members, present, strict=True))
+        pairs = [(a, b) for a in everyone for b in everyone if a is not b]
+        if all(each.replicas == 1 for each in members):
+            pairs = list(pairwise(everyone))
+            pairs += [(b, a) for a, b in pairs]
+        for (left, here), (right, there) in pairs:
+            slack: Terms = [(s, -1.0)]
+            if left.replicas > 1:
+                e = self._variable("e", 1)  # 1 where left has no more replicas than right
+                more = [(x, -c) for x, c in left.terms()]
+                self.add([*more, *right.terms(), (e, -right.replicas)], "<=", -1)
+                slack.append((e, 1.0))
+            for place, terms in here.items():
+                less = [(y, -c) for y, c in there.get(place, ())]
+                self.add([*terms, *less, *slack], "<=", float(len(slack) - 1))
+
+    def _different(self, step: Step, present: list[dict[Any, Terms]]) -> None:
+        s = self.step(step)
+        inside: dict[Any, list[Terms]] = defaultdict(list)
+        for each in present:
+            for place, terms in each.items():
+                inside[place].append(terms)
+        for many in inside.values():
+            if len(many) > 1:
+                terms = [term for terms in many for term in terms]
+                self.add([*terms, (s, -float(len(many) - 1))], "<=", 1)
+
+    # Workloads.
+
+    def _workload(self, w: int) -> None:
+        rentals = self.instance.rentals
+        if rentals is None:
+            self.lacks = True
+            return
+        candidates = {each.v: [c.place.offer for c in each.candidates] for each in self._volumes}
+        jobs = undominated_jobs(self.catalogue, w, candidates, self._taken)
+        if not jobs:
+            self.lacks = True
+            return
+        z = [self._variable("z", 1) for _ in jobs]
+        self._z += [(var, job.usd_hr) for var, job in zip(z, jobs, strict=True)]
+        self.add([(var, 1.0) for var in z], "==", 1)
+        needing: dict[Step, Terms] = defaultdict(list)
+        for var, job in zip(z, jobs, strict=True):
+            for j in job.rental.needs:
+                needing[j].append((var, 1.0))
+        for j in sorted(needing, key=_order):
+            self.add([*needing[j], (self.step(j), -1.0)], "<=", 0)
+        for n, v in enumerate(rentals.mounts[w]):
+            ignored = self.mounts[w, v] = self._variable("m", 1)
+            alike: dict[tuple[int, ...], Terms] = defaultdict(list)
+            for var, job in zip(z, jobs, strict=True):
+                alike[job.mounts[n]].append((var, 1.0))
+            for offers, terms in alike.items():
+                here = {*offers}
+                there = [(x, -c) for x, c in self._volumes[v].terms(here.__contains__)]
+                self.add([*terms, *there, (ignored, -1.0)], "<=", 0)
+
+    # The policy.
+
+    def _policy(self) -> None:
+        policy = self.instance.demand.policy
+        self._used_at: dict[str, list[Variable]] = {}
+        for name in ("max_sites", "max_providers"):
+            if (most := getattr(policy, name)) is not None:
+                used = self._used(name)
+                s = self.step(Step("policy", "", name, "open"))
+                over = -float(max(0, len(used) - most))
+                self.add([*((u, 1.0) for u in used), (s, over)], "<=", most)
+        for owner, limit in policy.limits:
+            self._spending(owner, limit)
+        if policy.max_provider_share is not None:
+            self._share(float(policy.max_provider_share) * (1 + min(self._tolerance, 0)))
+
+    def _used(self, name: str) -> list[Variable]:
+        if name not in self._used_at:
+            level = "site" if name == "max_sites" else "provider"
+            used: dict[Any, Variable] = {}
+            for each in self._volumes:
+                for place, terms in self._inside(each, self.instance.places(level)).items():
+                    if place not in used:
+                        used[place] = self._variable("u", 1)
+                    self.add([*terms, (used[place], -each.replicas)], "<=", 0)
+            self._used_at[name] = list(used.values())
+        return self._used_at[name]
+
+    def _spending(self, owner: str | None, limit: Decimal) -> None:
+        volumes, hours = self.instance.pairs.volumes, self.instance.demand.policy.hours_per_month
+        mine = [
+            (each, [(c.x, float(c.usd_hr)) for c in each.candidates])
+            for each in self._volumes
+            if owner is None or volumes[each.v].owner == owner
+        ]
+        if not mine:
+            return
+        limit_usd_hr = float(limit / hours)
+        most = sum(each.replicas * max((u for _, u in held), default=0) for each, held in mine)
+        scale = max(limit_usd_hr, *(u for _, held in mine for _, u in held), 1e-12)
+        step = Step("policy", "", "budget_usd_month", "open")
+        if owner is not None:
+            step = Step("owner", owner, "budgets", "open")
+        spent = [(x, u / scale) for _, held in mine for x, u in held]
+        right = limit_usd_hr / scale * (1 + self._tolerance)
+        self.add([*spent, (self.step(step), -max(0.0, most / scale - right))], "<=", right)
+
+    def _gb(self) -> tuple[dict[Variable, int], int, dict[Variable, str], float]:
+        pairs = self.instance.pairs
+        names = pairs.offers["provider"].tolist()
+        gb = {
+            c.x: int(pairs.provision_gb[each.v, c.place.offer])
+            for each in self._volumes
+            for c in each.candidates
+        }
+        providers = {c.x: names[c.place.offer] for each in self._volumes for c in each.candidates}
+        most = sum(
+            each.replicas * max((gb[c.x] for c in each.candidates), default=0)
+            for each in self._volumes
+        )
+        return gb, most, providers, float(max(gb.values(), default=1))
+
+    def _share(self, share: float) -> None:
+        gb, most, providers, scale = self._gb()
+        s = self.step(Step("policy", "", "max_provider_share", "open"))
+        total = self._variable("t", None, whole=False)
+        sizes = [(x, size / scale) for x, size in gb.items()]
+        self.add([*sizes, (total, -1.0)], "==", 0)
+        held: dict[str, Terms] = defaultdict(list)
+        for x, size in sizes:
+            held[providers[x]].append((x, size))
+        for terms in held.values():
+            self.add([*terms, (total, -share), (s, -most / scale)], "<=", 0)
+
+
+def _order(step: Step) -> tuple[Any, ...]:
+    return step.kind, step.name, step.field, step.action, str(step.value)
+
+
+def limit_order(step: Step) -> tuple[int, str]:
+    """Sort limits as they take their values: spread, prices and disks first, budgets last."""
+    return LIMITS.index(step.field), step.name

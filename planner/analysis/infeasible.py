@@ -1,0 +1,332 @@
+"""When there is no plan: which requirements conflict, and the cheapest ways to make it feasible.
+
+First what is impossible on its own, a volume or a workload; then volumes that groups and workloads
+connect; and where each of these has a plan, the whole with its policy.
+"""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.analysis.budget import OutOfBudget, SearchBudget
+from planner.analysis.conflict import ConflictSearch, Key
+from planner.analysis.elastic import LOOSE, STRICT
+from planner.analysis.limits import least_limits
+from planner.analysis.needs import Catalogue
+from planner.analysis.parts import Parts, is_capped, parts_of
+from planner.analysis.reasons import volume_reasons, workload_reasons
+from planner.analysis.relax import MOST, Offers, Search, relaxations
+from planner.analysis.relaxation import Relaxations
+from planner.analysis.steps import Step
+from planner.errors import Infeasible
+from planner.text import visible
+from planner.units import difference, money, plain, total, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from planner.analysis.requirements import Requirement
+    from planner.demand.model import Demand
+    from planner.solve.problem import Instance
+
+_LEVELS = {
+    "site": "sites",
+    "data_center": "data centres",
+    "provider": "providers",
+    "country": "countries",
+    "region": "regions",
+}
+_SHOWN = 20
+"""Conflicts that a person is shown at most, and requirements of one kind named one by one."""
+_CONFLICT_CALLS = 300.0
+_MANY_PAIRS = 60_000
+"""Pairs of a whole demand from which on no conflict of its policy is searched for."""
+
+
+def infeasible(
+    demand: Demand,
+    offers: Offers,
+    *,
+    name: str = "the demand",
+    time_limit_s: float | None = None,
+) -> Infeasible:
+    """Return the error of a demand that has no plan, with its conflicts and relaxations.
+
+    Parameters
+    ----------
+    demand : Demand
+        What has no plan.
+    offers : Offers
+        The market, and the account's disks.
+    name : str
+        What the demand is called, such as its file.
+    time_limit_s : float | None
+        Seconds for the search; None bounds it by work alone, so that every machine answers alike.
+
+    Returns
+    -------
+    Infeasible
+        Its ``conflicts`` each have ``conflict`` (a number: entries of one number cannot hold
+        together), ``reason``, ``message`` and ``irreducible``: whether it is proven that nothing
+        in it can be left out. ``no_offer`` and ``spread`` are about one ``volume``, ``no_gpu``
+        about one ``workload``; they have ``offers``, ``rules`` (rule → offers that break it) and
+        ``requirements``, the conflict among its own. Any other reason is a ``requirement`` (or
+        ``budget``), with what asks it, ``field`` and ``value``.
+    """
+    deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+    instance = offers.instance(demand)
+    parts = parts_of(instance)
+    analysis = _Conflicts(instance, offers, SearchBudget(_CONFLICT_CALLS, deadline))
+    found = analysis.all(parts)
+    budget = SearchBudget(deadline=deadline)
+    search = relaxations(instance, offers, parts, budget)
+    listed = Relaxations(search.relaxations, _notes(search, is_late=budget.is_late))
+    blocks = [f"No plan satisfies {visible(name)}.", *_blocks(found), str(listed)]
+    return Infeasible(
+        "\n\n".join(filter(None, blocks)),
+        conflicts=found,
+        relaxations=listed,
+        hint=_hint(found, search),
+    )
+
+
+class _Conflicts:
+    """The conflicts of an instance, as entries."""
+
+    def __init__(self, instance: Instance, offers: Offers, budget: SearchBudget) -> None:
+        self._instance, self._offers, self._budget = instance, offers, budget
+        self._numbers = count(1)
+        self._known: set[Key] = set()
+        self._alike: dict[str, tuple[tuple[Requirement, ...], bool]] = {}
+
+    def all(self, parts: Parts) -> list[dict[str, Any]]:
+        """Return what cannot hold, part by part, then of the whole with its policy."""
+        demand, found = self._instance.demand, list[dict[str, Any]]()
+        if demand.workloads and self._instance.rentals is None:
+            message = "the demand has workloads, and there is no listing of GPUs"
+            return [{"conflict": 1, "reason": "no_gpu", "message": message, "irreducible": True}]
+        for part in parts.failing:
+            found += self._of_part(part)
+        if is_capped(demand) and self._instance.pairs.broken.size <= _MANY_PAIRS:
+            found += self._together(demand)
+            found = found or list(self._together(demand, STRICT))
+        elif is_capped(demand) and not found:
+            found += self._budgets()
+        return found
+
+    def _of_part(self, part: Demand) -> Iterator[dict[str, Any]]:
+        is_alone = False
+        for volume in part.volumes:
+            if self._instance.least.cost(self._instance.index[volume.name]) is None:
+                yield self._unplaced(part, volume.name)
+                is_alone = True
+        jobs = [workload.name for workload in self._instance.demand.workloads]
+        rentals = self._instance.rentals
+        for workload in part.workloads:
+            w = jobs.index(workload.name)
+            if rentals is not None and rentals.broken[w].all():
+                yield self._unrented(part, w)
+                is_alone = True
+        if not is_alone:
+            yield from self._together(part)
+
+    def _unplaced(self, part: Demand, name: str) -> dict[str, Any]:
+        """Return why a volume has no place, whatever else is asked."""
+        instance = self._instance
+        v = instance.index[name]
+        volume = instance.pairs.volumes[v]
+        alone = part.model_copy(update={"volumes": (volume,), "groups": (), "workloads": ()})
+        conflict, is_irreducible = self._own(alone)
+        sold = len(instance.pairs.offers) - len(instance.kept)
+        broken = instance.pairs.broken[v, :sold]
+        rules, reasons = volume_reasons(volume, broken.tolist())
+        facts = {
+            "volume": name,
+            "offers": sold,
+            "rules": rules,
+            "requirements": [one.document for one in conflict],
+            "irreducible": is_irreducible,
+        }
+        head = {"conflict": next(self._numbers)}
+        admissible = np.flatnonzero(instance.pairs.broken[v] == 0).tolist()
+        if not admissible:
+            told = (
+                f"none of {sold} offers qualifies{reasons}" if sold else "the market has no offers"
+            )
+            message = f"{visible(name)}: {told}"
+            return {**head, "reason": "no_offer", "message": message, **facts}
+        places = instance.places(volume.spread)
+        inside = {domain for o in admissible for domain in places[o]}
+        message = (
+            f"{visible(name)}: {volume.replicas} replicas need as many {_LEVELS[volume.spread]}, "
+            f"and the {len(admissible)} offers that qualify lie in {len(inside)}"
+            f"{instance.least.shared_data_centers(v, admissible)}{reasons}"
+        )
+        return {**head, "reason": "spread", "message": message, **facts}
+
+    def _unrented(self, part: Demand, w: int) -> dict[str, Any]:
+        """Return why a workload has no GPUs, wherever its volumes are."""
+        rentals = self._instance.rentals
+        assert rentals is not None  # noqa: S101 -- asked before
+        workload, broken = rentals.workloads[w], rentals.broken[w].tolist()
+        rules, reasons = workload_reasons(workload, broken)
+        mounted = tuple(volume for volume in part.volumes if volume.name in workload.mounts)
+        alone = part.model_copy(update={"volumes": mounted, "groups": (), "workloads": (workload,)})
+        conflict, is_irreducible = self._own(alone)
+        told = f"none of {len(broken)} GPU offers qualifies{reasons}"
+        return {
+            "conflict": next(self._numbers),
+            "reason": "no_gpu",
+            "message": f"{visible(workload.name)}: {told if broken else 'the market has no GPUs'}",
+            "workload": workload.name,
+            "offers": len(broken),
+            "rules": rules,
+            "requirements": [one.document for one in conflict],
+            "irreducible": is_irreducible,
+        }
+
+    def _own(self, alone: Demand) -> tuple[tuple[Requirement, ...], bool]:
+        """Return the conflict among what one volume or workload asks."""
+        try:
+            search = ConflictSearch(Catalogue(self._offers.instance(alone)), self._budget)
+            return next(search.conflicts(self._known, 1), ((), False))
+        except OutOfBudget:
+            return (), False
+
+    def _together(self, demand: Demand, tolerance: float = LOOSE) -> Iterator[dict[str, Any]]:
+        """Yield one entry for each requirement of the conflicts of a demand."""
+        catalogue = Catalogue(self._offers.instance(demand))
+        search = ConflictSearch(catalogue, self._budget, tolerance)
+        for conflict, is_irreducible in search.conflicts(self._known, _SHOWN):
+            facts = {"conflict": next(self._numbers), "irreducible": is_irreducible}
+            if not conflict:
+                names = ", ".join(visible(volume.name) for volume in demand.volumes)
+                message = f"the market has no place for {names}, whatever is relaxed"
+                yield {"reason": "market", "message": message, **facts}
+                return
+            yield from self._entries(conflict, facts)
+
+    def _entries(
+        self, conflict: Sequence[Requirement], facts: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        alike: dict[tuple[str, str], list[Requirement]] = {}
+        for one in conflict:
+            alike.setdefault((one.kind, one.field), []).append(one)
+        for one in conflict:
+            many = alike[one.kind, one.field]
+            if len(many) > _SHOWN and one.kind != "policy":
+                if one is many[0]:
+                    yield {"reason": "requirement", **facts, **_summed(many)}
+                continue
+            entry = {"reason": "requirement", **facts, **one.document}
+            entry["message"] = entry.pop("text")
+            if isinstance(one.value, Decimal) and "budget" in one.field:
+                entry |= self._over_budget(one.kind, one.name, one.field, one.value)
+            yield entry
+
+    def _over_budget(self, kind: str, name: str, field: str, limit: Decimal) -> dict[str, Any]:
+        """Return what a budget needs at least, where nothing else has to change."""
+        facts: dict[str, Any] = {"reason": "budget", "owner": name or None}
+        facts["limit_usd_month"] = plain(limit)
+        step = Step(kind, name, field, "open")
+        try:
+            values = least_limits(Catalogue(self._instance), frozenset([step]), self._budget)
+        except OutOfBudget:
+            values = None
+        if values is None:
+            return facts
+        return {**facts, **_needs(name, limit, values[step])}
+
+    def _budgets(self) -> Iterator[dict[str, Any]]:
+        """Yield the budgets that are less than the least choices of their volumes."""
+        demand = self._instance.demand
+        for owner, limit in demand.policy.limits:
+            spent = _separable(self._instance, owner)
+            if spent > limit:
+                yield {
+                    "conflict": next(self._numbers),
+                    "reason": "budget",
+                    "irreducible": True,
+                    "owner": owner,
+                    "field": "budget_usd_month" if owner is None else "budgets",
+                    "value": plain(limit),
+                    "limit_usd_month": plain(limit),
+                    **_needs(owner or "", limit, spent),
+                }
+
+
+def _separable(instance: Instance, owner: str | None) -> Decimal:
+    """Return the separable lower bound of what disks cost in a month, of one owner or all."""
+    costs = (
+        instance.least.cost(v)
+        for v, volume in enumerate(instance.pairs.volumes)
+        if owner is None or volume.owner == owner
+    )
+    hours = instance.demand.policy.hours_per_month
+    return usd_month(total(cost for cost in costs if cost is not None), hours)
+
+
+def _needs(owner: str, limit: Decimal, needed: Decimal) -> dict[str, Any]:
+    field = f"policy.budgets.{visible(owner)}" if owner else "policy.budget_usd_month"
+    message = (
+        f"{field} is ${money(limit)}, and the cheapest plan needs ${money(needed)}/month, "
+        f"${money(difference(needed, limit))} more"
+    )
+    return {"needed_usd_month": plain(needed), "message": message}
+
+
+def _summed(many: Sequence[Requirement]) -> dict[str, Any]:
+    """Return what is asked in one field of very many volumes, workloads or groups as one."""
+    first = many[0]
+    message = f"{first.text}, and on {len(many) - 1} more {first.kind}s"
+    return {f"{first.kind}s": [one.name for one in many], "field": first.field, "message": message}
+
+
+# What a person reads.
+
+
+def _blocks(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    by_number: dict[int, list[Mapping[str, Any]]] = {}
+    for one in found:
+        by_number.setdefault(one["conflict"], []).append(one)
+    for entries in list(by_number.values())[:_SHOWN]:
+        if len(entries) > 1:
+            lines = (f"  {one['message']}" for one in entries)
+            yield "\n".join(["These requirements conflict:", *lines])
+        elif entries[0]["reason"] == "requirement":
+            yield f"This requirement cannot hold: {entries[0]['message']}"
+        else:
+            yield str(entries[0]["message"])
+    if len(by_number) > _SHOWN:
+        yield f"{len(by_number) - _SHOWN} more conflicts"
+
+
+def _notes(search: Search, *, is_late: bool) -> Iterator[str]:
+    fewest = min((len(one.changes) for one in search.relaxations), default=0)
+    if fewest > 1:
+        yield "Dropping any single requirement would not help."
+    if is_late:
+        yield "The time limit stopped the search; there may be others."
+    elif search.is_stopped:
+        yield "The search reached its limit of work; there may be others."
+    elif search.relaxations and search.is_cut:
+        yield f"Only the {MOST} cheapest are listed."
+    for part in search.stuck:
+        names = [*(v.name for v in part.volumes[:_SHOWN]), *(w.name for w in part.workloads)]
+        yield f"No change to the requirements would help: {', '.join(map(visible, names))}"
+
+
+def _hint(found: Sequence[Mapping[str, Any]], search: Search) -> str:
+    reasons = {one["reason"] for one in found}
+    if reasons == {"budget"}:
+        needed = [one["needed_usd_month"] for one in found if "needed_usd_month" in one]
+        amount = f"at least ${money(Decimal(needed[0]))}" if len(needed) == 1 else "what is needed"
+        return f"Raise the budget to {amount}, or store less."
+    if search.relaxations:
+        return "Make one of these changes to the demand; `planner offers` shows the market."
+    return "Relax the requirement that excludes the most offers; `planner offers` shows the market."

@@ -1,1 +1,0 @@
-"""Why there is no plan: what is in conflict, and the cheapest ways out."""
