@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from planner.analysis.needs import Catalogue, Place
     from planner.solve.problem import Chosen
 
+MOST_CANDIDATES = 60_000
+"""Candidates of a program at most; a larger one is out of every budget."""
 NODES = 20_000
 """Branch-and-bound nodes after which one program is given up."""
 LOOSE, STRICT = 1e-7, -1e-6
@@ -108,12 +110,15 @@ class Elastic(Model):
         The demand, and what each pair of it needs.
     budget : SearchBudget
         Work that may be done.
-    most_needs : int | None
-        Candidates that need more steps than this are left out.
     taken : frozenset of Step | None
         Take exactly these steps.
     tolerance : float
         ``LOOSE`` or ``STRICT``.
+
+    Raises
+    ------
+    OutOfBudget
+        When there are more than ``MOST_CANDIDATES``.
     """
 
     def __init__(
@@ -121,7 +126,6 @@ class Elastic(Model):
         catalogue: Catalogue,
         budget: SearchBudget,
         *,
-        most_needs: int | None = None,
         taken: frozenset[Step] | None = None,
         tolerance: float = LOOSE,
     ) -> None:
@@ -132,12 +136,11 @@ class Elastic(Model):
         """For each mount what is 1 if it is ignored: part of a conflict, never of a relaxation."""
         self.lacks = False
         """Whether something has no candidate at all, whatever is relaxed."""
-        self.is_reduced = False
         self.share_shift = 0.0
         """What `share_terms` measures where the largest provider has exactly the share."""
-        self._names = 0
+        self._names = self._candidates = 0
         self._z: list[tuple[Variable, float]] = []
-        self._most_needs, self._taken, self._tolerance = most_needs, taken, tolerance
+        self._taken, self._tolerance = taken, tolerance
         self._volumes = [self._volume(v) for v in range(len(self.instance.pairs.volumes))]
         self._groups()
         for w in range(len(self.instance.demand.workloads)):
@@ -287,13 +290,14 @@ class Elastic(Model):
     def _volume(self, v: int) -> _Volume:
         volume = self.instance.pairs.volumes[v]
         each = _Volume(v, volume.replicas)
-        places, is_reduced = undominated_places(self.catalogue, v, self._taken, self._most_needs)
-        self.is_reduced |= is_reduced
-        for place, usd_hr in places:
+        for place, usd_hr in undominated_places(self.catalogue, v, self._taken):
             each.candidates.append(_Candidate(place, usd_hr, self._variable("x", volume.replicas)))
         if not each.candidates:
             self.lacks = True
             return each
+        self._candidates += len(each.candidates)
+        if self._candidates > MOST_CANDIDATES:
+            raise OutOfBudget
         needing: dict[Step, Terms] = defaultdict(list)
         for c in each.candidates:
             for j in c.place.needs:

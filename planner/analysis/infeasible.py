@@ -16,16 +16,17 @@ import numpy as np
 from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.conflict import ConflictSearch, Key
 from planner.analysis.elastic import LOOSE, STRICT
-from planner.analysis.limits import least_limits
+from planner.analysis.limits import least_limits, separable_bound
 from planner.analysis.needs import Catalogue
 from planner.analysis.parts import Parts, is_capped, parts_of
 from planner.analysis.reasons import volume_reasons, workload_reasons
-from planner.analysis.relax import MOST, Offers, Search, relaxations
+from planner.analysis.relax import MANY_PAIRS, MOST, Offers, Search, relaxations
 from planner.analysis.relaxation import Relaxations
 from planner.analysis.steps import Step
+from planner.analysis.sweep import first_conflict
 from planner.errors import Infeasible
 from planner.text import visible
-from planner.units import difference, money, plain, total, usd_month
+from planner.units import difference, money, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,8 +45,6 @@ _LEVELS = {
 _SHOWN = 20
 """Conflicts that a person is shown at most, and requirements of one kind named one by one."""
 _CONFLICT_CALLS = 300.0
-_MANY_PAIRS = 60_000
-"""Pairs of a whole demand from which on no conflict of its policy is searched for."""
 
 
 def infeasible(
@@ -112,11 +111,15 @@ class _Conflicts:
             return [{"conflict": 1, "reason": "no_gpu", "message": message, "irreducible": True}]
         for part in parts.failing:
             found += self._of_part(part)
-        if is_capped(demand) and self._instance.pairs.broken.size <= _MANY_PAIRS:
+        if is_capped(demand) and self._instance.pairs.broken.size <= MANY_PAIRS:
             found += self._together(demand)
             found = found or list(self._together(demand, STRICT))
         elif is_capped(demand) and not found:
             found += self._budgets()
+            if not found:
+                message = first_conflict(self._instance)
+                facts = {"conflict": 1, "irreducible": False}
+                found.append({"reason": "policy", "message": message, **facts})
         return found
 
     def _of_part(self, part: Demand) -> Iterator[dict[str, Any]]:
@@ -201,7 +204,10 @@ class _Conflicts:
     def _together(self, demand: Demand, tolerance: float = LOOSE) -> Iterator[dict[str, Any]]:
         """Yield one entry for each requirement of the conflicts of a demand."""
         catalogue = Catalogue(self._offers.instance(demand))
-        search = ConflictSearch(catalogue, self._budget, tolerance)
+        try:
+            search = ConflictSearch(catalogue, self._budget, tolerance)
+        except OutOfBudget:
+            return
         for conflict, is_irreducible in search.conflicts(self._known, _SHOWN):
             facts = {"conflict": next(self._numbers), "irreducible": is_irreducible}
             if not conflict:
@@ -246,7 +252,7 @@ class _Conflicts:
         """Yield the budgets that are less than the least choices of their volumes."""
         demand = self._instance.demand
         for owner, limit in demand.policy.limits:
-            spent = _separable(self._instance, owner)
+            spent = separable_bound(self._instance, owner)
             if spent > limit:
                 yield {
                     "conflict": next(self._numbers),
@@ -258,17 +264,6 @@ class _Conflicts:
                     "limit_usd_month": plain(limit),
                     **_needs(owner or "", limit, spent),
                 }
-
-
-def _separable(instance: Instance, owner: str | None) -> Decimal:
-    """Return the separable lower bound of what disks cost in a month, of one owner or all."""
-    costs = (
-        instance.least.cost(v)
-        for v, volume in enumerate(instance.pairs.volumes)
-        if owner is None or volume.owner == owner
-    )
-    hours = instance.demand.policy.hours_per_month
-    return usd_month(total(cost for cost in costs if cost is not None), hours)
 
 
 def _needs(owner: str, limit: Decimal, needed: Decimal) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from planner.analysis.elastic import Elastic, Incumbent, limit_order
 from planner.analysis.undominated import limited
-from planner.units import MAX_PRICE_DIGITS, usd_month
+from planner.units import MAX_PRICE_DIGITS, total, usd_month
 
 if TYPE_CHECKING:
     from planner.analysis.budget import SearchBudget
     from planner.analysis.needs import Catalogue
     from planner.analysis.steps import Step
-    from planner.solve.problem import Instance
+    from planner.solve.problem import Chosen, Instance
 
 SHARE_PLACES = 12
 _CEILING = Context(prec=200, rounding=ROUND_CEILING)
@@ -76,13 +76,24 @@ def _value(model: Elastic, step: Step, incumbent: Incumbent) -> Any:  # noqa: AN
     terms = model.limit_terms(step)
     spent = sum(c * round(x.value() or 0) for x, c in terms)
     model.add(terms, "<=", spent * (1 + 1e-9))
-    return fitted(spent_month(instance, incumbent, owner))
+    return fitted(spent_month(instance, chosen, owner))
 
 
-def spent_month(instance: Instance, incumbent: Incumbent, owner: str | None) -> Decimal:
-    """Return what the disks of a solution cost in a month, those of one owner or all."""
+def separable_bound(instance: Instance, owner: str | None) -> Decimal:
+    """Return what disks cost in a month at least, of one owner or all, were every volume alone."""
+    costs = (
+        instance.least.cost(v)
+        for v, volume in enumerate(instance.pairs.volumes)
+        if owner is None or volume.owner == owner
+    )
+    hours = instance.demand.policy.hours_per_month
+    return usd_month(total(cost for cost in costs if cost is not None), hours)
+
+
+def spent_month(instance: Instance, chosen: Chosen, owner: str | None) -> Decimal:
+    """Return what chosen disks cost in a month, those of one owner or all."""
     volumes = instance.pairs.volumes
-    mine = {v: o for v, o in incumbent.chosen.items() if owner is None or volumes[v].owner == owner}
+    mine = {v: o for v, o in chosen.items() if owner is None or volumes[v].owner == owner}
     return usd_month(instance.disk_usd_hr(mine), instance.demand.policy.hours_per_month)
 
 

@@ -106,6 +106,15 @@ class Catalogue:
             self._places[v] = self._placed(v)
         return self._places[v]
 
+    def places_with(self, v: int, taken: frozenset[Step]) -> list[Place]:
+        """Return where a volume can be with steps taken, without looking at what it cannot need."""
+        volume = self.instance.pairs.volumes[v]
+        about = {("volume", volume.name), *((s.kind, s.name) for s, _ in self._groups[volume.name])}
+        if any((step.kind, step.name) in about for step in taken):
+            return [place for place in self.places(v) if place.needs <= taken]
+        admissible = np.flatnonzero(self.instance.pairs.broken[v] == 0).tolist()
+        return [Place(o, frozenset()) for o in admissible]
+
     def _placed(self, v: int) -> list[Place]:
         volume, bits = self.instance.pairs.volumes[v], self.instance.pairs.broken[v]
         lists = self._lists(volume)

@@ -7,17 +7,18 @@ the sets of the whole. Where the policy couples everything, there is one program
 from __future__ import annotations
 
 import heapq
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.changes import changes
 from planner.analysis.elastic import LOOSE, STRICT, Elastic
-from planner.analysis.limits import least_limits
+from planner.analysis.limits import fitted, least_limits, separable_bound, spent_month
 from planner.analysis.needs import Catalogue
 from planner.analysis.parts import Parts, is_capped
 from planner.analysis.relaxation import Relaxation
-from planner.analysis.steps import Step, relaxed
+from planner.analysis.steps import Step, policy_steps, relaxed
 from planner.solve.decompose import Undecided
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
@@ -36,7 +37,8 @@ MOST = 10
 """Sets that are listed at most."""
 _MOST_TIES = 20
 """Sets beyond those that are looked at where their costs may still be among the least."""
-_MANY_CANDIDATES = 60_000
+MANY_PAIRS = 60_000
+"""Pairs of volumes and offers above which a policy is not part of an elastic program."""
 _CLOSE = 1 + 1e-7
 
 
@@ -134,7 +136,9 @@ def relaxations(instance: Instance, offers: Offers, parts: Parts, budget: Search
     search = Search()
     if demand.workloads and instance.rentals is None:
         return search
-    if is_capped(demand):
+    if is_capped(demand) and instance.pairs.broken.size > MANY_PAIRS:
+        options = _of_large(demand, parts, offers, budget, search)
+    elif is_capped(demand):
         options = least_sets(demand, offers, budget)
         search.stuck = [] if options.listed or options.is_stopped else [demand]
     else:
@@ -178,18 +182,15 @@ def least_sets(demand: Demand, offers: Offers, budget: SearchBudget) -> Options:
     above that, so a set is listed once no later one can be cheaper.
     """
     catalogue = Catalogue(offers.instance(demand))
-    size = catalogue.instance.pairs.broken.size
-    most_needs = 1 if size > _MANY_CANDIDATES else None
     options, failed, tolerance = Options(), list[frozenset[Step]](), LOOSE
     try:
         while not options.listed and not options.is_stopped:
-            model = Elastic(catalogue, budget, most_needs=most_needs, tolerance=tolerance)
+            model = Elastic(catalogue, budget, tolerance=tolerance)
             for steps in failed:
                 model.exclude(steps)
             fewest = model.fewest()
             if fewest is None:
                 break
-            options.is_stopped = model.is_reduced and len(fewest.steps) > 1
             model.at_most(len(fewest.steps))
             beyond = _enumerate(model, demand, offers, options)
             failed += beyond if tolerance == STRICT else []
@@ -220,7 +221,7 @@ def _enumerate(
             if best is None or len(options.listed) > MOST:
                 return failed
             model.exclude(best.steps)
-            option = _priced(demand, offers, model, best.steps)
+            option = _priced(demand, offers, model.catalogue, best.steps, model.budget)
             priced += [] if option is None else [option]
             failed += [best.steps] if option is None else []
     except OutOfBudget:
@@ -231,14 +232,61 @@ def _enumerate(
 
 
 def _priced(
-    demand: Demand, offers: Offers, model: Elastic, steps: frozenset[Step]
+    demand: Demand,
+    offers: Offers,
+    catalogue: Catalogue,
+    steps: frozenset[Step],
+    budget: SearchBudget,
 ) -> Option | None:
     """Return a set of steps with its limits and what planning with it costs."""
-    values = least_limits(model.catalogue, steps, model.budget)
+    values = least_limits(catalogue, steps, budget)
     if values is None:
         return None
     cost = planned(relaxed(demand, steps, values), offers)
     return None if cost is None else Option(steps, values, *cost)
+
+
+def _of_large(
+    demand: Demand, parts: Parts, offers: Offers, budget: SearchBudget, search: Search
+) -> Options:
+    """Return sets of a demand that is too large for one program: there may be others.
+
+    Where parts fail, their least sets, as far as the policy allows them; else one limit of the
+    policy at a time.
+    """
+    options = Options(is_cut=True, is_stopped=True)
+    if parts.failing:
+        for one in _combined(parts, offers, budget, search).listed:
+            cost = planned(relaxed(demand, one.steps, one.limits), offers)
+            if cost is not None:
+                options.listed.append(Option(one.steps, one.limits, *cost))
+    else:
+        for step in policy_steps(demand):
+            with suppress(OutOfBudget):
+                option = _one_limit(demand, offers, step, budget)
+                options.listed += [] if option is None else [option]
+    options.listed.sort(key=_rank)
+    return options
+
+
+def _one_limit(demand: Demand, offers: Offers, step: Step, budget: SearchBudget) -> Option | None:
+    """Return one limit of the policy at its least sufficient value, and what planning costs.
+
+    A budget needs no search where the cheapest plan without it is also the one that spends least.
+    """
+    steps = frozenset([step])
+    if "budget" in step.field:
+        instance = offers.instance(relaxed(demand, steps))
+        found = optimum(instance, settled=False)
+        if found is None:
+            return None
+        spent = spent_month(instance, found.chosen, step.name or None)
+        if spent == separable_bound(instance, step.name or None):
+            limits = {step: fitted(spent)}
+            cost = planned(relaxed(demand, steps, limits), offers)
+            return None if cost is None else Option(steps, limits, *cost)
+    catalogue = Catalogue(offers.instance(demand))
+    return _priced(demand, offers, catalogue, steps, budget)
 
 
 def _rank(option: Option) -> tuple[Any, ...]:

@@ -116,6 +116,20 @@ def relaxed(
     return demand.model_copy(update=changed)
 
 
+def policy_steps(demand: Demand) -> list[Step]:
+    """Return the steps that open a limit of the policy."""
+    owners = {volume.owner for volume in demand.volumes}
+    fields = ("budget_usd_month", "max_sites", "max_providers", "max_provider_share")
+    return [
+        *(
+            Step("policy", "", field, "open")
+            for field in fields
+            if getattr(demand.policy, field) is not None
+        ),
+        *(Step("owner", o, "budgets", "open") for o in demand.policy.budgets if o in owners),
+    ]
+
+
 def labelled(groups: Iterable[Group]) -> list[tuple[Group, tuple[str, int]]]:
     """Return each group with its label and which of equal ones it is."""
     seen: dict[str, int] = defaultdict(int)

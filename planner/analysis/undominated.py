@@ -32,35 +32,25 @@ class Job:
 
 
 def undominated_places(
-    catalogue: Catalogue, v: int, taken: frozenset[Step] | None, most_needs: int | None
-) -> tuple[list[tuple[Place, Decimal]], bool]:
+    catalogue: Catalogue, v: int, taken: frozenset[Step] | None
+) -> list[tuple[Place, Decimal]]:
     """Return the candidates of a volume of which no other is at least as good in everything.
 
     Parameters
     ----------
     taken : frozenset of Step | None
         The only steps that they may need; None allows every one.
-    most_needs : int | None
-        Those that need more steps are left out.
 
     Returns
     -------
-    list of (Place, Decimal), bool
-        Each with its hourly cost, by offer; and whether any was left out for what it needs.
+    list of (Place, Decimal)
+        Each with its hourly cost, by offer.
     """
     instance = catalogue.instance
     pairs, volume = instance.pairs, instance.pairs.volumes[v]
-    looks, is_reduced = _looks(instance, v), False
+    looks = _looks(instance, v)
     kept: dict[Any, list[tuple[Place, Decimal, tuple[Any, ...]]]] = defaultdict(list)
-    places = catalogue.places(v)
-    if taken is not None:
-        places = [place for place in places if place.needs <= taken]
-    if most_needs is not None:
-        fewest = min((len(place.needs) for place in places), default=0)
-        limit = max(fewest, most_needs)
-        few = [place for place in places if len(place.needs) <= limit]
-        is_reduced = len(few) < len(places)
-        places = few
+    places = catalogue.places(v) if taken is None else catalogue.places_with(v, taken)
     ranked = [(pairs.usd_hr(v, place.offer), place.offer, place) for place in places]
     for usd_hr, o, place in sorted(ranked, key=lambda one: (one[0], len(one[2].needs), one[1])):
         limits = (
@@ -74,7 +64,7 @@ def undominated_places(
         ):
             kept[key].append((place, usd_hr, limits))
     flat = [(place, usd_hr) for each in kept.values() for place, usd_hr, _ in each]
-    return sorted(flat, key=lambda one: one[0].offer), is_reduced
+    return sorted(flat, key=lambda one: one[0].offer)
 
 
 def _looks(instance: Instance, v: int) -> list[list[Any]]:

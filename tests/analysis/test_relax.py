@@ -482,3 +482,19 @@ def test_one_of_many_volumes_is_found_at_once() -> None:
     volumes[77]["regions"] = ["mars"]
     (found,) = ways(rows, *volumes)
     assert found.text == "allow region united_states on v77"
+
+
+def test_a_large_fleet_over_its_budget_is_told_what_it_needs() -> None:
+    """700 volumes on 100 offers are too many for one program; the budget alone needs none."""
+    rng = random.Random(5)
+    rows = [row(f"p{n % 9}", f"0.000{n + 100}", dataCenter=f"d{n}") for n in range(100)]
+    volumes: list[Row] = [
+        {**X, "name": f"v{n}", "size_gb": rng.randint(1, 900), "replicas": 1 + n % 2}
+        for n in range(700)
+    ]
+    (found,) = ways(rows, *volumes, policy={"budget_usd_month": 100})
+    assert found.demand.policy.budget_usd_month == found.usd_month
+    volumes[77]["regions"] = ["mars"]
+    budget = {"budget_usd_month": str(found.usd_month)}
+    (found,) = ways(rows, *volumes, policy=budget)
+    assert found.text == "allow region united_states on v77"
