@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from planner.marketplace.protocol import Marketplace
     from planner.plans.plan import Plan
     from planner.project.execute import Order
-    from planner.project.outcome import Report
+    from planner.project.outcome import ApplyReport
     from planner.project.pace import Pace
     from planner.project.state import Slot
 
@@ -169,7 +169,7 @@ def apply(
 
 def _elsewhere(
     made: Plan,
-    report: Report,
+    report: ApplyReport,
     marketplace: Marketplace,
     folder: Path,
     percent: Decimal,
@@ -187,7 +187,7 @@ def _elsewhere(
     return replan(made, report, offers, read_account(marketplace), recorded, percent)
 
 
-def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) -> Report:
+def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) -> ApplyReport:
     """Run the real apply against a local marketplace that sells what the plan saw."""
     from pydantic import SecretStr
 
@@ -258,12 +258,12 @@ def _signals(pace: Pace) -> Iterator[None]:
         yield
 
 
-def _view(report: Report, *, dry_run: bool) -> View:
+def _view(report: ApplyReport, *, dry_run: bool) -> View:
     document = report.to_document()
     return View(lambda: [_section(report, document, dry_run=dry_run)], lambda: document)
 
 
-def _section(report: Report, document: dict[str, Any], *, dry_run: bool) -> Section:
+def _section(report: ApplyReport, document: dict[str, Any], *, dry_run: bool) -> Section:
     from planner.units import money
 
     totals = document["totals"]

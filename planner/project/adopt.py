@@ -43,7 +43,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._]+", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Found:
+class AdoptedVolume:
     """A volume that exists.
 
     Attributes
@@ -99,7 +99,7 @@ class Adopted:
     ----------
     project : str
         Name of the demand.
-    volumes : tuple of Found
+    volumes : tuple of AdoptedVolume
         Those that the journal knows first, then by name.
     left_out : tuple of (dict, str)
         Disks that exist and cannot be relied on, each with the reason.
@@ -108,7 +108,7 @@ class Adopted:
     """
 
     project: str
-    volumes: tuple[Found, ...]
+    volumes: tuple[AdoptedVolume, ...]
     left_out: tuple[tuple[Row, str], ...]
     source: str
 
@@ -283,7 +283,7 @@ def _order(entry: Entry | None, row: Row) -> tuple[Any, ...]:
     return entry.project, entry.volume, entry.replica, entry.disk, entry.plan, row["id"]
 
 
-def _named(groups: Iterable[_Group], project: str, state: State) -> Iterator[Found]:
+def _named(groups: Iterable[_Group], project: str, state: State) -> Iterator[AdoptedVolume]:
     """Yield volumes under names of their own.
 
     A name that the journal keeps for a volume of this project goes to no other disk: a plan would
@@ -296,7 +296,9 @@ def _named(groups: Iterable[_Group], project: str, state: State) -> Iterator[Fou
         owned = entry is not None and (entry.project, entry.volume) == (project, group.wish)
         name = _unique(group.wish, taken if owned else taken | kept)
         taken.add(name)
-        yield Found(name, group.disks, None if entry is None else f"{entry.project}/{entry.volume}")
+        yield AdoptedVolume(
+            name, group.disks, None if entry is None else f"{entry.project}/{entry.volume}"
+        )
 
 
 def _unique(wish: str, taken: set[str]) -> str:
@@ -351,7 +353,7 @@ def to_yaml(adopted: Adopted) -> str:
     return _checked(_dumped(document), adopted)
 
 
-def _volume(volume: Found) -> CommentedMap:
+def _volume(volume: AdoptedVolume) -> CommentedMap:
     entry = CommentedMap()
     entry["name"] = _text(volume.name)
     entry["size_gb"] = volume.size_gb
@@ -367,7 +369,7 @@ def _volume(volume: Found) -> CommentedMap:
     return entry
 
 
-def _about(volume: Found) -> Iterable[str]:
+def _about(volume: AdoptedVolume) -> Iterable[str]:
     if volume.known_as is not None:
         yield f"bought by planner as {_shown(volume.known_as)}"
     if volume.spread is not None:

@@ -100,7 +100,7 @@ def failed(name: str, error: PlannerError) -> Check:
 
 
 @dataclass(frozen=True)
-class Report:
+class Diagnosis:
     """All checks, in the order in which they were made."""
 
     checks: tuple[Check, ...]
@@ -118,7 +118,7 @@ class Report:
         }
 
 
-def examine(environ: Mapping[str, str], home: Path, folder: Path, pace: Pace) -> Report:
+def examine(environ: Mapping[str, str], home: Path, folder: Path, pace: Pace) -> Diagnosis:
     """Return how everything stands that planner rests on.
 
     Every check is made that can be made: without a key, those of this machine. A key that may read
@@ -147,7 +147,7 @@ def examine(environ: Mapping[str, str], home: Path, folder: Path, pace: Pace) ->
             checks += [unusable, *unasked("the network cannot be used as it is set up")]
     checks += state_checks(folder)
     checks.append(solver_check())
-    return Report((*checks, versions()))
+    return Diagnosis((*checks, versions()))
 
 
 LIBRARIES = ("planner", "pandas", "pulp", "highspy", "httpx", "pydantic", "typer")

@@ -24,7 +24,7 @@ from planner.project.buy import Shop, buy
 from planner.project.context import Context, Event
 from planner.project.evidence import close, prove_listing, wait_active, wait_listed
 from planner.project.journal import Journal
-from planner.project.outcome import Report, make_report
+from planner.project.outcome import ApplyReport, make_report
 from planner.project.preflight import Limits
 from planner.project.reconcile import clear_doubts, look
 from planner.project.state import SENDABLE, Slot, State, slots_of
@@ -74,7 +74,7 @@ def apply_plan(
     confirm: Confirm = lambda *_: True,
     tell: Callable[[Event], None] = lambda _: None,
     step: Callable[[str], object] = lambda _: None,
-) -> Report:
+) -> ApplyReport:
     """Buy what a plan asks for, at most one disk for each of its slots.
 
     Parameters
@@ -98,7 +98,7 @@ def apply_plan(
 
     Returns
     -------
-    Report
+    ApplyReport
         Every slot and what came of it; ``stop`` is the error that ended the run, if one did.
 
     Raises

@@ -15,13 +15,13 @@ from planner.units import difference, money, plain
 
 if TYPE_CHECKING:
     from planner.plans.plan import Plan
-    from planner.project.outcome import Report
+    from planner.project.outcome import ApplyReport
     from planner.project.preflight import Recorded
 
 
 def replan(
     plan: Plan,
-    report: Report,
+    report: ApplyReport,
     offers: pd.DataFrame,
     disks: pd.DataFrame,
     recorded: Recorded,
@@ -33,7 +33,7 @@ def replan(
     ----------
     plan : Plan
         What was applied.
-    report : Report
+    report : ApplyReport
         How far it came.
     offers : DataFrame
         Columns ``OFFERS``: the market now.

@@ -59,7 +59,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
+class ApplyReport:
     """The outcome of a run.
 
     Attributes
@@ -143,7 +143,7 @@ def make_report(
     *,
     balance: Decimal | None,
     to_send: Sequence[Slot],
-) -> Report:
+) -> ApplyReport:
     """Return what came of a run.
 
     Parameters
@@ -162,7 +162,7 @@ def make_report(
     rows = tuple(Row(slot, ctx.state.entries.get(slot.name)) for slot in slots)
     entries = [row.entry for row in rows if row.entry is not None]
     document = plan.to_document()
-    return Report(
+    return ApplyReport(
         plan_id=plan.plan_id,
         project=plan.project,
         rows=rows,

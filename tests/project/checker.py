@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.plans.plan import Plan
-    from planner.project.outcome import Report
+    from planner.project.outcome import ApplyReport
     from tests.project.world import World
 
 
 def broken(
-    world: World, folder: Path, report: Report | None, *plans: Plan, limit: Decimal | None = None
+    world: World,
+    folder: Path,
+    report: ApplyReport | None,
+    *plans: Plan,
+    limit: Decimal | None = None,
 ) -> list[str]:
     """Return every rule that a history of runs broke; empty when all hold.
 
@@ -29,7 +33,7 @@ def broken(
         Whose log is believed.
     folder : Path
         The state directory.
-    report : Report | None
+    report : ApplyReport | None
         The last run's; None where the last run was killed.
     plans : Plan
         What was applied.
@@ -52,13 +56,13 @@ def broken(
     ]
 
 
-def _said(report: Report | None) -> str:
+def _said(report: ApplyReport | None) -> str:
     if report is None:
         return ""
     return str(report.to_document())
 
 
-def _duplicates(world: World, report: Report | None) -> Iterator[str]:
+def _duplicates(world: World, report: ApplyReport | None) -> Iterator[str]:
     if report is None:
         return  # killed: nobody was there to say it
     by_name: dict[str, list[str]] = {}
@@ -71,7 +75,7 @@ def _duplicates(world: World, report: Report | None) -> Iterator[str]:
             yield f"{name} lives {len(ids)} times, and nobody says so"
 
 
-def _orphans(world: World, state: State, report: Report | None) -> Iterator[str]:
+def _orphans(world: World, state: State, report: ApplyReport | None) -> Iterator[str]:
     if report is None:
         return
     recorded = state.recorded_ids()

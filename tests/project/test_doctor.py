@@ -11,7 +11,7 @@ import pytest
 from planner.errors import Defect, InputError, MarketError, StateUnusable
 from planner.marketplace.sim.local import Sim
 from planner.project import doctor as machine
-from planner.project.doctor import Check, Report, examine, failed, ok, skipped, warning
+from planner.project.doctor import Check, Diagnosis, examine, failed, ok, skipped, warning
 from planner.project.journal import Journal
 from planner.project.pace import Pace
 
@@ -255,7 +255,7 @@ def test_a_solver_that_is_not_there_or_wrong(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_code_is_that_of_the_gravest() -> None:
     """Warnings and what was skipped cost nothing."""
     calm = (ok("a", ""), warning("b", "", ""), skipped("c", ""))
-    assert Report(calm).exit_code == 0
+    assert Diagnosis(calm).exit_code == 0
     worst = [failed("d", error) for error in (InputError("x"), MarketError("x"))]
-    assert Report((*calm, *worst)).exit_code == 4
-    assert Report((*worst, failed("e", StateUnusable("x")))).exit_code == 8
+    assert Diagnosis((*calm, *worst)).exit_code == 4
+    assert Diagnosis((*worst, failed("e", StateUnusable("x")))).exit_code == 8

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.plans.plan import Plan
-    from planner.project.outcome import Report
+    from planner.project.outcome import ApplyReport
 
 TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 CHEAP, DEAR = offer(), offer("hyperstack", "NO-1", price=0.0002)
@@ -35,7 +35,7 @@ def planned(offers: list[dict[str, Any]], *volumes: dict[str, Any], **top: Any) 
     return make_plan(demand, offers_frame(offers), target=TARGET, now=START, nonce="nonce-1")
 
 
-def elsewhere(world: World, folder: Path, plan: Plan, report: Report, percent: str) -> Plan:
+def elsewhere(world: World, folder: Path, plan: Plan, report: ApplyReport, percent: str) -> Plan:
     with Journal(folder, write=False) as journal:
         recorded, _ = recorded_disks(journal.records, "lab", TARGET)
     with world.account() as account:
@@ -44,7 +44,7 @@ def elsewhere(world: World, folder: Path, plan: Plan, report: Report, percent: s
     return replace(other, created_at=START.isoformat(timespec="seconds"))  # by the world's clock
 
 
-def sold_out(folder: Path, *offers: dict[str, Any], **top: Any) -> tuple[World, Plan, Report]:
+def sold_out(folder: Path, *offers: dict[str, Any], **top: Any) -> tuple[World, Plan, ApplyReport]:
     """Return what is left when the second create meets a stock-out."""
     world = World(offers=list(offers))
     world.fault("ok", "409_stock")

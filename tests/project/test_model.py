@@ -23,7 +23,7 @@ from tests.project.faults import FAULTS
 from tests.project.world import Killed, World, plan_of
 
 if TYPE_CHECKING:
-    from planner.project.outcome import Report
+    from planner.project.outcome import ApplyReport
     from planner.project.state import Slot
 
 TROUBLE = sorted(set(FAULTS) - {"twice", "large_after"})
@@ -39,7 +39,7 @@ class Owner(RuleBasedStateMachine):
         self.state = Path(self.folder.name) / "state"
         self.world = World()
         self.plan = plan_of(3)
-        self.report: Report | None = None
+        self.report: ApplyReport | None = None
         self.deleted: set[str] = set()
         self.strangers: list[str] = []
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from planner.project.outcome import Report
+    from planner.project.outcome import ApplyReport
 
 
 def history(folder: Path, *faults: str, runs: int = 3, rest_s: float = 0.0) -> list[str]:
@@ -274,7 +274,7 @@ def test_without_the_rule_something_breaks(
 def test_reports_are_what_they_say(tmp_path: Path) -> None:
     """The negative controls of the checker itself: a second disk, an orphan, a blind retry."""
     world = World()
-    report: Report = world.apply(tmp_path)
+    report: ApplyReport = world.apply(tmp_path)
     assert broken(world, tmp_path, report, plan_of()) == []
     name, _ = world.made[0]
     world.duplicate(name)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.plans.plan import Plan
-    from planner.project.outcome import Report
+    from planner.project.outcome import ApplyReport
 
 KEY = "sim-key"
 URL = "https://market.test"
@@ -268,7 +268,7 @@ class World(httpx.BaseTransport):
         with self.account() as client:
             return client.listing("disks").offers()
 
-    def apply(self, folder: Path, plan: Plan | None = None, **more: Any) -> Report:
+    def apply(self, folder: Path, plan: Plan | None = None, **more: Any) -> ApplyReport:
         """Run apply once."""
         names = ("price_tolerance", "max_usd_hr", "min_runway_hr", "max_age", "again")
         limits = Limits(**{name: more.pop(name) for name in names if name in more})
