@@ -56,7 +56,7 @@ class Disk:
         Hourly price; None where missing or not a plausible price.
     multinode : bool | None
         Whether several nodes can mount it; None where missing or not a boolean.
-    users : tuple of str | None
+    attached : tuple of str | None
         Pods and clusters that it is attached to; None where the lists cannot be read.
     created_at : str | None
         As listed.
@@ -72,7 +72,7 @@ class Disk:
     data_center: str | None
     country: str | None
     usd_hr: Decimal | None
-    users: tuple[str, ...] | None
+    attached: tuple[str, ...] | None
     created_at: str | None
     multinode: bool | None = None
 
@@ -122,7 +122,7 @@ def read_disk(row: dict[str, Any]) -> Disk:
         data_center=text_field(info.get("dataCenterId")),
         country=text_field(info.get("country")),
         usd_hr=amount_field(row.get("priceHr")),
-        users=_users(row),
+        attached=_attached(row),
         created_at=text_field(row.get("createdAt")),
         multinode=listed_multinode if isinstance(listed_multinode, bool) else None,
     )
@@ -132,9 +132,8 @@ def disks_frame(disks: Iterable[Disk]) -> pd.DataFrame:
     """Return disks that exist as a frame (columns ``LISTED``)."""
     rows = [
         {
-            **{column.name: getattr(disk, column.name, None) for column in DISKS},
+            **vars(disk),
             "size_gb": None if disk.size_gb is None or disk.size_gb < 0 else disk.size_gb,
-            "attached": disk.users,
             "created_at": _utc(disk.created_at),
         }
         for disk in disks
@@ -273,12 +272,12 @@ def amount_field(value: Any) -> Decimal | None:  # noqa: ANN401 -- any JSON valu
     return price if price == 0 or price.adjusted() > -_MAX_DIGITS else None
 
 
-def _users(row: dict[str, Any]) -> tuple[str, ...] | None:
+def _attached(row: dict[str, Any]) -> tuple[str, ...] | None:
     """Return pods and clusters; absent is the documented default, none."""
-    users: list[str] = []
+    attached: list[str] = []
     for name in ("pods", "clusters"):
         listed = row.get(name, [])
         if not isinstance(listed, list):
             return None
-        users += [part if isinstance(part, str) else UNREADABLE for part in listed]
-    return tuple(users)
+        attached += [part if isinstance(part, str) else UNREADABLE for part in listed]
+    return tuple(attached)

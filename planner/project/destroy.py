@@ -118,10 +118,10 @@ def _problems(doomed: Doomed) -> list[str]:
         found.append(f"its name is {disk.name}, recorded is {entry.as_name}")
     if disk.size_gb is None:
         found.append("its size is not shown")
-    if disk.users is None:
+    if disk.attached is None:
         found.append("what it is attached to is not understood")
-    elif disk.users:
-        found.append(f"it is attached to {', '.join(disk.users)}")
+    elif disk.attached:
+        found.append(f"it is attached to {', '.join(disk.attached)}")
     return [f"{entry.key} ({entry.ids[0]}): {text}" for text in found]
 
 

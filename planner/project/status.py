@@ -72,7 +72,7 @@ class Standing:
             "status": disk.status if disk else None,
             "size_gb": disk.size_gb if disk else entry.facts.size_gb,
             "usd_hr": plain(disk.usd_hr if disk and disk.usd_hr else entry.counted_usd_hr),
-            "attached_to": list(disk.users or ()) if disk else [],
+            "attached_to": list(disk.attached or ()) if disk else [],
             "notes": list(self.notes),
         }
 
@@ -205,8 +205,8 @@ def _created(entry: Entry, listing: DiskListing, marketplace: Marketplace) -> St
         note = f"also live under its name: {', '.join(others)}"
         return Standing(entry, "duplicate", (note,), disk)
     drift = list(drift_of(entry, disk))
-    users = disk.users or ()
-    attached = [f"attached to {', '.join(users)}"] if users else []
+    pods = disk.attached or ()
+    attached = [f"attached to {', '.join(pods)}"] if pods else []
     found: Found = "drifted" if drift else "in order"
     return Standing(entry, found, (*drift, *attached), disk)
 

@@ -34,7 +34,7 @@ def test_the_documented_disk() -> None:
     )
     assert (disk.provider, disk.size_gb, disk.usd_hr) == ("hyperstack", 500, Decimal("0.075"))
     assert (disk.cloud_id, disk.data_center, disk.country) == (None, "US-1", "US")
-    assert disk.users == ("c-1",)
+    assert disk.attached == ("c-1",)
     assert disk.is_live
 
 
@@ -42,7 +42,7 @@ def test_only_what_the_api_promises() -> None:
     """Name, provider and user: everything else is unknown, and nothing fails."""
     disk = read_disk({"name": "x", "providerType": "y", "userId": "z"})
     assert (disk.id, disk.size_gb, disk.usd_hr, disk.status) == (None, None, None, "UNKNOWN")
-    assert disk.users == ()
+    assert disk.attached == ()
     assert disk.is_live
 
 
@@ -91,4 +91,4 @@ def test_a_text_that_is_none_equals_nothing(field: str) -> None:
 @pytest.mark.parametrize("pods", [None, "pod", {}])
 def test_users_that_are_not_understood(pods: Any) -> None:
     """Nothing is deleted on the strength of them."""
-    assert read_disk({**DOCUMENTED, "pods": pods}).users is None
+    assert read_disk({**DOCUMENTED, "pods": pods}).attached is None

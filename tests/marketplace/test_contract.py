@@ -98,7 +98,7 @@ def test_a_disk_lives_from_its_create_to_its_delete(opened: Opened) -> None:
         assert made.id is not None
         assert {name: getattr(made, name) for name in vars(WANTED)} == vars(WANTED)
         assert made.usd_hr == Decimal("0.01")
-        assert made.users == ()
+        assert made.attached == ()
         assert [disk.id for disk in marketplace.disks(readings=2).live] == [made.id]
         assert marketplace.disks().source
         assert marketplace.disk(made.id).name == "data-1"

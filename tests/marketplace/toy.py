@@ -82,7 +82,7 @@ class Toy:
             id=disk_id,
             status="ACTIVE",
             usd_hr=usd_hr(request.size_gb, Decimal(str(sold[0]["spec"]["pricePerUnit"]))),
-            users=(),
+            attached=(),
             created_at=datetime.now(UTC).isoformat(),
             **vars(request),
         )
