@@ -54,7 +54,7 @@ def _csv(view: View) -> str:
 def _markdown(view: View) -> str:
     from planner.present.markdown import to_markdown
 
-    return to_markdown(view.sections())
+    return to_markdown(view.sections() if view.page is None else view.page())
 
 
 _WRITERS = {

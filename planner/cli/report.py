@@ -9,7 +9,7 @@ import typer
 from planner.cli import options, purchases
 from planner.cli.options import OffersOption, OutputOption, PictureFormat
 from planner.cli.purchases import StateOption
-from planner.cli.render import Output, render, to_stderr, to_stdout
+from planner.cli.render import Output, render, to_stderr
 from planner.errors import BudgetGate, InputError
 from planner.present.table import View
 from planner.present.terminal import working
@@ -47,10 +47,13 @@ EPILOG = (
 _SHORT = frozenset(
     {
         *("totals", "budgets", "wallet", "billed", "idle", "accrued", "comparisons"),
-        *("by-owner", "by-site", "gpus"),
+        *("by-owner", "by-site", "gpus", "assumptions"),
+        *("market", "requirements", "sites", "share"),
     }
 )
-"""Sections that a terminal shows unless it is told which."""
+"""Sections that a terminal shows where none are asked for."""
+_MOST_PAGE = 20
+"""Rows of a table in Markdown before it sums the rest."""
 
 
 def report(
@@ -161,7 +164,10 @@ def report(
         except BudgetGate as error:
             gate = error
     _keep(whole, insights, (out, html, charts), chart_format or [PictureFormat.svg])
-    _write(whole, insights, output, section or [], gate)
+    if output is not Output.json:
+        for warning in whole.notices:
+            to_stderr(f"warning: {warning}")
+    render(_view(whole, insights, section or [], gate), output)
     purchases.exit_with(gate, output)
 
 
@@ -171,6 +177,8 @@ def _check(output: Output, section: Sequence[str], *, live: bool, disks: str | N
         raise InputError("--live and --disks are two accounts", hint="give one of them")
     if section and output in {Output.json, Output.md}:
         raise InputError("--section chooses tables, or one table of CSV", hint="leave it out")
+    if output is Output.csv and len(section) > 1:
+        raise InputError("CSV has one section", hint="give one --section, or none")
 
 
 def _holdings(
@@ -212,7 +220,7 @@ def _insights(plans: Sequence[tuple[str, Plan]]) -> Insights:
 
     if len(plans) != 1:
         raise InputError("--why is about one plan", hint="give one plan file")
-    with working("asking what would be otherwise"):
+    with working("Testing alternatives"):
         return Insights.of(plans[0][1])
 
 
@@ -279,51 +287,27 @@ def _view(
     return View(
         lambda: _shown(whole, insights, wanted),
         lambda: {**failure, **whole.to_document()},
+        lambda: whole.rows(next(iter(wanted), None)),
+        lambda: whole.page_sections(insights, _MOST_PAGE),
     )
 
 
-def _write(
-    whole: Report,
-    insights: Insights | None,
-    output: Output,
-    wanted: Sequence[str],
-    gate: BudgetGate | None,
-) -> None:
-    if output is not Output.json:
-        for warning in whole.notices:
-            to_stderr(f"warning: {warning}")
-    if output is Output.csv:
-        if len(wanted) > 1:
-            raise InputError("CSV has one section", hint="give one --section, or none")
-        to_stdout(whole.to_csv(wanted[0] if wanted else None))
-    elif output is Output.md:
-        to_stdout(whole.to_markdown(insights))
-    else:
-        render(_view(whole, insights, wanted, gate), output)
-
-
 def _shown(whole: Report, insights: Insights | None, wanted: Sequence[str]) -> list[Section]:
-    from planner.reports.sections import MOST, assumptions_section
+    """Return what a terminal shows: the sections asked for, else the ones that matter most."""
+    from planner.reports.sections import MOST
 
-    most = None if wanted else MOST
-    more = () if insights is None else insights.sections(most)
-    found = {one.name: one for one in (*whole.sections(most), *more)}
-    shown = _chosen(found, wanted, _SHORT | {one.name for one in more})
-    if not wanted:
-        left = [name for name, one in found.items() if one not in shown]
-        if left:
-            to_stderr(f"more with --section: {', '.join(left)}, or all")
-        shown.append(assumptions_section([f"- {each}" for each in whole.assumptions]))
-    return shown
+    first, *sections = whole.page_sections(insights, None if wanted else MOST)
+    found = {one.name: one for one in sections if one.name != "notices"}
+    if wanted:
+        return _chosen(found, wanted)
+    left = ", ".join(name for name in found if name not in _SHORT)
+    to_stderr(f"more with --section: {left}, or all")
+    return [first, *(one for name, one in found.items() if name in _SHORT)]
 
 
-def _chosen(
-    found: Mapping[str, Section], wanted: Sequence[str], usual: frozenset[str]
-) -> list[Section]:
+def _chosen(found: Mapping[str, Section], wanted: Sequence[str]) -> list[Section]:
     if "all" in wanted:
         return [*found.values()]
-    if not wanted:
-        return [one for name, one in found.items() if name in usual]
     for name in wanted:
         if name not in found:
             meant = nearest(name, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from planner.text import visible
@@ -14,18 +15,13 @@ if TYPE_CHECKING:
 
 def to_markdown(sections: Iterable[Section]) -> str:
     """Return sections as Markdown: title, table, notes and commands of each."""
-    return "\n".join(filter(None, map(section_markdown, sections)))
+    return "\n".join(filter(None, map(_section, sections)))
 
 
-def section_markdown(section: Section) -> str:
-    """Return one section as Markdown."""
-    title = f"**{markdown_text(section.title)}**\n\n" if section.title else ""
-    return title + body_markdown(section)
-
-
-def body_markdown(section: Section) -> str:
-    """Return a section without its title."""
+def _section(section: Section) -> str:
     parts = []
+    if section.title and not section.is_folded:
+        parts.append(f"**{markdown_text(section.title)}**\n")
     if section.columns:
         lines = [
             [markdown_text(column.heading) for column in section.columns],
@@ -36,7 +32,12 @@ def body_markdown(section: Section) -> str:
     if section.notes:
         parts.append("".join(f"- {markdown_text(note)}\n" for note in section.notes))
     parts += [f"```\n{visible(command)}\n```\n" for command in section.commands]
-    return "\n".join(parts)
+    text = "\n".join(parts)
+    if not section.is_folded:
+        return text
+    # Within an element of HTML, Markdown's own signs mean nothing.
+    title = _inert(escape(visible(section.title), quote=False))
+    return f"<details><summary>{title}</summary>\n\n{text}\n</details>\n"
 
 
 def markdown_text(text: str) -> str:
@@ -49,15 +50,6 @@ def markdown_text(text: str) -> str:
     for character in "\\`*_[]|~!":
         cell = cell.replace(character, f"\\{character}")
     return _inert(cell)
-
-
-def markup_text(text: str) -> str:
-    """Return text for a piece of HTML within Markdown, where its own signs mean nothing.
-
-    >>> markup_text("a_b #1")
-    'a_b &#35;1'
-    """
-    return _inert(visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
 
 
 def _inert(text: str) -> str:

@@ -124,6 +124,8 @@ class Section:
         What the table is, where it stands in a page.
     noun : str
         What a row is, where a long table is cut and counted.
+    is_folded : bool
+        Whether a page shows the title alone until a reader opens it.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Section:
     expendable: tuple[str, ...] = ()
     caption: str = ""
     noun: str = "row"
+    is_folded: bool = False
 
     def readings(self, most: int | None = None) -> Iterator[tuple[Reading, ...]]:
         """Yield what a person reads of each row, and of the footer last; ``most`` rows at most."""
@@ -283,8 +286,11 @@ class View:
         Returns JSON values, exact, under their documented keys; or the text of a file of planner.
     rows : callable | None
         Returns what CSV writes; None takes the first section.
+    page : callable | None
+        Returns what Markdown shows, where a page has room for more than a terminal.
     """
 
     sections: Callable[[], Iterable[Section]]
     document: Callable[[], Any]
     rows: Callable[[], Section] | None = None
+    page: Callable[[], Iterable[Section]] | None = None

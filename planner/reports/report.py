@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -21,13 +21,13 @@ from planner.present.charts.budget import budget_chart
 from planner.present.charts.cost import cost_chart
 from planner.present.data import to_csv
 from planner.present.html import to_html
-from planner.present.markdown import body_markdown, markdown_text, markup_text, section_markdown
+from planner.present.markdown import to_markdown
 from planner.present.table import Section, TableColumn
 from planner.reports.aggregates import COMPARISONS, GROUPS, Aggregates
 from planner.reports.budgets import BUDGETS
 from planner.reports.lines import LEDGER, RENTALS, Accrual, RunRate, row_of
 from planner.reports.page import page
-from planner.reports.sections import MOST, assumptions_section, sections
+from planner.reports.sections import MOST, sections
 from planner.reports.summary import assumptions, summary
 from planner.schema import build, frame_section, json_value
 from planner.text import nearest, visible
@@ -63,7 +63,9 @@ _RATE = (
     *("usd_hr", "usd_day", "usd_month", "usd_calendar_month"),
 )
 _OPEN = frozenset({"totals", "budgets", "wallet"})
-"""Sections that Markdown does not fold away."""
+"""Sections that a page does not fold."""
+_LEAD = frozenset({"summary", "notices"})
+"""Sections that a page has in its header."""
 _MOST_MARKDOWN = 20
 
 
@@ -123,22 +125,31 @@ class Report(Aggregates):
         """Return the document as text; `load` reads it."""
         return json.dumps(self.to_document(), indent=2) + "\n"
 
+    def page_sections(
+        self, insights: Insights | None = None, most: int | None = MOST
+    ) -> tuple[Section, ...]:
+        """Return the report as a page shows it: key figures, notices, tables, assumptions.
+
+        Parameters
+        ----------
+        insights : Insights | None
+            Why its plan costs what it does, to stand there too.
+        most : int | None
+            Rows that a table shows before it sums the rest in one; None shows all.
+        """
+        more = () if insights is None else insights.sections(most)
+        assumed = Section("assumptions", "Assumptions", notes=self.assumptions)
+        folded = (
+            replace(one, is_folded=one.name not in _OPEN)
+            for one in (*self.sections(most), *more, assumed)
+        )
+        figures = Section("summary", self.title, notes=self.summary)
+        notices = Section("notices", "Warnings", notes=self.notices)
+        return (figures, *([notices] if self.notices else []), *folded)
+
     def to_markdown(self, insights: Insights | None = None) -> str:
         """Return the report as Markdown, fit for a pull request: long tables are folded."""
-        more = () if insights is None else insights.sections(_MOST_MARKDOWN)
-        parts = [f"### {markdown_text(self.title)}\n"]
-        parts.append("".join(f"- {markdown_text(line)}\n" for line in self.summary))
-        if notices := self.notices:
-            listed = "".join(f"> - {markdown_text(one)}\n" for one in notices)
-            parts.append(f"> **To look at**\n>\n{listed}")
-        assumed = assumptions_section(self.assumptions)
-        for one in (*self.sections(_MOST_MARKDOWN), *more, assumed):
-            if one.name in _OPEN:
-                parts.append(section_markdown(one))
-            else:
-                heading = f"<summary>{markup_text(one.title)}</summary>"
-                parts.append(f"<details>{heading}\n\n{body_markdown(one)}\n</details>\n")
-        return "\n".join(parts)
+        return to_markdown(self.page_sections(insights, _MOST_MARKDOWN))
 
     def to_csv(self, section: str | None = None) -> str:
         """Return the report as CSV.
@@ -155,9 +166,13 @@ class Report(Aggregates):
         InputError
             When it has no such section.
         """
+        return to_csv(self.rows(section))
+
+    def rows(self, section: str | None = None) -> Section:
+        """Return what `to_csv` writes, as a section."""
         if section is None:
             columns = tuple(TableColumn(name, name) for name in ("section", "name", *_RATE))
-            return to_csv(Section("rates", columns=columns, rows=tuple(_rates(self))))
+            return Section("rates", columns=columns, rows=tuple(_rates(self)))
         frames = {
             "disks": self.to_frame,
             "budgets": self.budgets_frame,
@@ -169,7 +184,7 @@ class Report(Aggregates):
             meant = nearest(section, frames)
             hint = f"Did you mean {meant}?" if meant else f"one of {', '.join(frames)}"
             raise InputError(f"a report has no section {visible(section)!r}", hint=hint)
-        return to_csv(frame_section(frames[section]()))
+        return frame_section(frames[section]())
 
     def to_html(self, insights: Insights | None = None, *, charts: bool = True) -> str:
         """Return one self-contained page: see `planner.reports.page`.
@@ -182,10 +197,8 @@ class Report(Aggregates):
             Draw charts, where what draws them is installed.
         """
         drawn = self.charts(insights) if charts and drawable() else {}
-        more = () if insights is None else insights.sections(MOST)
-        assumed = assumptions_section(self.assumptions)
-        sections = (*self.sections(), *more, assumed)
-        return page(self.title, self.summary, sections, drawn, self.notices)
+        tables = [one for one in self.page_sections(insights) if one.name not in _LEAD]
+        return page(self.title, self.summary, tables, drawn, self.notices)
 
     def charts(self, insights: Insights | None = None) -> dict[str, Any]:
         """Return the charts by the name of the section that each stands beside.
@@ -244,8 +257,7 @@ class Report(Aggregates):
         )
 
     def _repr_html_(self) -> str:
-        figures = Section("figures", self.title, notes=(*self.summary, *self.notices))
-        return to_html([figures, *self.sections()])
+        return to_html(one for one in self.page_sections() if one.name != "assumptions")
 
 
 def _to_document(report: Report) -> dict[str, Any]:

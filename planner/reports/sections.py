@@ -512,8 +512,3 @@ def _disks(report: Aggregates, most: int | None) -> Section:
         sums("total", report.after),
         expendable=("usd_hr",),
     )
-
-
-def assumptions_section(assumptions: Sequence[str]) -> Section:
-    """Return what the figures rest on, as a section of its own."""
-    return Section("assumptions", "Assumptions", notes=tuple(assumptions))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.present.data import to_csv, to_json
-from planner.present.markdown import body_markdown, markdown_text
+from planner.present.markdown import markdown_text, to_markdown
 from planner.present.table import Section, TableColumn
 from planner.schema import (
     EXACT,
@@ -126,7 +126,7 @@ def test_no_cell_of_text_is_a_formula_or_breaks_its_row(texts: list[str]) -> Non
 def test_markdown_is_a_table() -> None:
     """Headings, alignment, rows; a bar in a cell is no border."""
     columns = (TableColumn("who", "who"), TableColumn("usd", "$", "usd"))
-    assert body_markdown(Section("rows", "", columns, (("a|b", Decimal(1)),))) == (
+    assert to_markdown([Section("rows", "", columns, (("a|b", Decimal(1)),))]) == (
         "| who | $ |\n| --- | ---: |\n| a\\|b | 1.00 |\n"
     )
 
