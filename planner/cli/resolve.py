@@ -31,7 +31,7 @@ def resolve(
     from planner.project import resolve as ways
 
     if sum((disk_id is not None, not_id is not None, forget)) != 1:
-        raise InputError("say one thing", hint="--id ID, --not ID or --give-up")
+        raise InputError("Use exactly one of --id, --not and --give-up.")
     with purchases.context(state) as ctx:
         entry = ways.find_entry(ctx.state, slot, ctx.target)
         if disk_id is not None:

@@ -45,16 +45,20 @@ COMPARISONS = (
 AS_IT_IS = "the account as it is"
 """What the comparison with what there is now is called."""
 AS_IT_IS_NOTE = (
-    "the account as it is has disks only; what the plan saves against it is saved once the disks "
-    "that no plan keeps are deleted, by hand"
+    "the account as it is has disks only; the plan saves that much once the disks that no plan "
+    "keeps are deleted by hand"
 )
 GROUPS = (
     Column("by", TEXT, "volume, owner, tag:NAME, provider, site or region"),
-    Column("value", TEXT, "null: nobody's, of no volume, without the tag, or unknown"),
+    Column("value", TEXT, "null: no owner, no volume, no such tag, or unknown"),
     Column("disks", WHOLE, "how many"),
     Column("unpriced", WHOLE, "how many of them have no price, and are not in the amounts"),
     Column("size_gb", WHOLE, "their sizes together"),
-    Column("now_usd_hr", EXACT, "of those that are there, exact Decimal; null: nobody looked"),
+    Column(
+        "now_usd_hr",
+        EXACT,
+        "of existing disks, exact Decimal; null: no account was read",
+    ),
     Column("usd_hr", EXACT, "with those to be bought, exact Decimal"),
     Column("usd_day", EXACT, "the same in 24 hours"),
     Column("usd_month", EXACT, "the same in 730 hours"),
@@ -121,7 +125,7 @@ def groups(
     by : str
         One of `ways`.
     knows_now : bool
-        Whether anybody looked at what is there.
+        Whether an account was read.
     """
     several = len({line.project for line in lines if line.volume is not None}) > 1
     key = _key(by, several=several)
@@ -158,7 +162,7 @@ def _key(by: str, *, several: bool) -> Callable[[Line], str | None]:
 
 @dataclass(frozen=True)
 class PlanBaseline:
-    """A simpler way to place the demand of a plan, see `Baseline`.
+    """A simpler plan for the demand of a plan, see `Baseline`.
 
     Attributes
     ----------
@@ -167,7 +171,7 @@ class PlanBaseline:
     name : str
         What is kept simple.
     place : str | None
-        Where it ends; None where it is no one place, or impossible.
+        Where it ends; None where it is several places, or impossible.
     usd_month : Decimal | None
         Its exact cost in the policy's month; None where it is impossible.
     why_not : str
@@ -183,7 +187,7 @@ class PlanBaseline:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a simpler way, or the account as it is, costs beside a plan.
+    """What a simpler plan, or the account as it is, costs compared with a plan.
 
     Attributes
     ----------
@@ -234,8 +238,7 @@ class Aggregates:
     warnings : tuple of str
         What is amiss, or was not read.
     doubts : tuple of str
-        Why nobody can say that a budget is kept: what may exist unseen, or is gone, or is
-        claimed twice.
+        Why a budget cannot be confirmed: disks that may exist, are gone, or are claimed twice.
     warn_above : Decimal | None
         Per cent of a budget beyond which it is warned about.
     """
@@ -272,12 +275,12 @@ class Aggregates:
 
     @property
     def knows_now(self) -> bool:
-        """Return whether anybody looked at what is there."""
+        """Return whether an account was read."""
         return any(source.kind != "plan" for source in self.sources)
 
     @property
     def now(self) -> RunRate | None:
-        """Return what is there costs; None where nobody looked."""
+        """Return the cost of what exists; None where no account was read."""
         return RunRate.of(one for one in self.lines if one.is_live) if self.knows_now else None
 
     @property
@@ -302,7 +305,7 @@ class Aggregates:
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """Return each plan beside simpler ways, and beside the account as it is."""
+        """Return each plan compared with simpler plans, and with the account as it is."""
         found: list[Comparison] = []
         for source in self.sources:
             project, hours = source.project, source.hours_per_month
@@ -364,7 +367,7 @@ class Aggregates:
         if by not in self.by:
             meant = nearest(by, self.by)
             hint = f"did you mean {meant}?" if meant else f"one of {', '.join(self.by)}"
-            raise InputError(f"nothing is grouped by {visible(by)!r}", hint=hint)
+            raise InputError(f"Cannot group by {visible(by)!r}", hint=hint)
         return groups(self.lines, self.gpus, by, knows_now=self.knows_now)
 
     def against(
@@ -377,12 +380,12 @@ class Aggregates:
         budgets : mapping
             Owner (None: everybody) → most that the disks may cost in a month of 730 h, in USD.
         warn_above : Decimal | None
-            Per cent of a budget beyond which it is warned about; None leaves what there is.
+            Per cent of a budget beyond which it is at risk; None keeps the present one.
 
         Raises
         ------
         InputError
-            When an amount is none, or nobody of that name owns anything.
+            When an amount is invalid, or no disk has that owner.
         """
         named = {line.owner for line in self.lines} | {limit.owner for limit in self.limits}
         owners = {owner for owner in named if owner is not None}
@@ -393,7 +396,7 @@ class Aggregates:
     @property
     def alerts(self) -> tuple[str, ...]:
         """Return a sentence for each budget that is not simply kept."""
-        return tuple(told for one in self.budgets if (told := one.alert(self.warn_above)))
+        return tuple(text for one in self.budgets if (text := one.alert(self.warn_above)))
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Budgets: what may be spent, what is, and by how much and by whom it is too much."""
+"""Budgets: limits, what is spent of each, and who spends most of one that is exceeded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import BudgetGate, InputError
 from planner.plans.file import Amount, Size
+from planner.present.table import counted
 from planner.reports.lines import RunRate
 from planner.schema import EXACT, TEXT, WHOLE, Column
 from planner.text import nearest, visible
@@ -33,9 +34,11 @@ BUDGETS = (
     Column("owner", TEXT, "whose disks; null: everybody's"),
     Column("limit_usd_month", EXACT, "most that may be spent in a month, exact Decimal"),
     Column("hours_per_month", WHOLE, "hours of that month"),
-    Column("now_usd_month", EXACT, "what is there costs, exact Decimal; null: nobody looked"),
+    Column(
+        "now_usd_month", EXACT, "cost of existing disks, exact Decimal; null: no account was read"
+    ),
     Column("projected_usd_month", EXACT, "with what is to be bought, exact Decimal"),
-    Column("left_usd_month", EXACT, "what is left of it, less than zero where it is too much"),
+    Column("left_usd_month", EXACT, "what is left of it, negative where it is exceeded"),
     Column("percent", EXACT, "spent of the limit, rounded at 4 places; null: the limit is zero"),
     Column("unpriced", WHOLE, "disks without a price, which are not in the amounts"),
     Column("state", TEXT, "within, warn, over; unknown: within, but for unpriced disks or doubts"),
@@ -96,7 +99,7 @@ def limit_of(owner: str | None, usd: object, owners: Collection[str]) -> Limit:
     Raises
     ------
     InputError
-        When the amount is none, or the owner nobody: such a budget would be kept for ever.
+        When the amount is invalid, or no disk has that owner.
     """
     if isinstance(usd, bool) or not isinstance(usd, Decimal | int):
         raise InputError(
@@ -109,7 +112,7 @@ def limit_of(owner: str | None, usd: object, owners: Collection[str]) -> Limit:
         meant = nearest(owner, owners)
         known = f"owners: {', '.join(sorted(map(visible, owners)))}" if owners else None
         hint = f"did you mean {visible(meant)}?" if meant else known or "no disk has an owner"
-        raise InputError(f"nothing in the report belongs to {visible(owner)!r}", hint=hint)
+        raise InputError(f"No disk in the report has the owner {visible(owner)!r}", hint=hint)
     return Limit(None, owner, amount, HOURS_PER_MONTH)
 
 
@@ -155,7 +158,7 @@ class Budget:
 
     @property
     def now_usd_month(self) -> Decimal | None:
-        """Return what those cost that are there; None where nobody looked."""
+        """Return what those cost that are there; None where the account was not read."""
         return self._month(one for one in self.lines if one.is_live) if self.knows_now else None
 
     def _month(self, lines: Any) -> Decimal:  # noqa: ANN401 -- an iterable of lines
@@ -187,11 +190,12 @@ class Budget:
         """Return what is to be said of it; nothing where it is simply kept."""
         state = self.state(warn_above)
         if state == "over":
-            return _told(self, _HUNDRED)
+            return _sentence(self, _HUNDRED)
         if state == "warn" and warn_above is not None:
-            return _told(self, warn_above)
+            return _sentence(self, warn_above)
         if state == "unknown" and self.unpriced:
-            return f"{self.title}: kept, but for {self.unpriced} disks without a price"
+            unpriced = counted(self.unpriced, "disk")
+            return f"{self.title}: within, not counting {unpriced} without a price"
         return ""
 
     def row(self, warn_above: Decimal | None) -> dict[str, Any]:
@@ -216,7 +220,7 @@ class Budget:
         for line in self.lines:
             name = line.title
             if self.limit.owner is None:
-                name = "nobody" if line.owner is None else visible(line.owner)
+                name = "no owner" if line.owner is None else visible(line.owner)
             month = usd_month(line.usd_hr or Decimal(0), self.limit.hours_per_month)
             sums[name] = total([sums.get(name, Decimal(0)), month])
         return sorted(sums.items(), key=lambda one: (-one[1], one[0]))
@@ -234,7 +238,7 @@ def check_budgets(
     fail_above : Decimal
         Per cent of each limit.
     doubts : sequence of str
-        Why nobody can say that a budget is kept, whatever the sums are.
+        Why a budget cannot be confirmed, whatever the sums are.
 
     Raises
     ------
@@ -246,20 +250,20 @@ def check_budgets(
     """
     if not budgets:
         raise InputError(
-            "there is no budget to hold anything against",
-            hint="write policy.budget_usd_month in the demand, or give --budget",
+            "There is no budget to check.",
+            hint="Set policy.budget_usd_month in the demand, or pass --budget.",
         )
     over = [one for one in budgets if one.is_above(fail_above) or one.unpriced]
     if not over and not doubts:
         return
-    told = [_told(one, fail_above) for one in over]
-    told += [f"nobody can say that the budgets are kept: {doubt}" for doubt in doubts]
+    sentences = [_sentence(one, fail_above) for one in over]
+    sentences += [f"The budgets cannot be confirmed: {doubt}" for doubt in doubts]
     raise BudgetGate(
-        "\n".join(told),
+        "\n".join(sentences),
         over=[_data(one, fail_above) for one in over],
-        hint="spend less, or raise the budget where it is written"
+        hint="Spend less, or raise the budget in the demand or in --budget."
         if over
-        else "find out what became of them, then make the report again",
+        else "Find out what became of them, then run the report again.",
     )
 
 
@@ -267,18 +271,16 @@ def _above_usd(one: Budget, fail_above: Decimal) -> Decimal:
     return difference(one.projected_usd_month, part(one.limit.usd_month, fail_above))
 
 
-def _told(one: Budget, fail_above: Decimal) -> str:
+def _sentence(one: Budget, fail_above: Decimal) -> str:
     spent, limit = money(one.projected_usd_month), money(one.limit.usd_month)
     if not one.is_above(fail_above):
-        return (
-            f"{one.title}: ${spent} of ${limit} a month and {one.unpriced} disks without a "
-            "price: nobody can say that it is kept"
-        )
+        unpriced = f"{counted(one.unpriced, 'disk')} without a price"
+        return f"{one.title}: ${spent} of ${limit}/month and {unpriced}: it cannot be confirmed"
     share = "" if one.percent is None else f" ({money(one.percent, 1)} %)"
     above = f"${money(_above_usd(one, fail_above))} above {plain(fail_above)} %"
     most = ", ".join(f"{name} ${money(usd)}" for name, usd in one.largest()[:_LARGEST])
-    more = f" and {one.unpriced} disks without a price" if one.unpriced else ""
-    return f"{one.title}: ${spent} of ${limit} a month{share}{more}, {above}; {most}"
+    more = f" and {counted(one.unpriced, 'disk')} without a price" if one.unpriced else ""
+    return f"{one.title}: ${spent} of ${limit}/month{share}{more}, {above}; {most}"
 
 
 def _data(one: Budget, fail_above: Decimal) -> dict[str, Any]:

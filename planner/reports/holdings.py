@@ -52,7 +52,7 @@ class Source:
     as_of : str
         When it was so, UTC: when the plan was made, or the account read.
     account : str | None
-        Base URL and team; None where nobody says.
+        Base URL and team; None where unknown.
     project, plan_id, digest : str | None
         Of a plan.
     prices, prices_at : str | None
@@ -89,11 +89,11 @@ class Holdings:
     disks : DataFrame
         Columns ``LISTED``: what exists and is billed.
     balance_usd : Decimal | None
-        What the wallet has; None where nobody may say.
+        What the wallet has; None where unknown.
     bills : tuple of Bill
         Billing rows that were read, the latest first.
     unread_bills : int | None
-        Billing rows that were not read; None where nobody says how many there are.
+        Billing rows that were not read; None where the number is unknown.
     notes : tuple of str
         What could not be read, and why.
     """
@@ -110,7 +110,7 @@ class Holdings:
 
     @property
     def has_wallet(self) -> bool:
-        """Return whether anybody asked for the wallet, also where it was not told."""
+        """Return whether the wallet was read, or its reading was refused."""
         return self.base_url is not None or self.balance_usd is not None
 
     @property
@@ -277,11 +277,11 @@ class Wallet:
     as_of : str
         When it was read, UTC.
     balance_usd : Decimal | None
-        What is left; None where nobody may say.
+        What is left; None where unknown.
     billed : tuple of Billed
         By kind; empty where no rows were read.
     unread_bills : int | None
-        Billing rows that were not read; None where nobody says how many there are.
+        Billing rows that were not read; None where the number is unknown.
     """
 
     account: str | None

@@ -63,7 +63,7 @@ def bought_as(
     bought : dict
         Id of a disk → its slot.
     doubts : tuple of str
-        A sentence for each disk that may exist and that nobody has seen.
+        A sentence for each disk that may exist and is not listed.
     """
     state = State(records)
     target = {"base_url": holdings.base_url, "team_id": holdings.team_id}
@@ -107,7 +107,7 @@ def lines_of(
     regions : mapping
         Site → regions, see `regions_by_site`: a live disk does not tell its own.
     now : datetime
-        From when a new disk would cost, where nobody looked at the account.
+        From when a new disk would cost, where no account was read.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def lines_of(
 
 
 def account_of(holdings: Holdings | None, plan: Plan | None = None) -> str | None:
-    """Return whose disks they are, of what was read, else of the plan; None where nobody says."""
+    """Return whose disks they are, of what was read, else of the plan; None where unknown."""
     if holdings is not None:
         return holdings.account
     target = None if plan is None else plan.target

@@ -28,7 +28,7 @@ LEDGER = (
     Column("replica", WHOLE, "from 1; null: unknown"),
     Column("disk", WHOLE, "of the replica, from 1; null: unknown"),
     Column("standing", TEXT, "kept or bought: live, the plan's; new: to be bought; other: live"),
-    Column("owner", TEXT, "from the demand; null: nobody"),
+    Column("owner", TEXT, "from the demand; null: none"),
     Column("tags", EXACT, "dict, from the demand"),
     Column("disk_id", TEXT, "null: it is not there yet, or has none that can be used"),
     Column("name", TEXT, "as the account or the request has it; null: none"),
@@ -147,7 +147,7 @@ class Line:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether it is there and attached to nothing."""
+        """Return whether it exists and is attached to nothing."""
         return self.is_live and self.attached == ()
 
     @property
@@ -273,7 +273,7 @@ class Accrual:
     Attributes
     ----------
     hours : Decimal | None
-        Since it was created; None where nobody says when.
+        Since it was created; None where that is unknown.
     accrued_usd : Decimal | None
         Since it was created.
     month_so_far_usd : Decimal | None
@@ -315,7 +315,7 @@ def _usd(usd_hr: Decimal | None, start: datetime, end: datetime) -> Decimal | No
 
 @dataclass(frozen=True)
 class ReplicaLabels:
-    """How many replicas a volume has, and how many disks a replica: they are told apart by it."""
+    """Replicas of each volume and disks of each replica; a title is numbered where needed."""
 
     replicas: dict[Any, frozenset[Any]]
     disks: dict[Any, frozenset[Any]]

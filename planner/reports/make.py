@@ -84,7 +84,7 @@ def make_report(
     '3 disks with 5,000 GB cost $294.92 a month, $0.4040 an hour'
     """
     if plan is None and holdings is None:
-        raise InputError("there is nothing to report on", hint="give a plan, an account, or both")
+        raise InputError("There is nothing to report on.", hint="Give a plan, an account, or both.")
     created = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     read = holdings
     if holdings is None and plan is not None and "disks" in plan.inputs:
@@ -174,13 +174,13 @@ def _amiss(lines: Sequence[Line]) -> Iterator[str]:
         name = visible(one.disk_id or "without id")
         if one.status in _ILL:
             cost = (
-                "at no price that is told"
+                "price unknown"
                 if one.usd_hr is None
-                else f"${reading(one.usd_hr, 'usd_hr').text} an hour"
+                else f"${reading(one.usd_hr, 'usd_hr').text}/h"
             )
-            yield f"disk {name} ({one.title}) is {one.status}, and billed: {cost}"
+            yield f"disk {name} ({one.title}) is {one.status} and still billed: {cost}"
         elif one.usd_hr is None:
-            yield f"disk {name} ({one.title}) has no price: it is in no amount"
+            yield f"disk {name} ({one.title}) has no price: no amount includes it"
 
 
 def read_inputs(files: Sequence[str]) -> tuple[list[tuple[str, Plan]], list[Report]]:

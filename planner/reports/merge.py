@@ -180,17 +180,17 @@ def _without_gone(report: Report) -> Report:
         if source.kind == "account" and not (source.account or FILE).startswith(FILE):
             latest[source.account] = max(source.as_of, latest.get(source.account, ""))
     kept: list[Line] = []
-    told: list[str] = []
+    gone: list[str] = []
     for line in report.lines:
         if line.is_live and line.as_of < latest.get(line.account, ""):
             name = visible(line.disk_id or "without id")
-            told.append(
+            gone.append(
                 f"disk {name} ({line.title}) was there at {line.as_of} and is no longer; it is "
                 "not counted"
             )
         else:
             kept.append(line)
-    return replace(report, lines=tuple(kept), doubts=_once((*report.doubts, *told)))
+    return replace(report, lines=tuple(kept), doubts=_once((*report.doubts, *gone)))
 
 
 def _odd(report: Report) -> Iterator[str]:
@@ -200,10 +200,10 @@ def _odd(report: Report) -> Iterator[str]:
         digests = {source.digest for source in plans if source.project == project}
         if len(digests) > 1:
             yield (
-                f"{len(digests)} plans of {visible(project)} are in this report; what each is to "
-                "buy is counted for each"
+                f"{len(digests)} plans of {visible(project)} are in this report; the disks that "
+                "each is to buy are all counted"
             )
     if len({source.as_of[:7] for source in report.sources}) > 1:
         yield "the readings are of different months; calendar months are those of each reading"
     if len(report.wallets) > 1 and any(line.account is None for line in report.lines):
-        yield "disks of no account that is known are in no wallet's days"
+        yield "disks of an unknown account are not counted in any wallet's days"

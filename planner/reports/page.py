@@ -76,7 +76,7 @@ def page(
     charts: Mapping[str, AnyChart],
     warnings: Sequence[str] = (),
 ) -> str:
-    """Return a report as one HTML page that asks nobody for anything.
+    """Return a report as one HTML page that loads nothing else.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def page(
         are left out. Where the extra ``charts`` is not installed there are none, and the page says
         what to install.
     warnings : sequence of str
-        What the figures rest on that nobody has confirmed.
+        What needs attention.
 
     Raises
     ------

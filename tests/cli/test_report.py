@@ -75,7 +75,7 @@ def test_a_budget_gate(run: Run, plan: str, tmp_path: Path) -> None:
     ran = run("report", plan, "--fail-above", "85%")
     assert ran.code == 10
     assert "By owner" in ran.out
-    assert "of research: $1,298.02 of $1,500.00 a month (86.5 %), $23.02 above 85 %" in ran.err
+    assert "of research: $1,298.02 of $1,500.00/month (86.5 %), $23.02 above 85 %" in ran.err
     failed = run("report", plan, "--fail-above", "85", "-o", "json")
     document = failed.json()
     assert (failed.code, document["exit_code"]) == (10, 10)
@@ -91,7 +91,7 @@ def test_a_plan_over_a_budget_of_today(run: Run, plan: str) -> None:
     """A budget that was set after the plan was made: by everybody and by one owner."""
     ran = run("report", plan, "--budget", "1000", "--budget", "serving=40", "--fail-above", "100%")
     assert ran.code == 10
-    assert "$1,340.51 of $1,000.00 a month (134.1 %), $340.51 above 100 %" in ran.err
+    assert "$1,340.51 of $1,000.00/month (134.1 %), $340.51 above 100 %" in ran.err
     assert "budget of serving, everything: $42.49 of $40.00" in ran.err
 
 
@@ -198,7 +198,7 @@ def test_a_live_account(run: Run, sim: Sim) -> None:
     assert Decimal(runway["balance_usd"]) == sim.balance_usd == 500 - sum(books.values())
     alone = live(run, sim)
     assert "How long the wallet lasts" in alone.out
-    assert "is ERROR, and billed: $0.0300 an hour" in alone.err
+    assert "is ERROR and still billed: $0.0300/h" in alone.err
     assert sim.environ["PRIME_API_KEY"] not in alone.out + alone.err
     listed = live(run, sim, "--section", "by-volume").out
     assert "corpus" in listed  # the journal knows what the disks were bought as

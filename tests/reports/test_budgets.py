@@ -98,9 +98,9 @@ def test_a_gate_says_by_how_much_and_whose() -> None:
     error = caught.value
     assert error.exit_code == 10
     assert str(error) == (
-        "budget, everything: $51.10 of $51.00 a month (100.2 %), $0.10 above 100 %; "
+        "budget, everything: $51.10 of $51.00/month (100.2 %), $0.10 above 100 %; "
         "bob $43.80, ann $7.30\n"
-        "budget of bob, everything: $43.80 of $40.00 a month (109.5 %), $3.80 above 100 %; b $43.80"
+        "budget of bob, everything: $43.80 of $40.00/month (109.5 %), $3.80 above 100 %; b $43.80"
     )
     whole, bob = error.data["over"]
     assert whole["above_usd_month"] == "0.1"
@@ -126,7 +126,7 @@ def test_unpriced_cannot_be_shown_to_be_kept() -> None:
     """Within but for a disk without a price: the state says unknown, and the gate closes."""
     made = report(None, held(live("disk-0001", usd_hr=None)), budgets={None: HUNDRED})
     assert rows(made)[None, None]["state"] == "unknown"
-    with pytest.raises(BudgetGate, match="1 disks without a price: nobody can say"):
+    with pytest.raises(BudgetGate, match="1 disk without a price: it cannot be confirmed"):
         made.check(HUNDRED)
 
 
@@ -169,7 +169,7 @@ def test_a_limit_of_one_project_leaves_another_s_disks_alone() -> None:
 )
 def test_a_budget_of_nobody_is_a_mistake(owner: str, hint: str) -> None:
     """It would be kept for ever: a slip of the pen must not open the gate."""
-    with pytest.raises(InputError, match="nothing in the report belongs to") as caught:
+    with pytest.raises(InputError, match="No disk in the report has the owner") as caught:
         report(planned(), budgets={owner: HUNDRED})
     assert caught.value.hint == hint
     with pytest.raises(InputError):

@@ -72,7 +72,7 @@ def test_disks_wallet_and_bills_of_a_marketplace() -> None:
     assert Decimal(runway["now"]["usd_hr"]) == usd_hr
     assert abs(Decimal(runway["now"]["hours_left"]) - balance / usd_hr) < Decimal("1e-5")
     assert made.to_document()["totals"]["idle"]["disks"] == 3
-    assert [text for text in made.warnings if "is ERROR, and billed" in text]
+    assert [text for text in made.warnings if "is ERROR and still billed" in text]
 
 
 def test_the_wallet_lasts_as_long_as_is_said() -> None:

@@ -112,9 +112,7 @@ def test_a_kept_disk_that_is_gone_is_said_and_costs_nothing() -> None:
     (doubt,) = made.doubts
     assert "disk-0001" in doubt
     assert "plan again" in doubt
-    with pytest.raises(
-        BudgetGate, match="nobody can say that the budgets are kept: disk disk-0001"
-    ):
+    with pytest.raises(BudgetGate, match="The budgets cannot be confirmed: disk disk-0001"):
         made.against({None: Decimal(10**6)}).check()
     assert doubt in made.to_markdown()
 

@@ -190,7 +190,7 @@ def test_wallets_of_files_stay_apart(tmp_path: Path) -> None:
         reports.append(report(None, read_holdings(disks, wallet, now=READ)))
     both = merge_reports([*reports, report(planned())], now=READ)
     assert [one["after"]["hours_left"] for one in both.runways()] == ["50", "2"]
-    assert [text for text in both.warnings if "no account that is known" in text]
+    assert [text for text in both.warnings if "of an unknown account" in text]
 
 
 def test_two_files_of_one_name_are_two_accounts(tmp_path: Path) -> None:

@@ -88,21 +88,21 @@ def test_every_assumption_is_printed() -> None:
     for words in (
         "a month 730",
         "the calendar month 2026-02 (UTC) 672",
-        "fetched at",
+        "fetch",
         "deletes nothing",
         "today's list price since creation",
-        "without a price (1)",
-        "nothing else is paid from it",
-        "GPUs cost the hours that the demand names",
+        "1 disk without a price: every sum is a lower bound",
+        "Wallet days assume no other charges and no deposits",
+        "GPUs cost the demand's hours",
     ):
         assert words in told
     policy = report(planned(policy={"hours_per_month": 700})).assumptions
     assert [text for text in policy if "a month of 700 hours" in text]
-    assert [text for text in policy if "nobody looked at the account" in text]
+    assert [text for text in policy if "The account was not read" in text]
 
 
-def test_a_balance_that_nobody_knows_lasts_nobody_knows_how_long() -> None:
-    """Also where nothing costs: unknown is not for ever."""
+def test_an_unknown_balance_lasts_for_an_unknown_time() -> None:
+    """Also where nothing costs: unknown is not endless."""
     made = report(None, held())
     assert texts(section(made, "wallet"))[0][1:3] == ("unknown", "unknown")
 
