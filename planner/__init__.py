@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from planner.reports.make import make_report
     from planner.reports.merge import merge_reports
     from planner.reports.report import Report
+    from planner.shipped import docs
     from planner.solve.candidates import pair
     from planner.solve.optimise import optimise
     from planner.solve.verify import verify
@@ -84,6 +85,7 @@ _HOME = {
     "planner.reports.make": ("make_report",),
     "planner.reports.merge": ("merge_reports",),
     "planner.reports.report": ("Report",),
+    "planner.shipped": ("docs",),
     "planner.solve.candidates": ("pair",),
     "planner.solve.optimise": ("optimise",),
     "planner.solve.verify": ("verify",),
@@ -116,6 +118,7 @@ __all__ = [
     "baselines",
     "demand_from",
     "demand_schema",
+    "docs",
     "emit",
     "example",
     "explain",

@@ -1,4 +1,4 @@
-"""The files that travel with planner: the documented market and example demands."""
+"""The files that travel with planner: the documented market, example demands and the manual."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from planner.text import nearest, visible
 PREFIX = "shipped:"
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "data", _PACKAGE.parent / "data")
+_MANUAL = _PACKAGE / "manual"
 _SUFFIXES = frozenset({".json", ".toml", ".yaml"})
 
 
@@ -54,6 +55,38 @@ def resolve(path: str) -> Path:
         When there is no such shipped file.
     """
     return shipped_path(path.removeprefix(PREFIX)) if path.startswith(PREFIX) else Path(path)
+
+
+def docs(topic: str | None = None) -> str:
+    """Return a page of the manual as Markdown; without a topic, the list of its pages.
+
+    Parameters
+    ----------
+    topic : str | None
+        Such as ``glossary``; with its suffix, ``glossary.md``, it is understood too.
+
+    Raises
+    ------
+    InputError
+        When there is no such page; the hint names the nearest.
+    """
+    pages = {path.stem: path for path in sorted(_MANUAL.glob("*.md"))}
+    if topic is None:
+        width = max(map(len, pages))
+        titles = {name: _title(path) for name, path in pages.items()}
+        return "".join(f"{name:{width}}  {title}\n" for name, title in titles.items())
+    name = topic.removesuffix(".md")
+    if name not in pages:
+        meant = nearest(name[:100], pages)
+        raise InputError(
+            f"the manual has no page '{visible(topic[:60])}'",
+            hint=f"did you mean {meant}?" if meant else f"its pages are {', '.join(pages)}",
+        )
+    return pages[name].read_text(encoding="utf-8")
+
+
+def _title(page: Path) -> str:
+    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def _files() -> dict[str, Path]:

@@ -17,6 +17,7 @@ from planner.cli import (
     adopt,
     apply,
     destroy,
+    docs,
     doctor,
     emit,
     explain,
@@ -64,6 +65,7 @@ app.command("adopt", epilog=adopt.EPILOG)(adopt.adopt)
 app.command("init")(init.init)
 app.command("schema")(schema.schema)
 app.command("sim", epilog=sim.EPILOG)(sim.sim)
+app.command("docs")(docs.docs)
 
 
 def _version(value: bool) -> None:
