@@ -203,7 +203,7 @@ def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) 
     pace = Pace(settle_s=5.0, quarantine_s=5.0, timeout_s=10.0)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Sim(offers_rows=api_rows(made.market), provisioning_s=0.5) as sim,
+        Sim(offers_rows=api_rows(made.market.offer_rows), provisioning_s=0.5) as sim,
         connect(Credentials(SecretStr(sim.key), sim.base_url), **pace.pacing) as marketplace,
     ):
         return apply_plan(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from planner.market.disks import NOT_KEPT
 from planner.market.gpus import rental_notes
-from planner.market.market import addressable
 from planner.market.offers import KEY, place_text, stock_note
 from planner.market.places import PLACES, as_list, known_places, unknown_place
 from planner.market.wire import SECURITY
@@ -47,7 +46,7 @@ def market_warnings(offers: pd.DataFrame) -> list[str]:
 
 
 def input_warnings(
-    demand: Demand, offers: pd.DataFrame, gpus: pd.DataFrame | None = None
+    demand: Demand, offers: pd.DataFrame, choice: pd.DataFrame, gpus: pd.DataFrame | None = None
 ) -> tuple[str, ...]:
     """Return what is odd about a demand and a market before anything is planned.
 
@@ -57,6 +56,8 @@ def input_warnings(
         What is asked.
     offers : DataFrame
         Columns ``OFFERS``.
+    choice : DataFrame
+        Columns ``ADDRESSABLE``: the same offers as they can be bought.
     gpus : DataFrame | None
         Columns ``GPUS``, where there are any.
     """
@@ -64,7 +65,7 @@ def input_warnings(
     if gpus is not None:
         of_gpus += (f"GPU {warning}" for warning in market_warnings(gpus))
         of_gpus += _unknown_gpus(demand, gpus)
-    odd = (*limit_warnings(demand, addressable(offers)), *price_warnings(offers))
+    odd = (*limit_warnings(demand, choice), *price_warnings(offers))
     return (*market_warnings(offers), *of_gpus, *_unknown_words(demand, offers), *odd)
 
 
@@ -104,7 +105,7 @@ def plan_warnings(
                 names.append(placement.volume)
     told = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
     dear = disk_warnings(demand, choice, solution.placements)
-    return (*dear, *input_warnings(demand, offers, gpus), *told, *_gpu_notes(solution))
+    return (*dear, *input_warnings(demand, offers, choice, gpus), *told, *_gpu_notes(solution))
 
 
 def account_warnings(

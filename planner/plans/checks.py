@@ -9,13 +9,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.formats import identity
 from planner.solve.optimise import PROOF
 from planner.solve.optimum import floor_month, least_month
 from planner.units import averaged_usd_hr, difference, plain, total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from planner.solve.optimise import SolverRecord
     from planner.solve.problem import Instance
@@ -45,32 +44,6 @@ def totals(
         "hours_per_month": hours_per_month,
         "new_usd_hr": plain(total(one.usd_hr for one in placements if one.action == "create")),
     }
-
-
-def input_violations(
-    inputs: Mapping[str, Mapping[str, Any]], rows: Mapping[str, int]
-) -> Iterator[str]:
-    """Yield each input whose recorded number of rows is not that of the plan's own rows."""
-    for name, count in rows.items():
-        if (count or name in inputs) and inputs.get(name, {}).get("rows") != count:
-            yield f"the record of the {name} is not that of the {name} in the plan"
-
-
-def row_violations(
-    name: str, stored: Sequence[Mapping[str, Any]], canonical: Sequence[Mapping[str, Any]]
-) -> Iterator[str]:
-    """Yield whether stored rows hold a value in another form than planner writes.
-
-    Columns that only one side has, and the order of rows, are those of another version.
-    """
-    known = canonical[0].keys() if canonical else ()
-    written = {column for row in stored for column in row if column in known}
-    forms = [
-        sorted(identity({k: v for k, v in row.items() if k in written}) for row in rows)
-        for rows in (stored, canonical)
-    ]
-    if forms[0] != forms[1]:
-        yield f"the rows of the {name} are not written as planner writes them"
 
 
 def record_violations(

@@ -22,11 +22,8 @@ from planner.analysis.sweep import sweep
 from planner.demand.model import Demand
 from planner.errors import InputError, PlanCorrupt, PlanInvalid
 from planner.formats import digest_of, read_bytes, write_atomic
-from planner.market.disks import disk_rows, disks_from_rows
-from planner.market.gpus import gpu_rows, gpus_from_rows
-from planner.market.market import addressable
-from planner.market.offers import market_rows, offers_from_market
-from planner.plans.checks import input_violations, record_violations, row_violations, totals
+from planner.market.canonical import Market
+from planner.plans.checks import record_violations, totals
 from planner.plans.file import EDITED, StoredPlan, known_fields, read, write
 from planner.plans.requests import PlannedDisk, planned_disks, requests
 from planner.plans.summary import (
@@ -85,12 +82,8 @@ class Decision:
         What the workloads run on, in the demand's order.
     demand : Demand
         What was asked, normalised.
-    market : tuple of dict
-        Canonical rows of the offers it was chosen from.
-    gpu_market : tuple of dict
-        Canonical rows of the GPU offers.
-    disks : tuple of dict
-        Canonical rows of the disks that the account had.
+    market : Market
+        The offers and GPU offers it was chosen from, and the disks that the account had.
     """
 
     project: str
@@ -103,9 +96,7 @@ class Decision:
     placements: tuple[Placement, ...]
     gpus: tuple[Gpu, ...]
     demand: Demand
-    market: tuple[dict[str, Any], ...]
-    gpu_market: tuple[dict[str, Any], ...] = ()
-    disks: tuple[dict[str, Any], ...] = ()
+    market: Market
 
     @property
     def plan_id(self) -> str:
@@ -114,7 +105,7 @@ class Decision:
         del document["project"]
         placed = [values_of(placement) for placement in self.placements]
         rented = [values_of(gpu) for gpu in self.gpus]
-        market = [list(self.market), list(self.gpu_market), list(self.disks)]
+        market = self.market.to_document().values()
         return digest_of([document, *market, placed, rented])[:16]
 
     @property
@@ -133,36 +124,16 @@ class Decision:
         """Return the disks that it creates, in its order."""
         return planned_disks(self.placements, self.nonce)
 
-    @property
-    def offers(self) -> pd.DataFrame:
-        """Return the market it was chosen from (columns ``OFFERS``)."""
-        return offers_from_market(self.market)
-
-    @cached_property
-    def addressable(self) -> pd.DataFrame:
-        """Return the offers as they can be bought (columns ``ADDRESSABLE``)."""
-        return addressable(self.offers)
-
-    @cached_property
-    def gpu_offers(self) -> pd.DataFrame:
-        """Return the GPU offers it was chosen from (columns ``GPUS``)."""
-        return gpus_from_rows(self.gpu_market)
-
     @cached_property
     def instance(self) -> Instance:
         """Return demand and market as they are solved: see `pairs`."""
-        return Instance.of(self.demand, self.addressable, self.gpu_offers, self.kept)
-
-    @cached_property
-    def live_disks(self) -> pd.DataFrame:
-        """Return the disks that the account had (columns ``DISKS``)."""
-        return disks_from_rows(self.disks)
+        return Instance.of(self.demand, self.market.addressable, self.market.gpus, self.kept)
 
     @property
     def kept(self) -> tuple[Kept, ...]:
         """Return the replicas that live disks already were."""
         recorded = {(p.volume, p.replica): p.disk_ids for p in self.placements if p.disk_ids}
-        return keep(self.demand, self.live_disks, recorded, self.addressable)[0]
+        return keep(self.demand, self.market.disks, recorded, self.market.addressable)[0]
 
     @property
     def pairs(self) -> Pairs:
@@ -199,25 +170,13 @@ class Decision:
         return (
             *verify(
                 self.demand,
-                self.addressable,
+                self.market.addressable,
                 self.placements,
-                gpus=self.gpu_offers,
+                gpus=self.market.gpus,
                 rented=self.gpus,
-                disks=self.live_disks,
+                disks=self.market.disks,
             ),
             *self._record_violations(),
-            *input_violations(
-                self.inputs,
-                {
-                    "demand": len(self.demand.volumes),
-                    "offers": len(self.market),
-                    "gpus": len(self.gpu_market),
-                    "disks": len(self.disks),
-                },
-            ),
-            *row_violations("market", self.market, market_rows(self.offers)),
-            *row_violations("GPU market", self.gpu_market, gpu_rows(self.gpu_offers)),
-            *row_violations("account", self.disks, disk_rows(self.live_disks)),
             *(() if self.project == self.demand.project else ("the project is not the demand's",)),
         )
 
@@ -260,11 +219,7 @@ class Plan(Decision):
             "gpus": [values_of(gpu) for gpu in self.gpus],
             "requests": self.requests,
             "demand": self.demand.to_document(),
-            "market": {
-                "offers": list(self.market),
-                "gpus": list(self.gpu_market),
-                "disks": list(self.disks),
-            },
+            "market": self.market.to_document(),
         }
         return write(document)
 
@@ -329,16 +284,16 @@ class Plan(Decision):
             yield "the totals are not the sums of the placements and GPUs"
         if document["requests"] != self.requests:
             yield "the requests are not those of the placements"
-        market = document["market"]
-        for name, stored in (
-            ("demand", {k: v for k, v in document["demand"].items() if k != "project"}),
-            *((name, market[name]) for name in ("offers", "gpus", "disks")),
-        ):
+        asked = {key: value for key, value in document["demand"].items() if key != "project"}
+        held = {"demand": (digest_of(asked), len(self.demand.volumes)), **self.market.digests}
+        for name, (digest, rows) in held.items():
             stated = self.inputs.get(name)
-            if stated is None and not stored:
-                continue
-            if stated is None or stated["digest"] != digest_of(stored):
+            if (rows or stated) and stated is None:
+                yield f"the {name} of the plan are not among its inputs"
+            elif stated is not None and (stated["digest"], stated["rows"]) != (digest, rows):
                 yield f"the record of the {name} is not that of the {name} in the plan"
+        for name in self.market.written_otherwise():
+            yield f"the rows of the {name} are not written as planner writes them"
 
     @classmethod
     def _from_document(cls, document: dict[str, Any], text: str) -> Self:
@@ -363,9 +318,9 @@ class Plan(Decision):
             ),
             gpus=tuple(Gpu(**one.model_dump()) for one in stored.gpus),
             demand=Demand.from_document(known_fields(Demand, stored.demand)),
-            market=tuple(stored.market.offers),
-            gpu_market=tuple(stored.market.gpus),
-            disks=tuple(stored.market.disks),
+            market=Market(
+                tuple(stored.market.offers), tuple(stored.market.gpus), tuple(stored.market.disks)
+            ),
         )
         vars(plan).update(_document=document, _text=text)
         return plan
@@ -422,10 +377,10 @@ class Plan(Decision):
         named = {volume.name: set(volume.disks) for volume in self.demand.volumes}
         frame = sweep(
             self.demand,
-            self.offers,
+            self.market.offers,
             asked,
-            self.gpu_offers if "gpus" in self.inputs else None,
-            disks=self.live_disks if "disks" in self.inputs else None,
+            self.market.gpus if "gpus" in self.inputs else None,
+            disks=self.market.disks if "disks" in self.inputs else None,
             recorded={
                 (one.volume, one.replica): one.disk_ids
                 for one in self.placements

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 from planner.analysis.infeasible import infeasible
 from planner.analysis.relax import Offers
 from planner.errors import Defect, Infeasible, InputError, NotProven
-from planner.formats import digest_of
-from planner.market.disks import disk_rows, disks_from_rows
-from planner.market.gpus import gpu_rows, gpus_from_rows
-from planner.market.market import addressable
-from planner.market.offers import market_rows, offers_from_market
+from planner.market.canonical import Market
 from planner.plans.advice import account_warnings, existing_warnings, input_warnings, plan_warnings
 from planner.plans.plan import Plan
 from planner.solve.existing import keep
@@ -105,11 +101,8 @@ def make_plan(
             "the demand names live disks, and nobody says what the account has",
             hint="give the account's disks too: --disks FILE, or disks= in Python",
         )
-    account = () if disks is None else tuple(disk_rows(disks))
-    market = tuple(market_rows(offers))
-    gpu_market = () if gpus is None else tuple(gpu_rows(gpus))
-    choice = addressable(offers_from_market(market))
-    live = disks_from_rows(account)
+    market = Market.of(offers, gpus, disks)
+    choice, live = market.addressable, market.disks
     existing = keep(demand, live, recorded or {}, choice)
 
     def kept_of(changed: Demand) -> Sequence[Kept]:
@@ -118,11 +111,11 @@ def make_plan(
     kept = existing.kept
     try:
         if existing.contradictions:
-            raise contradicted(demand, choice, gpus_from_rows(gpu_market), existing)
+            raise contradicted(demand, choice, market.gpus, existing)
         solution = optimise(
             demand,
             choice,
-            gpus_from_rows(gpu_market),
+            market.gpus,
             kept=kept,
             time_limit_s=time_limit_s,
             full=full,
@@ -131,19 +124,19 @@ def make_plan(
     except Infeasible as error:
         why = error
         if not error.conflicts:
-            market_of = Offers(choice, gpus_from_rows(gpu_market), kept_of)
+            market_of = Offers(choice, market.gpus, kept_of)
             name = "the demand" if demand_source == "demand" else demand_source
             why = infeasible(demand, market_of, name=name, time_limit_s=time_limit_s)
-        why.warnings = input_warnings(demand, offers, gpus)
+        why.warnings = input_warnings(demand, offers, choice, gpus)
         raise why from None
     inputs = {
         "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
-        "offers": _market_input(offers, market),
+        **{
+            name: _market_input(frame, *market.digests[name])
+            for name, frame in (("offers", offers), ("gpus", gpus), ("disks", disks))
+            if frame is not None
+        },
     }
-    if gpus is not None:
-        inputs["gpus"] = _market_input(gpus, gpu_market)
-    if disks is not None:
-        inputs["disks"] = _market_input(disks, account)
     plan = Plan(
         project=demand.project,
         created_at=(now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
@@ -155,15 +148,14 @@ def make_plan(
             *plan_warnings(demand, offers, choice, solution, gpus),
             *existing.notes,
             *existing_warnings(demand, solution.placements),
-            *account_warnings(demand, account, kept),
+            *account_warnings(demand, market.disk_rows, kept),
         ),
         placements=solution.placements,
         gpus=solution.gpus,
         demand=demand,
         market=market,
-        gpu_market=gpu_market,
-        disks=account,
     )
+    vars(plan)["instance"] = solution.instance  # what was solved; the plan would make it again
     violations = plan.violations()
     if violations:
         raise Defect("the solution fails its own check: " + "; ".join(violations))
@@ -201,10 +193,9 @@ def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
     )
 
 
-def _market_input(frame: pd.DataFrame, rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+def _market_input(frame: pd.DataFrame, digest: str, rows: int) -> dict[str, Any]:
     origin = frame.attrs
-    source, fetched_at = origin.get("source", "frame"), origin.get("fetched_at")
-    return _input(source, digest_of(rows), len(rows), fetched_at)
+    return _input(origin.get("source", "frame"), digest, rows, origin.get("fetched_at"))
 
 
 def _input(source: str, digest: str, rows: int, fetched_at: str | None) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def replan(
         other = make_plan(
             plan.demand,
             left,
-            plan.gpu_offers if plan.demand.workloads else None,
+            plan.market.gpus if plan.demand.workloads else None,
             disks=disks,
             recorded=recorded,
             target=plan.target,

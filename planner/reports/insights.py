@@ -83,7 +83,7 @@ class Insights:
     def charts(self) -> dict[str, Any]:
         """Return their charts by the name of the section that each stands beside."""
         return {
-            "market": price_chart(self.plan.offers),
+            "market": price_chart(self.plan.market.offers),
             "requirements": requirement_chart(self.requirements),
             "sites": tradeoff_chart(self.by_sites, "max_sites"),
             "share": tradeoff_chart(self.by_share, "max_provider_share"),
@@ -91,7 +91,7 @@ class Insights:
 
     def _market(self, most: int | None) -> Section:
         chosen = {one.offer_id for one in self.plan.placements if one.action == "create"}
-        offers = records(self.plan.addressable)
+        offers = records(self.plan.market.addressable)
         priced = [one for one in offers if one["usd_gb_hr"] is not None]
         priced.sort(key=lambda one: one["usd_gb_hr"])
         shown, rest = split(priced, most)

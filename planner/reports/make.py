@@ -119,7 +119,7 @@ def _regions(plan: Plan | None, offers: pd.DataFrame | None) -> Regions:
     """Return the regions of the places that a market knows."""
     if offers is not None:
         return regions_by_site(addressable(offers))
-    return {} if plan is None else regions_by_site(plan.addressable)
+    return {} if plan is None else regions_by_site(plan.market.addressable)
 
 
 def _planned_with(plan: Plan) -> Holdings:
@@ -130,7 +130,7 @@ def _planned_with(plan: Plan) -> Holdings:
         base_url=target["base_url"],
         team_id=target["team_id"],
         read_at=datetime.fromisoformat(plan.created_at),
-        disks=plan.live_disks,
+        disks=plan.market.disks,
     )
 
 

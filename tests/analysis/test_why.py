@@ -46,7 +46,7 @@ def test_a_notebook_shows_every_offer_of_one_volume(plan: Plan) -> None:
     asked = explain(plan, volume="checkpoints")
     seen = look(asked)
     assert seen.rows[0] == [*asked.offers.columns]
-    assert len(seen.rows) == 1 + len(plan.addressable)
+    assert len(seen.rows) == 1 + len(plan.market.addressable)
     assert ".choices" in seen.lines[-1]
 
 

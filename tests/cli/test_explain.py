@@ -62,7 +62,7 @@ def test_json_has_every_answer(run: Run, plan: Plan) -> None:
     found: dict[str, Any] = run("explain", "plan.json", "-o", "json").json()
     assert (found["plan_id"], found["usd_month"]) == (plan.plan_id, plan.totals["usd_month"])
     assert len(found["choices"]) == len(plan.placements)
-    assert len(found["offers"]) == len(plan.demand.volumes) * len(plan.addressable)
+    assert len(found["offers"]) == len(plan.demand.volumes) * len(plan.market.addressable)
     assert all(
         bool(one["rules"]) or one["extra_usd_month"] is not None or one["why"]
         for one in found["offers"]
@@ -70,7 +70,7 @@ def test_json_has_every_answer(run: Run, plan: Plan) -> None:
     saves = [Decimal(one["saves_usd_month"]) for one in found["requirements"]]
     assert saves == sorted(saves, reverse=True)
     assert min(saves) == 0
-    assert len(found["prices"]) == len(plan.addressable)
+    assert len(found["prices"]) == len(plan.market.addressable)
 
 
 def test_an_offer_is_answered_for_every_volume(run: Run, plan: Plan) -> None:

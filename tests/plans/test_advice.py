@@ -112,4 +112,6 @@ def test_stock_words_decide_what_is_bought(tmp_path: Path) -> None:
     make_plan(demand, offers_frame([*gone, odd])).save(tmp_path / "plan.json")
     plan = Plan.load(tmp_path / "plan.json")
     assert "stock is listed as 'Plenty\\x1b[2J'" in "\n".join(plan.warnings)
-    assert plan.addressable.query("data_center == 'A-1'")["stock"].tolist() == ["Plenty\x1b[2J"]
+    assert plan.market.addressable.query("data_center == 'A-1'")["stock"].tolist() == [
+        "Plenty\x1b[2J"
+    ]

@@ -137,7 +137,7 @@ def test_a_slack_explains_a_distance_from_the_bound(joint: Plan) -> None:
 
 def test_a_demand_that_has_no_plan_has_no_record(joint: Plan) -> None:
     """A market that lost its GPUs allows nothing, so no bound is one."""
-    bare = replace(joint, gpu_market=())
+    bare = replace(joint, market=replace(joint.market, gpu_rows=()))
     found = set(record_violations(joint.solver, bare.instance, joint.placements, joint.gpus))
     assert LOW in found
 
@@ -165,7 +165,7 @@ def test_gpus_that_are_not_recorded_are_missed(joint: Plan, tmp_path: Path) -> N
     path = tmp_path / "plan.json"
     inputs = {name: one for name, one in joint.inputs.items() if name != "gpus"}
     replace(joint, inputs=inputs).save(path)
-    with pytest.raises(PlanInvalid, match="record of the gpus"):
+    with pytest.raises(PlanInvalid, match="gpus of the plan are not among its inputs"):
         Plan.load(path)
 
 

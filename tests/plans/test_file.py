@@ -92,7 +92,7 @@ def test_a_row_without_a_column_of_today_is_read_as_unknown(tmp_path: Path) -> N
         document["inputs"]["offers"]["digest"] = _digest(document["market"]["offers"])
 
     plan = Plan.load(_resealed(tmp_path / "plan.json", forget))
-    assert plan.offers["default_included"].isna().all()
+    assert plan.market.offers["default_included"].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,9 @@ def test_a_file_has_a_record_a_line() -> None:
     for one in plan.placements:
         start = f'  {{"volume": "{one.volume}", "replica": {one.replica}, "action"'
         assert sum(line.startswith(start) for line in lines) == 1
-    assert sum('"usd_gb_hr"' in line for line in lines) == len(plan.placements) + len(plan.market)
+    assert sum('"usd_gb_hr"' in line for line in lines) == len(plan.placements) + len(
+        plan.market.offer_rows
+    )
 
 
 def _digest(value: Any) -> str:

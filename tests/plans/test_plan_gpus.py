@@ -115,11 +115,15 @@ def test_a_gpu_market_that_is_none_is_refused(joint: Plan, tmp_path: Path, chang
     path = tmp_path / "plan.json"
     market = tuple(
         {**row, **GPU_MARKETS[change]} if row["offer_id"] == joint.gpus[0].offer_id else row
-        for row in joint.gpu_market
+        for row in joint.market.gpu_rows
     )
-    assert market != joint.gpu_market
+    assert market != joint.market.gpu_rows
     sealed = {**joint.inputs["gpus"], "digest": digest_of(list(market))}
-    replace(joint, gpu_market=market, inputs={**joint.inputs, "gpus": sealed}).save(path)
+    replace(
+        joint,
+        market=replace(joint.market, gpu_rows=market),
+        inputs={**joint.inputs, "gpus": sealed},
+    ).save(path)
     with pytest.raises((PlanCorrupt, PlanInvalid)):
         Plan.load(path)
 

@@ -85,7 +85,7 @@ def test_one_value_needs_no_list(joint: Plan) -> None:
 def test_it_is_a_sweep_of_what_the_plan_was_made_of(joint: Plan) -> None:
     """The same rows as a sweep of demand and markets, by any executor."""
     grid = {"max_sites": [1, 2, None], "gpu_price_factor": [1, "1.2"]}
-    expected = sweep(joint.demand, joint.offers, grid, joint.gpu_offers)
+    expected = sweep(joint.demand, joint.market.offers, grid, joint.market.gpus)
     with ThreadPoolExecutor(2) as threads:
         frame = joint.what_if(grid, executor=threads)
     assert_frame_equal(frame.drop(columns="extra_usd_month"), expected, check_exact=True)

@@ -63,8 +63,8 @@ def test_inputs_are_recorded_with_source_digest_and_rows() -> None:
     }
     assert inputs["demand"]["source"] == "d.yaml"
     assert inputs["gpus"]["source"] == "shipped:gpu-offers"
-    assert inputs["offers"]["digest"] == digest_of(list(plan.market))
-    assert inputs["gpus"]["digest"] == digest_of(list(plan.gpu_market))
+    assert inputs["offers"]["digest"] == digest_of(list(plan.market.offer_rows))
+    assert inputs["gpus"]["digest"] == digest_of(list(plan.market.gpu_rows))
     assert "fetched_at" in inputs["gpus"]
 
 

@@ -113,10 +113,14 @@ def test_what_the_account_does_not_have_cannot_be_kept(change: str, tmp_path: Pa
     """The same plan beside another account is refused, however well its digests agree."""
     fields, sentence = ACCOUNTS[change]
     before = made()
-    first, *others = before.disks
+    first, *others = before.market.disk_rows
     disks = ({**first, **fields}, *others)
     sealed = {**before.inputs["disks"], "digest": digest_of(list(disks))}
-    after = replace(before, disks=disks, inputs={**before.inputs, "disks": sealed})
+    after = replace(
+        before,
+        market=replace(before.market, disk_rows=disks),
+        inputs={**before.inputs, "disks": sealed},
+    )
     assert [one for one in after.violations() if sentence in one]
     after.save(tmp_path / "p.json")
     with pytest.raises((PlanInvalid, PlanCorrupt)):
@@ -150,4 +154,5 @@ def test_a_kept_disk_where_the_volume_must_not_be_is_refused() -> None:
 
 def test_without_the_account_nothing_can_be_kept() -> None:
     """A plan whose disks are left out of the file is no plan."""
-    assert [one for one in replace(made(), disks=()).violations() if "no such disk" in one]
+    bare = replace(made(), market=replace(made().market, disk_rows=()))
+    assert [one for one in bare.violations() if "no such disk" in one]
