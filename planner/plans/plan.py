@@ -165,17 +165,21 @@ class Decision:
             return (str(error),)
         return tuple(record_violations(self.solver, instance, self.placements, self.gpus))
 
+    def choice_violations(self) -> tuple[str, ...]:
+        """Return every way in which the choice breaks the demand: the independent check."""
+        return verify(
+            self.demand,
+            self.market.addressable,
+            self.placements,
+            gpus=self.market.gpus,
+            rented=self.gpus,
+            disks=self.market.disks,
+        )
+
     def violations(self) -> tuple[str, ...]:
-        """Return every way in which the plan breaks its demand; empty when all holds."""
+        """Return every way in which the plan breaks its demand or its own record."""
         return (
-            *verify(
-                self.demand,
-                self.market.addressable,
-                self.placements,
-                gpus=self.market.gpus,
-                rented=self.gpus,
-                disks=self.market.disks,
-            ),
+            *self.choice_violations(),
             *self._record_violations(),
             *(() if self.project == self.demand.project else ("the project is not the demand's",)),
         )

@@ -156,7 +156,7 @@ def make_plan(
         market=market,
     )
     vars(plan)["instance"] = solution.instance  # what was solved; the plan would make it again
-    violations = plan.violations()
+    violations = plan.choice_violations()
     if violations:
         raise Defect("the solution fails its own check: " + "; ".join(violations))
     require_proof(plan, accept_gap)
