@@ -267,7 +267,7 @@ class StoredGpu(_Stored):
     usd_hr: Amount
 
 
-class Market(_Stored):
+class StoredMarket(_Stored):
     """Canonical rows of the market and the account; they are read by their own rooms."""
 
     offers: list[dict[str, Any]]
@@ -292,4 +292,4 @@ class StoredPlan(_Stored):
     totals: dict[str, Any]
     requests: list[dict[str, Any]]
     demand: dict[str, Any]
-    market: Market
+    market: StoredMarket

@@ -18,7 +18,6 @@ import pandas as pd
 from pydantic import ValidationError
 
 from planner.analysis.baselines import Baselines, baselines
-from planner.analysis.sweep import sweep
 from planner.demand.model import Demand
 from planner.errors import InputError, PlanCorrupt, PlanInvalid
 from planner.formats import digest_of, read_bytes, write_atomic
@@ -371,6 +370,8 @@ class Plan(Decision):
         >>> plan.what_if(price_factor=[1, "1.5"])["extra_usd_month"].map(str).tolist()
         ['0', '147.46']
         """
+        from planner.analysis.sweep import sweep  # noqa: PLC0415 -- only for this question
+
         asked = {} if grid is None else grid
         if isinstance(asked, Mapping):
             if twice := sorted(changes.keys() & asked.keys()):

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.infeasible import infeasible
-from planner.analysis.relax import Offers
 from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.market.canonical import Market
 from planner.plans.advice import account_warnings, existing_warnings, input_warnings, plan_warnings
@@ -124,6 +122,9 @@ def make_plan(
     except Infeasible as error:
         why = error
         if not error.conflicts:
+            from planner.analysis.infeasible import infeasible  # noqa: PLC0415 -- only then
+            from planner.analysis.relax import Offers  # noqa: PLC0415 -- the same
+
             market_of = Offers(choice, market.gpus, kept_of)
             name = "the demand" if demand_source == "demand" else demand_source
             why = infeasible(demand, market_of, name=name, time_limit_s=time_limit_s)
