@@ -22,7 +22,7 @@ def _section(section: Section) -> str:
     parts = []
     if section.title and not section.is_folded:
         parts.append(f"**{markdown_text(section.title)}**\n")
-    if section.columns:
+    if section.is_table:
         lines = [
             [markdown_text(column.heading) for column in section.columns],
             ["---:" if column.is_right else "---" for column in section.columns],

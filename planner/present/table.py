@@ -140,6 +140,11 @@ class Section:
     noun: str = "row"
     is_folded: bool = False
 
+    @property
+    def is_table(self) -> bool:
+        """Return whether people are shown a table: not where a note says why it has no rows."""
+        return bool(self.columns) and bool(self.rows or not self.notes)
+
     def readings(self, most: int | None = None) -> Iterator[tuple[Reading, ...]]:
         """Yield what a person reads of each row, and of the footer last; ``most`` rows at most."""
         lengths = [_id_length(self, at) for at in range(len(self.columns))]

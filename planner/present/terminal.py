@@ -87,14 +87,14 @@ class _Screen:
 def _section(section: Section, screen: _Screen) -> str:
     """Return one section: title and table, then the notes, then commands that are never wrapped."""
     table = screen.line(section.title, "bold") if section.title else ""
-    if section.columns:
+    if section.is_table:
         table += _table(section, screen)
     notes = "".join(
         screen.line(note, "yellow" if note.startswith("warning: ") else "")
         for note in section.notes
     )
     commands = "".join(f"{visible(command)}\n" for command in section.commands)
-    gap = "\n" if section.columns and notes else ""
+    gap = "\n" if section.is_table and notes else ""
     return f"{table}{gap}{notes}{commands}"
 
 
