@@ -23,7 +23,7 @@ from planner.cli.purchases import TimeoutOption as Timeout
 from planner.cli.render import Output, render, to_stderr
 from planner.cli.signals import stopping
 from planner.errors import InputError, OutOfStock, PlannerError
-from planner.present.table import Cell, Section, TableColumn, View, counted
+from planner.present.table import Cell, Section, TableColumn, View, counted, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -268,7 +268,7 @@ def _section(report: ApplyReport, document: dict[str, Any], *, dry_run: bool) ->
 
     totals = document["totals"]
     usd_hr = Decimal(totals["usd_hr"])
-    since = f", billed since {totals['since']}" if totals["since"] else ""
+    since = f", billed since {moment(totals['since'])}" if totals["since"] else ""
     count = f"{totals['created']} of {counted(totals['slots'], 'disk')} created"
     notes = [f"{count}, ${money(usd_hr, 4)}/h now{since}"]
     notes += [f"warning: {one}" for one in document["warnings"]]

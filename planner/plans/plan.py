@@ -32,6 +32,7 @@ from planner.plans.summary import (
     gpu_lines,
     moving_line,
     origin,
+    outcome,
     placements_section,
 )
 from planner.present.html import to_html
@@ -412,6 +413,7 @@ class Plan(Decision):
             self.placements,
             hours,
             (
+                outcome(self.placements, hours),
                 *gpu_lines(self.gpus, self.totals),
                 *budgets(self.placements, self.demand.policy),
                 *compared(

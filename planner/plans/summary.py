@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import place_text
-from planner.present.table import Cell, Section, TableColumn
+from planner.present.table import Cell, Section, TableColumn, moment
 from planner.solve.moving import OVERLAP_DAYS
 from planner.text import visible
 from planner.units import difference, money, plain, total, usd_month
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 
 _COLUMNS = (
+    TableColumn("action", "", "action"),
     TableColumn("volume", "volume"),
     TableColumn("where", "where"),
     TableColumn("size_gb", "size GB", "size_gb"),
     TableColumn("usd_hr", "$/hour", "usd_hr"),
     TableColumn("usd_month", "$/month", "usd_month"),
 )
+_SIGNS = {"create": "+", "keep": "="}
+"""Actions as people read them beside a placement."""
 
 
 def placements_section(
@@ -42,12 +45,10 @@ def placements_section(
     replicas = Counter(placement.volume for placement in placements)
     rows = tuple(
         (
+            Cell(placement.action, _SIGNS[placement.action]),
             placement.volume + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
             place_text(vars(placement)),
-            Cell(
-                placement.provision_gb,
-                _sizes(placement.disk_sizes_gb) + (" kept" if placement.action == "keep" else ""),
-            ),
+            Cell(placement.provision_gb, _sizes(placement.disk_sizes_gb)),
             placement.usd_hr,
             usd_month(placement.usd_hr, hours),
         )
@@ -55,10 +56,18 @@ def placements_section(
     )
     usd = total(placement.usd_hr for placement in placements)
     size = sum(placement.provision_gb for placement in placements)
-    footer = ("total", "", size, usd, usd_month(usd, hours))
+    footer = ("", "total", "", size, usd, usd_month(usd, hours))
     return Section(
         "placements", title, _COLUMNS, rows, footer, notes, expendable=("usd_hr",), noun="placement"
     )
+
+
+def outcome(placements: Sequence[Placement], hours: int) -> str:
+    """Return what the plan does, and what its disks cost."""
+    kept = sum(one.action == "keep" for one in placements)
+    unchanged = f", {kept} unchanged" if kept else ""
+    month = money(usd_month(total(one.usd_hr for one in placements), hours))
+    return f"Plan: {len(placements) - kept} to create{unchanged}. Disks: ${month}/month."
 
 
 def _sizes(sizes: tuple[int, ...]) -> str:
@@ -188,6 +197,6 @@ _MOVED = 5
 
 def origin(plan_id: str, offers: Mapping[str, Any], hours: int) -> str:
     """Return which plan this is, of which offers."""
-    asked = f", fetched {offers['fetched_at']}" if offers["fetched_at"] else ""
+    asked = f", fetched {moment(offers['fetched_at'])}" if offers["fetched_at"] else ""
     source = visible(str(offers["source"]))
     return f"plan {plan_id} on {offers['rows']} offers of {source}{asked}; a month is {hours} hours"

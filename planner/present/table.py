@@ -8,6 +8,7 @@ from the kind of its column, and is worked out here alone. Texts stay as they ca
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Context, Decimal
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -270,6 +271,19 @@ def counted(count: int, noun: str, shown: int | None = None) -> str:
     """
     text = f"{count:,} {noun}{'' if count == 1 else 's'}" if count else f"no {noun}s"
     return text if shown is None or shown >= count else f"{text}, the first {shown:,} shown"
+
+
+def moment(text: str) -> str:
+    """Return a time as people read it; what is no time in ISO 8601 stays as it is.
+
+    >>> moment("2026-11-26T14:05:09.120000+00:00")
+    '2026-11-26 14:05 UTC'
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{time if time.tzinfo is None else time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def split(items: Sequence[Any], most: int | None) -> tuple[Sequence[Any], Sequence[Any]]:

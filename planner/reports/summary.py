@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from planner.present.table import counted
+from planner.present.table import counted, moment
 from planner.reports.holdings import FILE
 from planner.reports.lines import HOURS_PER_DAY, RunRate
 from planner.text import visible
@@ -75,13 +75,14 @@ def _assumptions(report: Aggregates) -> Iterator[str]:
         if source.kind != "plan":
             is_file = (source.account or "").startswith(FILE)
             assumed = " (assumed: the file has no time)" if is_file else ""
-            yield f"Disks and prices of {visible(source.name)}: as of {source.as_of}{assumed}."
+            as_of = f"{moment(source.as_of)}{assumed}"
+            yield f"Disks and prices of {visible(source.name)}: as of {as_of}."
             continue
         prices = visible(str(source.prices))
-        since = f"fetched {source.prices_at}" if source.prices_at else "fetch time unknown"
+        since = f"fetched {moment(source.prices_at)}" if source.prices_at else "fetch time unknown"
         yield (
             f"Prices of new disks of {visible(str(source.project))}: {prices}, {since}; planned "
-            f"{source.as_of}."
+            f"{moment(source.as_of)}."
         )
         if source.hours_per_month != HOURS_PER_MONTH:
             yield (

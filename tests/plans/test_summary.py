@@ -69,16 +69,17 @@ def test_rows_of_copies_are_numbered_and_add_up() -> None:
     """Two copies are two rows with their number, and the total is of both."""
     plan = small()
     *rows, total = texts(placements_section("x", plan.placements, 730, ()))
-    assert [one[0] for one in rows] == ["x #1", "x #2"]
-    assert rows[0][2:] == ("100", "0.0100", "7.30")
-    assert total == ("total", "", "200", "0.0200", "14.60")
+    assert [one[:2] for one in rows] == [("+", "x #1"), ("+", "x #2")]
+    assert rows[0][3:] == ("100", "0.0100", "7.30")
+    assert total == ("", "total", "", "200", "0.0200", "14.60")
 
 
 def test_the_summary_of_a_joint_plan_says_what_the_disks_alone_would_cost(joint: Plan) -> None:
     """GPUs, budget, every baseline, how sure and from where: one note each."""
     notes = joint.summary().notes
     text = "\n".join(notes)
-    assert [note.split(":")[0] for note in notes[:3]] == [
+    assert [note.split(":")[0] for note in notes[:4]] == [
+        "Plan",
         "GPUs of finetune",
         "GPUs of evaluate",
         "disks and GPUs together",
@@ -164,7 +165,7 @@ def test_a_notebook_shows_rows_total_notes_and_warnings(joint: Plan) -> None:
     summary = joint.summary()
     seen = look(joint)
     assert seen.lines[0] == joint.project
-    assert seen.rows[0] == ["volume", "where", "size GB", "$/hour", "$/month"]
+    assert seen.rows[0] == ["", "volume", "where", "size GB", "$/hour", "$/month"]
     assert seen.rows[1:] == [*map(list, texts(summary))]
     assert [line for line in seen.lines if line][1:] == [*summary.notes, *joint.warnings]
 
@@ -178,7 +179,7 @@ def test_a_fleet_is_counted_and_its_total_is_of_all() -> None:
     assert len(seen.rows) == 62
     assert seen.rows[-2:] == [
         list(texts(section)[59]),
-        ["total", "", "50,000", "5.0000", "3,650.00"],
+        ["", "total", "", "50,000", "5.0000", "3,650.00"],
     ]
     assert "500 placements, the first 60 shown" in seen.lines
 
@@ -189,5 +190,5 @@ def test_hostile_text_is_text_in_every_part(evil: str, shown: str) -> None:
     (placement,) = small().placements[:1]
     section = placements_section(evil, [replace(placement, volume=evil)], 730, (evil,))
     seen = Look(to_html([section]))
-    assert seen.rows[1][0] == shown
+    assert seen.rows[1][1] == shown
     assert [line for line in seen.lines if line] == [shown, shown]
