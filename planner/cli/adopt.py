@@ -69,17 +69,17 @@ def adopt(
     with working("reading the account's disks"):
         listed, target = _disks(disks)
     stem = "adopted" if file == "-" else Path(file).stem
-    found = adopted_from(listed, known, target=target, project=project, otherwise=stem)
-    text = to_yaml(found)
+    adopted = adopted_from(listed, known, target=target, project=project, otherwise=stem)
+    text = to_yaml(adopted)
     if file == "-":
         to_stdout(text)
     else:
         write_atomic(file, text.encode())
-    _tell(found, file)
+    _summarise(adopted, file)
 
 
 def _disks(file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None]:
-    """Return every live disk, and whose they are; a file does not say."""
+    """Return every live disk and its account; None where a file was read."""
     from planner.market.disks import disks_frame, read_disks
     from planner.marketplace.protocol import target_of
 
@@ -93,18 +93,18 @@ def _disks(file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None
     return frame, target_of(marketplace)
 
 
-def _tell(found: Adopted, file: str) -> None:
+def _summarise(adopted: Adopted, file: str) -> None:
     written = "" if file == "-" else f"wrote {file}: "
-    size_gb = sum(disk["size_gb"] for disk in found.disks)
+    size_gb = sum(disk["size_gb"] for disk in adopted.disks)
     to_stderr(
-        f"{written}project {found.project}, {len(found.volumes)} volumes on {len(found.disks)} "
-        f"disks, {size_gb:,} GB, {money(found.usd_hr, 4)} USD/h"
+        f"{written}project {adopted.project}, {len(adopted.volumes)} volumes on "
+        f"{len(adopted.disks)} disks, {size_gb:,} GB, {money(adopted.usd_hr, 4)} USD/h"
     )
-    for row, reason in found.left_out:
+    for row, reason in adopted.left_out:
         name = visible(row["name"] or "")
         to_stderr(f"left out: {row['id'] or 'no id'} '{name}': {visible(reason)}")
     if file != "-":
         to_stderr(
-            f"next: read it, name owners and what is to come, then: planner plan "
+            f"next: add owners and new volumes, then: planner plan "
             f"{shlex.quote(file)}; it keeps these disks and buys none of them again"
         )

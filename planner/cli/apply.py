@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 
     from planner.marketplace.protocol import Marketplace
     from planner.plans.plan import Plan
+    from planner.project.context import Pace
     from planner.project.execute import Order
-    from planner.project.outcome import ApplyReport
-    from planner.project.pace import Pace
     from planner.project.state import Slot
+    from planner.project.status import ApplyOutcome
 
 EPILOG = (
     "JSON: plan_id, project, exit_code, slots (volume, replica, disk, name, state, id, ids, "
-    "size_gb, usd_hr, planned_usd_hr, status, created_at, why), volumes (ids by volume), in_doubt "
-    "and to_send (names), totals, usd_hr (what is in doubt included), pods (commands), advice, "
+    "size_gb, usd_hr, planned_usd_hr, status, created_at, why), volumes (ids by volume), pending "
+    "and to_send (names), totals, usd_hr (pending disks included), pods (commands), advice, "
     "warnings; a run that stopped early also has error and hint. States: planned, waiting, "
     "in_doubt, created, conflict, refused, given_up, destroyed. Exit codes: 0 done, 2 usage, "
     "4 unreachable or refused, 5 stale, over a limit or out of stock, 6 unknown or unfinished, "
-    "7 a person must look, 8 state unusable, 9 locked, 130 interrupted or declined."
+    "7 needs a decision, 8 state unusable, 9 locked, 130 interrupted or declined."
 )
 _FAILOVERS = 5
 """Stock-outs in a row after which somebody should look at the market."""
@@ -104,10 +104,10 @@ def apply(
     events: EventsOption = False,
     output: OutputOption = Output.table,
 ) -> None:
-    """Buy the disks of a plan, at most one for each slot, whatever goes wrong on the way.
+    """Buy the disks of a plan, at most one for each slot, whatever goes wrong.
 
-    Run again after anything: what was bought is found by its name and never bought twice. Nothing
-    is ever deleted.
+    Run it again after any failure: existing disks are recognised by name, never bought twice.
+    Nothing is ever deleted.
     """
     from planner.plans.plan import Plan
     from planner.project.execute import Order, apply_plan
@@ -128,10 +128,10 @@ def apply(
     )
     made = Plan.load(plan)
     if rehearse:
-        report = rehearsal(made, order, purchases.event_logger(events=events))
-        render(_view(report, dry_run=False), output)
+        outcome = rehearsal(made, order, purchases.event_logger(events=events))
+        render(_view(outcome, dry_run=False), output)
         to_stderr("this was a rehearsal on a local marketplace: nothing real was sent")
-        purchases.exit_with(report.stop, output)
+        purchases.exit_with(outcome.stop, output)
         return
     folder = purchases.state_folder(state)
     pace = purchases.pace(settle, quarantine, timeout)
@@ -147,36 +147,36 @@ def apply(
             folder=folder,
             pace=pace,
             order=order,
-            confirm=_never_asked if yes else _ask,
-            tell=purchases.event_logger(events=events),
+            confirm=_always_confirm if yes else _ask,
+            on_event=purchases.event_logger(events=events),
         )
-        report = buy(made)
+        outcome = buy(made)
         for number in range(1, _FAILOVERS + 1):
-            if allowed is None or dry_run or not isinstance(report.stop, OutOfStock):
+            if allowed is None or dry_run or not isinstance(outcome.stop, OutOfStock):
                 break
             path = f"{Path(plan).with_suffix('')}.failover-{number}.json"
             try:
-                made = _elsewhere(made, report, marketplace, folder, allowed)
+                made = _elsewhere(made, outcome, marketplace, folder, allowed)
                 made.save(path)
             except PlannerError as error:  # what is bought already is shown all the same
-                report = replace(report, stop=error)
+                outcome = replace(outcome, stop=error)
                 break
             to_stderr(f"out of stock; the rest is planned elsewhere: saved to {path}")
-            report = buy(made)
-    render(_view(report, dry_run=dry_run), output)
-    purchases.exit_with(report.stop, output)
+            outcome = buy(made)
+    render(_view(outcome, dry_run=dry_run), output)
+    purchases.exit_with(outcome.stop, output)
 
 
 def _elsewhere(
     made: Plan,
-    report: ApplyReport,
+    outcome: ApplyOutcome,
     marketplace: Marketplace,
     folder: Path,
     percent: Decimal,
 ) -> Plan:
     """Return a plan for what a stock-out left, with everything bought where it is."""
     from planner.marketplace.protocol import target_of
-    from planner.project.failover import replan
+    from planner.project.execute import replan
     from planner.project.journal import Journal
     from planner.project.preflight import read_account, recorded_disks
 
@@ -184,10 +184,10 @@ def _elsewhere(
     with Journal(folder, write=False) as journal:
         recorded, _ = recorded_disks(journal.records, made.project, target)
     offers = marketplace.listing("disks").offers()
-    return replan(made, report, offers, read_account(marketplace), recorded, percent)
+    return replan(made, outcome, offers, read_account(marketplace), recorded, percent)
 
 
-def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) -> ApplyReport:
+def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], None]) -> ApplyOutcome:
     """Run the real apply against a local marketplace that sells what the plan saw."""
     from pydantic import SecretStr
 
@@ -195,8 +195,8 @@ def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) 
     from planner.marketplace.credentials import Credentials
     from planner.marketplace.fetch import connect
     from planner.marketplace.sim.local import Sim
+    from planner.project.context import Pace
     from planner.project.execute import apply_plan
-    from planner.project.pace import Pace
 
     # What exists in the account is not known here, nor is the plan too old to be rehearsed.
     limits = replace(order.limits, max_age=timedelta.max, min_runway_hr=None)
@@ -212,11 +212,11 @@ def rehearsal(made: Plan, order: Order, tell: Callable[[dict[str, Any]], None]) 
             folder=Path(folder) / "state",
             pace=pace,
             order=replace(order, limits=limits),
-            tell=tell,
+            on_event=on_event,
         )
 
 
-def _never_asked(*_: object) -> bool:
+def _always_confirm(*_: object) -> bool:
     return True
 
 
@@ -252,18 +252,18 @@ def _signals(pace: Pace) -> Iterator[None]:
         if pace.stop.is_set():
             os._exit(130)
         pace.stop.set()
-        os.write(2, b"\nstopping: the open request is awaited; once more leaves at once\n")
+        os.write(2, b"\nstopping after the open request; interrupt again to leave at once\n")
 
     with stopping(heard):
         yield
 
 
-def _view(report: ApplyReport, *, dry_run: bool) -> View:
-    document = report.to_document()
-    return View(lambda: [_section(report, document, dry_run=dry_run)], lambda: document)
+def _view(outcome: ApplyOutcome, *, dry_run: bool) -> View:
+    document = outcome.to_document()
+    return View(lambda: [_section(outcome, document, dry_run=dry_run)], lambda: document)
 
 
-def _section(report: ApplyReport, document: dict[str, Any], *, dry_run: bool) -> Section:
+def _section(outcome: ApplyOutcome, document: dict[str, Any], *, dry_run: bool) -> Section:
     from planner.units import money
 
     totals = document["totals"]
@@ -271,10 +271,10 @@ def _section(report: ApplyReport, document: dict[str, Any], *, dry_run: bool) ->
     since = f", billed since {moment(totals['since'])}" if totals["since"] else ""
     count = f"{totals['created']} of {counted(totals['slots'], 'disk')} created"
     notes = [f"{count}, ${money(usd_hr, 4)}/h now{since}"]
-    notes += [f"warning: {one}" for one in document["warnings"]]
-    if dry_run and report.stop is None:
+    notes += [f"warning: {warning}" for warning in document["warnings"]]
+    if dry_run and outcome.stop is None:
         notes.append(
-            f"dry run: {counted(len(report.to_send), 'disk')} would be bought; nothing was sent"
+            f"dry run: {counted(len(outcome.to_send), 'disk')} would be bought; nothing was sent"
         )
     return Section(
         "slots",

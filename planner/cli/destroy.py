@@ -19,7 +19,7 @@ from planner.text import visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from planner.project.destroy import Doomed
+    from planner.project.destroy import DeletionTarget
 
 EPILOG = (
     "JSON: project, destroyed (volume, replica, disk, id), usd_hr_saved. Exit codes: 0 done, "
@@ -55,7 +55,7 @@ def destroy(
 ) -> None:
     """Delete disks that planner bought. Their data is lost for good.
 
-    Each is looked at first: one that is attached, renamed or changed stops everything.
+    Each disk is checked first: if one is attached, renamed or changed, nothing is deleted.
     """
     from planner.project.destroy import destroy as delete
     from planner.units import money, plain, total
@@ -81,25 +81,27 @@ def destroy(
         ]
         if not chosen and (volume or disk_id or not ctx.state.of_project(project)):
             raise InputError(
-                f"the journal has no such disk of {visible(project)}",
+                f"no recorded disk of {visible(project)} matches",
                 hint="`planner status` lists what is recorded",
             )
-        doubtful = [entry for entry in ctx.state.of_project(project) if entry.in_doubt]
+        pending = [entry for entry in ctx.state.of_project(project) if entry.is_pending]
         ended = delete(
-            ctx, chosen, confirm=(lambda _: True) if yes else lambda found: _ask(project, found)
+            ctx, chosen, confirm=(lambda _: True) if yes else lambda targets: _ask(project, targets)
         )
         saved = total(
-            (one.disk.usd_hr or Decimal(0)) if one.disk and one.is_live else Decimal(0)
-            for one in ended
+            (target.disk.usd_hr or Decimal(0)) if target.disk and target.is_live else Decimal(0)
+            for target in ended
         )
-    for entry in doubtful:
-        to_stderr(f"warning: {entry.key} ({entry.name}) is in doubt and may still appear")
+    for entry in pending:
+        to_stderr(
+            f"warning: {entry.key} ({entry.name}) has an unknown outcome and may still appear"
+        )
     rows = tuple(
         (
-            *(one.entry.volume, one.entry.replica, one.entry.disk, one.entry.ids[0]),
-            "deleted" if one.is_live else "was gone already",
+            *(target.entry.volume, target.entry.replica, target.entry.disk, target.entry.ids[0]),
+            "deleted" if target.is_live else "was gone already",
         )
-        for one in ended
+        for target in ended
     )
     names = ("volume", "replica", "disk", "id")
     document = {
@@ -112,16 +114,16 @@ def destroy(
     render(View(lambda: [section], lambda: document), output)
 
 
-def _ask(project: str, doomed: Sequence[Doomed]) -> bool:
+def _ask(project: str, targets: Sequence[DeletionTarget]) -> bool:
     """Show what would be lost, and have the project's name typed."""
-    for one in doomed:
-        price = one.disk.usd_hr if one.disk else None
+    for target in targets:
+        price = target.disk.usd_hr if target.disk else None
         to_stderr(
-            f"  {one.entry.key}: {one.entry.ids[0]}, {one.entry.facts.size_gb:,} GB, "
-            f"${price if price is not None else one.entry.counted_usd_hr}/h"
+            f"  {target.entry.key}: {target.entry.ids[0]}, {target.entry.expected.size_gb:,} GB, "
+            f"${price if price is not None else target.entry.counted_usd_hr}/h"
         )
     to_stderr(
-        f"This permanently deletes {counted(len(doomed), 'disk')} and all data on them. "
+        f"This permanently deletes {counted(len(targets), 'disk')} and all data on them. "
         f"Type '{project}' to confirm: "
     )
     return sys.stdin.readline().strip() == project

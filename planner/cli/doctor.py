@@ -1,4 +1,4 @@
-"""``planner doctor``: are key, clock, market and solver in order."""
+"""``planner doctor``: check key, clock, market and solver."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EPILOG = (
     "there is nothing to; facts, figures by name). Names: credentials, base_url, key, "
     "availability_read, disks_read, wallet_read, disks_write, clock (skew_s), runway (balance_usd, "
     "live_disks, unpriced_disks, usd_hr, hours_left), market_disks, market_gpus, market_multi_node "
-    "(rows, seconds), state_directory, journal, in_doubt (names), solver, "
+    "(rows, seconds), state_directory, journal, is_pending (names), solver, "
     "versions; and network, where the proxies or certificates of the environment cannot be used. "
     "Exit codes: 0 nothing failed, 2 no usable key or solver, 4 the marketplace is unreachable or "
     "refuses the key, 8 the state is unusable; of several, the highest."
@@ -34,16 +34,18 @@ _COLUMNS = (
 def doctor(state: StateOption = None, output: OutputOption = Output.table) -> None:
     """Check key, clock, money, market, state and solver; nothing is bought, written or locked.
 
-    The key itself is never shown. Whether it may create disks cannot be tried without buying one.
+    The key itself is never shown. Whether it may create disks cannot be tried without buying check.
     """
     from planner.project.doctor import examine
 
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 -- no home is no error
     folder = purchases.state_folder(state)
     with working("looking"):
-        found = examine(os.environ, home, folder, purchases.pace(None, None, None))
-    rows = tuple((one.name.replace("_", " "), one.state, one.says) for one in found.checks)
-    notes = tuple(f"{one.name.replace('_', ' ')}: {one.do}" for one in found.checks if one.do)
+        report = examine(os.environ, home, folder, purchases.pace(None, None, None))
+    rows = tuple((check.name.replace("_", " "), check.state, check.says) for check in report.checks)
+    notes = tuple(
+        f"{check.name.replace('_', ' ')}: {check.do}" for check in report.checks if check.do
+    )
     section = Section("checks", "", _COLUMNS, rows, notes=notes)
-    render(View(lambda: [section], found.to_document), output)
-    raise typer.Exit(found.exit_code)
+    render(View(lambda: [section], report.to_document), output)
+    raise typer.Exit(report.exit_code)

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from planner.marketplace.protocol import Marketplace
-    from planner.project.context import Context
-    from planner.project.pace import Pace
+    from planner.project.context import Context, Pace
 
 StateOption = Annotated[
     str | None,
@@ -45,15 +44,15 @@ EventsOption = Annotated[
 ]
 _TIME = re.compile(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*(h|d|m)?\s*", re.ASCII)
 _HOURS = {"m": Decimal(1) / 60, "h": Decimal(1), "d": Decimal(24)}
-_TOLD = {
+_EVENT_TEXT = {
     "intent": "sending",
     "claimed": "answered",
     "created": "created",
-    "unknown": "in doubt",
-    "conflict": "a person must look at",
+    "unknown": "outcome unknown",
+    "conflict": "needs a decision",
     "refused": "refused",
     "paused": "refused for now",
-    "limited": "told to wait",
+    "limited": "rate limited",
     "not_sent": "not sent",
     "seen": "now",
     "listing_failed": "the listing failed",
@@ -70,13 +69,13 @@ def hours(text: str | None, name: str) -> Decimal | None:
     Raises
     ------
     InputError
-        When it is no time.
+        When it is not a time.
     """
     if text is None:
         return None
     match = _TIME.fullmatch(text)
     if match is None:
-        raise InputError(f"{name}: {visible(text)!r} is no time", hint="such as 72h or 30d")
+        raise InputError(f"{name}: {visible(text)!r} is not a time", hint="such as 72h or 30d")
     return Decimal(match[1]) * _HOURS[match[2] or "h"]
 
 
@@ -98,7 +97,7 @@ def state_folder(given: str | None) -> Path:
 
 def pace(settle: float | None, quarantine: float | None, timeout: float | None) -> Pace:
     """Return how long things are waited for: options, then environment, then defaults."""
-    from planner.project.pace import QUARANTINE_S, SETTLE_S, TIMEOUT_S, Pace, seconds_from
+    from planner.project.context import QUARANTINE_S, SETTLE_S, TIMEOUT_S, Pace, seconds_from
 
     return Pace(
         settle_s=seconds_from("settle", settle, os.environ, SETTLE_S),
@@ -128,30 +127,30 @@ def context(state: str | None, *, settle: float | None = None) -> Iterator[Conte
             journal=journal,
             state=State(journal.records),
             pace=waits,
-            tell=event_logger(events=False),
+            on_event=event_logger(events=False),
         )
 
 
 def event_logger(*, events: bool) -> Callable[[dict[str, Any]], None]:
-    """Return what tells each step: JSON lines where asked, else a line for a person."""
+    """Return a callback that writes each event: as a JSON line if `events`, else as text."""
 
     def as_json(event: dict[str, Any]) -> None:
         sys.stderr.write(json.dumps(event) + "\n")
         sys.stderr.flush()
 
-    def as_talk(event: dict[str, Any]) -> None:
-        words = _TOLD.get(event["event"])
-        if words is None:
+    def as_text(event: dict[str, Any]) -> None:
+        text = _EVENT_TEXT.get(event["event"])
+        if text is None:
             return
-        what = [event.get("name", ""), words]
+        what = [event.get("name", ""), text]
         what += [str(event[key]) for key in ("id", "status", "why") if event.get(key)]
         to_stderr(" ".join(part for part in what if part))
 
-    return as_json if events else as_talk
+    return as_json if events else as_text
 
 
 def exit_with(stop: PlannerError | None, output: Output) -> None:
-    """Exit as the outcome says; its JSON is already written."""
+    """Exit with the outcome's code; its JSON is already written."""
     if stop is None:
         return
     if output is Output.json:

@@ -19,9 +19,9 @@ def rename(
     state: StateOption = None,
 ) -> None:
     """Rename a disk that planner bought; any other is left alone."""
-    from planner.project import resolve as ways
+    from planner.project import resolve as decisions
 
     with purchases.context(state) as ctx:
-        entry = ways.find_entry(ctx.state, disk, ctx.target)
-        ways.rename(ctx, entry, name)
+        entry = decisions.find_entry(ctx.state, disk, ctx.target)
+        decisions.rename(ctx, entry, name)
         to_stderr(f"{entry.ids[0]} is now named {name}")

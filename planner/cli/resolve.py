@@ -1,4 +1,4 @@
-"""``planner resolve``: a person decides what became of a disk in doubt."""
+"""``planner resolve``: decide a disk whose outcome is unknown."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from planner.errors import InputError
 
 
 def resolve(
-    slot: Annotated[
-        str, typer.Argument(help="Slot in doubt: its disk's name, or volume/replica/disk.")
-    ],
+    slot: Annotated[str, typer.Argument(help="The slot: its disk's name, or volume/replica/disk.")],
     disk_id: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="This disk is the slot's.")
     ] = None,
@@ -27,17 +25,17 @@ def resolve(
     ] = False,
     state: StateOption = None,
 ) -> None:
-    """Say what became of a disk whose creation is in doubt or in conflict; nothing is deleted."""
-    from planner.project import resolve as ways
+    """Record what became of a disk whose outcome is unknown or in conflict; nothing is deleted."""
+    from planner.project import resolve as decisions
 
     if sum((disk_id is not None, not_id is not None, forget)) != 1:
         raise InputError("Use exactly one of --id, --not and --give-up.")
     with purchases.context(state) as ctx:
-        entry = ways.find_entry(ctx.state, slot, ctx.target)
+        entry = decisions.find_entry(ctx.state, slot, ctx.target)
         if disk_id is not None:
-            ways.resolve_id(ctx, entry, disk_id)
+            decisions.resolve_id(ctx, entry, disk_id)
         elif not_id is not None:
-            ways.resolve_not(ctx, entry, not_id)
+            decisions.resolve_not(ctx, entry, not_id)
         else:
-            ways.give_up(ctx, entry)
+            decisions.give_up(ctx, entry)
         to_stderr(f"{entry.key} ({entry.name}) is now {entry.stage.replace('_', ' ')}")

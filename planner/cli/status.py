@@ -14,9 +14,10 @@ from planner.cli.render import Output, render
 from planner.present.table import Section, TableColumn, View
 
 EPILOG = (
-    "JSON: exit_code, disks (project, volume, replica, disk, name, state, found, ids, status, "
-    "size_gb, usd_hr, attached_to, notes), usd_hr, advice. Exit codes: 0 in order, 6 in doubt, "
-    "7 a disk drifted, vanished, is there twice or in conflict, 4 unreachable, 8 state damaged."
+    "JSON: exit_code, disks (project, volume, replica, disk, name, state, condition, ids, status, "
+    "size_gb, usd_hr, attached_to, notes), usd_hr, advice. Exit codes: 0 in order, 6 outcome "
+    "unknown, 7 a disk changed, vanished, is duplicated or in conflict, 4 unreachable, 8 state "
+    "damaged."
 )
 _COLUMNS = (
     TableColumn("project", "project"),
@@ -38,7 +39,7 @@ def status(
     state: StateOption = None,
     output: OutputOption = Output.table,
 ) -> None:
-    """Show what was bought and how it stands in the account now; nothing is changed."""
+    """Show what was bought and its state in the account now; nothing is changed."""
     from planner.project.journal import Journal
     from planner.project.status import read_status
 
@@ -51,23 +52,23 @@ def status(
     with Journal(purchases.state_folder(state), write=False) as journal:
         records = journal.records
     with purchases.marketplace(pace) as marketplace:
-        found = read_status(records, marketplace, project=project, plan=digest)
-    document = found.to_document()
+        result = read_status(records, marketplace, project=project, plan=digest)
+    document = result.to_document()
     render(View(lambda: [_section(document)], lambda: document), output)
-    raise typer.Exit(found.exit_code)
+    raise typer.Exit(result.exit_code)
 
 
 def _section(document: dict[str, Any]) -> Section:
     rows = tuple(
         (
-            one["project"],
-            f"{one['volume']} #{one['replica']}.{one['disk']}",
-            one["ids"],
-            Decimal(one["usd_hr"]),
-            one["found"] + (f" ({one['status']})" if one["status"] else ""),
-            "; ".join(one["notes"]),
+            disk["project"],
+            f"{disk['volume']} #{disk['replica']}.{disk['disk']}",
+            disk["ids"],
+            Decimal(disk["usd_hr"]),
+            disk["condition"] + (f" ({disk['status']})" if disk["status"] else ""),
+            "; ".join(disk["notes"]),
         )
-        for one in document["disks"]
+        for disk in document["disks"]
     )
     if not rows:
         return Section("disks", columns=_COLUMNS, notes=("No disks are recorded.",))

@@ -26,7 +26,7 @@ _WHOLE = frozenset({"id", "date", "action", "status"})
 """Kinds beside numbers that are never wrapped."""
 _STYLES = {
     **dict.fromkeys(("create", "created", "+"), "green"),
-    **dict.fromkeys(("replace", "waiting", "in doubt", "warning", "at risk", "~", "!"), "yellow"),
+    **dict.fromkeys(("replace", "waiting", "pending", "warning", "at risk", "~", "!"), "yellow"),
     **dict.fromkeys(("over", "failed", "refused", "conflict", "missing", "-"), "red"),
 }
 """Texts of an action or a status → their colour, which is never all that tells them apart."""

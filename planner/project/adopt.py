@@ -1,6 +1,6 @@
-"""Adopt: the volumes that an account's live disks amount to.
+"""Adopt: write a demand for the live disks of an account.
 
-A disk that planner bought is the volume and replica that the journal says; every other disk is a
+A disk that planner bought is the volume and replica of the journal; every other disk is a
 volume of its own. Nothing is guessed from names.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from planner.project.state import Entry, State
 
 
-Row = dict[str, Any]
+DiskRow = dict[str, Any]
 """A live disk: the columns ``DISKS``."""
 
 MAX_TEXT = 200
@@ -44,7 +44,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._]+", re.ASCII)
 
 @dataclass(frozen=True)
 class AdoptedVolume:
-    """A volume that exists.
+    """An existing volume.
 
     Attributes
     ----------
@@ -57,22 +57,22 @@ class AdoptedVolume:
     """
 
     name: str
-    disks: tuple[Row, ...]
+    disks: tuple[DiskRow, ...]
     known_as: str | None
 
     @property
     def size_gb(self) -> int:
-        """Return what every replica can hold."""
+        """Return the size that every replica has."""
         return int(min(disk["size_gb"] for disk in self.disks))
 
     @property
     def multinode(self) -> bool:
-        """Return whether several nodes can mount it, for certain."""
+        """Return whether several nodes can mount every replica, where that is known."""
         return all(disk["multinode"] is True for disk in self.disks)
 
     @property
     def spread(self) -> str | None:
-        """Return the level at which its replicas differ, None for the usual one."""
+        """Return the spread that its replicas satisfy, None for the default."""
         places = [
             (disk["data_center"],)
             if disk["data_center"] is not None
@@ -82,7 +82,7 @@ class AdoptedVolume:
         return None if len(set(places)) == len(places) else "none"
 
     def allowed(self) -> dict[str, tuple[str, ...]]:
-        """Return allow-lists of where it is; what is not known of every replica has none."""
+        """Return allow-lists of its places; a field that is unknown for a replica is left out."""
         lists = {}
         for field, column in _PLACES.items():
             values = [disk[column] for disk in self.disks]
@@ -100,26 +100,26 @@ class Adopted:
     project : str
         Name of the demand.
     volumes : tuple of AdoptedVolume
-        Those that the journal knows first, then by name.
+        Those bought by planner first, then by name.
     left_out : tuple of (dict, str)
-        Disks that exist and cannot be relied on, each with the reason.
+        Disks that cannot be used, each with the reason.
     source : str
         Where the disks were read.
     """
 
     project: str
     volumes: tuple[AdoptedVolume, ...]
-    left_out: tuple[tuple[Row, str], ...]
+    left_out: tuple[tuple[DiskRow, str], ...]
     source: str
 
     @property
-    def disks(self) -> list[Row]:
+    def disks(self) -> list[DiskRow]:
         """Return every disk that is in a volume."""
         return [disk for volume in self.volumes for disk in volume.disks]
 
     @property
     def usd_hr(self) -> Decimal:
-        """Return what they cost per hour, as far as their prices are known."""
+        """Return the sum of the known prices per hour."""
         return total(disk["usd_hr"] or Decimal(0) for disk in self.disks)
 
 
@@ -131,29 +131,29 @@ def adopt(
     project: str | None = None,
     otherwise: str = "adopted",
 ) -> Adopted:
-    """Return the volumes that live disks amount to.
+    """Return the volumes of an account's live disks.
 
     Parameters
     ----------
     disks : DataFrame
         Columns ``DISKS``: every live disk of the account, ``attrs`` with its source.
     state : State
-        What planner bought: it says which disk is which volume and replica.
+        The journal: which disk is which volume and replica.
     target : mapping | None
-        ``base_url`` and ``team_id`` of the account; None takes ids at their word.
+        ``base_url`` and ``team_id`` of the account; None matches ids alone.
     project : str | None
-        Name of the demand; None takes the only project that the journal knows these disks by.
+        Name of the demand; None uses the only project that the disks were bought for.
     otherwise : str
-        What it is called where there is no such project, made a safe name.
+        Its name where there is no such project, made safe.
 
     Raises
     ------
     InputError
-        When the project is no name, a disk is there twice, or there is nothing to adopt.
+        When the project is not a name, a disk is listed twice, or there is nothing to adopt.
     """
     if project is not None and not NAME.fullmatch(project):
         hint = f"1 to {MAX_NAME} letters, digits, - _ and ."
-        raise InputError(f"--project: {visible(project)[:80]!r} is no name", hint=hint)
+        raise InputError(f"--project: {visible(project)[:80]!r} is not a name", hint=hint)
     rows = records(disks)
     sound, left_out = _sorted_out(rows)
     known = _known(sound, state, target)
@@ -162,8 +162,8 @@ def adopt(
     grouped = [*_grouped(sound, known, state)]
     if not grouped:
         raise InputError(
-            "there is no live disk to adopt"
-            + (f", and {len(left_out)} that cannot be relied on" if left_out else ""),
+            "no live disk to adopt"
+            + (f", and {len(left_out)} that cannot be used" if left_out else ""),
             hint="planner init writes a demand to start from",
         )
     volumes = _named(grouped, name, state)
@@ -177,12 +177,12 @@ def safe_name(text: str | None, otherwise: str) -> str:
     'Zurich-weights-v2'
     """
     letters = unicodedata.normalize("NFKD", (text or "")[:1000])
-    plain = "".join(one for one in letters if not unicodedata.combining(one))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return _NOT_IN_NAMES.sub("-", plain).strip("-.")[:MAX_NAME].strip("-.") or otherwise
 
 
 def _is_usable(value: object) -> bool:
-    """Return whether a demand can say it: a text that is one, and was understood."""
+    """Return whether a demand can state the value."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_TEXT
@@ -191,12 +191,12 @@ def _is_usable(value: object) -> bool:
     )
 
 
-def _sorted_out(rows: Sequence[Row]) -> tuple[list[Row], list[tuple[Row, str]]]:
+def _sorted_out(rows: Sequence[DiskRow]) -> tuple[list[DiskRow], list[tuple[DiskRow, str]]]:
     """Return the disks that can be volumes, by name, and those that cannot, with the reason."""
-    sound: list[Row] = []
-    left_out: list[tuple[Row, str]] = []
+    sound: list[DiskRow] = []
+    left_out: list[tuple[DiskRow, str]] = []
     seen: set[str] = set()
-    for row in sorted(rows, key=lambda one: (one["name"] or "", one["id"] or "")):
+    for row in sorted(rows, key=lambda row: (row["name"] or "", row["id"] or "")):
         if row["id"] is not None and row["id"] in seen:
             raise InputError(f"disk {row['id']} is listed twice", hint="save the listing again")
         seen.add(row["id"])
@@ -208,20 +208,20 @@ def _sorted_out(rows: Sequence[Row]) -> tuple[list[Row], list[tuple[Row, str]]]:
     return sound, left_out
 
 
-def _unreliable(row: Row) -> str | None:
+def _unreliable(row: DiskRow) -> str | None:
     if row["status"] in NOT_KEPT:
         return f"is {row['status']}"
     if row["id"] is None:
-        return "has no id that a demand can name"
+        return "has no usable id"
     if row["size_gb"] is None or not 1 <= row["size_gb"] <= MAX_GB:
         return "has no known size"
     return None
 
 
 def _known(
-    rows: Iterable[Row], state: State, target: Mapping[str, str | None] | None
+    rows: Iterable[DiskRow], state: State, target: Mapping[str, str | None] | None
 ) -> dict[str, Entry]:
-    """Return the journal's entry of each disk that has one."""
+    """Return the journal's entries of the listed disks, by id."""
     listed = {row["id"] for row in rows}
     bound = None if target is None else dict(target)
     return {
@@ -236,25 +236,25 @@ def _known(
 
 @dataclass(frozen=True)
 class _Group:
-    """Disks of one volume, and what it should be called."""
+    """The disks of a volume, and its preferred name."""
 
     wish: str
-    disks: tuple[Row, ...]
+    disks: tuple[DiskRow, ...]
     entry: Entry | None
 
 
-def _grouped(rows: Sequence[Row], known: Mapping[str, Entry], state: State) -> Iterator[_Group]:
+def _grouped(rows: Sequence[DiskRow], known: Mapping[str, Entry], state: State) -> Iterator[_Group]:
     """Yield volumes, those of the journal first.
 
-    A replica that lies on several disks cannot be named by one id: there every disk is a volume.
+    A replica on several disks cannot be named by one id: every disk becomes a volume.
     """
     split = {
         (entry.project, entry.volume)
         for entry in state.entries.values()
         if entry.disk > 1 and entry.may_exist
     }
-    sets: dict[tuple[str, str], list[dict[int, Row]]] = defaultdict(list)
-    for row in sorted(rows, key=lambda one: _order(known.get(one["id"]), one)):
+    sets: dict[tuple[str, str], list[dict[int, DiskRow]]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: _order(known.get(row["id"]), row)):
         entry = known.get(row["id"])
         if entry is None:
             continue
@@ -263,7 +263,7 @@ def _grouped(rows: Sequence[Row], known: Mapping[str, Entry], state: State) -> I
             yield _Group(f"{entry.volume}-{entry.replica}-{entry.disk}", (row,), entry)
             continue
         # A second set of the same volume, bought on purpose, is a volume of its own.
-        free = (one for one in sets[key] if entry.replica not in one and len(one) < MAX_REPLICAS)
+        free = (s for s in sets[key] if entry.replica not in s and len(s) < MAX_REPLICAS)
         own = next(free, None)
         if own is None:
             sets[key].append(own := {})
@@ -277,7 +277,7 @@ def _grouped(rows: Sequence[Row], known: Mapping[str, Entry], state: State) -> I
             yield _Group(safe_name(row["name"], "disk"), (row,), None)
 
 
-def _order(entry: Entry | None, row: Row) -> tuple[Any, ...]:
+def _order(entry: Entry | None, row: DiskRow) -> tuple[Any, ...]:
     if entry is None:
         return ("", "", 0, 0, "", row["id"])
     return entry.project, entry.volume, entry.replica, entry.disk, entry.plan, row["id"]
@@ -286,8 +286,8 @@ def _order(entry: Entry | None, row: Row) -> tuple[Any, ...]:
 def _named(groups: Iterable[_Group], project: str, state: State) -> Iterator[AdoptedVolume]:
     """Yield volumes under names of their own.
 
-    A name that the journal keeps for a volume of this project goes to no other disk: a plan would
-    take one for the other.
+    The name of a recorded volume of this project is given to no other disk: a plan would confuse
+    the two.
     """
     kept = {entry.volume for entry in state.of_project(project) if entry.may_exist}
     taken: set[str] = set()
@@ -311,14 +311,14 @@ def _unique(wish: str, taken: set[str]) -> str:
 
 _SHOWN = 120
 _WIDE = 100_000
-"""Lines are not folded: a long name stays one text."""
+"""Long lines are not folded."""
 
 _HEADER = """\
 The disks that this account has, as a demand for planner.
 Read from {source}: {disks} disks, {size_gb} GB, {usd_hr} USD/h.
 Each volume names its disks by id: planner plan keeps them and buys none of them again.
 Add what you need, or take out what planner should not count. An allow-list says where a disk
-is now; it binds whatever is bought for that volume later."""
+is now; it also applies to disks bought for that volume later."""
 _LEFT_OUT = "Disks that exist, and are billed until deleted, but cannot be relied on:"
 
 
@@ -373,31 +373,31 @@ def _about(volume: AdoptedVolume) -> Iterable[str]:
     if volume.known_as is not None:
         yield f"bought by planner as {_shown(volume.known_as)}"
     if volume.spread is not None:
-        yield "its copies lie in one data centre, or nobody says that they do not"
+        yield "its replicas share a data centre, or their data centres are unknown"
     for row in volume.disks:
         yield _disk(row)
 
 
-def _disk(row: Row) -> str:
-    """Return one disk in words; what the marketplace says is shown, not repeated."""
+def _disk(row: DiskRow) -> str:
+    """Return a description of a disk; hostile text is escaped."""
     price = "price unknown" if row["usd_hr"] is None else f"{money(row['usd_hr'], 4)} USD/h"
     place = " ".join(_shown(row[name] or "?") for name in ("provider", "data_center", "country"))
     size = "size unknown" if row["size_gb"] is None else f"{row['size_gb']:,} GB"
     parts = [row["id"] or "no id", f"'{_shown(row['name'] or '')}'", place, size, price]
     parts.append(_shown(row["status"]))
     if row["attached"]:
-        parts.append("attached to " + ", ".join(_shown(one) for one in row["attached"][:3]))
+        parts.append("attached to " + ", ".join(_shown(user) for user in row["attached"][:3]))
     return ", ".join(parts)
 
 
 def _shown(text: str) -> str:
-    """Return text for a comment: one line, nothing invisible, not too long."""
+    """Return text for a comment: one line, escaped, shortened."""
     shown = visible(text[:_SHOWN])
     return shown + ("…" if len(text) > _SHOWN else "")
 
 
 def _text(value: str) -> DoubleQuotedScalarString:
-    """Return a text that no reader of YAML takes for anything else: `NO` is a country."""
+    """Return a quoted text: unquoted, YAML reads `NO` as false."""
     quoted: DoubleQuotedScalarString = DoubleQuotedScalarString(value)
     return quoted
 
@@ -419,14 +419,14 @@ def _dumped(document: CommentedMap) -> str:
 
 
 def _checked(text: str, adopted: Adopted) -> str:
-    """Return the text, once it reads as what was meant."""
+    """Return the text after reading it back."""
     try:
         demand = read_demand(io.StringIO(text))
     except DemandError as error:
-        raise Defect(f"the demand that was to be written is not one: {error}") from error
+        raise Defect(f"the demand to be written is not valid: {error}") from error
     meant: list[Any] = [
-        (one.name, one.size_gb, tuple(disk["id"] for disk in one.disks), one.allowed())
-        for one in adopted.volumes
+        (v.name, v.size_gb, tuple(disk["id"] for disk in v.disks), v.allowed())
+        for v in adopted.volumes
     ]
     read: list[Any] = []
     for volume in demand.volumes:
@@ -434,5 +434,5 @@ def _checked(text: str, adopted: Adopted) -> str:
         allowed = {name: values for name, values in lists.items() if values is not None}
         read.append((volume.name, volume.size_gb, volume.disks, allowed))
     if read != meant or demand.project != adopted.project:
-        raise Defect("the demand that was to be written reads as another one")
+        raise Defect("the demand to be written reads back differently")
     return text

@@ -15,9 +15,16 @@ from planner.errors import (
     PlannerError,
     RateLimited,
 )
-from planner.project.evidence import check_once
-from planner.project.preflight import check_limit, check_offers, price_now, shelf
-from planner.project.reconcile import classify, look, read_back, reconcile, settle, suspects
+from planner.project.preflight import check_limit, check_offers, offers_by_key, price_now
+from planner.project.reconcile import (
+    check_no_duplicates,
+    classify,
+    match_name,
+    read_back,
+    reconcile,
+    resolve_from_listing,
+    suspects,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,19 +34,19 @@ if TYPE_CHECKING:
     from planner.marketplace.protocol import DiskListing
     from planner.project.context import Context
     from planner.project.preflight import Limits
-    from planner.project.reconcile import Verdict
+    from planner.project.reconcile import Classification
     from planner.project.state import Entry, Slot
 
 
 TRIES = 5
-"""How often a slot is sent in one run where the marketplace did not take the request."""
+"""How often a slot is sent in one run where the marketplace did not accept the request."""
 MAX_TOLD_S = 3600.0
 """The longest pause that the marketplace's word is taken for."""
 
 
 @dataclass(frozen=True)
-class Shop:
-    """Where and within what a run buys.
+class PurchaseContext:
+    """The limits within which a run buys.
 
     Attributes
     ----------
@@ -59,34 +66,34 @@ class Shop:
     halt: Callable[[], bool]
 
 
-def buy(ctx: Context, slot: Slot, shop: Shop) -> Entry:
-    """Buy one disk, or find that it is there already; return its entry, created.
+def buy(ctx: Context, slot: Slot, purchase: PurchaseContext) -> Entry:
+    """Buy one disk, or adopt it where it exists already; return its entry, created.
 
     Raises
     ------
     MarketError
-        When the marketplace refuses or cannot be reached, with nothing in doubt.
+        When the marketplace refuses or cannot be reached, and no outcome is unknown.
     PlanStale, OutOfStock
         When the offer is no longer as planned.
     PendingActions
         When the outcome is unknown.
     Conflict
-        When a person has to look.
+        When a person has to decide.
     StateUnusable
         When the journal cannot be written.
     Interrupted
         When asked to stop before it was sent.
     """
     for attempt in range(TRIES):
-        _wait_until(ctx, slot, shop)
+        _wait_until(ctx, slot, purchase)
         listing = _before(ctx, slot)
         there = _already_there(ctx, slot, listing)
         if there is not None:
             return there
-        offers = shelf(ctx.offers())
-        check_offers([slot], offers, shop.limits)
+        offers = offers_by_key(ctx.offers())
+        check_offers([slot], offers, purchase.limits)
         price = price_now(slot, offers)
-        entry = _intend(ctx, slot, shop, listing, price)
+        entry = _intend(ctx, slot, purchase, listing, price)
         verdict, failure = _send(ctx, slot, entry)
         done = _follow(ctx, entry, verdict, failure)
         if done is not None:
@@ -99,13 +106,13 @@ def buy(ctx: Context, slot: Slot, shop: Shop) -> Entry:
     raise PendingActions(f"{slot.key}: not sent")
 
 
-def _wait_until(ctx: Context, slot: Slot, shop: Shop) -> None:
+def _wait_until(ctx: Context, slot: Slot, purchase: PurchaseContext) -> None:
     """Wait as long as the marketplace asked to, or stop where that is too long."""
     entry = ctx.state.entries.get(slot.name)
     if entry is None or entry.stage != "limited" or entry.until is None:
         return
     left = (entry.until - ctx.pace.now()).total_seconds()
-    if left > max(ctx.pace.settle_s, 1.0) and not shop.wait:
+    if left > max(ctx.pace.settle_s, 1.0) and not purchase.wait:
         raise RateLimited(
             f"the marketplace asks to wait until {entry.until.isoformat(timespec='seconds')}",
             status=429,
@@ -123,12 +130,12 @@ def _before(ctx: Context, slot: Slot) -> DiskListing:
     entry = ctx.state.entries.get(slot.name)
     sent = entry is not None and entry.attempts > 0
     listing = ctx.marketplace.disks(readings=2 if sent else 1)
-    check_once(ctx, listing)
+    check_no_duplicates(ctx, listing)
     return listing
 
 
 def _already_there(ctx: Context, slot: Slot, listing: DiskListing) -> Entry | None:
-    """Return the entry of a slot whose disk is there, adopted; None where it may be sent.
+    """Return the entry of a slot whose disk exists, adopted; None where it may be sent.
 
     Raises
     ------
@@ -136,39 +143,41 @@ def _already_there(ctx: Context, slot: Slot, listing: DiskListing) -> Entry | No
         When something there is not quite it.
     """
     entry = ctx.state.entries.get(slot.name)
-    facts = entry.facts if entry else slot.facts
-    found = look(listing, facts, entry.not_ours if entry else ())
-    alike = suspects(ctx, entry, listing) if entry and entry.attempts and entry.in_doubt else []
-    if found.kind == "nothing" and not alike:
+    facts = entry.expected if entry else slot.expected
+    match = match_name(listing, facts, entry.not_ours if entry else ())
+    alike = suspects(ctx, entry, listing) if entry and entry.attempts and entry.is_pending else []
+    if match.kind == "nothing" and not alike:
         return None
     if entry is None:
         live = [disk.key for disk in listing.live]
         entry = ctx.intend(slot, facts, live, listing.date, sends=0)
-    if found.kind == "ours":
-        ctx.created(entry, found.disks[0], "listing", "it was there before it was sent")
+    if match.kind == "ours":
+        ctx.created(entry, match.disks[0], "listing", "it existed before it was sent")
         return entry
-    why = found.why or "its answer was lost, and a disk of its size appeared under another name"
-    ids = found.ids or [disk.id for disk in alike if disk.id]
-    ctx.conflict(entry, ids, why, found.disks[0] if found.disks else None)
+    why = match.why or "its answer was lost, and a new disk of its size has another name"
+    ids = match.ids or [disk.id for disk in alike if disk.id]
+    ctx.conflict(entry, ids, why, match.disks[0] if match.disks else None)
     raise _conflict(entry)
 
 
-def _intend(ctx: Context, slot: Slot, shop: Shop, listing: DiskListing, price: Decimal) -> Entry:
-    """Write down that the slot is sent next, if the money allows it and nothing has stopped."""
+def _intend(
+    ctx: Context, slot: Slot, purchase: PurchaseContext, listing: DiskListing, price: Decimal
+) -> Entry:
+    """Record that the slot is sent next, if the limit allows it and nothing has stopped."""
     with ctx.journal.mutex:
-        if ctx.pace.stop.is_set() or shop.halt():
+        if ctx.pace.stop.is_set() or purchase.halt():
             raise Interrupted("stopped before the next disk was sent")
         committed = ctx.state.committed_usd_hr(ctx.plan)
-        mine = ctx.state.entries.get(slot.name)
-        if mine is not None and mine.may_exist:
-            committed -= mine.counted_usd_hr  # after its quarantine the lost one is not there
-        check_limit(committed, [price], shop.planned_usd_hr, shop.limits)
-        facts = slot.facts.at(price)
+        entry = ctx.state.entries.get(slot.name)
+        if entry is not None and entry.may_exist:
+            committed -= entry.counted_usd_hr  # after its quarantine the lost disk does not exist
+        check_limit(committed, [price], purchase.planned_usd_hr, purchase.limits)
+        facts = slot.expected.at(price)
         live = [disk.key for disk in listing.live]
         return ctx.intend(slot, facts, live, listing.date, sends=1)
 
 
-def _send(ctx: Context, slot: Slot, entry: Entry) -> tuple[Verdict, MarketError | None]:
+def _send(ctx: Context, slot: Slot, entry: Entry) -> tuple[Classification, MarketError | None]:
     """Send the request and write down what came of it."""
     failure: MarketError | None = None
     outcome: Disk | MarketError
@@ -176,15 +185,15 @@ def _send(ctx: Context, slot: Slot, entry: Entry) -> tuple[Verdict, MarketError 
         outcome = ctx.marketplace.create(slot.request)
     except MarketError as error:
         outcome = failure = error
-    verdict = classify(outcome, entry.facts)
+    verdict = classify(outcome, entry.expected)
     passed = ctx.pace.now() - entry.local_at if entry.local_at else timedelta(0)
     server_at = (entry.server_at + passed).isoformat() if entry.server_at else None
-    doubt = {"name": slot.name, "why": verdict.why, "server_at": server_at}
+    fields = {"name": slot.name, "why": verdict.why, "server_at": server_at}
     try:
         if verdict.kind in {"as_sent", "odd"}:
-            ctx.record("claimed", **doubt, id=verdict.id)
+            ctx.record("claimed", **fields, id=verdict.id)
         elif verdict.kind == "unknown":
-            ctx.record("unknown", **doubt)
+            ctx.record("unknown", **fields)
         elif verdict.kind == "limited":
             told = min(verdict.wait_s or 0.0, MAX_TOLD_S) or 2.0 * ctx.pace.scale
             until = ctx.pace.now() + timedelta(seconds=told)
@@ -196,36 +205,36 @@ def _send(ctx: Context, slot: Slot, entry: Entry) -> tuple[Verdict, MarketError 
     return verdict, failure
 
 
-def _unrecorded(error: PlannerError, slot: Slot, verdict: Verdict) -> PlannerError:
+def _unrecorded(error: PlannerError, slot: Slot, verdict: Classification) -> PlannerError:
     """Return the failure of the journal with what it could not hold."""
     what = f"disk {verdict.id} was created" if verdict.id else f"the answer was: {verdict.why}"
     return type(error)(
         f"{error}. What could not be written: {slot.key} was sent as {slot.name}; {what}",
-        hint="make room, then run the same apply again: the disk is found by its name and adopted",
+        hint="free some space, then run the same apply again: the disk is adopted by its name",
     )
 
 
 def _follow(
-    ctx: Context, entry: Entry, verdict: Verdict, failure: MarketError | None
+    ctx: Context, entry: Entry, verdict: Classification, failure: MarketError | None
 ) -> Entry | None:
     """Return the entry once created, None to try again; raise what ends the slot."""
     if verdict.kind in {"not_sent", "limited"}:
         return None
     if verdict.kind in {"paused", "refused", "taken"}:
-        if _is_live_all_the_same(ctx, entry):
+        if _is_live_though_refused(ctx, entry):
             return entry
         if verdict.kind != "paused":
             ctx.record("refused", name=entry.name, why=verdict.why, stock=verdict.stock, final=True)
         raise _refusal(entry, verdict, failure)
     if verdict.kind == "as_sent" and read_back(ctx, entry):
-        return _judged(entry)
+        return _created_or_raise(entry)
     told = min(verdict.wait_s or 0.0, ctx.pace.settle_s)
     ctx.pace.pause(told)
-    reconcile(ctx, [entry], ctx.pace.looks())
-    return _judged(entry)
+    reconcile(ctx, [entry], ctx.pace.listing_pauses())
+    return _created_or_raise(entry)
 
 
-def _judged(entry: Entry) -> Entry:
+def _created_or_raise(entry: Entry) -> Entry:
     if entry.stage == "created":
         return entry
     if entry.stage == "conflict":
@@ -233,26 +242,26 @@ def _judged(entry: Entry) -> Entry:
     raise PendingActions(f"{entry.key}: whether disk {entry.name} was created is unknown")
 
 
-def _is_live_all_the_same(ctx: Context, entry: Entry) -> bool:
+def _is_live_though_refused(ctx: Context, entry: Entry) -> bool:
     """Return whether a disk that was refused exists; conflicts are raised."""
     try:
         listing = ctx.marketplace.disks()
     except MarketError:
-        return False  # the next run looks again before it sends anything
-    if look(listing, entry.facts, entry.not_ours).kind == "nothing":
+        return False  # the next run lists again before it sends anything
+    if match_name(listing, entry.expected, entry.not_ours).kind == "nothing":
         return False
-    settle(ctx, entry, listing)
+    resolve_from_listing(ctx, entry, listing)
     if entry.stage == "conflict":
         raise _conflict(entry)
     return entry.stage == "created"
 
 
-def _refusal(entry: Entry, verdict: Verdict, failure: MarketError | None) -> PlannerError:
+def _refusal(entry: Entry, verdict: Classification, failure: MarketError | None) -> PlannerError:
     if verdict.stock or failure is None:
         return OutOfStock(
             f"{entry.key}: out of stock: {verdict.why}",
             drift=[f"{entry.key}: out of stock"],
-            hint="what exists is kept; plan the rest again on today's market",
+            hint="existing disks are kept; plan again on today's market",
         )
     return failure
 

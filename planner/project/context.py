@@ -1,30 +1,113 @@
-"""What every part of a run works with: marketplace, journal, state, time, and who is told."""
+"""What every part of a run works with: marketplace, journal, state, time and events."""
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from planner.errors import InputError, NotFound
 from planner.marketplace.protocol import LISTING_S, target_of
+from planner.project.journal import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
     from planner.market.disks import Disk
-    from planner.marketplace.protocol import Marketplace
+    from planner.marketplace.protocol import DiskListing, Marketplace
     from planner.project.journal import Journal
-    from planner.project.pace import Pace
-    from planner.project.state import Entry, Facts, Slot, State
+    from planner.project.state import Entry, ExpectedDisk, Slot, State
+
+
+SETTLE_S, QUARANTINE_S, TIMEOUT_S = 90.0, 900.0, 60.0
+_STEPS_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
+"""Seconds before each listing; together the default settling time."""
+_LONGEST_S = 7 * 86400.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long things are waited for, and by which clock.
+
+    Attributes
+    ----------
+    settle_s : float
+        How long a new disk may take to show in a listing.
+    quarantine_s : float
+        How long after a lost answer the same name is not sent again.
+    timeout_s : float
+        How long the answer to a create is waited for.
+    now, clock, sleep : callable
+        UTC, monotonic seconds, and the pause.
+    stop : threading.Event
+        Set to send nothing more and to finish what is open.
+    """
+
+    settle_s: float = SETTLE_S
+    quarantine_s: float = QUARANTINE_S
+    timeout_s: float = TIMEOUT_S
+    now: Callable[[], datetime] = utc_now
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def scale(self) -> float:
+        """Return how much shorter than usual every pause is."""
+        return min(1.0, self.settle_s / SETTLE_S)
+
+    def listing_pauses(self) -> tuple[float, ...]:
+        """Return the seconds before each listing; together the settling time."""
+        return tuple(step * self.settle_s / SETTLE_S for step in _STEPS_S)
+
+    @property
+    def pacing(self) -> dict[str, Any]:
+        """Return how a client of a marketplace waits: see `planner.marketplace.fetch.connect`."""
+        return {
+            "clock": self.clock,
+            "now": self.now,
+            "sleep": self.pause,
+            "timeout_s": self.timeout_s,
+            "pause_s": 0.5 * self.scale,
+        }
+
+    def pause(self, seconds: float) -> None:
+        """Wait; asking to stop ends the wait."""
+        if self.sleep is not None:
+            self.sleep(seconds)
+        else:
+            self.stop.wait(seconds)
+
+
+def seconds_from(
+    name: str, given: float | None, environ: Mapping[str, str], otherwise: float
+) -> float:
+    """Return a number of seconds: an option, else ``PLANNER_NAME``, else the default.
+
+    Raises
+    ------
+    InputError
+        When it is not a number of seconds between 0 and a week.
+    """
+    variable = f"PLANNER_{name.upper()}"
+    text = environ.get(variable) if given is None else str(given)
+    if text is None:
+        return otherwise
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _LONGEST_S:
+        source = f"--{name}" if given is not None else variable
+        raise InputError(f"{source} is not a number of seconds", hint="such as 90 or 0.5")
+    return seconds
 
 
 Event = dict[str, Any]
-
-
-def _silent(_event: Event) -> None:
-    """Tell nobody."""
 
 
 @dataclass
@@ -43,10 +126,10 @@ class Context:
         Digest of the plan, and its project.
     names : frozenset of str
         The names of all slots of the plan.
-    tell : callable
+    on_event : callable
         Gets one event for each record.
     warnings : list of str
-        What a person should know.
+        What the user should know.
     """
 
     marketplace: Marketplace
@@ -56,7 +139,7 @@ class Context:
     plan: str = ""
     project: str = ""
     names: frozenset[str] = frozenset()
-    tell: Callable[[Event], None] = _silent
+    on_event: Callable[[Event], None] = lambda _: None
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -70,7 +153,7 @@ class Context:
         return self.marketplace.listing("disks", within_s=within_s).offers()
 
     def record(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 -- JSON values
-        """Write a record to the disk, then move the state by it, then tell.
+        """Write a record to the disk, update the state with it, and report the event.
 
         Raises
         ------
@@ -79,11 +162,17 @@ class Context:
         """
         with self.journal.mutex:
             self.state.take(self.journal.append(kind, **fields))
-        shown = {key: value for key, value in fields.items() if key not in {"baseline", "facts"}}
-        self.tell({"event": kind, **shown})
+        event = {key: value for key, value in fields.items() if key not in {"baseline", "facts"}}
+        self.on_event({"event": kind, **event})
 
     def intend(
-        self, slot: Slot, facts: Facts, live: list[str], date: datetime | None, *, sends: int
+        self,
+        slot: Slot,
+        expected: ExpectedDisk,
+        live: list[str],
+        date: datetime | None,
+        *,
+        sends: int,
     ) -> Entry:
         """Write down what is about to be sent, and return its entry."""
         self.record(
@@ -94,7 +183,7 @@ class Context:
             volume=slot.volume,
             replica=slot.replica,
             disk=slot.disk,
-            facts=facts.to_record(),
+            facts=expected.to_record(),
             body=slot.digest,
             sends=sends,
             baseline=sorted(live),
@@ -123,9 +212,19 @@ class Context:
         )
 
     def conflict(self, entry: Entry, ids: list[str], why: str, disk: Disk | None = None) -> None:
-        """Write down what a person has to look at."""
+        """Write down what a person has to decide."""
         price = None if disk is None or disk.usd_hr is None else str(disk.usd_hr)
         self.record("conflict", name=entry.name, ids=ids, why=why, usd_hr=price)
+
+    def is_live(self, entry: Entry, listing: DiskListing | None = None) -> bool:
+        """Return whether the recorded disk exists, by a listing or else by its id."""
+        disk = listing.find(entry.ids[0]) if listing else None
+        if disk is None:
+            try:
+                disk = self.marketplace.disk(entry.ids[0])
+            except NotFound:
+                return False
+        return disk.is_live
 
     def quarantine_s(self, entry: Entry, date: datetime | None) -> float:
         """Return the seconds for which a name must not be sent again, by the server's clock.
@@ -141,7 +240,7 @@ class Context:
         return max(0.0, self.pace.quarantine_s - passed)
 
     def sends_again_at(self, entry: Entry) -> datetime:
-        """Return from when a rerun may send a slot in doubt, by our clock."""
+        """Return from when a rerun may send a slot whose outcome is unknown, by our clock."""
         return self.pace.now() + timedelta(seconds=self.quarantine_s(entry, None))
 
 

@@ -1,4 +1,4 @@
-"""Destroy: the only thing that deletes, and only what is ours, unchanged and in nobody's use."""
+"""Destroy: delete our own disks, only where they are unchanged and unattached."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from planner.errors import (
     RequestNotSent,
     RequestRefused,
 )
-from planner.project.state import Entry, in_order
+from planner.project.state import Entry, sorted_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,21 +30,21 @@ _PAUSE_S, _MAX_PAUSE_S = 1.0, 15.0
 
 
 @dataclass(frozen=True)
-class Doomed:
-    """A disk that would be deleted, as it is now; ``disk`` is None where the account has none."""
+class DeletionTarget:
+    """A disk to delete, as it is now; ``disk`` is None where the account does not have it."""
 
     entry: Entry
     disk: Disk | None
 
     @property
     def is_live(self) -> bool:
-        """Return whether it is there to be deleted."""
+        """Return whether it exists."""
         return self.disk is not None and self.disk.is_live
 
 
 def destroy(
-    ctx: Context, entries: Sequence[Entry], *, confirm: Callable[[Sequence[Doomed]], bool]
-) -> list[Doomed]:
+    ctx: Context, entries: Sequence[Entry], *, confirm: Callable[[Sequence[DeletionTarget]], bool]
+) -> list[DeletionTarget]:
     """Delete disks and all their data, after a fresh look at each.
 
     Parameters
@@ -58,8 +58,8 @@ def destroy(
 
     Returns
     -------
-    list of Doomed
-        What was deleted, or was gone already.
+    list of DeletionTarget
+        The disks that were deleted, or did not exist any more.
 
     Raises
     ------
@@ -72,28 +72,24 @@ def destroy(
     Interrupted
         When it is declined.
     """
-    doomed = [_examine(ctx, entry) for entry in in_order(entries)]
-    problems = [text for one in doomed for text in _problems(one)]
+    targets = [DeletionTarget(entry, _get(ctx, entry)) for entry in sorted_entries(entries)]
+    problems = [text for target in targets for text in _problems(target)]
     if problems:
         listed = "\n".join(f"  {text}" for text in problems)
         raise Conflict(
             f"not as recorded, so nothing was deleted:\n{listed}",
-            hint="detach or look; choose the others with --volume or --id",
+            hint="detach it or check it; choose the others with --volume or --id",
         )
-    live = [one for one in doomed if one.is_live]
+    live = [target for target in targets if target.is_live]
     if live and not confirm(live):
         raise Interrupted("declined; nothing was deleted")
-    for one in doomed:
+    for target in targets:
         if ctx.pace.stop.is_set():
             raise Interrupted("stopped before the next disk was deleted")
-        if one.is_live:
-            _delete(ctx, one.entry)
-        ctx.record("destroyed", name=one.entry.name, id=one.entry.ids[0])
-    return doomed
-
-
-def _examine(ctx: Context, entry: Entry) -> Doomed:
-    return Doomed(entry, _get(ctx, entry))
+        if target.is_live:
+            _delete(ctx, target.entry)
+        ctx.record("destroyed", name=target.entry.name, id=target.entry.ids[0])
+    return targets
 
 
 def _get(ctx: Context, entry: Entry) -> Disk | None:
@@ -103,30 +99,30 @@ def _get(ctx: Context, entry: Entry) -> Disk | None:
         return None
 
 
-def _problems(doomed: Doomed) -> list[str]:
-    entry, disk = doomed.entry, doomed.disk
+def _problems(target: DeletionTarget) -> list[str]:
+    entry, disk = target.entry, target.disk
     if disk is None:
         # Unless we deleted it, this may as well be the key of another account.
         gone = f"{entry.key} ({entry.ids[0]}): the account of this key has no such disk; if it was"
         return [] if entry.deleting else [f"{gone} deleted: planner resolve {entry.name} --give-up"]
     if not disk.is_live:
         return []
-    found = list(entry.facts.differences(disk))
+    problems = list(entry.expected.differences(disk))
     if disk.id != entry.ids[0]:
-        found.append("the answer is about another disk")
+        problems.append("the answer has another id")
     if disk.name != entry.as_name:
-        found.append(f"its name is {disk.name}, recorded is {entry.as_name}")
+        problems.append(f"it is named {disk.name}, recorded as {entry.as_name}")
     if disk.size_gb is None:
-        found.append("its size is not shown")
+        problems.append("its size is missing")
     if disk.attached is None:
-        found.append("what it is attached to is not understood")
+        problems.append("what it is attached to cannot be read")
     elif disk.attached:
-        found.append(f"it is attached to {', '.join(disk.attached)}")
-    return [f"{entry.key} ({entry.ids[0]}): {text}" for text in found]
+        problems.append(f"it is attached to {', '.join(disk.attached)}")
+    return [f"{entry.key} ({entry.ids[0]}): {text}" for text in problems]
 
 
 def _delete(ctx: Context, entry: Entry) -> None:
-    """Send one DELETE, again only where it was refused for now, and wait until the disk is gone."""
+    """Send one DELETE, again only after a temporary refusal, and wait until the disk is gone."""
     disk_id = entry.ids[0]
     deadline = ctx.pace.clock() + ctx.pace.settle_s
     pause = _PAUSE_S * ctx.pace.scale
@@ -139,7 +135,7 @@ def _delete(ctx: Context, entry: Entry) -> None:
         if disk is None or not disk.is_live:
             return
         if not sent:
-            problems = _problems(Doomed(entry, disk))
+            problems = _problems(DeletionTarget(entry, disk))
             if any("attached" not in text for text in problems):
                 raise Conflict("changed meanwhile: " + "; ".join(problems))
         if ctx.pace.clock() >= deadline:
@@ -151,11 +147,11 @@ def _delete(ctx: Context, entry: Entry) -> None:
 
 
 def _send(ctx: Context, disk_id: str, *, late: bool) -> bool:
-    """Return whether the request may have been taken; False where it may be sent again."""
+    """Return whether the request may have been accepted; False where it may be sent again."""
     try:
         ctx.marketplace.delete(disk_id)
     except OutcomeUnknown as error:
-        ctx.tell({"event": "unreadable", "id": disk_id, "why": f"{error}; a GET decides"})
+        ctx.on_event({"event": "unreadable", "id": disk_id, "why": f"{error}; a GET decides"})
     except NotFound:
         return True
     except RequestNotSent:
@@ -170,5 +166,5 @@ def _send(ctx: Context, disk_id: str, *, late: bool) -> bool:
 
 
 def _is_detaching(error: RequestRefused) -> bool:
-    words = str(error).partition(f"({error.status})")[2]
-    return error.status in _MAY_PASS and bool(_DETACHING.search(words))
+    message = str(error).partition(f"({error.status})")[2]
+    return error.status in _MAY_PASS and bool(_DETACHING.search(message))

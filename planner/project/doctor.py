@@ -1,4 +1,4 @@
-"""Doctor: are key, clock, money, market, state and solver in order? Nothing is changed."""
+"""Doctor: check key, clock, wallet, market, state and solver. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from planner.market.offers import offers_frame
 from planner.marketplace.credentials import DEFAULT_BASE_URL, read_credentials
 from planner.marketplace.fetch import connect
 from planner.project.journal import FILE, LOCK, Journal
-from planner.project.state import State, in_order
+from planner.project.state import State, sorted_entries
 from planner.solve.optimise import optimise
 from planner.solve.solver import SOLVER
 from planner.text import visible
@@ -39,23 +39,23 @@ if TYPE_CHECKING:
     from planner.market.disks import Disk
     from planner.marketplace.credentials import Credentials
     from planner.marketplace.protocol import Access, ListingName, Marketplace, Probe
-    from planner.project.pace import Pace
+    from planner.project.context import Pace
     from planner.solve.optimise import SolverRecord
 
 
-Standing = Literal["ok", "warning", "failed", "skipped"]
+CheckState = Literal["ok", "warning", "failed", "skipped"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of a check.
 
     Attributes
     ----------
     name : str
         What, in lower case with underscores; stable.
     state : {"ok", "warning", "failed", "skipped"}
-        How it stands.
+        The result.
     says : str
         In a sentence.
     do : str | None
@@ -67,7 +67,7 @@ class Check:
     """
 
     name: str
-    state: Standing
+    state: CheckState
     says: str
     do: str | None = None
     exit_code: int = 0
@@ -80,12 +80,12 @@ class Check:
 
 
 def ok(name: str, says: str, **facts: Any) -> Check:  # noqa: ANN401 -- JSON values
-    """Return a check that found nothing wrong."""
+    """Return a check that passed."""
     return Check(name, "ok", says, facts=facts)
 
 
 def warning(name: str, says: str, do: str, **facts: Any) -> Check:  # noqa: ANN401 -- JSON values
-    """Return a check that found what a person should know."""
+    """Return a check that passed with a warning."""
     return Check(name, "warning", says, do, facts=facts)
 
 
@@ -100,34 +100,34 @@ def failed(name: str, error: PlannerError) -> Check:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class DoctorReport:
     """All checks, in the order in which they were made."""
 
     checks: tuple[Check, ...]
 
     @property
     def exit_code(self) -> int:
-        """Return 0 where nothing failed, else the code of the gravest failure: the highest."""
-        return max((one.exit_code for one in self.checks if one.state == "failed"), default=0)
+        """Return 0 where nothing failed, else the highest code of a failure."""
+        return max((check.exit_code for check in self.checks if check.state == "failed"), default=0)
 
     def to_document(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         return {
             "exit_code": self.exit_code,
-            "checks": [one.to_document() for one in self.checks],
+            "checks": [check.to_document() for check in self.checks],
         }
 
 
-def examine(environ: Mapping[str, str], home: Path, folder: Path, pace: Pace) -> Diagnosis:
-    """Return how everything stands that planner rests on.
+def examine(environ: Mapping[str, str], home: Path, folder: Path, pace: Pace) -> DoctorReport:
+    """Check everything that planner depends on.
 
-    Every check is made that can be made: without a key, those of this machine. A key that may read
-    offers only is enough to plan, so that what else it may not read is a warning.
+    Without a key, only this machine is checked. A key that may only read offers is enough to plan,
+    so other missing permissions are warnings.
 
     Parameters
     ----------
     environ : mapping
-        The variables that credentials are found by.
+        The environment variables that credentials are read from.
     home : Path
         Where the vendor's configuration lies.
     folder : Path
@@ -135,19 +135,19 @@ def examine(environ: Mapping[str, str], home: Path, folder: Path, pace: Pace) ->
     pace : Pace
         Time: the clock that is compared, and pauses.
     """
-    credentials, checks = find(environ, home)
+    credentials, checks = check_credentials(environ, home)
     if credentials is None:
-        checks += unasked("there is no key to ask with")
+        checks += skip_marketplace("no key")
     else:
         try:
             with connect(credentials, **pace.pacing) as marketplace:
-                checks += ask(marketplace, pace)
+                checks += check_marketplace(marketplace, pace)
         except InputError as error:
             unusable = failed("network", error)
-            checks += [unusable, *unasked("the network cannot be used as it is set up")]
+            checks += [unusable, *skip_marketplace("the network settings cannot be used")]
     checks += state_checks(folder)
     checks.append(solver_check())
-    return Diagnosis((*checks, versions()))
+    return DoctorReport((*checks, versions()))
 
 
 LIBRARIES = ("planner", "pandas", "pulp", "highspy", "httpx", "pydantic", "typer")
@@ -157,36 +157,40 @@ _SHOWN = 5
 
 
 def state_checks(folder: Path) -> list[Check]:
-    """Return how the state directory, the journal and what is in doubt stand; nothing changes."""
+    """Check state directory, journal and unknown outcomes; nothing is changed."""
     try:
         directory = _directory(folder)
         with Journal(folder, write=False) as journal:
             records = journal.records
         state = State(records)
     except StateUnusable as error:
-        return [failed("state_directory", error), skipped("in_doubt", "the state is unusable")]
+        return [failed("state_directory", error), skipped("pending", "the state is unusable")]
     except OSError as error:
         message = f"{visible(str(folder))}: cannot be used: {error.strerror}"
         broken = failed("state_directory", StateUnusable(message, hint=_ELSEWHERE))
-        return [broken, skipped("in_doubt", "the state is unusable")]
-    said = "nothing recorded yet"
+        return [broken, skipped("pending", "the state is unusable")]
+    text = "nothing recorded yet"
     if records:
-        said = f"readable; records: {len(records)}, disks: {len(state.entries)}"
+        text = f"readable; records: {len(records)}, disks: {len(state.entries)}"
     facts = {"records": len(records), "disks": len(state.entries), "plans": len(state.plans)}
-    return [directory, ok("journal", said, **facts), _doubts(state)]
+    return [directory, ok("journal", text, **facts), _pending(state)]
 
 
 def _directory(folder: Path) -> Check:
-    """Return how the directory stands; raise where it cannot be used."""
+    """Check the directory; raise where it cannot be used."""
     shown = visible(str(folder))
     facts = {"path": str(folder)}
     if not os.path.lexists(folder):
-        parent = next(one for one in folder.absolute().parents if os.path.lexists(one))
+        parent = next(path for path in folder.absolute().parents if os.path.lexists(path))
         if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
-            raise StateUnusable(f"{shown}: cannot be made", hint=_ELSEWHERE)
-        return ok("state_directory", f"{shown} is not there yet; apply makes it, private", **facts)
+            raise StateUnusable(f"{shown}: cannot be created", hint=_ELSEWHERE)
+        return ok(
+            "state_directory",
+            f"{shown} does not exist yet; apply creates it with mode 0700",
+            **facts,
+        )
     if not folder.is_dir():
-        raise StateUnusable(f"{shown}: is no directory", hint=_ELSEWHERE)
+        raise StateUnusable(f"{shown}: is not a directory", hint=_ELSEWHERE)
     if folder.stat().st_uid != os.geteuid():
         raise StateUnusable(f"{shown}: belongs to another user", hint=_ELSEWHERE)
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
@@ -194,7 +198,7 @@ def _directory(folder: Path) -> Check:
     files = [path for name in (FILE, LOCK) if os.path.lexists(path := folder / name)]
     for path in files:
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise StateUnusable(f"{visible(str(path))}: is no regular file", hint=_ELSEWHERE)
+            raise StateUnusable(f"{visible(str(path))}: is not a regular file", hint=_ELSEWHERE)
         if not os.access(path, os.R_OK | os.W_OK):
             raise StateUnusable(f"{visible(str(path))}: cannot be written", hint=_ELSEWHERE)
     shared = [path for path in (folder, *files) if stat.S_IMODE(path.stat().st_mode) & 0o077]
@@ -203,52 +207,52 @@ def _directory(folder: Path) -> Check:
         return warning(
             "state_directory",
             f"others may read or write {names}",
-            "the next apply takes their rights away; or: chmod -R go= DIR",
+            "the next apply removes these rights; or: chmod -R go= DIR",
             **facts,
         )
     return ok("state_directory", f"{shown} is yours, writable and private", **facts)
 
 
-def _doubts(state: State) -> Check:
-    open_ = [
+def _pending(state: State) -> Check:
+    unresolved = [
         entry
-        for entry in in_order(state.entries.values())
-        if entry.in_doubt or entry.stage == "conflict"
+        for entry in sorted_entries(state.entries.values())
+        if entry.is_pending or entry.stage == "conflict"
     ]
-    if not open_:
-        return ok("in_doubt", "no create is in doubt", names=[])
-    keys = ", ".join(entry.key for entry in open_[:_SHOWN])
-    more = f" and {len(open_) - _SHOWN} more" if len(open_) > _SHOWN else ""
+    if not unresolved:
+        return ok("pending", "no create has an unknown outcome", names=[])
+    keys = ", ".join(entry.key for entry in unresolved[:_SHOWN])
+    more = f" and {len(unresolved) - _SHOWN} more" if len(unresolved) > _SHOWN else ""
     return warning(
-        "in_doubt",
-        f"in doubt or in conflict: {keys}{more}; each may be a disk that is billed",
-        "planner status shows them; run the same apply again, or end it with planner resolve",
-        names=[entry.name for entry in open_],
+        "pending",
+        f"unknown outcome or conflict: {keys}{more}; each may be a disk that is billed",
+        "planner status shows them; run the same apply again, or use planner resolve",
+        names=[entry.name for entry in unresolved],
     )
 
 
 def solver_check() -> Check:
-    """Return whether the solver is there and finds an optimum that is known."""
+    """Check that the solver works: it must find a known optimum."""
     name = "solver"
-    # A solver that is broken raises whatever it likes; a future holds it, so that it is a finding.
+    # A broken solver may raise anything; the future holds it, and it becomes a failed check.
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(_tiny)
-    error = asked.exception()
+        solving = pool.submit(_tiny)
+    error = solving.exception()
     if isinstance(error, PlannerError):
         return failed(name, error)
     if error is not None:
-        says = f"{SOLVER} broke: {type(error).__name__}: {visible(str(error))[:200]}"
-        return failed(name, Defect(says, hint="install highspy and pulp anew"))
-    record, cost = asked.result()
+        says = f"{SOLVER} failed: {type(error).__name__}: {visible(str(error))[:200]}"
+        return failed(name, Defect(says, hint="reinstall highspy and pulp"))
+    record, cost = solving.result()
     if record.status != "optimal" or cost != _LEAST or not record.variables:
-        says = f"{SOLVER} found {cost} USD/h where the least is {_LEAST}"
+        says = f"{SOLVER} returned {cost} USD/h, the optimum is {_LEAST}"
         return failed(name, Defect(says, hint="please report this"))
     says = f"{SOLVER} proved a plan of {record.variables} variables in {record.seconds:.2f} s"
     return ok(name, says, seconds=round(record.seconds, 3))
 
 
 def _tiny() -> tuple[SolverRecord, Decimal]:
-    """Return what the solver makes of two volumes that share the dearer of two providers."""
+    """Solve two volumes that must share the more expensive of two providers."""
     rows = [
         {
             "provider": provider,
@@ -273,19 +277,21 @@ def _tiny() -> tuple[SolverRecord, Decimal]:
 
 
 _LEAST = Decimal("0.06")
-"""Both at the wide one: 300 GB at 0.0002 USD."""
+"""Both at `wide`: 300 GB at 0.0002 USD."""
 
 
 def versions() -> Check:
-    """Return the versions of what matters."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the libraries."""
+    installed = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
+            installed[name] = "not installed"
     return ok(
-        "versions", ", ".join(f"{name} {version}" for name, version in found.items()), **found
+        "versions",
+        ", ".join(f"{name} {version}" for name, version in installed.items()),
+        **installed,
     )
 
 
@@ -294,32 +300,34 @@ LEAST_HOURS = 72
 _ATTEMPTS = 3
 _OK, _UNKNOWN_KEY = 200, 401
 
-_OPENS: dict[Access, tuple[str, str]] = {
-    "availability_read": ("offers", "nothing can be planned live without it"),
+_SCOPES: dict[Access, tuple[str, str]] = {
+    "availability_read": ("offers", "live planning needs it"),
     "disks_read": ("the account's disks", "apply, status and adopt need it"),
-    "wallet_read": ("the wallet", "apply can promise no --min-runway without it"),
+    "wallet_read": ("the wallet", "apply needs it for --min-runway"),
 }
 _MARKETS: tuple[tuple[ListingName, str, str], ...] = (
     ("disks", "market_disks", "disk offers"),
     ("gpus", "market_gpus", "GPU offers"),
     ("multi-node", "market_multi_node", "multi-node GPU offers"),
 )
-_GIVE = "give the key this permission where it was made, or use one that has it"
+_GIVE = "add this permission to the key, or use another key"
 _REACHED = ("disks_write", "clock", "runway", *(name for _, name, _ in _MARKETS))
 
 
-def find(environ: Mapping[str, str], home: Path) -> tuple[Credentials | None, list[Check]]:
-    """Return the credentials, None where there are none, and what is to be said of them."""
+def check_credentials(
+    environ: Mapping[str, str], home: Path
+) -> tuple[Credentials | None, list[Check]]:
+    """Return the credentials, None where they are missing, and their checks."""
     try:
-        found = read_credentials(environ, home)
+        credentials = read_credentials(environ, home)
     except InputError as error:
-        return None, [failed("credentials", error), _place_without_key(environ, home)]
+        return None, [failed("credentials", error), _base_url_without_key(environ, home)]
     files = _files(environ)
     source = "PRIME_API_KEY" if "PRIME_API_KEY" in environ else files
-    team = f"for team {found.team_id}" if found.team_id else "for the personal account"
-    says = f"a key was found in {source}, {team}"
-    facts = {"source": source, "team_id": found.team_id}
-    return found, [ok("credentials", says, **facts), _place(found, environ)]
+    team = f"for team {credentials.team_id}" if credentials.team_id else "for the personal account"
+    says = f"key from {source}, {team}"
+    facts = {"source": source, "team_id": credentials.team_id}
+    return credentials, [ok("credentials", says, **facts), _base_url(credentials, environ)]
 
 
 def _files(environ: Mapping[str, str]) -> str:
@@ -327,32 +335,32 @@ def _files(environ: Mapping[str, str]) -> str:
     return f"~/.prime, context {context}" if context else "~/.prime/config.json"
 
 
-def _place(found: Credentials, environ: Mapping[str, str]) -> Check:
+def _base_url(credentials: Credentials, environ: Mapping[str, str]) -> Check:
     names = ("PRIME_API_BASE_URL", "PRIME_BASE_URL")
-    otherwise = "the default" if found.base_url == DEFAULT_BASE_URL else _files(environ)
+    otherwise = "the default" if credentials.base_url == DEFAULT_BASE_URL else _files(environ)
     source = next((name for name in names if name in environ), otherwise)
-    here = ", a marketplace on this machine" if found.is_local else ""
-    facts = {"base_url": found.base_url, "source": source}
-    return ok("base_url", f"{found.base_url} ({source}){here}", **facts)
+    here = ", a marketplace on this machine" if credentials.is_local else ""
+    facts = {"base_url": credentials.base_url, "source": source}
+    return ok("base_url", f"{credentials.base_url} ({source}){here}", **facts)
 
 
-def _place_without_key(environ: Mapping[str, str], home: Path) -> Check:
-    """Return where a key would be sent, were there one."""
+def _base_url_without_key(environ: Mapping[str, str], home: Path) -> Check:
+    """Return where a key would be sent."""
     try:
-        found = read_credentials({**environ, "PRIME_API_KEY": "none"}, home)
+        credentials = read_credentials({**environ, "PRIME_API_KEY": "none"}, home)
     except InputError:
-        return skipped("base_url", "not known: see credentials")
-    return _place(found, environ)
+        return skipped("base_url", "unknown: see credentials")
+    return _base_url(credentials, environ)
 
 
-def unasked(why: str) -> list[Check]:
-    """Return what cannot be checked without asking."""
-    return [skipped(name, why) for name in ("key", *_OPENS, *_REACHED)]
+def skip_marketplace(why: str) -> list[Check]:
+    """Return the checks of the marketplace, skipped."""
+    return [skipped(name, why) for name in ("key", *_SCOPES, *_REACHED)]
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """One answer for each scope."""
+class _Probes:
+    """The answer for each permission."""
 
     probes: Mapping[Access, Probe]
 
@@ -361,100 +369,102 @@ class _Asked:
 
     @property
     def refused(self) -> MarketError | None:
-        """Return the failure where every scope met the same: not the key, or not the place."""
-        failures = [one.failure for one in self.probes.values()]
-        unknown = all(one.status == _UNKNOWN_KEY for one in self.probes.values())
-        unreached = all(one.status is None for one in self.probes.values())
+        """Return the failure that all permissions share: a rejected key, or no answer."""
+        failures = [probe.failure for probe in self.probes.values()]
+        unknown = all(probe.status == _UNKNOWN_KEY for probe in self.probes.values())
+        unreached = all(probe.status is None for probe in self.probes.values())
         return failures[0] if unknown or unreached else None
 
 
-def ask(marketplace: Marketplace, pace: Pace) -> list[Check]:
-    """Return what the marketplace says to the key; nothing is written there."""
-    asked = _ask_all(marketplace, pace)
-    if asked.refused is not None:
+def check_marketplace(marketplace: Marketplace, pace: Pace) -> list[Check]:
+    """Check the key, its permissions and the market; nothing is written there."""
+    probes = _probe_all(marketplace, pace)
+    if probes.refused is not None:
         why = "the marketplace did not answer"
-        if isinstance(asked.refused, Unauthorized):
+        if isinstance(probes.refused, Unauthorized):
             why = "the key is not accepted"
-        left = (*_OPENS, *(name for name in _REACHED if name != "clock"))
+        left = (*_SCOPES, *(name for name in _REACHED if name != "clock"))
         return [
-            failed("key", asked.refused),
-            _clock(asked),
+            failed("key", probes.refused),
+            _clock(probes),
             *(skipped(name, why) for name in left),
         ]
-    opened = [_OPENS[scope][0] for scope in _OPENS if asked.opens(scope)]
+    opened = [_SCOPES[scope][0] for scope in _SCOPES if probes.opens(scope)]
     return [
-        ok("key", f"accepted; it may read {', '.join(opened) or 'nothing that planner asks for'}"),
-        *(_scope(scope, asked) for scope in _OPENS),
+        ok("key", f"accepted; it may read {', '.join(opened) or 'nothing that planner needs'}"),
+        *(_scope(scope, probes) for scope in _SCOPES),
         skipped(
             "disks_write",
-            "whether the key may create disks cannot be tried without buying one",
+            "permission to create disks cannot be tested without buying one",
             "the key needs Disks: read and write; the first create of an apply is the test",
         ),
-        _clock(asked),
-        _runway(marketplace, asked),
-        *_markets(marketplace, asked),
+        _clock(probes),
+        _runway(marketplace, probes),
+        *_markets(marketplace, probes),
     ]
 
 
-def _ask_all(marketplace: Marketplace, pace: Pace) -> _Asked:
+def _probe_all(marketplace: Marketplace, pace: Pace) -> _Probes:
     probes: dict[Access, Probe] = {}
-    for scope in _OPENS:
+    for scope in _SCOPES:
         probes[scope] = _probe(marketplace, scope, pace)
         if probes[scope].status is None:
             # The marketplace is unreachable: the other requests would only wait as long.
-            return _Asked(dict.fromkeys(_OPENS, probes[scope]))
-    return _Asked(probes)
+            return _Probes(dict.fromkeys(_SCOPES, probes[scope]))
+    return _Probes(probes)
 
 
 def _probe(marketplace: Marketplace, scope: Access, pace: Pace) -> Probe:
-    """Return an answer, asked for again after failures that may pass."""
+    """Return an answer; temporary failures are retried."""
     for attempt in range(_ATTEMPTS - 1):
-        found = marketplace.probe(scope)
-        if found.failure is None or (found.status is not None and found.status < 429):  # noqa: PLR2004 -- HTTP
-            return found
-        pause = min(found.failure.retry_after or 0.5 * 2**attempt, 10.0)
+        probe = marketplace.probe(scope)
+        if probe.failure is None or (probe.status is not None and probe.status < 429):  # noqa: PLR2004 -- HTTP
+            return probe
+        pause = min(probe.failure.retry_after or 0.5 * 2**attempt, 10.0)
         pace.pause(pause * pace.scale)
     return marketplace.probe(scope)
 
 
-def _scope(scope: Access, asked: _Asked) -> Check:
-    what, without = _OPENS[scope]
-    failure = asked.probes[scope].failure
+def _scope(scope: Access, probes: _Probes) -> Check:
+    what, without = _SCOPES[scope]
+    failure = probes.probes[scope].failure
     if failure is None:
         return ok(scope, f"the key may read {what}")
     if isinstance(failure, Unauthorized) and scope != "availability_read":
         return warning(scope, f"the key may not read {what}: {without}", _GIVE)
     if isinstance(failure, Unauthorized):
         return Check(scope, "failed", str(failure), f"{without}; {_GIVE}", failure.exit_code)
-    if scope == "wallet_read" and asked.probes[scope].status is not None:
+    if scope == "wallet_read" and probes.probes[scope].status is not None:
         return warning(scope, f"the balance is unknown: {failure}", without)
     return failed(scope, failure)
 
 
-def _clock(asked: _Asked) -> Check:
-    known = [skew for one in asked.probes.values() if (skew := one.skew_s) is not None]
+def _clock(probes: _Probes) -> Check:
+    known = [skew for probe in probes.probes.values() if (skew := probe.skew_s) is not None]
     if not known:
-        return skipped("clock", "the marketplace does not say what time it is")
+        return skipped("clock", "the marketplace's time is unknown")
     skew = min(known, key=abs)
-    way = "ahead of" if skew > 0 else "behind"
+    direction = "ahead of" if skew > 0 else "behind"
     rounded = round(skew, 1)
     if abs(skew) > MAX_SKEW_S:
-        says = f"this clock is {abs(rounded):g} s {way} the marketplace's"
-        do = "set it (NTP): how old a plan is, and when a lost create may be sent again, rest on it"
+        says = f"this clock is {abs(rounded):g} s {direction} the marketplace's"
+        do = "set it (NTP): plan age and the quarantine of lost creates depend on it"
         return warning("clock", says, do, skew_s=rounded)
     says = "this clock agrees with the marketplace's"
     if abs(rounded) >= 1:
-        says = f"this clock is {abs(rounded):g} s {way} the marketplace's, which is little"
+        says = (
+            f"this clock is {abs(rounded):g} s {direction} the marketplace's, which is acceptable"
+        )
     return ok("clock", says, skew_s=rounded)
 
 
-def _runway(marketplace: Marketplace, asked: _Asked) -> Check:
+def _runway(marketplace: Marketplace, probes: _Probes) -> Check:
     balance: Decimal | None = None
     disks: tuple[Disk, ...] | None = None
     try:
-        if asked.opens("wallet_read"):
+        if probes.opens("wallet_read"):
             balance = marketplace.wallet().balance_usd
-        if asked.opens("disks_read"):
+        if probes.opens("disks_read"):
             disks = marketplace.disks().live
     except MarketError as error:
         return failed("runway", error)
@@ -464,7 +474,7 @@ def _runway(marketplace: Marketplace, asked: _Asked) -> Check:
 
 
 def _lasts(balance: Decimal | None, disks: tuple[Disk, ...] | None) -> Check:
-    """Return how long the wallet lasts at what the live disks cost."""
+    """Return how long the wallet lasts at the run-rate of the live disks."""
     usd_hr = None if disks is None else total(disk.usd_hr or Decimal(0) for disk in disks)
     unpriced = sum(disk.usd_hr is None for disk in disks or ())
     hours = None if balance is None or not usd_hr else max(Decimal(0), balance) / usd_hr
@@ -483,16 +493,18 @@ def _lasts(balance: Decimal | None, disks: tuple[Disk, ...] | None) -> Check:
     lasts = f": {money(hours, 0)} hours" if hours is not None else ""
     says = f"{held}, {costs}{lasts}"
     if balance is not None and balance <= 0:
-        do = "pay in: nothing can be bought, and nobody promises that unpaid disks are kept"
+        do = "add funds: nothing can be bought, and unpaid disks may be lost"
         return warning("runway", says, do, **facts)
     if hours is not None and hours < LEAST_HOURS:
-        do = f"pay in: disks are billed until they are deleted, and this is under {LEAST_HOURS} h"
+        do = (
+            f"add funds: disks are billed until they are deleted, and this is under {LEAST_HOURS} h"
+        )
         return warning("runway", says, do, **facts)
     return ok("runway", says, **facts)
 
 
-def _markets(marketplace: Marketplace, asked: _Asked) -> list[Check]:
-    if not asked.opens("availability_read"):
+def _markets(marketplace: Marketplace, probes: _Probes) -> list[Check]:
+    if not probes.opens("availability_read"):
         return [skipped(name, "the key may not read offers") for _, name, _ in _MARKETS]
     checks = []
     for listing, name, what in _MARKETS:

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from planner.errors import (
     ApplyError,
+    Infeasible,
     Interrupted,
     MarketError,
     OutOfStock,
@@ -18,24 +21,28 @@ from planner.errors import (
     PlanError,
     PlannerError,
 )
+from planner.market.offers import KEY
 from planner.marketplace.protocol import target_of
+from planner.plans.planning import make_plan
 from planner.project import preflight
-from planner.project.buy import Shop, buy
+from planner.project.buy import PurchaseContext, buy
 from planner.project.context import Context, Event
-from planner.project.evidence import close, prove_listing, wait_active, wait_listed
 from planner.project.journal import Journal
-from planner.project.outcome import ApplyReport, make_report
 from planner.project.preflight import Limits
-from planner.project.reconcile import clear_doubts, look
+from planner.project.reconcile import check_no_duplicates, match_name, reconcile_pending
 from planner.project.state import SENDABLE, Slot, State, slots_of
-from planner.units import total
+from planner.project.status import ApplyOutcome, make_outcome
+from planner.schema import records
+from planner.units import difference, money, plain, total
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.marketplace.protocol import DiskListing, Marketplace
     from planner.plans.plan import Plan
-    from planner.project.pace import Pace
+    from planner.project.context import Pace
+    from planner.project.preflight import Recorded
+    from planner.project.state import Entry
 
 
 Confirm = Callable[[Sequence[Slot], Decimal, Decimal, Decimal | None], bool]
@@ -53,7 +60,7 @@ class Order:
     parallel : int
         How many requests may be open at once, after the first disk is proved.
     wait : bool
-        Wait until disks are ACTIVE or ERROR, through quarantines and told pauses too.
+        Wait until disks are ready, through quarantines and requested pauses.
     dry_run : bool
         Check everything, send nothing and write nothing.
     """
@@ -72,10 +79,10 @@ def apply_plan(
     pace: Pace,
     order: Order,
     confirm: Confirm = lambda *_: True,
-    tell: Callable[[Event], None] = lambda _: None,
+    on_event: Callable[[Event], None] = lambda _: None,
     step: Callable[[str], object] = lambda _: None,
-) -> ApplyReport:
-    """Buy what a plan asks for, at most one disk for each of its slots.
+) -> ApplyOutcome:
+    """Buy the disks of a plan, at most one for each slot.
 
     Parameters
     ----------
@@ -91,15 +98,15 @@ def apply_plan(
         Limits and manner.
     confirm : callable
         Asked once before the first POST.
-    tell : callable
+    on_event : callable
         Gets an event for every step.
     step : callable
         Called at every step of the journal.
 
     Returns
     -------
-    ApplyReport
-        Every slot and what came of it; ``stop`` is the error that ended the run, if one did.
+    ApplyOutcome
+        Every slot and its outcome; ``stop`` is the error that ended the run, if any.
 
     Raises
     ------
@@ -116,15 +123,15 @@ def apply_plan(
             plan=plan.digest,
             project=plan.project,
             names=frozenset(slot.name for slot in slots),
-            tell=tell,
+            on_event=on_event,
         )
         run = _Run(ctx, plan, slots, order, confirm, target_of(marketplace))
         stop: PlannerError | None = None
         try:
-            run.go()
+            run.run()
         except (MarketError, PlanError, ApplyError) as error:
             stop = error
-        return make_report(ctx, plan, slots, stop, balance=run.balance, to_send=run.to_send)
+        return make_outcome(ctx, plan, slots, stop, balance=run.balance, to_send=run.to_send)
 
 
 class _Run:
@@ -144,12 +151,12 @@ class _Run:
         self._planned = total(slot.usd_hr for slot in slots)
         self._halt = threading.Event()
 
-    def go(self) -> None:
-        """Do everything; whatever is raised ends the run."""
+    def run(self) -> None:
+        """Reconcile, check, buy, prove; an error ends the run."""
         ctx = self.ctx
         preflight.check_target(self.plan, ctx.plan, ctx.state, self.target)
         while True:
-            clear_doubts(ctx, wait=self.order.wait)
+            reconcile_pending(ctx, wait=self.order.wait)
             self.to_send = [slot for slot in self.slots if self._is_open(slot)]
             self._check_refused()
             if not self.to_send:
@@ -179,43 +186,45 @@ class _Run:
             return
 
     def _close(self, *, strict: bool) -> None:
-        close(self.ctx, strict=strict)
+        check_final_listing(self.ctx, strict=strict)
         if self.order.wait:
             wait_active(self.ctx)
 
     def _is_open(self, slot: Slot) -> bool:
-        """Return whether a slot is still to be sent; what is in doubt here is out of quarantine."""
+        """Return whether a slot is still to be sent; a pending slot is out of quarantine here."""
         entry = self.ctx.state.entries.get(slot.name)
-        return entry is None or entry.stage in SENDABLE or entry.in_doubt
+        return entry is None or entry.stage in SENDABLE or entry.is_pending
 
     def _check_refused(self) -> None:
-        """Stop where the marketplace has refused a slot for good, unless its disk exists."""
-        mine = self.ctx.state.of_plan(self.ctx.plan)
-        refused = [entry for entry in mine if entry.stage == "refused"]
+        """Stop where the marketplace refused a slot permanently, unless its disk exists."""
+        entries = self.ctx.state.of_plan(self.ctx.plan)
+        refused = [entry for entry in entries if entry.stage == "refused"]
         if not refused:
             return
         listing = self.ctx.marketplace.disks()
         for entry in refused:
-            found = look(listing, entry.facts, entry.not_ours)
-            if found.kind == "ours":
-                self.ctx.created(entry, found.disks[0], "listing", "it exists, though refused")
+            match = match_name(listing, entry.expected, entry.not_ours)
+            if match.kind == "ours":
+                self.ctx.created(entry, match.disks[0], "listing", "it exists, though refused")
             elif entry.stock:
                 raise OutOfStock(f"{entry.key}: {entry.why}", drift=[f"{entry.key}: out of stock"])
             else:
                 raise MarketError(
-                    f"{entry.key}: refused for good: {entry.why}", method="POST", hint="plan again"
+                    f"{entry.key}: refused permanently: {entry.why}",
+                    method="POST",
+                    hint="plan again",
                 )
 
     def _check(self, listing: DiskListing) -> None:
-        """Hold everything that is to be sent against plan, market, limits and wallet."""
+        """Check all slots that are to be sent: plan, market, limits and wallet."""
         ctx, limits = self.ctx, self.order.limits
         preflight.check_age(self.plan, ctx.pace.now(), limits.max_age)
-        preflight.check_twins(ctx, self.to_send, listing, again=limits.again)
-        offers = preflight.shelf(ctx.offers())
+        preflight.check_second_purchase(ctx, self.to_send, listing, again=limits.again)
+        offers = preflight.offers_by_key(ctx.offers())
         preflight.check_offers(self.to_send, offers, limits)
         names = {slot.name for slot in self.to_send}
-        mine = ctx.state.of_plan(ctx.plan)
-        committed = total(one.counted_usd_hr for one in mine if one.name not in names)
+        entries = ctx.state.of_plan(ctx.plan)
+        committed = total(e.counted_usd_hr for e in entries if e.name not in names)
         more = [preflight.price_now(slot, offers) for slot in self.to_send]
         preflight.check_limit(committed, more, self._planned, limits)
         self.balance = preflight.check_wallet(ctx, listing, total(more), limits)
@@ -226,32 +235,174 @@ class _Run:
 
     def _buy_all(self, listing: DiskListing) -> None:
         prove_listing(self.ctx, listing)
-        created = any(one.stage == "created" for one in self.ctx.state.of_plan(self.ctx.plan))
-        shop = Shop(self.order.limits, self._planned, self.order.wait, self._halt.is_set)
+        created = any(entry.stage == "created" for entry in self.ctx.state.of_plan(self.ctx.plan))
+        purchase = PurchaseContext(
+            self.order.limits, self._planned, self.order.wait, self._halt.is_set
+        )
         rest = list(self.to_send)
         if not created:
-            first = buy(self.ctx, rest.pop(0), shop)
+            first = buy(self.ctx, rest.pop(0), purchase)
             if rest:
                 wait_listed(self.ctx, [first])
-        self._buy_rest(rest, shop)
+        self._buy_rest(rest, purchase)
 
-    def _buy_rest(self, slots: Sequence[Slot], shop: Shop) -> None:
-        """Buy slots, several at a time; when one stops, no other is begun."""
+    def _buy_rest(self, slots: Sequence[Slot], purchase: PurchaseContext) -> None:
+        """Buy slots, several at a time; after a stop no other is begun."""
         stops: list[PlannerError] = []
 
-        def one(slot: Slot) -> None:
+        def buy_slot(slot: Slot) -> None:
             try:
                 if not self._halt.is_set():
-                    buy(self.ctx, slot, shop)
+                    buy(self.ctx, slot, purchase)
             except PlannerError as error:
                 stops.append(error)
                 self._halt.set()
 
         if self.order.parallel == 1:
             for slot in slots:
-                one(slot)
+                buy_slot(slot)
         else:
             with ThreadPoolExecutor(self.order.parallel, "planner-buy") as pool:
-                list(pool.map(one, slots))
+                list(pool.map(buy_slot, slots))
         if stops:
-            raise max(stops, key=lambda error: (error.exit_code != 130, error.exit_code))  # noqa: PLR2004 -- interrupted says least
+            raise max(stops, key=lambda error: (error.exit_code != 130, error.exit_code))  # noqa: PLR2004 -- an interrupt is the least informative
+
+
+def prove_listing(ctx: Context, listing: DiskListing) -> None:
+    """Check that the listing shows the disks this plan bought before."""
+    created = [e for e in ctx.state.of_plan(ctx.plan) if e.stage == "created"]
+    if any(listing.find(entry.ids[0]) for entry in created):
+        return
+    alive = [entry for entry in created if ctx.is_live(entry)]
+    if alive:
+        wait_listed(ctx, alive)
+
+
+def wait_listed(ctx: Context, entries: Sequence[Entry]) -> None:
+    """Wait until a listing shows at least one of the disks.
+
+    Raises
+    ------
+    PendingActions
+        When none does within the settling time.
+    """
+    for pause in ctx.pace.listing_pauses():
+        ctx.pace.pause(pause)
+        try:
+            listing = ctx.marketplace.disks()
+        except MarketError as error:
+            ctx.on_event({"event": "listing_failed", "why": str(error)})
+            continue
+        if any(listing.find(entry.ids[0]) for entry in entries):
+            return
+        if ctx.pace.stop.is_set():
+            raise Interrupted("stopped before the next disk was sent")
+    ids = ", ".join(entry.ids[0] for entry in entries)
+    raise PendingActions(
+        f"the account's list does not show disk {ids}, which exists: without that, a lost "
+        "create could not be found, so nothing more is sent",
+        hint="run again later with the same key and team",
+    )
+
+
+def check_final_listing(ctx: Context, *, strict: bool) -> None:
+    """List the account once more: each name is live once, and every disk is listed."""
+    entries = ctx.state.of_plan(ctx.plan)
+    try:
+        listing = ctx.marketplace.disks()
+    except MarketError as error:
+        if strict:
+            raise
+        ctx.warnings.append(f"the account's disks could not be read: {error}")
+        return
+    check_no_duplicates(ctx, listing)
+    for entry in entries:
+        if entry.stage == "created" and listing.find(entry.ids[0]) is None:
+            ctx.warnings.append(f"{entry.key}: disk {entry.ids[0]} is not in the listing")
+
+
+def wait_active(ctx: Context) -> None:
+    """Wait until every disk is ACTIVE or ERROR, as long as a quarantine at most."""
+    started, pause = ctx.pace.clock(), 1.0
+    waiting = [e for e in ctx.state.of_plan(ctx.plan) if e.stage == "created"]
+    while waiting and not ctx.pace.stop.is_set():
+        for entry in list(waiting):
+            disk = ctx.marketplace.disk(entry.ids[0])
+            if disk.status != entry.status:
+                price = None if disk.usd_hr is None else str(disk.usd_hr)
+                ctx.record("seen", name=entry.name, status=disk.status, usd_hr=price)
+            if disk.status in {"ACTIVE", "ERROR", "TERMINATED"}:
+                waiting.remove(entry)
+        if waiting and ctx.pace.clock() - started > ctx.pace.quarantine_s:
+            names = ", ".join(f"{entry.key} ({entry.status})" for entry in waiting)
+            raise PendingActions(f"not ready yet: {names}", hint="run again with --wait")
+        if waiting:
+            ctx.pace.pause(pause * ctx.pace.scale)
+            pause = min(pause * 1.5, 15.0)
+
+
+def replan(
+    plan: Plan,
+    outcome: ApplyOutcome,
+    offers: pd.DataFrame,
+    disks: pd.DataFrame,
+    recorded: Recorded,
+    percent: Decimal,
+) -> Plan:
+    """Return a plan for what is left after a stock-out.
+
+    Parameters
+    ----------
+    plan : Plan
+        What was applied.
+    outcome : ApplyOutcome
+        How far it came.
+    offers : DataFrame
+        Columns ``OFFERS``: the market now.
+    disks : DataFrame
+        Columns ``DISKS``: the account now.
+    recorded : mapping
+        The disks bought for the project; they stay where they are.
+    percent : Decimal
+        By how much the run-rate of the whole fleet may rise.
+
+    Raises
+    ------
+    OutOfStock
+        When no other place is left, or none within the percentage.
+    """
+    gone = {row.slot.offer for row in outcome.rows if row.entry is not None and row.entry.stock}
+    keys = [tuple(row[name] for name in KEY) for row in records(offers)]
+    stock = [
+        "Unavailable" if key in gone else now
+        for key, now in zip(keys, offers["stock"], strict=True)
+    ]
+    left = offers.assign(stock=pd.Series(stock, offers.index, offers["stock"].dtype))
+    left.attrs = dict(offers.attrs)
+    drift = [f"{_place(key)}: out of stock" for key in sorted(gone, key=str)]
+    try:
+        other = make_plan(
+            plan.demand,
+            left,
+            plan.market.gpus if plan.demand.workloads else None,
+            disks=disks,
+            recorded=recorded,
+            target=plan.target,
+            demand_source=str(plan.inputs["demand"]["source"]),
+        )
+    except Infeasible as error:
+        raise OutOfStock(f"no other place is left: {error}", drift=drift) from error
+    before, after = (Decimal(made.totals["disk_usd_hr"]) for made in (plan, other))
+    most = before + before * percent / 100
+    if after > most:
+        more = money(difference(after, before), 4)
+        raise OutOfStock(
+            f"the next best place costs ${more}/h more, above the {plain(percent)} % allowed",
+            drift=drift,
+            hint="allow more with --failover PCT, or plan again",
+        )
+    return other
+
+
+def _place(key: tuple[str | None, ...]) -> str:
+    return " ".join(part for part in key if part)

@@ -1,8 +1,8 @@
 """The journal: what was intended and what came of it, on disk before it is acted on.
 
 One file of lines, each a checksum over itself and all before it, and a JSON record; a line is
-flushed to the disk before the next step is taken. A torn last line is one that was never acted
-on, and is forgotten. Damage anywhere else is refused. The state is the fold of the records: there
+flushed to the disk before the next step is taken. A torn last line was never acted
+on, and is dropped. Damage anywhere else is refused. The state is the fold of the records: there
 is no second file.
 """
 
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from planner.errors import JournalLocked, StateUnusable
-from planner.project.pace import utc_now
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -35,8 +34,13 @@ _SUM = 16
 Record = dict[str, Any]
 
 
+def utc_now() -> datetime:
+    """Return the time of this machine."""
+    return datetime.now(UTC)
+
+
 def state_home(environ: dict[str, str] | os._Environ[str], home: Path) -> Path:
-    """Return where planner keeps its state unless told otherwise (the XDG state home)."""
+    """Return the default state directory (under the XDG state home)."""
     base = environ.get("XDG_STATE_HOME", "")
     return (Path(base) if base.startswith("/") else home / ".local" / "state") / "planner"
 
@@ -54,7 +58,7 @@ class Journal:
     now : callable
         UTC, for the records.
     step : callable
-        Called with a word before and after every step on the disk; tests fail there.
+        Called with a name before and after every write and fsync; tests inject failures there.
 
     Raises
     ------
@@ -140,7 +144,7 @@ class Journal:
             os.fsync(self._file)
             self._step("written")
         except OSError as error:
-            # Without this, what was half written would stand in the middle of what comes later.
+            # Otherwise a half-written line would end up in the middle of the file.
             self._cut(end)
             raise self._unusable(f"cannot be written: {error.strerror}") from error
         self._broken = False
@@ -150,7 +154,7 @@ class Journal:
             os.ftruncate(self._file or -1, end)
             os.fsync(self._file or -1)
         except OSError:
-            return  # a torn line at the end, which the next run forgets
+            return  # a torn line at the end, which the next run drops
 
     def _open(self) -> None:
         if self._write:
@@ -184,7 +188,7 @@ class Journal:
         if mode.st_uid != os.geteuid():
             raise self._unusable("belongs to another user")
         if stat.S_IMODE(mode.st_mode) & 0o077:
-            # What others may do is taken away; what the owner may not do is left as it is.
+            # Rights of others are removed; the owner's are left as they are.
             self.folder.chmod(stat.S_IMODE(mode.st_mode) & 0o700)
 
     def _sync_folder(self) -> None:
@@ -204,7 +208,7 @@ class Journal:
             raise JournalLocked(
                 f"{visible(str(self.folder))}: another run is using it"
                 + (f": {holder}" if holder else ""),
-                hint="wait until it ends, or give this run a state of its own with --state DIR",
+                hint="wait until it ends, or use another state directory with --state DIR",
             ) from None
         now = datetime.now(UTC).isoformat(timespec="seconds")
         os.fchmod(self._lock, 0o600)
@@ -216,7 +220,7 @@ class Journal:
     def _content(self, descriptor: int) -> bytes:
         size = os.fstat(descriptor).st_size
         if size > MAX_BYTES:
-            raise self._unusable("is larger than any journal")
+            raise self._unusable("is too large for a journal")
         parts = []
         os.lseek(descriptor, 0, os.SEEK_SET)
         while part := os.read(descriptor, 2**20):
@@ -233,7 +237,7 @@ class Journal:
             record = self._record(line)
             if record is None:
                 if end < 0 or not content[sound:].strip(b"\0"):
-                    return records, sound  # torn: it was never acted on
+                    return records, sound  # torn: never acted on
                 raise self._unusable(f"is damaged in record {len(records) + 1}")
             records.append(record)
             sound = len(content) if end < 0 else end + 1
@@ -253,10 +257,10 @@ class Journal:
     def _unusable(self, what: str) -> StateUnusable:
         return StateUnusable(
             f"{visible(str(self._path))}: {what}",
-            hint="nothing was sent on it. Make room and rights there, or name another place with "
-            "--state DIR. If it is damaged, move the file away, wait until a lost create would "
-            "have shown (15 minutes), and run the same apply again: disks that carry the plan's "
-            "names are found in the account's listing and adopted, not bought twice",
+            hint="nothing was sent. Free some space or fix the permissions, or choose "
+            "another directory with --state DIR. If it is damaged, move the file away, wait 15 "
+            "minutes (until a lost create would be listed), and run the same apply again: disks "
+            "with the plan's names are adopted from the account's listing, not bought twice",
         )
 
 

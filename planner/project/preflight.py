@@ -1,8 +1,8 @@
 """Everything that is checked before money is spent.
 
 The plan fits this marketplace and team, its project is not bought already, every offer that is
-still to be bought is there, in stock, sells the size and costs no more than planned, the sum stays
-below the limit, and the wallet lasts.
+still to be bought is listed, in stock, sells the size and costs no more than planned, the sum
+stays within the limit, and the wallet lasts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import Conflict, MarketError, NotFound, OutOfStock, PendingActions, PlanStale
+from planner.errors import Conflict, MarketError, OutOfStock, PendingActions, PlanStale
 from planner.market.disks import disks_frame
 from planner.market.market import addressable
 from planner.market.offers import KEY
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from planner.marketplace.protocol import DiskListing, Marketplace
     from planner.plans.plan import Plan
     from planner.project.context import Context
-    from planner.project.state import Entry, Slot
+    from planner.project.state import Slot
 
 
 _SKEW = timedelta(minutes=5)
@@ -80,16 +80,13 @@ class Problem:
     stock: bool
 
 
-"""Returns the live offers (columns ``OFFERS``), complete, or raises."""
-
-
-def shelf(offers: pd.DataFrame) -> dict[tuple[str | None, ...], dict[str, Any]]:
+def offers_by_key(offers: pd.DataFrame) -> dict[tuple[str | None, ...], dict[str, Any]]:
     """Return the offers as they can be bought, by create key."""
     return {tuple(row[name] for name in KEY): row for row in records(addressable(offers))}
 
 
 def check_target(plan: Plan, digest: str, state: State, target: Mapping[str, str | None]) -> None:
-    """Hold the plan's marketplace and team against those of the key.
+    """Check the plan's marketplace and team against those of the key.
 
     Raises
     ------
@@ -112,7 +109,7 @@ def check_target(plan: Plan, digest: str, state: State, target: Mapping[str, str
 
 
 def check_age(plan: Plan, now: datetime, max_age: timedelta) -> None:
-    """Refuse a plan whose market may be another by now.
+    """Refuse a plan that is too old.
 
     Raises
     ------
@@ -127,13 +124,15 @@ def check_age(plan: Plan, now: datetime, max_age: timedelta) -> None:
         raise PlanStale("the plan was made in the future", hint="correct this machine's clock")
 
 
-def check_twins(ctx: Context, slots: Iterable[Slot], listing: DiskListing, *, again: bool) -> None:
-    """Refuse to buy for a project what another plan of it has bought, or may have.
+def check_second_purchase(
+    ctx: Context, slots: Iterable[Slot], listing: DiskListing, *, again: bool
+) -> None:
+    """Refuse to buy for a project what another of its plans has bought, or may have.
 
     Raises
     ------
     PendingActions
-        When another plan's disk is in doubt.
+        When the outcome of another plan's create is unknown.
     Conflict
         When another plan's disk is live, unless that is wanted.
     """
@@ -146,14 +145,16 @@ def check_twins(ctx: Context, slots: Iterable[Slot], listing: DiskListing, *, ag
         and entry.may_exist
         and ctx.state.is_at(entry, ctx.target)
     ]
-    doubtful = [entry for entry in twins if entry.in_doubt or entry.stage == "conflict"]
-    if doubtful:
-        names = ", ".join(f"{entry.key} ({entry.name})" for entry in doubtful)
+    pending = [entry for entry in twins if entry.is_pending or entry.stage == "conflict"]
+    if pending:
+        names = ", ".join(f"{entry.key} ({entry.name})" for entry in pending)
         raise PendingActions(
-            f"an earlier plan of {visible(ctx.project)} has disks in doubt: {visible(names)}",
-            hint=f"look, then: planner resolve {doubtful[0].name} --id ID | --not ID | --give-up",
+            f"an earlier plan of {visible(ctx.project)} has creates with an unknown outcome: "
+            f"{visible(names)}",
+            hint=f"check the account, then: planner resolve {pending[0].name} "
+            "--id ID | --not ID | --give-up",
         )
-    alive = [entry for entry in twins if not again and _is_live(ctx, entry, listing)]
+    alive = [entry for entry in twins if not again and ctx.is_live(entry, listing)]
     if alive:
         lines = [
             f"  {visible(entry.key)}: {entry.ids[0]} at {plain(entry.counted_usd_hr)} USD/h"
@@ -162,19 +163,8 @@ def check_twins(ctx: Context, slots: Iterable[Slot], listing: DiskListing, *, ag
         raise Conflict(
             f"an earlier plan of {visible(ctx.project)} has bought this already:\n"
             + "\n".join(lines),
-            hint="keep them (nothing to do), delete them with `planner destroy`, or buy a second "
-            "set on purpose with --again",
+            hint="plan again, which keeps them; or buy a second set on purpose with --again",
         )
-
-
-def _is_live(ctx: Context, entry: Entry, listing: DiskListing) -> bool:
-    found = listing.find(entry.ids[0])
-    if found is None:
-        try:
-            found = ctx.marketplace.disk(entry.ids[0])
-        except NotFound:
-            return False
-    return found.is_live
 
 
 def check_offer(
@@ -210,16 +200,16 @@ def check_offers(
     offers: Mapping[tuple[str | None, ...], Mapping[str, Any]],
     limits: Limits,
 ) -> None:
-    """Hold all slots that are to be sent against today's market.
+    """Check all slots that are to be sent against today's market.
 
     Raises
     ------
     OutOfStock
-        When all that is wrong is that something cannot be had.
+        When the only problems are missing offers and stock.
     PlanStale
-        When something else has changed; ``drift`` says what.
+        When something else has changed; ``drift`` lists it.
     """
-    problems = [found for slot in slots if (found := check_offer(slot, offers, limits))]
+    problems = [p for slot in slots if (p := check_offer(slot, offers, limits))]
     if not problems:
         return
     texts = [problem.text for problem in problems]
@@ -243,14 +233,14 @@ def check_limit(
     Raises
     ------
     PlanStale
-        When what exists, what is in doubt and what comes next together exceed it.
+        When existing, pending and next disks together exceed it.
     """
     limit = limits.limit_usd_hr(planned)
     sum_usd_hr = total((committed, *more))
     if sum_usd_hr > limit:
         raise PlanStale(
             f"the disks would cost {plain(sum_usd_hr)} USD/h, the limit is {plain(limit)}: "
-            f"{plain(committed)} exist or are in doubt",
+            f"{plain(committed)} exist or are pending",
             drift=[f"{plain(sum_usd_hr)} USD/h exceeds {plain(limit)}"],
             hint="raise --max-usd-hr or --price-tolerance, or plan again",
         )
@@ -274,11 +264,15 @@ def check_wallet(
                 f"the balance is unknown, so no runway can be promised ({error})",
                 hint="use a key that may read the wallet, or leave out --min-runway",
             ) from error
-        ctx.warnings.append("balance unknown: this key may not read the wallet, or it gave none")
+        ctx.warnings.append(
+            "balance unknown: this key may not read the wallet, or the wallet has none"
+        )
         return None
     running = total(disk.usd_hr for disk in listing.live if disk.usd_hr is not None)
-    doubt = total(entry.counted_usd_hr for entry in ctx.state.entries.values() if entry.in_doubt)
-    burn = total((running, doubt, to_send_usd_hr))
+    pending = total(
+        entry.counted_usd_hr for entry in ctx.state.entries.values() if entry.is_pending
+    )
+    burn = total((running, pending, to_send_usd_hr))
     least = limits.min_runway_hr
     if least is not None and burn * least > balance:
         raise PlanStale(
@@ -310,9 +304,9 @@ def read_account(marketplace: Marketplace) -> pd.DataFrame:
 def recorded_disks(
     records: Sequence[dict[str, Any]], project: str, target: dict[str, str | None]
 ) -> tuple[Recorded, tuple[str, ...]]:
-    """Return what the journal says was bought for a project, and what is in doubt.
+    """Return the disks that the journal says a project has, and its unknown outcomes.
 
-    Of several plans that bought one replica, the last one's disks are taken.
+    Where several plans bought a replica, the disks of the last plan are taken.
 
     Parameters
     ----------
@@ -327,19 +321,19 @@ def recorded_disks(
     -------
     recorded : dict
         Complete replicas only.
-    doubts : tuple of str
-        One sentence for each slot in which a disk may exist that nobody has seen.
+    pending : tuple of str
+        One sentence for each slot whose outcome is unknown.
     """
     state = State(records)
     bought: dict[tuple[str, int], dict[str, dict[int, str | None]]] = {}
-    doubts: list[str] = []
+    pending: list[str] = []
     for entry in state.of_project(project):
         if not state.is_at(entry, target):
             continue
-        if entry.in_doubt:
-            doubts.append(
-                f"volume {entry.volume}: whether {entry.name} was bought is in doubt; "
-                "`planner apply` of that plan finds out, and buys nothing twice"
+        if entry.is_pending:
+            pending.append(
+                f"volume {entry.volume}: whether {entry.name} was bought is unknown; "
+                "`planner apply` of that plan reconciles it, and buys nothing twice"
             )
         is_there = entry.stage == "created" and len(entry.ids) == 1
         plans = bought.setdefault((entry.volume, entry.replica), {})
@@ -350,4 +344,4 @@ def recorded_disks(
             ids = [disk_id for _, disk_id in sorted(disks.items()) if disk_id is not None]
             if len(ids) == max(disks):
                 recorded[slot] = tuple(ids)
-    return recorded, tuple(doubts)
+    return recorded, tuple(pending)

@@ -1,7 +1,8 @@
 """Reconcile: find out what became of a create whose answer was lost.
 
-The name is the key. Exactly one live disk with the name and what was sent: it is ours. Anything
-else that carries the name, or appeared meanwhile and looks alike, is for a person to judge.
+The name is the key. Exactly one live disk with the name and everything that was sent is ours. A
+person decides about anything else with that name, and about suspects: new disks of the same size
+and provider under other names.
 """
 
 from __future__ import annotations
@@ -28,21 +29,21 @@ if TYPE_CHECKING:
     from planner.market.disks import Disk
     from planner.marketplace.protocol import DiskListing
     from planner.project.context import Context
-    from planner.project.state import Entry, Facts
+    from planner.project.state import Entry, ExpectedDisk
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a listing shows of a slot.
+class Match:
+    """How a listing matches a slot.
 
     Attributes
     ----------
     kind : {"ours", "conflict", "nothing"}
-        Whether it is there.
+        Whether the slot's disk is listed.
     disks : tuple of Disk
-        What was found.
+        The listed disks of that name.
     why : str
-        What is wrong with it.
+        What differs.
     """
 
     kind: Literal["ours", "conflict", "nothing"]
@@ -51,115 +52,145 @@ class Finding:
 
     @property
     def ids(self) -> list[str]:
-        """Return the ids of what was found."""
+        """Return the ids of the listed disks."""
         return [disk.id for disk in self.disks if disk.id]
 
 
-def look(listing: DiskListing, facts: Facts, not_ours: Iterable[str] = ()) -> Finding:
-    """Return what a complete listing says about a name.
+def match_name(listing: DiskListing, facts: ExpectedDisk, not_ours: Iterable[str] = ()) -> Match:
+    """Return how a complete listing matches a name.
 
     Parameters
     ----------
     listing : DiskListing
         The account's disks.
-    facts : Facts
+    facts : ExpectedDisk
         What was sent, or would be.
     not_ours : iterable of str
-        Ids that a person has disowned.
+        Ids that a person said belong to another disk.
     """
-    disowned = set(not_ours)
-    same = [disk for disk in listing.disks if disk.name == facts.name and disk.id not in disowned]
+    excluded = set(not_ours)
+    same = [disk for disk in listing.disks if disk.name == facts.name and disk.id not in excluded]
     live = tuple(disk for disk in same if disk.is_live)
     if len(live) > 1:
-        return Finding("conflict", live, f"{len(live)} live disks are named {facts.name}")
+        return Match("conflict", live, f"{len(live)} live disks are named {facts.name}")
     if not live:
         if same:
-            return Finding("conflict", tuple(same), "it was created, and is terminated")
-        return Finding("nothing")
-    return judge(live[0], facts)
+            return Match("conflict", tuple(same), "it was created and is terminated")
+        return Match("nothing")
+    return match_disk(live[0], facts)
 
 
-def judge(disk: Disk, facts: Facts) -> Finding:
-    """Return whether one disk is what was sent."""
+def match_disk(disk: Disk, facts: ExpectedDisk) -> Match:
+    """Return whether a disk is what was sent."""
     wrong = list(facts.differences(disk))
     if disk.name != facts.name:
         wrong.insert(0, "another name" if disk.name is not None else "no name")
     if disk.id is None:
-        wrong.append("an id that is none")
-    if facts.is_dearer(disk):
-        wrong.append(f"{disk.usd_hr} USD/h where {facts.usd_hr} was planned")
+        wrong.append("no usable id")
+    if facts.costs_more(disk):
+        wrong.append(f"{disk.usd_hr} USD/h, {facts.usd_hr} was planned")
     if not disk.is_live:
         wrong.append("it is terminated")
-    return Finding("conflict", (disk,), "; ".join(wrong)) if wrong else Finding("ours", (disk,))
+    return Match("conflict", (disk,), "; ".join(wrong)) if wrong else Match("ours", (disk,))
 
 
 def suspects(ctx: Context, entry: Entry, listing: DiskListing) -> list[Disk]:
-    """Return live disks that appeared since the intent and look like the slot under other names."""
+    """Return live disks that are new since the intent, with the slot's size and provider."""
     known = ctx.state.recorded_ids() | entry.baseline | entry.not_ours
     names = ctx.names | ctx.state.entries.keys()
     return [
         disk
         for disk in listing.live
-        if disk.key not in known and disk.name not in names and entry.facts.is_like(disk)
+        if disk.key not in known and disk.name not in names and entry.expected.is_like(disk)
     ]
 
 
+def check_no_duplicates(ctx: Context, listing: DiskListing) -> None:
+    """Check that no name of the plan is live twice.
+
+    Raises
+    ------
+    Conflict
+        When a name is, with ids and prices.
+    """
+    by_name: dict[str | None, list[Disk]] = {}
+    by_id: dict[str | None, Disk] = {}
+    for disk in listing.live:
+        by_name.setdefault(disk.name, []).append(disk)
+        by_id[disk.id] = disk
+    for entry in ctx.state.of_plan(ctx.plan):
+        same = [disk for disk in by_name.get(entry.name, []) if disk.id not in entry.not_ours]
+        own = by_id.get(entry.ids[0]) if entry.stage == "created" else None
+        if own is not None and own not in same:
+            same.append(own)  # a person has renamed it
+        if len(same) > 1:
+            listed = ", ".join(f"{disk.id} at {disk.usd_hr} USD/h" for disk in same)
+            raise Conflict(
+                f"{entry.key}: {len(same)} live disks: {listed}",
+                hint="decide which to keep; delete the other by hand, or exclude it with "
+                f"`planner resolve {entry.name} --not ID`",
+            )
+
+
 def read_back(ctx: Context, entry: Entry) -> bool:
-    """Return whether a GET by an id that a 2xx named settles the slot, recording how."""
+    """Return whether a GET by an id from a 2xx answer resolves the slot; record the result."""
     # An id that was live before the request cannot be what it made.
-    for disk_id in sorted(entry.named - entry.baseline):
+    for disk_id in sorted(entry.claimed_ids - entry.baseline):
         try:
             disk = ctx.marketplace.disk(disk_id)
         except NotFound:
             continue
         except MarketError as error:
-            ctx.tell({"event": "unreadable", "name": entry.name, "id": disk_id, "why": str(error)})
+            ctx.on_event(
+                {"event": "unreadable", "name": entry.name, "id": disk_id, "why": str(error)}
+            )
             continue
         if disk.id != disk_id or disk.name is None:
             continue  # not an answer about this disk: the listing decides
-        found = judge(disk, entry.facts)
-        if found.kind == "ours":
+        match = match_disk(disk, entry.expected)
+        if match.kind == "ours":
             ctx.created(entry, disk, "answer")
         else:
-            ctx.conflict(entry, [disk_id], found.why, disk)
+            ctx.conflict(entry, [disk_id], match.why, disk)
         return True
     return False
 
 
-def settle(ctx: Context, entry: Entry, listing: DiskListing) -> bool:
-    """Return whether a listing settles the slot, recording how."""
-    found = look(listing, entry.facts, entry.not_ours)
-    if found.kind == "ours":
-        odd = "the answer named another id" if entry.named - {*found.ids} else entry.why
-        ctx.created(entry, found.disks[0], "listing", odd)
+def resolve_from_listing(ctx: Context, entry: Entry, listing: DiskListing) -> bool:
+    """Return whether a listing resolves the slot; record the result."""
+    match = match_name(listing, entry.expected, entry.not_ours)
+    if match.kind == "ours":
+        odd = "the answer had another id" if entry.claimed_ids - {*match.ids} else entry.why
+        ctx.created(entry, match.disks[0], "listing", odd)
         return True
-    if found.kind == "conflict":
-        ctx.conflict(entry, found.ids, found.why, found.disks[0])
+    if match.kind == "conflict":
+        ctx.conflict(entry, match.ids, match.why, match.disks[0])
         return True
-    return bool(entry.named) and read_back(ctx, entry)
+    return bool(entry.claimed_ids) and read_back(ctx, entry)
 
 
-def reconcile(ctx: Context, entries: Sequence[Entry], looks: Sequence[float]) -> DiskListing | None:
-    """Look for slots in doubt until they are settled or the time is over.
+def reconcile(
+    ctx: Context, entries: Sequence[Entry], pauses: Sequence[float]
+) -> DiskListing | None:
+    """List the account until every pending slot is resolved or the time is over.
 
     Parameters
     ----------
     ctx : Context
         The run.
     entries : sequence of Entry
-        Slots in doubt; those that stay so are still in doubt afterwards, or, where something
-        looks like them, in conflict.
-    looks : sequence of float
-        The pause before each look.
+        Pending slots. An unresolved slot stays pending, or is in conflict where there is a suspect.
+    pauses : sequence of float
+        Seconds before each listing.
 
     Returns
     -------
     DiskListing | None
-        The last look, where it was whole.
+        The last listing, None where it failed.
     """
     waiting = list(entries)
     listing: DiskListing | None = None
-    for number, pause in enumerate(looks):
+    for number, pause in enumerate(pauses):
         if not waiting or (number and ctx.pace.stop.is_set()):
             break
         ctx.pace.pause(pause)
@@ -167,16 +198,16 @@ def reconcile(ctx: Context, entries: Sequence[Entry], looks: Sequence[float]) ->
             listing = ctx.marketplace.disks()
         except MarketError as error:
             listing = None
-            ctx.tell({"event": "listing_failed", "why": str(error)})
+            ctx.on_event({"event": "listing_failed", "why": str(error)})
             if isinstance(error, RequestRefused):
                 break
             continue
-        waiting = [entry for entry in waiting if not settle(ctx, entry, listing)]
+        waiting = [entry for entry in waiting if not resolve_from_listing(ctx, entry, listing)]
     for entry in waiting:
         alike = suspects(ctx, entry, listing) if listing else []
         if alike:
             ids = [disk.id for disk in alike if disk.id]
-            why = "its answer was lost, and a disk of its size appeared under another name"
+            why = "its answer was lost, and a new disk of its size has another name"
             ctx.conflict(entry, ids, why)
     return listing
 
@@ -189,7 +220,7 @@ _STOCK = re.compile(r"stock|sold.?out|capacity|(?:no longer|not|un) ?available",
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Classification:
     """What an answer means.
 
     Attributes
@@ -197,13 +228,13 @@ class Verdict:
     kind : str
         See the table.
     why : str
-        In words, safe to show.
+        The reason, safe to show.
     id : str | None
-        The id a 2xx named, where it is one.
+        The id in a 2xx answer, where it is usable.
     wait_s : float | None
         How long the marketplace asked to wait.
     stock : bool
-        Whether a refusal says that the offer is sold out.
+        Whether a refusal means that the offer is sold out.
     """
 
     kind: Kind
@@ -213,26 +244,28 @@ class Verdict:
     stock: bool = False
 
 
-def classify(outcome: Disk | MarketError, facts: Facts) -> Verdict:
-    """Return what came of a create.
+def classify(outcome: Disk | MarketError, facts: ExpectedDisk) -> Classification:
+    """Return what an answer to a create means.
 
     Parameters
     ----------
     outcome : Disk or MarketError
         The disk as a 2xx describes it, or the failure.
-    facts : Facts
+    facts : ExpectedDisk
         What was sent.
     """
     if isinstance(outcome, MarketError):
         return _failed(outcome)
     odd = echo_oddities(outcome, facts)
     if odd:
-        return Verdict("odd", "the answer differs from the request: " + "; ".join(odd), outcome.id)
-    return Verdict("as_sent", "", outcome.id)
+        return Classification(
+            "odd", "the answer differs from the request: " + "; ".join(odd), outcome.id
+        )
+    return Classification("as_sent", "", outcome.id)
 
 
-def echo_oddities(disk: Disk, facts: Facts) -> tuple[str, ...]:
-    """Return what an answer lacks or says differently; empty where it may be believed."""
+def echo_oddities(disk: Disk, facts: ExpectedDisk) -> tuple[str, ...]:
+    """Return what differs in an answer or is missing; empty where it can be trusted."""
     odd = [] if disk.id else ["no usable id"]
     if disk.name != facts.name:
         odd.append("no name" if disk.name is None else f"name {disk.name!r}")
@@ -244,7 +277,7 @@ def echo_oddities(disk: Disk, facts: Facts) -> tuple[str, ...]:
     return (*odd, *facts.differences(disk))
 
 
-def _failed(failure: MarketError) -> Verdict:
+def _failed(failure: MarketError) -> Classification:
     kind: Kind = "unknown"
     status = failure.status if isinstance(failure, RequestRefused) else 0
     if isinstance(failure, RequestNotSent):
@@ -258,92 +291,95 @@ def _failed(failure: MarketError) -> Verdict:
     elif status in _FINAL:
         kind = "refused"
     stock = kind == "taken" or (kind == "refused" and _is_sold_out(failure, status))
-    return Verdict(kind, str(failure), wait_s=failure.retry_after, stock=stock)
+    return Classification(kind, str(failure), wait_s=failure.retry_after, stock=stock)
 
 
 def _is_sold_out(failure: MarketError, status: int) -> bool:
-    """Return whether the marketplace's own words speak of stock."""
+    """Return whether the marketplace's message is about stock."""
     return bool(_STOCK.search(str(failure).partition(f"({status})")[2]))
 
 
-def clear_doubts(ctx: Context, *, wait: bool) -> None:
-    """Reconcile every intent of the plan; return when nothing stands in the way of sending.
+def reconcile_pending(ctx: Context, *, wait: bool) -> None:
+    """Reconcile every pending intent of the plan; return when sending is safe.
 
-    Slots that stay in doubt afterwards may be sent again: no answer ever named an id, their
-    quarantine is over, and neither they nor anything like them is there.
+    A slot that is still pending afterwards may be sent again: no answer ever had an id, its
+    quarantine is over, and neither its disk nor a suspect is listed.
 
     Raises
     ------
     Conflict
-        When a person has to look.
+        When a person has to decide.
     PendingActions
-        When a slot is in doubt and may not be sent yet, or never by itself.
+        When a slot is pending and may not be sent yet, or never without a person.
     MarketError
         When the account's disks cannot be read.
     """
-    mine = ctx.state.of_plan(ctx.plan)
-    conflicts = [entry for entry in mine if entry.stage == "conflict"]
-    doubtful = [entry for entry in mine if entry.in_doubt]
+    entries = ctx.state.of_plan(ctx.plan)
+    conflicts = [entry for entry in entries if entry.stage == "conflict"]
+    pending = [entry for entry in entries if entry.is_pending]
     if conflicts:
         listing = ctx.marketplace.disks()
         for entry in conflicts:
-            found = look(listing, entry.facts, entry.not_ours)
-            if found.kind == "ours":
-                ctx.created(entry, found.disks[0], "listing", "what was odd about it is gone")
-    if doubtful:
-        _clear(ctx, doubtful, wait=wait)
-    conflicts = [entry for entry in mine if entry.stage == "conflict"]
+            match = match_name(listing, entry.expected, entry.not_ours)
+            if match.kind == "ours":
+                ctx.created(entry, match.disks[0], "listing", "the difference is gone")
+    if pending:
+        _reconcile_entries(ctx, pending, wait=wait)
+    conflicts = [entry for entry in entries if entry.stage == "conflict"]
     if conflicts:
-        told = "; ".join(f"{one.key}: {one.why} ({', '.join(one.ids)})" for one in conflicts)
-        raise Conflict(told)
+        raise Conflict("; ".join(f"{e.key}: {e.why} ({', '.join(e.ids)})" for e in conflicts))
 
 
-def _clear(ctx: Context, doubtful: Sequence[Entry], *, wait: bool) -> None:
-    listing = reconcile(ctx, doubtful, (0.0,))
-    left = _left_s(ctx, doubtful, listing)
+def _reconcile_entries(ctx: Context, pending: Sequence[Entry], *, wait: bool) -> None:
+    listing = reconcile(ctx, pending, (0.0,))
+    left = _left_s(ctx, pending, listing)
     if left > 0:
-        longest = left if wait and not _stuck(doubtful) else min(left, ctx.pace.settle_s)
-        listing = reconcile(ctx, _in_doubt(doubtful), _looks(ctx, longest))
-    if any(entry.stage == "conflict" for entry in doubtful):
+        longest = left if wait and not _stuck(pending) else min(left, ctx.pace.settle_s)
+        listing = reconcile(ctx, _still_pending(pending), _pauses(ctx, longest))
+    if any(entry.stage == "conflict" for entry in pending):
         return
-    stuck = _stuck(doubtful)
+    stuck = _stuck(pending)
     if stuck:
-        names = ", ".join(f"{entry.key} ({', '.join(sorted(entry.named))})" for entry in stuck)
-        raise PendingActions(f"an answer named a disk that nobody can see: {names}")
-    if listing is None and _in_doubt(doubtful):
-        raise PendingActions("the account's disks cannot be read, and an outcome is unknown")
-    if _left_s(ctx, doubtful, listing) > 0:
-        names = ", ".join(entry.key for entry in _in_doubt(doubtful))
+        names = ", ".join(
+            f"{entry.key} ({', '.join(sorted(entry.claimed_ids))})" for entry in stuck
+        )
+        raise PendingActions(f"an answer had the id of a disk that is not listed: {names}")
+    if listing is None and _still_pending(pending):
+        raise PendingActions(
+            "the account's disks cannot be read, and a create has an unknown outcome"
+        )
+    if _left_s(ctx, pending, listing) > 0:
+        names = ", ".join(entry.key for entry in _still_pending(pending))
         raise PendingActions(f"whether these disks were created is unknown: {names}")
 
 
-def _in_doubt(entries: Sequence[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.in_doubt]
+def _still_pending(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.is_pending]
 
 
 def _stuck(entries: Sequence[Entry]) -> list[Entry]:
-    """Return entries that are never sent again by themselves."""
-    return [entry for entry in entries if entry.in_doubt and entry.named]
+    """Return entries that are never sent again without a person."""
+    return [entry for entry in entries if entry.is_pending and entry.claimed_ids]
 
 
 def _left_s(ctx: Context, entries: Sequence[Entry], listing: DiskListing | None) -> float:
     """Return how long the last quarantine, or the search for a named disk, still lasts."""
     date = listing.date if listing else None
-    waits = [ctx.quarantine_s(entry, date) for entry in _in_doubt(entries)]
+    waits = [ctx.quarantine_s(entry, date) for entry in _still_pending(entries)]
     if _stuck(entries):
         waits.append(ctx.pace.settle_s)
     return max(waits, default=0.0)
 
 
-def _looks(ctx: Context, longest: float) -> list[float]:
-    """Return the pauses between looks that fill a time, then one look at its end."""
-    looks: list[float] = []
+def _pauses(ctx: Context, longest: float) -> list[float]:
+    """Return the pauses between listings that fill a time, then a last listing at its end."""
+    pauses: list[float] = []
     left = longest
-    for pause in ctx.pace.looks()[1:]:
-        looks.append(min(pause, left))
-        left -= looks[-1]
+    for pause in ctx.pace.listing_pauses()[1:]:
+        pauses.append(min(pause, left))
+        left -= pauses[-1]
     while left > 0:
-        looks.append(min(left, max(ctx.pace.settle_s / 3, 1.0)))
-        left -= looks[-1]
-    # The server's clock counts whole seconds: a last look after the next tick.
-    return [*(pause for pause in looks if pause > 0), 0.05]
+        pauses.append(min(left, max(ctx.pace.settle_s / 3, 1.0)))
+        left -= pauses[-1]
+    # The server's clock counts whole seconds: list once more after the next tick.
+    return [*(pause for pause in pauses if pause > 0), 0.05]

@@ -1,4 +1,4 @@
-"""Resolve and rename: what a person decides, written down after a look at the account."""
+"""Resolve and rename: a person's decision, recorded after a look at the account."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ if TYPE_CHECKING:
 _MAX_NAME = 255
 
 
-def find_entry(state: State, words: str, target: dict[str, str | None]) -> Entry:
-    """Return the slot of a disk's name, its id, or volume/replica/disk where that is one slot.
+def find_entry(state: State, text: str, target: dict[str, str | None]) -> Entry:
+    """Return the slot of a disk's name, its id, or volume/replica/disk.
 
     Raises
     ------
     InputError
-        When there is none, or there are several.
+        When no slot matches, or several do.
     """
-    here = [one for one in state.entries.values() if state.is_at(one, target)]
-    found = [one for one in here if words == one.name] or [
-        one for one in here if words in {one.key, *one.ids}
+    entries = [entry for entry in state.entries.values() if state.is_at(entry, target)]
+    matches = [entry for entry in entries if text == entry.name] or [
+        entry for entry in entries if text in {entry.key, *entry.ids}
     ]
-    if len(found) > 1:
-        doubtful = [one for one in found if one.in_doubt or one.stage == "conflict"]
-        found = doubtful if len(doubtful) == 1 else found
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(one.name for one in found)
-        raise InputError(f"{visible(words)} is several slots", hint=f"name one: {names}")
-    close = nearest(words, [*(one.name for one in here), *(one.key for one in here)])
+    if len(matches) > 1:
+        unresolved = [entry for entry in matches if entry.is_pending or entry.stage == "conflict"]
+        matches = unresolved if len(unresolved) == 1 else matches
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = ", ".join(entry.name for entry in matches)
+        raise InputError(
+            f"{visible(text)!r} matches {len(matches)} disks", hint=f"use a name: {names}"
+        )
+    close = nearest(text, [*(entry.name for entry in entries), *(entry.key for entry in entries)])
     hint = f"did you mean {close}?" if close else "`planner status` lists what is recorded"
-    raise InputError(f"the journal has no slot {visible(words)[:80]!r}", hint=hint)
+    raise InputError(f"no recorded disk matches {visible(text)[:80]!r}", hint=hint)
 
 
 def checked_id(text: str) -> str:
@@ -47,15 +49,17 @@ def checked_id(text: str) -> str:
     Raises
     ------
     InputError
-        When no id looks like this.
+        When the text is not a valid id.
     """
     if not ID.fullmatch(text):
-        raise InputError(f"{visible(text)[:80]!r} is no id of a disk", hint="copy it as listed")
+        raise InputError(
+            f"{visible(text)[:80]!r} is not a disk id", hint="copy it from the listing"
+        )
     return text
 
 
 def resolve_id(ctx: Context, entry: Entry, disk_id: str) -> None:
-    """Record that a disk is a slot's, as it is now.
+    """Record a disk as a slot's, as it is now.
 
     Raises
     ------
@@ -74,8 +78,8 @@ def resolve_id(ctx: Context, entry: Entry, disk_id: str) -> None:
         raise Conflict(f"the account has no disk {disk_id}", hint="check the id") from error
     if not disk.is_live or disk.id != disk_id or disk.name is None:
         raise Conflict(f"disk {disk_id} is {disk.status}, or was not named in the answer")
-    differences = entry.facts.differences(disk)
-    note = "; ".join(("a person said so", *differences))
+    differences = entry.expected.differences(disk)
+    note = "; ".join(("assigned by hand", *differences))
     ctx.created(entry, disk, "person", note)
 
 
@@ -103,20 +107,13 @@ def give_up(ctx: Context, entry: Entry) -> None:
     InputError
         When its disk exists.
     """
-    if entry.stage == "created" and _exists(ctx, entry):
+    if entry.stage == "created" and ctx.is_live(entry):
         raise InputError(f"{entry.key} exists", hint="`planner destroy` deletes disks")
-    ctx.record("given_up", name=entry.name, why="a person gave it up")
-
-
-def _exists(ctx: Context, entry: Entry) -> bool:
-    try:
-        return ctx.marketplace.disk(entry.ids[0]).is_live
-    except NotFound:
-        return False
+    ctx.record("given_up", name=entry.name, why="given up by hand")
 
 
 def rename(ctx: Context, entry: Entry, name: str) -> None:
-    """Give one of our disks another name, and record it once it is read back.
+    """Rename one of our disks, and record the name once it is read back.
 
     Raises
     ------
@@ -128,11 +125,11 @@ def rename(ctx: Context, entry: Entry, name: str) -> None:
         When the new name cannot be read back.
     """
     if entry.stage != "created":
-        raise InputError(f"{entry.key} is {entry.stage}: there is nothing to rename")
+        raise InputError(f"{entry.key} is {entry.stage}: it has no disk to rename")
     if not 1 <= len(name) <= _MAX_NAME or visible(name) != name or name != name.strip():
-        raise InputError("that is no name for a disk", hint="1 to 255 printable characters")
+        raise InputError("not a valid disk name", hint="1 to 255 printable characters")
     if name in ctx.state.entries and name != entry.name:
-        raise InputError("that name is the key of another slot", hint="choose another")
+        raise InputError("that name belongs to another slot", hint="choose another")
     disk_id = entry.ids[0]
     disk = ctx.marketplace.disk(disk_id)
     if disk.id != disk_id or not disk.is_live or disk.name not in {entry.as_name, name}:

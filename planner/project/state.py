@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from planner.errors import StateUnusable
 from planner.formats import digest_of
 from planner.market.offers import KEY
+from planner.marketplace.protocol import DiskRequest
 from planner.units import total, usd_hr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from planner.market.disks import Disk
-    from planner.marketplace.protocol import DiskRequest
     from planner.plans.plan import Plan
 
 
@@ -74,21 +74,15 @@ class Slot:
         return usd_hr(self.size_gb, self.usd_gb_hr)
 
     @property
-    def facts(self) -> Facts:
+    def expected(self) -> ExpectedDisk:
         """Return what the created disk has to be."""
-        return Facts(**vars(self.request), usd_hr=self.usd_hr)
+        return ExpectedDisk(**vars(self.request), usd_hr=self.usd_hr)
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a disk was asked to be; None was not sent, and may be anything."""
+class ExpectedDisk(DiskRequest):
+    """A request and its price: what the created disk has to be. None may be anything."""
 
-    name: str
-    size_gb: int
-    provider: str
-    cloud_id: str | None
-    data_center: str | None
-    country: str | None
     usd_hr: Decimal
 
     def to_record(self) -> dict[str, Any]:
@@ -96,11 +90,11 @@ class Facts:
         return {**vars(self), "usd_hr": str(self.usd_hr)}
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Facts:
+    def from_record(cls, record: Mapping[str, Any]) -> ExpectedDisk:
         """Return the facts that ``to_record`` described."""
         return cls(**{**record, "usd_hr": Decimal(record["usd_hr"])})
 
-    def at(self, usd_hr: Decimal) -> Facts:
+    def at(self, usd_hr: Decimal) -> ExpectedDisk:
         """Return the same disk at another accepted price."""
         return replace(self, usd_hr=usd_hr)
 
@@ -110,18 +104,18 @@ class Facts:
         An absent field is no contradiction: the marketplace promises only name, provider, user.
         """
         return tuple(
-            f"{field.replace('_', ' ')} {found!r} where {sent!r} was sent"
+            f"{field.replace('_', ' ')} {actual!r}, {sent!r} was requested"
             for field in _COMPARED
             if (sent := getattr(self, field)) is not None
-            and (found := getattr(disk, field)) is not None
-            and found != sent
+            and (actual := getattr(disk, field)) is not None
+            and actual != sent
         )
 
     def is_like(self, disk: Disk) -> bool:
         """Return whether size and provider are those that were sent, under whatever name."""
         return disk.size_gb == self.size_gb and disk.provider == self.provider
 
-    def is_dearer(self, disk: Disk) -> bool:
+    def costs_more(self, disk: Disk) -> bool:
         """Return whether the price is higher than planned, rounding apart."""
         spare = max(self.usd_hr * _SHARE, _LEAST)
         return disk.usd_hr is not None and disk.usd_hr > self.usd_hr + spare
@@ -135,18 +129,18 @@ class Facts:
 
 def slots_of(plan: Plan) -> tuple[Slot, ...]:
     """Return the slots of a plan, in its order."""
-    placed = {(one.volume, one.replica): one for one in plan.placements}
+    placements = {(placement.volume, placement.replica): placement for placement in plan.placements}
     weakest = {volume.name: volume.stock for volume in plan.demand.volumes}
     slots = []
-    for one in plan.planned_disks:
-        placement = placed[one.volume, one.replica]
+    for disk in plan.planned_disks:
+        placement = placements[disk.volume, disk.replica]
         slots.append(
             Slot(
-                **vars(one),
-                name=one.request.name,
+                **vars(disk),
+                name=disk.request.name,
                 offer=tuple(getattr(placement, name) for name in KEY),
                 usd_gb_hr=placement.usd_gb_hr,
-                stock=weakest.get(one.volume),
+                stock=weakest.get(disk.volume),
             )
         )
     return tuple(slots)
@@ -165,20 +159,20 @@ Stage = Literal[
     "given_up",
     "destroyed",
 ]
-IN_DOUBT = frozenset({"intended", "claimed", "unknown"})
+PENDING = frozenset({"intended", "claimed", "unknown"})
 SENDABLE = frozenset({"not_sent", "limited", "paused"})
 """Stages in which nothing is there and, after a listing, the name may be sent again."""
 
 
 @dataclass
 class Entry:
-    """What is known of one slot.
+    """What the journal says of one slot.
 
     Attributes
     ----------
     name, plan, project, volume, replica, disk
         Which slot of which plan; the name is the key.
-    facts : Facts
+    expected : ExpectedDisk
         What was sent.
     stage : str
         Where it stands.
@@ -189,7 +183,7 @@ class Entry:
     claimed : set of str
         Ids that a 2xx answer named.
     not_ours : set of str
-        Ids that a person said are not this slot.
+        Ids that a person said belong to another disk.
     ids : tuple of str
         The disk's id when created; the ids to look at in a conflict.
     usd_hr : Decimal | None
@@ -197,11 +191,11 @@ class Entry:
     as_name, status : str
         As read back; a person may rename a disk.
     server_at, local_at : datetime | None
-        When it was last in doubt, by the server's clock and by ours.
+        When it was last sent or answered, by the server's clock and by ours.
     until : datetime | None
         Not to be sent before.
     why : str
-        In words.
+        The reason for the stage, safe to show.
     stock : bool
         Whether a refusal was a stock-out.
     deleting : bool
@@ -214,7 +208,7 @@ class Entry:
     volume: str
     replica: int
     disk: int
-    facts: Facts
+    expected: ExpectedDisk
     stage: Stage = "intended"
     attempts: int = 0
     baseline: frozenset[str] = frozenset()
@@ -238,23 +232,23 @@ class Entry:
         return f"{self.volume}/{self.replica}/{self.disk}"
 
     @property
-    def in_doubt(self) -> bool:
-        """Return whether a disk may exist that nobody has seen."""
-        return self.stage in IN_DOUBT
+    def is_pending(self) -> bool:
+        """Return whether its outcome is unknown: a disk may exist that no listing has shown."""
+        return self.stage in PENDING
 
     @property
     def may_exist(self) -> bool:
         """Return whether it counts as money being spent."""
-        return self.in_doubt or self.stage in {"created", "conflict"}
+        return self.is_pending or self.stage in {"created", "conflict"}
 
     @property
     def counted_usd_hr(self) -> Decimal:
         """Return what it counts as per hour."""
-        return self.facts.counted(self.usd_hr) if self.may_exist else Decimal(0)
+        return self.expected.counted(self.usd_hr) if self.may_exist else Decimal(0)
 
     @property
-    def named(self) -> frozenset[str]:
-        """Return the ids a 2xx answer named that nobody has disowned."""
+    def claimed_ids(self) -> frozenset[str]:
+        """Return the ids that a 2xx answer named and no person has rejected."""
         return frozenset(self.claimed - self.not_ours)
 
 
@@ -269,7 +263,7 @@ class State:
     Raises
     ------
     StateUnusable
-        When a record is none that this version writes.
+        When a record was not written by this version.
     """
 
     def __init__(self, records: Iterable[dict[str, Any]] = ()) -> None:
@@ -279,7 +273,9 @@ class State:
             try:
                 self.take(record)
             except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-                message = f"record {number} of the journal is none that this version writes"
+                message = (
+                    f"record {number} of the journal was not written by this version of planner"
+                )
                 raise StateUnusable(message, hint="use the planner that wrote it") from error
 
     def of_plan(self, plan: str) -> list[Entry]:
@@ -296,13 +292,17 @@ class State:
         return bound is None or bound == target
 
     def committed_usd_hr(self, plan: str) -> Decimal:
-        """Return what a plan's disks cost per hour, those in doubt included."""
+        """Return what a plan's disks cost per hour, those with an unknown outcome included."""
         return total(entry.counted_usd_hr for entry in self.of_plan(plan))
 
     def recorded_ids(self) -> frozenset[str]:
         """Return every id that is some slot's own."""
-        created = (one for one in self.entries.values() if one.stage in {"created", "destroyed"})
-        return frozenset(disk_id for entry in created for disk_id in entry.ids)
+        return frozenset(
+            disk_id
+            for entry in self.entries.values()
+            if entry.stage in {"created", "destroyed"}
+            for disk_id in entry.ids
+        )
 
     def take(self, record: dict[str, Any]) -> None:
         """Move the state by one record."""
@@ -316,22 +316,22 @@ class State:
 
     def _intend(self, record: dict[str, Any]) -> None:
         names = ("name", "plan", "project", "volume", "replica", "disk")
-        facts = Facts.from_record(record["facts"])
+        facts = ExpectedDisk.from_record(record["facts"])
         entry = self.entries.setdefault(
-            record["name"], Entry(**{name: record[name] for name in names}, facts=facts)
+            record["name"], Entry(**{name: record[name] for name in names}, expected=facts)
         )
         # An intent that sends nothing only makes room for a disk that is there already.
-        entry.facts, entry.stage = facts, "intended" if record["sends"] else "not_sent"
+        entry.expected, entry.stage = facts, "intended" if record["sends"] else "not_sent"
         entry.attempts += record["sends"]
         entry.baseline = frozenset(record["baseline"])
         entry.until = None
         entry.why = "planner was stopped before the answer was recorded" if record["sends"] else ""
-        _doubt(entry, record)
+        _mark_pending(entry, record)
 
 
-def _doubt(entry: Entry, record: dict[str, Any]) -> None:
-    told = record.get("server_at")
-    entry.server_at = datetime.fromisoformat(told) if told else None
+def _mark_pending(entry: Entry, record: dict[str, Any]) -> None:
+    server_at = record.get("server_at")
+    entry.server_at = datetime.fromisoformat(server_at) if server_at else None
     entry.local_at = datetime.fromisoformat(record["at"])
 
 
@@ -353,12 +353,12 @@ def _claimed(entry: Entry, record: dict[str, Any]) -> None:
     entry.stage, entry.why = "claimed", record["why"]
     if record["id"] is not None:
         entry.claimed.add(record["id"])
-    _doubt(entry, record)
+    _mark_pending(entry, record)
 
 
 def _unknown(entry: Entry, record: dict[str, Any]) -> None:
     entry.stage, entry.why = "unknown", record["why"]
-    _doubt(entry, record)
+    _mark_pending(entry, record)
 
 
 def _created(entry: Entry, record: dict[str, Any]) -> None:
@@ -368,7 +368,7 @@ def _created(entry: Entry, record: dict[str, Any]) -> None:
     entry.created_at = record.get("created_at")
     entry.not_ours.discard(record["id"])
     if record.get("size_gb") is not None:
-        entry.facts = Facts(**{**vars(entry.facts), "size_gb": record["size_gb"]})
+        entry.expected = ExpectedDisk(**{**vars(entry.expected), "size_gb": record["size_gb"]})
 
 
 def _conflict(entry: Entry, record: dict[str, Any]) -> None:
@@ -379,9 +379,12 @@ def _conflict(entry: Entry, record: dict[str, Any]) -> None:
 def _not_ours(entry: Entry, record: dict[str, Any]) -> None:
     entry.not_ours.add(record["id"])
     entry.claimed.discard(record["id"])
-    entry.ids = tuple(one for one in entry.ids if one != record["id"])
+    entry.ids = tuple(disk_id for disk_id in entry.ids if disk_id != record["id"])
     if entry.stage == "conflict" and not entry.ids:
-        entry.stage, entry.why = "unknown", "a person said which disk it is not"
+        entry.stage, entry.why = (
+            "unknown",
+            "its outcome is unknown: the disk that was suspected is not it",
+        )
 
 
 def _renamed(entry: Entry, record: dict[str, Any]) -> None:
@@ -419,6 +422,8 @@ _MOVES: dict[str, Any] = {
 }
 
 
-def in_order(entries: Iterable[Entry]) -> Iterator[Entry]:
+def sorted_entries(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Yield entries by project, volume, replica and disk."""
-    return iter(sorted(entries, key=lambda one: (one.project, one.volume, one.replica, one.disk)))
+    return iter(
+        sorted(entries, key=lambda entry: (entry.project, entry.volume, entry.replica, entry.disk))
+    )

@@ -1,28 +1,289 @@
-"""Status: the journal held against the account."""
+"""The outcome of an apply, and status: what the journal says, compared with the account."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from planner.errors import NotFound
+from planner.errors import Interrupted, NotFound, PendingActions, PlannerError, StateUnusable
+from planner.market.gpus import is_confirmed, meets
+from planner.market.offers import KEY
 from planner.marketplace.protocol import target_of
-from planner.project.reconcile import look
-from planner.project.state import Entry, State, in_order
+from planner.project.reconcile import match_name
+from planner.project.state import Entry, State, sorted_entries
 from planner.units import plain, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from decimal import Decimal
 
     from planner.market.disks import Disk
     from planner.marketplace.protocol import DiskListing, Marketplace
+    from planner.plans.plan import Plan
+    from planner.project.context import Context
+    from planner.project.state import Slot
 
 
-Found = Literal[
+@dataclass(frozen=True)
+class OutcomeRow:
+    """One slot and what came of it; ``entry`` is None where it was never intended."""
+
+    slot: Slot
+    entry: Entry | None
+
+    @property
+    def state(self) -> str:
+        """Return created, pending, conflict, refused, waiting, given_up, destroyed or planned."""
+        if self.entry is None:
+            return "planned"
+        if self.entry.is_pending:
+            return "pending"
+        waiting = self.entry.stage in {"not_sent", "limited", "paused"}
+        return "waiting" if waiting else self.entry.stage
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the row as JSON values."""
+        entry = self.entry
+        known = entry.ids if entry else ()
+        return {
+            "volume": self.slot.volume,
+            "replica": self.slot.replica,
+            "disk": self.slot.disk,
+            "name": self.slot.name,
+            "state": self.state,
+            "id": known[0] if len(known) == 1 else None,
+            "ids": list(known) or sorted(entry.claimed if entry else ()),
+            "size_gb": self.slot.size_gb,
+            "usd_hr": plain(entry.counted_usd_hr if entry else Decimal(0)),
+            "planned_usd_hr": plain(self.slot.usd_hr),
+            "status": (entry.status or None) if entry else None,
+            "created_at": entry.created_at if entry else None,
+            "why": (entry.why or None) if entry else None,
+        }
+
+
+@dataclass(frozen=True)
+class ApplyOutcome:
+    """The outcome of a run.
+
+    Attributes
+    ----------
+    rows : tuple of OutcomeRow
+        All slots, in the plan's order.
+    stop : PlannerError | None
+        Why the run ended before everything was done.
+    advice : tuple of str
+        What a person can do.
+    warnings : tuple of str
+        What else should be known.
+    usd_hr, limit_usd_hr : Decimal
+        Run-rate now, pending disks included, and the plan's limit.
+    balance_usd : Decimal | None
+        What the wallet had, where it was read.
+    to_send : tuple of Slot
+        What was still to be sent when it was last checked.
+    pods : tuple of str
+        One command for each workload of the plan that rents its GPUs with its disks attached.
+    """
+
+    plan_id: str
+    project: str
+    rows: tuple[OutcomeRow, ...]
+    stop: PlannerError | None
+    advice: tuple[str, ...]
+    warnings: tuple[str, ...]
+    usd_hr: Decimal
+    limit_usd_hr: Decimal
+    balance_usd: Decimal | None
+    to_send: tuple[Slot, ...]
+    pods: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Return what the command exits with."""
+        return self.stop.exit_code if self.stop else 0
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the outcome as JSON values."""
+        rows = [row.to_document() for row in self.rows]
+        by_volume: dict[str, list[str]] = {}
+        for row in rows:
+            if row["state"] == "created":
+                by_volume.setdefault(row["volume"], []).append(row["id"])
+        document: dict[str, Any] = {
+            "plan_id": self.plan_id,
+            "project": self.project,
+            "exit_code": self.exit_code,
+            "slots": rows,
+            "volumes": by_volume,
+            "pending": [row["name"] for row in rows if row["state"] == "pending"],
+            "to_send": [slot.name for slot in self.to_send],
+            "totals": {
+                "slots": len(rows),
+                "created": sum(row["state"] == "created" for row in rows),
+                "usd_hr": plain(self.usd_hr),
+                "since": min(
+                    (row["created_at"] for row in rows if row["created_at"]), default=None
+                ),
+                "limit_usd_hr": plain(self.limit_usd_hr),
+                "balance_usd": None if self.balance_usd is None else plain(self.balance_usd),
+            },
+            "usd_hr": plain(self.usd_hr),
+            "pods": list(self.pods),
+            "advice": list(self.advice),
+            "warnings": list(self.warnings),
+        }
+        if self.stop is not None:
+            failure = {"error": str(self.stop), "hint": self.stop.hint}
+            document = {**failure, **document, **self.stop.data}
+        return document
+
+
+def make_outcome(
+    ctx: Context,
+    plan: Plan,
+    slots: Sequence[Slot],
+    stop: PlannerError | None,
+    *,
+    balance: Decimal | None,
+    to_send: Sequence[Slot],
+) -> ApplyOutcome:
+    """Return what came of a run.
+
+    Parameters
+    ----------
+    ctx : Context
+        The run.
+    plan, slots : Plan, sequence of Slot
+        What was to be bought.
+    stop : PlannerError | None
+        What ended it early; a pending slot or a conflict is worse.
+    balance : Decimal | None
+        What the wallet had.
+    to_send : sequence of Slot
+        What was still to be sent.
+    """
+    rows = tuple(OutcomeRow(slot, ctx.state.entries.get(slot.name)) for slot in slots)
+    entries = [row.entry for row in rows if row.entry is not None]
+    document = plan.to_document()
+    return ApplyOutcome(
+        plan_id=plan.plan_id,
+        project=plan.project,
+        rows=rows,
+        stop=_worst(ctx, entries, stop),
+        advice=tuple(_advice(ctx, entries)),
+        warnings=(*ctx.warnings, *_unwell(entries)),
+        usd_hr=ctx.state.committed_usd_hr(ctx.plan),
+        limit_usd_hr=Decimal(plan.totals["new_usd_hr"]),
+        balance_usd=balance,
+        to_send=tuple(slot for slot in to_send if _is_open(ctx, slot)),
+        pods=pod_lines(document, rows),
+    )
+
+
+def _is_open(ctx: Context, slot: Slot) -> bool:
+    entry = ctx.state.entries.get(slot.name)
+    return entry is None or entry.stage in {"not_sent", "limited", "paused"} or entry.is_pending
+
+
+def _worst(
+    ctx: Context, entries: Sequence[Entry], stop: PlannerError | None
+) -> PlannerError | None:
+    """Return why the run ended, in the order of what matters most."""
+    if stop is None or isinstance(stop, StateUnusable):
+        return stop
+    if isinstance(stop, Interrupted):
+        stop.hint = stop.hint or "run the same apply again to go on"
+        return stop
+    if ctx.pace.stop.is_set():
+        return Interrupted(f"interrupted: {stop}", hint="run the same apply again to go on")
+    if stop.exit_code in {6, 7}:
+        return stop
+    if any(entry.is_pending for entry in entries):
+        return PendingActions(f"{stop}; an outcome is unknown as well", hint=stop.hint)
+    return stop
+
+
+def _advice(ctx: Context, entries: Sequence[Entry]) -> list[str]:
+    """Return what a person can do about each slot that is not resolved."""
+    lines = []
+    for entry in entries:
+        command = f"planner resolve {entry.name} --id ID | --not ID | --give-up"
+        if entry.is_pending and entry.claimed_ids:
+            lines.append(
+                f"{entry.key}: an answer had the id {', '.join(sorted(entry.claimed_ids))}; it is "
+                f"never sent again by itself. Check the account, then: {command}"
+            )
+        elif entry.is_pending:
+            when = ctx.sends_again_at(entry).isoformat(timespec="seconds")
+            lines.append(
+                f"{entry.key}: run the same apply again; from {when} on it may send {entry.name} "
+                f"again if it is still not listed. If you know its outcome: {command}"
+            )
+        elif entry.stage == "conflict":
+            ids = ", ".join(entry.ids) or "no usable id"
+            lines.append(f"{entry.key}: check {ids} ({entry.why}), then: {command}")
+    return lines
+
+
+def _unwell(entries: Sequence[Entry]) -> list[str]:
+    return [
+        f"{entry.key}: disk {entry.ids[0]} is {entry.status} and is billed; it is never replaced "
+        f"by itself. To delete it: planner destroy {shlex.quote(entry.project)} --id {entry.ids[0]}"
+        for entry in entries
+        if entry.stage == "created" and entry.status in {"ERROR", "UNKNOWN"}
+    ]
+
+
+def pod_lines(document: dict[str, Any], rows: Sequence[OutcomeRow]) -> tuple[str, ...]:
+    """Return, for each workload, the vendor's command that rents its GPUs with its disks.
+
+    Source: ``prime pods create --help`` of the vendor's client, 0.18: ``--disks`` is repeated.
+    """
+    mounts = {w["name"]: w.get("mounts", []) for w in document["demand"].get("workloads", [])}
+    lines = []
+    for gpu in document["gpus"]:
+        kept = [p for p in document.get("placements", ()) if p["action"] == "keep"]
+        disks = [
+            _kept_at(gpu, volume, kept) or _disks_at(gpu, volume, rows)
+            for volume in mounts.get(gpu["workload"], [])
+        ]
+        if not all(disks):
+            continue  # not all of its volumes have been created there
+        command = ["prime", "pods", "create", "--id", gpu["offer_id"], "--name", gpu["workload"]]
+        command += [part for ids in disks for disk_id in ids for part in ("--disks", disk_id)]
+        lines.append(shlex.join(command))
+    return tuple(lines)
+
+
+def _kept_at(gpu: dict[str, Any], volume: str, kept: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the disks of an existing replica at the place of a GPU offer, if any."""
+    here = [p for p in kept if p["volume"] == volume and meets(p, gpu)]
+    # A disk in a data centre that both name goes before one that may only be there.
+    here.sort(key=lambda placement: not is_confirmed(placement, gpu))
+    return list(here[0]["disk_ids"]) if here else []
+
+
+def _disks_at(gpu: dict[str, Any], volume: str, rows: Sequence[OutcomeRow]) -> list[str]:
+    """Return the disks of a complete replica at the place of a GPU offer, if any."""
+    replicas: dict[tuple[bool, int], list[OutcomeRow]] = {}
+    for row in rows:
+        place = dict(zip(KEY, row.slot.offer, strict=True))
+        if row.slot.volume == volume and meets(place, gpu):
+            near = not is_confirmed(place, gpu), row.slot.replica
+            replicas.setdefault(near, []).append(row)
+    for _, listed in sorted(replicas.items(), key=lambda item: item[0]):
+        entries = [row.entry for row in listed if row.entry and row.entry.stage == "created"]
+        if len(entries) == len(listed):
+            return [disk_id for entry in entries for disk_id in entry.ids]
+    return []
+
+
+Condition = Literal[
     "in order",
-    "in doubt",
-    "found",
+    "pending",
+    "unrecorded",
     "conflict",
     "drifted",
     "vanished",
@@ -33,27 +294,27 @@ Found = Literal[
     "destroyed",
 ]
 _DRIFT = frozenset({"conflict", "drifted", "vanished", "duplicate"})
-_DOUBT = frozenset({"in doubt", "found"})
+_PENDING = frozenset({"pending", "unrecorded"})
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One recorded slot and what the account shows of it.
+class DiskStatus:
+    """A recorded slot, compared with the account.
 
     Attributes
     ----------
     entry : Entry
-        What the journal knows.
-    found : str
+        The journal's entry.
+    condition : str
         How the two compare.
     notes : tuple of str
         What differs: renamed, repriced, resized, its status, what it is attached to.
     disk : Disk | None
-        What the account shows.
+        The account's disk.
     """
 
     entry: Entry
-    found: Found
+    condition: Condition
     notes: tuple[str, ...]
     disk: Disk | None
 
@@ -67,10 +328,10 @@ class Standing:
             "disk": entry.disk,
             "name": entry.name,
             "state": entry.stage,
-            "found": self.found,
+            "condition": self.condition,
             "ids": list(entry.ids) or sorted(entry.claimed),
             "status": disk.status if disk else None,
-            "size_gb": disk.size_gb if disk else entry.facts.size_gb,
+            "size_gb": disk.size_gb if disk else entry.expected.size_gb,
             "usd_hr": plain(disk.usd_hr if disk and disk.usd_hr else entry.counted_usd_hr),
             "attached_to": list(disk.attached or ()) if disk else [],
             "notes": list(self.notes),
@@ -79,47 +340,47 @@ class Standing:
 
 @dataclass(frozen=True)
 class Status:
-    """All standings, and what they come to.
+    """All recorded slots, compared with the account.
 
     Attributes
     ----------
-    standings : tuple of Standing
+    disks : tuple of DiskStatus
         By project, volume, replica and disk.
     """
 
-    standings: tuple[Standing, ...]
+    disks: tuple[DiskStatus, ...]
 
     @property
     def exit_code(self) -> int:
-        """Return 0 where all is in order, 6 in doubt, 7 where a person must look."""
-        kinds = {one.found for one in self.standings}
-        return 7 if kinds & _DRIFT else 6 if kinds & _DOUBT else 0
+        """Return 0 where all is in order, 6 where an outcome is unknown, 7 for a person."""
+        conditions = {disk.condition for disk in self.disks}
+        return 7 if conditions & _DRIFT else 6 if conditions & _PENDING else 0
 
     @property
     def usd_hr(self) -> Decimal:
-        """Return the run-rate of what exists and what is in doubt."""
+        """Return the run-rate of existing and pending disks."""
         return total(
-            one.disk.usd_hr
-            if one.disk is not None and one.disk.usd_hr is not None and one.disk.is_live
-            else one.entry.counted_usd_hr
-            for one in self.standings
-            if one.entry.may_exist and one.found != "vanished"
+            status.disk.usd_hr
+            if status.disk is not None and status.disk.usd_hr is not None and status.disk.is_live
+            else status.entry.counted_usd_hr
+            for status in self.disks
+            if status.entry.may_exist and status.condition != "vanished"
         )
 
     @property
     def advice(self) -> tuple[str, ...]:
         """Return what a person can do about what is not in order."""
         return tuple(
-            f"{one.entry.key}: planner resolve {one.entry.name} --id ID | --not ID | --give-up"
-            for one in self.standings
-            if one.found in {"in doubt", "conflict", "duplicate"}
+            f"{disk.entry.key}: planner resolve {disk.entry.name} --id ID | --not ID | --give-up"
+            for disk in self.disks
+            if disk.condition in {"pending", "conflict", "duplicate"}
         )
 
     def to_document(self) -> dict[str, Any]:
         """Return the status as JSON values."""
         return {
             "exit_code": self.exit_code,
-            "disks": [one.to_document() for one in self.standings],
+            "disks": [disk.to_document() for disk in self.disks],
             "usd_hr": plain(self.usd_hr),
             "advice": list(self.advice),
         }
@@ -132,7 +393,7 @@ def read_status(
     project: str | None = None,
     plan: str | None = None,
 ) -> Status:
-    """Return how what the journal records stands in the account; nothing is changed.
+    """Return the journal compared with the account; nothing is changed.
 
     What was bought at another marketplace, or for another team, is left out.
 
@@ -141,7 +402,7 @@ def read_status(
     records : sequence of dict
         The journal's.
     marketplace : Marketplace
-        Where to look.
+        The account.
     project, plan : str | None
         Only the slots of this project, or of the plan with this digest.
 
@@ -159,65 +420,65 @@ def read_status(
         and plan in {None, entry.plan}
         and state.is_at(entry, target)
     )
-    entries = list(in_order(chosen))
+    entries = list(sorted_entries(chosen))
     if not entries:
         return Status(())
     listing = marketplace.disks()
-    return Status(tuple(_standing(entry, listing, marketplace) for entry in entries))
+    return Status(tuple(_disk_status(entry, listing, marketplace) for entry in entries))
 
 
-def _standing(entry: Entry, listing: DiskListing, marketplace: Marketplace) -> Standing:
+def _disk_status(entry: Entry, listing: DiskListing, marketplace: Marketplace) -> DiskStatus:
     if entry.stage == "created":
         return _created(entry, listing, marketplace)
-    if entry.in_doubt or entry.stage == "conflict":
-        found = look(listing, entry.facts, entry.not_ours)
-        if found.kind == "ours":
-            note = "it is there: run the same apply again to record it"
-            return Standing(entry, "found", (note,), found.disks[0])
-        kind: Found = "conflict" if entry.stage == "conflict" else "in doubt"
-        shown = found.disks[0] if found.disks else None
-        return Standing(entry, kind, (found.why or entry.why,), shown)
-    words: dict[str, Found] = {
+    if entry.is_pending or entry.stage == "conflict":
+        match = match_name(listing, entry.expected, entry.not_ours)
+        if match.kind == "ours":
+            note = "it exists: run the same apply again to record it"
+            return DiskStatus(entry, "unrecorded", (note,), match.disks[0])
+        kind: Condition = "conflict" if entry.stage == "conflict" else "pending"
+        shown = match.disks[0] if match.disks else None
+        return DiskStatus(entry, kind, (match.why or entry.why,), shown)
+    conditions: dict[str, Condition] = {
         "refused": "refused",
         "given_up": "given up",
         "destroyed": "destroyed",
     }
-    return Standing(
-        entry, words.get(entry.stage, "waiting"), (entry.why,) if entry.why else (), None
+    return DiskStatus(
+        entry, conditions.get(entry.stage, "waiting"), (entry.why,) if entry.why else (), None
     )
 
 
-def _created(entry: Entry, listing: DiskListing, marketplace: Marketplace) -> Standing:
+def _created(entry: Entry, listing: DiskListing, marketplace: Marketplace) -> DiskStatus:
     disk = listing.find(entry.ids[0])
     if disk is None:
         try:
             disk = marketplace.disk(entry.ids[0])
         except NotFound:
-            return Standing(entry, "vanished", ("the account has no such disk",), None)
+            return DiskStatus(entry, "vanished", ("the account has no such disk",), None)
     if not disk.is_live:
-        return Standing(entry, "vanished", ("it is terminated",), disk)
+        return DiskStatus(entry, "vanished", ("it is terminated",), disk)
     others = [
-        one.id or "?"
-        for one in listing.named(entry.name)
-        if one.id != disk.id and one.id not in entry.not_ours
+        other.id or "?"
+        for other in listing.named(entry.name)
+        if other.id != disk.id and other.id not in entry.not_ours
     ]
     if others:
         note = f"also live under its name: {', '.join(others)}"
-        return Standing(entry, "duplicate", (note,), disk)
+        return DiskStatus(entry, "duplicate", (note,), disk)
     drift = list(drift_of(entry, disk))
     pods = disk.attached or ()
     attached = [f"attached to {', '.join(pods)}"] if pods else []
-    found: Found = "drifted" if drift else "in order"
-    return Standing(entry, found, (*drift, *attached), disk)
+    condition: Condition = "drifted" if drift else "in order"
+    return DiskStatus(entry, condition, (*drift, *attached), disk)
 
 
 def drift_of(entry: Entry, disk: Disk) -> tuple[str, ...]:
-    """Return what about a recorded disk is no longer as recorded."""
-    notes = list(entry.facts.differences(disk))
+    """Return how a disk differs from its record."""
+    notes = list(entry.expected.differences(disk))
     if disk.name is not None and disk.name != entry.as_name:
         notes.append(f"renamed to {disk.name}")
-    recorded = entry.usd_hr if entry.usd_hr is not None else entry.facts.usd_hr
-    if disk.usd_hr is not None and entry.facts.counted(disk.usd_hr) != entry.facts.counted(
+    recorded = entry.usd_hr if entry.usd_hr is not None else entry.expected.usd_hr
+    if disk.usd_hr is not None and entry.expected.counted(disk.usd_hr) != entry.expected.counted(
         recorded
     ):
         notes.append(f"repriced from {plain(recorded)} to {plain(disk.usd_hr)} USD/h")

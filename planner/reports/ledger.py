@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
-from planner.project.state import State, in_order
+from planner.project.state import State, sorted_entries
 from planner.reports.holdings import account_name
 from planner.reports.lines import Line
 from planner.schema import records
@@ -71,15 +71,15 @@ def bought_as(
     mine = [one for one in entries if holdings.base_url is None or state.is_at(one, target)]
     bought = {
         disk_id: Purchase(one.plan, one.project, one.volume, one.replica, one.disk)
-        for one in in_order(mine)
+        for one in sorted_entries(mine)
         if one.stage == "created"
         for disk_id in one.ids
     }
     doubts = tuple(
-        f"whether {one.name} was bought for {one.project} is in doubt: if it exists and is not "
+        f"whether {one.name} was bought for {one.project} is unknown: if it exists and is not "
         "listed, it is not counted as there"
-        for one in in_order(mine)
-        if one.in_doubt
+        for one in sorted_entries(mine)
+        if one.is_pending
     )
     return bought, doubts
 

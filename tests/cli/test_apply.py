@@ -137,7 +137,7 @@ def test_a_doubt_is_six_and_a_person_may_end_it(run: Run, sim: Sim, tmp_path: Pa
     env = {**sim.environ, **QUICK, "PLANNER_QUARANTINE": "900"}
     doubt = run("apply", "p.json", "--yes", "-o", "json", env=env)
     assert doubt.code == 6
-    (name,) = doubt.json()["in_doubt"]
+    (name,) = doubt.json()["pending"]
     assert f"planner resolve {name} --id ID | --not ID | --give-up" in doubt.json()["advice"][0]
     assert ran(run, sim, "status").code == 6
     assert ran(run, sim, "resolve", name).code == 2

@@ -221,15 +221,15 @@ def test_the_journal_knows_what_was_bought_whatever_it_is_called(run: Run, sim: 
     assert {one["project"] for one in found.values()} == {"my-first-plan"}
 
 
-def test_a_disk_in_doubt_closes_the_gate(run: Run, sim: Sim) -> None:
-    """A create whose outcome nobody knows may cost money that no sum has."""
+def test_an_unknown_outcome_closes_the_gate(run: Run, sim: Sim) -> None:
+    """A create with an unknown outcome may cost money that no sum has."""
     env = {**sim.environ, **QUICK}
     run("plan", "shipped:minimal", "--out", "p.json", "--state", "state", env=env)
     sim.fault("POST /disks/#1:drop-before")
     assert run("apply", "p.json", "--yes", "--state", "state", env=env).code == 6
     ran = live(run, sim, "p.json", "--live", "--budget", "9999", "--fail-above", "100%")
     assert ran.code == 10
-    assert "is in doubt" in ran.err
+    assert "is unknown" in ran.err
     document = live(run, sim, "p.json", "--live", "-o", "json").json()
     assert len(document["doubts"]) == 1
 

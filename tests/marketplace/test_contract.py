@@ -21,9 +21,9 @@ from planner.marketplace.fetch import connect
 from planner.marketplace.protocol import DiskRequest, Marketplace, target_of
 from planner.marketplace.sim.local import Sim
 from planner.plans.planning import make_plan
+from planner.project.context import Pace
 from planner.project.execute import Order, apply_plan
 from planner.project.journal import Journal
-from planner.project.pace import Pace
 from planner.project.preflight import read_account
 from planner.project.status import read_status
 from planner.reports.holdings import account_holdings
@@ -164,7 +164,7 @@ def test_plan_apply_status_report(opened: Opened, tmp_path: Path) -> None:
         with Journal(tmp_path, write=False) as journal:
             standing = read_status(journal.records, marketplace, project="lab")
         assert standing.exit_code == 0
-        assert len(standing.standings) == 3
+        assert len(standing.disks) == 3
         again = make_plan(demand, offers, target=target, disks=read_account(marketplace))
         assert again.plan_id != plan.plan_id
         holdings = account_holdings(marketplace, datetime.now(UTC) + timedelta(hours=1))

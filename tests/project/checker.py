@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.plans.plan import Plan
-    from planner.project.outcome import ApplyReport
+    from planner.project.status import ApplyOutcome
     from tests.project.world import World
 
 
 def broken(
     world: World,
     folder: Path,
-    report: ApplyReport | None,
+    report: ApplyOutcome | None,
     *plans: Plan,
     limit: Decimal | None = None,
 ) -> list[str]:
@@ -33,7 +33,7 @@ def broken(
         Whose log is believed.
     folder : Path
         The state directory.
-    report : ApplyReport | None
+    report : ApplyOutcome | None
         The last run's; None where the last run was killed.
     plans : Plan
         What was applied.
@@ -56,13 +56,13 @@ def broken(
     ]
 
 
-def _said(report: ApplyReport | None) -> str:
+def _said(report: ApplyOutcome | None) -> str:
     if report is None:
         return ""
     return str(report.to_document())
 
 
-def _duplicates(world: World, report: ApplyReport | None) -> Iterator[str]:
+def _duplicates(world: World, report: ApplyOutcome | None) -> Iterator[str]:
     if report is None:
         return  # killed: nobody was there to say it
     by_name: dict[str, list[str]] = {}
@@ -75,7 +75,7 @@ def _duplicates(world: World, report: ApplyReport | None) -> Iterator[str]:
             yield f"{name} lives {len(ids)} times, and nobody says so"
 
 
-def _orphans(world: World, state: State, report: ApplyReport | None) -> Iterator[str]:
+def _orphans(world: World, state: State, report: ApplyOutcome | None) -> Iterator[str]:
     if report is None:
         return
     recorded = state.recorded_ids()
@@ -83,7 +83,7 @@ def _orphans(world: World, state: State, report: ApplyReport | None) -> Iterator
         if world.status(disk_id) == "TERMINATED" or disk_id in recorded:
             continue
         entry = state.entries.get(name)
-        told = disk_id in _said(report) or (entry is not None and entry.in_doubt)
+        told = disk_id in _said(report) or (entry is not None and entry.is_pending)
         if not (told and report.exit_code in {6, 7, 130}):
             yield f"{disk_id} ({name}) is billed, and nobody says so"
 

@@ -16,7 +16,7 @@ from planner.demand.read import read_demand
 from planner.errors import InputError
 from planner.market.disks import disks_frame, read_disk
 from planner.project.adopt import Adopted, adopt, safe_name, to_yaml
-from planner.project.state import Entry, Facts, Stage, State
+from planner.project.state import Entry, ExpectedDisk, Stage, State
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from planner.demand.model import Demand
 
 HOSTILE = "x\x1b[2J\r\n- name: evil\n  size_gb: 1\u202e\u2028 # {[: '\"\\"
-FACTS = Facts("n", 100, "runpod", None, None, None, Decimal("0.01"))
+FACTS = ExpectedDisk("n", 100, "runpod", None, None, None, Decimal("0.01"))
 
 
 def disk(number: int, **given: Any) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def test_a_project_that_is_given_wins() -> None:
     found = adopt(frame(disk(1), disk(2, name="corpus")), state, project="other")
     assert found.project == "other"
     assert [one.name for one in found.volumes] == ["corpus", "corpus-2"]
-    with pytest.raises(InputError, match="is no name"):
+    with pytest.raises(InputError, match="is not a name"):
         adopt(frame(disk(1)), state, project="no name\x1b")
 
 
@@ -167,7 +167,7 @@ def test_a_project_that_is_given_wins() -> None:
     [
         ({"status": "ERROR"}, "is ERROR"),
         ({"status": "DELETING"}, "is DELETING"),
-        ({"id": "../../x"}, "has no id"),
+        ({"id": "../../x"}, "has no usable id"),
         ({"size": "large"}, "has no known size"),
         ({"size": 0}, "has no known size"),
     ],
@@ -186,7 +186,7 @@ def test_nothing_to_adopt() -> None:
     """A demand needs a volume; terminated disks are none."""
     with pytest.raises(InputError, match="no live disk"):
         adopt(frame(disk(1, status="TERMINATED")), State())
-    with pytest.raises(InputError, match="1 that cannot be relied on"):
+    with pytest.raises(InputError, match="1 that cannot be used"):
         adopt(frame(disk(1, status="ERROR")), State())
 
 

@@ -56,7 +56,7 @@ def end(world: World, folder: Path, **more: Any) -> list[str]:
 def test_in_order(tmp_path: Path) -> None:
     """What was bought is as it was bought: exit 0, and the run-rate."""
     found = status(bought(tmp_path), tmp_path)
-    assert [one.found for one in found.standings] == ["in order"] * 2
+    assert [one.condition for one in found.disks] == ["in order"] * 2
     assert (found.exit_code, str(found.usd_hr)) == (0, "0.03")
 
 
@@ -76,8 +76,8 @@ def test_drift(change: dict[str, Any], kind: str, words: str, tmp_path: Path) ->
     world = bought(tmp_path, 1)
     vars(world.live[0]).update(change)
     found = status(world, tmp_path)
-    assert found.standings[0].found == kind
-    assert words in " ".join(found.standings[0].notes)
+    assert found.disks[0].condition == kind
+    assert words in " ".join(found.disks[0].notes)
     assert found.exit_code == (0 if kind == "in order" else 7)
 
 
@@ -87,16 +87,16 @@ def test_vanished_and_duplicate(tmp_path: Path) -> None:
     first, second = list(world.disks)
     world.duplicate(world.disks[second].name)
     del world.disks[first]
-    kinds = {one.found for one in status(world, tmp_path).standings}
+    kinds = {one.condition for one in status(world, tmp_path).disks}
     assert kinds == {"vanished", "duplicate"}
 
 
-def test_in_doubt_is_six(tmp_path: Path) -> None:
-    """And what has shown up since is said to be there."""
+def test_pending_is_six(tmp_path: Path) -> None:
+    """And a disk that appeared since is shown as unrecorded."""
     world = bought(tmp_path, 1, "lost_after_very_late")
     assert status(world, tmp_path).exit_code == 6
     world.clock.sleep(1000)
-    assert status(world, tmp_path).standings[0].found == "found"
+    assert status(world, tmp_path).disks[0].condition == "unrecorded"
 
 
 def test_a_person_names_the_disk(tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ from planner.errors import (
 )
 from planner.market.disks import read_disk
 from planner.project.reconcile import classify
-from planner.project.state import Facts
+from planner.project.state import ExpectedDisk
 
-FACTS = Facts("data-1", 100, "runpod", "cloud-1", "US-1", "US", Decimal("0.01"))
+FACTS = ExpectedDisk("data-1", 100, "runpod", "cloud-1", "US-1", "US", Decimal("0.01"))
 ECHO = {
     "id": "aaaaaaaaaaaa",
     "name": "data-1",
@@ -116,7 +116,7 @@ def test_a_higher_price(price: str | None, dearer: bool) -> None:
     from planner.market.disks import read_disk
 
     disk = read_disk({**ECHO, "priceHr": None if price is None else Decimal(price)})
-    assert FACTS.is_dearer(disk) is dearer
+    assert FACTS.costs_more(disk) is dearer
     big = FACTS.at(Decimal(10))
-    assert big.is_dearer(read_disk({**ECHO, "priceHr": Decimal("10.05")})) is False
-    assert big.is_dearer(read_disk({**ECHO, "priceHr": Decimal("10.06")})) is True
+    assert big.costs_more(read_disk({**ECHO, "priceHr": Decimal("10.05")})) is False
+    assert big.costs_more(read_disk({**ECHO, "priceHr": Decimal("10.06")})) is True

@@ -11,9 +11,9 @@ import pytest
 from planner.errors import Defect, InputError, MarketError, StateUnusable
 from planner.marketplace.sim.local import Sim
 from planner.project import doctor as machine
-from planner.project.doctor import Check, Diagnosis, examine, failed, ok, skipped, warning
+from planner.project.context import Pace
+from planner.project.doctor import Check, DoctorReport, examine, failed, ok, skipped, warning
 from planner.project.journal import Journal
-from planner.project.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -227,7 +227,7 @@ def test_what_is_in_doubt(tmp_path: Path) -> None:
             server_at=None,
         )
         check = machine.state_checks(tmp_path / "state")[-1]  # a run that holds the lock is no harm
-    assert (check.name, check.state) == ("in_doubt", "warning")
+    assert (check.name, check.state) == ("pending", "warning")
     assert check.facts == {"names": ["corpus-1"]}
     assert "planner resolve" in (check.do or "")
 
@@ -255,7 +255,7 @@ def test_a_solver_that_is_not_there_or_wrong(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_code_is_that_of_the_gravest() -> None:
     """Warnings and what was skipped cost nothing."""
     calm = (ok("a", ""), warning("b", "", ""), skipped("c", ""))
-    assert Diagnosis(calm).exit_code == 0
+    assert DoctorReport(calm).exit_code == 0
     worst = [failed("d", error) for error in (InputError("x"), MarketError("x"))]
-    assert Diagnosis((*calm, *worst)).exit_code == 4
-    assert Diagnosis((*worst, failed("e", StateUnusable("x")))).exit_code == 8
+    assert DoctorReport((*calm, *worst)).exit_code == 4
+    assert DoctorReport((*worst, failed("e", StateUnusable("x")))).exit_code == 8

@@ -12,7 +12,7 @@ from planner.demand.read import demand_from
 from planner.errors import OutOfStock
 from planner.market.offers import offers_frame
 from planner.plans.planning import make_plan
-from planner.project.failover import replan
+from planner.project.execute import replan
 from planner.project.journal import Journal
 from planner.project.preflight import read_account, recorded_disks
 from tests.project.world import START, URL, World, offer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.plans.plan import Plan
-    from planner.project.outcome import ApplyReport
+    from planner.project.status import ApplyOutcome
 
 TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 CHEAP, DEAR = offer(), offer("hyperstack", "NO-1", price=0.0002)
@@ -35,7 +35,7 @@ def planned(offers: list[dict[str, Any]], *volumes: dict[str, Any], **top: Any) 
     return make_plan(demand, offers_frame(offers), target=TARGET, now=START, nonce="nonce-1")
 
 
-def elsewhere(world: World, folder: Path, plan: Plan, report: ApplyReport, percent: str) -> Plan:
+def elsewhere(world: World, folder: Path, plan: Plan, report: ApplyOutcome, percent: str) -> Plan:
     with Journal(folder, write=False) as journal:
         recorded, _ = recorded_disks(journal.records, "lab", TARGET)
     with world.account() as account:
@@ -44,7 +44,7 @@ def elsewhere(world: World, folder: Path, plan: Plan, report: ApplyReport, perce
     return replace(other, created_at=START.isoformat(timespec="seconds"))  # by the world's clock
 
 
-def sold_out(folder: Path, *offers: dict[str, Any], **top: Any) -> tuple[World, Plan, ApplyReport]:
+def sold_out(folder: Path, *offers: dict[str, Any], **top: Any) -> tuple[World, Plan, ApplyOutcome]:
     """Return what is left when the second create meets a stock-out."""
     world = World(offers=list(offers))
     world.fault("ok", "409_stock")
@@ -80,7 +80,7 @@ def test_the_fleet_may_rise_by_so_much(percent: str, allowed: bool, tmp_path: Pa
     if allowed:
         elsewhere(world, tmp_path, plan, report, percent)
         return
-    with pytest.raises(OutOfStock, match=r"\$0.0100 an hour dearer") as caught:
+    with pytest.raises(OutOfStock, match=r"\$0.0100/h more") as caught:
         elsewhere(world, tmp_path, plan, report, percent)
     assert caught.value.exit_code == 5
     assert caught.value.data["drift"] == ["runpod cloud-1 US-1 US: out of stock"]

@@ -186,7 +186,7 @@ def test_i8_what_is_not_understood_is_unknown(tmp_path: Path) -> None:
         world.hide()
         world.fault(fault)
         report = world.apply(tmp_path / str(number), plan_of(1))
-        assert [row.state for row in report.rows] == ["in_doubt"]
+        assert [row.state for row in report.rows] == ["pending"]
         assert report.exit_code == 6
 
 
@@ -224,7 +224,7 @@ def test_a_kill_leaves_the_intent(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         world.apply(tmp_path)
     assert FILE in {path.name for path in tmp_path.iterdir()}
-    assert [entry.in_doubt for entry in state_of(tmp_path).entries.values()] == [True]
+    assert [entry.is_pending for entry in state_of(tmp_path).entries.values()] == [True]
     world.kill_at, world.on_create = None, lambda _: None
     assert world.apply(tmp_path).exit_code == 0
     assert len(world.posts) == 2

@@ -23,8 +23,8 @@ from tests.project.faults import FAULTS
 from tests.project.world import Killed, World, plan_of
 
 if TYPE_CHECKING:
-    from planner.project.outcome import ApplyReport
     from planner.project.state import Slot
+    from planner.project.status import ApplyOutcome
 
 TROUBLE = sorted(set(FAULTS) - {"twice", "large_after"})
 """Delivered twice is beyond the promise; it is reported, and tested elsewhere."""
@@ -39,7 +39,7 @@ class Owner(RuleBasedStateMachine):
         self.state = Path(self.folder.name) / "state"
         self.world = World()
         self.plan = plan_of(3)
-        self.report: ApplyReport | None = None
+        self.report: ApplyOutcome | None = None
         self.deleted: set[str] = set()
         self.strangers: list[str] = []
 

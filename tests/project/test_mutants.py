@@ -11,11 +11,10 @@ import pytest
 from planner.marketplace.protocol import DiskListing
 from planner.project import buy, execute, preflight, reconcile
 from planner.project import destroy as destruction
-from planner.project import evidence as proof
 from planner.project.context import Context
 from planner.project.journal import Journal
-from planner.project.reconcile import Verdict, classify
-from planner.project.state import Entry, Facts, State
+from planner.project.reconcile import Classification, classify
+from planner.project.state import Entry, ExpectedDisk, State
 from tests.project.checker import broken
 from tests.project.world import PRICE, QUARANTINE_S, Killed, World, offer, plan_of
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from planner.project.outcome import ApplyReport
+    from planner.project.status import ApplyOutcome
 
 
 def history(folder: Path, *faults: str, runs: int = 3, rest_s: float = 0.0) -> list[str]:
@@ -96,7 +95,7 @@ def unlisted(folder: Path) -> list[str]:
     world = World()
     world.hide()
     world.apply(folder)
-    return ["sent without proof"] if len(world.posts) > 1 else []
+    return ["sent without reconcile"] if len(world.posts) > 1 else []
 
 
 def unlisted_later(folder: Path) -> list[str]:
@@ -105,7 +104,7 @@ def unlisted_later(folder: Path) -> list[str]:
     world.apply(folder)
     world.hide()
     world.apply(folder)
-    return ["sent without proof"] if len(world.posts) > 2 else []
+    return ["sent without reconcile"] if len(world.posts) > 2 else []
 
 
 def changed(**more: Any) -> Callable[[Path], list[str]]:
@@ -158,19 +157,19 @@ def blind_listing(*_args: Any, **_more: Any) -> DiskListing:
 
 def one_reading(ctx: Context, _slot: Any) -> DiskListing:
     listing = ctx.marketplace.disks()
-    proof.check_once(ctx, listing)
+    reconcile.check_no_duplicates(ctx, listing)
     return listing
 
 
 def believe(ctx: Context, entry: Entry) -> bool:
-    for disk_id in entry.named:
+    for disk_id in entry.claimed_ids:
         ctx.record(
             "created", name=entry.name, id=disk_id, usd_hr=None, as_name=entry.name, status=""
         )
     return True
 
 
-def failed(outcome: Any, facts: Facts) -> Verdict:
+def failed(outcome: Any, facts: ExpectedDisk) -> Classification:
     verdict = classify(outcome, facts)
     return replace(verdict, kind="refused") if verdict.kind == "unknown" else verdict
 
@@ -203,26 +202,26 @@ RULES: dict[str, tuple[list[tuple[object, str, Any]], Callable[[Path], list[str]
     ),
     "read back": ([(buy, "read_back", believe)], lambda folder: history(folder, "ghost", runs=1)),
     "never again once an id was named": (
-        [(Entry, "named", property(lambda _: frozenset()))],
+        [(Entry, "claimed_ids", property(lambda _: frozenset()))],
         lambda folder: history(folder, "ghost", rest_s=2000.0),
     ),
     "limit": (
         [(buy, "check_limit", nothing), (preflight, "check_limit", nothing)],
         beyond_the_limit,
     ),
-    "one purchase for a project": ([(preflight, "check_twins", nothing)], two_plans),
+    "one purchase for a project": ([(preflight, "check_second_purchase", nothing)], two_plans),
     "suspects": (
         [(reconcile, "suspects", no_suspects), (buy, "suspects", no_suspects)],
         lambda folder: history(folder, "lost_other_name", rest_s=2000.0),
     ),
     "intent before post": ([(Journal, "_append", not_durable)], killed_unlisted),
     "each name lives once": (
-        [(buy, "check_once", nothing), (proof, "check_once", nothing)],
+        [(buy, "check_no_duplicates", nothing), (execute, "check_no_duplicates", nothing)],
         lambda folder: history(folder, "twice", runs=1),
     ),
-    "price as planned": ([(Facts, "is_dearer", lambda *_: False)], exits(7, "made_dearer")),
+    "price as planned": ([(ExpectedDisk, "costs_more", lambda *_: False)], exits(7, "made_dearer")),
     "size and place as sent": (
-        [(Facts, "differences", lambda *_: ())],
+        [(ExpectedDisk, "differences", lambda *_: ())],
         exits(7, "made_other_size"),
     ),
     "the canary is listed": ([(execute, "wait_listed", nothing)], unlisted),
@@ -255,7 +254,7 @@ RULES: dict[str, tuple[list[tuple[object, str, Any]], Callable[[Path], list[str]
         [(destruction, "_problems", no_suspects)],
         destroyed_in_use,
     ),
-    "doubts first": ([(execute, "clear_doubts", nothing)], reran),
+    "pending creates first": ([(execute, "reconcile_pending", nothing)], reran),
 }
 
 
@@ -274,7 +273,7 @@ def test_without_the_rule_something_breaks(
 def test_reports_are_what_they_say(tmp_path: Path) -> None:
     """The negative controls of the checker itself: a second disk, an orphan, a blind retry."""
     world = World()
-    report: ApplyReport = world.apply(tmp_path)
+    report: ApplyOutcome = world.apply(tmp_path)
     assert broken(world, tmp_path, report, plan_of()) == []
     name, _ = world.made[0]
     world.duplicate(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from planner.errors import InputError
-from planner.project.pace import Pace, seconds_from
+from planner.project.context import Pace, seconds_from
 
 
 def test_where_seconds_come_from() -> None:
@@ -25,7 +25,7 @@ def test_what_is_no_time(text: str) -> None:
 @pytest.mark.parametrize("settle_s", [0.0, 0.9, 90.0, 300.0])
 def test_looks_fill_the_settling_time(settle_s: float) -> None:
     """At once, then 1, 2, 4, 8, 15, 30 and once at the end, scaled."""
-    looks = Pace(settle_s=settle_s).looks()
+    looks = Pace(settle_s=settle_s).listing_pauses()
     assert looks[0] == 0
     assert len(looks) == 8
     assert sum(looks) == pytest.approx(settle_s)

@@ -39,8 +39,8 @@ from planner.marketplace.sim.world import SECOND_US, SimDisk, Store, to_time, to
 from planner.marketplace.sim.world import Clock as SimClock
 from planner.marketplace.sim.world import World as SimWorld
 from planner.plans.planning import make_plan
+from planner.project.context import Pace
 from planner.project.execute import Order, apply_plan
-from planner.project.pace import Pace
 from planner.project.preflight import Limits
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.plans.plan import Plan
-    from planner.project.outcome import ApplyReport
+    from planner.project.status import ApplyOutcome
 
 KEY = "sim-key"
 URL = "https://market.test"
@@ -157,7 +157,7 @@ class World(httpx.BaseTransport):
         self.on_create: Callable[[int], None] = lambda _: None
         self.spent: list[Decimal] = []
         self.read: set[str] = set()
-        self.named: set[str] = set()
+        self.claimed_ids: set[str] = set()
         self.resent: list[str] = []
         self._others: list[tuple[str, str]] = []
 
@@ -268,7 +268,7 @@ class World(httpx.BaseTransport):
         with self.account() as client:
             return client.listing("disks").offers()
 
-    def apply(self, folder: Path, plan: Plan | None = None, **more: Any) -> ApplyReport:
+    def apply(self, folder: Path, plan: Plan | None = None, **more: Any) -> ApplyOutcome:
         """Run apply once."""
         names = ("price_tolerance", "max_usd_hr", "min_runway_hr", "max_age", "again")
         limits = Limits(**{name: more.pop(name) for name in names if name in more})
@@ -310,7 +310,7 @@ class World(httpx.BaseTransport):
         wanted = body["disk"]["name"]
         self.creates.append(wanted)
         self.spent.append(usd_hr(self) + Decimal(body["disk"]["size"]) * Decimal(str(PRICE)))
-        if wanted in self.named:
+        if wanted in self.claimed_ids:
             self.resent.append(wanted)
         name = self._faults.pop(0) if self._faults else "ok"
         before = self.service.faults
@@ -330,7 +330,7 @@ class World(httpx.BaseTransport):
         if name == "made_no_price":
             self.order("GET /disks/*:no-price")
         if response.status_code in {200, 201, 202} and name in {"ok", "ghost", "ok_202"}:
-            self.named.add(wanted)
+            self.claimed_ids.add(wanted)
         return response
 
     def _met(self, name: str, body: Any) -> list[str]:
