@@ -42,6 +42,9 @@ GPUS = (
     Column("country", TEXT, "null: unknown"),
     Column("region", TEXT, "null: unknown"),
     Column("usd_hr", EXACT, "exact Decimal, USD per hour for the whole offer; null: unpriced"),
+    Column(
+        "charged_extra", TEXT, "vcpu, memory, disk that the price leaves out; null: none is named"
+    ),
     Column("price_varies", YES_NO, "the price may change while it runs; null: unknown"),
     Column("prepaid_hours", EXACT, "hours charged at the start, Decimal; null: none"),
     Column("spot", YES_NO, "can be interrupted; null: unknown, taken as not spot"),
@@ -107,6 +110,7 @@ def _gpu(place: int, row: Any, listing: str) -> dict[str, Any]:  # noqa: ANN401 
         "country": read.text("country"),
         "region": read.word("region", REGIONS),
         "usd_hr": community if listed else on_demand,
+        "charged_extra": _charged_extra(read),
         "price_varies": read.yes_no("prices.isVariable"),
         "prepaid_hours": read.price("prepaidTime"),
         "spot": read.yes_no("isSpot"),
@@ -117,6 +121,17 @@ def _gpu(place: int, row: Any, listing: str) -> dict[str, Any]:  # noqa: ANN401 
         shown = visible(currency)[:40] if currency else "missing"
         read.problems.append(f"prices.currency is {shown}, only USD is understood")
     return {**values, "problem": read.problem}
+
+
+def _charged_extra(read: RowReader) -> str | None:
+    """Return the parts of a machine that the price does not include, or may not."""
+    parts = []
+    for part in ("vcpu", "memory", "disk"):
+        included = read.yes_no(f"{part}.defaultIncludedInPrice")
+        price = read.price(f"{part}.pricePerUnit")
+        if included is False or (included is None and price is not None):
+            parts.append(part)
+    return ", ".join(parts) or None
 
 
 def _short_id(row: Mapping[str, Any]) -> str:
@@ -381,6 +396,11 @@ def rental_notes(gpus_row: Mapping[str, Any]) -> list[str]:
         A row with the columns ``GPUS``, None for null.
     """
     notes = []
+    if gpus_row["charged_extra"]:
+        notes.append(
+            f"its price does not include {gpus_row['charged_extra']}; add what the marketplace "
+            "charges for it"
+        )
     if gpus_row["price_varies"]:
         notes.append("its price may change while it runs; planned at the price listed")
     if gpus_row["prepaid_hours"] is not None:

@@ -57,8 +57,10 @@ def _lines(value: Any, indent: str = "  ") -> str:  # noqa: ANN401 -- any JSON v
     return json.dumps(value)
 
 
-def read(content: bytes, shown: str) -> dict[str, Any]:
-    """Return the document in the content of a plan file, in the newest format.
+def read(content: bytes, shown: str) -> tuple[dict[str, Any], str]:
+    """Return the document in a plan file, and its text in the newest format.
+
+    A file of format 2 keeps its text. One of format 1 has the same fields, and is written anew.
 
     Parameters
     ----------
@@ -91,7 +93,10 @@ def read(content: bytes, shown: str) -> dict[str, Any]:
         raise PlanCorrupt(f"{shown}: not a plan", hint=hint)
     if not is_whole:
         raise PlanCorrupt(f"{shown}: changed after it was made", hint=EDITED)
-    return dict(document)
+    if stated == FORMAT:
+        return document, content.decode("ascii")
+    values = json.loads(content)
+    return values, write({k: v for k, v in values.items() if k not in {"format", "digest"}})
 
 
 def _is_whole(content: bytes) -> bool:

@@ -1,8 +1,8 @@
 """The plan: a document that decides, explains and can be carried out on its own.
 
-What is stored is the decision, its inputs and its record; totals, requests, ``plan_id`` and
-``digest`` are computed from them and never read, and what is read has to hold against the demand
-and the market in the same file.
+What is stored is the decision, its inputs and its record; totals, requests and ``plan_id`` follow
+from them and are held against them, and the decision has to hold against the demand and the market
+in the same file.
 """
 
 from __future__ import annotations
@@ -105,8 +105,7 @@ class Decision:
         del document["project"]
         placed = [values_of(placement) for placement in self.placements]
         rented = [values_of(gpu) for gpu in self.gpus]
-        market = self.market.to_document().values()
-        return digest_of([document, *market, placed, rented])[:16]
+        return _plan_id(document, *self.market.to_document().values(), placed, rented)
 
     @property
     def totals(self) -> dict[str, Any]:
@@ -185,6 +184,10 @@ class Decision:
         )
 
 
+def _plan_id(*inputs_and_choice: Any) -> str:  # noqa: ANN401 -- JSON values
+    return digest_of(list(inputs_and_choice))[:16]
+
+
 def values_of(one: Placement | Gpu) -> dict[str, Any]:
     """Return the fields of a placement or GPU as JSON values."""
     return {name: json_value(value) for name, value in vars(one).items()}
@@ -192,6 +195,7 @@ def values_of(one: Placement | Gpu) -> dict[str, Any]:
 
 MAX_BYTES = 256 * 2**20
 """The largest plan file that is read."""
+_REQUEST = ("volume", "replica", "disk", "body")
 
 
 @dataclass(frozen=True, repr=False)
@@ -203,7 +207,7 @@ class Plan(Decision):
         return dict(json.loads(self.to_json()))
 
     def to_json(self) -> str:
-        """Return the plan as the text of its file; of a loaded plan, the text that was loaded."""
+        """Return the plan as the text of its file, in format 2; a loaded text stays as it is."""
         return self._text
 
     @cached_property
@@ -270,9 +274,9 @@ class Plan(Decision):
         """
         shown = visible(str(path))
         content = read_bytes(path, what="plan", limit=MAX_BYTES)
-        document = read(content, shown)
+        document, text = read(content, shown)
         try:
-            plan = cls._from_document(document, content.decode("ascii"))
+            plan = cls._from_document(document, text)
             violations = (*plan.violations(), *plan.contradictions(document))
         except (ValidationError, InputError, *_NO_MARKET) as error:
             raise PlanCorrupt(f"{shown}: changed after it was made", hint=EDITED) from error
@@ -286,9 +290,13 @@ class Plan(Decision):
         totals = {name: document["totals"].get(name) for name in self.totals}
         if totals != self.totals or document.get("limit_usd_hr") != self.totals["new_usd_hr"]:
             yield "the totals are not the sums of the placements and GPUs"
-        if document["requests"] != self.requests:
+        asked_for = [{name: row.get(name) for name in _REQUEST} for row in document["requests"]]
+        if asked_for != self.requests:
             yield "the requests are not those of the placements"
         asked = {key: value for key, value in document["demand"].items() if key != "project"}
+        hashed = [asked, *self.market.to_document().values()]
+        if _plan_id(*hashed, document["placements"], document["gpus"]) != document["plan_id"]:
+            yield "plan_id is not the hash of the inputs and placements"
         held = {"demand": (digest_of(asked), len(self.demand.volumes)), **self.market.digests}
         for name, (digest, rows) in held.items():
             stated = self.inputs.get(name)

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 SOLVER = "HiGHS"
 _LISTEN_S = 0.1
-_FAILURES = (pulp.PulpError, ArithmeticError, ValueError, RuntimeError)
+_FAILURES = (
+    pulp.PulpError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 """What PuLP and HiGHS raise when they give up."""
 _GRACE, _GRACE_S = 1.1, 2.0
 """How far beyond its time limit a solver may run before it is given up."""
@@ -163,9 +171,7 @@ def _interruptible(
         waited = time.monotonic() - started
         if time_limit_s is not None and waited > time_limit_s * _GRACE + _GRACE_S:
             return False
-    if raised and isinstance(
-        raised[0], pulp.PulpError | ArithmeticError | ValueError | RuntimeError
-    ):
+    if raised and isinstance(raised[0], _FAILURES):
         raise SolverFailed(
             f"the solver failed: {visible(str(raised[0]))}",
             hint="run again with --time-limit, or leave out requirements until it works",

@@ -28,6 +28,7 @@ from planner.market.gpus import (
 )
 from planner.market.offers import offers_frame
 from planner.market.snapshot import join_gpus, read_gpus
+from planner.schema import records
 from tests.market.rows import brief, cells, disk, gpu
 
 
@@ -369,13 +370,11 @@ def test_frame_of_a_caller_is_not_believed(column: str, value: object) -> None:
     ],
 )
 def test_rows_that_are_no_gpu_offers(change: dict[str, Any]) -> None:
-    """Rows that ``gpu_rows`` cannot have written are refused, and so is one without a fact."""
+    """Rows that ``gpu_rows`` cannot have written are refused."""
     row = gpu_rows(gpus_frame([gpu()]))[0]
     kinds = (FrameError, KeyError, TypeError, ValueError, InvalidOperation)
     with pytest.raises(kinds):
         gpus_from_rows([{**row, **change}] * 2)
-    with pytest.raises(KeyError):
-        gpus_from_rows([{name: value for name, value in row.items() if name not in change}])
 
 
 @brief
@@ -428,3 +427,25 @@ def test_what_is_to_be_said_of_a_gpu_offer(row: dict[str, Any], words: list[str]
     notes = rental_notes(only(row))
     assert len(notes) == len(words)
     assert all(word in note for word, note in zip(words, notes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("parts", "extra"),
+    [
+        ({}, None),
+        ({"vcpu": {"defaultIncludedInPrice": True, "pricePerUnit": 0.01}}, None),
+        ({"vcpu": {"defaultIncludedInPrice": False}}, "vcpu"),
+        ({"memory": {"pricePerUnit": 0.005}, "disk": {"pricePerUnit": None}}, "memory"),
+        ({"vcpu": {"pricePerUnit": 0.02}, "disk": {"defaultIncludedInPrice": False}}, "vcpu, disk"),
+    ],
+)
+def test_what_a_price_leaves_out_is_said(parts: dict[str, Any], extra: str | None) -> None:
+    """vCPU, memory and disk that cost extra, or may, are named in row and notes."""
+    (row,) = records(gpus_frame([gpu(**parts)]))
+    assert row["charged_extra"] == extra
+    notes = [note for note in rental_notes(row) if "does not include" in note]
+    assert notes == (
+        [f"its price does not include {extra}; add what the marketplace charges for it"]
+        if extra
+        else []
+    )

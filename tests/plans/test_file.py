@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import planner
-from planner.errors import PlanCorrupt, PlanInvalid
+from planner.errors import PlanCorrupt, PlanInvalid, PlanVersionUnknown
 from planner.plans.explain import explain
 from planner.plans.file import FORMAT, write
 from planner.plans.plan import Plan
@@ -43,12 +42,22 @@ def test_a_plan_of_format_1_loads_and_is_used_like_any_other(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OLD)
+def test_a_plan_of_format_1_is_saved_in_format_2(name: str, tmp_path: Path) -> None:
+    """The same decision under the same id, which loads like any other."""
+    old, path = Plan.load(OLD[name]), tmp_path / "plan.json"
+    old.save(path)
+    new = Plan.load(path)
+    assert json.loads(path.read_text())["format"] == FORMAT
+    assert (new, new.plan_id) == (old, old.plan_id)
+
+
+@pytest.mark.parametrize("name", OLD)
 def test_a_plan_of_format_1_with_a_byte_changed_is_refused(name: str, tmp_path: Path) -> None:
     """Its own digest and its own layout are held, whatever today's code would write."""
     content, path = OLD[name].read_bytes(), tmp_path / "plan.json"
     for place in range(0, len(content), 97):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        with pytest.raises((PlanCorrupt, planner.PlanError)):
+        with pytest.raises((PlanCorrupt, PlanVersionUnknown)):
             Plan.load(path)
 
 
@@ -65,7 +74,8 @@ def test_fields_that_a_newer_planner_adds_are_kept_and_ignored(tmp_path: Path) -
 
     def add(document: dict[str, Any]) -> None:
         document["schedule"] = [{"month": 3}]
-        for place in (document["placements"][0], document["totals"], document["solver"]):
+        parts = ("placements", "requests")
+        for place in (document["totals"], document["solver"], *(document[p][0] for p in parts)):
             place["added_later"] = {"deep": [1, None]}
         document["market"]["offers"][0]["added_later"] = "x"
         document["demand"]["volumes"][0]["added_later"] = None
@@ -75,6 +85,7 @@ def test_fields_that_a_newer_planner_adds_are_kept_and_ignored(tmp_path: Path) -
                 document["inputs"][name]["digest"] = _digest(rows)
         asked = {k: v for k, v in document["demand"].items() if k != "project"}
         document["inputs"]["demand"]["digest"] = _digest(asked)
+        document["plan_id"] = _id(document)
 
     path = _resealed(tmp_path / "plan.json", add)
     plan = Plan.load(path)
@@ -90,6 +101,7 @@ def test_a_row_without_a_column_of_today_is_read_as_unknown(tmp_path: Path) -> N
         for row in document["market"]["offers"]:
             del row["default_included"]
         document["inputs"]["offers"]["digest"] = _digest(document["market"]["offers"])
+        document["plan_id"] = _id(document)
 
     plan = Plan.load(_resealed(tmp_path / "plan.json", forget))
     assert plan.market.offers["default_included"].isna().all()
@@ -102,6 +114,7 @@ def test_a_row_without_a_column_of_today_is_read_as_unknown(tmp_path: Path) -> N
         ("limit_usd_hr", "0.1"),
         ("requests", []),
         ("placements", []),
+        ("plan_id", "0" * 16),
     ],
 )
 def test_what_does_not_follow_from_the_decision_is_refused(
@@ -138,6 +151,12 @@ def test_a_file_has_a_record_a_line() -> None:
     assert sum('"usd_gb_hr"' in line for line in lines) == len(plan.placements) + len(
         plan.market.offer_rows
     )
+
+
+def _id(document: dict[str, Any]) -> str:
+    asked = {k: v for k, v in document["demand"].items() if k != "project"}
+    rows = [document["market"][name] for name in ("offers", "gpus", "disks")]
+    return _digest([asked, *rows, document["placements"], document["gpus"]])[:16]
 
 
 def _digest(value: Any) -> str:
