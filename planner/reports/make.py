@@ -81,7 +81,7 @@ def make_report(
     >>> from planner import make_plan, read_demand, read_offers
     >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
     >>> make_report(plan).summary[0]
-    '3 disks with 5,000 GB cost $294.92 a month, $0.4040 an hour'
+    '3 disks, 5,000 GB: $294.92/month, $0.4040/h'
     """
     if plan is None and holdings is None:
         raise InputError("There is nothing to report on.", hint="Give a plan, an account, or both.")
