@@ -229,12 +229,13 @@ def _ask(
     for slot in slots:
         where = " ".join(part for part in slot.offer if part)
         to_stderr(f"  {slot.key}: {slot.size_gb:,} GB at {where}, ${money(slot.usd_hr, 4)}/h")
+    disks = f"{len(slots)} disk{'s' * (len(slots) > 1)}"
     to_stderr(
-        f"{len(slots)} disks; run-rate ${money(now_usd_hr, 4)}/h now, ${money(after_usd_hr, 4)}/h "
-        f"after (${money(usd_month(after_usd_hr))} a month of 730 hours)"
-        + ("" if balance is None else f"; the wallet has ${money(balance)}")
+        f"{disks} to buy. The project costs ${money(now_usd_hr, 4)}/h now and "
+        f"${money(after_usd_hr, 4)}/h afterwards (${money(usd_month(after_usd_hr))}/month)."
+        + ("" if balance is None else f" The wallet has ${money(balance)}.")
     )
-    to_stderr("buy? type yes: ")
+    to_stderr("Type 'yes' to buy: ")
     kept = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return sys.stdin.readline().strip().lower() in {"y", "yes"}

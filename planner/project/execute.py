@@ -30,7 +30,7 @@ from planner.project.context import Context, Event
 from planner.project.journal import Journal
 from planner.project.preflight import Limits
 from planner.project.reconcile import check_no_duplicates, match_name, reconcile_pending
-from planner.project.state import SENDABLE, Slot, State, slots_of
+from planner.project.state import PENDING, SENDABLE, Slot, State, slots_of
 from planner.project.status import ApplyOutcome, make_outcome
 from planner.schema import records
 from planner.units import difference, money, plain, total
@@ -229,9 +229,37 @@ class _Run:
         preflight.check_limit(committed, more, self._planned, limits)
         self.balance = preflight.check_wallet(ctx, listing, total(more), limits)
         if not self.order.dry_run:
-            after = total((committed, *more))
-            if not self.confirm(self.to_send, committed, after, self.balance):
+            now = self._project_usd_hr(listing, names)
+            if not self.confirm(self.to_send, now, total((now, *more)), self.balance):
                 raise Interrupted("declined; nothing was sent")
+
+    def _project_usd_hr(self, listing: DiskListing, names: set[str]) -> Decimal:
+        """Return what the project costs now: its live disks as listed, and its pending creates.
+
+        Slots that are to be sent are left out, under whatever name they were tried before.
+        """
+        entries = [
+            entry
+            for entry in self.ctx.state.of_project(self.plan.project)
+            if self.ctx.state.is_at(entry, self.target)
+        ]
+        ours = {disk_id: entry for entry in entries for disk_id in entry.ids}
+        existing = {
+            disk_id: placement.usd_hr / len(placement.disk_ids)
+            for placement in self.plan.placements
+            for disk_id in placement.disk_ids
+        }
+        costs = [
+            entry.counted_usd_hr
+            for entry in entries
+            if entry.stage in PENDING and entry.name not in names
+        ]
+        for disk in listing.live:
+            if disk.id in ours:
+                costs.append(disk.usd_hr or ours[disk.id].expected.usd_hr)
+            elif disk.id in existing:
+                costs.append(disk.usd_hr or existing[disk.id])
+        return total(costs)
 
     def _buy_all(self, listing: DiskListing) -> None:
         prove_listing(self.ctx, listing)

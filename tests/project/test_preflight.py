@@ -182,6 +182,22 @@ def test_declined(tmp_path: Path) -> None:
     )
 
 
+def test_the_prompt_counts_what_the_project_already_costs(tmp_path: Path) -> None:
+    """A second plan of the project: its disks of before are in both figures, others' are not."""
+    world = World()
+    world.apply(tmp_path)
+    world.apply(tmp_path / "elsewhere", plan_of(1, project="other", nonce="nonce-8"))
+    asked: list[tuple[Any, ...]] = []
+
+    def decline(*words: Any) -> bool:
+        asked.append(words)
+        return False
+
+    world.apply(tmp_path, plan_of(1, nonce="nonce-9"), again=True, confirm=decline)
+    ((_, now, after, _),) = asked
+    assert (now, after) == (Decimal("0.03"), Decimal("0.04"))
+
+
 def test_a_locked_state_is_left_alone(tmp_path: Path) -> None:
     """Nothing is asked of the marketplace."""
     from planner.project.journal import Journal
