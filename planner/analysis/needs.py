@@ -169,7 +169,7 @@ class Catalogue:
     def _broken(self, v: int, levels: Sequence[str] = (), **update: Any) -> NDArray[np.uint32]:  # noqa: ANN401 -- fields
         pairs = self.instance.pairs
         volume = pairs.volumes[v].model_copy(update=update)
-        return self._market.broken_rules(volume, pairs.disks[v], levels)
+        return self._market.broken_rules(volume, pairs.disks[v], pairs.provision_gb[v], levels)
 
     def _stock(self, v: int) -> dict[int, int]:
         """Return how many levels down the stock of each offer is, where it is too low."""

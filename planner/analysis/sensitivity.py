@@ -34,7 +34,7 @@ from planner.analysis.alternatives import moves
 from planner.analysis.evaluator import ASK, Answer, forbid
 from planner.schema import EXACT, TEXT, YES_NO, Column, build, records
 from planner.solve.bound import Least, spreads
-from planner.solve.candidates import BIT, rules_of
+from planner.solve.candidates import BIT, rules_of, tiered
 from planner.solve.optimum import Optimum, optimum
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Question:
             if admitted_at > most:
                 broken[v, self.offer] |= bit
         offers = pairs.offers.assign(usd_gb_hr=pd.Series(prices, dtype=object))
-        return replace(self.instance, pairs=replace(pairs, offers=offers, broken=broken))
+        return replace(self.instance, pairs=tiered(replace(pairs, offers=offers, broken=broken)))
 
     def newton(
         self, start: Fraction, *, admitted_at: Fraction, up: bool
@@ -193,7 +193,8 @@ class Question:
         away = self.at(Decimal(1), beyond)
         broken = away.pairs.broken.copy()
         broken[:, self.offer] |= np.uint32(BIT["unavailable"])
-        far = optimum(replace(away, pairs=replace(away.pairs, broken=broken)), settled=False)
+        gone = tiered(replace(away.pairs, broken=broken))
+        far = optimum(replace(away, pairs=gone), settled=False)
         if far is None:
             return self.newton(beyond, admitted_at=beyond, up=True)
         meeting = self.line_of(far).meets(self.line)
@@ -281,7 +282,11 @@ def prices(whatif: WhatIf, wanted: Sequence[int] | None = None) -> pd.DataFrame:
 
 
 def _threshold(whatif: WhatIf, o: int, *, chosen: bool) -> Threshold:
-    bits = whatif.instance.pairs.broken[:, o] & ~np.uint32(BIT["max_usd_gb_hr"])
+    bits = whatif.instance.pairs.broken[:, o]
+    if np.any(bits & BIT["tier"]):  # another size costs less, or takes fewer disks at any price
+        free = Question(whatif.instance, whatif.plan(), o).at(Decimal(0), Fraction(0))
+        bits = free.pairs.broken[:, o]
+    bits = bits & ~np.uint32(BIT["max_usd_gb_hr"])
     if np.all(bits):
         rules = rules_of(int(np.bitwise_and.reduce(bits)))
         return Threshold(None, f"no volume may be there: {', '.join(rules) or 'several rules'}")

@@ -1,15 +1,16 @@
-"""Offers as they can be bought: one for each create key, in its worst case.
+"""Offers as they can be bought: one for each create key and set of rows that sell the same sizes.
 
-A create request names provider, cloud id, data centre, country and size, nothing else. Rows that
-agree on these cannot be told apart when buying, so a plan may rely only on what all of them give.
+A create request names provider, cloud id, data centre, country and size, nothing else. A size that
+one row sells is that row's: tiered prices are listed so. Rows that sell the same size cannot be
+told apart when buying it, so a plan relies only on what all of them give.
 """
 
 from __future__ import annotations
 
-from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import KEY, OFFERS, conform_offers
+from planner.market.tiers import divide, grid_of
 from planner.market.wire import STOCK_RANK, UNBOUNDED_GB
 from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
 
@@ -25,23 +26,23 @@ ADDRESSABLE = (
     *(column for column in OFFERS if column.name in KEY),
     Column("region", TEXT, "null: unknown; several, comma-separated, where rows differ"),
     Column("regions", EXACT, "tuple of the regions of all rows, None for unknown"),
-    Column("min_gb", WHOLE, "smallest size that every row sells; sizes are min_gb + k * step_gb"),
-    Column("max_gb", WHOLE, "largest bound of sizes that every row sells; null: unbounded"),
-    Column("step_gb", WHOLE, "step between sizes that every row sells"),
+    Column("min_gb", WHOLE, "smallest size; sizes are min_gb + k * step_gb"),
+    Column("max_gb", WHOLE, "largest bound of sizes; null: unbounded"),
+    Column("step_gb", WHOLE, "step between sizes"),
     Column("usd_gb_hr", EXACT, "highest price, exact Decimal; null: a row is unpriced"),
     Column("default_included", YES_NO, "a row's price is said to include the default size"),
     Column("stock", TEXT, "weakest level"),
     Column("security", TEXT, "weakest class; null: unknown"),
     Column("multinode", YES_NO, "true only where all rows are; null: unknown"),
-    Column("ambiguous", YES_NO, "several rows have this create key"),
+    Column("ambiguous", YES_NO, "several rows sell these sizes at this create key"),
     Column("cloud_open", YES_NO, "a request without cloud id could match rows that have one"),
     Column("problem", TEXT, "why it cannot be bought at all; null: it can"),
 )
-"""Columns of the offers that a plan chooses from, sorted by create key, null first."""
+"""Columns of the offers that a plan chooses from, by create key, null first, and sizes."""
 
 
 def addressable(offers: pd.DataFrame) -> pd.DataFrame:
-    """Return one row (columns ``ADDRESSABLE``) for each create key of an offers frame.
+    """Return the rows (columns ``ADDRESSABLE``) of each create key: no size is in two of them.
 
     Parameters
     ----------
@@ -63,8 +64,9 @@ def addressable(offers: pd.DataFrame) -> pd.DataFrame:
         if key[1] is not None:
             with_cloud.setdefault(key[0], []).append(key)
     merged = [
-        {**_worst_case(groups[key]), "cloud_open": _is_open(key, with_cloud.get(key[0], ()))}
+        {**segment, "cloud_open": _is_open(key, with_cloud.get(key[0], ()))}
         for key in sorted(groups, key=key_order)
+        for segment in _segments(groups[key])
     ]
     return build(merged, ADDRESSABLE)
 
@@ -82,6 +84,69 @@ def key_order(key: Sequence[str | None]) -> tuple[tuple[bool, str], ...]:
     return tuple((part is not None, part or "") for part in key)
 
 
+class Sold:
+    """The offers as they can be bought, by create key and size.
+
+    Parameters
+    ----------
+    offers : DataFrame
+        Columns ``ADDRESSABLE``, or those of ``OFFERS``: what its rows sell.
+    """
+
+    def __init__(self, offers: pd.DataFrame) -> None:
+        self._of_key: dict[tuple[str | None, ...], list[tuple[int, dict[str, Any]]]] = {}
+        for number, row in enumerate(records(offers)):
+            key = tuple(row[name] for name in KEY)
+            self._of_key.setdefault(key, []).append((number, row))
+
+    def rows(self, key: Sequence[str | None]) -> list[dict[str, Any]]:
+        """Return the rows of a create key, of any size."""
+        return [row for _, row in self._of_key.get(tuple(key), ())]
+
+    def numbers(self, key: Sequence[str | None], size_gb: int) -> list[int]:
+        """Return the numbers of the rows of a create key that sell disks of a size."""
+        mine = self._of_key.get(tuple(key), ())
+        return [number for number, row in mine if size_gb in grid_of(row)]
+
+    def offer(self, key: Sequence[str | None], size_gb: int) -> dict[str, Any] | None:
+        """Return the first row of a create key that sells disks of a size, None where none does."""
+        return next((row for row in self.rows(key) if size_gb in grid_of(row)), None)
+
+
+def _segments(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a create key's rows by the sizes that the same of them sell.
+
+    A row that cannot be believed may sell any of them. One that sells nothing stands alone.
+    """
+    if len(rows) == 1:
+        return [_worst_case(rows)]
+    rows = sorted(rows, key=_any_order)
+    broken = [row for row in rows if row["problem"] is not None]
+    sound = [(row, grid_of(row)) for row in rows if row["problem"] is None]
+    selling = [(row, grid) for row, grid in sound if grid]
+    if not selling and broken:
+        return [_worst_case(rows)]
+    found = [_worst_case([row]) for row, grid in sound if not grid]
+    worst: dict[frozenset[int], dict[str, Any]] = {}
+    for grid, sellers in divide([grid for _, grid in selling]):
+        if sellers not in worst:
+            mine = [selling[seller][0] for seller in sorted(sellers)]
+            worst[sellers] = _worst_case([*mine, *broken])
+        sizes = {
+            "min_gb": grid.first,
+            "max_gb": None if grid.last + grid.step > UNBOUNDED_GB else grid.last,
+            "step_gb": grid.step,
+        }
+        found.append({**worst[sellers], **sizes})
+    return sorted(found, key=lambda row: (row["min_gb"], row["step_gb"], row["offer_id"]))
+
+
+def _any_order(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what sorts rows whatever order they are listed in."""
+    bound = UNBOUNDED_GB if row["max_gb"] is None else row["max_gb"]
+    return (row["min_gb"], bound, row["step_gb"], row["offer_id"], str(row["usd_gb_hr"]))
+
+
 def _worst_case(rows: list[dict[str, Any]]) -> dict[str, Any]:
     prices = [row["usd_gb_hr"] for row in rows]
     priced = [price for price in prices if price is not None]
@@ -90,19 +155,12 @@ def _worst_case(rows: list[dict[str, Any]]) -> dict[str, Any]:
     offer_id = min(row["offer_id"] for row in rows if row["usd_gb_hr"] == dearest or not priced)
     regions = tuple(sorted({row["region"] for row in rows}, key=lambda name: (name or "",)))
     problems = sorted({row["problem"] for row in rows if row["problem"] is not None})
-    sizes = _common_sizes(rows)
-    if sizes is None:
-        problems.append("rows that share its create key sell no common size")
-    min_gb, max_gb, step_gb = sizes or (0, 0, 1)
     return {
-        **{name: rows[0][name] for name in KEY},
+        **{name: rows[0][name] for name in (*KEY, "min_gb", "max_gb", "step_gb")},
         "offer_id": offer_id,
         "offer_ids": tuple(sorted(row["offer_id"] for row in rows)),
         "region": ", ".join(name or "unknown" for name in regions) if regions != (None,) else None,
         "regions": regions,
-        "min_gb": min_gb,
-        "max_gb": max_gb,
-        "step_gb": step_gb,
         "usd_gb_hr": usd_gb_hr,
         "default_included": _any_true(row["default_included"] for row in rows),
         "stock": min((row["stock"] for row in rows), key=_stock_order),
@@ -111,34 +169,6 @@ def _worst_case(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "ambiguous": len(rows) > 1,
         "problem": "; ".join(problems) or None,
     }
-
-
-def _common_sizes(rows: list[dict[str, Any]]) -> tuple[int, int | None, int] | None:
-    """Return (min, max, step) of the sizes that every row sells, or None where there are none."""
-    start, step, bound = 0, 1, UNBOUNDED_GB
-    for row in rows:
-        found = _meet(start, step, row["min_gb"], row["step_gb"])
-        if found is None:
-            return None
-        start, step = found
-        bound = min(bound, row["max_gb"] if row["max_gb"] is not None else UNBOUNDED_GB)
-    if len(rows) > 1 and (start or step) > min(bound, UNBOUNDED_GB - 1):
-        return None
-    return start, None if bound == UNBOUNDED_GB else bound, step
-
-
-def _meet(a: int, step_a: int, b: int, step_b: int) -> tuple[int, int] | None:
-    """Return start and step of the sizes in both ``a + i*step_a`` and ``b + j*step_b``."""
-    step = lcm(step_a, step_b)
-    gcd = step_a * step_b // step
-    if (b - a) % gcd:
-        return None
-    modulus = step_b // gcd
-    i = (b - a) // gcd * pow(step_a // gcd, -1, modulus) % modulus
-    first = a + i * step_a
-    least = max(a, b)
-    first += -((first - least) // step) * step
-    return first, min(step, UNBOUNDED_GB)
 
 
 def _any_true(values: Iterable[bool | None]) -> bool | None:

@@ -6,8 +6,10 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from planner.errors import Defect
 from planner.market.disks import NOT_KEPT
 from planner.market.gpus import rental_notes
+from planner.market.market import Sold
 from planner.market.offers import KEY, place_text, stock_note
 from planner.market.places import PLACES, as_list, known_places, unknown_place
 from planner.market.wire import SECURITY
@@ -91,13 +93,16 @@ def plan_warnings(
     gpus : DataFrame | None
         Columns ``GPUS``, where there are any.
     """
-    sold = {tuple(row[name] for name in KEY): row for row in records(choice)}
+    sold = Sold(choice)
     volumes = {volume.name: volume for volume in demand.volumes}
     chosen: dict[str, list[str]] = {}
     for placement in solution.placements:
         if placement.action != "create":
             continue
-        offer = sold[tuple(getattr(placement, name) for name in KEY)]
+        key = tuple(getattr(placement, name) for name in KEY)
+        offer = sold.offer(key, placement.disk_sizes_gb[0])
+        if offer is None:
+            raise Defect(f"{placement.volume} is placed where no offer sells its size")
         notes = [*_offer_notes(offer), *_place_notes(volumes[placement.volume], offer)]
         for note in notes:
             names = chosen.setdefault(f"{visible(place_text(offer))}: {note}", [])

@@ -19,6 +19,7 @@ from planner.analysis.evaluator import MANY, WhatIf
 from planner.analysis.requirement_costs import requirements
 from planner.analysis.sensitivity import prices
 from planner.errors import Defect, InputError
+from planner.market.market import Sold
 from planner.present.html import paragraph_html, title_html
 from planner.present.table import counted
 from planner.schema import frame_html, records
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from planner.solve.problem import Chosen
 
 
-KEY = ("provider", "cloud_id", "data_center", "country")
 _ANSWERS = ("choices", "offers", "gpus", "requirements", "prices")
 
 
@@ -210,12 +210,15 @@ def _whatif(plan: Plan, patience: int | None) -> WhatIf:
     instance = plan.instance
     live = instance.pairs.fixed_usd_hr
     rows = enumerate(records(instance.pairs.offers))
-    at = {row["offer_id"] if o in live else tuple(row[n] for n in KEY): o for o, row in rows}
+    disks = {row["offer_id"]: o for o, row in rows if o in live}
+    sold = Sold(instance.pairs.offers.iloc[: len(instance.pairs.offers) - len(live)])
     names = {volume.name: v for v, volume in enumerate(plan.demand.volumes)}
     chosen: Chosen = {v: [] for v in range(len(names))}
     for one in plan.placements:
         place = (one.provider, one.cloud_id, one.data_center, one.country)
-        chosen[names[one.volume]].append(at[one.disk_ids[0] if one.disk_ids else place])
+        chosen[names[one.volume]].append(
+            disks[one.disk_ids[0]] if one.disk_ids else sold.numbers(place, one.disk_sizes_gb[0])[0]
+        )
     return WhatIf(instance, chosen, _rented(plan), patience)
 
 

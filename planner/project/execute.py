@@ -21,6 +21,7 @@ from planner.errors import (
     PlanError,
     PlannerError,
 )
+from planner.market.market import Sold
 from planner.market.offers import KEY
 from planner.marketplace.protocol import target_of
 from planner.plans.planning import make_plan
@@ -399,11 +400,11 @@ def replan(
     OutOfStock
         When no other place is left, or none within the percentage.
     """
-    gone = {row.slot.offer for row in outcome.rows if row.entry is not None and row.entry.stock}
-    keys = [tuple(row[name] for name in KEY) for row in records(offers)]
+    out = [row.slot for row in outcome.rows if row.entry is not None and row.entry.stock]
+    sold, gone = Sold(offers), {slot.offer for slot in out}
+    numbers = {number for slot in out for number in sold.numbers(slot.offer, slot.size_gb)}
     stock = [
-        "Unavailable" if key in gone else now
-        for key, now in zip(keys, offers["stock"], strict=True)
+        "Unavailable" if number in numbers else now for number, now in enumerate(offers["stock"])
     ]
     left = offers.assign(stock=pd.Series(stock, offers.index, offers["stock"].dtype))
     left.attrs = dict(offers.attrs)

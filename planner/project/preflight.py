@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import Conflict, MarketError, OutOfStock, PendingActions, PlanStale
 from planner.market.disks import disks_frame
-from planner.market.market import addressable
-from planner.market.offers import KEY
+from planner.market.market import Sold, addressable
 from planner.market.wire import STOCK_RANK
 from planner.project.state import State
-from planner.schema import records
 from planner.text import visible
 from planner.units import money, plain, total, usd_hr
 
@@ -80,9 +78,9 @@ class Problem:
     stock: bool
 
 
-def offers_by_key(offers: pd.DataFrame) -> dict[tuple[str | None, ...], dict[str, Any]]:
-    """Return the offers as they can be bought, by create key."""
-    return {tuple(row[name] for name in KEY): row for row in records(addressable(offers))}
+def offers_by_key(offers: pd.DataFrame) -> Sold:
+    """Return the offers as they can be bought, by create key and size."""
+    return Sold(addressable(offers))
 
 
 def check_target(plan: Plan, digest: str, state: State, target: Mapping[str, str | None]) -> None:
@@ -167,14 +165,16 @@ def check_second_purchase(
         )
 
 
-def check_offer(
-    slot: Slot, offers: Mapping[tuple[str | None, ...], Mapping[str, Any]], limits: Limits
-) -> Problem | None:
+def check_offer(slot: Slot, offers: Sold, limits: Limits) -> Problem | None:
     """Return why a slot cannot be bought as planned today; None where it can."""
-    offer = offers.get(slot.offer)
+    offer, listed = offers.offer(slot.offer, slot.size_gb), offers.rows(slot.offer)
     where = f"{visible(slot.key)} at {visible(' '.join(str(part) for part in slot.offer if part))}"
-    if offer is None:
+    if not listed:
         return Problem(f"{where}: the offer is gone", stock=True)
+    if offer is None:
+        problems = {visible(row["problem"]) for row in listed if row["problem"] is not None}
+        why = "; ".join(sorted(problems)) or f"{slot.size_gb} GB is no longer a size it sells"
+        return Problem(f"{where}: {why}", stock=False)
     if STOCK_RANK[offer["stock"]] < STOCK_RANK[slot.stock or "unknown"]:
         return Problem(f"{where}: stock is {visible(offer['stock'])}", stock=True)
     wrong = next(_drift(slot, offer, limits), None)
@@ -185,9 +185,6 @@ def _drift(slot: Slot, offer: Mapping[str, Any], limits: Limits) -> Iterator[str
     """Yield what about an offer is no longer as planned."""
     if offer["problem"] is not None:
         yield visible(offer["problem"])
-    most, beyond = offer["max_gb"], slot.size_gb - offer["min_gb"]
-    if beyond < 0 or beyond % offer["step_gb"] or (most is not None and slot.size_gb > most):
-        yield f"{slot.size_gb} GB is no longer a size it sells"
     price = offer["usd_gb_hr"]
     if price is None:
         yield "the offer has no usable price"
@@ -197,7 +194,7 @@ def _drift(slot: Slot, offer: Mapping[str, Any], limits: Limits) -> Iterator[str
 
 def check_offers(
     slots: Sequence[Slot],
-    offers: Mapping[tuple[str | None, ...], Mapping[str, Any]],
+    offers: Sold,
     limits: Limits,
 ) -> None:
     """Check all slots that are to be sent against today's market.
@@ -220,9 +217,11 @@ def check_offers(
     )
 
 
-def price_now(slot: Slot, offers: Mapping[tuple[str | None, ...], Mapping[str, Any]]) -> Decimal:
+def price_now(slot: Slot, offers: Sold) -> Decimal:
     """Return what a slot may cost per hour today: the plan's price, or the market's if higher."""
-    return usd_hr(slot.size_gb, max(slot.usd_gb_hr, offers[slot.offer]["usd_gb_hr"]))
+    offer = offers.offer(slot.offer, slot.size_gb)
+    now = slot.usd_gb_hr if offer is None else offer["usd_gb_hr"]
+    return usd_hr(slot.size_gb, max(slot.usd_gb_hr, now))
 
 
 def check_limit(

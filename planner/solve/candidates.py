@@ -7,14 +7,17 @@ Rows are volumes, columns are offers.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from planner.market.offers import Sizes
+from planner.market.offers import KEY, Sizes
 from planner.market.places import PLACES
 from planner.market.wire import STOCK_RANK
 from planner.present.html import to_html
@@ -51,6 +54,7 @@ RULES = {
     "max_disks": "it needs more disks than max_disks allows",
     "spread": "copies must differ by a place that it does not tell",
     "group": "a group looks at a place that it does not tell",
+    "tier": "another size that the same place sells takes fewer disks, or costs less",
     "kept": "a live disk already is this volume, or it is a live disk that is another one",
 }
 """Every rule a pair can break, and what breaking it means."""
@@ -87,6 +91,7 @@ class Market:
         self._columns: dict[str, pd.Series[Any]] = {}
         self._rank = np.array([STOCK_RANK[level] for level in offers["stock"]], dtype=np.int64)
         self._known: dict[tuple[str, Any], NDArray[np.bool_]] = {}
+        self._tiers = Tiers(offers)
         self._facts = (
             _bits("malformed", offers["problem"].notna().to_numpy())
             | _bits("unpriced", offers["usd_gb_hr"].isna().to_numpy())
@@ -95,7 +100,11 @@ class Market:
         )
 
     def broken_rules(
-        self, volume: Volume, disks: NDArray[np.int64], levels: Iterable[str] = ()
+        self,
+        volume: Volume,
+        disks: NDArray[np.int64],
+        provision_gb: NDArray[np.int64],
+        levels: Iterable[str] = (),
     ) -> NDArray[np.uint32]:
         """Return the rules that a volume breaks at each offer as bits, shape (O,).
 
@@ -105,6 +114,8 @@ class Market:
             What asks.
         disks : ndarray of int64, shape (O,)
             Fewest disks that hold it at each offer.
+        provision_gb : ndarray of int64, shape (O,)
+            Least total size of so many.
         levels : iterable of str
             Levels that its groups look at.
         """
@@ -114,7 +125,7 @@ class Market:
             if (rule, value) not in self._known:
                 self._known[rule, value] = self._breaks(rule, value)
             broken = broken | _bits(rule, self._known[rule, value])
-        return broken
+        return broken | _bits("tier", self._tiers.beaten(broken == 0, disks, provision_gb))
 
     def _breaks(self, rule: str, value: Any) -> NDArray[np.bool_]:  # noqa: ANN401 -- the wish's own
         """Return the offers that break one rule for one value of the wish."""
@@ -151,6 +162,55 @@ class Market:
         return self._columns[name]
 
 
+class Tiers:
+    """The offers whose create key sells other sizes too, at their own price.
+
+    Parameters
+    ----------
+    offers : DataFrame
+        Columns ``ADDRESSABLE``, O rows, by create key.
+    """
+
+    def __init__(self, offers: pd.DataFrame) -> None:
+        keys = list(zip(*(_plain_of_rules(offers[name]) for name in KEY), strict=True))
+        same = [one[0] is not None and one == two for one, two in pairwise(keys)]
+        joined = np.array([False, *same, False][: len(keys) + 1], dtype=np.bool_)
+        several = joined[:-1] | joined[1:]
+        self._shape = len(keys)
+        self._at = np.flatnonzero(several)
+        first = ~joined[:-1][self._at]
+        self._starts = np.flatnonzero(first)
+        self._number = np.cumsum(first) - 1
+        prices = [Fraction(price or 0) for price in offers["usd_gb_hr"].iloc[self._at]]
+        scale = lcm(*(price.denominator for price in prices))
+        self._price = np.array([int(price * scale) for price in prices], dtype=object)
+
+    def __bool__(self) -> bool:
+        return len(self._at) > 0
+
+    def beaten(
+        self,
+        admissible: NDArray[np.bool_],
+        disks: NDArray[np.int64],
+        provision_gb: NDArray[np.int64],
+    ) -> NDArray[np.bool_]:
+        """Return the offers that a volume does not take at their key, shape (O,).
+
+        It takes one admissible offer of each: of the fewest disks, least cost, least size, in turn.
+        """
+        found = np.zeros(self._shape, dtype=np.bool_)
+        left = admissible[self._at]
+        if not left.any():
+            return found
+        gb = provision_gb[self._at]
+        for measure in (disks[self._at], gb.astype(object) * self._price, gb, np.arange(len(gb))):
+            most = np.max(measure) + 1
+            least = np.minimum.reduceat(np.where(left, measure, most), self._starts)
+            left = left & np.asarray(measure == least[self._number], dtype=np.bool_)
+        found[self._at] = admissible[self._at] & ~left
+        return found
+
+
 def _wishes(volume: Volume) -> Iterator[tuple[str, Any]]:
     """Yield the rules that a volume's own wishes add, with the value of the wish."""
     if volume.stock is not None:
@@ -172,6 +232,10 @@ def _wishes(volume: Volume) -> Iterator[tuple[str, Any]]:
 
 def _bits(rule: str, mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
     return np.where(mask, np.uint32(BIT[rule]), np.uint32(0))
+
+
+def _plain_of_rules(column: pd.Series[Any]) -> list[str | None]:
+    return column.astype(object).where(column.notna(), None).tolist()
 
 
 CANDIDATES = (
@@ -303,8 +367,23 @@ def pair(demand: Demand, offers: pd.DataFrame) -> Pairs:
     levels = group_levels(demand)
     for index, volume in enumerate(demand.volumes):
         disks[index], provision_gb[index] = market.sizes.provision(volume.need_gb)
-        broken[index] = market.broken_rules(volume, disks[index], levels.get(volume.name, ()))
+        broken[index] = market.broken_rules(
+            volume, disks[index], provision_gb[index], levels.get(volume.name, ())
+        )
     return Pairs(demand.volumes, offers, broken, disks, provision_gb)
+
+
+def tiered(pairs: Pairs) -> Pairs:
+    """Return the pairs with each volume's choice among the sizes of a create key made anew."""
+    market = len(pairs.offers) - len(pairs.fixed_usd_hr)
+    tiers = Tiers(pairs.offers.iloc[:market])
+    if not tiers:
+        return pairs
+    bit = np.uint32(BIT["tier"])
+    broken = pairs.broken & ~bit
+    for v, row in enumerate(broken[:, :market]):
+        row[tiers.beaten(row == 0, pairs.disks[v, :market], pairs.provision_gb[v, :market])] |= bit
+    return replace(pairs, broken=broken)
 
 
 def group_levels(demand: Demand) -> dict[str, set[str]]:

@@ -61,14 +61,17 @@ def verify(
         One sentence for each violation; empty when all holds.
     """
     market = records(offers)
-    sold = {_key(offer): offer for offer in market}
+    sold: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for one in market:
+        sold.setdefault(_key(one), []).append(one)
     live = {row["id"]: row for row in (records(disks) if disks is not None else ())}
     by_name = {volume.name: volume for volume in demand.volumes}
     found = list(_replicas(demand, placements))
     of_volume: dict[str, list[Placement]] = {}
     where: coupling.Where = {}
     for placement in placements:
-        volume, offer = by_name.get(placement.volume), sold.get(_key(vars(placement)))
+        volume, listed = by_name.get(placement.volume), sold.get(_key(vars(placement)), [])
+        offer = _of_size(listed, placement.disk_sizes_gb)
         who = f"{placement.volume} replica {placement.replica}"
         if placement.action == "keep":
             offer = stand_in(placement, market)
@@ -79,7 +82,11 @@ def verify(
         elif offer is None:
             found.append(f"{who}: the market has no such offer")
         elif volume is not None:
-            problems = (*_admissible(volume, offer), *_as_sold(placement, volume, offer))
+            problems = (
+                *_admissible(volume, offer),
+                *_as_sold(placement, volume, offer),
+                *_tiers(placement, volume, listed, _known_at(demand, volume)),
+            )
             found += [
                 f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
             ]
@@ -101,6 +108,50 @@ def verify(
 
 def _key(row: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- an offer's record or a placement's fields
     return (row["provider"], row["cloud_id"], row["data_center"], row["country"])
+
+
+def _of_size(listed: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dict[str, Any] | None:
+    """Return what sells the first disk of a placement; any offer of the key where nothing does."""
+    selling = (one for one in listed if sizes and _sells(one, sizes[0]))
+    return next(selling, listed[0] if listed else None)
+
+
+def _sells(offer: dict[str, Any], size: int) -> bool:
+    low, step, high = offer["min_gb"], offer["step_gb"], offer["max_gb"]
+    return bool(size >= max(1, low) and (high is None or size <= high) and (size - low) % step == 0)
+
+
+def _known_at(demand: Demand, volume: Volume) -> set[str]:
+    """Return where a volume's place must be known: null is no country and no region."""
+    levels: set[str] = {volume.spread} if volume.replicas > 1 else set()
+    for group in demand.groups:
+        if volume.name in group.volumes:
+            levels |= {level for level in (group.same, group.different) if level is not None}
+    return levels & {"country", "region"}
+
+
+def _tiers(
+    placement: Placement, volume: Volume, listed: Sequence[dict[str, Any]], known: set[str]
+) -> Iterator[str]:
+    """Yield where another size that the key sells holds the volume in fewer disks, or for less."""
+    disks = len(placement.disk_sizes_gb)
+    for other in listed if len(listed) > 1 and disks else ():
+        step, most = other["step_gb"], other["max_gb"]
+        least = other["min_gb"] or step
+        if most is None:
+            most = least + volume.need_gb + step
+        largest = least + (most - least) // step * step
+        unknown = ("country" in known and other["country"] is None) or (
+            "region" in known and None in other["regions"]
+        )
+        if unknown or least > most or any(_admissible(volume, other)):
+            continue
+        if (disks - 1) * largest >= volume.need_gb:
+            yield "another size of the same place holds it in fewer disks"
+        if disks * largest >= volume.need_gb:
+            steps = max(0, -(-(volume.need_gb - disks * least) // step))
+            if usd_hr(disks * least + steps * step, other["usd_gb_hr"]) < placement.usd_hr:
+                yield "another size of the same place holds it for less"
 
 
 def _replicas(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
@@ -175,7 +226,7 @@ def _sizes(placement: Placement, volume: Volume, offer: dict[str, Any]) -> Itera
     if sum(sizes) != placement.provision_gb:
         yield "provision_gb is not the sum of the disks"
     for size in sizes:
-        if size < max(1, low) or (high is not None and size > high) or (size - low) % step:
+        if not _sells(offer, size):
             yield f"the offer sells no disk of {size} GB"
     if not 1 <= len(sizes) <= volume.max_disks:
         yield f"{len(sizes)} disks, max_disks is {volume.max_disks}"

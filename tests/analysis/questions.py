@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.evaluator import WhatIf
 from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
+from planner.schema import records
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from tests.solve import brute, exact, instances
@@ -36,10 +36,11 @@ class Case:
 
     @property
     def keys(self) -> list[tuple[Any, ...]]:
-        """Return the create key of each offer, in planner's order."""
-        offers = self.whatif.instance.pairs.offers.astype(object)
-        rows = offers[list(KEY)].where(offers[list(KEY)].notna(), None)
-        return [tuple(row) for row in rows.to_numpy()]
+        """Return the create key and least size of each offer, in planner's order."""
+        return [
+            (*(row[name] for name in KEY), row["min_gb"] or row["step_gb"])
+            for row in records(self.whatif.instance.pairs.offers)
+        ]
 
     def best(self, **changed: Any) -> Fraction | None:
         """Return the enumerated optimum with another demand or other rows."""
@@ -53,6 +54,15 @@ class Case:
             [option for option in those if keep(v, option)]
             for v, those in enumerate(exact.options_of(self.demand, brute.merge(self.rows)))
         ]
+        return self._search(options, exact.rentals(self.demand, self.gpus, self.nodes))
+
+    def best_at(self, key: tuple[Any, ...], price: Fraction) -> Fraction | None:
+        """Return the enumerated optimum with another price for one offer."""
+        merged = brute.merge(self.rows)
+        for offer in merged:
+            if key_of(offer) == key:
+                offer["price"] = price
+        options = exact.options_of(self.demand, merged)
         return self._search(options, exact.rentals(self.demand, self.gpus, self.nodes))
 
     def best_on(self, workload: int, row: Row, listing: str) -> Fraction | None:
@@ -75,7 +85,7 @@ class Case:
 
 
 def key_of(offer: Row) -> tuple[Any, ...]:
-    return tuple(offer[name] for name in KEY)
+    return (*(offer[name] for name in KEY), offer["sizes"][0])
 
 
 def case(seed: int) -> Case | None:
@@ -97,15 +107,3 @@ def made(demand: Row, rows: list[Row], gpus: list[Row], nodes: list[Row]) -> Cas
     if best is None:
         return None
     return Case(demand, rows, gpus, nodes, WhatIf(instance, best.chosen, best.rented, None))
-
-
-def at_price(rows: list[Row], key: tuple[Any, ...], price: Fraction) -> list[Row]:
-    """Return the rows with another price for every one of a create key."""
-    shown = Decimal(price.numerator) / Decimal(price.denominator)
-    names = ("provider", "cloudId", "dataCenter", "country")
-    return [
-        {**row, "spec": {**row["spec"], "pricePerUnit": shown}}
-        if tuple(row[name] for name in names) == key
-        else row
-        for row in rows
-    ]

@@ -12,7 +12,7 @@ from planner.analysis.evaluator import WhatIf
 from planner.analysis.sensitivity import _threshold as threshold
 from planner.analysis.sensitivity import prices
 from planner.schema import records
-from tests.analysis.questions import Case, at_price, case
+from tests.analysis.questions import Case, case
 from tests.analysis.test_explain import asked
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _hold(seed: int, made: Case, o: int) -> int:
     for price, is_same in points:
         shown = Fraction(Decimal(price.numerator) / Decimal(price.denominator))
         cost = Fraction(whatif.usd_month) + gb * whatif.hours * (shown - Fraction(today))
-        best = made.best(rows=at_price(made.rows, made.keys[o], price))
+        best = made.best_at(made.keys[o], shown)
         assert (seed, o, price, best == cost) == (seed, o, price, is_same)
     return len(points)
 

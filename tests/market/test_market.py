@@ -1,4 +1,4 @@
-"""Offers that share a create key are one offer in its worst case."""
+"""Rows that sell the same sizes at one create key are one offer in its worst case."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import FrameError
-from planner.market.market import ADDRESSABLE, _meet, addressable
+from planner.market.market import ADDRESSABLE, addressable
 from planner.market.offers import offers_frame
 from tests.market.rows import brief, cells, disk
 
@@ -249,48 +249,57 @@ def test_cloud_open(asked: dict[str, Any], other: dict[str, Any], *, expected: b
 
 
 @brief
-@given(st.lists(GRID, min_size=1, max_size=3))
-def test_sizes_that_every_row_sells(grids: list[dict[str, int | None]]) -> None:
-    """The common grid sells exactly the sizes that every row sells, by enumeration."""
-    every = [sold(grid["minCount"], grid["maxCount"], grid["step"]) for grid in grids]
-    common = set.intersection(*every)
-    found = merged(*(disk(spec=grid) for grid in grids))
-    if len(grids) > 1:
-        assert (found["problem"] is None) == bool(common)
-    if found["problem"] is None:
-        assert sold(found["min_gb"], found["max_gb"], found["step_gb"]) == common
+@given(st.lists(st.tuples(GRID, st.sampled_from(["0.1", "0.2", "0.3"])), min_size=1, max_size=3))
+def test_each_size_costs_what_its_dearest_row_does(
+    rows: list[tuple[dict[str, int | None], str]],
+) -> None:
+    """A size is sold once, at the highest price of the rows that sell it, by enumeration."""
+    expected: dict[int, Decimal] = {}
+    for grid, price in rows:
+        for size in sold(grid["minCount"], grid["maxCount"], grid["step"]):
+            expected[size] = max(expected.get(size, Decimal(0)), Decimal(price))
+    frame = addressable(
+        offers_frame(disk(spec={**grid, "pricePerUnit": Decimal(price)}) for grid, price in rows)
+    )
+    found: dict[int, Decimal] = {}
+    for row in cells(frame):
+        for size in sold(row["min_gb"], row["max_gb"], row["step_gb"]):
+            assert found.setdefault(size, row["usd_gb_hr"]) == row["usd_gb_hr"]
+    assert found == expected
 
 
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ({"minCount": 0, "step": 2}, {"minCount": 1, "step": 2}),
-        ({"maxCount": 10}, {"minCount": 11, "maxCount": 20}),
-        ({"minCount": 0, "step": 7, "maxCount": 20}, {"minCount": 0, "step": 5, "maxCount": 30}),
-        ({"maxCount": 0}, {"maxCount": 10}),
-        ({"step": 999_999_999_989, "maxCount": None}, {"step": 999_999_999_961, "maxCount": None}),
-    ],
-)
-def test_no_common_size_is_a_problem(left: dict[str, int], right: dict[str, int]) -> None:
-    """Rows without a size in common cannot be bought at all, and nothing is divided by zero."""
-    found = merged(disk(spec=left), disk(spec=right))
-    assert found["problem"] == "rows that share its create key sell no common size"
-    assert found["step_gb"] >= 1
+def test_tiered_prices_are_two_offers() -> None:
+    """Rows of one place that sell different sizes stand side by side, each at its own price."""
+    frame = addressable(
+        offers_frame(
+            [
+                disk(spec={"minCount": 10, "pricePerUnit": Decimal("0.2")}),
+                disk(spec={"minCount": 1001, "maxCount": 4000, "pricePerUnit": Decimal("0.1")}),
+            ]
+        )
+    )
+    shown = [
+        (row["min_gb"], row["max_gb"], row["usd_gb_hr"], row["ambiguous"]) for row in cells(frame)
+    ]
+    assert shown == [
+        (10, 1000, Decimal("0.2"), False),
+        (1001, 4000, Decimal("0.1"), False),
+    ]
 
 
-def test_unbounded_only_if_all_are() -> None:
-    """The lowest bound holds; none at all stays null."""
-    assert merged(disk(spec={"maxCount": None}), disk())["max_gb"] == 1000
-    assert merged(disk(spec={"maxCount": None}), disk(spec={"maxCount": 2**63}))["max_gb"] is None
-
-
-@brief
-@given(st.integers(0, 40), st.integers(1, 12), st.integers(0, 40), st.integers(1, 12))
-def test_meet_is_the_intersection(a: int, step_a: int, b: int, step_b: int) -> None:
-    """Start and step of the common sizes of two grids, by enumeration."""
-    common = set(range(a, REACH_GB, step_a)) & set(range(b, REACH_GB, step_b))
-    found = _meet(a, step_a, b, step_b)
-    assert (set() if found is None else set(range(found[0], REACH_GB, found[1]))) == common
+def test_sizes_of_several_rows_are_their_worst_case() -> None:
+    """Where rows overlap, the sizes in both are marked, at the highest price and weakest stock."""
+    low = {"minCount": 10, "maxCount": 1000, "pricePerUnit": Decimal("0.2")}
+    high = {"minCount": 900, "maxCount": 4000, "pricePerUnit": Decimal("0.1")}
+    frame = addressable(
+        offers_frame([disk(spec=low, stockStatus="High"), disk(spec=high, stockStatus="Low")])
+    )
+    names = ("min_gb", "max_gb", "usd_gb_hr", "stock", "ambiguous")
+    assert [tuple(row[name] for name in names) for row in cells(frame)] == [
+        (10, 899, Decimal("0.2"), "High", False),
+        (900, 1000, Decimal("0.2"), "Low", True),
+        (1001, 4000, Decimal("0.1"), "Low", False),
+    ]
 
 
 @brief
@@ -317,22 +326,6 @@ def test_order_of_the_listing_does_not_show(listings: tuple[list[Any], list[Any]
         for rows in listings
     )
     pd.testing.assert_frame_equal(left, right)
-
-
-@brief
-@given(st.lists(GRID, min_size=2, max_size=3), st.sampled_from(["0.05", "0.5", None]))
-def test_one_more_row_never_makes_it_better(
-    grids: list[dict[str, int | None]], price: str | None
-) -> None:
-    """Another row with the same key can only raise the price and take sizes away."""
-    rows = [disk(spec=grid) for grid in grids[1:]]
-    before = merged(*rows)
-    more = {**grids[0], "pricePerUnit": price and Decimal(price)}
-    after = merged(*rows, disk(spec=more))
-    assert after["usd_gb_hr"] is None or after["usd_gb_hr"] >= before["usd_gb_hr"]
-    if before["problem"] is None and after["problem"] is None:
-        names = ("min_gb", "max_gb", "step_gb")
-        assert sold(*(after[n] for n in names)) <= sold(*(before[n] for n in names))
 
 
 def test_frame_that_is_not_offers() -> None:

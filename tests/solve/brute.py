@@ -1,7 +1,7 @@
 """An independent optimiser for small instances: enumerate everything, from the API's rows.
 
-Shares nothing with planner but the standard library: the rules are written down once more, in the
-plainest words, so that the two can be held side by side.
+Shares nothing with planner but how the sizes of a key are divided, which is tested on its own: the
+rules are written down once more, in the plainest words, so that the two can be held side by side.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import itertools
 from fractions import Fraction
 from math import ceil
 from typing import Any
+
+from planner.market.tiers import SizeGrid, divide
 
 STOCK = {"Unavailable": -1, "Low": 1, "Medium": 2, "Available": 3, "High": 3}
 UNBOUNDED = 400
@@ -42,12 +44,43 @@ def best(demand: Row, rows: list[Row]) -> tuple[Fraction, int] | None:
 
 
 def merge(rows: list[Row]) -> list[Row]:
-    """Return one offer for each create key, in its worst case."""
+    """Return for each create key one offer for each set of rows that sells the same sizes."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         key = tuple(row.get(name) for name in ("provider", "cloudId", "dataCenter", "country"))
         groups.setdefault(key, []).append(row)
-    return [worst(key, group) for key, group in groups.items()]
+    return [offer for key, group in groups.items() for offer in of_key(key, group)]
+
+
+def of_key(key: tuple[Any, ...], group: list[Row]) -> list[Row]:
+    """Return a key's offers; each knows all of them, since a volume takes one of a key."""
+    sellers: dict[int, frozenset[int]] = {}
+    for number, row in enumerate(group):
+        for size in sold(row.get("spec") or {}):
+            sellers[size] = sellers.get(size, frozenset()) | {number}
+    tiers = [
+        {**worst(key, [group[number] for number in sorted(sellers[sizes[0]])]), "sizes": sizes}
+        for sizes in pieces(group)
+        if sizes and len({sellers[size] for size in sizes}) == 1
+    ]
+    assert sorted(size for tier in tiers for size in tier["sizes"]) == sorted(sellers)
+    for tier in tiers:
+        tier["of_key"] = tiers
+    return tiers
+
+
+def pieces(group: list[Row]) -> list[list[int]]:
+    """Return the sizes that disks of one placement are taken from: planner's own division."""
+    specs = [row.get("spec") or {} for row in group]
+    grids = []
+    for spec in specs:
+        high = spec.get("maxCount")
+        bound = 10**12 if high is None else high
+        grids.append(SizeGrid.of(spec.get("minCount") or 0, bound, spec.get("step") or 1))
+    return [
+        list(range(grid.first, min(grid.last, UNBOUNDED) + 1, grid.step))
+        for grid, _ in divide(sorted(grid for grid in grids if grid))
+    ]
 
 
 def worst(key: tuple[Any, ...], group: list[Row]) -> Row:
@@ -56,16 +89,12 @@ def worst(key: tuple[Any, ...], group: list[Row]) -> Row:
     priced = all(price is not None and price > 0 for price in prices)
     securities = {row.get("security") for row in group}
     nodes = [row.get("isMultinode") for row in group]
-    sizes = set(range(1, UNBOUNDED + 1))
-    for spec in specs:
-        sizes &= sold(spec)
     return {
         "provider": key[0],
         "cloud_id": key[1],
         "data_center": key[2],
         "country": key[3],
         "price": max(Fraction(str(price)) for price in prices) if priced else None,
-        "sizes": sorted(sizes),
         "stock": min(STOCK.get(row.get("stockStatus", "unknown"), 0) for row in group),
         "security": None
         if None in securities
@@ -132,8 +161,36 @@ def price_of(volume: Row, offer: Row) -> Fraction | None:
     return None if held is None else offer["price"] * held[0]
 
 
-def provision_of(volume: Row, offer: Row) -> tuple[int, int] | None:
-    """Return the GB to buy there for one replica and in how many disks, None where none may be."""
+def provision_of(volume: Row, offer: Row, levels: tuple[str, ...] = ()) -> tuple[int, int] | None:
+    """Return the GB to buy there for one replica and in how many disks, None where none may be.
+
+    A volume takes one offer of a key: of those whose places are known where its spread and its
+    groups look at them.
+    """
+    if volume.get("replicas", 1) > 1 and volume.get("spread", "data_center") != "none":
+        levels = (*levels, volume.get("spread", "data_center"))
+    held = [
+        (
+            None
+            if any(None in domains(other, level) for level in levels)
+            else provision_alone(volume, other),
+            other,
+        )
+        for other in offer["of_key"]
+    ]
+    own = next(one for one, other in held if other is offer)
+    if own is None:
+        return None
+    _, best_offer = min(
+        ((one[1], one[0] * other["price"], one[0]), index)
+        for index, (one, other) in enumerate(held)
+        if one is not None
+    )
+    return own if offer["of_key"][best_offer] is offer else None
+
+
+def provision_alone(volume: Row, offer: Row) -> tuple[int, int] | None:
+    """Return the same, of an offer whose key sells no other sizes."""
     if not admissible(volume, offer):
         return None
     need = need_gb(volume)

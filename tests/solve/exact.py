@@ -109,7 +109,8 @@ def options_of(demand: Row, offers: list[Row]) -> list[list[Option]]:
 def _options(demand: Row, volume: Row, offers: list[Row]) -> Iterator[Option]:
     replicas, spread = volume.get("replicas", 1), volume.get("spread", "data_center")
     apart = replicas > 1 and spread != "none"
-    held = [(offer, brute.provision_of(volume, offer)) for offer in offers]
+    levels = tuple(level for _, level in looked_at(demand, volume) if level != "data_center")
+    held = [(offer, brute.provision_of(volume, offer, levels)) for offer in offers]
     places = [(offer, found[0]) for offer, found in held if found is not None]
     for combo in itertools.combinations_with_replacement(places, replicas):
         if apart and not brute.are_apart([offer for offer, _ in combo], spread):
@@ -194,7 +195,7 @@ def _share_holds(demand: Row, chosen: tuple[Option, ...]) -> bool:
     gb: Counter[str] = Counter()
     for volume, option in zip(demand["volumes"], chosen, strict=True):
         for offer in option.offers:
-            gb[offer["provider"]] += brute.provision_of(volume, offer)[0]  # type: ignore[index]
+            gb[offer["provider"]] += brute.provision_alone(volume, offer)[0]  # type: ignore[index]
     return all(mine <= share * gb.total() for mine in gb.values())
 
 

@@ -12,9 +12,8 @@ import pytest
 
 from planner.demand.read import demand_from
 from planner.errors import Infeasible
-from planner.market.market import addressable
+from planner.market.market import Sold, addressable
 from planner.market.offers import offers_frame
-from planner.schema import records
 from planner.solve.optimise import Solution, optimise
 from planner.solve.verify import verify
 from tests.solve import brute, instances
@@ -56,13 +55,13 @@ def test_cost_and_stock_equal_brute_force(block: int) -> None:
 
 def _penalty(solution: Solution) -> int:
     rank = {"unknown": 0, "Low": 1, "Medium": 2, "Available": 3, "High": 3}
+    sold = Sold(solution.instance.pairs.offers)
     key = ("provider", "cloud_id", "data_center", "country")
-    stock = {
-        tuple(offer[name] for name in key): rank[offer["stock"]]
-        for offer in records(solution.instance.pairs.offers)
-        if offer["stock"] in rank
-    }
-    return sum(3 - stock[tuple(vars(one)[name] for name in key)] for one in solution.placements)
+    offers = [
+        sold.offer([vars(one)[name] for name in key], one.disk_sizes_gb[0])
+        for one in solution.placements
+    ]
+    return sum(3 - rank.get(offer["stock"], 0) for offer in offers if offer is not None)
 
 
 @pytest.mark.parametrize("options", [{"full": True}])

@@ -11,7 +11,7 @@ import pytest
 
 from planner.demand.model import Exclude
 from planner.demand.read import demand_from
-from planner.market.market import addressable
+from planner.market.market import Sold, addressable
 from planner.market.offers import offers_frame
 from planner.schema import records
 from planner.solve.verify import verify
@@ -247,10 +247,11 @@ def test_moving_a_volume_to_an_inadmissible_offer_is_rejected() -> None:
         volume = {**document["volumes"][0], "replicas": 1}
         demand = demand_from({"version": 1, "volumes": [volume]})
         offers = addressable(offers_frame(rows))
-        at = {tuple(offer[name] for name in KEY): offer for offer in records(offers)}
+        sold = Sold(offers)
         for merged in brute.merge(rows):
             allowed = brute.provision_of(volume, merged) is not None
-            offer = at[tuple(merged[name] for name in KEY)]
+            offer = sold.offer([merged[name] for name in KEY], merged["sizes"][0])
+            assert offer is not None
             if not allowed and (offer["usd_gb_hr"] is None or offer["problem"] is not None):
                 offer = {**offer, "usd_gb_hr": Decimal(1), "max_gb": None}
             placed = place(demand.volumes[0], 1, offer)

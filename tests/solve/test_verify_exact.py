@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from planner.demand.read import demand_from
-from planner.market.market import addressable
+from planner.market.market import Sold, addressable
 from planner.market.offers import offers_frame
 from planner.schema import records
 from planner.solve.verify import verify
@@ -47,7 +47,7 @@ class World:
         self.options = exact.options_of(document, self.merged)
         self.rentals = set(map(_ids, exact.rentals(document, gpu_rows, nodes, every=True)))
         self.offers = addressable(offers_frame(rows))
-        self.at = {tuple(one[name] for name in KEY): one for one in records(self.offers)}
+        self.sold = Sold(self.offers)
         self.gpus = listings(gpu_rows, nodes)
         self.listed = {(row["listing"], row["row"]): row for row in records(self.gpus)}
         both = (("gpus", gpu_rows), ("multi-node", nodes))
@@ -88,13 +88,19 @@ class World:
             )
         )
 
+    def at(self, merged: dict[str, Any]) -> dict[str, Any]:
+        """Return planner's offer of the enumeration's."""
+        offer = self.sold.offer([merged[name] for name in KEY], merged["sizes"][0])
+        assert offer is not None
+        return offer
+
     def verify(self, found: exact.Found) -> tuple[str, ...]:
         """Return what `verify` says of this choice, bought and rented as it should be."""
         chosen = [
             place(volume, replica, offer)
             for volume, option in zip(self.demand.volumes, found.options, strict=True)
             for replica, offer in enumerate(
-                sorted((self.at[tuple(one[n] for n in KEY)] for one in option.offers), key=key), 1
+                sorted((self.at(one) for one in option.offers), key=key), 1
             )
         ]
         rented = [
@@ -104,8 +110,8 @@ class World:
         return verify(self.demand, self.offers, chosen, gpus=self.gpus, rented=rented)
 
 
-def _keys(option: exact.Option) -> list[list[tuple[bool, str]]]:
-    return sorted(map(key, option.offers))
+def _keys(option: exact.Option) -> list[tuple[list[tuple[bool, str]], int]]:
+    return sorted((key(one), one["sizes"][0]) for one in option.offers)
 
 
 def _ids(gpus: tuple[exact.Gpu, ...]) -> tuple[tuple[str, int], ...]:
