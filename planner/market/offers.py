@@ -7,7 +7,6 @@ Missing is unknown, never yes; unpriced is not free; nothing is dropped.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from planner.errors import FrameError
+from planner.market.tiers import divide, grid_of
 from planner.market.wire import (
     REGIONS,
     SECURITY,
@@ -52,7 +52,9 @@ OFFERS = (
     Column("stock", TEXT, "level, see STOCK_RANK; a word planner does not know as it is listed"),
     Column("security", TEXT, "secure_cloud, community_cloud; null: unknown"),
     Column("multinode", YES_NO, "several nodes can mount it; null: unknown"),
-    Column("ambiguous", YES_NO, "other rows have the same create key"),
+    Column(
+        "ambiguous", YES_NO, "another row of its create key sells, or may sell, one of its sizes"
+    ),
     Column("problem", TEXT, "why the row cannot be believed; null: it can"),
 )
 """Columns of an offers frame, sorted by create key and price."""
@@ -178,11 +180,26 @@ def _is_sent(text: object) -> bool:
 
 
 def _finish(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Mark shared create keys and sort, so that the order of a listing does not show."""
-    keys = [tuple(row[name] for name in KEY) for row in rows]
-    times = Counter(keys)
-    marked = [{**row, "ambiguous": times[key] > 1} for row, key in zip(rows, keys, strict=True)]
+    """Mark sizes that several rows sell and sort, so that the order of a listing does not show."""
+    of_key: dict[tuple[str | None, ...], list[int]] = {}
+    for number, row in enumerate(rows):
+        of_key.setdefault(tuple(row[name] for name in KEY), []).append(number)
+    shared = set[int]()
+    for numbers in of_key.values():
+        if len(numbers) > 1:
+            shared.update(_overlapping(rows, numbers))
+    marked = [{**row, "ambiguous": number in shared} for number, row in enumerate(rows)]
     return build(sorted(marked, key=_order), OFFERS)
+
+
+def _overlapping(rows: Sequence[dict[str, Any]], numbers: Sequence[int]) -> Iterable[int]:
+    """Return which rows of a create key another may sell a size of; a broken row may sell any."""
+    if any(rows[number]["problem"] is not None for number in numbers):
+        return numbers
+    grids = [grid_of(rows[number]) for number in numbers]
+    selling = [number for number, grid in zip(numbers, grids, strict=True) if grid]
+    divided = divide([grid for grid in grids if grid])
+    return {selling[at] for _, sellers in divided if len(sellers) > 1 for at in sellers}
 
 
 def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:

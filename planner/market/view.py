@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from planner.errors import InputError
-from planner.market.offers import Sizes, conform_offers
+from planner.market.market import Sold, addressable
+from planner.market.offers import KEY, Sizes, conform_offers
 from planner.market.places import PLACES, as_options, known_places, unknown_place
-from planner.market.wire import STOCK_RANK
-from planner.schema import Table
+from planner.market.tiers import grid_of
+from planner.market.wire import STOCK_RANK, UNBOUNDED_GB
+from planner.schema import Table, records
 from planner.text import nearest, visible
 from planner.units import usd_hr, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
 GROUPS = ("provider", "data_center", "country", "region", "security", "stock")
@@ -107,8 +109,9 @@ def list_offers(
     Returns
     -------
     DataFrame
-        With a size also ``provision_gb`` (the least disk that holds it), ``usd_hr`` and
-        ``usd_month`` (exact Decimals, the month at 730 h; null where unpriced).
+        With a size also ``provision_gb`` (the cheapest disk that holds it), ``usd_hr`` and
+        ``usd_month`` (exact Decimals, the month at 730 h; null where unpriced): where several rows
+        sell that size at one create key, those of the dearest, as a plan counts them.
 
     Raises
     ------
@@ -120,16 +123,37 @@ def list_offers(
     declared = conform_offers(offers).set_axis(offers.index)
     kept = offers.assign(**declared)[_kept(declared, which)].copy()
     if which.size_gb is not None:
-        _, provision_gb = Sizes(kept).provision(which.size_gb)
-        costs = [
-            None if pd.isna(price) else usd_hr(int(size), price)
-            for size, price in zip(provision_gb, kept["usd_gb_hr"], strict=True)
+        sold, rows = Sold(addressable(offers)), records(conform_offers(kept))
+        cheapest = [
+            _cheapest(row, sold.rows([row[name] for name in KEY]), which.size_gb) for row in rows
         ]
+        costs = [cost for cost, _ in cheapest]
+        provision_gb = [size for _, size in cheapest]
         months = [None if cost is None else usd_month(cost) for cost in costs]
         kept["provision_gb"] = pd.Series(provision_gb, index=kept.index, dtype="Int64")
         kept["usd_hr"] = pd.Series(costs, index=kept.index, dtype="object")
         kept["usd_month"] = pd.Series(months, index=kept.index, dtype="object")
     return kept if sort is None else sort_frame(kept, sort, descending=descending)
+
+
+def _cheapest(
+    row: Mapping[str, Any], offers: Sequence[Mapping[str, Any]], size_gb: int
+) -> tuple[Decimal | None, int]:
+    """Return cost and size of the cheapest disk of a row that holds a size, as a plan buys it.
+
+    Parameters
+    ----------
+    offers : sequence of mapping
+        The offers of the row's create key (columns ``ADDRESSABLE``).
+    """
+    sizes = grid_of(row)
+    found = []
+    for one in offers:
+        least = grid_of(one).between(size_gb, UNBOUNDED_GB)
+        if one["usd_gb_hr"] is not None and one["problem"] is None and least:
+            found.append((usd_hr(least.first, one["usd_gb_hr"]), least.first))
+    mine = [(cost, size) for cost, size in found if size in sizes]
+    return min(mine, default=(None, sizes.between(size_gb, UNBOUNDED_GB).first))
 
 
 def _kept(offers: pd.DataFrame, which: Filter) -> pd.Series[bool]:

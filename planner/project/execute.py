@@ -22,7 +22,6 @@ from planner.errors import (
     PlannerError,
 )
 from planner.market.market import Sold
-from planner.market.offers import KEY
 from planner.marketplace.protocol import target_of
 from planner.plans.planning import make_plan
 from planner.project import preflight
@@ -33,7 +32,6 @@ from planner.project.preflight import Limits
 from planner.project.reconcile import check_no_duplicates, match_name, reconcile_pending
 from planner.project.state import PENDING, SENDABLE, Slot, State, slots_of
 from planner.project.status import ApplyOutcome, make_outcome
-from planner.schema import records
 from planner.units import difference, money, plain, total
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.requirement_costs import costly
-from planner.market.offers import place_text
+from planner.market.market import Sold
+from planner.market.offers import KEY, place_text
 from planner.plans.explain import explain
 from planner.present.charts.price import price_chart
 from planner.present.charts.requirement import requirement_chart
@@ -90,8 +91,12 @@ class Insights:
         }
 
     def _market(self, most: int | None) -> Section:
-        chosen = {one.offer_id for one in self.plan.placements if one.action == "create"}
-        offers = records(self.plan.market.addressable)
+        offers, sold = records(self.plan.market.addressable), Sold(self.plan.market.addressable)
+        for one in self.plan.placements:
+            if one.action == "create":
+                key = tuple(getattr(one, name) for name in KEY)
+                for number in sold.numbers(key, one.disk_sizes_gb[0]):
+                    offers[number]["chosen"] = "chosen"
         priced = [one for one in offers if one["usd_gb_hr"] is not None]
         priced.sort(key=lambda one: one["usd_gb_hr"])
         shown, rest = split(priced, most)
@@ -101,7 +106,7 @@ class Insights:
                 usd_month(usd_hr(_TB, one["usd_gb_hr"])),
                 one["usd_gb_hr"],
                 one["stock"],
-                "chosen" if one["offer_id"] in chosen else "",
+                one.get("chosen", ""),
             )
             for one in shown
         )

@@ -268,6 +268,16 @@ def test_shared_create_key_is_ambiguous() -> None:
     assert sorted(frame.loc[frame["ambiguous"], "row"]) == [1, 2]
 
 
+def test_rows_that_sell_other_sizes_are_not_ambiguous() -> None:
+    """Tiers are told apart by size; a row that cannot be believed may sell any size."""
+    low, high = disk(spec={"maxCount": 1000}), disk(spec={"minCount": 1001, "maxCount": 4000})
+    assert not offers_frame([low, high])["ambiguous"].any()
+    between = disk(spec={"minCount": 900, "maxCount": 1000})
+    frame = offers_frame([low, high, between])
+    assert sorted(frame.loc[frame["ambiguous"], "row"]) == [1, 3]
+    assert offers_frame([low, high, disk(spec={"step": -1})])["ambiguous"].all()
+
+
 def test_sorted_by_create_key_null_first_then_price() -> None:
     """The order of a frame is the order of create keys, unpriced and cheap rows first."""
     rows = [
