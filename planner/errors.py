@@ -72,7 +72,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 -- whatever an error carries
     """Return a value as JSON has it: tuples as lists, what has a document as that."""
     if hasattr(value, "to_document"):
         return value.to_document()
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
 class Defect(PlannerError, exit_code=1):
@@ -89,7 +89,7 @@ class DemandError(InputError):
     Attributes
     ----------
     problems : tuple of (line, column, field, message)
-        Every problem found; line and column are 1-based, or None where the format has none.
+        Every problem; line and column are 1-based, or None where the format has none.
     """
 
     def __init__(
@@ -144,13 +144,13 @@ class Infeasible(PlannerError, exit_code=3, shows=("conflicts", "relaxations", "
     Attributes
     ----------
     conflicts : tuple of dict
-        What cannot hold: ``reason``, ``message``, who is to blame, and ``rules`` (rule → offers
-        that fell to it); what has one number as its ``conflict`` cannot hold together.
+        What cannot hold: ``reason``, ``message``, what it concerns, and ``rules`` (rule → offers
+        that break it); entries with the same ``conflict`` number cannot hold together.
     relaxations : Relaxations
-        A tuple of the least sets of changes that give a plan, cheapest first: ``changes``,
+        A tuple of the smallest sets of changes that give a plan, cheapest first: ``changes``,
         ``text``, ``usd_month`` and the changed ``demand``.
     warnings : tuple of str
-        What is odd about the demand or the market, and may be why.
+        What is unusual about the demand or the market, and may be the cause.
     """
 
     conflicts: tuple[dict[str, Any], ...] = ()
@@ -170,14 +170,14 @@ _ASK_AGAIN = "check the base URL and run it again, or plan on a snapshot with --
 
 
 class MarketError(PlannerError, exit_code=4, shows=("method", "url")):
-    """The marketplace is unreachable, refused, or answered nonsense.
+    """The marketplace is unreachable, refused, or its answer cannot be read.
 
     Attributes
     ----------
     method, url : str
         The request, without headers and without keys.
     retry_after : float | None
-        Seconds the marketplace asked to wait, where it said so.
+        Seconds the marketplace asked to wait, None where it did not.
     """
 
     def __init__(
@@ -196,11 +196,11 @@ class MarketError(PlannerError, exit_code=4, shows=("method", "url")):
 
 
 class RequestNotSent(MarketError):
-    """Nothing left this machine; the request may be sent again."""
+    """Nothing was sent; the request may be sent again."""
 
 
 class RequestRefused(MarketError, shows=("status",)):
-    """The marketplace understood the request and said no: ``status`` is that of HTTP."""
+    """The marketplace refused the request: ``status`` is the HTTP status."""
 
     def __init__(self, message: str, *, status: int, **request: Any) -> None:  # noqa: ANN401 -- as MarketError
         super().__init__(message, **request)
@@ -234,7 +234,7 @@ class Unavailable(MarketError):
 
 
 class OutcomeUnknown(MarketError, exit_code=6):
-    """A write whose answer was lost or not understood: done or not, nobody knows yet."""
+    """A write whose answer was lost or not understood: it may have been done or not."""
 
 
 class ContractBroken(MarketError):
@@ -254,7 +254,7 @@ class PlanCorrupt(PlanError):
 
 
 class PlanVersionUnknown(PlanError):
-    """The plan was written in a format this version does not know."""
+    """The plan was written in a format that this version cannot read."""
 
 
 class PlanInvalid(PlanError, shows=("violations",)):
@@ -279,7 +279,7 @@ class OutOfStock(PlanStale):
 
 
 class ApplyError(PlannerError):
-    """What apply and its companions stop at."""
+    """A failure of apply and the other commands that work on the account."""
 
 
 class PendingActions(ApplyError, exit_code=6):
@@ -287,7 +287,7 @@ class PendingActions(ApplyError, exit_code=6):
 
 
 class Conflict(ApplyError, exit_code=7):
-    """The account has something that planner must not decide about: a person has to look."""
+    """The account has something that planner must not decide about: a person must look."""
 
 
 class StateUnusable(ApplyError, exit_code=8):
@@ -303,14 +303,14 @@ class Interrupted(ApplyError, exit_code=130):
 
 
 class BudgetGate(PlannerError, exit_code=10, shows=("over",)):
-    """A budget is spent beyond the threshold that was asked for, or nobody can tell.
+    """A budget is spent beyond the threshold that was asked for, or may be.
 
     Attributes
     ----------
     over : tuple of dict
         One for each budget: ``project``, ``owner``, ``limit_usd_month``, ``projected_usd_month``,
-        ``above_usd_month`` (how much is too much), ``percent``, ``unpriced`` and ``largest``
-        (whose it is: names with their USD a month).
+        ``above_usd_month`` (the excess), ``percent``, ``unpriced`` and ``largest``
+        (the largest costs: names with USD per month).
     """
 
     over: tuple[dict[str, Any], ...] = ()
@@ -326,7 +326,7 @@ class NotProven(PlannerError, exit_code=11, shows=("plan",)):
     Attributes
     ----------
     plan : planner.Plan | None
-        The best plan found so far, labelled with its gap; None where none was found.
+        The best plan so far, labelled with its gap; None where there is none.
     """
 
     plan: Any = None

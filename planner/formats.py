@@ -1,4 +1,4 @@
-"""JSON as Python values, without losing a digit and without trust."""
+"""Files and exact JSON: nothing rounded, nothing half written, nothing trusted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from planner.text import visible
 
 
 class JsonError(ValueError):
-    """A text that is not the JSON anybody can mean; carries none of it."""
+    """A text that is not valid JSON; the message contains none of it."""
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 -- whatever JSON says
@@ -29,7 +29,7 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 -- whatever JSON says
     Raises
     ------
     JsonError
-        When the answer is not UTF-8, not JSON, nested beyond reason, or names a key twice in
+        When the answer is not UTF-8, not JSON, nested too deeply, or names a key twice in
         one object (two readers would then see two different offers).
     """
     problem = "not JSON"
@@ -62,7 +62,7 @@ def identity(row: Any) -> str:  # noqa: ANN401 -- a row is whatever was listed
     Raises
     ------
     JsonError
-        When the row is nested beyond reason.
+        When the row is nested too deeply.
     """
     try:
         return json.dumps(row, sort_keys=True, separators=(",", ":"), default=_value_text)

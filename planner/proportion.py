@@ -40,7 +40,7 @@ def price_warnings(offers: pd.DataFrame) -> Iterator[str]:
     middle = Decimal(median(row["usd_gb_hr"] for row in rows))
     low = [row for row in rows if row["usd_gb_hr"] * TIMES < middle]
     high = [row for row in rows if row["usd_gb_hr"] > middle * TIMES]
-    for word, far in (("below", low), ("above", high)):
+    for side, far in (("below", low), ("above", high)):
         if far:
             named = ", ".join(
                 f"{visible(place_text(row))} ${plain(row['usd_gb_hr'])}/GB/h"
@@ -48,7 +48,7 @@ def price_warnings(offers: pd.DataFrame) -> Iterator[str]:
             )
             rest = f" and {len(far) - _NAMED} more" if len(far) > _NAMED else ""
             yield (
-                f"price more than {TIMES} times {word} the market's median "
+                f"price more than {TIMES} times {side} the market's median "
                 f"(${_short(middle)}/GB/h): {named}{rest}; check it with the provider before buying"
             )
 
@@ -78,8 +78,8 @@ def limit_warnings(demand: Demand, choice: pd.DataFrame) -> Iterator[str]:
     hours = demand.policy.hours_per_month
     costs = _Costs(choice)
     for owner, budget in demand.policy.limits:
-        volumes = [one for one in demand.volumes if owner in {None, one.owner}]
-        most = sum((costs.of(one)[-1] * one.replicas for one in volumes), Decimal(0))
+        volumes = [volume for volume in demand.volumes if owner in {None, volume.owner}]
+        most = sum((costs.of(volume)[-1] * volume.replicas for volume in volumes), Decimal(0))
         if most and budget > usd_month(most, hours) * TIMES:
             whose = "the budget" if owner is None else f"the budget of {visible(owner)}"
             yield (
@@ -103,20 +103,21 @@ def disk_warnings(
         What was chosen.
     """
     costs = _Costs(choice)
-    volumes = {one.name: one for one in demand.volumes}
-    told: set[tuple[Any, ...]] = set()
-    for one in placements:
-        key = (one.volume, *(getattr(one, name) for name in KEY))
-        each = costs.of(volumes[one.volume])
-        if one.action != "create" or len(each) < _FEWEST or key in told:
+    volumes = {volume.name: volume for volume in demand.volumes}
+    warned: set[tuple[Any, ...]] = set()
+    for placement in placements:
+        key = (placement.volume, *(getattr(placement, name) for name in KEY))
+        each = costs.of(volumes[placement.volume])
+        if placement.action != "create" or len(each) < _FEWEST or key in warned:
             continue
         middle = Decimal(median(each))
-        if one.usd_hr > middle * TIMES:
-            told.add(key)
+        if placement.usd_hr > middle * TIMES:
+            warned.add(key)
             hours = demand.policy.hours_per_month
             yield (
-                f"{one.volume}: its disk costs ${money(usd_month(one.usd_hr, hours))}/month, more "
-                f"than {TIMES} times the market's median for its size "
+                f"{placement.volume}: its disk costs "
+                f"${money(usd_month(placement.usd_hr, hours))}/month, more than "
+                f"{TIMES} times the market's median for its size "
                 f"(${money(usd_month(middle, hours))}); see `planner explain` for why cheaper "
                 "offers are ruled out"
             )

@@ -48,8 +48,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
 class Table(pd.DataFrame):
     """A DataFrame that a notebook shows well; in every other way as any DataFrame.
 
-    What it is filtered, sorted or selected to is one too. A notebook shows it with text from
-    outside made visible, amounts shortened (in full when pointed at), tuples in words and nulls as
+    Filtering, sorting and selecting give a `Table` again. A notebook shows it with text from
+    outside made visible, amounts shortened (in full when pointed at), tuples as lists and nulls as
     a dash; headings say what their columns mean. The values themselves stay as they are, and so
     does ``repr``. Of pandas' options it heeds ``display.max_rows`` and
     ``display.notebook_repr_html``.
@@ -119,7 +119,7 @@ def _read(frame: pd.DataFrame) -> list[tuple[str, list[Any]]]:
     index = frame.index
     is_counted = index.name is None and index.equals(pd.RangeIndex(len(index)))
     levels = [] if is_counted else [index.get_level_values(n) for n in range(index.nlevels)]
-    read = [("" if one.name is None else one.name, one.to_series()) for one in levels]
+    read = [("" if level.name is None else level.name, level.to_series()) for level in levels]
     read += [(name, frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
     return [(_label(name), _known(values)) for name, values in read]
 
@@ -146,9 +146,9 @@ def _caption(frame: pd.DataFrame, shown: pd.DataFrame) -> str:
     parts = [counted(len(frame), "row", len(shown))]
     if len(frame.columns) > len(shown.columns):
         parts.append(counted(len(frame.columns), "column", len(shown.columns)))
-    for word, name in (("from", "source"), ("fetched", "fetched_at")):
+    for label, name in (("from", "source"), ("fetched", "fetched_at")):
         if isinstance(value := frame.attrs.get(name), str):
-            parts.append(f"{word} {value}")
+            parts.append(f"{label} {value}")
     return "; ".join(parts)
 
 

@@ -1,6 +1,6 @@
 """Text from outside, made safe to show.
 
-Everything the marketplace or a demand file says is untrusted: it may carry escape sequences that
+Everything in a listing or a demand file is untrusted: it may carry escape sequences that
 rewrite a terminal, direction marks that reorder a line, or a formula for a spreadsheet.
 """
 
@@ -36,10 +36,10 @@ def visible(text: str) -> str:
     )
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that was most likely meant, or None."""
+def nearest(text: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was most likely meant, or None."""
     by_fold = {name.casefold(): name for name in sorted(known)}
-    if word.casefold() in by_fold:
-        return by_fold[word.casefold()]
-    close = difflib.get_close_matches(word.casefold(), list(by_fold), n=1, cutoff=0.6)
+    if text.casefold() in by_fold:
+        return by_fold[text.casefold()]
+    close = difflib.get_close_matches(text.casefold(), list(by_fold), n=1, cutoff=0.6)
     return by_fold[close[0]] if close else None

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 HOURS_PER_MONTH = 730
 MAX_GB = 10**9
-"""The largest size a demand may name (an exabyte): beyond it lies a typing mistake."""
+"""The largest size a demand may name (an exabyte); a larger one is a typing mistake."""
 MAX_PRICE_DIGITS = 40
-"""Digits of a published price that are believed; the documented ones have at most 20."""
+"""Digits of a published price that are accepted; documented prices have at most 20."""
 
 _EXACT = Context(prec=120, traps=[Inexact, InvalidOperation])
 _ROUNDED = Context(prec=120)

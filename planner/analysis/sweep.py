@@ -378,7 +378,7 @@ def _check(task: Task, points: Sequence[Point]) -> None:
         demand = variants.demand_at(point)
         if task.disks is None and any(volume.disks for volume in demand.volumes):
             raise InputError(
-                "the demand names live disks, and nobody says what the account has",
+                "the demand names live disks, and the account's disks are not given",
                 hint="give the account's disks too: disks=",
             )
     for point in {variants.of_market(point): point for point in points}.values():

@@ -72,7 +72,7 @@ def shown(value: object) -> str:
 
 
 def dotted(path: FieldPath) -> str:
-    """Return a field's path in words.
+    """Return a field's path as people read it.
 
     >>> dotted(("volumes", 2, "replicas"))
     'volumes[2].replicas'
@@ -151,7 +151,7 @@ def _price(value: object) -> Decimal:
 
 
 def _size(value: object) -> int:
-    """Return whole GB; a number without its unit is nobody's guess."""
+    """Return whole GB; a number without its unit is refused."""
     if isinstance(value, str) and not _UNITLESS.fullmatch(value):
         if len(value) > SHOWN:
             _refuse(value, "a size such as '800 GB' or '4 TB'")

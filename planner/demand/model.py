@@ -146,7 +146,7 @@ class Exclude(Value):
 
 
 class Volume(Value):
-    """One thing to be stored."""
+    """Something to be stored."""
 
     name: Name = Field(description="Unique. Letters, digits, `-`, `_` and `.`, at most 64.")
     size_gb: WholeGb = Field(
@@ -507,7 +507,7 @@ _NUMBERS = frozenset({"size_gb", "replicas", "gpus", "nodes", "hours_per_month"}
 def demand_html(demand: Demand) -> str:
     """Return a demand as a piece of HTML: tables of volumes and workloads, groups and policy."""
     rules = [*(_group(asked) for asked in demand.groups)]
-    rules += [f"policy: {one}" for one in _asked(demand.policy)]
+    rules += [f"policy: {field}" for field in _asked(demand.policy)]
     shown = [*islice(rules, MOST_ROWS)]
     if len(rules) > len(shown):
         shown.append(f"and {len(rules) - len(shown):,} more")
@@ -528,8 +528,8 @@ def _section(
         title,
         (*columns, TableColumn("asks", "asks")),
         tuple(
-            (*(getattr(one, field) for field in fields), "; ".join(_asked(one, fields)))
-            for one in rows
+            (*(getattr(row, field) for field in fields), "; ".join(_asked(row, fields)))
+            for row in rows
         ),
         noun=noun,
     )
@@ -541,9 +541,9 @@ def _group(group: Value) -> str:
     return f"{members}: {', '.join(f'{kind} {level}' for kind, level in asked.items())}"
 
 
-def _asked(one: Value, told: Collection[str] = ()) -> Iterator[str]:
-    """Yield every field that is not at its default, but those that are told elsewhere."""
-    yield from _flat(one.model_dump(mode="json", exclude_defaults=True, exclude={*told}))
+def _asked(value: Value, shown: Collection[str] = ()) -> Iterator[str]:
+    """Yield every field that is not at its default, except those shown elsewhere."""
+    yield from _flat(value.model_dump(mode="json", exclude_defaults=True, exclude={*shown}))
 
 
 def _flat(values: Mapping[str, Any], of: str = "") -> Iterator[str]:

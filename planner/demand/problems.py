@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in plain words."""
+"""What is wrong with a demand, in plain English."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EXPECTED = {
     "list_type": "a list was expected, not {value}",
     "string_pattern_mismatch": "{value} is not a name; use 1 to 64 letters (A to Z), digits, "
     "`-`, `_` or `.`",
-    "string_too_short": "an empty text says nothing; leave it out",
+    "string_too_short": "the text is empty; leave it out",
     "string_too_long": "{value} is longer than {max_length} characters",
     "string_unicode": "this is not valid Unicode text",
     "greater_than_equal": "at least {ge} was expected, not {value}",
@@ -127,8 +127,8 @@ def _model_at(root: type[BaseModel], path: FieldPath) -> type[BaseModel] | None:
 def _inner_model(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 -- any type form
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_inner_model(argument) for argument in get_args(annotation))
-    return next((model for model in found if model is not None), None)
+    inner = (_inner_model(argument) for argument in get_args(annotation))
+    return next((model for model in inner if model is not None), None)
 
 
 def _choices(root: type[BaseModel], path: FieldPath) -> tuple[str, ...]:
@@ -186,7 +186,7 @@ class VolumeNames:
         self._unknown: dict[str, str] = {}
 
     def meant_by(self, name: str) -> Sequence[str]:
-        """Return the volumes a name stands for: all of a counted one, or the one numbered so.
+        """Return the volumes that a name means: all of a counted entry, or a single numbered one.
 
         Raises
         ------

@@ -191,7 +191,7 @@ def _with_index(table: FieldPath, counts: Mapping[FieldPath, int]) -> FieldPath:
 
 MAX_DEPTH = 64
 MAX_VALUES = 2_000_000
-"""Values of one file, each alias counted in full: what grows beyond it is a bomb, not a demand."""
+"""Values of one file, each alias counted in full: more than this is an attack, not a demand."""
 
 _TAG = "tag:yaml.org,2002:"
 _SLIPS = (
@@ -242,7 +242,7 @@ def _composed(text: str) -> Any:  # noqa: ANN401 -- a ruamel node, or None
 
 
 def _translated(error: Exception) -> UnreadableError:
-    """Return ruamel's error in words for who writes the file."""
+    """Return ruamel's error as a message for whoever writes the file."""
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
     if "another document" in problem:
         message = "a second document begins here; a demand is one YAML document"
@@ -365,8 +365,8 @@ def read_demand(source: str | Path | Readable) -> Demand:
     Parameters
     ----------
     source : str | Path | file-like
-        A path: ``.yaml``, ``.yml``, ``.json`` and ``.toml`` say what they are, anything else is
-        told by its content. ``-`` is standard input; ``shipped:NAME`` is an example that
+        A path: ``.yaml``, ``.yml``, ``.json`` and ``.toml`` are read as such; of any other
+        suffix, the content decides. ``-`` is standard input; ``shipped:NAME`` is an example that
         travels with planner.
 
     Returns

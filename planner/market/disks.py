@@ -207,7 +207,7 @@ def read_disks(path: str | Path) -> pd.DataFrame:
             message = f"{shown}: holds {len(rows)} of {visible(str(total))[:20]} disks"
             raise InputError(message, hint="save every page: a part of the account is not it")
     disks = [read_disk(row) for row in rows]
-    for disk_id, times in Counter(one.id for one in disks if one.id is not None).most_common(1):
+    for disk_id, times in Counter(disk.id for disk in disks if disk.id is not None).most_common(1):
         if times > 1:
             message = f"{shown}: lists disk {disk_id} {times} times"
             raise InputError(message, hint="save one listing, whole: a disk is there once")

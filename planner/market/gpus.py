@@ -50,7 +50,7 @@ GPUS = (
     Column("spot", YES_NO, "can be interrupted; null: unknown, taken as not spot"),
     Column("stock", TEXT, "level, see STOCK_RANK; a word planner does not know as it is listed"),
     Column("security", TEXT, "secure_cloud, community_cloud; null: unknown"),
-    Column("problem", TEXT, "why the row cannot be believed; null: it can"),
+    Column("problem", TEXT, "why the row cannot be used; null: it can"),
 )
 """Columns of a GPU frame, sorted by type, place and price."""
 
@@ -74,8 +74,8 @@ def gpus_frame(rows: Iterable[Any], *, listing: str = "gpus") -> pd.DataFrame:
     listing : str
         Which of the two: ``gpus`` or ``multi-node``.
     """
-    found = [_gpu(place, row, listing) for place, row in enumerate(rows, 1)]
-    return build(sorted(found, key=gpu_order), GPUS)
+    read = [_gpu(place, row, listing) for place, row in enumerate(rows, 1)]
+    return build(sorted(read, key=gpu_order), GPUS)
 
 
 def gpu_order(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -168,12 +168,12 @@ def conform_gpus(gpus: pd.DataFrame) -> pd.DataFrame:
         When a declared column is missing, of another type, or has a value that no listing gives.
     """
     frame = conform(gpus, GPUS, what="gpus")
-    believed = frame["problem"].isna()
+    is_valid = frame["problem"].isna()
     sound = {
         "listing": frame["listing"].isin(LISTINGS),
         "offer_id": frame["offer_id"].notna(),
-        "provider": frame["provider"].notna() | ~believed,
-        "gpu_type": frame["gpu_type"].notna() | ~believed,
+        "provider": frame["provider"].notna() | ~is_valid,
+        "gpu_type": frame["gpu_type"].notna() | ~is_valid,
         "gpus": frame["gpus"].isna() | (frame["gpus"] >= 0),
         "gpu_gb": frame["gpu_gb"].isna() | (frame["gpu_gb"] >= 0),
         "stock": frame["stock"].notna()
@@ -258,10 +258,10 @@ def meeting(offers: pd.DataFrame, gpus: pd.DataFrame) -> NDArray[np.bool_]:
 
 def _by_site(frame: pd.DataFrame) -> list[tuple[dict[str, Any], list[int]]]:
     """Return each site of a frame with the rows that are there."""
-    found: dict[tuple[Any, ...], tuple[dict[str, Any], list[int]]] = {}
+    sites: dict[tuple[Any, ...], tuple[dict[str, Any], list[int]]] = {}
     for index, site in enumerate(records(frame[list(_SITE)])):
-        found.setdefault(tuple(site.values()), (site, []))[1].append(index)
-    return list(found.values())
+        sites.setdefault(tuple(site.values()), (site, []))[1].append(index)
+    return list(sites.values())
 
 
 def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.DataFrame:

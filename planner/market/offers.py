@@ -55,12 +55,12 @@ OFFERS = (
     Column(
         "ambiguous", YES_NO, "another row of its create key sells, or may sell, one of its sizes"
     ),
-    Column("problem", TEXT, "why the row cannot be believed; null: it can"),
+    Column("problem", TEXT, "why the row cannot be used; null: it can"),
 )
 """Columns of an offers frame, sorted by create key and price."""
 
 KEY = ("provider", "cloud_id", "data_center", "country")
-"""What a create request names beside the size: offers that agree on it cannot be told apart."""
+"""What a create request names besides the size: offers that share it cannot be distinguished."""
 
 MARKET = ("offer_id", *(column.name for column in OFFERS[2:-2]), "problem")
 """Columns that are facts of the market: what a plan keeps and its digest covers."""

@@ -46,7 +46,7 @@ _NAMES = {
 
 
 def document_name(document: object) -> str | None:
-    """Return what a JSON document is, in words, where it is known and not a listing."""
+    """Return what a JSON document is, for people; None for a listing and for what is not known."""
     if isinstance(document, list):
         kinds = {row_kind(row) for row in document}
         return _NAMES.get(kinds.pop() or "") if len(kinds) == 1 else None

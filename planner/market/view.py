@@ -54,7 +54,7 @@ class Filter:
     Raises
     ------
     InputError
-        When a word means nothing, or a list is one text.
+        When a value is not known, or a list is a text.
     """
 
     regions: Sequence[str] = ()

@@ -1,7 +1,7 @@
 """Rows of the API, read field by field.
 
 The marketplace adds providers and regions without notice, and a row may say anything. Each field
-is taken for what it is; what cannot be believed becomes the row's ``problem``, and the row stays.
+is taken for what it is; what cannot be used becomes the row's ``problem``, and the row stays.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RowReader:
     Attributes
     ----------
     problems : list of str
-        One sentence for each field that cannot be believed.
+        One sentence for each field that cannot be used.
     """
 
     def __init__(self, row: Any) -> None:  # noqa: ANN401 -- a listing may hold anything
@@ -81,7 +81,7 @@ class RowReader:
         return value
 
     def text(self, path: str, *, required: bool = False, sent: bool = False) -> str | None:
-        """Return a text; an empty one says nothing and is null.
+        """Return a text; an empty text is null.
 
         A text that is sent back in a request has to be printable: it ends up in commands.
         """
@@ -154,8 +154,8 @@ class RowReader:
         return stock_word(self.raw(path))
 
     def _wrong(self, path: str, expected: str, value: object) -> None:
-        found = {str: "text", bool: "true or false", list: "a list", dict: "an object"}
-        kind = found.get(type(value), "a number")
+        names = {str: "text", bool: "true or false", list: "a list", dict: "an object"}
+        kind = names.get(type(value), "a number")
         shown = "" if isinstance(value, list | dict) else f" ({visible(as_written(value))})"
         self.problems.append(f"{path}: {expected} was expected, not {kind}{shown}")
 

@@ -1,4 +1,4 @@
-"""Warnings: what a plan rests on that nobody has confirmed."""
+"""Warnings: what a plan assumes, and what to check before buying."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _MOST = 20
 
 
 def market_warnings(offers: pd.DataFrame) -> list[str]:
-    """Return one sentence for each row of an offers or GPU frame that cannot be believed."""
+    """Return one sentence for each row of an offers or GPU frame that cannot be used."""
     rows = sorted(records(offers[offers["problem"].notna()]), key=lambda row: row["row"])
-    found = [
+    warnings = [
         f"row {row['row']} ({visible(place_text(row))}) is left out: {row['problem']}"
         for row in rows[:_MOST]
     ]
     if len(rows) > _MOST:
-        found.append(
+        warnings.append(
             f"{len(rows) - _MOST} more rows are left out; `planner offers -o json` has all"
         )
-    return found
+    return warnings
 
 
 def input_warnings(
@@ -68,7 +68,7 @@ def input_warnings(
         of_gpus += (f"GPU {warning}" for warning in market_warnings(gpus))
         of_gpus += _unknown_gpus(demand, gpus)
     odd = (*limit_warnings(demand, choice), *price_warnings(offers))
-    return (*market_warnings(offers), *of_gpus, *_unknown_words(demand, offers), *odd)
+    return (*market_warnings(offers), *of_gpus, *_unknown_names(demand, offers), *odd)
 
 
 def plan_warnings(
@@ -108,15 +108,16 @@ def plan_warnings(
             names = chosen.setdefault(f"{visible(place_text(offer))}: {note}", [])
             if placement.volume not in names:
                 names.append(placement.volume)
-    told = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
+    notes_of_offers = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
     dear = disk_warnings(demand, choice, solution.placements)
-    return (*dear, *input_warnings(demand, offers, choice, gpus), *told, *_gpu_notes(solution))
+    inputs = input_warnings(demand, offers, choice, gpus)
+    return (*dear, *inputs, *notes_of_offers, *_gpu_notes(solution))
 
 
 def account_warnings(
     demand: Demand, disks: Sequence[Mapping[str, Any]], kept: Sequence[Kept]
 ) -> Iterator[str]:
-    """Yield which disks of the account serve no volume: nothing is done to them.
+    """Yield the disks of the account that the plan does not use: nothing is done to them.
 
     Parameters
     ----------
@@ -127,14 +128,14 @@ def account_warnings(
     kept : sequence of Kept
         The replicas that disks are.
     """
-    used = {disk for one in kept for disk in one.disk_ids}
+    used = {disk for replica in kept for disk in replica.disk_ids}
     named = {disk for volume in demand.volumes for disk in volume.disks}
-    served = Counter(one.volume for one in kept)
+    served = Counter(replica.volume for replica in kept)
     wanting = {slug(v.name): v for v in demand.volumes if served[v.name] < v.replicas}
     idle = [row for row in disks if row["id"] not in used]
     for row in idle[:_MOST]:
         name, price = row["name"] or "", row["usd_hr"]
-        cost = f"${price} an hour" if price else "at a price that is not told"
+        cost = f"${price} an hour" if price else "price unknown"
         looks = re.fullmatch(r"(.+)-[0-9a-f]{12}", name)
         meant = wanting.get(looks[1]) if looks else None
         serves = row["id"] not in {None, *named} and row["status"] not in NOT_KEPT
@@ -145,10 +146,11 @@ def account_warnings(
         )
         yield (
             f"disk {visible(row['id'] or 'without id')} ({visible(name) or 'no name'}, {cost}) "
-            f"serves no volume of this demand and is left alone{hint}"
+            f"is not used by this plan; planner will not touch it{hint}"
         )
     if len(idle) > _MOST:
-        yield f"{len(idle) - _MOST} more disks serve no volume of this demand and are left alone"
+        more = len(idle) - _MOST
+        yield f"{more} more disks are not used by this plan; planner will not touch them"
 
 
 def existing_warnings(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
@@ -174,11 +176,11 @@ def _gpu_notes(solution: Solution) -> Iterator[str]:
 def _unknown_gpus(demand: Demand, gpus: pd.DataFrame) -> Iterator[str]:
     """Yield a warning for each GPU, socket or place of a workload that no GPU offer has."""
     asked: list[tuple[str, str, str]] = []
-    for one in demand.workloads:
-        asked += [("gpu_type", one.gpu, one.name)]
-        asked += [("socket", one.socket, one.name)] if one.socket else []
-        asked += [("region", name, one.name) for name in one.regions or ()]
-        asked += [("provider", name, one.name) for name in one.providers or ()]
+    for workload in demand.workloads:
+        asked += [("gpu_type", workload.gpu, workload.name)]
+        asked += [("socket", workload.socket, workload.name)] if workload.socket else []
+        asked += [("region", name, workload.name) for name in workload.regions or ()]
+        asked += [("provider", name, workload.name) for name in workload.providers or ()]
     places = known_places(gpus)
     for column, word, name in dict.fromkeys(asked):
         known = set(gpus[column].dropna())
@@ -200,7 +202,7 @@ def _listed(names: list[str]) -> str:
 def _offer_notes(offer: dict[str, Any]) -> Iterator[str]:
     if offer["ambiguous"]:
         ids = ", ".join(offer["offer_ids"])
-        yield f"offers {ids} cannot be told apart when buying; planned as their worst case"
+        yield f"offers {ids} cannot be distinguished when buying; planned as their worst case"
     if offer["data_center"] is None:
         yield (
             "the market does not name the data centre; once bought, ask for GPUs with the API's "
@@ -217,7 +219,7 @@ def _offer_notes(offer: dict[str, Any]) -> Iterator[str]:
     if offer["min_gb"] % offer["step_gb"]:
         yield (
             f"sizes are taken as {offer['min_gb']} GB plus steps of {offer['step_gb']} GB; "
-            "the market does not say where the step counts from"
+            "whether steps count from there is not documented"
         )
 
 
@@ -225,11 +227,11 @@ def _place_notes(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
     for level, word in PLACES.items():
         known = None not in offer["regions"] if level == "region" else offer[level] is not None
         if getattr(volume.exclude, word) and not known:
-            yield f"{word} are excluded, and the market does not say its {level}"
+            yield f"{word} are excluded, and its {level} is unknown"
 
 
-def _unknown_words(demand: Demand, offers: pd.DataFrame) -> Iterator[str]:
-    """Yield a warning for each place or owner that nothing in market or demand has."""
+def _unknown_names(demand: Demand, offers: pd.DataFrame) -> Iterator[str]:
+    """Yield a warning for each place that is not in the market, and each owner without volumes."""
     known = known_places(offers)
     for level, word in PLACES.items():
         named: dict[str, list[str]] = {}

@@ -91,15 +91,15 @@ class Explanation:
         about_all = self.volume is None and self.offers_asked is None
         shown = "choices" if about_all else "offers"
         others = ", ".join(f".{name}" for name in _ANSWERS if name != shown)
-        told = f"these are its .{shown}; there are also {others}"
-        return title_html(self._about) + frame_html(getattr(self, shown)) + paragraph_html(told)
+        note = f"these are its .{shown}; there are also {others}"
+        return title_html(self._about) + frame_html(getattr(self, shown)) + paragraph_html(note)
 
     @property
     def _about(self) -> str:
         volumes = self.plan.demand.volumes
-        told = "every volume" if self.volume is None else f"volume {volumes[self.volume].name}"
+        about = "every volume" if self.volume is None else f"volume {volumes[self.volume].name}"
         which = "" if self.offers_asked is None else " at one offer"
-        return f"plan {self.plan.plan_id}: {told}{which}"
+        return f"plan {self.plan.plan_id}: {about}{which}"
 
     @property
     def _whatif(self) -> WhatIf:
@@ -149,7 +149,7 @@ def explain(plan: Plan, volume: str | None = None, offer_id: str | None = None) 
         ids = plan.instance.pairs.offers["offer_ids"].tolist()
         wanted = tuple(o for o, each in enumerate(ids) if offer_id in each)
         if not wanted:
-            known = {one for each in ids for one in each}
+            known = {offer_id for each in ids for offer_id in each}
             raise _unknown("the plan's market has no disk offer", offer_id, known)
     return Explanation(plan, None if volume is None else names.index(volume), wanted)
 
@@ -173,8 +173,8 @@ class Alternatives:
         return f"<Alternatives: {counted(len(self.frame), 'plan')}>"
 
     def _repr_html_(self) -> str:
-        told = "this is its .frame; .placements says where each puts every replica"
-        return frame_html(self.frame) + paragraph_html(told)
+        note = "this is its .frame; .placements says where each puts every replica"
+        return frame_html(self.frame) + paragraph_html(note)
 
 
 def alternatives(plan: Plan, k: int) -> Alternatives:
@@ -199,9 +199,9 @@ def alternatives(plan: Plan, k: int) -> Alternatives:
         raise InputError(f"{k} alternatives cannot be shown", hint="ask for 1 or more")
     whatif = _whatif(plan, None)
     instance, chosen, rented = whatif.instance, whatif.chosen, whatif.rented
-    found = best_others(instance, chosen, k)
+    others = best_others(instance, chosen, k)
     return Alternatives(
-        to_frame(instance, chosen, rented, found), placements_frame(instance, found)
+        to_frame(instance, chosen, rented, others), placements_frame(instance, others)
     )
 
 
@@ -214,10 +214,17 @@ def _whatif(plan: Plan, patience: int | None) -> WhatIf:
     sold = Sold(instance.pairs.offers.iloc[: len(instance.pairs.offers) - len(live)])
     names = {volume.name: v for v, volume in enumerate(plan.demand.volumes)}
     chosen: Chosen = {v: [] for v in range(len(names))}
-    for one in plan.placements:
-        place = (one.provider, one.cloud_id, one.data_center, one.country)
-        chosen[names[one.volume]].append(
-            disks[one.disk_ids[0]] if one.disk_ids else sold.numbers(place, one.disk_sizes_gb[0])[0]
+    for placement in plan.placements:
+        place = (
+            placement.provider,
+            placement.cloud_id,
+            placement.data_center,
+            placement.country,
+        )
+        sizes = placement.disk_sizes_gb
+        kept = placement.disk_ids
+        chosen[names[placement.volume]].append(
+            disks[kept[0]] if kept else sold.numbers(place, sizes[0])[0]
         )
     return WhatIf(instance, chosen, _rented(plan), patience)
 
@@ -237,7 +244,7 @@ def _rented(plan: Plan) -> dict[int, int]:
     return rented
 
 
-def _unknown(what: str, word: str, known: Iterable[str]) -> InputError:
-    meant = nearest(word, known)
+def _unknown(what: str, name: str, known: Iterable[str]) -> InputError:
+    meant = nearest(name, known)
     hint = f"did you mean {visible(meant)}?" if meant else None
-    return InputError(f"{what} {visible(word)!r}", hint=hint)
+    return InputError(f"{what} {visible(name)!r}", hint=hint)

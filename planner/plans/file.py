@@ -60,7 +60,7 @@ def _lines(value: Any, indent: str = "  ") -> str:  # noqa: ANN401 -- any JSON v
 def read(content: bytes, shown: str) -> tuple[dict[str, Any], str]:
     """Return the document in a plan file, and its text in the newest format.
 
-    A file of format 2 keeps its text. One of format 1 has the same fields, and is written anew.
+    A file of format 2 keeps its text; format 1 has the same fields, and is written again.
 
     Parameters
     ----------
@@ -211,11 +211,11 @@ class Inputs(_Stored):
 
     def present(self) -> dict[str, dict[str, Any]]:
         """Return the inputs that there are, as values."""
-        return {name: one.model_dump() for name, one in self if one is not None}
+        return {name: record.model_dump() for name, record in self if record is not None}
 
 
 class Solver(_Stored):
-    """How the decision was found."""
+    """How the decision was made."""
 
     name: str
     status: Literal["optimal", "feasible"]

@@ -73,9 +73,9 @@ class Decision:
     inputs : dict
         ``demand``, ``offers`` and maybe ``gpus``, each with source, digest, rows and fetched_at.
     solver : SolverRecord
-        How the decision was found, with its exact cost and bound.
+        How the decision was made, with its exact cost and bound.
     warnings : tuple of str
-        What it rests on that nobody has confirmed.
+        What it assumes, and what to check before buying.
     placements : tuple of Placement
         The decision, in the demand's order.
     gpus : tuple of Gpu
@@ -188,9 +188,9 @@ def _plan_id(*inputs_and_choice: Any) -> str:  # noqa: ANN401 -- JSON values
     return digest_of(list(inputs_and_choice))[:16]
 
 
-def values_of(one: Placement | Gpu) -> dict[str, Any]:
+def values_of(record: Placement | Gpu) -> dict[str, Any]:
     """Return the fields of a placement or GPU as JSON values."""
-    return {name: json_value(value) for name, value in vars(one).items()}
+    return {name: json_value(value) for name, value in vars(record).items()}
 
 
 MAX_BYTES = 256 * 2**20
@@ -281,7 +281,7 @@ class Plan(Decision):
         except (ValidationError, InputError, *_NO_MARKET) as error:
             raise PlanCorrupt(f"{shown}: changed after it was made", hint=EDITED) from error
         if violations:
-            listed = "\n".join(f"  {visible(one)}" for one in violations)
+            listed = "\n".join(f"  {visible(violation)}" for violation in violations)
             raise PlanInvalid(f"{shown}: contradicts itself:\n{listed}", violations=violations)
         return plan
 
@@ -321,14 +321,14 @@ class Plan(Decision):
             placements=tuple(
                 Placement(
                     **{
-                        **one.model_dump(),
-                        "disk_sizes_gb": tuple(one.disk_sizes_gb),
-                        "disk_ids": tuple(one.disk_ids),
+                        **placement.model_dump(),
+                        "disk_sizes_gb": tuple(placement.disk_sizes_gb),
+                        "disk_ids": tuple(placement.disk_ids),
                     }
                 )
-                for one in stored.placements
+                for placement in stored.placements
             ),
-            gpus=tuple(Gpu(**one.model_dump()) for one in stored.gpus),
+            gpus=tuple(Gpu(**gpu.model_dump()) for gpu in stored.gpus),
             demand=Demand.from_document(known_fields(Demand, stored.demand)),
             market=Market(
                 tuple(stored.market.offers), tuple(stored.market.gpus), tuple(stored.market.disks)
@@ -396,9 +396,9 @@ class Plan(Decision):
             self.market.gpus if "gpus" in self.inputs else None,
             disks=self.market.disks if "disks" in self.inputs else None,
             recorded={
-                (one.volume, one.replica): one.disk_ids
-                for one in self.placements
-                if one.disk_ids and named[one.volume].isdisjoint(one.disk_ids)
+                (placement.volume, placement.replica): placement.disk_ids
+                for placement in self.placements
+                if placement.disk_ids and named[placement.volume].isdisjoint(placement.disk_ids)
             },
             executor=executor,
             cost_slack=self.solver.cost_slack_percent,
@@ -415,7 +415,7 @@ class Plan(Decision):
     def summary(self) -> Section:
         """Return what a person reads of the plan: rows, total and notes."""
         hours, record = self.demand.policy.hours_per_month, self.solver
-        keeps = any(one.action == "keep" for one in self.placements)
+        keeps = any(placement.action == "keep" for placement in self.placements)
         return placements_section(
             self.project,
             self.placements,

@@ -96,7 +96,7 @@ def make_plan(
         )
     if disks is None and any(volume.disks for volume in demand.volumes):
         raise InputError(
-            "the demand names live disks, and nobody says what the account has",
+            "the demand names live disks, and the account's disks are not given",
             hint="give the account's disks too: --disks FILE, or disks= in Python",
         )
     market = Market.of(offers, gpus, disks)

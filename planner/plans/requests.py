@@ -68,12 +68,12 @@ def requests(disks: Iterable[PlannedDisk], team_id: str | None) -> list[dict[str
     """Return the create requests as they are posted: volume, replica, disk and body."""
     return [
         {
-            "volume": one.volume,
-            "replica": one.replica,
-            "disk": one.disk,
-            "body": create_body(one.request, team_id),
+            "volume": slot.volume,
+            "replica": slot.replica,
+            "disk": slot.disk,
+            "body": create_body(slot.request, team_id),
         }
-        for one in disks
+        for slot in disks
     ]
 
 

@@ -64,9 +64,9 @@ def placements_section(
 
 def outcome(placements: Sequence[Placement], hours: int) -> str:
     """Return what the plan does, and what its disks cost."""
-    kept = sum(one.action == "keep" for one in placements)
+    kept = sum(placement.action == "keep" for placement in placements)
     unchanged = f", {kept} unchanged" if kept else ""
-    month = money(usd_month(total(one.usd_hr for one in placements), hours))
+    month = money(usd_month(total(placement.usd_hr for placement in placements), hours))
     return f"Plan: {len(placements) - kept} to create{unchanged}. Disks: ${month}/month."
 
 
@@ -179,17 +179,17 @@ def compared(
     return lines
 
 
-def moving_line(found: Moving) -> str:
+def moving_line(moving: Moving) -> str:
     """Return what moving existing disks would save, what it costs once, and when that is back."""
-    ids = ", ".join(one[:8] for one in found.disk_ids[:_MOVED])
-    more = len(found.disk_ids) - _MOVED
+    ids = ", ".join(disk_id[:8] for disk_id in moving.disk_ids[:_MOVED])
+    more = len(moving.disk_ids) - _MOVED
     listed = ids + (f" and {more} more" if more > 0 else "")
     line = (
-        f"Moving existing disks ({listed}) would save ${money(found.saves_usd_month)}/month, and "
-        f"costs ${money(found.once_usd)} once ({OVERLAP_DAYS} days of both disks, transfer at no "
+        f"Moving existing disks ({listed}) would save ${money(moving.saves_usd_month)}/month, and "
+        f"costs ${money(moving.once_usd)} once ({OVERLAP_DAYS} days of both disks, transfer at no "
         "cost assumed)"
     )
-    return f"{line}, paid back in {money(found.payback_days, 1)} days"
+    return f"{line}, paid back in {money(moving.payback_days, 1)} days"
 
 
 _MOVED = 5

@@ -496,7 +496,7 @@ def test_what_is_missing_is_said() -> None:
         (demand({**A, "disks": ["disk-0001"]}), {}),
         (demand(A), {"disks": [None, "disk-0001"]}),
     ):
-        with pytest.raises(InputError, match="nobody says what the account has"):
+        with pytest.raises(InputError, match="the account's disks are not given"):
             sweep(asked, OFFERS, grid)
     with pytest.raises(FrameError, match="column usd_gb_hr is missing"):
         sweep(demand(A), OFFERS.drop(columns="usd_gb_hr"), {})

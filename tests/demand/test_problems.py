@@ -50,7 +50,7 @@ def test_a_default_has_no_name_and_a_strange_key_no_neighbour(problems: Problems
         ("replicas", 0, "at least 1 was expected, not 0"),
         ("replicas", 101, "at most 100 is possible, not 101"),
         ("owner", 5, "text was expected, not 5; write it in quotes"),
-        ("owner", "", "an empty text says nothing; leave it out"),
+        ("owner", "", "the text is empty; leave it out"),
         ("owner", "x" * 300, "is longer than 200 characters"),
         ("exclude", [], "a mapping was expected, not a list"),
         ("tags", "x", "a mapping was expected, not 'x'"),

@@ -54,7 +54,7 @@ def test_a_plain_offer_needs_no_warning() -> None:
         ({**PLAIN, "security": "gold"}, "security is listed as 'gold', which planner does not"),
         ({**PLAIN, "dataCenter": None}, "does not name the data centre"),
         (spec(defaultIncludedInPrice=True), "said to include the default size"),
-        (spec(minCount=5, step=10), "where the step counts from"),
+        (spec(minCount=5, step=10), "whether steps count from there"),
     ],
 )
 def test_what_is_unsure_of_the_chosen_offer_is_said(row: dict[str, Any], said: str) -> None:
@@ -64,7 +64,7 @@ def test_what_is_unsure_of_the_chosen_offer_is_said(row: dict[str, Any], said: s
 
 def test_offers_that_cannot_be_told_apart_are_named() -> None:
     """Two rows of one create key are planned in the worst case, and the plan says so."""
-    assert "cannot be told apart" in warnings(PLAIN, spec(pricePerUnit=Decimal("0.0002")))
+    assert "cannot be distinguished" in warnings(PLAIN, spec(pricePerUnit=Decimal("0.0002")))
 
 
 def test_a_request_without_cloud_id_that_could_match_another_row_is_said() -> None:
@@ -77,7 +77,7 @@ def test_an_exclusion_that_the_market_cannot_confirm_is_said() -> None:
     """A null region is not excluded, but the user who excludes regions is told."""
     unknown = {**PLAIN, "region": None}
     said = warnings(unknown, volume={"exclude": {"regions": ["eu_north"]}})
-    assert "regions are excluded, and the market does not say its region" in said
+    assert "regions are excluded, and its region is unknown" in said
 
 
 def test_places_and_owners_that_nothing_has_are_warned_with_the_nearest() -> None:

@@ -134,5 +134,5 @@ def test_what_is_wrong_is_told(joint: Plan) -> None:
     assert caught.value.hint == "did you mean `max_sites`?"
     with pytest.raises(InputError, match="there are no GPU offers to change the price of"):
         plan([A]).what_if(gpu_price_factor=2)
-    with pytest.raises(InputError, match="nobody says what the account has"):
+    with pytest.raises(InputError, match="the account's disks are not given"):
         research().what_if({"cache.disks": ["disk-0001"]})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 CHART_BUDGETS = (
-    Column("project", TEXT, "whose plan; null: nobody says"),
+    Column("project", TEXT, "whose plan; null: unknown"),
     Column("owner", TEXT, "whose budget; null: that of the whole plan"),
     Column("limit_usd_month", EXACT, "exact Decimal, USD a month; null: unknown"),
     Column("now_usd_month", EXACT, "what is there now, exact Decimal; null: unknown"),

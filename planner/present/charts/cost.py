@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 COST_DISKS = (
-    Column("owner", TEXT, "who pays; null: nobody says"),
+    Column("owner", TEXT, "who pays; null: unknown"),
     Column("site", TEXT, "where it is, as people read it"),
     Column("standing", TEXT, "kept, bought, new or other; new is not bought yet"),
     Column("usd_hr", EXACT, "exact Decimal, USD an hour; null: unpriced"),

@@ -79,7 +79,7 @@ def price_chart(offers: pd.DataFrame, size_gb: int = 1000) -> alt.LayerChart:
 
     A bar ends at the cheapest offer that is available; beside it stand the amounts of the
     cheapest and the dearest, and the sizes that are sold. Offers that are unpriced, cannot be
-    believed, or sell no one disk of the size are counted below the title, not drawn.
+    used, or sell no single disk of the size are counted below the title, not drawn.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _sold(offers: pd.DataFrame, size_gb: int) -> tuple[list[_Offer], Counter[str
     sold, why_not = [], Counter[str]()
     for offer, sells, disks, provision_gb in rows:
         if offer["problem"] is not None:
-            why_not["the listing cannot be believed"] += 1
+            why_not["the listing cannot be used"] += 1
         elif offer["usd_gb_hr"] is None:
             why_not["unpriced"] += 1
         elif not sells or disks > 1:

@@ -64,7 +64,7 @@ def test_what_cannot_be_bought_is_counted() -> None:
     assert [label for label, _ in rows(drawn)] == ["alpha A-1 (US), 1 to 1,000 GB"]
     assert subtitle(drawn) == (
         "USD, 730 hours a month. 1 offer not drawn: no one disk holds 1,000 GB. "
-        "1 offer not drawn: the listing cannot be believed. 2 offers not drawn: unpriced."
+        "1 offer not drawn: the listing cannot be used. 2 offers not drawn: unpriced."
     )
 
 
