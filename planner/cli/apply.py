@@ -181,10 +181,11 @@ def _elsewhere(
     from planner.project.preflight import read_account, recorded_disks
 
     target = target_of(marketplace)
+    disks = read_account(marketplace)
     with Journal(folder, write=False) as journal:
-        recorded, _ = recorded_disks(journal.records, made.project, target)
+        recorded, _ = recorded_disks(journal.records, made.project, target, disks)
     offers = marketplace.listing("disks").offers()
-    return replan(made, outcome, offers, read_account(marketplace), recorded, percent)
+    return replan(made, outcome, offers, disks, recorded, percent)
 
 
 def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], None]) -> ApplyOutcome:

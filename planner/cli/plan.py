@@ -182,7 +182,8 @@ def _account(
     if disks_file is not None:
         from planner.market.disks import read_disks
 
-        return read_disks(disks_file), _recorded(demand, state, target) if state else {}
+        disks = read_disks(disks_file)
+        return disks, _recorded(demand, state, target, disks) if state else {}
     if target is None:
         return None, {}
     from planner.errors import MarketError
@@ -198,11 +199,14 @@ def _account(
             raise
         to_stderr(f"warning: planned as if the account had no disks: {error}")
         return None, {}
-    return disks, _recorded(demand, state, target)
+    return disks, _recorded(demand, state, target, disks)
 
 
 def _recorded(
-    demand: Demand, state: str | None, target: dict[str, str | None] | None
+    demand: Demand,
+    state: str | None,
+    target: dict[str, str | None] | None,
+    disks: pd.DataFrame,
 ) -> dict[tuple[str, int], tuple[str, ...]]:
     from planner.cli import purchases
     from planner.project.journal import Journal
@@ -210,7 +214,7 @@ def _recorded(
 
     with Journal(purchases.state_folder(state), write=False) as journal:
         records = journal.records
-    recorded, doubts = recorded_disks(records, demand.project, target or {})
+    recorded, doubts = recorded_disks(records, demand.project, target or {}, disks)
     _warn(doubts)
     return recorded
 

@@ -94,7 +94,7 @@ def buy(ctx: Context, slot: Slot, purchase: PurchaseContext) -> Entry:
         check_offers([slot], offers, purchase.limits)
         price = price_now(slot, offers)
         entry = _intend(ctx, slot, purchase, listing, price)
-        verdict, failure = _send(ctx, slot, entry)
+        verdict, failure = _send(ctx, slot, entry, listing)
         done = _follow(ctx, entry, verdict, failure)
         if done is not None:
             return done
@@ -149,8 +149,7 @@ def _already_there(ctx: Context, slot: Slot, listing: DiskListing) -> Entry | No
     if match.kind == "nothing" and not alike:
         return None
     if entry is None:
-        live = [disk.key for disk in listing.live]
-        entry = ctx.intend(slot, facts, live, listing.date, sends=0)
+        entry = ctx.intend(slot, facts, listing, sends=0)
     if match.kind == "ours":
         ctx.created(entry, match.disks[0], "listing", "it existed before it was sent")
         return entry
@@ -173,11 +172,12 @@ def _intend(
             committed -= entry.counted_usd_hr  # after its quarantine the lost disk does not exist
         check_limit(committed, [price], purchase.planned_usd_hr, purchase.limits)
         facts = slot.expected.at(price)
-        live = [disk.key for disk in listing.live]
-        return ctx.intend(slot, facts, live, listing.date, sends=1)
+        return ctx.intend(slot, facts, listing, sends=1)
 
 
-def _send(ctx: Context, slot: Slot, entry: Entry) -> tuple[Classification, MarketError | None]:
+def _send(
+    ctx: Context, slot: Slot, entry: Entry, listing: DiskListing
+) -> tuple[Classification, MarketError | None]:
     """Send the request and write down what came of it."""
     failure: MarketError | None = None
     outcome: Disk | MarketError
@@ -191,7 +191,8 @@ def _send(ctx: Context, slot: Slot, entry: Entry) -> tuple[Classification, Marke
     fields = {"name": slot.name, "why": verdict.why, "server_at": server_at}
     try:
         if verdict.kind in {"as_sent", "odd"}:
-            ctx.record("claimed", **fields, id=verdict.id)
+            existed = verdict.id is not None and listing.find(verdict.id) is not None
+            ctx.record("claimed", **fields, id=verdict.id, existed=existed)
         elif verdict.kind == "unknown":
             ctx.record("unknown", **fields)
         elif verdict.kind == "limited":

@@ -124,8 +124,14 @@ class Context:
         Time.
     plan, project : str
         Digest of the plan, and its project.
-    names : frozenset of str
-        The names of all slots of the plan.
+    slots : mapping
+        The slots of the plan, by name.
+    origin : str
+        Where the demand of the plan was read.
+    plan_id : str
+        The plan's id, for people.
+    again : bool
+        Whether a second set is bought on purpose: no disk of an earlier plan serves this plan.
     on_event : callable
         Gets one event for each record.
     warnings : list of str
@@ -138,7 +144,10 @@ class Context:
     pace: Pace
     plan: str = ""
     project: str = ""
-    names: frozenset[str] = frozenset()
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+    origin: str = ""
+    plan_id: str = ""
+    again: bool = False
     on_event: Callable[[Event], None] = lambda _: None
     warnings: list[str] = field(default_factory=list)
 
@@ -146,6 +155,12 @@ class Context:
     def target(self) -> dict[str, str | None]:
         """Return the marketplace and team that the key is for."""
         return target_of(self.marketplace)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Return the journal's entries of the project and target, of every plan."""
+        target = self.target
+        return [e for e in self.state.of_project(self.project) if self.state.is_at(e, target)]
 
     def offers(self) -> pd.DataFrame:
         """Return the live disk offers, complete (columns ``OFFERS``)."""
@@ -169,12 +184,16 @@ class Context:
         self,
         slot: Slot,
         expected: ExpectedDisk,
-        live: list[str],
-        date: datetime | None,
+        listing: DiskListing | None,
         *,
         sends: int,
     ) -> Entry:
-        """Write down what is about to be sent, and return its entry."""
+        """Write down what is about to be sent, and return its entry.
+
+        The record holds all that a later run of any plan needs to reconcile it.
+        """
+        live = listing.live if listing else ()
+        date = listing.date if listing else None
         self.record(
             "intent",
             name=slot.name,
@@ -184,9 +203,13 @@ class Context:
             replica=slot.replica,
             disk=slot.disk,
             facts=expected.to_record(),
+            offer=list(slot.offer),
+            owner=slot.owner,
+            tags=slot.tags,
+            origin=self.origin,
             body=slot.digest,
             sends=sends,
-            baseline=sorted(live),
+            baseline=sorted(disk.key for disk in live if expected.is_like(disk)),
             server_at=date.isoformat() if date else None,
         )
         return self.state.entries[slot.name]
@@ -194,22 +217,54 @@ class Context:
     def created(self, entry: Entry, disk: Disk, how: str, note: str = "") -> None:
         """Write down a disk that was read back.
 
+        A disk that an earlier plan of the project left pending goes to the slot of this plan that
+        it fits, in one record; otherwise the slot would be bought a second time.
+
         Raises
         ------
         StateUnusable
             When it cannot be written; the message carries the id.
         """
-        self.record(
-            "created",
-            name=entry.name,
-            id=disk.id,
-            usd_hr=None if disk.usd_hr is None else str(disk.usd_hr),
-            as_name=disk.name or "",
-            status=disk.status,
-            created_at=disk.created_at,
-            how=how,
-            note=note,
-        )
+        fields = {
+            "id": disk.id,
+            "usd_hr": None if disk.usd_hr is None else str(disk.usd_hr),
+            "as_name": disk.name or "",
+            "status": disk.status,
+            "created_at": disk.created_at,
+            "how": how,
+            "note": note,
+        }
+        slot = self._slot_served_by(entry, disk)
+        if slot is None:
+            self.record("created", name=entry.name, **fields)
+            return
+        self.record_plan()
+        self.intend(slot, slot.expected, None, sends=0)
+        self.record("transferred", name=slot.name, source=entry.name, **fields)
+
+    def _slot_served_by(self, entry: Entry, disk: Disk) -> Slot | None:
+        """Return the slot of this plan that a disk of an earlier plan is bought for, if any."""
+        if entry.plan == self.plan or self.again:
+            return None
+        for slot in self.slots.values():
+            own = self.state.entries.get(slot.name)
+            is_open = own is None or (own.stage == "not_sent" and own.attempts == 0)
+            wanted = slot.expected
+            if slot.key == entry.key and is_open:
+                fits = not wanted.differences(disk) and not wanted.costs_more(disk)
+                return slot if fits else None
+        return None
+
+    def record_plan(self) -> None:
+        """Record the plan and its target, once, before its first slot."""
+        if self.plan not in self.state.plans:
+            self.record(
+                "plan",
+                plan=self.plan,
+                plan_id=self.plan_id,
+                project=self.project,
+                target=self.target,
+            )
 
     def conflict(self, entry: Entry, ids: list[str], why: str, disk: Disk | None = None) -> None:
         """Write down what a person has to decide."""

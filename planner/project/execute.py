@@ -121,7 +121,10 @@ def apply_plan(
             pace=pace,
             plan=plan.digest,
             project=plan.project,
-            names=frozenset(slot.name for slot in slots),
+            slots={slot.name: slot for slot in slots},
+            origin=str(plan.inputs["demand"]["source"]),
+            plan_id=plan.plan_id,
+            again=order.limits.again,
             on_event=on_event,
         )
         run = _Run(ctx, plan, slots, order, confirm, target_of(marketplace))
@@ -165,14 +168,7 @@ class _Run:
             self._check(listing)
             if self.order.dry_run:
                 return
-            if ctx.plan not in ctx.state.plans:
-                ctx.record(
-                    "plan",
-                    plan=ctx.plan,
-                    plan_id=self.plan.plan_id,
-                    project=ctx.project,
-                    target=self.target,
-                )
+            ctx.record_plan()
             try:
                 self._buy_all(listing)
             except PendingActions:

@@ -11,13 +11,15 @@ import decimal
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import Conflict, MarketError, OutOfStock, PendingActions, PlanStale
+from planner.errors import Conflict, MarketError, OutOfStock, PlanStale
 from planner.market.disks import disks_frame
 from planner.market.market import Sold, addressable
 from planner.market.wire import STOCK_RANK
 from planner.project.state import State
+from planner.schema import records as records_of
 from planner.text import visible
 from planner.units import money, plain, total, usd_hr
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from planner.marketplace.protocol import DiskListing, Marketplace
     from planner.plans.plan import Plan
     from planner.project.context import Context
-    from planner.project.state import Slot
+    from planner.project.state import Entry, Slot
 
 
 _SKEW = timedelta(minutes=5)
@@ -129,29 +131,15 @@ def check_second_purchase(
 
     Raises
     ------
-    PendingActions
-        When the outcome of another plan's create is unknown.
     Conflict
         When another plan's disk is live, unless that is wanted.
     """
     wanted = {slot.key for slot in slots}
     twins = [
         entry
-        for entry in ctx.state.of_project(ctx.project)
-        if entry.plan != ctx.plan
-        and entry.key in wanted
-        and entry.may_exist
-        and ctx.state.is_at(entry, ctx.target)
+        for entry in ctx.entries
+        if entry.plan != ctx.plan and entry.key in wanted and entry.stage == "created"
     ]
-    pending = [entry for entry in twins if entry.is_pending or entry.stage == "conflict"]
-    if pending:
-        names = ", ".join(f"{entry.key} ({entry.name})" for entry in pending)
-        raise PendingActions(
-            f"an earlier plan of {visible(ctx.project)} has creates with an unknown outcome: "
-            f"{visible(names)}",
-            hint=f"check the account, then: planner resolve {pending[0].name} "
-            "--id ID | --not ID | --give-up",
-        )
     alive = [entry for entry in twins if not again and ctx.is_live(entry, listing)]
     if alive:
         lines = [
@@ -300,8 +288,21 @@ def read_account(marketplace: Marketplace) -> pd.DataFrame:
     return frame
 
 
+def _listed_id(entry: Entry, same_name: Sequence[Any]) -> str | None:
+    """Return the id of a slot's disk: as recorded, or listed under the name that is pending."""
+    if entry.stage == "created" and len(entry.ids) == 1:
+        return entry.ids[0]
+    if not entry.is_pending or len(same_name) != 1 or entry.expected.differences(same_name[0]):
+        return None
+    disk_id: str | None = same_name[0].id
+    return disk_id
+
+
 def recorded_disks(
-    records: Sequence[dict[str, Any]], project: str, target: dict[str, str | None]
+    records: Sequence[dict[str, Any]],
+    project: str,
+    target: dict[str, str | None],
+    disks: pd.DataFrame | None = None,
 ) -> tuple[Recorded, tuple[str, ...]]:
     """Return the disks that the journal says a project has, and its unknown outcomes.
 
@@ -315,6 +316,8 @@ def recorded_disks(
         What plans are about.
     target : dict
         Base URL and team of the marketplace.
+    disks : DataFrame | None
+        Columns ``DISKS``: the account. A pending create whose disk is listed counts as bought.
 
     Returns
     -------
@@ -326,21 +329,26 @@ def recorded_disks(
     state = State(records)
     bought: dict[tuple[str, int], dict[str, dict[int, str | None]]] = {}
     pending: list[str] = []
+    listed: dict[str, list[SimpleNamespace]] = {}
+    for row in records_of(disks) if disks is not None else ():
+        listed.setdefault(row["name"], []).append(SimpleNamespace(**row))
     for entry in state.of_project(project):
         if not state.is_at(entry, target):
             continue
-        if entry.is_pending:
+        disk_id = _listed_id(entry, listed.get(entry.name, []))
+        if entry.is_pending and disk_id is None:
             pending.append(
                 f"volume {entry.volume}: whether {entry.name} was bought is unknown; "
                 "`planner apply` of that plan reconciles it, and buys nothing twice"
             )
-        is_there = entry.stage == "created" and len(entry.ids) == 1
+        if entry.stage == "transferred":
+            continue
         plans = bought.setdefault((entry.volume, entry.replica), {})
-        plans.setdefault(entry.plan, {})[entry.disk] = entry.ids[0] if is_there else None
+        plans.setdefault(entry.plan, {})[entry.disk] = disk_id
     recorded: Recorded = {}
     for slot, plans in bought.items():
-        for disks in plans.values():
-            ids = [disk_id for _, disk_id in sorted(disks.items()) if disk_id is not None]
-            if len(ids) == max(disks):
+        for by_number in plans.values():
+            ids = [disk_id for _, disk_id in sorted(by_number.items()) if disk_id is not None]
+            if len(ids) == max(by_number):
                 recorded[slot] = tuple(ids)
     return recorded, tuple(pending)

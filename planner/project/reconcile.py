@@ -22,6 +22,7 @@ from planner.errors import (
     RequestRefused,
     Unauthorized,
 )
+from planner.project.state import SENDABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,7 +98,7 @@ def match_disk(disk: Disk, facts: ExpectedDisk) -> Match:
 def suspects(ctx: Context, entry: Entry, listing: DiskListing) -> list[Disk]:
     """Return live disks that are new since the intent, with the slot's size and provider."""
     known = ctx.state.recorded_ids() | entry.baseline | entry.not_ours
-    names = ctx.names | ctx.state.entries.keys()
+    names = ctx.slots.keys() | ctx.state.entries.keys()
     return [
         disk
         for disk in listing.live
@@ -106,7 +107,7 @@ def suspects(ctx: Context, entry: Entry, listing: DiskListing) -> list[Disk]:
 
 
 def check_no_duplicates(ctx: Context, listing: DiskListing) -> None:
-    """Check that no name of the plan is live twice.
+    """Check that no name of the project is live twice, and none that was settled as not created.
 
     Raises
     ------
@@ -118,11 +119,17 @@ def check_no_duplicates(ctx: Context, listing: DiskListing) -> None:
     for disk in listing.live:
         by_name.setdefault(disk.name, []).append(disk)
         by_id[disk.id] = disk
-    for entry in ctx.state.of_plan(ctx.plan):
+    for entry in ctx.entries:
         same = [disk for disk in by_name.get(entry.name, []) if disk.id not in entry.not_ours]
         own = by_id.get(entry.ids[0]) if entry.stage == "created" else None
         if own is not None and own not in same:
             same.append(own)  # a person has renamed it
+        if same and _is_settled_as_absent(ctx, entry):
+            listed = ", ".join(f"{disk.id} at {disk.usd_hr} USD/h" for disk in same)
+            raise Conflict(
+                f"{entry.key}: {entry.name} was settled as not created, and is live: {listed}",
+                hint=f"keep it with `planner resolve {entry.name} --id ID`, or delete it by hand",
+            )
         if len(same) > 1:
             listed = ", ".join(f"{disk.id} at {disk.usd_hr} USD/h" for disk in same)
             raise Conflict(
@@ -130,6 +137,12 @@ def check_no_duplicates(ctx: Context, listing: DiskListing) -> None:
                 hint="decide which to keep; delete the other by hand, or exclude it with "
                 f"`planner resolve {entry.name} --not ID`",
             )
+
+
+def _is_settled_as_absent(ctx: Context, entry: Entry) -> bool:
+    if entry.stage == "given_up":
+        return True
+    return entry.plan != ctx.plan and entry.stage in {*SENDABLE, "refused"}
 
 
 def read_back(ctx: Context, entry: Entry) -> bool:
@@ -300,10 +313,11 @@ def _is_sold_out(failure: MarketError, status: int) -> bool:
 
 
 def reconcile_pending(ctx: Context, *, wait: bool) -> None:
-    """Reconcile every pending intent of the plan; return when sending is safe.
+    """Reconcile every pending intent of the project, of any plan; return when sending is safe.
 
-    A slot that is still pending afterwards may be sent again: no answer ever had an id, its
-    quarantine is over, and neither its disk nor a suspect is listed.
+    A slot of this plan that is still pending afterwards may be sent again: no answer ever had an
+    id, its quarantine is over, and neither its disk nor a suspect is listed. The same holds for
+    slots of earlier plans; they are recorded as not created.
 
     Raises
     ------
@@ -314,7 +328,7 @@ def reconcile_pending(ctx: Context, *, wait: bool) -> None:
     MarketError
         When the account's disks cannot be read.
     """
-    entries = ctx.state.of_plan(ctx.plan)
+    entries = ctx.entries
     conflicts = [entry for entry in entries if entry.stage == "conflict"]
     pending = [entry for entry in entries if entry.is_pending]
     if conflicts:
@@ -325,9 +339,22 @@ def reconcile_pending(ctx: Context, *, wait: bool) -> None:
                 ctx.created(entry, match.disks[0], "listing", "the difference is gone")
     if pending:
         _reconcile_entries(ctx, pending, wait=wait)
+        _settle_earlier_plans(ctx, pending)
     conflicts = [entry for entry in entries if entry.stage == "conflict"]
     if conflicts:
         raise Conflict("; ".join(f"{e.key}: {e.why} ({', '.join(e.ids)})" for e in conflicts))
+
+
+def _settle_earlier_plans(ctx: Context, pending: Sequence[Entry]) -> None:
+    """Record what earlier plans have pending as not created, once two readings agree."""
+    earlier = [entry for entry in _still_pending(pending) if entry.plan != ctx.plan]
+    if not earlier:
+        return
+    listing = ctx.marketplace.disks(readings=2)
+    for entry in earlier:
+        if not resolve_from_listing(ctx, entry, listing):
+            why = "not listed after its quarantine: it was not created"
+            ctx.record("not_sent", name=entry.name, why=why)
 
 
 def _reconcile_entries(ctx: Context, pending: Sequence[Entry], *, wait: bool) -> None:

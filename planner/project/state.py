@@ -42,6 +42,10 @@ class Slot:
         What the plan says a GB costs per hour.
     stock : str | None
         Weakest stock level that the demand accepts.
+    owner : str | None
+        Whose budget it counts against.
+    tags : dict
+        The volume's tags.
     """
 
     volume: str
@@ -52,6 +56,8 @@ class Slot:
     offer: tuple[str | None, ...]
     usd_gb_hr: Decimal
     stock: str | None
+    owner: str | None
+    tags: dict[str, str]
 
     @property
     def key(self) -> str:
@@ -130,7 +136,7 @@ class ExpectedDisk(DiskRequest):
 def slots_of(plan: Plan) -> tuple[Slot, ...]:
     """Return the slots of a plan, in its order."""
     placements = {(placement.volume, placement.replica): placement for placement in plan.placements}
-    weakest = {volume.name: volume.stock for volume in plan.demand.volumes}
+    volumes = {volume.name: volume for volume in plan.demand.volumes}
     slots = []
     for disk in plan.planned_disks:
         placement = placements[disk.volume, disk.replica]
@@ -140,7 +146,9 @@ def slots_of(plan: Plan) -> tuple[Slot, ...]:
                 name=disk.request.name,
                 offer=tuple(getattr(placement, name) for name in KEY),
                 usd_gb_hr=placement.usd_gb_hr,
-                stock=weakest.get(disk.volume),
+                stock=volumes[disk.volume].stock,
+                owner=volumes[disk.volume].owner,
+                tags=dict(volumes[disk.volume].tags),
             )
         )
     return tuple(slots)
@@ -158,6 +166,7 @@ Stage = Literal[
     "conflict",
     "given_up",
     "destroyed",
+    "transferred",
 ]
 PENDING = frozenset({"intended", "claimed", "unknown"})
 SENDABLE = frozenset({"not_sent", "limited", "paused"})
@@ -179,7 +188,7 @@ class Entry:
     attempts : int
         How often it was about to be sent.
     baseline : frozenset of str
-        Ids that were live before it was last sent.
+        Live ids of its provider and size before it was last sent.
     claimed : set of str
         Ids that a 2xx answer named.
     not_ours : set of str
@@ -235,6 +244,11 @@ class Entry:
     def is_pending(self) -> bool:
         """Return whether its outcome is unknown: a disk may exist that no listing has shown."""
         return self.stage in PENDING
+
+    @property
+    def has_conflict(self) -> bool:
+        """Return whether a person has to decide."""
+        return self.stage == "conflict"
 
     @property
     def may_exist(self) -> bool:
@@ -311,6 +325,9 @@ class State:
             self.plans[record["plan"]] = record
         elif kind == "intent":
             self._intend(record)
+        elif kind == "transferred":
+            _created(self.entries[record["name"]], record)
+            _transferred(self.entries[record["source"]], record)
         elif kind != "journal":
             _MOVES[kind](self.entries[record["name"]], record)
 
@@ -351,6 +368,8 @@ def _limited(entry: Entry, record: dict[str, Any]) -> None:
 
 def _claimed(entry: Entry, record: dict[str, Any]) -> None:
     entry.stage, entry.why = "claimed", record["why"]
+    if record.get("existed"):
+        entry.baseline |= {record["id"]}
     if record["id"] is not None:
         entry.claimed.add(record["id"])
     _mark_pending(entry, record)
@@ -369,6 +388,11 @@ def _created(entry: Entry, record: dict[str, Any]) -> None:
     entry.not_ours.discard(record["id"])
     if record.get("size_gb") is not None:
         entry.expected = ExpectedDisk(**{**vars(entry.expected), "size_gb": record["size_gb"]})
+
+
+def _transferred(entry: Entry, record: dict[str, Any]) -> None:
+    """Mark a slot of an earlier plan whose disk serves a slot of a later plan."""
+    entry.stage, entry.why, entry.ids = "transferred", record["name"], (record["id"],)
 
 
 def _conflict(entry: Entry, record: dict[str, Any]) -> None:

@@ -85,6 +85,8 @@ class ApplyOutcome:
         What was still to be sent when it was last checked.
     pods : tuple of str
         One command for each workload of the plan that rents its GPUs with its disks attached.
+    pending : tuple of str
+        Names of the project's disks whose outcome is unknown, earlier plans' included.
     """
 
     plan_id: str
@@ -98,6 +100,7 @@ class ApplyOutcome:
     balance_usd: Decimal | None
     to_send: tuple[Slot, ...]
     pods: tuple[str, ...]
+    pending: tuple[str, ...]
 
     @property
     def exit_code(self) -> int:
@@ -117,7 +120,7 @@ class ApplyOutcome:
             "exit_code": self.exit_code,
             "slots": rows,
             "volumes": by_volume,
-            "pending": [row["name"] for row in rows if row["state"] == "pending"],
+            "pending": list(self.pending),
             "to_send": [slot.name for slot in self.to_send],
             "totals": {
                 "slots": len(rows),
@@ -166,6 +169,7 @@ def make_outcome(
     """
     rows = tuple(OutcomeRow(slot, ctx.state.entries.get(slot.name)) for slot in slots)
     entries = [row.entry for row in rows if row.entry is not None]
+    entries += [e for e in ctx.entries if e.plan != ctx.plan and (e.is_pending or e.has_conflict)]
     document = plan.to_document()
     return ApplyOutcome(
         plan_id=plan.plan_id,
@@ -179,6 +183,7 @@ def make_outcome(
         balance_usd=balance,
         to_send=tuple(slot for slot in to_send if _is_open(ctx, slot)),
         pods=pod_lines(document, rows),
+        pending=tuple(entry.name for entry in entries if entry.is_pending),
     )
 
 
@@ -419,6 +424,7 @@ def read_status(
         if project in {None, entry.project}
         and plan in {None, entry.plan}
         and state.is_at(entry, target)
+        and entry.stage != "transferred"
     )
     entries = list(sorted_entries(chosen))
     if not entries:

@@ -234,7 +234,7 @@ def test_above_the_percentage_is_five(run: Run, sim: Sim, folder: Path) -> None:
     done = ran(run, sim, "apply", "p.json", "--yes", "--failover", "49", "-o", "json")
     assert done.code == 5
     document = done.json()
-    assert "dearer" in document["error"]
+    assert "more" in document["error"]
     assert document["exit_code"] == 5
     assert document["volumes"] == {"a": [sim.live()[0]["id"]]}
     assert (len(sim.live()), creates(sim)) == (1, 2)

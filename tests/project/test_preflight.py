@@ -159,7 +159,7 @@ def test_a_second_plan_of_the_project(tmp_path: Path) -> None:
     doubtful.apply(tmp_path / "doubt")
     report = doubtful.apply(tmp_path / "doubt", second, again=True)
     assert (report.exit_code, len(doubtful.posts)) == (6, 1)
-    assert "planner resolve" in (report.stop.hint or "" if report.stop else "")
+    assert "planner resolve" in " ".join(report.advice)
 
 
 def test_declined(tmp_path: Path) -> None:

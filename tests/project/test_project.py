@@ -1,0 +1,172 @@
+"""Plans come and go, the project stays: what an earlier plan left open is reconciled first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from planner.plans.planning import make_plan
+from planner.project.journal import Journal
+from planner.project.preflight import read_account, recorded_disks
+from planner.project.state import State
+from planner.project.status import read_status
+from tests.project.checker import broken
+from tests.project.world import QUARANTINE_S, URL, Killed, World, plan_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from planner.plans.plan import Plan
+
+TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
+SECOND = "nonce-2"
+
+
+def killed_in_post(world: World, folder: Path, plan: Plan) -> None:
+    """Die once the marketplace has the create, before its answer is recorded."""
+    world.on_create = lambda _: world.__setattr__("kill_at", 1)
+    with pytest.raises(Killed):
+        world.apply(folder, plan)
+    world.kill_at, world.on_create = None, lambda _: None
+
+
+def planned_again(world: World, folder: Path, nonce: str) -> Plan:
+    """Plan as with a key: the account's disks and the journal are read."""
+    with world.account() as account:
+        disks = read_account(account)
+    with Journal(folder, write=False) as journal:
+        recorded, _ = recorded_disks(journal.records, "lab", TARGET, disks)
+    return make_plan(
+        plan_of(2).demand,
+        world.market(),
+        disks=disks,
+        recorded=recorded,
+        target=TARGET,
+        now=world.clock.now(),
+        nonce=nonce,
+    )
+
+
+def state_of(folder: Path) -> State:
+    with Journal(folder, write=False) as journal:
+        return State(journal.records)
+
+
+def test_killed_during_a_create_and_planned_again_it_converges(tmp_path: Path) -> None:
+    """The disk listed under the pending name serves the slot of the new plan."""
+    world, first, second = World(), plan_of(2), plan_of(2, nonce=SECOND)
+    killed_in_post(world, tmp_path, first)
+    outcome = world.apply(tmp_path, second)
+    assert outcome.exit_code == 0
+    assert [row.state for row in outcome.rows] == ["created"] * 2
+    assert len(world.live) == len(world.posts) == 2
+    assert broken(world, tmp_path, outcome, first, second) == []
+    with world.account() as account, Journal(tmp_path, write=False) as journal:
+        standing = read_status(journal.records, account)
+    assert (standing.exit_code, len(standing.disks)) == (0, len(world.live))
+    again = world.apply(tmp_path, second)
+    assert (again.exit_code, len(world.live)) == (0, len(world.posts))
+
+
+def test_what_the_new_plan_does_not_want_is_recorded_and_not_bought_again(tmp_path: Path) -> None:
+    """Another size: the disk is recorded for its own plan, and nothing more is sent."""
+    world = World()
+    killed_in_post(world, tmp_path, plan_of(1))
+    other = plan_of(1, nonce=SECOND)
+    (volume,) = other.demand.volumes
+    demand = other.demand.model_copy(
+        update={"volumes": (volume.model_copy(update={"size_gb": 250}),)}
+    )
+    larger = make_plan(demand, world.market(), target=TARGET, now=world.clock.now())
+    outcome = world.apply(tmp_path, larger)
+    assert (outcome.exit_code, len(world.posts)) == (7, 1)
+    assert world.live[0].id in str(outcome.stop)
+    assert "plan again" in (outcome.stop.hint or "" if outcome.stop else "")
+
+
+def test_a_lost_create_of_an_earlier_plan_holds_the_next_until_its_quarantine(
+    tmp_path: Path,
+) -> None:
+    """Exit 6 with the time, then exit 0: nothing was created, and no one has to decide."""
+    world, second = World(), plan_of(2, nonce=SECOND)
+    world.fault("lost_before")
+    assert world.apply(tmp_path).exit_code == 6
+    held = world.apply(tmp_path, second)
+    assert (held.exit_code, len(world.posts)) == (6, 1)
+    assert any("2026-01-01T12:1" in text for text in held.advice)
+    assert held.to_document()["pending"] == [world.posts[0]]
+    world.clock.sleep(QUARANTINE_S + 60)
+    outcome = world.apply(tmp_path, second)
+    assert (outcome.exit_code, len(world.posts), len(world.live)) == (0, 3, 2)
+
+
+def test_an_earlier_create_that_surfaces_after_all_is_reported(tmp_path: Path) -> None:
+    """Later than the quarantine promises: exit 7 with its id, never silent."""
+    world, second = World(), plan_of(1, nonce=SECOND)
+    world.fault("lost_before")
+    world.apply(tmp_path, plan_of(1))
+    world.clock.sleep(QUARANTINE_S + 60)
+    assert world.apply(tmp_path, second).exit_code == 0
+    late = world.duplicate(world.posts[0])
+    outcome = world.apply(tmp_path, second)
+    assert outcome.exit_code == 7
+    assert late in str(outcome.stop)
+
+
+def test_another_target_is_not_reconciled_here(tmp_path: Path) -> None:
+    """A create that is pending for another team does not hold this one."""
+    world = World()
+    world.fault("lost_before")
+    world.apply(tmp_path, plan_of(1))
+    elsewhere = state_of(tmp_path)
+    (entry,) = elsewhere.entries.values()
+    assert elsewhere.is_at(entry, TARGET)
+    assert not elsewhere.is_at(entry, {**TARGET, "team_id": "team-2"})
+    other = plan_of(1, "else", nonce=SECOND)
+    assert world.apply(tmp_path, other).exit_code == 0
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_killed_anywhere_then_planned_again_it_converges(part: int, tmp_path: Path) -> None:
+    """Kill points of the first run; then plan and apply, at most three times."""
+    probe = World()
+    probe.apply(tmp_path / "probe", plan_of(2))
+    for step in range(1 + part, probe.steps + 1, 6):
+        world, folder = World(), tmp_path / str(step)
+        world.kill_at = step
+        with pytest.raises(Killed):
+            world.apply(folder, plan_of(2))
+        world.kill_at = None
+        codes, plans = [], [plan_of(2)]
+        for turn in range(3):
+            plans.append(planned_again(world, folder, f"again-{turn}"))
+            outcome = world.apply(folder, plans[-1])
+            codes.append(outcome.exit_code)
+            if codes[-1] == 0:
+                break
+            world.clock.sleep(QUARANTINE_S + 60)
+        assert codes[-1] == 0, (step, codes)
+        assert len(world.live) == 2, step
+
+
+def test_an_intent_holds_all_that_reconciling_needs(tmp_path: Path) -> None:
+    """Place, size, price, offer, owner, tags and origin, without the plan file."""
+    world = World()
+    world.apply(tmp_path, plan_of(1))
+    with Journal(tmp_path, write=False) as journal:
+        (intent,) = [record for record in journal.records if record["kind"] == "intent"]
+    assert intent["offer"] == ["runpod", "cloud-1", "US-1", "US"]
+    assert {"owner", "tags", "origin", "facts", "project", "server_at"} <= intent.keys()
+
+
+def test_an_intent_lists_only_ids_of_the_same_provider_and_size(tmp_path: Path) -> None:
+    """An account of thousands of disks does not make every record long."""
+    world = World()
+    like = world.foreign("theirs", size=100, provider="runpod")
+    for number in range(20):
+        world.foreign(f"other-{number}")
+    assert world.apply(tmp_path, plan_of(1)).exit_code == 0
+    with Journal(tmp_path, write=False) as journal:
+        (intent,) = [record for record in journal.records if record["kind"] == "intent"]
+    assert intent["baseline"] == [like]
