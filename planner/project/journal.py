@@ -83,7 +83,6 @@ class Journal:
         self._step = step
         self._sum = b""
         self._mutex = threading.RLock()
-        self._lock: int | None = None
         self._file: int | None = None
         self._broken = False
         self.records: list[Record] = []
@@ -103,11 +102,10 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the file and let go of the lock."""
-        for descriptor in (self._file, self._lock):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._file = self._lock = None
+        """Close the file, which releases the lock."""
+        if self._file is not None:
+            os.close(self._file)
+        self._file = None
 
     @property
     def mutex(self) -> threading.RLock:
@@ -135,6 +133,9 @@ class Journal:
     def _append(self, line: bytes) -> None:
         if self._file is None or self._broken:
             raise self._unusable("cannot be written any more")
+        if not self._holds_path():
+            self._broken = True
+            raise self._unusable("was moved or deleted while this run was using it")
         end = os.lseek(self._file, 0, os.SEEK_END)
         self._broken = True
         try:
@@ -160,9 +161,12 @@ class Journal:
         if self._write:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._own_folder()
+            self._file = self._open_file()
             self._take_lock()
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._file = os.open(self._path, flags, 0o600)
+            while not self._holds_path():  # replaced between opening and locking
+                os.close(self._file)
+                self._file = self._open_file()
+                self._take_lock()
             os.fchmod(self._file, 0o600)
             content = self._content(self._file)
         elif self._path.exists():
@@ -183,6 +187,17 @@ class Journal:
                 self.append("journal", format=FORMAT)
             self._sync_folder()
 
+    def _open_file(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(self._path, flags, 0o600)
+
+    def _holds_path(self) -> bool:
+        """Return whether the path still is the file that is open: only then the lock is good."""
+        try:
+            return os.path.samestat(os.fstat(self._file or -1), self._path.stat())
+        except FileNotFoundError:
+            return False
+
     def _own_folder(self) -> None:
         mode = self.folder.stat()
         if mode.st_uid != os.geteuid():
@@ -199,23 +214,29 @@ class Journal:
             os.close(descriptor)
 
     def _take_lock(self) -> None:
+        """Lock the journal itself; the lock file only says who holds it, and may be deleted."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._lock = os.open(self.folder / LOCK, flags, 0o600)
+        holder = os.open(self.folder / LOCK, flags, 0o600)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock_journal(holder)
+        finally:
+            os.close(holder)
+
+    def _lock_journal(self, holder: int) -> None:
+        try:
+            fcntl.flock(self._file or -1, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = visible(os.read(self._lock, 300).decode("utf-8", "replace").strip())
+            who = visible(os.read(holder, 300).decode("utf-8", "replace").strip())
             raise JournalLocked(
                 f"{visible(str(self.folder))}: another run is using it"
-                + (f": {holder}" if holder else ""),
+                + (f": {who}" if who else ""),
                 hint="wait until it ends, or use another state directory with --state DIR",
             ) from None
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        os.fchmod(self._lock, 0o600)
-        os.ftruncate(self._lock, 0)
-        os.pwrite(
-            self._lock, f"process {os.getpid()} on {socket.gethostname()} since {now}\n".encode(), 0
-        )
+        text = f"process {os.getpid()} on {socket.gethostname()} since {now}\n"
+        os.fchmod(holder, 0o600)
+        os.ftruncate(holder, 0)
+        os.pwrite(holder, text.encode(), 0)
 
     def _content(self, descriptor: int) -> bytes:
         size = os.fstat(descriptor).st_size

@@ -113,6 +113,30 @@ def test_one_writer(tmp_path: Path) -> None:
     assert numbers(tmp_path, write=True) == [None]
 
 
+def test_a_deleted_lock_file_lets_no_second_writer_in(tmp_path: Path) -> None:
+    """The journal itself is locked; the lock file only names who holds it."""
+    with Journal(tmp_path, write=True) as journal:
+        (tmp_path / LOCK).unlink()
+        with pytest.raises(JournalLocked):
+            Journal(tmp_path, write=True)
+        journal.append("seen", number=1)
+    assert numbers(tmp_path) == [None, 1]
+
+
+def test_a_journal_that_was_moved_away_is_written_no_more(tmp_path: Path) -> None:
+    """A second run may begin a new file; the first sends nothing after that."""
+    with Journal(tmp_path, write=True) as journal:
+        for path in list(tmp_path.iterdir()):
+            path.unlink()
+        with Journal(tmp_path, write=True) as second:
+            second.append("seen", number=2)
+            with pytest.raises(StateUnusable, match="moved or deleted"):
+                journal.append("seen", number=1)
+        with pytest.raises(StateUnusable):
+            journal.append("seen", number=1)
+    assert numbers(tmp_path) == [None, 2]
+
+
 def test_a_reader_touches_nothing(tmp_path: Path) -> None:
     """Neither a directory nor a file is made, and what it appends stays with it."""
     with Journal(tmp_path / "none", write=False) as journal:
