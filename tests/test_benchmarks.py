@@ -11,6 +11,7 @@ from tests.benchmarks import solving, sweeping
 from tests.benchmarks.solving import Case, Measured, Size
 
 
+@pytest.mark.slow
 def test_small_sizes_cost_what_the_programs_written_by_hand_say(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -45,6 +46,7 @@ def test_a_different_cost_is_told(
     assert ("COSTS DIFFER" in line) is not agree
 
 
+@pytest.mark.slow
 def test_sweeps_of_a_few_points_are_the_same_by_one_and_by_two(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 import simplejson
 
 import planner
@@ -75,6 +76,7 @@ def decisions() -> dict[str, dict[str, Any]]:
     return made
 
 
+@pytest.mark.slow
 def test_every_decision_is_what_it_was() -> None:
     """Costs, placements, GPUs and plan ids of some 45 plans, infeasible ones too."""
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))

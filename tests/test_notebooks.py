@@ -156,6 +156,7 @@ def test_the_notebooks_are_there() -> None:
     assert tuple(path.stem for path in NOTEBOOKS) == NAMES
 
 
+@pytest.mark.slow
 @jupyter_may_deprecate
 @each
 def test_a_notebook_runs(path: Path, offline: Path) -> None:
@@ -170,6 +171,7 @@ def test_a_notebook_runs(path: Path, offline: Path) -> None:
     assert not [*(offline / "empty").iterdir()], "it left something behind"
 
 
+@pytest.mark.slow
 @jupyter_may_deprecate
 @pytest.mark.parametrize(
     ("call", "told"),
@@ -186,6 +188,7 @@ def test_a_notebook_that_calls_out_is_caught(call: str, told: str, offline: Path
     assert (offline / "calls").read_text(encoding="utf-8") == f"{told}\n"
 
 
+@pytest.mark.slow
 @jupyter_may_deprecate
 def test_a_stale_table_is_found(offline: Path) -> None:
     """Tables are compared too, not only what is printed; the solver's seconds are not."""

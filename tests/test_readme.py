@@ -115,6 +115,7 @@ def _comparable(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clone")
 def test_every_command_prints_what_is_shown() -> None:
     """Typed one after the other in a fresh clone, each does what the README says."""
@@ -131,6 +132,7 @@ def test_every_command_prints_what_is_shown() -> None:
         assert (command, printed) == (command, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clone")
 def test_the_python_runs() -> None:
     """Each block of Python runs, and prints what stands in the block of text after it."""
@@ -148,6 +150,7 @@ def test_the_python_runs() -> None:
     assert runs
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clone")
 @pytest.mark.parametrize("command", LIVE)
 def test_what_needs_a_key_says_so(command: str) -> None:
@@ -157,6 +160,7 @@ def test_what_needs_a_key_says_so(command: str) -> None:
     assert "there is no API key" in ran.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clone")
 def test_the_tour_of_buying_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rehearse, then plan, buy, look, buy nothing twice and delete, at a local marketplace."""
@@ -190,6 +194,7 @@ def test_both_ways_to_set_up_are_one_line_each() -> None:
     assert test.endswith(_verbs()["test"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clone")
 def test_the_first_command_ends_with_a_plan() -> None:
     """What it runs after the installation is a command of the tour, without --out."""

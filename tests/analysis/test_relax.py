@@ -63,6 +63,7 @@ def hold_against_enumeration(world: World, seed: int) -> int:
     return size
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_unlimited")
 def test_least_sets_are_those_of_brute_force_where_volumes_have_lists() -> None:
     """Uncoupled volumes with every kind of wish: the same sets, and the same cost of each."""
@@ -75,6 +76,7 @@ def test_least_sets_are_those_of_brute_force_where_volumes_have_lists() -> None:
     assert {0, 1, 2} <= {*sizes}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_unlimited")
 def test_least_sets_are_those_of_brute_force_where_everything_is_coupled() -> None:
     """Groups, workloads, budgets, caps and shares together: the same sets and costs."""
@@ -117,6 +119,7 @@ def strained(count: int) -> Demand:
     return demand_from({"version": 1, "volumes": volumes, "groups": groups, "policy": policy})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [6, 20])
 def test_many_conflicting_requirements_on_the_shipped_market(count: int) -> None:
     """Ten ways at most, each as dear as planning with it, within seconds of processor time."""
@@ -133,6 +136,7 @@ def test_many_conflicting_requirements_on_the_shipped_market(count: int) -> None
     assert error.relaxations[0].usd_month == {6: Decimal("1226.4"), 20: Decimal("4905.6")}[count]
 
 
+@pytest.mark.slow
 def test_the_same_answer_every_time() -> None:
     """Only work bounds the search: repeated runs give the same sentence, word for word."""
     offers = Offers(addressable(read_offers("shipped:disk-offers")), None)
@@ -140,6 +144,7 @@ def test_the_same_answer_every_time() -> None:
     assert first == again
 
 
+@pytest.mark.slow
 def test_little_work_gives_the_beginning_of_the_list() -> None:
     """Where the search is stopped early, what it lists is how the whole list begins."""
     world = World.coupled(49)
@@ -484,6 +489,7 @@ def test_one_of_many_volumes_is_found_at_once() -> None:
     assert found.text == "allow region united_states on v77"
 
 
+@pytest.mark.slow
 def test_a_large_fleet_over_its_budget_is_told_what_it_needs() -> None:
     """700 volumes on 100 offers are too many for one program; the budget alone needs none."""
     rng = random.Random(5)

@@ -289,6 +289,7 @@ def test_what_is_kept_costs_what_is_billed() -> None:
     assert cells(made, "usd_month", "disks") == [("21.9", 2), ("29.2", 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "grid",
     [
@@ -369,6 +370,7 @@ def executor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         yield pool
 
 
+@pytest.mark.slow
 def test_whoever_solves_the_frame_is_the_same(executor: Any, serial: pd.DataFrame) -> None:
     """In this process, in threads, in processes: every cell and every type, in the same order."""
     made = sweep(
@@ -536,6 +538,7 @@ needs_cores = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_cores
 def test_a_script_without_a_guard_is_told_what_to_do(tmp_path: Path) -> None:
     """Its workers import it, and come to the sweep themselves: no hang, and the way out is told."""
@@ -559,6 +562,7 @@ def test_a_script_without_a_guard_is_told_what_to_do(tmp_path: Path) -> None:
     assert "executor=ThreadPoolExecutor()" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 @needs_cores
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="the group is told as a terminal tells it")
 def test_ctrl_c_leaves_at_once_and_leaves_nobody(tmp_path: Path) -> None:

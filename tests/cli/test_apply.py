@@ -54,6 +54,7 @@ def ran(run: Run, sim: Sim, *words: str, **more: Any) -> Ran:
     return done
 
 
+@pytest.mark.slow
 def test_the_tour(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Plan, apply, apply again without a create, status, rename, destroy, status."""
     planned(tmp_path, sim)
@@ -130,6 +131,7 @@ def test_a_lost_answer_is_found(run: Run, sim: Sim, tmp_path: Path) -> None:
     assert len(sim.live()) == 2
 
 
+@pytest.mark.slow
 def test_a_doubt_is_six_and_a_person_may_end_it(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Exit 6 prints the ways out; giving up lets the rest be bought."""
     planned(tmp_path, sim)
@@ -199,6 +201,7 @@ def begun(tmp_path: Path, sim: Sim, *words: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 def test_a_second_apply_is_nine(run: Run, sim: Sim, tmp_path: Path) -> None:
     """It names the holder, and the first goes on."""
     planned(tmp_path, sim)
@@ -212,6 +215,7 @@ def test_a_second_apply_is_nine(run: Run, sim: Sim, tmp_path: Path) -> None:
     assert len(sim.live()) == 2
 
 
+@pytest.mark.slow
 def test_killed_with_a_create_on_its_way(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Kill -9, then the same command: two disks, two creates."""
     planned(tmp_path, sim)
@@ -224,6 +228,7 @@ def test_killed_with_a_create_on_its_way(run: Run, sim: Sim, tmp_path: Path) -> 
     assert sum(entry["method"] == "POST" for entry in sim.audit()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_interrupted_once(run: Run, sim: Sim, tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C, or the terminal is closed: the open create is awaited and recorded, exit 130."""
@@ -240,6 +245,7 @@ def test_interrupted_once(run: Run, sim: Sim, tmp_path: Path, number: signal.Sig
     assert len(sim.live()) == 2
 
 
+@pytest.mark.slow
 def test_interrupted_twice(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Ctrl-C again leaves at once; the intent is on disk, and the next run adopts."""
     planned(tmp_path, sim)

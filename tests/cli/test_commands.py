@@ -24,6 +24,7 @@ MARKET = ("--offers", "shipped:disk-offers")
 SMALL = "version: 1\nvolumes:\n  - {name: x, size_gb: 100}\n"
 
 
+@pytest.mark.slow
 def test_plan_json_is_the_saved_document_and_nothing_else(run: Run, tmp_path: Path) -> None:
     """Standard output of -o json is, byte for byte, the file that --out saves."""
     ran = run("plan", "shipped:research", *MARKET, "-o", "json", "--out", "plan.json")
@@ -84,6 +85,7 @@ def test_a_wrong_field_is_two_with_file_line_and_field(run: Run, tmp_path: Path)
     assert "did you mean `size_gb`?" in run("plan", "d.yaml", *MARKET).err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["missing", "directory", "binary", "empty", "large"])
 @pytest.mark.parametrize("place", ["demand", "offers", "plan"])
 def test_unusable_files_are_one_clear_error(
@@ -140,6 +142,7 @@ def test_the_last_output_option_says_what_a_failure_is(run: Run) -> None:
     assert run(*words, "-o", "csv", "--output=json").json()["exit_code"] == 2
 
 
+@pytest.mark.slow
 def test_hostile_text_reaches_no_terminal_or_cell(run: Run, tmp_path: Path) -> None:
     """Escape sequences, formulas, pipes, tags and links are shown as text in every format."""
     document = json.loads(shipped_path("disk-offers").read_text())
@@ -216,6 +219,7 @@ def test_amounts_are_never_cut(run: Run, columns: str) -> None:
     assert "511.00" in ran.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("plan", "shipped:minimal", *MARKET), ("offers", *MARKET)])
 def test_an_unusable_standard_output_is_no_traceback(
     words: tuple[str, ...], tmp_path: Path

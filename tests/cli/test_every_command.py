@@ -229,6 +229,7 @@ def _check(words: tuple[str, ...], ended: Ended) -> None:
         assert set(re.findall(r"--[a-z][a-z-]+", rest)) <= _options(command), (words, ended)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_mistake_is_a_code_and_a_sentence(
@@ -247,6 +248,7 @@ def test_every_mistake_is_a_code_and_a_sentence(
             assert not ended.out or command in ALWAYS_JSON, (words, ended)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_failure_is_json_where_json_was_asked(
@@ -268,6 +270,7 @@ def test_every_failure_is_json_where_json_was_asked(
             assert document["error"].split("\n")[0] in ended.err, (words, ended)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_mistake_on_a_terminal(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,6 +314,7 @@ def test_without_a_terminal_nothing_is_asked(run: Run) -> None:
     assert "--yes --confirm tour" in ended.json()["hint"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_quiet_from_the_first_moment(tmp_path: Path) -> None:
     """While planner is still being imported, Ctrl-C is exit 130 without a word."""
     script = (
@@ -334,6 +338,7 @@ def test_ctrl_c_is_quiet_from_the_first_moment(tmp_path: Path) -> None:
         assert (where, done.returncode, done.stderr) == (where, 130, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
 def test_rules_are_ascii_where_the_encoding_has_no_boxes(encoding: str, tmp_path: Path) -> None:
     """A table has rules, not rows of escapes."""

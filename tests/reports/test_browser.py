@@ -134,6 +134,7 @@ def sideways(page: Page) -> int:
     return width
 
 
+@pytest.mark.slow
 def test_what_is_amiss_is_found(browser: Browser, tmp_path: Path) -> None:
     """The check can fail: a picture without words, a page too wide, a request, a message."""
     amiss = tmp_path / "amiss.html"
@@ -146,6 +147,7 @@ def test_what_is_amiss_is_found(browser: Browser, tmp_path: Path) -> None:
         assert any("no is not defined" in one for one in watched.said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size", "scheme"), LOOKS)
 def test_with_scripts_the_charts_are_alive(
     name: str, size: tuple[int, int], scheme: str, browser: Browser, paths: dict[str, Path]

@@ -45,6 +45,7 @@ class Ways:
         return counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(3))
 def test_around_the_relaxation_the_enumerated_optimum_is_found(
     block: int, monkeypatch: pytest.MonkeyPatch
@@ -95,6 +96,7 @@ def fleet(seed: int, share: float = 0.4) -> Instance:
     return instance_of(demanded(*volumes, policy={"max_provider_share": share}), rows)
 
 
+@pytest.mark.slow
 def test_a_binding_share_is_filled_by_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     """The relaxation in whole volumes keeps the share, and costs what all pairs at once cost."""
     ways = Ways(monkeypatch, small=20)
@@ -148,6 +150,7 @@ class Hurried(Effort):
         return True
 
 
+@pytest.mark.slow
 def test_time_that_ends_leaves_the_rounded_relaxation_and_its_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -173,6 +176,7 @@ def test_time_that_ends_leaves_the_rounded_relaxation_and_its_bound(
     assert missed >= 1
 
 
+@pytest.mark.slow
 def test_an_effort_keeps_what_it_took() -> None:
     """Runs, the size of the largest program and what was dominated are there for the record."""
     instance = fleet(2)
@@ -202,6 +206,7 @@ def random_hands(rng: random.Random, instance: Instance, unit: Unit) -> Chosen:
     return hands
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", ["none", "site", "data_center", "provider", "country"])
 def test_what_is_dealt_respects_the_spread_and_is_what_was_counted(spread: str) -> None:
     """However members share counts, each gets its replicas, in places apart, and none is lost."""

@@ -8,9 +8,12 @@ from itertools import product
 from math import prod
 from typing import Any
 
+import pytest
+
 from tests.solve import brute, exact, instances
 
 
+@pytest.mark.slow
 def test_leaving_branches_out_changes_nothing() -> None:
     """On instances small enough every choice of everything is tried, with the same result."""
     tried = 0
@@ -52,6 +55,7 @@ def test_without_coupling_it_is_the_best_of_each_volume() -> None:
         assert (seed, exact.best(demand, rows)) == (seed, expected)
 
 
+@pytest.mark.slow
 def test_instances_are_feasible_often_and_coupling_decides_often() -> None:
     """More than half have a plan, and in more than half of these it is not the uncoupled one."""
     feasible, decided = 0, 0

@@ -29,6 +29,7 @@ def demanded(*volumes: dict[str, Any], **policy: Any) -> dict[str, Any]:
     return {"version": 1, "volumes": list(volumes), "policy": policy}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(4))
 def test_cost_and_stock_equal_brute_force(block: int) -> None:
     """On random instances cost and stock are the enumerated optimum, or both say there is none."""
@@ -64,6 +65,7 @@ def _penalty(solution: Solution) -> int:
     return sum(3 - rank.get(offer["stock"], 0) for offer in offers if offer is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"full": True}])
 def test_every_way_of_solving_gives_the_same_plan(options: dict[str, Any]) -> None:
     """The full program gives the very placements of the pruned program."""
@@ -101,6 +103,7 @@ def test_a_difference_of_a_billionth_is_seen() -> None:
     assert solution.solver.variables > 0
 
 
+@pytest.mark.slow
 def test_one_more_offer_never_costs_more() -> None:
     """A market that grows by an offer of a new place has no dearer optimum."""
     for seed in range(60):

@@ -36,6 +36,7 @@ def solved(instance: Instance, *, full: bool = False) -> Optimum:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(10))
 def test_cost_and_stock_equal_the_enumeration(block: int) -> None:
     """With presolve and without, every constraint mixed: the enumerated optimum, or none at all.
@@ -70,6 +71,7 @@ def _without_presolve(instance: Instance) -> Decimal | None:
     return None if whole is None else whole.usd_month
 
 
+@pytest.mark.slow
 def test_full_program_gives_the_same_plan() -> None:
     """What the full program is held against is what comes of it, placement by placement."""
     compared = 0
@@ -86,6 +88,7 @@ def test_full_program_gives_the_same_plan() -> None:
     assert compared >= 20
 
 
+@pytest.mark.slow
 def test_rows_in_any_order_give_the_same_plan() -> None:
     """Permuted listings give the same offers for the volumes and the same GPUs."""
     compared = 0
@@ -181,6 +184,7 @@ def test_no_time_is_undecided_and_not_infeasible() -> None:
     assert least_month(instance) is None
 
 
+@pytest.mark.slow
 def test_the_floor_is_below_every_plan_and_met_where_nothing_couples() -> None:
     """Every volume at its least, every workload on its cheapest GPUs: an exact limit."""
     met = 0

@@ -69,6 +69,7 @@ def priced(usd: str | None, **fields: Any) -> dict[str, Any]:
 ON_SPOT = {"isSpot": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wishes", "row", "rules"),
     [
@@ -401,6 +402,7 @@ def test_frame_that_is_no_gpu_frame() -> None:
         rent(demand(job()), addressable(offers_frame([])), gpus)
 
 
+@pytest.mark.slow
 @brief
 @given(st.integers(0, 10**6))
 def test_order_of_the_listing_does_not_show(seed: int) -> None:

@@ -422,6 +422,7 @@ def test_jobs_in_turn_share_a_disk(*, sequential: bool, hours: int, right: bool)
     assert list(found) == ([] if right else expected)
 
 
+@pytest.mark.slow
 def test_every_step_away_from_the_only_solution_is_rejected() -> None:
     """Another offer, size, GPU or number, less or more of anything: none of it passes."""
     tried = 0

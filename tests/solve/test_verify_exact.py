@@ -17,6 +17,7 @@ from tests.solve import brute, exact, instances
 from tests.solve.plans import KEY, key, listings, place, rent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(2))
 def test_it_accepts_exactly_what_the_enumeration_accepts(block: int) -> None:
     """Around optima of random instances two statements of the rules agree on every choice."""

@@ -251,6 +251,7 @@ def test_a_running_clock_goes_on_while_the_server_is_down(tmp_path: Path) -> Non
         assert before < sim.now < datetime.now(UTC)
 
 
+@pytest.mark.slow
 def test_a_kill_loses_no_request_that_was_answered(tmp_path: Path) -> None:
     """SIGKILL at any moment: what was answered is in the state, and the state can be read."""
     state = tmp_path / "state"
