@@ -1,4 +1,47 @@
-"""A model in variables of PuLP: what every program of planner is written in."""
+"""The integer program that chooses placements, in variables of PuLP.
+
+Sets
+    K            classes of identical volumes (in the full program every volume is its own)
+    O_k          offers that are candidates of class k
+    D_L          places at level L: failure domains, sites, providers
+    S_L          domains that replicas spread over L may not share: D_L, and for providers,
+                 countries and regions also the data centres (levels are nested)
+    W, G         workloads, GPU offers; G_w those that are candidates of workload w
+
+Parameters
+----------
+    c_ko, s_ko   hourly cost (USD) and size (GB) of one replica of k at o
+    R_k, m_k     replicas of a volume of k; volumes in k
+    c_wg         hourly cost of GPU offer g for w, averaged over the month
+    M_wvg        offers at which a replica of v lets w run on g
+    B, H, N, P   budget, hours of a month, most sites, most providers
+    q            most that one provider may hold of all GB
+
+Variables
+    x_ko         replicas of k at o, integer
+    y_kd         1 if k is present at place d (x itself, where one replica cannot be more)
+    u_d          1 if a site or provider d is used
+    z_wg         1 if w runs on g
+    t            GB of all disks
+
+Objective
+    minimise     Σ c_ko x_ko + Σ c_wg z_wg               or what breaks ties among equals
+
+Constraints
+    replicas     Σ_o x_ko = m_k R_k                       for every k
+    spread       Σ_{o in d} x_ko ≤ m_k                    for every d of S_L, L the spread of k
+    same         y_kd ≤ y_k'd                             where R_k ≤ R_k'; equal where R_k = R_k'
+    different    Σ_k y_kd ≤ 1                             for every d of the group's level
+    workload     Σ_g z_wg = 1,  z_wg ≤ Σ_{o in M_wvg} x_vo   for every mounted v
+    budget       Σ c_ko x_ko ≤ B / H                      whole, and by owner
+    sites        Σ_d u_d ≤ N,  Σ_{o in d} x_ko ≤ m_k R_k u_d   likewise P for providers
+    share        Σ_{o of p} s_ko x_ko ≤ q t               for every provider p
+
+Prices are about 1e-4 USD and may differ by 1e-9, while the tolerances of solvers are absolute.
+Since the x_k of a class sum to a constant, each class's least cost is taken off its c_ko, and what
+is left is divided by the least difference (or by a billionth of the largest, where that is more).
+Budgets have a tolerance; whether they hold is decided afterwards, in exact decimals.
+"""
 
 from __future__ import annotations
 
