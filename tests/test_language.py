@@ -108,13 +108,6 @@ STILL: dict[str, set[str]] = {
     },
     "market": {"told", "(be|are|is) believed", r"found|_?Found", r"_?one"},
     "marketplace": {"(be|are|is) believed", r"_?words"},
-    "notebooks": {
-        "nobody",
-        "told",
-        r"(does|did) not (say|tell)|says? nothing",
-        "ways out",
-        "simpler ways",
-    },
     "plans": {"Bench|Allowance|_tired|patience", "Least|floor_month"},
     "present": {r"(does|did) not (say|tell)|says? nothing", r"found|_?Found", r"_?one", r"_?words"},
     "project": {"told|untold"},
