@@ -100,6 +100,8 @@ DISKS = (
 LISTED = (*DISKS, Column("created_at", TEXT, "when, UTC, ISO 8601; null: unknown"))
 """Columns of disks as they were listed: those of a plan, and what only a report looks at."""
 
+HEALTHY = frozenset({"PROVISIONING", "PENDING", "ACTIVE"})
+"""Statuses of a disk that is, or is about to be, usable; any other needs attention."""
 NOT_KEPT = frozenset({"ERROR", "DELETING", "TERMINATED"})
 """States of a disk that holds nothing to rely on."""
 

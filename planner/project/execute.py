@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from planner.errors import (
     ApplyError,
+    Conflict,
     Infeasible,
     Interrupted,
     MarketError,
+    NotFound,
     OutOfStock,
     PendingActions,
     PlanError,
     PlannerError,
 )
+from planner.market.disks import HEALTHY
 from planner.market.market import Sold
 from planner.marketplace.protocol import target_of
 from planner.plans.planning import make_plan
@@ -30,8 +33,9 @@ from planner.project.context import Context, Event
 from planner.project.journal import Journal
 from planner.project.preflight import Limits
 from planner.project.reconcile import check_no_duplicates, match_name, reconcile_pending
-from planner.project.state import PENDING, SENDABLE, Slot, State, slots_of
-from planner.project.status import ApplyOutcome, make_outcome
+from planner.project.state import PENDING, SENDABLE, ExpectedDisk, Slot, State, slots_of
+from planner.project.status import ApplyOutcome, disk_status, make_outcome
+from planner.schema import records
 from planner.units import difference, money, plain, total
 
 if TYPE_CHECKING:
@@ -162,7 +166,7 @@ class _Run:
             self.to_send = [slot for slot in self.slots if self._is_open(slot)]
             self._check_refused()
             if not self.to_send:
-                self._close(strict=False)
+                self._close()
                 return
             listing = ctx.marketplace.disks()
             self._check(listing)
@@ -177,11 +181,11 @@ class _Run:
                 self._halt.clear()
                 self.confirm = lambda *_: True
                 continue
-            self._close(strict=True)
+            self._close()
             return
 
-    def _close(self, *, strict: bool) -> None:
-        check_final_listing(self.ctx, strict=strict)
+    def _close(self) -> None:
+        check_final_listing(self.ctx, kept_disks(self.plan))
         if self.order.wait:
             wait_active(self.ctx)
 
@@ -328,40 +332,100 @@ def wait_listed(ctx: Context, entries: Sequence[Entry]) -> None:
     )
 
 
-def check_final_listing(ctx: Context, *, strict: bool) -> None:
-    """List the account once more: each name is live once, and every disk is listed."""
-    entries = ctx.state.of_plan(ctx.plan)
-    try:
+def check_final_listing(ctx: Context, kept: Mapping[str, dict[str, Any]]) -> None:
+    """Prove the outcome: every disk of the plan is listed, live and as bought or as kept.
+
+    Raises
+    ------
+    Conflict
+        When a disk vanished, changed, or needs attention.
+    PendingActions
+        When an existing disk is not listed within the settling time.
+    MarketError
+        When the account cannot be read.
+    """
+    entries = [ctx.state.entries[name] for name in ctx.slots]
+    entries = [entry for entry in entries if entry.stage != "given_up"]
+    unlisted: list[Entry] = []
+    for pause in ctx.pace.listing_pauses():
+        ctx.pace.pause(pause)
         listing = ctx.marketplace.disks()
-    except MarketError as error:
-        if strict:
-            raise
-        ctx.warnings.append(f"the account's disks could not be read: {error}")
-        return
-    check_no_duplicates(ctx, listing)
-    for entry in entries:
-        if entry.stage == "created" and listing.find(entry.ids[0]) is None:
-            ctx.warnings.append(f"{entry.key}: disk {entry.ids[0]} is not in the listing")
+        check_no_duplicates(ctx, listing)
+        unlisted = [e for e in entries if e.ids and listing.find(e.ids[0]) is None]
+        unlisted = [entry for entry in unlisted if ctx.is_live(entry)]
+        if not unlisted or ctx.pace.stop.is_set():
+            break
+    statuses = [disk_status(entry, listing, ctx.marketplace) for entry in entries]
+    problems = [
+        f"{status.entry.key} ({', '.join(status.entry.ids)}): "
+        f"{'; '.join(status.notes) or status.condition}"
+        for status in statuses
+        if status.condition != "in order"
+    ]
+    for disk_id, row in kept.items():
+        disk = listing.find(disk_id)
+        if disk is None or not disk.is_live:
+            problems.append(f"{disk_id}: kept by the plan, and not in the account")
+        else:
+            price = disk.usd_hr if row["usd_hr"] is None else row["usd_hr"]
+            expected = ExpectedDisk(**{**row, "usd_hr": price or Decimal(0)})
+            problems += [f"{disk_id}: kept by the plan, {text}" for text in expected.drift(disk)]
+    if problems:
+        raise Conflict(
+            "not as planned:\n" + "\n".join(f"  {text}" for text in problems),
+            hint="`planner status` compares every disk; plan again to go on from what exists",
+        )
+    if unlisted:
+        ids = ", ".join(entry.ids[0] for entry in unlisted)
+        raise PendingActions(f"disk {ids} exists and is not listed yet", hint="run it again later")
 
 
 def wait_active(ctx: Context) -> None:
-    """Wait until every disk is ACTIVE or ERROR, as long as a quarantine at most."""
+    """Wait until every disk is ACTIVE, as long as a quarantine at most.
+
+    Raises
+    ------
+    Conflict
+        When a disk has another final status, or vanished.
+    PendingActions
+        When a disk is not ready in time.
+    """
     started, pause = ctx.pace.clock(), 1.0
     waiting = [e for e in ctx.state.of_plan(ctx.plan) if e.stage == "created"]
+    failed: list[str] = []
     while waiting and not ctx.pace.stop.is_set():
         for entry in list(waiting):
-            disk = ctx.marketplace.disk(entry.ids[0])
+            try:
+                disk = ctx.marketplace.disk(entry.ids[0])
+            except NotFound:
+                failed.append(f"{entry.key}: disk {entry.ids[0]} vanished")
+                waiting.remove(entry)
+                continue
             if disk.status != entry.status:
                 price = None if disk.usd_hr is None else str(disk.usd_hr)
                 ctx.record("seen", name=entry.name, status=disk.status, usd_hr=price)
-            if disk.status in {"ACTIVE", "ERROR", "TERMINATED"}:
+            if disk.status == "ACTIVE" or disk.status not in HEALTHY:
                 waiting.remove(entry)
+            if disk.status not in HEALTHY:
+                failed.append(f"{entry.key}: disk {entry.ids[0]} is {disk.status}")
         if waiting and ctx.pace.clock() - started > ctx.pace.quarantine_s:
             names = ", ".join(f"{entry.key} ({entry.status})" for entry in waiting)
             raise PendingActions(f"not ready yet: {names}", hint="run again with --wait")
         if waiting:
             ctx.pace.pause(pause * ctx.pace.scale)
             pause = min(pause * 1.5, 15.0)
+    if failed:
+        raise Conflict("; ".join(failed), hint="`planner status` compares every disk")
+
+
+def kept_disks(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return the disks that a plan keeps, by id, as they were then: fields of `ExpectedDisk`."""
+    ids = {disk_id for placement in plan.placements for disk_id in placement.disk_ids}
+    if not ids:
+        return {}
+    names = [field.name for field in fields(ExpectedDisk)]
+    rows = [row for row in records(plan.market.disks) if row["id"] in ids]
+    return {row["id"]: {name: row[name] for name in names} for row in rows}
 
 
 def replan(

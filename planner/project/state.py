@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import StateUnusable
 from planner.formats import digest_of
+from planner.market.disks import HEALTHY
 from planner.market.offers import KEY
 from planner.marketplace.protocol import DiskRequest
-from planner.units import total, usd_hr
+from planner.units import plain, total, usd_hr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -116,6 +117,15 @@ class ExpectedDisk(DiskRequest):
             and (actual := getattr(disk, field)) is not None
             and actual != sent
         )
+
+    def drift(self, disk: Disk) -> tuple[str, ...]:
+        """Return how a live disk differs by now: what was sent, its price, its status."""
+        notes = list(self.differences(disk))
+        if disk.usd_hr is not None and self.counted(disk.usd_hr) != self.usd_hr:
+            notes.append(f"repriced from {plain(self.usd_hr)} to {plain(disk.usd_hr)} USD/h")
+        if disk.status not in HEALTHY:
+            notes.append(f"is {disk.status}")
+        return tuple(notes)
 
     def is_like(self, disk: Disk) -> bool:
         """Return whether size and provider are those that were sent, under whatever name."""
@@ -392,7 +402,8 @@ def _created(entry: Entry, record: dict[str, Any]) -> None:
 
 def _transferred(entry: Entry, record: dict[str, Any]) -> None:
     """Mark a slot of an earlier plan whose disk serves a slot of a later plan."""
-    entry.stage, entry.why, entry.ids = "transferred", record["name"], (record["id"],)
+    _created(entry, record)
+    entry.stage, entry.why = "transferred", f"serves {record['name']}"
 
 
 def _conflict(entry: Entry, record: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import Interrupted, NotFound, PendingActions, PlannerError, StateUnusable
+from planner.market.disks import HEALTHY
 from planner.market.gpus import is_confirmed, meets
 from planner.market.offers import KEY
 from planner.marketplace.protocol import target_of
@@ -237,7 +238,7 @@ def _unwell(entries: Sequence[Entry]) -> list[str]:
         f"{entry.key}: disk {entry.ids[0]} is {entry.status} and is billed; it is never replaced "
         f"by itself. To delete it: planner destroy {shlex.quote(entry.project)} --id {entry.ids[0]}"
         for entry in entries
-        if entry.stage == "created" and entry.status in {"ERROR", "UNKNOWN"}
+        if entry.stage == "created" and entry.status not in HEALTHY
     ]
 
 
@@ -430,11 +431,12 @@ def read_status(
     if not entries:
         return Status(())
     listing = marketplace.disks()
-    return Status(tuple(_disk_status(entry, listing, marketplace) for entry in entries))
+    return Status(tuple(disk_status(entry, listing, marketplace) for entry in entries))
 
 
-def _disk_status(entry: Entry, listing: DiskListing, marketplace: Marketplace) -> DiskStatus:
-    if entry.stage == "created":
+def disk_status(entry: Entry, listing: DiskListing, marketplace: Marketplace) -> DiskStatus:
+    """Return one slot compared with the account, whose disks are listed."""
+    if entry.stage in {"created", "transferred"}:
         return _created(entry, listing, marketplace)
     if entry.is_pending or entry.stage == "conflict":
         match = match_name(listing, entry.expected, entry.not_ours)
@@ -480,14 +482,8 @@ def _created(entry: Entry, listing: DiskListing, marketplace: Marketplace) -> Di
 
 def drift_of(entry: Entry, disk: Disk) -> tuple[str, ...]:
     """Return how a disk differs from its record."""
-    notes = list(entry.expected.differences(disk))
-    if disk.name is not None and disk.name != entry.as_name:
-        notes.append(f"renamed to {disk.name}")
     recorded = entry.usd_hr if entry.usd_hr is not None else entry.expected.usd_hr
-    if disk.usd_hr is not None and entry.expected.counted(disk.usd_hr) != entry.expected.counted(
-        recorded
-    ):
-        notes.append(f"repriced from {plain(recorded)} to {plain(disk.usd_hr)} USD/h")
-    if disk.status in {"ERROR", "UNKNOWN", "DELETING", "STOPPED"}:
-        notes.append(f"is {disk.status}")
-    return tuple(notes)
+    notes = entry.expected.at(entry.expected.counted(recorded)).drift(disk)
+    if disk.name is not None and disk.name != entry.as_name:
+        notes = (*notes, f"renamed to {disk.name}")
+    return notes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from planner.errors import InputError
 from planner.formats import JsonError, parse, read_bytes
+from planner.market.disks import HEALTHY
 from planner.market.market import addressable
 from planner.plans.plan import MAX_BYTES, Plan
 from planner.present.table import reading
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
     from planner.reports.ledger import Purchase, Regions
     from planner.reports.lines import Line
-
-
-_ILL = frozenset({"ERROR", "STOPPED", "UNKNOWN"})
 
 
 def make_report(
@@ -172,7 +170,7 @@ def _amiss(lines: Sequence[Line]) -> Iterator[str]:
     """Yield what a person should look at: disks that are ill, or have no price."""
     for one in lines:
         name = visible(one.disk_id or "without id")
-        if one.status in _ILL:
+        if one.status is not None and one.status not in HEALTHY:
             cost = (
                 "price unknown"
                 if one.usd_hr is None

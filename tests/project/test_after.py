@@ -156,13 +156,13 @@ def test_rename_and_what_it_refuses(tmp_path: Path) -> None:
 
 
 def test_destroy_deletes_what_was_bought_and_nothing_else(tmp_path: Path) -> None:
-    """One DELETE a disk, the foreign one stays, and the plan stays used."""
+    """One DELETE a disk, the foreign disk stays; the plan buys nothing again, and is not met."""
     world = bought(tmp_path)
     theirs = world.foreign()
     assert len(end(world, tmp_path)) == 2
     assert len(world.requests("DELETE")) == 2
     assert [disk.id for disk in world.live] == [theirs]
-    assert world.apply(tmp_path).exit_code == 0
+    assert world.apply(tmp_path).exit_code == 7
     assert len(world.posts) == 2
 
 

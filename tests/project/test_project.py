@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -170,3 +170,66 @@ def test_an_intent_lists_only_ids_of_the_same_provider_and_size(tmp_path: Path) 
     with Journal(tmp_path, write=False) as journal:
         (intent,) = [record for record in journal.records if record["kind"] == "intent"]
     assert intent["baseline"] == [like]
+
+
+@pytest.mark.parametrize("status", ["ERROR", "DELETING", "STOPPED", "UNKNOWN", "MIGRATING"])
+def test_a_status_that_needs_attention_is_seven_everywhere(status: str, tmp_path: Path) -> None:
+    """Documented or not: apply and status exit 7 and show it."""
+    world = World()
+    assert world.apply(tmp_path).exit_code == 0
+    world.live[0].forced = status
+    outcome = world.apply(tmp_path)
+    assert outcome.exit_code == 7
+    assert status in str(outcome.stop)
+    with world.account() as account, Journal(tmp_path, write=False) as journal:
+        assert read_status(journal.records, account).exit_code == 7
+
+
+def test_exit_0_is_what_a_listing_of_this_run_shows(tmp_path: Path) -> None:
+    """A vanished disk is 7, an unlisted one 6, an unreadable account 4; nothing is sent."""
+    world = World()
+    assert world.apply(tmp_path).exit_code == 0
+    world.hide()
+    assert world.apply(tmp_path).exit_code == 6
+    world.service.faults.clear()
+    world.order("GET /disks/:status=500")
+    assert world.apply(tmp_path).exit_code == 4
+    world.service.faults.clear()
+    gone = world.live[0].id
+    world.terminate(gone)
+    outcome = world.apply(tmp_path)
+    assert outcome.exit_code == 7
+    assert gone in str(outcome.stop)
+    assert len(world.posts) == 2
+
+
+@pytest.mark.parametrize("change", [{"usd_hr": 5}, {"size_gb": 99}, {"terminated_us": 0}, {}])
+def test_kept_disks_are_proved_too(change: dict[str, Any], tmp_path: Path) -> None:
+    """A plan that keeps everything holds only while the account shows it."""
+    world = World()
+    world.apply(tmp_path, plan_of(2))
+    plan = planned_again(world, tmp_path, SECOND)
+    assert {placement.action for placement in plan.placements} == {"keep"}
+    vars(world.live[0]).update(change)
+    assert world.apply(tmp_path, plan).exit_code == (7 if change else 0)
+
+
+def test_waiting_ends_ready_or_needs_attention(tmp_path: Path) -> None:
+    """With --wait only ACTIVE is ready."""
+    world = World()
+    world.apply(tmp_path, plan_of(1))
+    world.live[0].forced = "PROVISIONING"
+    calls = 0
+    real = world.handle_request
+
+    def fail_later(request: Any) -> Any:
+        nonlocal calls
+        calls += f"/disks/{world.live[0].id}" in request.url.path
+        if calls == 2:
+            world.live[0].forced = "ERROR"
+        return real(request)
+
+    world.handle_request = fail_later  # type: ignore[method-assign]
+    outcome = world.apply(tmp_path, plan_of(1), wait=True)
+    assert outcome.exit_code == 7
+    assert "ERROR" in str(outcome.stop)
