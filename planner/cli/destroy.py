@@ -71,20 +71,17 @@ def destroy(
             hint=f"pass --yes --confirm {visible(project)} to delete without asking",
         )
     with purchases.context(state, settle=settle) as ctx:
-        chosen = [
+        selected = [
             entry
             for entry in ctx.state.of_project(project)
-            if entry.stage == "created"
-            and ctx.state.is_at(entry, ctx.target)
+            if ctx.state.is_at(entry, ctx.target)
             and (not volume or entry.volume in volume)
-            and (not disk_id or entry.ids[0] in disk_id)
+            and (not disk_id or not {*entry.ids}.isdisjoint(disk_id))
         ]
-        if not chosen and (volume or disk_id or not ctx.state.of_project(project)):
-            raise InputError(
-                f"no recorded disk of {visible(project)} matches",
-                hint="`planner status` lists what is recorded",
-            )
-        pending = [entry for entry in ctx.state.of_project(project) if entry.is_pending]
+        chosen = [entry for entry in selected if entry.stage == "created"]
+        if not chosen and not any(entry.stage == "destroyed" for entry in selected):
+            raise ctx.state.nothing_selected(project, ctx.target)
+        pending = [entry for entry in selected if entry.is_pending]
         ended = delete(
             ctx, chosen, confirm=(lambda _: True) if yes else lambda targets: _ask(project, targets)
         )

@@ -7,11 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from planner.errors import StateUnusable
+from planner.errors import InputError, StateUnusable
 from planner.formats import digest_of
 from planner.market.disks import HEALTHY
 from planner.market.offers import KEY
 from planner.marketplace.protocol import DiskRequest
+from planner.text import visible
 from planner.units import plain, total, usd_hr
 
 if TYPE_CHECKING:
@@ -315,6 +316,19 @@ class State:
         bound = self.plans.get(entry.plan, {}).get("target")
         return bound is None or bound == target
 
+    def nothing_selected(self, project: str | None, target: Mapping[str, str | None]) -> InputError:
+        """Return the error for an empty selection; it names the accounts that have the project."""
+        entries = [e for e in self.entries.values() if project in {None, e.project}]
+        targets = {_shown(self.plans[e.plan]["target"]) for e in entries if e.plan in self.plans}
+        elsewhere = sorted(targets - {_shown(target)})
+        what = "disk" if project is None else f"disk of {visible(project)}"
+        return InputError(
+            f"no recorded {what} matches at {_shown(target)}",
+            hint=f"recorded at {'; '.join(elsewhere)}: use that key, team and PRIME_API_BASE_URL"
+            if elsewhere
+            else "`planner status` lists what is recorded",
+        )
+
     def committed_usd_hr(self, plan: str) -> Decimal:
         """Return what a plan's disks cost per hour, those with an unknown outcome included."""
         return total(entry.counted_usd_hr for entry in self.of_plan(plan))
@@ -354,6 +368,12 @@ class State:
         entry.until = None
         entry.why = "planner was stopped before the answer was recorded" if record["sends"] else ""
         _mark_pending(entry, record)
+
+
+def _shown(target: Mapping[str, str | None]) -> str:
+    team = target["team_id"]
+    account = f"team {visible(team)}" if team else "the personal account"
+    return f"{visible(str(target['base_url']))}, {account}"
 
 
 def _mark_pending(entry: Entry, record: dict[str, Any]) -> None:

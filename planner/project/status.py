@@ -401,7 +401,8 @@ def read_status(
 ) -> Status:
     """Return the journal compared with the account; nothing is changed.
 
-    What was bought at another marketplace, or for another team, is left out.
+    What was bought at another marketplace, or for another team, is left out; where that is all,
+    the error names it.
 
     Parameters
     ----------
@@ -414,6 +415,8 @@ def read_status(
 
     Raises
     ------
+    InputError
+        When nothing that is recorded matches.
     MarketError
         When the account cannot be read.
     """
@@ -429,6 +432,8 @@ def read_status(
     )
     entries = list(sorted_entries(chosen))
     if not entries:
+        if state.entries or project is not None or plan is not None:
+            raise state.nothing_selected(project, target)
         return Status(())
     listing = marketplace.disks()
     return Status(tuple(disk_status(entry, listing, marketplace) for entry in entries))

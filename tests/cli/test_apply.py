@@ -74,12 +74,14 @@ def test_the_tour(run: Run, sim: Sim, tmp_path: Path) -> None:
     assert ran(run, sim, "destroy", "tour", "--yes", "--confirm", "other").code == 2
     assert ran(run, sim, "destroy", "tour").code == 2  # nobody is there to ask
     assert len(sim.live()) == 2
-    gone = ran(run, sim, "destroy", "tour", "--yes", "--confirm", "tour", "-o", "json")
+    unattended = ("destroy", "tour", "--yes", "--confirm", "tour")
+    assert ran(run, sim, *unattended, "--volume", "none").code == 2
+    gone = ran(run, sim, *unattended, "-o", "json")
     assert gone.code == 0
     assert gone.json()["usd_hr_saved"] == "0.2231"
     assert sim.live() == []
     assert ran(run, sim, "status", "-o", "json").json()["usd_hr"] == "0"
-    assert ran(run, sim, "apply", "p.json", "--yes").code == 0  # a plan is single-use
+    assert ran(run, sim, "apply", "p.json", "--yes").code == 7  # a plan is single-use, and not met
     assert sim.live() == []
 
 

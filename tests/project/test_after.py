@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -249,3 +250,20 @@ def test_what_belongs_to_another_marketplace_is_left_alone(tmp_path: Path) -> No
         with pytest.raises(InputError):
             find_entry(ctx.state, "v1/1/1", elsewhere)
         assert not ctx.state.is_at(next(iter(ctx.state.entries.values())), elsewhere)
+
+
+@pytest.mark.parametrize("project", [None, "lab"])
+def test_an_empty_selection_is_two_and_names_who_has_it(
+    project: str | None, tmp_path: Path
+) -> None:
+    """Another team's key: status does not show an empty account as in order."""
+    world = bought(tmp_path, 1)
+    with world.account() as account, Journal(tmp_path, write=False) as journal:
+        account._credentials = replace(account._credentials, team_id="team-9")
+        with pytest.raises(InputError, match=r"no recorded disk.* matches at .*team-9") as caught:
+            read_status(journal.records, account, project=project)
+    assert f"{URL}, the personal account" in (caught.value.hint or "")
+    with world.account() as account, Journal(tmp_path, write=False) as journal:
+        with pytest.raises(InputError, match="no recorded disk of other"):
+            read_status(journal.records, account, project="other")
+        assert read_status([], account).exit_code == 0
