@@ -104,7 +104,7 @@ def main() -> None:
             stream.reconfigure(errors=glyphs.ERRORS)  # type: ignore[union-attr]
     try:
         # Returns the code of a typer.Exit; a command that ends by itself returns None.
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="planner", standalone_mode=False))
     except _UsageError as error:
         _report(_usage(error))
         sys.exit(2)

@@ -107,7 +107,8 @@ def _checked(rows: list[Any], listing: Listing | None, shown: str) -> list[Any]:
         return listed_rows(rows, listing)
     except ValueError as error:
         name = "GET /api/v1/availability/" + listing
-        hint = f"give what `{name}` answers, saved: see `planner offers --save` and --save-gpus"
+        option = "--save" if listing == "disks" else "--save-gpus"
+        hint = f"give a saved answer of `{name}`; `planner offers {option} FILE` writes one"
         raise InputError(f"{shown}: {error}", hint=hint) from error
 
 
