@@ -121,6 +121,7 @@ def test_on_the_shipped_market_the_cheapest_disks_are_where_there_are_no_gpus() 
     assert round(joint_usd_month - disks.disks_usd_month, 2) == Decimal("144.05")
 
 
+@pytest.mark.slow
 def test_no_baseline_beats_the_plan() -> None:
     """On random instances every possible baseline costs at least what the optimum costs."""
     possible = 0

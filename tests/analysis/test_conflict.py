@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from planner.analysis.budget import SearchBudget
 from planner.analysis.conflict import ConflictSearch
 from planner.analysis.needs import Catalogue
@@ -62,6 +64,7 @@ def hold_irreducible(world: World, seed: int) -> int:
     return len(found)
 
 
+@pytest.mark.slow
 def test_conflicts_are_irreducible() -> None:
     """Brute force says so of random demands, with lists and levels and with all that couples."""
     count = 0

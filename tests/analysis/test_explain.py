@@ -139,6 +139,7 @@ def test_patience_ends_and_says_so() -> None:
 SEEDS = range(60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(3))
 def test_runners_up_and_all_other_offers_equal_enumeration(block: int) -> None:
     """Each difference is that of the enumerated optimum with the volume elsewhere, or there."""
@@ -183,6 +184,7 @@ def _cost(found: Case, one: Row) -> Fraction | None:
     return None if extra is None else Fraction(found.whatif.usd_month) + Fraction(extra)
 
 
+@pytest.mark.slow
 def test_gpus_equal_enumeration() -> None:
     """Each GPU offer costs what the enumerated optimum with the workload on it does."""
     compared = 0
@@ -206,6 +208,7 @@ def test_gpus_equal_enumeration() -> None:
     assert compared >= 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(2))
 def test_what_requirements_cost_equals_enumeration(block: int) -> None:
     """Each saving is that of the enumerated optimum of the demand without it."""

@@ -69,6 +69,7 @@ def test_doctor_without_a_key(run: Run, tmp_path: Path) -> None:
     assert run("doctor", "-o", "csv").code == 2
 
 
+@pytest.mark.slow
 def test_adopt_what_planner_and_others_bought(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Replicas are one volume, the rest one each, and what is in ERROR is a comment."""
     volumes = [{"name": "corpus", "size_gb": 200, "replicas": 2, "providers": ["hyperstack"]}]

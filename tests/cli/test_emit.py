@@ -8,6 +8,8 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -17,6 +19,7 @@ MARKET = ("--offers", "shipped:disk-offers")
 SMALL = "version: 1\nvolumes:\n  - {name: x, size_gb: 100}\n"
 
 
+@pytest.mark.slow
 def test_emit_prints_exact_bodies(run: Run, tmp_path: Path) -> None:
     """The JSON lines are the bodies of the plan's requests; nothing else is on stdout."""
     run("plan", "shipped:research", *MARKET, "--out", "plan.json")

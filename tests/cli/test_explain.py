@@ -30,6 +30,7 @@ def saved(plan: Plan, tmp_path: Path) -> Path:
     return tmp_path / "plan.json"
 
 
+@pytest.mark.slow
 def test_asking_changes_nothing_in_the_plan(plan: Plan) -> None:
     """After every question the plan is, byte for byte, what it was."""
     before = plan.to_json()
@@ -40,6 +41,7 @@ def test_asking_changes_nothing_in_the_plan(plan: Plan) -> None:
     assert plan.to_json() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
@@ -57,6 +59,7 @@ def test_tables_fit_the_terminal(run: Run, columns: str, words: tuple[str, ...])
     assert 0 < max(len(line) for line in ran.out.splitlines()) <= int(columns)
 
 
+@pytest.mark.slow
 def test_json_has_every_answer(run: Run, plan: Plan) -> None:
     """Choices for every placement, an answer for every pair, exact amounts as text."""
     found: dict[str, Any] = run("explain", "plan.json", "-o", "json").json()

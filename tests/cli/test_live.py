@@ -38,6 +38,7 @@ def requested(sim: Sim) -> list[str]:
     return [path.removeprefix("availability/") for path in paths]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["openapi", "guide"])
 def test_the_whole_market_is_read_and_planned_on(run: Run, dialect: Dialect) -> None:
     """All 250 offers over three pages, in both documented shapes; the plan knows its target."""
@@ -53,6 +54,7 @@ def test_the_whole_market_is_read_and_planned_on(run: Run, dialect: Dialect) -> 
         assert KEY not in ran.out + ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", ["401", "403", "404", "garbage", "list-short-total", body({"items": [7]})]
 )

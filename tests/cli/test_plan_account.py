@@ -75,6 +75,7 @@ def creates(sim: Sim) -> int:
 # -- from a file --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", [[ROW], {"data": [ROW], "totalCount": 1}])
 def test_disks_of_a_file_are_kept(document: Any, run: Run, folder: Path) -> None:
     """Both shapes, no key and no network: the named disk stays at its price."""
@@ -141,6 +142,7 @@ def test_copies_that_exist_in_one_place_are_three(run: Run, folder: Path) -> Non
 # -- live ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_after_an_apply_everything_is_kept(run: Run, sim: Sim) -> None:
     """Plan, apply, plan again: no request, the same fleet; and its apply sends nothing."""
@@ -165,6 +167,7 @@ def test_after_an_apply_everything_is_kept(run: Run, sim: Sim) -> None:
     assert other.err.count("its name looks like volume") == 3
 
 
+@pytest.mark.slow
 def test_a_grown_volume_is_a_replacement(run: Run, sim: Sim, folder: Path) -> None:
     """After an apply a needs 150 GB: a new disk, and a sentence that deletes nothing first."""
     assert ran(run, sim, "plan", "d.yaml", "--out", "p.json").code == 0
@@ -210,6 +213,7 @@ def test_somebody_elses_disk_is_reported_and_left(run: Run, sim: Sim, folder: Pa
 # -- failover -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_stock_out_at_the_second_slot_goes_elsewhere(run: Run, sim: Sim, folder: Path) -> None:
     """The first is kept, b refused at alpha and bought at beta: three creates, two disks."""
     (folder / "d.yaml").write_text(TWO)

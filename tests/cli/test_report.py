@@ -41,6 +41,7 @@ def sim() -> Iterator[Sim]:
         yield market
 
 
+@pytest.mark.slow
 def test_the_shipped_research_group(run: Run, plan: str, tmp_path: Path) -> None:
     """The same total as the plan's own, in every format."""
     usd_month = Plan.load(tmp_path / plan).totals["usd_month"]
@@ -55,6 +56,7 @@ def test_the_shipped_research_group(run: Run, plan: str, tmp_path: Path) -> None
     )
 
 
+@pytest.mark.slow
 def test_files_of_a_report(run: Run, plan: str, tmp_path: Path) -> None:
     """A page, charts in three formats and a saved report that can be read again."""
     words = ("--html", "r.html", "--charts", "pictures", "--out", "r.json")
@@ -102,6 +104,7 @@ def test_a_warning_is_no_failure(run: Run, plan: str) -> None:
     assert len(re.findall(r"^warning: budget", ran.err, re.MULTILINE)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -179,6 +182,7 @@ def bought(run: Run, sim: Sim) -> None:
     assert run("apply", "p.json", "--yes", "--state", "state", env=env).code == 0
 
 
+@pytest.mark.slow
 def test_a_live_account(run: Run, sim: Sim) -> None:
     """Attached, idle, errored and foreign disks, and a wallet, beside the simulator's own books."""
     bought(run, sim)
@@ -204,6 +208,7 @@ def test_a_live_account(run: Run, sim: Sim) -> None:
     assert "corpus" in listed  # the journal knows what the disks were bought as
 
 
+@pytest.mark.slow
 def test_the_journal_knows_what_was_bought_whatever_it_is_called(run: Run, sim: Sim) -> None:
     """A renamed disk is the plan's; a disk of another plan of ours is named for its volume."""
     bought(run, sim)
@@ -221,6 +226,7 @@ def test_the_journal_knows_what_was_bought_whatever_it_is_called(run: Run, sim: 
     assert {one["project"] for one in found.values()} == {"my-first-plan"}
 
 
+@pytest.mark.slow
 def test_an_unknown_outcome_closes_the_gate(run: Run, sim: Sim) -> None:
     """A create with an unknown outcome may cost money that no sum has."""
     env = {**sim.environ, **QUICK}
@@ -234,6 +240,7 @@ def test_an_unknown_outcome_closes_the_gate(run: Run, sim: Sim) -> None:
     assert len(document["doubts"]) == 1
 
 
+@pytest.mark.slow
 def test_reports_are_merged(run: Run, sim: Sim, plan: str) -> None:
     """A saved report of the account and a plan: one report, every disk once."""
     bought(run, sim)
@@ -278,6 +285,7 @@ def test_an_account_from_files(run: Run, plan: str, tmp_path: Path) -> None:
     assert both["totals"]["after"]["disks"] == 12
 
 
+@pytest.mark.slow
 def test_why(run: Run, plan: str) -> None:
     """`--why` adds the market, the requirements and the trade-offs; of one plan."""
     ran = run("report", plan, "--why", "--section", "sites", "--section", "requirements")

@@ -278,6 +278,7 @@ def test_frames_that_are_not_theirs() -> None:
         mark_gpus(offers_frame([disk()]), gpus_frame([]).drop(columns="usd_hr"), "x")
 
 
+@pytest.mark.slow
 @brief
 @given(PERMUTED)
 def test_canonical_rows_round_trip(listings: tuple[list[Any], list[Any]]) -> None:
@@ -377,6 +378,7 @@ def test_rows_that_are_no_gpu_offers(change: dict[str, Any]) -> None:
         gpus_from_rows([{**row, **change}] * 2)
 
 
+@pytest.mark.slow
 @brief
 @given(PERMUTED)
 def test_sorted_by_key_whatever_the_order(listings: tuple[list[Any], list[Any]]) -> None:

@@ -248,6 +248,7 @@ def test_cloud_open(asked: dict[str, Any], other: dict[str, Any], *, expected: b
     assert not frame.loc[frame["cloud_id"].notna(), "cloud_open"].any()
 
 
+@pytest.mark.slow
 @brief
 @given(st.lists(st.tuples(GRID, st.sampled_from(["0.1", "0.2", "0.3"])), min_size=1, max_size=3))
 def test_each_size_costs_what_its_dearest_row_does(
@@ -302,6 +303,7 @@ def test_sizes_of_several_rows_are_their_worst_case() -> None:
     ]
 
 
+@pytest.mark.slow
 @brief
 @given(
     st.lists(

@@ -309,6 +309,7 @@ def test_nothing_is_dropped_or_changed(rows: list[Any]) -> None:
     assert str(rows) == str(before)
 
 
+@pytest.mark.slow
 @brief
 @given(LISTINGS)
 def test_market_rows_round_trip(rows: list[Any]) -> None:

@@ -211,6 +211,7 @@ except JournalLocked:
 """
 
 
+@pytest.mark.slow
 def test_races_have_one_winner(tmp_path: Path) -> None:
     """Several processes at once: one works, the others exit 9, and the lines are whole."""
     for number in range(3):
@@ -227,6 +228,7 @@ def test_races_have_one_winner(tmp_path: Path) -> None:
         assert all(writers[i] == writers[i + 1] for i in range(0, len(writers), 2))
 
 
+@pytest.mark.slow
 def test_a_journal_cut_anywhere_is_healed_by_the_account(tmp_path: Path) -> None:
     """Whatever the cut loses is found by its name: never a second disk, at every tenth byte."""
     world = World()

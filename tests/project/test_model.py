@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -25,6 +26,8 @@ from tests.project.world import Killed, World, plan_of
 if TYPE_CHECKING:
     from planner.project.state import Slot
     from planner.project.status import ApplyOutcome
+
+pytestmark = pytest.mark.slow
 
 TROUBLE = sorted(set(FAULTS) - {"twice", "large_after"})
 """Delivered twice is beyond the promise; it is reported, and tested elsewhere."""

@@ -164,6 +164,7 @@ def test_with_scripts_the_charts_are_alive(
         assert watched.asked == [paths[name].as_uri()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size", "scheme"), LOOKS)
 def test_without_scripts_the_charts_are_pictures(
     name: str, size: tuple[int, int], scheme: str, browser: Browser, paths: dict[str, Path]
@@ -287,6 +288,7 @@ def test_on_paper_there_are_pictures(browser: Browser, paths: dict[str, Path]) -
         assert page.pdf(format="A4").startswith(b"%PDF-")
 
 
+@pytest.mark.slow
 def test_the_keyboard_reaches_everything(browser: Browser, paths: dict[str, Path]) -> None:
     """The link that skips comes first and into sight; a wide table can be scrolled."""
     with opened(browser, paths["sample"], PHONE) as watched:

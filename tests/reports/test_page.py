@@ -94,6 +94,7 @@ def digest(content: str) -> str:
     return f"'sha256-{base64.b64encode(made).decode()}'"
 
 
+@pytest.mark.slow
 def test_the_policy_allows_the_pages_own_and_nothing_more(read: Reader) -> None:
     """The digests are those of the scripts and the style that are there, byte for byte."""
     scripts = [text for attrs, text in read.all("script") if "type" not in attrs]
@@ -247,6 +248,7 @@ def test_amounts_of_dollars_may_be_hostile_too() -> None:
     assert "b" not in read.tags()
 
 
+@pytest.mark.slow
 def test_the_same_report_is_the_same_page(whole: str) -> None:
     """To the byte, so that a difference is one of figures."""
     assert page("Storage of lab", LEAD, SECTIONS, charts(), WARNINGS) == whole

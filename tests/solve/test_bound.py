@@ -7,6 +7,8 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
@@ -58,6 +60,7 @@ def cost_and_stock(pairs: Pairs, v: int, choice: Choice) -> tuple[Decimal, int]:
     return sum(costs[1:], start=costs[0]), sum(3 - stock[o] for o in choice)
 
 
+@pytest.mark.slow
 def test_settled_choice_is_first_by_cost_stock_popularity_and_keys() -> None:
     """Enumerating everything gives the same choice for every volume, ties and all."""
     compared = 0
@@ -82,6 +85,7 @@ def test_settled_choice_is_first_by_cost_stock_popularity_and_keys() -> None:
     assert compared > 60
 
 
+@pytest.mark.slow
 def test_cost_is_none_exactly_when_there_is_no_choice() -> None:
     """A volume without room for its replicas has no cost."""
     for seed in range(150):

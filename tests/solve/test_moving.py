@@ -90,6 +90,7 @@ def test_a_simpler_plan_that_breaks_an_owners_budget_says_so() -> None:
     assert all("over a budget" in note for note in less)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(2))
 def test_no_baseline_is_cheaper_than_the_plan_beside_existing_disks(block: int) -> None:
     """On random instances without budgets none costs less, and moving saves what is left out."""

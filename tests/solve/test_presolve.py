@@ -222,6 +222,7 @@ def test_a_volume_without_a_candidate_is_told() -> None:
     assert not needed_columns(*_whole(demanded(volume("a")))).lacks
 
 
+@pytest.mark.slow
 def test_columns_are_some_of_all_candidates_in_order() -> None:
     """On random instances no column is inadmissible or twice, and none of a volume is missing."""
     for seed in range(40):

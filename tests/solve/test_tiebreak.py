@@ -33,6 +33,7 @@ def tied(seed: int) -> tuple[Any, ...]:
     return document, rows, gpus, nodes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(3))
 def test_the_settled_plan_is_the_first_of_all_that_cost_the_least(block: int) -> None:
     """Enumerating every plan and ranking it by the words of the design gives the same choice."""

@@ -238,6 +238,7 @@ def test_replicas_in_one_domain_are_rejected() -> None:
     assert says(found, "two replicas share a country")
 
 
+@pytest.mark.slow
 def test_moving_a_volume_to_an_inadmissible_offer_is_rejected() -> None:
     """On random instances a copy passes where the enumeration allows it, and nowhere else."""
     verdicts = [0, 0]

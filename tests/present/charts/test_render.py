@@ -138,6 +138,7 @@ def test_the_same_chart_is_the_same_picture(chart: alt.LayerChart) -> None:
     assert svg(chart) == svg(chart)
 
 
+@pytest.mark.slow
 def test_the_script_fits_into_a_page() -> None:
     """It sets what the page's script calls, and is not much more than a megabyte."""
     script = bundle()
