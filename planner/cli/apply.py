@@ -134,7 +134,7 @@ def apply(
         purchases.exit_with(outcome.stop, output)
         return
     folder = purchases.state_folder(state)
-    pace = purchases.pace(settle, quarantine, timeout)
+    pace = replace(purchases.pace(settle, quarantine, timeout), waits_long=wait)
     allowed = options.percent(failover, "--failover")
     with purchases.marketplace(pace) as marketplace, _signals(pace):
         if not (yes or dry_run or sys.stdin.isatty()):

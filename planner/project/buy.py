@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 TRIES = 5
 """How often a slot is sent in one run where the marketplace did not accept the request."""
-MAX_TOLD_S = 3600.0
-"""The longest pause that the marketplace's word is taken for."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +52,12 @@ class PurchaseContext:
         What may be spent.
     planned_usd_hr : Decimal
         The plan's own limit.
-    wait : bool
-        Whether to wait as long as the marketplace asks.
     halt : callable
         Returns whether another slot has come to a stop.
     """
 
     limits: Limits
     planned_usd_hr: Decimal
-    wait: bool
     halt: Callable[[], bool]
 
 
@@ -85,7 +80,7 @@ def buy(ctx: Context, slot: Slot, purchase: PurchaseContext) -> Entry:
         When asked to stop before it was sent.
     """
     for attempt in range(TRIES):
-        _wait_until(ctx, slot, purchase)
+        _wait_until(ctx, slot)
         listing = _before(ctx, slot)
         there = _already_there(ctx, slot, listing)
         if there is not None:
@@ -106,13 +101,13 @@ def buy(ctx: Context, slot: Slot, purchase: PurchaseContext) -> Entry:
     raise PendingActions(f"{slot.key}: not sent")
 
 
-def _wait_until(ctx: Context, slot: Slot, purchase: PurchaseContext) -> None:
+def _wait_until(ctx: Context, slot: Slot) -> None:
     """Wait as long as the marketplace asked to, or stop where that is too long."""
     entry = ctx.state.entries.get(slot.name)
     if entry is None or entry.stage != "limited" or entry.until is None:
         return
     left = (entry.until - ctx.pace.now()).total_seconds()
-    if left > max(ctx.pace.settle_s, 1.0) and not purchase.wait:
+    if left > ctx.pace.max_wait_s:
         raise RateLimited(
             f"the marketplace asks to wait until {entry.until.isoformat(timespec='seconds')}",
             status=429,
@@ -120,7 +115,7 @@ def _wait_until(ctx: Context, slot: Slot, purchase: PurchaseContext) -> None:
             hint="run again then, or wait here with --wait",
         )
     if left > 0:
-        ctx.pace.pause(min(left, MAX_TOLD_S))
+        ctx.pace.pause(left)
 
 
 def _before(ctx: Context, slot: Slot) -> DiskListing:
@@ -196,8 +191,8 @@ def _send(
         elif verdict.kind == "unknown":
             ctx.record("unknown", **fields)
         elif verdict.kind == "limited":
-            told = min(verdict.wait_s or 0.0, MAX_TOLD_S) or 2.0 * ctx.pace.scale
-            until = ctx.pace.now() + timedelta(seconds=told)
+            wait_s = verdict.wait_s or 2.0 * ctx.pace.scale
+            until = ctx.pace.now() + timedelta(seconds=wait_s)
             ctx.record("limited", name=slot.name, why=verdict.why, until=until.isoformat())
         elif verdict.kind in {"not_sent", "paused"}:
             ctx.record(verdict.kind, name=slot.name, why=verdict.why)
@@ -229,8 +224,14 @@ def _follow(
         raise _refusal(entry, verdict, failure)
     if verdict.kind == "as_sent" and read_back(ctx, entry):
         return _created_or_raise(entry)
-    told = min(verdict.wait_s or 0.0, ctx.pace.settle_s)
-    ctx.pace.pause(told)
+    wait_s = verdict.wait_s or 0.0
+    if wait_s > ctx.pace.max_wait_s:
+        until = ctx.pace.now() + timedelta(seconds=wait_s)
+        raise PendingActions(
+            f"{entry.key}: whether disk {entry.name} was created is unknown, and the marketplace "
+            f"asks to wait until {until.isoformat(timespec='seconds')}"
+        )
+    ctx.pace.pause(wait_s)
     reconcile(ctx, [entry], ctx.pace.listing_pauses())
     return _created_or_raise(entry)
 

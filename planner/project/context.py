@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from planner.marketplace.protocol import LISTING_S, target_of
 from planner.project.journal import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import pandas as pd
 
@@ -27,6 +29,7 @@ SETTLE_S, QUARANTINE_S, TIMEOUT_S = 90.0, 900.0, 60.0
 _STEPS_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
 """Seconds before each listing; together the default settling time."""
 _LONGEST_S = 7 * 86400.0
+_SHORT_S, _READS_WAIT_S = 1.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Pace:
         UTC, monotonic seconds, and the pause.
     stop : threading.Event
         Set to send nothing more and to finish what is open.
+    waits_long : bool
+        Whether pauses that the marketplace asks for are kept however long they are.
     """
 
     settle_s: float = SETTLE_S
@@ -54,6 +59,7 @@ class Pace:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    waits_long: bool = False
 
     @property
     def scale(self) -> float:
@@ -65,6 +71,11 @@ class Pace:
         return tuple(step * self.settle_s / SETTLE_S for step in _STEPS_S)
 
     @property
+    def max_wait_s(self) -> float:
+        """Return the longest pause asked for by the marketplace that a run waits for."""
+        return math.inf if self.waits_long else max(self.settle_s, _SHORT_S)
+
+    @property
     def pacing(self) -> dict[str, Any]:
         """Return how a client of a marketplace waits: see `planner.marketplace.fetch.connect`."""
         return {
@@ -73,6 +84,7 @@ class Pace:
             "sleep": self.pause,
             "timeout_s": self.timeout_s,
             "pause_s": 0.5 * self.scale,
+            "max_wait_s": max(self.max_wait_s, _READS_WAIT_S),
         }
 
     def pause(self, seconds: float) -> None:
@@ -108,6 +120,59 @@ def seconds_from(
 
 
 Event = dict[str, Any]
+SILENCE_S = 9.0
+"""The longest time without an event."""
+
+
+class Heartbeat:
+    """A callback for events that adds one whenever there was none for a while.
+
+    Parameters
+    ----------
+    on_event : callable
+        Gets every event.
+    every_s : float
+        The longest silence, in seconds of this machine's clock.
+    """
+
+    def __init__(self, on_event: Callable[[Event], None], every_s: float = SILENCE_S) -> None:
+        self._on_event, self._every_s = on_event, every_s
+        self._started = self._last = time.monotonic()
+        self._ended, self._is_asking = threading.Event(), False
+        self._thread = threading.Thread(target=self._run, name="planner-heartbeat", daemon=True)
+
+    def __call__(self, event: Event) -> None:
+        """Pass an event on."""
+        self._last = time.monotonic()
+        self._on_event(event)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Report silence until the block ends."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            self._thread.join()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Report nothing while a person is asked."""
+        self._is_asking = True
+        try:
+            yield
+        finally:
+            self._is_asking, self._last = False, time.monotonic()
+
+    def _run(self) -> None:
+        while not self._ended.wait(max(0.0, self._last + self._every_s - time.monotonic())):
+            now = time.monotonic()
+            if self._is_asking:
+                self._last = now
+            elif now - self._last >= self._every_s:
+                why = f"{now - self._started:.0f} s since the start; interrupt to stop"
+                self({"event": "waiting", "why": why})
 
 
 @dataclass

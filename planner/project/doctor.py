@@ -420,8 +420,10 @@ def _probe(marketplace: Marketplace, scope: Access, pace: Pace) -> Probe:
         probe = marketplace.probe(scope)
         if probe.failure is None or (probe.status is not None and probe.status < 429):  # noqa: PLR2004 -- HTTP
             return probe
-        pause = min(probe.failure.retry_after or 0.5 * 2**attempt, 10.0)
-        pace.pause(pause * pace.scale)
+        wait_s = probe.failure.retry_after
+        if wait_s is not None and wait_s > pace.max_wait_s:
+            return probe
+        pace.pause(0.5 * 2**attempt * pace.scale if wait_s is None else wait_s)
     return marketplace.probe(scope)
 
 

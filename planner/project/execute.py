@@ -29,7 +29,7 @@ from planner.marketplace.protocol import target_of
 from planner.plans.planning import make_plan
 from planner.project import preflight
 from planner.project.buy import PurchaseContext, buy
-from planner.project.context import Context, Event
+from planner.project.context import Context, Event, Heartbeat
 from planner.project.journal import Journal
 from planner.project.preflight import Limits
 from planner.project.reconcile import check_no_duplicates, match_name, reconcile_pending
@@ -117,7 +117,16 @@ def apply_plan(
         When the state directory cannot be used.
     """
     slots = slots_of(plan)
-    with Journal(folder, write=not order.dry_run, now=pace.now, step=step) as journal:
+    heartbeat = Heartbeat(on_event)
+
+    def ask(*figures: Any) -> bool:  # noqa: ANN401 -- as `Confirm`
+        with heartbeat.asking():
+            return confirm(*figures)
+
+    with (
+        Journal(folder, write=not order.dry_run, now=pace.now, step=step) as journal,
+        heartbeat.running(),
+    ):
         ctx = Context(
             marketplace=marketplace,
             journal=journal,
@@ -129,9 +138,9 @@ def apply_plan(
             origin=str(plan.inputs["demand"]["source"]),
             plan_id=plan.plan_id,
             again=order.limits.again,
-            on_event=on_event,
+            on_event=heartbeat,
         )
-        run = _Run(ctx, plan, slots, order, confirm, target_of(marketplace))
+        run = _Run(ctx, plan, slots, order, ask, target_of(marketplace))
         stop: PlannerError | None = None
         try:
             run.run()
@@ -263,9 +272,7 @@ class _Run:
     def _buy_all(self, listing: DiskListing) -> None:
         prove_listing(self.ctx, listing)
         created = any(entry.stage == "created" for entry in self.ctx.state.of_plan(self.ctx.plan))
-        purchase = PurchaseContext(
-            self.order.limits, self._planned, self.order.wait, self._halt.is_set
-        )
+        purchase = PurchaseContext(self.order.limits, self._planned, self._halt.is_set)
         rest = list(self.to_send)
         if not created:
             first = buy(self.ctx, rest.pop(0), purchase)

@@ -272,7 +272,7 @@ class World(httpx.BaseTransport):
         """Run apply once."""
         names = ("price_tolerance", "max_usd_hr", "min_runway_hr", "max_age", "again")
         limits = Limits(**{name: more.pop(name) for name in names if name in more})
-        pace = self.pace(**more.pop("pace", {}))
+        pace = self.pace(**{"waits_long": more.get("wait", False), **more.pop("pace", {})})
         hooks = {name: more.pop(name) for name in ("confirm", "tell") if name in more}
         with self.account() as account:
             return apply_plan(

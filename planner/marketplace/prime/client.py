@@ -50,12 +50,13 @@ REREADS = 5
 """How often a listing is read again after a reading that was not complete."""
 MAX_BACK_OFF_S = 8.0
 MAX_WAIT_S = 30.0
-"""The longest wait on the server's request where no deadline limits a read."""
+"""The longest pause asked for by the server that a request waits, unless told otherwise."""
 MAX_BILL_PAGES = 50
 """Pages of billing rows that are read; the rest is counted."""
 REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429})
 """Statuses that say that a write was not done; after any other failure it may have been."""
 
+_TICK_S = 0.01
 _AGAIN = "run the command again; if it lasts, plan from a snapshot with --offers FILE"
 _TRANSIENT = (RequestNotSent, Unavailable, RateLimited, ContractBroken)
 _PROBES: dict[Access, tuple[str, dict[str, str]]] = {
@@ -91,6 +92,9 @@ class Client:
         Seconds that the answer to a write is waited for, and to a read at most.
     pause_s : float
         The first pause between attempts of a read; it doubles.
+    max_wait_s : float
+        The longest pause asked for by the server that is waited for; every request of every thread
+        keeps it. A longer one ends the request with `RateLimited`.
 
     Raises
     ------
@@ -118,10 +122,12 @@ class Client:
         sleep: Callable[[float], object] = time.sleep,
         timeout_s: float = 60.0,
         pause_s: float = 0.5,
+        max_wait_s: float = MAX_WAIT_S,
     ) -> None:
         self._credentials = credentials
         self._clock, self._now, self._sleep = clock, now, sleep
-        self._timeout_s, self._pause_s = timeout_s, pause_s
+        self._timeout_s, self._pause_s, self._max_wait_s = timeout_s, pause_s, max_wait_s
+        self._not_before: float | None = None
         self._transport = Transport(credentials, transport)
 
     @property
@@ -311,8 +317,24 @@ class Client:
         """Wait and return True, or return False at once where the deadline would come first."""
         if deadline is not None and self._clock() + seconds >= deadline:
             return False
-        self._sleep(seconds if deadline is not None else min(seconds, MAX_WAIT_S))
+        if deadline is None and seconds > self._max_wait_s:
+            return False
+        self._sleep(seconds)
         return True
+
+    def _held(self, method: str, url: str, deadline: float | None) -> RateLimited | None:
+        """Keep the pause that any answer asked for; return a failure where it is too long."""
+        if self._not_before is None:
+            return None
+        left = self._not_before - self._clock()
+        most = self._max_wait_s if deadline is None else deadline - self._clock()
+        if 0 < left <= most:
+            self._sleep(left)
+            left = self._not_before - self._clock()
+        if left <= _TICK_S:
+            return None
+        message = f"{method} {url}: the marketplace asks to wait {left:.0f} s more"
+        return RateLimited(message, method=method, url=url, status=429, retry_after=left)
 
     def _read(
         self,
@@ -385,6 +407,9 @@ class Client:
     ) -> Response | MarketError:
         """Return the answer to one request, whatever its status, or why there is none."""
         url, secret = self._url(path), self._credentials.api_key
+        held = self._held(method, url, deadline)
+        if held is not None:
+            return held
         read_s = min(READ_S, self._timeout_s) if method == "GET" else self._timeout_s
         seconds = read_s + min(CONNECT_S, read_s)
         if deadline is not None:
@@ -403,7 +428,7 @@ class Client:
             return failure
 
     def _refusal(self, method: str, path: str, response: Response) -> MarketError:
-        return failures.from_response(
+        failure = failures.from_response(
             response.status,
             response.headers,
             response.body,
@@ -411,6 +436,10 @@ class Client:
             self._url(path),
             secret=self._credentials.api_key,
         )
+        if failure.retry_after:
+            until = self._clock() + failure.retry_after
+            self._not_before = max(self._not_before or until, until)
+        return failure
 
     def _broken(self, method: str, path: str, problem: JsonError) -> ContractBroken:
         url = self._url(path)
