@@ -36,6 +36,7 @@ ORDER = (
     "shipped",
     "market",
     "demand",
+    "requirements",
     "solve",
     "proportion",
     "analysis",

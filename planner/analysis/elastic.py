@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.steps import LIMITS, Step, labelled, weaker
 from planner.analysis.undominated import limited, undominated_jobs, undominated_places
+from planner.requirements.base import Column
 from planner.solve.model import Model, Terms, Variable
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from planner.analysis.needs import Catalogue, Place
-    from planner.solve.problem import Chosen
+    from planner.solve.problem import Chosen, Instance
 
 MOST_CANDIDATES = 60_000
 """Candidates of a program at most; a larger one is out of every budget."""
@@ -140,7 +141,7 @@ class Elastic(Model):
         """What `share_terms` measures where the largest provider has exactly the share."""
         self._names = self._candidates = 0
         self._z: list[tuple[Variable, float]] = []
-        self._taken, self._tolerance = taken, tolerance
+        self._taken, self.tolerance = taken, tolerance
         self._volumes = [self._volume(v) for v in range(len(self.instance.pairs.volumes))]
         self._groups()
         for w in range(len(self.instance.demand.workloads)):
@@ -226,16 +227,7 @@ class Elastic(Model):
             if step.field == "spread":
                 return self._spread_terms(v)
             return self._threshold_terms(v, step.field)
-        if step.field in {"max_sites", "max_providers"}:
-            return [(u, 1.0) for u in self._used(step.field)]
-        volumes = self.instance.pairs.volumes
-        mine = [
-            (c.x, float(c.usd_hr) * _COST_RANGE / self._scale)
-            for each in self._volumes
-            for c in each.candidates
-            if step.kind == "policy" or volumes[each.v].owner == step.name
-        ]
-        return list(mine)
+        return self.limits[step].measure(self)
 
     def _spread_terms(self, v: int) -> Terms:
         levels = list(reversed(list(self._volumes[v].levels.items())))
@@ -449,49 +441,53 @@ class Elastic(Model):
     # The policy.
 
     def _policy(self) -> None:
-        policy = self.instance.demand.policy
         self._used_at: dict[str, list[Variable]] = {}
-        for name in ("max_sites", "max_providers"):
-            if (most := getattr(policy, name)) is not None:
-                used = self._used(name)
-                s = self.step(Step("policy", "", name, "open"))
-                over = -float(max(0, len(used) - most))
-                self.add([*((u, 1.0) for u in used), (s, over)], "<=", most)
-        for owner, limit in policy.limits:
-            self._spending(owner, limit)
-        if policy.max_provider_share is not None:
-            self._share(float(policy.max_provider_share) * (1 + min(self._tolerance, 0)))
+        self.limits = {
+            Step(*one.step, "open"): one
+            for one in self.instance.requirements
+            if one.owner is None or any(v.owner == one.owner for v in self.view.volumes)
+        }
+        for step, one in self.limits.items():
+            one.constrain(self, self.step(step))
 
-    def _used(self, name: str) -> list[Variable]:
-        if name not in self._used_at:
-            level = "site" if name == "max_sites" else "provider"
+    # What a requirement sees.
+
+    @property
+    def view(self) -> Instance:
+        """Return what the numbers mean."""
+        return self.instance
+
+    def columns_of(self) -> list[Column]:
+        """Return every candidate."""
+        return [
+            Column(
+                c.x,
+                each.v,
+                c.place.offer,
+                c.usd_hr,
+                self.view.gb(each.v, c.place.offer),
+                self.view.disks(each.v, c.place.offer),
+                each.replicas,
+            )
+            for each in self._volumes
+            for c in each.candidates
+        ]
+
+    def new(self, name: str, most: float | None, *, whole: bool = True) -> Variable:
+        """Add a variable of a requirement."""
+        return self._variable(name, most, whole=whole)
+
+    def used(self, level: str) -> list[Variable]:
+        """Return for each place of a level what is 1 if anything is there."""
+        if level not in self._used_at:
             used: dict[Any, Variable] = {}
             for each in self._volumes:
                 for place, terms in self._inside(each, self.instance.places(level)).items():
                     if place not in used:
                         used[place] = self._variable("u", 1)
                     self.add([*terms, (used[place], -each.replicas)], "<=", 0)
-            self._used_at[name] = list(used.values())
-        return self._used_at[name]
-
-    def _spending(self, owner: str | None, limit: Decimal) -> None:
-        volumes, hours = self.instance.pairs.volumes, self.instance.demand.policy.hours_per_month
-        mine = [
-            (each, [(c.x, float(c.usd_hr)) for c in each.candidates])
-            for each in self._volumes
-            if owner is None or volumes[each.v].owner == owner
-        ]
-        if not mine:
-            return
-        limit_usd_hr = float(limit / hours)
-        most = sum(each.replicas * max((u for _, u in held), default=0) for each, held in mine)
-        scale = max(limit_usd_hr, *(u for _, held in mine for _, u in held), 1e-12)
-        step = Step("policy", "", "budget_usd_month", "open")
-        if owner is not None:
-            step = Step("owner", owner, "budgets", "open")
-        spent = [(x, u / scale) for _, held in mine for x, u in held]
-        right = limit_usd_hr / scale * (1 + self._tolerance)
-        self.add([*spent, (self.step(step), -max(0.0, most / scale - right))], "<=", right)
+            self._used_at[level] = list(used.values())
+        return self._used_at[level]
 
     def _gb(self) -> tuple[dict[Variable, int], int, dict[Variable, str], float]:
         pairs = self.instance.pairs
@@ -507,18 +503,6 @@ class Elastic(Model):
             for each in self._volumes
         )
         return gb, most, providers, float(max(gb.values(), default=1))
-
-    def _share(self, share: float) -> None:
-        gb, most, providers, scale = self._gb()
-        s = self.step(Step("policy", "", "max_provider_share", "open"))
-        total = self._variable("t", None, whole=False)
-        sizes = [(x, size / scale) for x, size in gb.items()]
-        self.add([*sizes, (total, -1.0)], "==", 0)
-        held: dict[str, Terms] = defaultdict(list)
-        for x, size in sizes:
-            held[providers[x]].append((x, size))
-        for terms in held.values():
-            self.add([*terms, (total, -share), (s, -most / scale)], "<=", 0)
 
 
 def _order(step: Step) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from planner.requirements.policy import BudgetLimit, without_limits
 from planner.solve.candidates import Pairs, pair
 from planner.solve.existing import reserve
 from planner.solve.optimum import Optimum, optimum
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from planner.demand.model import Demand, Policy
+    from planner.demand.model import Demand
     from planner.solve.problem import Chosen
 
 
@@ -44,10 +45,7 @@ def free_of_policy(instance: Instance) -> Instance:
     return replace(instance, demand=instance.demand.model_copy(update={"policy": policy}))
 
 
-def free(policy: Policy) -> Policy:
-    """Return a policy without budgets, caps and share."""
-    gone = ("budget_usd_month", "max_sites", "max_providers", "max_provider_share")
-    return policy.model_copy(update={**dict.fromkeys(gone), "budgets": {}})
+free = without_limits
 
 
 def part_of(instance: Instance, volumes: Sequence[int], workloads: Sequence[int]) -> Instance:
@@ -242,10 +240,11 @@ class WhatIf:
         A budget of the whole cannot, where disks are all there is to pay for: what exceeds it is
         dearer than what does not.
         """
-        policy = self.instance.demand.policy
-        caps = (policy.max_sites, policy.max_providers, policy.max_provider_share)
-        whole = policy.budget_usd_month is not None and bool(self.instance.demand.workloads)
-        return whole or bool(policy.budgets) or any(cap is not None for cap in caps)
+        jobs = bool(self.instance.demand.workloads)
+        return any(
+            jobs or one.owner is not None or not isinstance(one, BudgetLimit)
+            for one in self.instance.requirements
+        )
 
     @cached_property
     def members(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -320,8 +319,7 @@ class WhatIf:
         return self.ask_all(change)
 
     def _holds(self, change: Change, chosen: Chosen) -> bool:
-        policy = self.instance.demand.policy
-        if not self.is_capped and policy.budget_usd_month is None:
+        if not self.instance.requirements:
             return True
         return change(self.instance).within_policy(chosen)
 
@@ -358,9 +356,7 @@ class WhatIf:
 
     @property
     def _policy_forbids(self) -> str:
-        policy = self.instance.demand.policy
-        caps = ("budget_usd_month", "budgets", "max_sites", "max_providers", "max_provider_share")
-        asked = ", ".join(cap for cap in caps if getattr(policy, cap))
+        asked = ", ".join(dict.fromkeys(one.step[2] for one in self.instance.requirements))
         return f"the policy does not allow it: {asked}"
 
     @property

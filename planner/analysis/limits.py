@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.analysis.elastic import Elastic, Incumbent, limit_order
 from planner.analysis.undominated import limited
+from planner.requirements.policy import BudgetLimit, ProviderShare
 from planner.units import MAX_PRICE_DIGITS, total, usd_month
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def least_limits(
     model = Elastic(catalogue, budget, taken=steps)
     values: dict[Step, Any] = {}
     for step in limits:
-        if step.field == "max_provider_share":
+        if isinstance(model.limits.get(step), ProviderShare):
             incumbent = _least_share(model)
         else:
             incumbent = model.least(model.limit_terms(step))
@@ -63,20 +64,16 @@ def _value(model: Elastic, step: Step, incumbent: Incumbent) -> Any:  # noqa: AN
         most = max(limited(instance, v, o, step.field) for o in chosen[v])
         model.hold_places(v, lambda o: bool(limited(instance, v, o, step.field) <= most))
         return most
-    if step.field in {"max_sites", "max_providers"}:
-        places = instance.places("site" if step.field == "max_sites" else "provider")
-        count = len({place for offers in chosen.values() for o in offers for place in places[o]})
-        model.add(model.limit_terms(step), "<=", count)
-        return count
-    if step.field == "max_provider_share":
+    limit = model.limits[step]
+    if isinstance(limit, ProviderShare):
         share = _rounded(share_of(instance, incumbent))
         model.add(model.share_terms(float(share)), "<=", model.share_shift + 1e-9)
         return share
-    owner = step.name or None
     terms = model.limit_terms(step)
-    spent = sum(c * round(x.value() or 0) for x, c in terms)
-    model.add(terms, "<=", spent * (1 + 1e-9))
-    return fitted(spent_month(instance, chosen, owner))
+    reached = sum(c * (x.value() or 0) for x, c in terms)
+    model.add(terms, "<=", reached * (1 + 1e-9))
+    least = limit.least(instance, chosen)
+    return fitted(least) if isinstance(limit, BudgetLimit) else least
 
 
 def separable_bound(instance: Instance, owner: str | None) -> Decimal:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from planner.requirements.policy import policy_requirements, without_limits
 from planner.solve.decompose import Effort
 from planner.solve.optimum import solve_component
 from planner.units import total
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from planner.demand.model import Demand
     from planner.solve.problem import Chosen, Instance
-
-_CAPS = ("budget_usd_month", "max_sites", "max_providers", "max_provider_share")
 
 
 @dataclass
@@ -88,10 +87,9 @@ def part_of(demand: Demand, volumes: Iterable[int]) -> Demand:
     """Return volumes with all that connects them, free of budgets, caps and share."""
     mine = tuple(demand.volumes[v] for v in volumes)
     names = {volume.name for volume in mine}
-    free: dict[str, Any] = {"budgets": {}, **dict.fromkeys(_CAPS)}
     update: dict[str, Any] = {
         "volumes": mine,
-        "policy": demand.policy.model_copy(update=free),
+        "policy": without_limits(demand.policy),
         "groups": tuple(g for g in demand.groups if not names.isdisjoint(g.volumes)),
         "workloads": tuple(w for w in demand.workloads if not names.isdisjoint(w.mounts)),
     }
@@ -100,5 +98,4 @@ def part_of(demand: Demand, volumes: Iterable[int]) -> Demand:
 
 def is_capped(demand: Demand) -> bool:
     """Return whether the policy has any say."""
-    policy = demand.policy
-    return bool(policy.limits) or any(getattr(policy, name) is not None for name in _CAPS)
+    return bool(policy_requirements(demand.policy))

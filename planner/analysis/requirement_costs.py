@@ -11,6 +11,7 @@ import numpy as np
 from planner.analysis.evaluator import ASK, Answer, WhatIf, demanding
 from planner.demand.fields import MAX_DISKS
 from planner.market.places import PLACES
+from planner.requirements.policy import policy_requirements
 from planner.schema import EXACT, TEXT, Column, build
 from planner.units import averaged_usd_hr, difference, plain, total
 
@@ -222,21 +223,13 @@ def _of_group(group: Group, at: dict[str, int]) -> Iterator[_Requirement]:
 
 
 def _of_policy(demand: Demand) -> Iterator[_Requirement]:
-    policy, updates = demand.policy, list[tuple[str, dict[str, Any]]]()
-    for word in ("budget_usd_month", "max_sites", "max_providers", "max_provider_share"):
-        if (limit := getattr(policy, word)) is not None:
-            shown = limit if isinstance(limit, int) else plain(limit)
-            updates.append((f"policy {word}: {shown}", {word: None}))
-    for owner, limit in policy.budgets.items():
-        left = {name: each for name, each in policy.budgets.items() if name != owner}
-        updates.append((f"policy budgets: {owner}: {plain(limit)}", {"budgets": left}))
-    for text, update in updates:
-        changed = policy.model_copy(update=update)
+    for one in policy_requirements(demand.policy):
+        changed = one.lifted(demand.policy)
 
         def edit(demand: Demand, changed: Any = changed) -> Demand:  # noqa: ANN401 -- a policy
             return demand.model_copy(update={"policy": changed})
 
-        yield _Requirement(None, text, "no limit", edit)
+        yield _Requirement(None, f"policy {one.text}", "no limit", edit)
 
 
 def costly(frame: pd.DataFrame) -> pd.DataFrame:

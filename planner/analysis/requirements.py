@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.analysis.changes import as_json
 from planner.analysis.steps import WORDS, labelled
+from planner.requirements.policy import policy_requirements
 from planner.text import visible
 from planner.units import plain
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from planner.demand.model import Demand, Policy, Volume, Workload
-
-_CAPS = ("budget_usd_month", "max_sites", "max_providers", "max_provider_share")
 
 
 @dataclass(frozen=True)
@@ -92,11 +91,8 @@ def requirements(demand: Demand) -> list[Requirement]:
 
 
 def _of_policy(policy: Policy) -> Iterator[Requirement]:
-    for field in _CAPS:
-        if (value := getattr(policy, field)) is not None:
-            yield Requirement("policy", "", field, value=value)
-    for owner, budget in policy.budgets.items():
-        yield Requirement("owner", owner, "budgets", value=budget)
+    for one in policy_requirements(policy):
+        yield Requirement(*one.step, value=one.value)
 
 
 def _of_workload(workload: Workload) -> Iterator[Requirement]:

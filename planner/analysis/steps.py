@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.market.places import PLACES
+from planner.requirements.policy import KINDS, BudgetLimit, policy_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -29,11 +30,9 @@ LIMITS = (
     "spread",
     "max_usd_gb_hr",
     "max_disks",
-    "max_sites",
-    "max_providers",
-    "max_provider_share",
+    *(kind.field for kind in KINDS if kind is not BudgetLimit),
     "budgets",
-    "budget_usd_month",
+    BudgetLimit.field,
 )
 """Limits, in the order in which each takes its least sufficient value; spread its strongest."""
 WORDS = tuple(PLACES.values())
@@ -119,14 +118,10 @@ def relaxed(
 def policy_steps(demand: Demand) -> list[Step]:
     """Return the steps that open a limit of the policy."""
     owners = {volume.owner for volume in demand.volumes}
-    fields = ("budget_usd_month", "max_sites", "max_providers", "max_provider_share")
     return [
-        *(
-            Step("policy", "", field, "open")
-            for field in fields
-            if getattr(demand.policy, field) is not None
-        ),
-        *(Step("owner", o, "budgets", "open") for o in demand.policy.budgets if o in owners),
+        Step(*one.step, "open")
+        for one in policy_requirements(demand.policy)
+        if one.owner is None or one.owner in owners
     ]
 
 

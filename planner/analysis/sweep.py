@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from planner.solve.optimise import Solution
 
 
-_CAPS = ("budget_usd_month", "max_sites", "max_providers", "max_provider_share")
-
-
 def first_conflict(instance: Instance) -> str:
     """Return why an instance has no plan: the first of these that holds.
 
@@ -127,8 +124,10 @@ def _budgets(instance: Instance) -> Iterator[str]:
 
 def _together(instance: Instance) -> str:
     demand = instance.demand
-    asked = [f"{cap} {getattr(demand.policy, cap)}" for cap in _CAPS if getattr(demand.policy, cap)]
-    asked += [f"budgets.{visible(o)} {plain(limit)}" for o, limit in demand.policy.limits if o]
+    asked = [
+        f"{one.field if one.owner is None else f'budgets.{visible(one.owner)}'} {one.shown}"
+        for one in instance.requirements
+    ]
     asked += ["the groups"] if demand.groups else []
     asked += ["the workloads"] if demand.workloads else []
     asked += ["the disks that are kept"] if instance.kept else []

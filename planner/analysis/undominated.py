@@ -69,7 +69,6 @@ def undominated_places(
 
 def _looks(instance: Instance, v: int) -> list[list[Any]]:
     """Return, of each offer, everything that some constraint on a volume looks at."""
-    policy = instance.demand.policy
     volume = instance.pairs.volumes[v]
     kept = {o for one, o in instance.kept if one == v}
     looks: list[list[Any]] = [[o if o in kept else -1 for o in range(len(instance.sites))]]
@@ -78,12 +77,12 @@ def _looks(instance: Instance, v: int) -> list[list[Any]]:
         looks += [instance.spread_domains(level) for level in sorted(levels)]
     ties = [tie for tie in instance.ties if v in tie.members]
     looks += [instance.places(level) for level in sorted({tie.level for tie in ties})]
-    if policy.max_sites:
-        looks.append(list(instance.sites))
-    if policy.max_providers or policy.max_provider_share is not None:
-        looks.append(instance.pairs.offers["provider"].tolist())
-    if policy.max_provider_share is not None:
-        looks.append(instance.pairs.provision_gb[v].tolist())
+    asked = instance.requirements
+    seen = sorted({level for one in asked for level in one.levels})
+    looks += [instance.places(level) for level in seen]
+    sizes = {size for one in asked for size in one.looks_at}
+    looks += [instance.pairs.provision_gb[v].tolist()] if "gb" in sizes else []
+    looks += [instance.pairs.disks[v].tolist()] if "disks" in sizes else []
     rentals = instance.rentals
     if rentals is not None and any(v in mounted for mounted in rentals.mounts):
         looks.append([column.tobytes() for column in rentals.meets.T])

@@ -236,6 +236,9 @@ class Policy(Value):
     max_providers: Cap | None = Field(
         None, description="From how many providers the disks may come, all together."
     )
+    max_disks_per_site: Cap | None = Field(
+        None, description="How many disks may be at one site, existing ones included."
+    )
     max_provider_share: Share | None = Field(
         None,
         description="Most that one provider may hold of all GB that are bought: '70%' or 0.7.",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.solve.heuristic import repaired
-from planner.solve.model import HAIR, Outcome, Program
+from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, Unit, every_column, needed_columns
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _exactly(
             return found
         # Within the solver's tolerance of a budget or share, but beyond it: not this one.
         if not program.exclude(outcome.counts):
-            program = Program(instance, scope, columns, hair=-HAIR)
+            program = Program(instance, scope, columns, tolerance=-FEASIBILITY_TOLERANCE)
     raise Undecided
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from planner.requirements.policy import ProviderShare
 from planner.solve.bound import spreads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from planner.requirements.base import PolicyRequirement
     from planner.solve.problem import Chosen, Instance, Tie
 
 
@@ -36,9 +38,7 @@ def greedy(instance: Instance) -> Chosen | str:
         for v in mounts:
             jobs.setdefault(v, []).append(w)
     chosen: Chosen = {}
-    policy = instance.demand.policy
-    is_capped = policy.max_sites is not None or policy.max_providers is not None
-    alone = None if is_capped else instance.least.settle()
+    alone = None if _place_caps(instance) else instance.least.settle()
     existing = {v for v, _ in instance.kept}
     for v, volume in enumerate(instance.pairs.volumes):
         is_free = v not in ties and v not in jobs and v not in existing
@@ -97,7 +97,7 @@ def _fits(
     apart: bool,
 ) -> bool:
     """Return whether one more replica there agrees with what is placed already."""
-    volumes, policy = instance.pairs.volumes, instance.demand.policy
+    volumes = instance.pairs.volumes
     if apart:
         places = instance.spread_domains(volumes[v].spread)
         if any(places[o] & places[other] for other in mine):
@@ -112,14 +112,13 @@ def _fits(
                 return False
             if tie.same and volumes[v].replicas <= volumes[u].replicas and not places[o] <= theirs:
                 return False
-    if policy.max_sites is None and policy.max_providers is None:
-        return True
-    used = {o, *mine, *(other for offers in chosen.values() for other in offers)}
-    sites = {instance.sites[other] for other in used}
-    providers = {site[0] for site in sites}
-    return len(sites) <= (policy.max_sites or len(sites)) and len(providers) <= (
-        policy.max_providers or len(providers)
-    )
+    together = {**chosen, v: [*mine, o]}
+    return all(cap.holds(instance, together) for cap in _place_caps(instance))
+
+
+def _place_caps(instance: Instance) -> list[PolicyRequirement]:
+    """Return the limits on places, which a choice that breaks one never mends."""
+    return [one for one in instance.requirements if one.levels and "gb" not in one.looks_at]
 
 
 def _has_gpus(instance: Instance, w: int, chosen: Chosen) -> bool:
@@ -166,13 +165,13 @@ def repaired(
     good_enough : float
         USD per hour of reduced cost and unused room at which the search ends.
     """
-    share = instance.demand.policy.max_provider_share
-    if share is None:
+    shares = [one.value for one in instance.requirements if isinstance(one, ProviderShare)]
+    if not shares:
         return None
     counts = _rounded(columns, values)
     if counts is None:
         return None
-    search = _Search(instance, columns, reduced, float(share))
+    search = _Search(instance, columns, reduced, float(shares[0]))
     return search.run(counts, good_enough)
 
 

@@ -48,11 +48,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pulp
 
+from planner.requirements.base import Column
 from planner.solve.solver import Run, run
 from planner.units import difference
 
@@ -116,7 +119,7 @@ class Model:
 
 
 _RANGE = Decimal(10) ** 9
-HAIR = 1e-7
+FEASIBILITY_TOLERANCE = 1e-7
 """Part of a budget within which a solver cannot tell whether it is met."""
 
 
@@ -156,7 +159,7 @@ class Program(Model):
         The candidates to choose from.
     relaxed : bool
         Let every variable be a fraction.
-    hair : float
+    tolerance : float
         Part of a budget that it is given more than it has.
     """
 
@@ -167,11 +170,11 @@ class Program(Model):
         columns: Columns,
         *,
         relaxed: bool = False,
-        hair: float = HAIR,
+        tolerance: float = FEASIBILITY_TOLERANCE,
     ) -> None:
         self.instance, self.scope, self.columns = instance, scope, columns
         super().__init__(relaxed=relaxed)
-        self.hair = hair
+        self.tolerance = tolerance
         self.volume = columns.volume.tolist()
         self.offer = columns.offer.tolist()
         pairs = instance.pairs
@@ -229,6 +232,34 @@ class Program(Model):
         """Let the number of sites used be at most this from now on."""
         self._site_used = self._site_used or used(self, "site")
         self.add([(u, 1) for u in self._site_used], "<=", most)
+
+    # What a requirement sees.
+
+    @property
+    def view(self) -> Instance:
+        """Return what the numbers mean."""
+        return self.instance
+
+    @cached_property
+    def _seen(self) -> tuple[Column, ...]:
+        units, pairs = self.columns.units, self.instance.pairs
+        counts = [units[k].count for k in self.columns.unit.tolist()]
+        gb = pairs.provision_gb[self.volume, self.offer].tolist()
+        disks = pairs.disks[self.volume, self.offer].tolist()
+        rows = (self.x, self.volume, self.offer, self.usd_hr, gb, disks, counts)
+        return tuple(starmap(Column, zip(*rows, strict=True)))
+
+    def columns_of(self) -> tuple[Column, ...]:
+        """Return every column."""
+        return self._seen
+
+    def used(self, level: str) -> list[Variable]:
+        """Return for each place of a level what is 1 if anything is there."""
+        return used(self, level)
+
+    def new(self, name: str, most: float | None, *, whole: bool = True) -> Variable:
+        """Add a variable of a requirement."""
+        return self.variable(f"{name}_{self.rows}", most, whole=whole)
 
     def _costs(self) -> tuple[Terms, Decimal, Decimal]:
         """Return the scaled objective, what one of it costs, and what is spent at any rate."""
@@ -300,9 +331,8 @@ def constrain(program: Program) -> None:
     for w in program.scope.workloads:
         _workload(program, w)
     if program.scope.capped:
-        _caps(program)
-        _budgets(program)
-        _share(program)
+        for requirement in program.instance.requirements:
+            requirement.constrain(program)
 
 
 def _replicas(program: Program) -> None:
@@ -407,42 +437,3 @@ def used(program: Program, level: str) -> list[Variable]:
             most = unit.most if unit.spread == level else unit.count
             program.add([*terms, (used[place], -most)], "<=", 0)
     return list(used.values())
-
-
-def _caps(program: Program) -> None:
-    policy = program.instance.demand.policy
-    for level, most in (("site", policy.max_sites), ("provider", policy.max_providers)):
-        if most is not None:
-            program.add([(u, 1) for u in used(program, level)], "<=", most)
-
-
-def _budgets(program: Program) -> None:
-    policy, volumes = program.instance.demand.policy, program.instance.pairs.volumes
-    for owner, limit in policy.limits:
-        mine = [
-            (x, usd_hr)
-            for x, v, usd_hr in zip(program.x, program.volume, program.usd_hr, strict=True)
-            if owner is None or volumes[v].owner == owner
-        ]
-        if not mine:
-            continue
-        limit_usd_hr = limit / policy.hours_per_month
-        scale = max([limit_usd_hr, *(usd_hr for _, usd_hr in mine)])
-        spent = [(x, float(usd_hr / scale)) for x, usd_hr in mine]
-        program.add(spent, "<=", float(limit_usd_hr / scale) * (1 + program.hair))
-
-
-def _share(program: Program) -> None:
-    share = program.instance.demand.policy.max_provider_share
-    if share is None:
-        return
-    gb = program.instance.pairs.provision_gb[program.volume, program.offer].tolist()
-    all_gb = program.variable("t", None, whole=False)
-    sizes: Terms = [(x, float(size)) for x, size in zip(program.x, gb, strict=True)]
-    program.add([*sizes, (all_gb, -1)], "==", 0)
-    providers = program.instance.pairs.offers["provider"].tolist()
-    held: defaultdict[str, Terms] = defaultdict(list)
-    for term, o in zip(sizes, program.offer, strict=True):
-        held[providers[o]].append(term)
-    for terms in held.values():
-        program.add([*terms, (all_gb, -float(share))], "<=", 0)

@@ -112,7 +112,7 @@ def needed_columns(instance: Instance, scope: Scope) -> Columns:
     units = _units(instance, scope)
     views = _views(instance, scope)
     by_view: dict[_View, list[int]] = {}
-    sees_gb = scope.capped and instance.demand.policy.max_provider_share is not None
+    looks_at = frozenset().union(*(one.looks_at for one in instance.requirements * scope.capped))
     found_units, found_offers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     forced = {v for v, _ in (*instance.forced, *instance.kept)}
     for k, unit in enumerate(units):
@@ -124,7 +124,7 @@ def needed_columns(instance: Instance, scope: Scope) -> Columns:
     for view, members in by_view.items():
         volumes = np.array([units[k].members[0] for k in members], np.int64)
         rows, offers = _first_of_each(instance, volumes, view)
-        kept = _cheapest_of_each(instance, volumes[rows], offers, view, sees_gb=sees_gb)
+        kept = _cheapest_of_each(instance, volumes[rows], offers, view, looks_at=looks_at)
         found_units.append(np.array(members, np.int64)[rows[kept]])
         found_offers.append(offers[kept])
     numbers, offer = np.concatenate(found_units), np.concatenate(found_offers)
@@ -148,7 +148,7 @@ def _units(instance: Instance, scope: Scope) -> tuple[Unit, ...]:
     alone = {v for tie in scope.ties for v in tie.members}
     alone |= {v for w in scope.workloads for v in mounts[w]} | {v for v, _ in instance.forced}
     alone |= {v for v, _ in instance.kept}
-    owners = {owner for owner, _ in instance.demand.policy.limits if owner is not None}
+    owners = {one.owner for one in instance.requirements if one.owner is not None}
     alike: dict[Any, list[int]] = {}
     # A question can take a candidate from one of several volumes whose wishes are the same.
     admissible = np.packbits(instance.pairs.broken[list(scope.volumes)] == 0, axis=1)
@@ -175,11 +175,9 @@ def _look(volume: Volume, owners: set[str]) -> tuple[Any, ...]:
 
 def _views(instance: Instance, scope: Scope) -> dict[int, _View]:
     """Return what the constraints of a scope see of each volume's offer."""
-    policy, common = instance.demand.policy, set[str]()
-    if scope.capped and policy.max_sites is not None:
-        common.add("site")
-    if scope.capped and (policy.max_providers or policy.max_provider_share) is not None:
-        common.add("provider")
+    common = set[str]()
+    for requirement in instance.requirements * scope.capped:
+        common |= requirement.levels
     seen = {v: set(common) for v in scope.volumes}
     for tie in scope.ties:
         for v in tie.members:
@@ -240,7 +238,7 @@ def _cheapest_of_each(
     offers: NDArray[np.int64],
     view: _View,
     *,
-    sees_gb: bool,
+    looks_at: frozenset[str],
 ) -> NDArray[np.int64]:
     """Return which of these candidates are the first of their class, whatever sizes it sells."""
     if not len(volumes):
@@ -250,7 +248,9 @@ def _cheapest_of_each(
     price = np.array([float(usd or 0) for usd in pairs.offers["usd_gb_hr"]])
     usd_hr = gb * price[offers]
     codes = _codes(instance, view, grid=False)[offers]
-    seen = (volumes, codes, gb) if sees_gb else (volumes, codes)
+    seen = [volumes, codes]
+    seen += [gb] if "gb" in looks_at else []
+    seen += [pairs.disks[volumes, offers]] if "disks" in looks_at else []
     order = np.lexsort((usd_hr, *reversed(seen)))
     starts = np.flatnonzero(np.r_[True, np.any([np.diff(one[order]) != 0 for one in seen], axis=0)])
     group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(order)]))

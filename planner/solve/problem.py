@@ -6,13 +6,13 @@ Volumes, offers, workloads and GPU offers are their indices from here on.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from planner.market.wire import STOCK_RANK
+from planner.requirements.policy import policy_requirements
 from planner.solve.bound import Least
 from planner.solve.candidates import Pairs, pair, sites
 from planner.solve.existing import Kept, with_kept
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from planner.demand.model import Demand
+    from planner.demand.model import Demand, Volume
+    from planner.requirements.base import PolicyRequirement
 
 
 Chosen = dict[int, list[int]]
@@ -128,6 +129,28 @@ class Instance:
     def least(self) -> Least:
         """Return the least choice of every volume on its own."""
         return Least(self.pairs)
+
+    @cached_property
+    def requirements(self) -> tuple[PolicyRequirement, ...]:
+        """Return what the policy asks of the whole plan."""
+        return policy_requirements(self.demand.policy)
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """Return the volumes."""
+        return self.pairs.volumes
+
+    def usd_hr(self, volume: int, offer: int) -> Decimal:
+        """Return the hourly cost of one replica."""
+        return self.pairs.usd_hr(volume, offer)
+
+    def gb(self, volume: int, offer: int) -> int:
+        """Return what one replica takes, in GB."""
+        return int(self.pairs.provision_gb[volume, offer])
+
+    def disks(self, volume: int, offer: int) -> int:
+        """Return in how many disks one replica is held."""
+        return int(self.pairs.disks[volume, offer])
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -288,25 +311,8 @@ class Instance:
         )
 
     def within_policy(self, chosen: Mapping[int, Sequence[int]]) -> bool:
-        """Return whether chosen offers keep within budgets, caps and share."""
-        policy, offers = self.demand.policy, self.pairs.offers
-        used = {o for each in chosen.values() for o in each}
-        providers = offers["provider"].tolist()
-        if policy.max_sites and len({self.sites[o] for o in used}) > policy.max_sites:
-            return False
-        if policy.max_providers and len({providers[o] for o in used}) > policy.max_providers:
-            return False
-        if policy.max_provider_share is not None:
-            held: dict[str, int] = {}
-            for v, each in chosen.items():
-                for o in each:
-                    held[providers[o]] = held.get(providers[o], 0) + int(
-                        self.pairs.provision_gb[v, o]
-                    )
-            most = Fraction(policy.max_provider_share) * sum(held.values())
-            if max(held.values(), default=0) > most:
-                return False
-        return not self.overspent(chosen)
+        """Return whether chosen offers hold every requirement on the whole plan."""
+        return all(one.holds(self, chosen) for one in self.requirements)
 
     def overspent(self, chosen: Mapping[int, Sequence[int]]) -> list[tuple[str | None, Decimal]]:
         """Return each budget that chosen disks exceed: owner (None: all), and the spending."""

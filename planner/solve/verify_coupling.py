@@ -121,6 +121,12 @@ def caps(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
         yield f"the plan uses {sites} sites, max_sites is {policy.max_sites}"
     if policy.max_providers is not None and len(gb) > policy.max_providers:
         yield f"the plan uses {len(gb)} providers, max_providers is {policy.max_providers}"
+    here: Counter[tuple[str | None, ...]] = Counter()
+    for one in placements:
+        here[one.provider, one.data_center, one.country] += len(one.disk_sizes_gb)
+    most = max(here.values(), default=0)
+    if policy.max_disks_per_site is not None and most > policy.max_disks_per_site:
+        yield f"a site holds {most} disks, max_disks_per_site is {policy.max_disks_per_site}"
     if (share := policy.max_provider_share) is not None:
         for provider in sorted(gb):
             if gb[provider] > Fraction(share) * gb.total():

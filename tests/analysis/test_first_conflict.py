@@ -101,7 +101,7 @@ def why(
                 "groups": [{"volumes": ["a", "b"], "different": "provider"}],
                 "policy": {"budgets": {"ada": "7.30"}, "budget_usd_month": "14.60"},
             },
-            "no plan satisfies budget_usd_month 14.60, budgets.ada 7.3 and the groups together",
+            "no plan satisfies budget_usd_month 14.6, budgets.ada 7.3 and the groups together",
         ),
     ],
 )

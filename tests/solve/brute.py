@@ -55,8 +55,9 @@ def merge(rows: list[Row]) -> list[Row]:
 def of_key(key: tuple[Any, ...], group: list[Row]) -> list[Row]:
     """Return a key's offers; each knows all of them, since a volume takes one of a key."""
     sellers: dict[int, frozenset[int]] = {}
+    largest = largest_of(group)
     for number, row in enumerate(group):
-        for size in sold(row.get("spec") or {}):
+        for size in sold(row.get("spec") or {}, largest):
             sellers[size] = sellers.get(size, frozenset()) | {number}
     tiers = [
         {**worst(key, [group[number] for number in sorted(sellers[sizes[0]])]), "sizes": sizes}
@@ -78,7 +79,7 @@ def pieces(group: list[Row]) -> list[list[int]]:
         bound = 10**12 if high is None else high
         grids.append(SizeGrid.of(spec.get("minCount") or 0, bound, spec.get("step") or 1))
     return [
-        list(range(grid.first, min(grid.last, UNBOUNDED) + 1, grid.step))
+        list(range(grid.first, min(grid.last, largest_of(group)) + 1, grid.step))
         for grid, _ in divide(sorted(grid for grid in grids if grid))
     ]
 
@@ -106,10 +107,16 @@ def worst(key: tuple[Any, ...], group: list[Row]) -> Row:
     }
 
 
-def sold(spec: Row) -> set[int]:
+def largest_of(group: list[Row]) -> int:
+    """Return the largest size that is enumerated for a key."""
+    highs = [(row.get("spec") or {}).get("maxCount") for row in group]
+    return int(max([UNBOUNDED, *(high for high in highs if high is not None)]))
+
+
+def sold(spec: Row, largest: int) -> set[int]:
     low, step = spec.get("minCount") or 0, spec.get("step") or 1
     high = spec.get("maxCount")
-    high = UNBOUNDED if high is None else high
+    high = largest if high is None else high
     return {size for size in range(low, high + 1, step) if size >= 1}
 
 

@@ -154,11 +154,7 @@ def holds(demand: Row, chosen: tuple[Option, ...]) -> bool:
     """
     placed = list(zip(demand["volumes"], chosen, strict=False))
     policy = demand.get("policy", {})
-    offers = [offer for option in chosen for offer in option.offers]
-    if len({site(offer) for offer in offers}) > policy.get("max_sites", len(offers)):
-        return False
-    providers = {offer["provider"] for offer in offers}
-    if len(providers) > policy.get("max_providers", len(offers)):
+    if not _places_hold(policy, placed):
         return False
     whole = sum(option.usd_month for option in chosen)
     if "budget_usd_month" in policy and whole > Fraction(str(policy["budget_usd_month"])):
@@ -171,6 +167,17 @@ def holds(demand: Row, chosen: tuple[Option, ...]) -> bool:
         return False
     complete = len(chosen) == len(demand["volumes"])
     return not complete or "max_provider_share" not in policy or _share_holds(demand, chosen)
+
+
+def _places_hold(policy: Row, placed: list[tuple[Row, Option]]) -> bool:
+    here: Counter[tuple[object, ...]] = Counter()
+    for volume, option in placed:
+        for offer in option.offers:
+            here[site(offer)] += brute.provision_alone(volume, offer)[1]  # type: ignore[index]
+    providers = {place[0] for place in here}
+    most = max(here.values(), default=0)
+    used = {"max_sites": len(here), "max_providers": len(providers), "max_disks_per_site": most}
+    return all(count <= policy.get(name, count) for name, count in used.items())
 
 
 def _group_holds(group: Row, placed: list[tuple[Row, Option]]) -> bool:

@@ -1,0 +1,161 @@
+"""What a requirement on the whole plan is, and what it sees of a program and of a choice."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from planner.units import plain
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from planner.demand.model import Demand, Policy, Volume
+
+Terms = list[tuple[Any, float]]
+"""A linear expression: variables of the program with their coefficients."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One replica of a volume at one offer, as a variable of the program.
+
+    Attributes
+    ----------
+    x : variable
+        How many replicas are there.
+    volume, offer : int
+        Which.
+    usd_hr : Decimal
+        Hourly cost of one replica.
+    gb, disks : int
+        What one replica takes there.
+    most : int
+        Replicas that the volumes of this column have in all.
+    """
+
+    x: Any
+    volume: int
+    offer: int
+    usd_hr: Decimal
+    gb: int
+    disks: int
+    most: int
+
+
+class View(Protocol):
+    """A demand held against a market, as requirements see it."""
+
+    @property
+    def demand(self) -> Demand:
+        """Return what is asked."""
+
+    @property
+    def volumes(self) -> Sequence[Volume]:
+        """Return the volumes."""
+
+    def places(self, level: str) -> Sequence[frozenset[Any]]:
+        """Return the places in which each offer lies at a level."""
+
+    def usd_hr(self, volume: int, offer: int) -> Decimal:
+        """Return the hourly cost of one replica."""
+
+    def gb(self, volume: int, offer: int) -> int:
+        """Return what one replica takes, in GB."""
+
+    def disks(self, volume: int, offer: int) -> int:
+        """Return in how many disks one replica is held."""
+
+
+class Program(Protocol):
+    """A program that a requirement adds its rows to."""
+
+    tolerance: float
+    """Part of an amount by which it may be exceeded, since a solver cannot tell."""
+
+    @property
+    def view(self) -> View:
+        """Return what the numbers mean."""
+
+    def columns_of(self) -> Sequence[Column]:
+        """Return every column."""
+
+    def used(self, level: str) -> list[Any]:
+        """Return for each place of a level a variable that is 1 if anything is there."""
+
+    def add(self, terms: Terms, sense: str, right: float) -> None:
+        """Add a row, ``<=`` or ``==``."""
+
+    def new(self, name: str, most: float | None, *, whole: bool = True) -> Any:  # noqa: ANN401 -- a variable
+        """Add a variable from zero to the most it can be."""
+
+
+Choice = Mapping[int, Sequence[int]]
+"""Offers of each volume, one entry for each replica."""
+
+
+@dataclass(frozen=True)
+class PolicyRequirement(ABC):
+    """A limit on the whole plan, or on all disks of one owner.
+
+    Attributes
+    ----------
+    value : int | Decimal
+        The limit.
+    owner : str | None
+        Whose disks it is about; None for all.
+    """
+
+    value: Any
+    owner: str | None = None
+    field: ClassVar[str]
+    """The field of the policy."""
+    levels: ClassVar[frozenset[str]] = frozenset()
+    """Levels of places that it looks at."""
+    looks_at: ClassVar[frozenset[str]] = frozenset()
+    """What else it looks at: ``gb``, ``disks``; costs are always looked at."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, policy: Policy) -> Iterator[PolicyRequirement]:
+        """Yield what a policy asks of this kind."""
+
+    @property
+    def step(self) -> tuple[str, str, str]:
+        """Return how relaxations name it: kind, name, field."""
+        return (
+            ("policy", "", self.field) if self.owner is None else ("owner", self.owner, "budgets")
+        )
+
+    @property
+    def text(self) -> str:
+        """Return it as the demand says it."""
+        owner = "" if self.owner is None else f" {self.owner}:"
+        return f"{self.step[2]}:{owner} {self.shown}"
+
+    @property
+    def shown(self) -> str:
+        """Return the limit as a demand writes it."""
+        return str(self.value) if isinstance(self.value, int) else plain(self.value)
+
+    def lifted(self, policy: Policy) -> Policy:
+        """Return the policy without it."""
+        return policy.model_copy(update={self.field: None})
+
+    @abstractmethod
+    def constrain(self, program: Program, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+        """Add the rows; ``opened`` is a variable that is 1 where the limit may be exceeded."""
+
+    def measure(self, program: Program) -> Terms:
+        """Return an expression that is least where the limit can be strictest."""
+        raise TypeError(f"{self.field} is no linear expression of {program}")
+
+    @abstractmethod
+    def least(self, view: View, chosen: Choice) -> Any:  # noqa: ANN401 -- the field's own
+        """Return the least limit with which a choice holds it."""
+
+    def holds(self, view: View, chosen: Choice) -> bool:
+        """Return whether a choice holds it."""
+        return bool(self.least(view, chosen) <= self.value)

@@ -1,0 +1,239 @@
+"""Requirements of the policy: budgets, caps on places and on disks at one site, a share."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from planner.requirements.base import Choice, Column, PolicyRequirement, Program, Terms, View
+from planner.units import total, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from planner.demand.model import Policy
+
+
+def opened_by(opened: Any, room: float) -> Terms:  # noqa: ANN401 -- a variable
+    """Return what lets a row exceed its limit where it is opened."""
+    return [] if opened is None else [(opened, -max(0.0, room))]
+
+
+def _most(columns: Iterable[Column], size: Callable[[Column], float]) -> float:
+    """Return the most that columns can add up to: the dearest of each volume, all replicas."""
+    dearest: dict[int, float] = {}
+    for column in columns:
+        here = size(column) * column.most
+        dearest[column.volume] = max(here, dearest.get(column.volume, 0.0))
+    return sum(dearest.values())
+
+
+class BudgetLimit(PolicyRequirement):
+    """Most that all disks, or those of one owner, may cost in a month."""
+
+    field = "budget_usd_month"
+
+    @classmethod
+    def of(cls, policy: Policy) -> Iterator[BudgetLimit]:
+        """Yield the budget of the whole plan, then those of owners."""
+        yield from (cls(limit, owner) for owner, limit in policy.limits)
+
+    def lifted(self, policy: Policy) -> Policy:
+        """Return the policy without it."""
+        if self.owner is None:
+            return policy.model_copy(update={"budget_usd_month": None})
+        left = {owner: limit for owner, limit in policy.budgets.items() if owner != self.owner}
+        return policy.model_copy(update={"budgets": left})
+
+    def constrain(self, program: Program, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+        """Add one row, scaled by the largest amount in it."""
+        view = program.view
+        mine = [
+            column
+            for column in program.columns_of()
+            if self.owner is None or view.volumes[column.volume].owner == self.owner
+        ]
+        if not mine:
+            return
+        limit_usd_hr = self.value / view.demand.policy.hours_per_month
+        scale = max([limit_usd_hr, *(column.usd_hr for column in mine)]) or Decimal(1)
+        right = float(limit_usd_hr / scale) * (1 + program.tolerance)
+        spent = [(column.x, float(column.usd_hr / scale)) for column in mine]
+        room = _most(mine, lambda column: float(column.usd_hr / scale)) - right
+        program.add([*spent, *opened_by(opened, room)], "<=", right)
+
+    def measure(self, program: Program) -> Terms:
+        """Return what the disks cost, in USD per hour."""
+        volumes = program.view.volumes
+        return [
+            (column.x, float(column.usd_hr))
+            for column in program.columns_of()
+            if self.owner is None or volumes[column.volume].owner == self.owner
+        ]
+
+    def least(self, view: View, chosen: Choice) -> Decimal:
+        """Return what chosen disks cost in a month."""
+        hourly = total(
+            view.usd_hr(v, o)
+            for v, offers in chosen.items()
+            if self.owner is None or view.volumes[v].owner == self.owner
+            for o in offers
+        )
+        return usd_month(hourly, view.demand.policy.hours_per_month)
+
+
+class PlaceLimit(PolicyRequirement):
+    """Most sites, or providers, that all disks may be at."""
+
+    level: ClassVar[str]
+
+    @property
+    def levels(self) -> frozenset[str]:  # type: ignore[override]
+        """Return the level whose places are counted."""
+        return frozenset([self.level])
+
+    @classmethod
+    def of(cls, policy: Policy) -> Iterator[PlaceLimit]:
+        """Yield the cap, where there is one."""
+        most = getattr(policy, cls.field)
+        if most is not None:
+            yield cls(most)
+
+    def constrain(self, program: Program, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+        """Count the places that are used."""
+        used = program.used(self.level)
+        room = opened_by(opened, len(used) - self.value)
+        program.add([*((u, 1.0) for u in used), *room], "<=", self.value)
+
+    def measure(self, program: Program) -> Terms:
+        """Return the number of places."""
+        return [(u, 1.0) for u in program.used(self.level)]
+
+    def least(self, view: View, chosen: Choice) -> int:
+        """Return at how many places chosen disks are."""
+        places = view.places(self.level)
+        return len({place for offers in chosen.values() for o in offers for place in places[o]})
+
+
+class SiteLimit(PlaceLimit):
+    """Most sites that all disks may be at."""
+
+    field = "max_sites"
+    level = "site"
+    levels = frozenset(["site"])
+
+
+class ProviderLimit(PlaceLimit):
+    """Most providers that all disks may come from."""
+
+    field = "max_providers"
+    level = "provider"
+    levels = frozenset(["provider"])
+
+
+class ProviderShare(PolicyRequirement):
+    """Most that one provider may hold of all GB that are bought, as a part of 1."""
+
+    field = "max_provider_share"
+    levels = frozenset(["provider"])
+    looks_at = frozenset(["gb"])
+
+    @classmethod
+    def of(cls, policy: Policy) -> Iterator[ProviderShare]:
+        """Yield the share, where there is one."""
+        if policy.max_provider_share is not None:
+            yield cls(policy.max_provider_share)
+
+    def constrain(self, program: Program, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+        """Hold each provider's GB against those of all."""
+        columns, places = program.columns_of(), program.view.places("provider")
+        all_gb = program.new("t", None, whole=False)
+        scale = 1.0 if opened is None else max((float(column.gb) for column in columns), default=1)
+        sizes: Terms = [(column.x, column.gb / scale) for column in columns]
+        program.add([*sizes, (all_gb, -1.0)], "==", 0)
+        held: defaultdict[Any, Terms] = defaultdict(list)
+        for term, column in zip(sizes, columns, strict=True):
+            held[places[column.offer]].append(term)
+        share = float(self.value) * (1.0 if opened is None else 1 + min(program.tolerance, 0))
+        room = opened_by(opened, _most(columns, lambda column: column.gb) / scale)
+        for terms in held.values():
+            program.add([*terms, (all_gb, -share), *room], "<=", 0)
+
+    def least(self, view: View, chosen: Choice) -> Fraction:
+        """Return the largest share of a provider."""
+        places, held = view.places("provider"), defaultdict[Any, int](int)
+        for v, offers in chosen.items():
+            for o in offers:
+                held[places[o]] += view.gb(v, o)
+        everything = sum(held.values())
+        return Fraction(max(held.values()), everything) if everything else Fraction(0)
+
+    def holds(self, view: View, chosen: Choice) -> bool:
+        """Return whether no provider holds more, exactly."""
+        return self.least(view, chosen) <= Fraction(self.value)
+
+
+class SiteDiskLimit(PolicyRequirement):
+    """Most disks that may be at one site."""
+
+    field = "max_disks_per_site"
+    levels = frozenset(["site"])
+    looks_at = frozenset(["disks"])
+
+    @classmethod
+    def of(cls, policy: Policy) -> Iterator[SiteDiskLimit]:
+        """Yield the cap, where there is one."""
+        if policy.max_disks_per_site is not None:
+            yield cls(policy.max_disks_per_site)
+
+    def constrain(self, program: Program, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+        """Count the disks at each site."""
+        most = _most(program.columns_of(), lambda column: column.disks)
+        room = opened_by(opened, most - self.value)
+        for terms in self._by_site(program).values():
+            program.add([*terms, *room], "<=", self.value)
+
+    def _by_site(self, program: Program) -> dict[Any, Terms]:
+        places, here = program.view.places("site"), defaultdict[Any, Terms](list)
+        for column in program.columns_of():
+            here[places[column.offer]].append((column.x, float(column.disks)))
+        return here
+
+    def measure(self, program: Program) -> Terms:
+        """Return the number of disks at the fullest site."""
+        fullest = program.new("m", None, whole=False)
+        for terms in self._by_site(program).values():
+            program.add([*terms, (fullest, -1.0)], "<=", 0)
+        return [(fullest, 1.0)]
+
+    def least(self, view: View, chosen: Choice) -> int:
+        """Return how many disks are at the fullest site."""
+        places, here = view.places("site"), defaultdict[Any, int](int)
+        for v, offers in chosen.items():
+            for o in offers:
+                here[places[o]] += view.disks(v, o)
+        return max(here.values(), default=0)
+
+
+KINDS: tuple[type[PolicyRequirement], ...] = (
+    SiteLimit,
+    ProviderLimit,
+    SiteDiskLimit,
+    ProviderShare,
+    BudgetLimit,
+)
+"""Every kind of requirement on the whole plan: one line for a new one."""
+
+
+def policy_requirements(policy: Policy) -> tuple[PolicyRequirement, ...]:
+    """Return what a policy asks."""
+    return tuple(one for kind in KINDS for one in kind.of(policy))
+
+
+def without_limits(policy: Policy) -> Policy:
+    """Return a policy that asks nothing of the whole plan."""
+    for one in policy_requirements(policy):
+        policy = one.lifted(policy)
+    return policy
