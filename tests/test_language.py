@@ -107,10 +107,8 @@ STILL: dict[str, set[str]] = {
         "slack",
     },
     "market": {"told", "(be|are|is) believed", r"found|_?Found", r"_?one"},
-    "marketplace": {"(be|are|is) believed", r"_?words"},
+    "marketplace": {"told"},
     "plans": {"Bench|Allowance|_tired|patience", "Least|floor_month"},
-    "present": {r"(does|did) not (say|tell)|says? nothing", r"found|_?Found", r"_?one", r"_?words"},
-    "project": {"told|untold"},
     "reports": {
         r"(does|did) not (say|tell)|says? nothing",
         "figures rest on",

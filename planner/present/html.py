@@ -41,17 +41,17 @@ def text_html(text: str) -> str:
 def to_html(sections: Iterable[Section], most: int | None = MOST_ROWS) -> str:
     """Return sections as a piece of HTML without scripts; long tables are cut and counted."""
     return "".join(
-        (title_html(one.title) if one.title else "")
-        + (_table(one, most) if one.columns or one.caption else "")
-        + list_html((*one.notes, *one.commands))
-        for one in sections
+        (title_html(section.title) if section.title else "")
+        + (_table(section, most) if section.columns or section.caption else "")
+        + list_html((*section.notes, *section.commands))
+        for section in sections
     )
 
 
 def _table(section: Section, most: int | None) -> str:
     """Return a table that scrolls in itself where the page is too narrow."""
     columns = section.columns
-    head = "".join(_cell("th", Reading(one.heading, one.meaning), one, _heading) for one in columns)
+    head = "".join(_cell("th", Reading(c.heading, c.meaning), c, _heading) for c in columns)
     lines = [*section.readings(most)]
 
     def drawn(tag: str, line: tuple[Reading, ...]) -> str:
@@ -77,12 +77,12 @@ def _table(section: Section, most: int | None) -> str:
     )
 
 
-def _cell(tag: str, one: Reading, column: TableColumn, shown: Callable[[str], str]) -> str:
+def _cell(tag: str, cell: Reading, column: TableColumn, shown: Callable[[str], str]) -> str:
     style = f"text-align:{'right' if column.is_right else 'left'}"
     if tag != "th":
-        style += ";white-space:nowrap" if len(one.text) <= _SHORT else ";min-width:18em"
-    full = f' title="{escape(visible(one.full))}"' if one.full else ""
-    return f'<{tag} style="{style}"{full}>{shown(one.text)}</{tag}>'
+        style += ";white-space:nowrap" if len(cell.text) <= _SHORT else ";min-width:18em"
+    full = f' title="{escape(visible(cell.full))}"' if cell.full else ""
+    return f'<{tag} style="{style}"{full}>{shown(cell.text)}</{tag}>'
 
 
 def _heading(name: str) -> str:

@@ -170,7 +170,7 @@ def _id_length(section: Section, at: int) -> int:
     }
     longest = max(map(len, ids), default=0)
     lengths = range(_SHORT_ID, longest)
-    return next((n for n in lengths if len({one[:n] for one in ids}) == len(ids)), longest)
+    return next((n for n in lengths if len({full[:n] for full in ids}) == len(ids)), longest)
 
 
 def _reading(cell: Any, column: TableColumn, id_length: int) -> Reading:  # noqa: ANN401 -- a cell
@@ -180,7 +180,7 @@ def _reading(cell: Any, column: TableColumn, id_length: int) -> Reading:  # noqa
         return Reading(column.null)
     if column.kind == "id":
         ids = cell if isinstance(cell, (tuple, list)) else (cell,)
-        text, full = (", ".join(str(one)[:n] for one in ids) for n in (id_length, None))
+        text, full = (", ".join(str(value)[:n] for value in ids) for n in (id_length, None))
         return Reading(text, "" if text == full else full)
     return reading(cell, column.kind)
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from planner.present.table import Section
 
 _NARROW = 15
-"""Cells that a column of words keeps, however narrow the terminal."""
+"""Cells that a column of text keeps, however narrow the terminal."""
 _WIDE = 32
-"""Cells of a column of words beyond which it is wrapped before another column is left out."""
+"""Cells of a column of text beyond which it is wrapped before another column is left out."""
 _GAP = 3
 """Cells between two columns."""
 _WHOLE = frozenset({"id", "date", "action", "status"})
@@ -108,7 +108,7 @@ def _table(section: Section, screen: _Screen) -> str:
     lines = [[visible(cell.text) for cell in row] for row in section.readings()]
     headings = [visible(column.heading) for column in columns]
     widths = _widths([headings, *lines])
-    wholes = [one.is_right or one.kind in _WHOLE for one in columns]
+    wholes = [column.is_right or column.kind in _WHOLE for column in columns]
     wanted = [
         width if whole else min(width, _WIDE + _GAP)
         for width, whole in zip(widths, wholes, strict=True)

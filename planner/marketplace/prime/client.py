@@ -157,9 +157,10 @@ class Client:
         """Return one listing of offers, complete.
 
         A reading that shows a row twice, runs short or contradicts its own total is thrown away
-        and made again, five times at most. An empty listing is read twice. For ``multi-node``,
-        twice empty is believed, since there may be none to rent; for the others it is an error:
-        the market is never empty, and the API is reported (not confirmed) to answer so in passing.
+        and made again, five times at most. An empty listing is read twice. For ``multi-node`` an
+        answer that is empty twice is accepted, since there may be none to rent; for the others it
+        is an error: the market is never empty, and the API is reported (not confirmed) to answer
+        so in passing.
 
         Parameters
         ----------

@@ -88,5 +88,5 @@ def _prime(body: Mapping[str, Any]) -> str:
         "provider-type": body["provider"]["type"],
         "team-id": body.get("team", {}).get("teamId"),
     }
-    words = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return shlex.join(["prime", "disks", "create", *words])
+    arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    return shlex.join(["prime", "disks", "create", *arguments])

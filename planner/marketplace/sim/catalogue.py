@@ -149,7 +149,7 @@ def whole(
 
 @dataclass(frozen=True)
 class Terms:
-    """What an offer sells, as far as it can be believed."""
+    """What an offer sells, as far as its row can be used."""
 
     row: Mapping[str, Any]
     min_gb: int

@@ -286,7 +286,7 @@ def labels(texts: Mapping[_Key, str]) -> dict[_Key, str]:
     {1: 'US-1', 2: 'US-1 (2)'}
     """
     taken: set[str] = set()
-    found = {}
+    by_key = {}
     for key, text in texts.items():
         name, times = visible(text) or '""', 1
         label = name
@@ -294,8 +294,8 @@ def labels(texts: Mapping[_Key, str]) -> dict[_Key, str]:
             times += 1
             label = f"{name} ({times})"
         taken.add(label)
-        found[key] = label
-    return found
+        by_key[key] = label
+    return by_key
 
 
 def named(amounts: Mapping[_Name, Decimal | int], most: int, noun: str) -> dict[_Name, str]:
@@ -329,18 +329,18 @@ def usd(amount: Decimal) -> str:
     return f"-${text[1:]}" if text.startswith("-") else f"${text}"
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
+def counted(number: int, noun: str, many: str | None = None) -> str:
     """Return a number with its noun.
 
     >>> counted(1, "site"), counted(1200, "site")
     ('1 site', '1,200 sites')
     """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
 def lines(sentences: Iterable[str]) -> list[str]:
-    """Return sentences as lines of a subtitle; empty ones say nothing."""
-    return wrap(" ".join(f"{one}." for one in sentences if one), _LINE)
+    """Return sentences as lines of a subtitle; empty sentences are left out."""
+    return wrap(" ".join(f"{sentence}." for sentence in sentences if sentence), _LINE)
 
 
 def save_charts(

@@ -105,7 +105,7 @@ def _named(disks: Sequence[_Row], column: str, most: int) -> dict[str | None, st
     amounts: dict[str | None, list[Decimal]] = defaultdict(list)
     for disk in disks:
         amounts[disk[column]].append(disk["usd_hr"])
-    return named({value: total(found) for value, found in amounts.items()}, most, column)
+    return named({value: total(costs) for value, costs in amounts.items()}, most, column)
 
 
 def _pieces(cells: Mapping[tuple[str, str, bool], Sequence[_Row]], hours: int) -> list[_Row]:

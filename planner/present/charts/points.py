@@ -105,12 +105,12 @@ def series_of(points: Sequence[Point]) -> list[str]:
 
 def places_of(points: Sequence[Point]) -> list[str]:
     """Return the values of x in their order: numbers by size, texts as they come, none last."""
-    found: dict[str, tuple[int, float]] = {}
+    ranks: dict[str, tuple[int, float]] = {}
     for at, point in enumerate(points):
         number, last = point["number"], point["x"] in {NONE, NO_PLAN}
         rank = (0, number) if number is not None else (2, at) if last else (1, at)
-        found.setdefault(point["x"], rank)
-    return sorted(found, key=lambda place: found[place])
+        ranks.setdefault(point["x"], rank)
+    return sorted(ranks, key=lambda place: ranks[place])
 
 
 def curves_of(points: Sequence[Point], places: Sequence[str]) -> Iterator[Point]:

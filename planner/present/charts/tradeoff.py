@@ -77,7 +77,7 @@ def tradeoff_chart(frame: pd.DataFrame, x: str, color: str | None = None) -> alt
     swept = records(conform(frame, SWEPT, what="sweep"))
     along = column_values(frame, x)
     points = points_of(swept, along, None if color is None else column_values(frame, color))
-    title = f"Cost a month against {_words(x)}"
+    title = f"Cost a month against {_readable(x)}"
     plans = sum(1 for row in swept if has_plan(row))
     lost = len(swept) - plans
     if not plans:
@@ -89,11 +89,11 @@ def tradeoff_chart(frame: pd.DataFrame, x: str, color: str | None = None) -> alt
         "The line joins the cheapest at each" if joined < plans else "",
         f"Crosses: {lost} of {len(swept)} without a plan" if lost else "",
     ]
-    drawn = _drawn(points, _words(x), None if color is None else _words(color))
+    drawn = _drawn(points, _readable(x), None if color is None else _readable(color))
     return titled(drawn, title, said)
 
 
-def _words(column: str) -> str:
+def _readable(column: str) -> str:
     field, dot, name = column.partition(".")
     if field not in _NAMED:
         name = name.replace("_", " ")
