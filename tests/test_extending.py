@@ -79,6 +79,34 @@ def copied(tmp_path: Path) -> Copy:
     return Copy(tmp_path)
 
 
+def test_a_requirement_is_three_files(copied: Copy) -> None:
+    """It decides where disks go, and a demand that breaks it is told what would help."""
+    assert copied.apply("A requirement") == [
+        "planner/demand/model.py",
+        "planner/requirements/policy.py",
+        "planner/solve/verify_coupling.py",
+    ]
+    script = """
+import planner
+offers = planner.read_offers("shipped:disk-offers")
+near = {"name": "near", "size": "1 TB", "regions": ["eu_north"], "providers": ["hyperstack"]}
+free = {"name": "free", "size": "1 TB"}
+def demand(*volumes, **policy):
+    return planner.demand_from({"version": 1, "volumes": volumes, "policy": policy})
+for policy in ({}, {"max_countries": 1}):
+    plan = planner.make_plan(demand(near, free, **policy), offers)
+    print(sorted({placement.country for placement in plan.placements}))
+try:
+    planner.make_plan(demand(near, {**free, "countries": ["US"]}, max_countries=1), offers)
+except planner.Infeasible as error:
+    print(error)
+"""
+    without, limited, *why_not = copied.run("-c", script).splitlines()
+    assert (without, limited) == ("['NO', 'US']", "['NO']")
+    assert "  `max_countries: 1`" in why_not
+    assert any("raise `max_countries` to 2" in line for line in why_not)
+
+
 def test_an_offer_column_is_one_file(copied: Copy) -> None:
     """It is in the table of offers and in plans, and a plan from before it loads."""
     research().save(copied.folder / "before.json")

@@ -131,7 +131,6 @@ STILL: dict[str, set[str]] = {
         r"_?one",
         "Bench|Allowance|_tired|patience",
         "Effort|took",
-        "HAIR|hair",
         "Tie|share_one_place",
         "Least|floor_month",
         "settle",

@@ -229,11 +229,11 @@ KINDS: tuple[type[PolicyRequirement], ...] = (
 
 def policy_requirements(policy: Policy) -> tuple[PolicyRequirement, ...]:
     """Return what a policy asks."""
-    return tuple(one for kind in KINDS for one in kind.of(policy))
+    return tuple(requirement for kind in KINDS for requirement in kind.of(policy))
 
 
 def without_limits(policy: Policy) -> Policy:
     """Return a policy that asks nothing of the whole plan."""
-    for one in policy_requirements(policy):
-        policy = one.lifted(policy)
+    for requirement in policy_requirements(policy):
+        policy = requirement.lifted(policy)
     return policy
