@@ -107,7 +107,6 @@ STILL: dict[str, set[str]] = {
         "slack",
     },
     "market": {"told", "(be|are|is) believed", r"found|_?Found", r"_?one"},
-    "marketplace": {"told"},
     "plans": {"Bench|Allowance|_tired|patience", "Least|floor_month"},
     "reports": {
         r"(does|did) not (say|tell)|says? nothing",

@@ -64,7 +64,7 @@ def _said(report: ApplyOutcome | None) -> str:
 
 def _duplicates(world: World, report: ApplyOutcome | None) -> Iterator[str]:
     if report is None:
-        return  # killed: nobody was there to say it
+        return  # killed: there is no outcome
     by_name: dict[str, list[str]] = {}
     for name, disk_id in world.made:
         if world.status(disk_id) != "TERMINATED":
@@ -72,7 +72,7 @@ def _duplicates(world: World, report: ApplyOutcome | None) -> Iterator[str]:
     for name, ids in by_name.items():
         reported = report.exit_code == 7
         if len(ids) > 1 and not (reported and all(one in _said(report) for one in ids)):
-            yield f"{name} lives {len(ids)} times, and nobody says so"
+            yield f"{name} is live {len(ids)} times, and that is not reported"
 
 
 def _orphans(world: World, state: State, report: ApplyOutcome | None) -> Iterator[str]:
@@ -83,9 +83,9 @@ def _orphans(world: World, state: State, report: ApplyOutcome | None) -> Iterato
         if world.status(disk_id) == "TERMINATED" or disk_id in recorded:
             continue
         entry = state.entries.get(name)
-        told = disk_id in _said(report) or (entry is not None and entry.is_pending)
-        if not (told and report.exit_code in {6, 7, 130}):
-            yield f"{disk_id} ({name}) is billed, and nobody says so"
+        reported = disk_id in _said(report) or (entry is not None and entry.is_pending)
+        if not (reported and report.exit_code in {6, 7, 130}):
+            yield f"{disk_id} ({name}) is billed, and that is not reported"
 
 
 def _blind(world: World) -> Iterator[str]:

@@ -63,9 +63,9 @@ def play(case: Case, folder: Path) -> list[str]:
             codes.append(report.exit_code)
         except Killed:
             report = None
-        found = broken(world, folder, report, plan)
-        if found:
-            return [f"{case}, run {run + 1}: {text}" for text in found]
+        violations = broken(world, folder, report, plan)
+        if violations:
+            return [f"{case}, run {run + 1}: {text}" for text in violations]
         world.kill_at = None
         world.clock.sleep(2 * QUARANTINE_S + 60)
     if len(codes) < RESUMES or codes[-1] != codes[-2]:

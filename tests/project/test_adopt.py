@@ -127,8 +127,8 @@ def test_a_second_set_is_a_volume_of_its_own() -> None:
     """Bought on purpose with --again."""
     state = known((1, "a", 1, 1))
     state.entries |= known((2, "a", 1, 1), plan="q").entries
-    found = adopt(frame(disk(1), disk(2)), state)
-    assert [(one.name, one.disks[0]["id"]) for one in found.volumes] == [
+    adopted = adopt(frame(disk(1), disk(2)), state)
+    assert [(one.name, one.disks[0]["id"]) for one in adopted.volumes] == [
         ("a", "disk-0001"),
         ("a-2", "disk-0002"),
     ]
@@ -146,18 +146,18 @@ def test_what_another_account_or_a_doubt_recorded_is_no_slot() -> None:
 
 
 def test_a_name_of_the_journal_goes_to_no_other_disk() -> None:
-    """Somebody else's disk that is called like a volume in doubt does not become it."""
+    """Somebody else's disk that is called like a pending volume does not become it."""
     state = known((9, "corpus", 1, 1), stage="unknown")
-    found = adopt(frame(disk(1, name="corpus")), state, project="tour")
-    assert found.volumes[0].name == "corpus-2"
+    adopted = adopt(frame(disk(1, name="corpus")), state, project="tour")
+    assert adopted.volumes[0].name == "corpus-2"
 
 
 def test_a_project_that_is_given_wins() -> None:
     """What the journal calls a volume of another project keeps its name where it is free."""
     state = known((1, "corpus", 1, 1))
-    found = adopt(frame(disk(1), disk(2, name="corpus")), state, project="other")
-    assert found.project == "other"
-    assert [one.name for one in found.volumes] == ["corpus", "corpus-2"]
+    adopted = adopt(frame(disk(1), disk(2, name="corpus")), state, project="other")
+    assert adopted.project == "other"
+    assert [one.name for one in adopted.volumes] == ["corpus", "corpus-2"]
     with pytest.raises(InputError, match="is not a name"):
         adopt(frame(disk(1)), state, project="no name\x1b")
 
@@ -174,12 +174,12 @@ def test_a_project_that_is_given_wins() -> None:
 )
 def test_what_cannot_be_relied_on_is_a_comment(change: dict[str, Any], reason: str) -> None:
     """It is billed all the same, so it is named."""
-    found = adopt(frame(disk(1), disk(2, **change)), State())
-    text = to_yaml(found)
+    adopted = adopt(frame(disk(1), disk(2, **change)), State())
+    text = to_yaml(adopted)
     (line,) = [line for line in text.splitlines() if "'name-2'" in line]
     assert line.startswith("# ")
     assert reason in line
-    assert [volume.disks for volume in read(found).volumes] == [("disk-0001",)]
+    assert [volume.disks for volume in read(adopted).volumes] == [("disk-0001",)]
 
 
 def test_nothing_to_adopt() -> None:
@@ -206,10 +206,10 @@ def test_the_order_of_the_listing_does_not_matter() -> None:
 def test_hostile_text_is_data() -> None:
     """It ends no line, opens no key, and reaches no terminal; places are kept to the letter."""
     row = disk(1, name=HOSTILE, providerType=HOSTILE, status=HOSTILE, pods=[HOSTILE])
-    found = adopt(frame(row, disk(2, name=HOSTILE, status="ERROR")), State())
-    text = to_yaml(found)
+    adopted = adopt(frame(row, disk(2, name=HOSTILE, status="ERROR")), State())
+    text = to_yaml(adopted)
     assert all(visible(line) == line for line in text.split("\n"))
-    (volume,) = read(found).volumes
+    (volume,) = read(adopted).volumes
     assert volume.providers == (HOSTILE,)
     assert volume.name == "x-2J-name-evil-size-gb-1".replace("size-gb", "size_gb")
 
@@ -241,6 +241,6 @@ def test_every_account_makes_a_demand(texts: list[tuple[str, str, str | None]]) 
         disk(number, name=name, providerType=provider, info={"dataCenterId": center})
         for number, (name, provider, center) in enumerate(texts)
     ]
-    found = adopt(frame(*rows), State())
-    named = [one for volume in read(found).volumes for one in volume.disks]
+    adopted = adopt(frame(*rows), State())
+    named = [one for volume in read(adopted).volumes for one in volume.disks]
     assert sorted(named) == [row["id"] for row in rows]

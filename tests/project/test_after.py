@@ -56,9 +56,9 @@ def end(world: World, folder: Path, **more: Any) -> list[str]:
 
 def test_in_order(tmp_path: Path) -> None:
     """What was bought is as it was bought: exit 0, and the run-rate."""
-    found = status(bought(tmp_path), tmp_path)
-    assert [one.condition for one in found.disks] == ["in order"] * 2
-    assert (found.exit_code, str(found.usd_hr)) == (0, "0.03")
+    result = status(bought(tmp_path), tmp_path)
+    assert [one.condition for one in result.disks] == ["in order"] * 2
+    assert (result.exit_code, str(result.usd_hr)) == (0, "0.03")
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_drift(change: dict[str, Any], kind: str, words: str, tmp_path: Path) ->
     """Renamed, repriced, resized, failed or gone is exit 7; attached is no drift."""
     world = bought(tmp_path, 1)
     vars(world.live[0]).update(change)
-    found = status(world, tmp_path)
-    assert found.disks[0].condition == kind
-    assert words in " ".join(found.disks[0].notes)
-    assert found.exit_code == (0 if kind == "in order" else 7)
+    result = status(world, tmp_path)
+    assert result.disks[0].condition == kind
+    assert words in " ".join(result.disks[0].notes)
+    assert result.exit_code == (0 if kind == "in order" else 7)
 
 
 def test_vanished_and_duplicate(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def looked(
     tmp_path: Path, environ: Mapping[str, str], pace: Pace = QUICK, state: str = "state"
 ) -> dict[str, Check]:
     """Return all checks by name; none shows the key."""
-    found = examine(environ, tmp_path, tmp_path / state, pace)
+    checks = examine(environ, tmp_path, tmp_path / state, pace)
     key = environ.get("PRIME_API_KEY", "an absent key")
-    assert key not in json.dumps(found.to_document())
-    return {one.name: one for one in found.checks} | {"": Check("", "ok", str(found.exit_code))}
+    assert key not in json.dumps(checks.to_document())
+    return {one.name: one for one in checks.checks} | {"": Check("", "ok", str(checks.exit_code))}
 
 
 def states(checks: Mapping[str, Check], state: str) -> set[str]:
@@ -45,59 +45,59 @@ def states(checks: Mapping[str, Check], state: str) -> set[str]:
 def test_all_in_order(sim: Sim, tmp_path: Path) -> None:
     """Only what would cost money is skipped; only reads are sent, and nothing is made."""
     sim.add_disk(size=100, usd_hr="0.5")
-    found = looked(tmp_path, sim.environ)
-    assert states(found, "ok") == set(found) - {"disks_write"}
-    assert found[""].says == "0"
-    assert found["runway"].facts["usd_hr"] == "0.5"
-    assert float(found["runway"].facts["hours_left"]) == pytest.approx(2000, abs=1)
-    assert found["market_disks"].facts["rows"] == 13
-    assert found["market_gpus"].facts["rows"] == 9
-    assert found["solver"].says.startswith("HiGHS proved")
-    assert found["versions"].facts["planner"] != "not installed"
+    checks = looked(tmp_path, sim.environ)
+    assert states(checks, "ok") == set(checks) - {"disks_write"}
+    assert checks[""].says == "0"
+    assert checks["runway"].facts["usd_hr"] == "0.5"
+    assert float(checks["runway"].facts["hours_left"]) == pytest.approx(2000, abs=1)
+    assert checks["market_disks"].facts["rows"] == 13
+    assert checks["market_gpus"].facts["rows"] == 9
+    assert checks["solver"].says.startswith("HiGHS proved")
+    assert checks["versions"].facts["planner"] != "not installed"
     assert {entry["method"] for entry in sim.audit()} == {"GET"}
     assert not (tmp_path / "state").exists()
 
 
 def test_a_key_that_may_read_offers_only(sim: Sim, tmp_path: Path) -> None:
-    """Enough to plan: what else it may not read is a warning, and the clock is still told."""
-    found = looked(tmp_path, {**sim.environ, "PRIME_API_KEY": "sim-read"})
-    assert states(found, "warning") == {"disks_read", "wallet_read"}
-    assert states(found, "skipped") == {"disks_write", "runway"}
-    assert found["clock"].state == "ok"
-    assert found[""].says == "0"
+    """Enough to plan: what else it may not read is a warning, and the clock is still checked."""
+    checks = looked(tmp_path, {**sim.environ, "PRIME_API_KEY": "sim-read"})
+    assert states(checks, "warning") == {"disks_read", "wallet_read"}
+    assert states(checks, "skipped") == {"disks_write", "runway"}
+    assert checks["clock"].state == "ok"
+    assert checks[""].says == "0"
 
 
 def test_without_a_wallet(sim: Sim, tmp_path: Path) -> None:
     """The run-rate is known, and how long it lasts is not."""
-    found = looked(tmp_path, {**sim.environ, "PRIME_API_KEY": "sim-no-wallet"})
-    assert states(found, "warning") == {"wallet_read"}
-    assert "balance unknown" in found["runway"].says
+    checks = looked(tmp_path, {**sim.environ, "PRIME_API_KEY": "sim-no-wallet"})
+    assert states(checks, "warning") == {"wallet_read"}
+    assert "balance unknown" in checks["runway"].says
 
 
 def test_no_key(sim: Sim, tmp_path: Path) -> None:
-    """What needs none is checked, and where a key would go is said; nobody is asked."""
-    found = looked(tmp_path, {"PRIME_API_BASE_URL": sim.base_url})
-    assert states(found, "failed") == {"credentials"}
-    assert states(found, "ok") >= {"base_url", "state_directory", "solver", "versions"}
-    assert found[""].says == "2"
+    """What needs none is checked, and where a key would go is said; nothing is asked."""
+    checks = looked(tmp_path, {"PRIME_API_BASE_URL": sim.base_url})
+    assert states(checks, "failed") == {"credentials"}
+    assert states(checks, "ok") >= {"base_url", "state_directory", "solver", "versions"}
+    assert checks[""].says == "2"
     assert sim.audit() == []
 
 
 def test_a_key_that_is_not_known(sim: Sim, tmp_path: Path) -> None:
-    """Said once, with its code; the clock is told all the same."""
-    found = looked(tmp_path, {**sim.environ, "PRIME_API_KEY": "no-such-key"})
-    assert states(found, "failed") == {"key"}
-    assert found["clock"].state == "ok"
-    assert found[""].says == "4"
+    """Said once, with its code; the clock is checked all the same."""
+    checks = looked(tmp_path, {**sim.environ, "PRIME_API_KEY": "no-such-key"})
+    assert states(checks, "failed") == {"key"}
+    assert checks["clock"].state == "ok"
+    assert checks[""].says == "4"
     assert len(sim.audit()) == 3
 
 
 def test_nobody_there(tmp_path: Path) -> None:
     """One failure, not one for each thing that could have been asked."""
     environ = {"PRIME_API_KEY": "made-up", "PRIME_API_BASE_URL": "http://127.0.0.1:9"}
-    found = looked(tmp_path, environ)
-    assert states(found, "failed") == {"key"}
-    assert found[""].says == "4"
+    checks = looked(tmp_path, environ)
+    assert states(checks, "failed") == {"key"}
+    assert checks[""].says == "4"
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_nobody_there(tmp_path: Path) -> None:
 )
 def test_settings_that_cannot_be_used(variables: dict[str, str], name: str, tmp_path: Path) -> None:
     """Empty, in the clear, or not there: exit 2."""
-    found = examine(variables, tmp_path, tmp_path, QUICK)
-    assert [one.name for one in found.checks if one.state == "failed"] == [name]
-    assert found.exit_code == 2
+    checks = examine(variables, tmp_path, tmp_path, QUICK)
+    assert [one.name for one in checks.checks if one.state == "failed"] == [name]
+    assert checks.exit_code == 2
 
 
 def test_where_the_key_was_found(sim: Sim, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_where_the_key_was_found(sim: Sim, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("seconds", "state"), [(20, "ok"), (3600, "warning"), (-3600, "warning")])
 def test_a_clock_that_is_wrong(sim: Sim, seconds: int, state: str, tmp_path: Path) -> None:
-    """Half a minute is let pass, an hour is not; ahead and behind are told apart."""
+    """Half a minute is let pass, an hour is not; ahead and behind are distinguished."""
     off = timedelta(seconds=seconds)
     pace = Pace(settle_s=0.1, now=lambda: datetime.now(UTC) + off)
     check = looked(tmp_path, sim.environ, pace)["clock"]
@@ -162,9 +162,9 @@ def test_what_cannot_be_read_whole_is_four(fault: str, name: str, tmp_path: Path
     """Each check on its own: the others are still made."""
     with Sim(faults=[fault]) as sim:
         sim.add_disk()
-        found = looked(tmp_path, sim.environ)
-    assert states(found, "failed") == {name}
-    assert found[""].says == "4"
+        checks = looked(tmp_path, sim.environ)
+    assert states(checks, "failed") == {name}
+    assert checks[""].says == "4"
 
 
 def damage(folder: Path, how: str) -> None:
@@ -185,9 +185,9 @@ def damage(folder: Path, how: str) -> None:
 def test_a_state_that_cannot_be_used_is_eight(how: str, tmp_path: Path) -> None:
     """The gravest code wins over the missing key."""
     damage(tmp_path / "state", how)
-    found = looked(tmp_path, {})
-    assert states(found, "failed") == {"credentials", "state_directory"}
-    assert found[""].says == "8"
+    checks = looked(tmp_path, {})
+    assert states(checks, "failed") == {"credentials", "state_directory"}
+    assert checks[""].says == "8"
 
 
 def test_rights_that_others_have(tmp_path: Path) -> None:
@@ -195,13 +195,13 @@ def test_rights_that_others_have(tmp_path: Path) -> None:
     with Journal(tmp_path / "state", write=True):
         pass
     (tmp_path / "state").chmod(0o755)
-    found = machine.state_checks(tmp_path / "state")
-    assert [one.state for one in found] == ["warning", "ok", "ok"]
+    checks = machine.state_checks(tmp_path / "state")
+    assert [one.state for one in checks] == ["warning", "ok", "ok"]
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o755
 
 
 def test_what_is_in_doubt(tmp_path: Path) -> None:
-    """It is named, and so is the way out."""
+    """It is named, with what to do."""
     facts: dict[str, Any] = {
         "name": "corpus-1",
         "size_gb": 100,
@@ -233,7 +233,7 @@ def test_what_is_in_doubt(tmp_path: Path) -> None:
 
 
 def test_a_solver_that_is_not_there_or_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Missing, broken and mistaken are told apart."""
+    """Missing, broken and wrong are distinguished."""
 
     def raises(error: Exception) -> Any:
         def tiny() -> Any:

@@ -58,15 +58,15 @@ def test_half_a_replica_is_none(tmp_path: Path) -> None:
     assert recorded(tmp_path) == ({}, ())
 
 
-def test_a_doubt_is_told_and_nothing_recorded(tmp_path: Path) -> None:
+def test_an_unknown_outcome_is_named_and_nothing_recorded(tmp_path: Path) -> None:
     """A create whose answer was lost, and which is nowhere: one sentence with its name."""
     world = World()
     world.fault("lost_before")
     world.apply(tmp_path, plan_of(1))
-    found, (doubt,) = recorded(tmp_path)
-    assert found == {}
-    assert world.posts[0] in doubt
-    assert doubt.startswith("volume v1: ")
+    disks, (pending,) = recorded(tmp_path)
+    assert disks == {}
+    assert world.posts[0] in pending
+    assert pending.startswith("volume v1: ")
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_no_other_place_is_five(tmp_path: Path) -> None:
 
 
 def test_a_group_that_the_first_disk_ties_leaves_no_place(tmp_path: Path) -> None:
-    """Both belong at one site, and it has no more: the second offer is no way out."""
+    """Both belong at one site, and it has no more: the second offer does not help."""
     group = {"volumes": ["v1", "v2"], "same": "site"}
     world, plan, report = sold_out(tmp_path, CHEAP, DEAR, groups=[group])
     with pytest.raises(OutOfStock, match="no other place"):

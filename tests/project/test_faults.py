@@ -22,9 +22,9 @@ UNKNOWN = (
     "499_before",
     "empty_before",
 )
-"""Nobody knows, and nothing is there: exit 6, and one more create after the quarantine."""
+"""The outcome is unknown, nothing was created: exit 6, one more create after the quarantine."""
 LATE = ("lost_after_very_late",)
-"""Done, but not listed in time: exit 6, and found by the next run."""
+"""Done, but not listed in time: exit 6, and adopted by the next run."""
 AGAIN = ("refused_connection", "429", "429_told")
 """Not done, and sent again in the same run."""
 FOR_NOW = ("401", "402", "403", "307")
@@ -82,20 +82,20 @@ def test_each_fault_ends_as_the_table_says(fault: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [*UNKNOWN, *LATE, *JUDGED, "ghost"])
-def test_whoever_stops_says_what_a_person_can_do(fault: str, tmp_path: Path) -> None:
-    """Every exit 6 or 7 names a way out."""
+def test_every_stop_says_what_to_do(fault: str, tmp_path: Path) -> None:
+    """Every exit 6 or 7 says what to do."""
     world = World()
     world.fault("ok", fault)
     report = world.apply(tmp_path)
-    told = " ".join((*report.advice, report.stop.hint or "" if report.stop else ""))
-    assert "planner resolve" in told
+    texts = " ".join((*report.advice, report.stop.hint or "" if report.stop else ""))
+    assert "planner resolve" in texts
     if fault in UNKNOWN:
-        assert "from 2026-01-01T12:1" in told  # the quarantine ends a quarter of an hour later
+        assert "from 2026-01-01T12:1" in texts  # the quarantine ends a quarter of an hour later
 
 
 @pytest.mark.parametrize("fault", [*FINAL, *SOLD_OUT, *JUDGED, *UNKNOWN, *FOR_NOW, "ghost"])
 def test_a_stop_ends_the_run(fault: str, tmp_path: Path) -> None:
-    """After a refusal, a doubt or a conflict no other slot is begun."""
+    """After a refusal, an unknown outcome or a conflict no other slot is begun."""
     world = World()
     world.fault("ok", fault)
     world.apply(tmp_path, plan_of(4))

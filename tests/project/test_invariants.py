@@ -111,7 +111,7 @@ def test_i3_a_slot_that_an_id_was_named_for_is_never_sent_again(tmp_path: Path) 
 
 
 def test_i4_no_id_is_recorded_that_was_not_read_back(tmp_path: Path) -> None:
-    """Where neither GET nor listing shows the disk it stays in doubt."""
+    """Where neither GET nor listing shows the disk it stays pending."""
     world = World()
     world.fault("ghost")
     world.apply(tmp_path)
@@ -136,14 +136,14 @@ def test_i5_nothing_that_is_not_ours_is_touched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_i6_the_limit_is_never_exceeded(parallel: int, tmp_path: Path) -> None:
-    """What exists, what is in doubt and what comes next stay below --max-usd-hr."""
+    """What exists, what is pending and what comes next stay below --max-usd-hr."""
     world = World()
     report = world.apply(tmp_path, plan_of(4), parallel=parallel, max_usd_hr=Decimal("0.05"))
     assert report.exit_code == 5
     assert world.posts == []
 
 
-def test_i6_a_disk_in_doubt_counts(tmp_path: Path) -> None:
+def test_i6_a_pending_disk_counts(tmp_path: Path) -> None:
     """A slot that is dearer than planned leaves no room for the next."""
     world = World()
     world.fault("lost_before")
@@ -180,7 +180,7 @@ def test_i7_the_key_is_nowhere(fault: str, tmp_path: Path) -> None:
 
 
 def test_i8_what_is_not_understood_is_unknown(tmp_path: Path) -> None:
-    """Never failed, never created: in doubt, until the account is looked at."""
+    """Never failed, never created: pending, until the account is listed."""
     for number, fault in enumerate(("nan_after", "deep_after", "list_after", "204_after")):
         world = World()
         world.hide()

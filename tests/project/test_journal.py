@@ -105,7 +105,7 @@ def test_modes(tmp_path: Path) -> None:
 
 
 def test_one_writer(tmp_path: Path) -> None:
-    """The second is told who holds it, and a reader may look all the while."""
+    """The second learns who holds it, and a reader may look all the while."""
     with Journal(tmp_path, write=True):
         with pytest.raises(JournalLocked, match=f"process {os.getpid()}"):
             Journal(tmp_path, write=True)

@@ -32,9 +32,9 @@ def history(folder: Path, *faults: str, runs: int = 3, rest_s: float = 0.0) -> l
     for _ in range(runs):
         report = world.apply(folder)
         world.clock.sleep(rest_s)
-        found = broken(world, folder, report, plan_of())
-        if found:
-            return found
+        violations = broken(world, folder, report, plan_of())
+        if violations:
+            return violations
     world.clock.sleep(QUARANTINE_S * 2)
     return broken(world, folder, report, plan_of())
 
@@ -120,7 +120,7 @@ def changed(**more: Any) -> Callable[[Path], list[str]]:
     return scenario
 
 
-def told_to_wait(folder: Path) -> list[str]:
+def asked_to_wait(folder: Path) -> list[str]:
     world = World()
     world.fault("429_long")
     world.apply(folder)
@@ -248,7 +248,7 @@ RULES: dict[str, tuple[list[tuple[object, str, Any]], Callable[[Path], list[str]
         [(preflight, "check_target", nothing)],
         changed(plan={"target": {"base_url": "https://other.test", "team_id": None}}),
     ),
-    "wait as told": ([(buy, "_wait_until", nothing)], told_to_wait),
+    "wait as asked": ([(buy, "_wait_until", nothing)], asked_to_wait),
     "one writer": ([(Journal, "_take_lock", nothing)], two_writers),
     "only unchanged disks are deleted": (
         [(destruction, "_problems", no_suspects)],

@@ -143,7 +143,7 @@ def test_wallet(balance: Any, status: int, runway: int | None, code: int, tmp_pa
 
 
 def test_a_second_plan_of_the_project(tmp_path: Path) -> None:
-    """Live: 7 with ids and prices. In doubt: 6. Deleted: bought. Wanted: bought."""
+    """Live: 7 with ids and prices. Pending: 6. Deleted: bought. Wanted: bought."""
     world, second = World(), plan_of(nonce="nonce-2")
     world.apply(tmp_path)
     report = world.apply(tmp_path, second)
@@ -154,11 +154,11 @@ def test_a_second_plan_of_the_project(tmp_path: Path) -> None:
         world.terminate(disk.id)
     assert world.apply(tmp_path, plan_of(nonce="nonce-3")).exit_code == 0
     assert world.apply(tmp_path, plan_of(project="other", nonce="nonce-4")).exit_code == 0
-    doubtful = World()
-    doubtful.fault("lost_before")
-    doubtful.apply(tmp_path / "doubt")
-    report = doubtful.apply(tmp_path / "doubt", second, again=True)
-    assert (report.exit_code, len(doubtful.posts)) == (6, 1)
+    pending = World()
+    pending.fault("lost_before")
+    pending.apply(tmp_path / "pending")
+    report = pending.apply(tmp_path / "pending", second, again=True)
+    assert (report.exit_code, len(pending.posts)) == (6, 1)
     assert "planner resolve" in " ".join(report.advice)
 
 
@@ -220,7 +220,7 @@ def test_a_dry_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", ["lost_before", "429_long", "lost_after_very_late"])
 def test_wait_goes_through_pauses(fault: str, tmp_path: Path) -> None:
-    """With --wait one run is enough: through a quarantine, or as long as it was told."""
+    """With --wait one run is enough: through a quarantine, or as long as it was asked to."""
     world = World()
     world.fault(fault)
     world.service.account = replace(world.service.account, delays=Delays(provisioning_s=1.0))
@@ -229,7 +229,7 @@ def test_wait_goes_through_pauses(fault: str, tmp_path: Path) -> None:
 
 
 def test_an_account_that_cannot_be_listed(tmp_path: Path) -> None:
-    """Exit 4 where nothing is in doubt, and nothing is sent."""
+    """Exit 4 where nothing is pending, and nothing is sent."""
     world = World()
     world.order("GET /disks/:status=500")
     assert world.apply(tmp_path).exit_code == 4

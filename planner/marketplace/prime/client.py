@@ -50,7 +50,7 @@ REREADS = 5
 """How often a listing is read again after a reading that was not complete."""
 MAX_BACK_OFF_S = 8.0
 MAX_WAIT_S = 30.0
-"""The longest pause asked for by the server that a request waits, unless told otherwise."""
+"""The longest pause asked for by the server that a request waits by default."""
 MAX_BILL_PAGES = 50
 """Pages of billing rows that are read; the rest is counted."""
 REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429})

@@ -43,7 +43,7 @@ def test_the_line_that_rents_gpus(tmp_path: Path) -> None:
 
 
 def test_no_line_for_what_is_not_there(tmp_path: Path) -> None:
-    """A workload whose second volume is in doubt is not offered."""
+    """A workload whose second volume is pending is not offered."""
     world = World()
     world.fault("ok", "lost_before")
     assert lines(world.apply(tmp_path)) == ()
