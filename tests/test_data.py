@@ -176,6 +176,7 @@ def test_short_ids_are_the_published_ones() -> None:
     assert read == SHORT_IDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", DEMANDS, ids=lambda path: path.name)
 def test_a_shipped_demand_has_a_proven_plan(path: Path) -> None:
     """On the shipped market every example is planned to proven optimality, and the plan holds."""

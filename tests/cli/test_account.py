@@ -122,6 +122,7 @@ def test_adopt_from_a_file(run: Run, sim: Sim, shape: str, tmp_path: Path) -> No
         assert read_demand(tmp_path / "out.yaml").volumes[0].disks == (made["id"],)
 
 
+@pytest.mark.slow
 def test_adopt_that_cannot_be(run: Run, sim: Sim, tmp_path: Path) -> None:
     """No key, no scope, no disk, no name, a damaged journal: nothing is written."""
     assert run("adopt").code == 2

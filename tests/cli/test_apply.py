@@ -153,6 +153,7 @@ def test_a_doubt_is_six_and_a_person_may_end_it(run: Run, sim: Sim, tmp_path: Pa
     assert len(sim.live()) == 1
 
 
+@pytest.mark.slow
 def test_a_second_plan_of_a_project_is_seven(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Unless a second set is wanted."""
     planned(tmp_path, sim)
@@ -264,6 +265,7 @@ def test_interrupted_twice(run: Run, sim: Sim, tmp_path: Path) -> None:
     assert len(sim.live()) == 2
 
 
+@pytest.mark.slow
 def test_a_state_that_cannot_be_used_is_eight(run: Run, sim: Sim, tmp_path: Path) -> None:
     """A file where the directory should be, and a damaged journal: nothing is sent."""
     planned(tmp_path, sim)
@@ -297,6 +299,7 @@ def test_wrong_options_are_two(words: tuple[str, str], run: Run, sim: Sim, tmp_p
     assert len(sim.audit()) == asked
 
 
+@pytest.mark.slow
 def test_a_runway_that_is_too_short_is_five(run: Run, sim: Sim, tmp_path: Path) -> None:
     """The wallet has to last; where the key may not read it, nothing can be promised."""
     planned(tmp_path, sim)

@@ -166,6 +166,7 @@ def test_hostile_text_reaches_no_terminal_or_cell(run: Run, tmp_path: Path) -> N
                 assert not [raw for raw in ("<b>", "://", "@") if raw in ran.out]
 
 
+@pytest.mark.slow
 def test_init_writes_a_demand_that_plans(run: Run, tmp_path: Path) -> None:
     """What init writes is a commented file that plans as it is, and never over another."""
     for name in ("minimal", "research"):

@@ -76,6 +76,7 @@ def test_json_has_every_answer(run: Run, plan: Plan) -> None:
     assert len(found["prices"]) == len(plan.market.addressable)
 
 
+@pytest.mark.slow
 def test_an_offer_is_answered_for_every_volume(run: Run, plan: Plan) -> None:
     """--offer gives a row for each volume and one price."""
     found = run("explain", "plan.json", "--offer", "a869c3", "-o", "json").json()
@@ -104,6 +105,7 @@ def test_csv_is_one_frame(run: Run, plan: Plan) -> None:
     assert [row["rank"] for row in rows("--alternatives", "2")] == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_markdown_has_the_tables(run: Run) -> None:
     """Every section has a heading and a table."""
     text = run("explain", "plan.json", "-o", "md").out

@@ -95,6 +95,7 @@ def test_an_empty_variable_is_two(run: Run, name: str) -> None:
     assert name in ran.err
 
 
+@pytest.mark.slow
 def test_gpus_are_read_from_both_listings_and_saved(run: Run, tmp_path: Path) -> None:
     """--gpus asks for GPUs and multi-node GPUs, and --save-gpus keeps the first."""
     disks = json.loads(shipped_path("disk-offers").read_text())["items"]
@@ -108,6 +109,7 @@ def test_gpus_are_read_from_both_listings_and_saved(run: Run, tmp_path: Path) ->
         assert {row["gpu"] for row in ran.json()} == {"no"}
 
 
+@pytest.mark.slow
 def test_an_empty_market_is_asked_twice_and_then_four(run: Run) -> None:
     """Live, no offers at all is not believed."""
     with Sim([]) as sim:
@@ -126,6 +128,7 @@ def listings() -> dict[str, Any]:
     return {"offers_rows": disks, "gpu_rows": gpus, "multinode_rows": [half]}
 
 
+@pytest.mark.slow
 def test_a_demand_with_workloads_reads_three_listings(run: Run) -> None:
     """Disks, GPUs and multi-node GPUs, all live, and the plan knows where it is to be bought."""
     with Sim(**listings()) as sim:
@@ -155,6 +158,7 @@ def test_a_demand_without_workloads_asks_for_disks_only(run: Run) -> None:
         assert "gpus" not in ran.json()["inputs"]
 
 
+@pytest.mark.slow
 def test_what_a_file_gives_is_not_asked_live(run: Run) -> None:
     """With a file of GPUs only disks are read, and with both files nothing is."""
     gpus = ("--gpus-file", "shipped:gpu-offers")

@@ -18,6 +18,7 @@ MARKET = ("--offers", "shipped:disk-offers")
 SMALL = "version: 1\nvolumes:\n  - {name: x, size_gb: 100}\n"
 
 
+@pytest.mark.slow
 def test_offers_json_has_every_listed_row(run: Run) -> None:
     """The JSON of offers is a bare array with one object a listed row, documented in --help."""
     ran = run("offers", *MARKET, "-o", "json")

@@ -88,6 +88,7 @@ def test_the_full_program_gives_the_same_plan(run: Run) -> None:
     assert full["solver"]["dominated"] == 0 < plan["solver"]["dominated"]
 
 
+@pytest.mark.slow
 def test_cost_slack_buys_better_stock_and_says_so(run: Run, tmp_path: Path) -> None:
     """Five per cent are enough for stock that is four dearer; three are not."""
     rows = [row("alpha", "0.0001", stockStatus="Low"), row("beta", "0.000104")]
@@ -114,6 +115,7 @@ def too_hard(tmp_path: Path) -> tuple[str, ...]:
     return ("plan", "hard.json", "--offers", "disks.json", "--time-limit", "3")
 
 
+@pytest.mark.slow
 def test_an_incumbent_is_printed_with_its_gap_and_not_saved(run: Run, tmp_path: Path) -> None:
     """Time that ends before the proof is exit 11: the plan is there to read, labelled."""
     ran = run(*too_hard(tmp_path), "--out", "p.json")
@@ -126,6 +128,7 @@ def test_an_incumbent_is_printed_with_its_gap_and_not_saved(run: Run, tmp_path: 
     assert not (tmp_path / "p.json").exists()
 
 
+@pytest.mark.slow
 def test_a_gap_that_is_accepted_is_saved_with_its_proof(run: Run, tmp_path: Path) -> None:
     """With --accept-gap the incumbent is a plan like any other, and its record says what it is."""
     words = too_hard(tmp_path)
@@ -156,6 +159,7 @@ def test_no_time_is_eleven(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "p.json").exists()
 
 
+@pytest.mark.slow
 def test_what_needs_no_solver_needs_no_time(run: Run, tmp_path: Path) -> None:
     """Thousands of volumes that nothing couples are proven by presolve, whatever the limit."""
     copies = {"name": "v", "size_gb": 10, "replicas": 2, "count": 3000}

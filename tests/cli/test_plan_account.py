@@ -230,6 +230,7 @@ def test_a_stock_out_at_the_second_slot_goes_elsewhere(run: Run, sim: Sim, folde
     assert ran(run, sim, "plan", "d.yaml", "-o", "json").json()["requests"] == []
 
 
+@pytest.mark.slow
 def test_above_the_percentage_is_five(run: Run, sim: Sim, folder: Path) -> None:
     """From 0.02 to 0.03 is more than 49 per cent: what exists stays and is shown."""
     (folder / "d.yaml").write_text(TWO)
@@ -245,6 +246,7 @@ def test_above_the_percentage_is_five(run: Run, sim: Sim, folder: Path) -> None:
     assert not (folder / "p.failover-1.json").exists()
 
 
+@pytest.mark.slow
 def test_no_other_place_is_five(run: Run, folder: Path) -> None:
     """One offer alone: exit 5, the first disk is shown, and nothing more is sent."""
     (folder / "d.yaml").write_text(TWO)

@@ -259,6 +259,7 @@ def test_a_marketplace_that_does_not_answer(run: Run, sim: Sim) -> None:
     assert (ran.code, ran.json()["exit_code"]) == (4, 4)
 
 
+@pytest.mark.slow
 def test_an_account_from_files(run: Run, plan: str, tmp_path: Path) -> None:
     """`--disks` and `--wallet` read what the API answered."""
     row = {

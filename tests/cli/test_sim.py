@@ -66,6 +66,7 @@ def post(sim: Running, name: str) -> int:
     return ask(sim, "POST", "/api/v1/disks/", body).status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_says_where_it_is_and_ends_cleanly(tmp_path: Path, number: int) -> None:
     """One line on standard output, how to get there on the other, and 0 with what exists."""
@@ -83,6 +84,7 @@ def test_it_says_where_it_is_and_ends_cleanly(tmp_path: Path, number: int) -> No
         assert "disks: 1 at" in sim.stop()[2]
 
 
+@pytest.mark.slow
 def test_options_reach_the_marketplace(tmp_path: Path) -> None:
     """Faults, listings, balance, clock and audit."""
     rows = json.loads(shipped_path("gpu-offers").read_text())["items"][:2]
@@ -103,6 +105,7 @@ def test_options_reach_the_marketplace(tmp_path: Path) -> None:
     assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 5
 
 
+@pytest.mark.slow
 def test_the_kinds_of_fault_are_listed(run: Run) -> None:
     """``--fault list`` explains the notation and every kind."""
     ran = run("sim", "--fault", "list")
@@ -134,6 +137,7 @@ def test_what_cannot_be_is_refused_before_anything_starts(run: Run, words: list[
     assert (ran.code, ran.out) == (2, "")
 
 
+@pytest.mark.slow
 def test_planner_plans_on_it(run: Run, tmp_path: Path) -> None:
     """The line from market to create requests, with the address that was printed."""
     with running(tmp_path) as sim:

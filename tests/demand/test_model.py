@@ -88,6 +88,7 @@ def _demand(**fields: Any) -> Demand:
     return Demand(project="p", volumes=(Volume(name="a", size_gb=800, **fields),))
 
 
+@pytest.mark.slow
 @given(demands())
 def test_a_document_is_read_back_to_an_equal_demand(demand: Demand) -> None:
     """The plan file keeps the whole demand, to the last decimal."""

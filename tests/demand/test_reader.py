@@ -292,6 +292,7 @@ def test_an_endless_source_is_not_read_to_its_end() -> None:
         read_demand("/dev/zero")
 
 
+@pytest.mark.slow
 def test_ten_thousand_volumes_of_json_take_no_seconds(tmp_path: Path) -> None:
     """A fleet is read in the time of a blink; the bound leaves room for a slow machine."""
     volumes = [
@@ -306,6 +307,7 @@ def test_ten_thousand_volumes_of_json_take_no_seconds(tmp_path: Path) -> None:
     assert len(demand.volumes) == 10_000
 
 
+@pytest.mark.slow
 def test_groups_of_a_fleet_take_no_seconds(tmp_path: Path) -> None:
     """2,000 groups and 2,000 jobs over 10,000 volumes cost what they name, not their product."""
     document = {
@@ -330,6 +332,7 @@ def test_groups_of_a_fleet_take_no_seconds(tmp_path: Path) -> None:
     assert demand.groups[-1].volumes == tuple(f"s-{n}" for n in range(1, 1_001))
 
 
+@pytest.mark.slow
 def test_misspelt_names_of_a_fleet_take_no_minutes() -> None:
     """Each is reported; the nearest name is looked for only while that is quick."""
     volumes = [{"name": f"volume-of-{n}", "size": "4 TB"} for n in range(10_000)]

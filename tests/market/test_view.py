@@ -233,6 +233,7 @@ def test_groups_by_hand() -> None:
     ]
 
 
+@pytest.mark.slow
 @brief
 @given(
     st.lists(

@@ -375,6 +375,7 @@ def test_answer_that_breaks_the_contract(name: str, sim: Sim, fake: FakeTime) ->
     assert pages(sim) == [1] * ATTEMPTS
 
 
+@pytest.mark.slow
 def test_compressed_answers() -> None:
     """An answer in gzip is read though not asked for; its bound is that of the decoded bytes."""
     small = gzip.compress(b'{"items": [7], "totalCount": 1}')

@@ -33,6 +33,7 @@ def listed(sim: Sim, readings: int = 1) -> DiskListing:
         return client.disks(readings=readings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["openapi", "guide"])
 @pytest.mark.parametrize("count", [0, 1, 100, 250])
 def test_every_page_is_read(count: int, dialect: Dialect) -> None:

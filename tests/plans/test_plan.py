@@ -166,6 +166,7 @@ def test_plan_id_depends_on_inputs_and_placements_only(tmp_path: Path) -> None:
     assert make_plan(read_demand("shipped:research"), offers).plan_id != plan.plan_id
 
 
+@pytest.mark.slow
 def test_rows_in_any_order_give_the_same_plan(joint: Plan, tmp_path: Path) -> None:
     """Permuted listings of disks and GPUs give the same id, choice and market, byte for byte."""
     disks, gpus = (

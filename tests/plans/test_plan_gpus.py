@@ -76,6 +76,7 @@ GPU_CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", GPU_CHANGES)
 def test_a_changed_gpu_is_refused(joint: Plan, tmp_path: Path, change: str) -> None:
     """However consistent the file, what it says of its GPUs is what its market sells."""

@@ -73,6 +73,7 @@ def test_what_saves_is_negative() -> None:
     assert str(plan([A]).what_if(price_factor="0.5")["extra_usd_month"][0]) == "-3.65"
 
 
+@pytest.mark.slow
 def test_one_value_needs_no_list(joint: Plan) -> None:
     """A number, a text, null; a list is a list of values, and one of lists has places in each."""
     assert len(joint.what_if(max_sites=3)) == 1
@@ -82,6 +83,7 @@ def test_one_value_needs_no_list(joint: Plan) -> None:
     assert [*both["regions"]] == [["united_states", "eu_north"]]
 
 
+@pytest.mark.slow
 def test_it_is_a_sweep_of_what_the_plan_was_made_of(joint: Plan) -> None:
     """The same rows as a sweep of demand and markets, by any executor."""
     grid = {"max_sites": [1, 2, None], "gpu_price_factor": [1, "1.2"]}

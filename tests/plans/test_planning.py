@@ -68,6 +68,7 @@ def test_inputs_are_recorded_with_source_digest_and_rows() -> None:
     assert "fetched_at" in inputs["gpus"]
 
 
+@pytest.mark.slow
 def test_time_is_kept_in_utc_and_a_nonce_is_made() -> None:
     """Whatever zone the caller's clock is in; two plans never share a nonce."""
     east = datetime(2026, 1, 2, 8, 4, 5, 999, tzinfo=timezone(timedelta(hours=5)))

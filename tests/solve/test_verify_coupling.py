@@ -288,6 +288,7 @@ GPU_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", GPU_FIELDS)
 def test_a_mutated_gpu_is_rejected(field: str) -> None:
     """Changing any one field of a GPU is one violation that names it."""

@@ -163,6 +163,7 @@ def test_it_listens_on_loopback_only() -> None:
         market(port=int(sim.base_url.rpartition(":")[2]))
 
 
+@pytest.mark.slow
 def test_many_requests_at_once_are_each_done_once() -> None:
     """One lock: as many disks as answers, no id twice, numbers without a gap, money to the cent."""
     with market(provisioning_s=0) as sim, ThreadPoolExecutor(16) as pool:

@@ -47,6 +47,7 @@ def texts(picture: str) -> set[str]:
     return {node.text or "" for node in ET.fromstring(picture).iter(TEXT)}  # noqa: S314 -- our own
 
 
+@pytest.mark.slow
 def test_an_svg_is_text_on_white_with_nothing_to_fetch(chart: alt.LayerChart) -> None:
     """Hostile names are text in it, whole, and no element of theirs appears."""
     picture = svg(chart)
@@ -58,6 +59,7 @@ def test_an_svg_is_text_on_white_with_nothing_to_fetch(chart: alt.LayerChart) ->
     assert "url(" not in picture
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "begins"),
     [(".svg", b"<svg "), (".png", b"\x89PNG\r\n\x1a\n"), (".pdf", b"%PDF-"), (".PNG", b"\x89PNG")],
@@ -72,6 +74,7 @@ def test_the_suffix_decides(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_a_png_has_two_pixels_for_each(chart: alt.LayerChart, tmp_path: Path) -> None:
     """So that it is sharp on the screens and papers of today."""
     save_chart(chart, tmp_path / "chart.png")
@@ -132,6 +135,7 @@ def test_another_chart_can_stand_in_a_page() -> None:
     assert page_svg(one | one).startswith("<svg ")
 
 
+@pytest.mark.slow
 def test_the_same_chart_is_the_same_picture(chart: alt.LayerChart) -> None:
     """To the byte."""
     assert page_svg(chart) == page_svg(chart)
