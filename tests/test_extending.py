@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,8 +58,8 @@ class Copy:
         """Apply the patches of a section."""
         return [name for patch in PATCHES[title] for name in _apply(patch, self.folder)]
 
-    def run(self, *words: str) -> str:
-        """Run the copy's Python and return its standard output."""
+    def run(self, *words: str, code: int = 0) -> str:
+        """Run the copy's Python, expect an exit code, and return its standard output."""
         environ = {name: value for name, value in os.environ.items() if name[:6] != "PRIME_"}
         ran = subprocess.run(
             [sys.executable, *words],
@@ -69,7 +70,7 @@ class Copy:
             env={**environ, "PYTHONPATH": str(self.folder), "PYTHONIOENCODING": "utf-8"},
             timeout=120,
         )
-        assert ran.returncode == 0, ran.stderr
+        assert ran.returncode == code, ran.stderr
         return ran.stdout
 
 
@@ -132,6 +133,42 @@ def test_an_offer_column_is_one_file(copied: Copy) -> None:
     assert [row["latency_ms"] for row in made["market"]["offers"]].count(7) == 1
     for saved in ("before.json", "plan.json"):
         copied.run("-m", "planner", "report", saved)
+
+
+def test_a_requirement_on_the_whole_plan_is_three_files(copied: Copy) -> None:
+    """Plans keep it, a demand that cannot says what would help, and the schema has it."""
+    assert copied.apply("A requirement on the whole plan") == [
+        "planner/demand/model.py",
+        "planner/requirements/policy.py",
+        "planner/solve/verify_coupling.py",
+    ]
+    asked: dict[str, Any] = {
+        "version": 1,
+        "volumes": [
+            {"name": "a", "size_gb": 100, "countries": ["NO"]},
+            {"name": "b", "size_gb": 100},
+        ],
+        "policy": {"max_countries": 1},
+    }
+    (copied.folder / "demand.json").write_text(json.dumps(asked), encoding="utf-8")
+    words = (
+        "-m",
+        "planner",
+        "plan",
+        "demand.json",
+        "--offers",
+        "shipped:disk-offers",
+        "-o",
+        "json",
+    )
+    made = json.loads(copied.run(*words))
+    assert {placement["country"] for placement in made["placements"]} == {"NO"}
+    asked["volumes"] = [*asked["volumes"], {"name": "c", "size_gb": 9, "countries": ["US"]}]
+    (copied.folder / "demand.json").write_text(json.dumps(asked), encoding="utf-8")
+    failed = json.loads(copied.run(*words, code=3))
+    fields = [change["field"] for one in failed["relaxations"] for change in one["changes"]]
+    assert "max_countries" in fields
+    assert "max_countries" in copied.run("-m", "planner", "schema")
 
 
 def test_an_output_format_is_one_file(copied: Copy) -> None:

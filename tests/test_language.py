@@ -106,7 +106,7 @@ STILL: dict[str, set[str]] = {
         "settle",
         "slack",
     },
-    "market": {"told", "(be|are|is) believed", r"found|_?Found", r"_?one"},
+    "market": {"told", r"found|_?Found", r"_?one"},
     "plans": {"Bench|Allowance|_tired|patience", "Least|floor_month"},
     "reports": {
         r"(does|did) not (say|tell)|says? nothing",
@@ -121,7 +121,6 @@ STILL: dict[str, set[str]] = {
         "told",
         r"(does|did) not (say|tell)|says? nothing",
         "anew",
-        "(be|are|is) believed",
         "the one that",
         "the market has no",
         r"an? hair",

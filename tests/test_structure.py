@@ -38,7 +38,6 @@ ORDER = (
     "demand",
     "requirements",
     "solve",
-    "proportion",
     "analysis",
     "marketplace",
     "plans",

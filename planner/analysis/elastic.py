@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.steps import LIMITS, Step, labelled, weaker
 from planner.analysis.undominated import limited, undominated_jobs, undominated_places
-from planner.requirements.base import Column
+from planner.requirements.base import ProgramColumn
 from planner.solve.model import Model, Terms, Variable
 
 if TYPE_CHECKING:
@@ -457,10 +457,10 @@ class Elastic(Model):
         """Return what the numbers mean."""
         return self.instance
 
-    def columns_of(self) -> list[Column]:
+    def columns_of(self) -> list[ProgramColumn]:
         """Return every candidate."""
         return [
-            Column(
+            ProgramColumn(
                 c.x,
                 each.v,
                 c.place.offer,

@@ -1,7 +1,7 @@
 """What each pair needs: the relaxations without which a volume cannot be at an offer.
 
-Every question is put to `Market.broken_rules`, for the volume as it is and as it would be one step
-relaxed, so that no rule is known here a second time.
+Every question is put to `OfferRules.broken_rules`, for the volume as it is and as it would be one
+step relaxed, so that no rule is known here a second time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 
 from planner.analysis.steps import MOST_DISKS, Step, labelled, stocks_below, weaker
 from planner.market.places import PLACES
-from planner.solve.candidates import BIT, Market, rules_of
+from planner.solve.candidates import BIT, OfferRules, rules_of
 from planner.solve.rentals import gpu_rules_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Catalogue:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        self._market = Market(instance.pairs.offers)
+        self._market = OfferRules(instance.pairs.offers)
         self._places: dict[int, list[Place]] = {}
         self._groups: dict[str, list[tuple[Step, tuple[str, ...]]]] = defaultdict(list)
         for group, (label, which) in labelled(instance.demand.groups):

@@ -75,7 +75,7 @@ def offers(
     """Show what the market offers, every listed row unless a filter asks for less."""
     from planner.market.view import Filter, group_offers, list_offers, sort_frame, unknown_places
     from planner.plans.advice import market_warnings
-    from planner.proportion import price_warnings
+    from planner.plans.proportion import price_warnings
     from planner.schema import frame_document, frame_section
 
     which = Filter(

@@ -116,7 +116,7 @@ class Sold:
 def _segments(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return a create key's rows by the sizes that the same of them sell.
 
-    A row that cannot be believed may sell any of them. One that sells nothing stands alone.
+    A row with errors may sell any of them. One that sells nothing stands alone.
     """
     if len(rows) == 1:
         return [_worst_case(rows)]

@@ -13,8 +13,8 @@ from planner.market.market import Sold
 from planner.market.offers import KEY, place_text, stock_note
 from planner.market.places import PLACES, as_list, known_places, unknown_place
 from planner.market.wire import SECURITY
+from planner.plans.proportion import disk_warnings, limit_warnings, price_warnings
 from planner.plans.requests import slug
-from planner.proportion import disk_warnings, limit_warnings, price_warnings
 from planner.schema import records
 from planner.solve.unchecked import unchecked_existing
 from planner.text import nearest, visible

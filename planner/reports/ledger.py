@@ -105,7 +105,7 @@ def lines_of(
     bought : mapping
         Id of a disk → what it was bought as.
     regions : mapping
-        Site → regions, see `regions_by_site`: a live disk does not tell its own.
+        Site → regions, see `regions_by_site`: the listing of live disks has none.
     now : datetime
         From when a new disk would cost, where no account was read.
 

@@ -19,7 +19,7 @@ Terms = list[tuple[Any, float]]
 
 
 @dataclass(frozen=True)
-class Column:
+class ProgramColumn:
     """One replica of a volume at one offer, as a variable of the program.
 
     Attributes
@@ -45,7 +45,7 @@ class Column:
     most: int
 
 
-class View(Protocol):
+class ProblemView(Protocol):
     """A demand held against a market, as requirements see it."""
 
     @property
@@ -69,17 +69,17 @@ class View(Protocol):
         """Return in how many disks one replica is held."""
 
 
-class Program(Protocol):
+class ProgramRows(Protocol):
     """A program that a requirement adds its rows to."""
 
     tolerance: float
     """Part of an amount by which it may be exceeded, since a solver cannot tell."""
 
     @property
-    def view(self) -> View:
+    def view(self) -> ProblemView:
         """Return what the numbers mean."""
 
-    def columns_of(self) -> Sequence[Column]:
+    def columns_of(self) -> Sequence[ProgramColumn]:
         """Return every column."""
 
     def used(self, level: str) -> list[Any]:
@@ -145,17 +145,17 @@ class PolicyRequirement(ABC):
         return policy.model_copy(update={self.field: None})
 
     @abstractmethod
-    def constrain(self, program: Program, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+    def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
         """Add the rows; ``opened`` is a variable that is 1 where the limit may be exceeded."""
 
-    def measure(self, program: Program) -> Terms:
+    def measure(self, program: ProgramRows) -> Terms:
         """Return an expression that is least where the limit can be strictest."""
         raise TypeError(f"{self.field} is no linear expression of {program}")
 
     @abstractmethod
-    def least(self, view: View, chosen: Choice) -> Any:  # noqa: ANN401 -- the field's own
+    def least(self, view: ProblemView, chosen: Choice) -> Any:  # noqa: ANN401 -- the field's own
         """Return the least limit with which a choice holds it."""
 
-    def holds(self, view: View, chosen: Choice) -> bool:
+    def holds(self, view: ProblemView, chosen: Choice) -> bool:
         """Return whether a choice holds it."""
         return bool(self.least(view, chosen) <= self.value)

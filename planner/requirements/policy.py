@@ -7,7 +7,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from planner.requirements.base import Choice, Column, PolicyRequirement, Program, Terms, View
+from planner.requirements.base import (
+    Choice,
+    PolicyRequirement,
+    ProblemView,
+    ProgramColumn,
+    ProgramRows,
+    Terms,
+)
 from planner.units import total, usd_month
 
 if TYPE_CHECKING:
@@ -21,7 +28,7 @@ def opened_by(opened: Any, room: float) -> Terms:  # noqa: ANN401 -- a variable
     return [] if opened is None else [(opened, -max(0.0, room))]
 
 
-def _most(columns: Iterable[Column], size: Callable[[Column], float]) -> float:
+def _most(columns: Iterable[ProgramColumn], size: Callable[[ProgramColumn], float]) -> float:
     """Return the most that columns can add up to: the dearest of each volume, all replicas."""
     dearest: dict[int, float] = {}
     for column in columns:
@@ -47,7 +54,7 @@ class BudgetLimit(PolicyRequirement):
         left = {owner: limit for owner, limit in policy.budgets.items() if owner != self.owner}
         return policy.model_copy(update={"budgets": left})
 
-    def constrain(self, program: Program, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+    def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
         """Add one row, scaled by the largest amount in it."""
         view = program.view
         mine = [
@@ -64,7 +71,7 @@ class BudgetLimit(PolicyRequirement):
         room = _most(mine, lambda column: float(column.usd_hr / scale)) - right
         program.add([*spent, *opened_by(opened, room)], "<=", right)
 
-    def measure(self, program: Program) -> Terms:
+    def measure(self, program: ProgramRows) -> Terms:
         """Return what the disks cost, in USD per hour."""
         volumes = program.view.volumes
         return [
@@ -73,7 +80,7 @@ class BudgetLimit(PolicyRequirement):
             if self.owner is None or volumes[column.volume].owner == self.owner
         ]
 
-    def least(self, view: View, chosen: Choice) -> Decimal:
+    def least(self, view: ProblemView, chosen: Choice) -> Decimal:
         """Return what chosen disks cost in a month."""
         hourly = total(
             view.usd_hr(v, o)
@@ -101,17 +108,17 @@ class PlaceLimit(PolicyRequirement):
         if most is not None:
             yield cls(most)
 
-    def constrain(self, program: Program, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+    def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
         """Count the places that are used."""
         used = program.used(self.level)
         room = opened_by(opened, len(used) - self.value)
         program.add([*((u, 1.0) for u in used), *room], "<=", self.value)
 
-    def measure(self, program: Program) -> Terms:
+    def measure(self, program: ProgramRows) -> Terms:
         """Return the number of places."""
         return [(u, 1.0) for u in program.used(self.level)]
 
-    def least(self, view: View, chosen: Choice) -> int:
+    def least(self, view: ProblemView, chosen: Choice) -> int:
         """Return at how many places chosen disks are."""
         places = view.places(self.level)
         return len({place for offers in chosen.values() for o in offers for place in places[o]})
@@ -146,7 +153,7 @@ class ProviderShare(PolicyRequirement):
         if policy.max_provider_share is not None:
             yield cls(policy.max_provider_share)
 
-    def constrain(self, program: Program, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+    def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
         """Hold each provider's GB against those of all."""
         columns, places = program.columns_of(), program.view.places("provider")
         all_gb = program.new("t", None, whole=False)
@@ -161,7 +168,7 @@ class ProviderShare(PolicyRequirement):
         for terms in held.values():
             program.add([*terms, (all_gb, -share), *room], "<=", 0)
 
-    def least(self, view: View, chosen: Choice) -> Fraction:
+    def least(self, view: ProblemView, chosen: Choice) -> Fraction:
         """Return the largest share of a provider."""
         places, held = view.places("provider"), defaultdict[Any, int](int)
         for v, offers in chosen.items():
@@ -170,7 +177,7 @@ class ProviderShare(PolicyRequirement):
         everything = sum(held.values())
         return Fraction(max(held.values()), everything) if everything else Fraction(0)
 
-    def holds(self, view: View, chosen: Choice) -> bool:
+    def holds(self, view: ProblemView, chosen: Choice) -> bool:
         """Return whether no provider holds more, exactly."""
         return self.least(view, chosen) <= Fraction(self.value)
 
@@ -188,27 +195,27 @@ class SiteDiskLimit(PolicyRequirement):
         if policy.max_disks_per_site is not None:
             yield cls(policy.max_disks_per_site)
 
-    def constrain(self, program: Program, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+    def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
         """Count the disks at each site."""
         most = _most(program.columns_of(), lambda column: column.disks)
         room = opened_by(opened, most - self.value)
         for terms in self._by_site(program).values():
             program.add([*terms, *room], "<=", self.value)
 
-    def _by_site(self, program: Program) -> dict[Any, Terms]:
+    def _by_site(self, program: ProgramRows) -> dict[Any, Terms]:
         places, here = program.view.places("site"), defaultdict[Any, Terms](list)
         for column in program.columns_of():
             here[places[column.offer]].append((column.x, float(column.disks)))
         return here
 
-    def measure(self, program: Program) -> Terms:
+    def measure(self, program: ProgramRows) -> Terms:
         """Return the number of disks at the fullest site."""
         fullest = program.new("m", None, whole=False)
         for terms in self._by_site(program).values():
             program.add([*terms, (fullest, -1.0)], "<=", 0)
         return [(fullest, 1.0)]
 
-    def least(self, view: View, chosen: Choice) -> int:
+    def least(self, view: ProblemView, chosen: Choice) -> int:
         """Return how many disks are at the fullest site."""
         places, here = view.places("site"), defaultdict[Any, int](int)
         for v, offers in chosen.items():

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 
 RULES = {
-    "malformed": "the row cannot be believed",
+    "malformed": "its row in the listing has errors",
     "unpriced": "it has no usable price",
     "unavailable": "it is out of stock",
     "unsellable": "it sells no size of at least 1 GB",
     "stock": "its stock is below the level asked for, or unknown",
     "security": "its security class is not the one asked for, or unknown",
-    "multinode": "several nodes cannot mount it, or nobody says",
+    "multinode": "it is not multi-node, or unknown",
     "provider": "its provider is not in the allow-list",
     "data_center": "its data centre is not in the allow-list, or unknown",
     "country": "its country is not in the allow-list, or unknown",
@@ -52,10 +52,10 @@ RULES = {
     "excluded_region": "its region is excluded",
     "max_usd_gb_hr": "it costs more than max_usd_gb_hr",
     "max_disks": "it needs more disks than max_disks allows",
-    "spread": "copies must differ by a place that it does not tell",
-    "group": "a group looks at a place that it does not tell",
+    "spread": "copies must differ by a place that is unknown here",
+    "group": "a group needs a place that is unknown here",
     "tier": "another size that the same place sells takes fewer disks, or costs less",
-    "kept": "a live disk already is this volume, or it is a live disk that is another one",
+    "kept": "an existing disk already holds this volume, or another volume is on this disk",
 }
 """Every rule a pair can break, and what breaking it means."""
 
@@ -71,7 +71,7 @@ def rules_of(bits: int) -> tuple[str, ...]:
     return tuple(rule for rule, bit in BIT.items() if bits & bit)
 
 
-class Market:
+class OfferRules:
     """The offers as arrays; every question a volume can ask is answered once.
 
     Parameters
@@ -360,7 +360,7 @@ def pair(demand: Demand, offers: pd.DataFrame) -> Pairs:
     offers : DataFrame
         Columns ``ADDRESSABLE``, O rows.
     """
-    market = Market(offers)
+    market = OfferRules(offers)
     shape = (len(demand.volumes), len(offers))
     broken = np.zeros(shape, dtype=np.uint32)
     disks, provision_gb = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)

@@ -157,7 +157,7 @@ def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | 
     if unknown:
         # It may well be the volume: a second one is not bought on the strength of a missing field.
         raise InputError(
-            f"volume {volume.name}: the account does not tell the {unknown[0]} of disk {shown}",
+            f"volume {volume.name}: the {unknown[0]} of disk {shown} is not listed in the account",
             hint=f"planner status shows it; take {shown} out of `disks` to buy a new one",
         )
     if len({tuple(row[name] for name in KEY) for row in rows}) > 1:

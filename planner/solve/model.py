@@ -55,7 +55,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pulp
 
-from planner.requirements.base import Column
+from planner.requirements.base import ProgramColumn
 from planner.solve.solver import Run, run
 from planner.units import difference
 
@@ -241,15 +241,15 @@ class Program(Model):
         return self.instance
 
     @cached_property
-    def _seen(self) -> tuple[Column, ...]:
+    def _seen(self) -> tuple[ProgramColumn, ...]:
         units, pairs = self.columns.units, self.instance.pairs
         counts = [units[k].count for k in self.columns.unit.tolist()]
         gb = pairs.provision_gb[self.volume, self.offer].tolist()
         disks = pairs.disks[self.volume, self.offer].tolist()
         rows = (self.x, self.volume, self.offer, self.usd_hr, gb, disks, counts)
-        return tuple(starmap(Column, zip(*rows, strict=True)))
+        return tuple(starmap(ProgramColumn, zip(*rows, strict=True)))
 
-    def columns_of(self) -> tuple[Column, ...]:
+    def columns_of(self) -> tuple[ProgramColumn, ...]:
         """Return every column."""
         return self._seen
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from planner.demand.model import Demand, Workload
 
 GPU_RULES = {
-    "malformed": "the row cannot be believed",
+    "malformed": "its row in the listing has errors",
     "unpriced": "it has no usable price",
     "unavailable": "it is out of stock",
     "gpu_type": "it is another GPU model",

@@ -190,7 +190,7 @@ def _admissible(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
     if volume.security not in {"any", offer["security"]}:
         yield f"security is {visible(str(offer['security']))}, {volume.security} was asked for"
     if volume.multinode and offer["multinode"] is not True:
-        yield "several nodes cannot mount it"
+        yield "it is not multi-node, or unknown"
     limit = volume.max_usd_gb_hr
     if limit is not None and offer["usd_gb_hr"] is not None and offer["usd_gb_hr"] > limit:
         yield f"it costs more than max_usd_gb_hr {plain(limit)}"
@@ -280,7 +280,7 @@ def existing_problems(
     if limit is not None and placement.usd_hr > limit * placement.provision_gb:
         yield "it costs more than max_usd_gb_hr"
     if volume.multinode and any(row["multinode"] is not True for row in rows):
-        yield "several nodes cannot mount it"
+        yield "it is not multi-node, or unknown"
     places = {
         "providers": {offer["provider"]},
         "data_centers": {offer["data_center"]},
@@ -325,7 +325,7 @@ def _as_listed(placement: Placement, rows: Sequence[Row], offer: Row) -> Iterato
     usd_hr = total(row["usd_hr"] for row in rows if row["usd_hr"] is not None)
     wrong = {
         "one disk is counted twice": len(set(placement.disk_ids)) < len(rows),
-        "the account does not tell its price": any(row["usd_hr"] is None for row in rows),
+        "its price is not listed in the account": any(row["usd_hr"] is None for row in rows),
         "the disk keeps nothing": any(row["status"] in _LOST for row in rows),
         "what is kept has no offer": placement.offer_id is not None,
         "the disk is elsewhere": any(

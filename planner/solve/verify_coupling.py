@@ -241,7 +241,7 @@ def _mounts(workload: Workload, row: Row, where: Where, shared: set[str]) -> Ite
         if not here:
             yield f"no copy of {name} is at the GPU's site"
         elif (many or name in shared) and not any(one["multinode"] is True for one in here):
-            yield f"several nodes cannot mount {name} at the GPU's site"
+            yield f"{name} is not on multi-node disks at the GPU's site"
 
 
 def _reaches(gpu: Row, offer: Row) -> bool:

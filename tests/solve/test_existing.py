@@ -341,7 +341,7 @@ def test_what_a_disk_answers_is_claimed() -> None:
 def test_no_second_one_is_bought_for_what_a_disk_does_not_tell(missing: str) -> None:
     """It may well be the volume, so nothing is planned before somebody has looked."""
     untold: dict[str, Any] = {missing: None}
-    with pytest.raises(InputError, match="does not tell the"):
+    with pytest.raises(InputError, match="is not listed in the account"):
         plan([NAMED], disk("disk-0001", **untold))
 
 

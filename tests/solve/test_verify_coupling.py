@@ -395,7 +395,7 @@ def test_a_gpu_for_another_workload_is_rejected(change: str) -> None:
     assert check(demand, plan(demand))[0] == f"workload train: {sentence}"
 
 
-SEVERAL = "several nodes cannot mount backup at the GPU's site"
+SEVERAL = "backup is not on multi-node disks at the GPU's site"
 
 
 def test_several_nodes_need_a_disk_that_they_can_mount() -> None:

@@ -99,10 +99,10 @@ def test_the_price_per_gb_of_what_is_kept_is_what_is_billed() -> None:
 ACCOUNTS: dict[str, tuple[dict[str, Any], str]] = {
     "in error": ({"status": "ERROR"}, "keeps nothing"),
     "being deleted": ({"status": "DELETING"}, "keeps nothing"),
-    "not multi-node": ({"multinode": False}, "several nodes cannot mount it"),
-    "perhaps multi-node": ({"multinode": None}, "several nodes cannot mount it"),
+    "not multi-node": ({"multinode": False}, "it is not multi-node, or unknown"),
+    "perhaps multi-node": ({"multinode": None}, "it is not multi-node, or unknown"),
     "dearer": ({"usd_hr": "0.05"}, "not what the disks cost"),
-    "without a price": ({"usd_hr": None}, "does not tell its price"),
+    "without a price": ({"usd_hr": None}, "its price is not listed"),
     "smaller": ({"size_gb": 99}, "have other sizes"),
     "elsewhere": ({"country": "NO"}, "the disk is elsewhere"),
 }

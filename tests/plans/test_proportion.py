@@ -10,7 +10,7 @@ import pytest
 from planner import make_plan
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
-from planner.proportion import price_warnings
+from planner.plans.proportion import price_warnings
 from tests.market.rows import disk
 
 
