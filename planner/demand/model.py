@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import (
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -217,6 +219,10 @@ def beyond_replicas(disks: int, replicas: int) -> str | None:
     )
 
 
+_ADDED_LATER = frozenset({"max_disks_per_site"})
+"""Fields of the policy that plans made before them do not have."""
+
+
 class Policy(Value):
     """Rules over the whole plan."""
 
@@ -248,6 +254,16 @@ class Policy(Value):
         description="Whether workloads that mount one volume may take turns, where their hours "
         "together fit the month. Default false.",
     )
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what came later and is not asked: equal demands keep their plan ids."""
+        document: dict[str, Any] = serialize(self)
+        return {
+            name: value
+            for name, value in document.items()
+            if value is not None or name not in _ADDED_LATER
+        }
 
     @property
     def limits(self) -> list[tuple[str | None, Decimal]]:

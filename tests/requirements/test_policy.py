@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from planner.demand.model import Policy
+from planner.demand.read import demand_from
 from planner.errors import Infeasible
 from planner.requirements.policy import KINDS, policy_requirements, without_limits
 from planner.solve.optimum import optimum
@@ -59,7 +60,7 @@ def test_disks_per_site_equal_the_enumeration(block: int) -> None:
 
 def test_too_many_disks_at_a_site_are_spread_or_said() -> None:
     """Two disks and one a site take a second site; with one site there is no plan, and why."""
-    from planner import demand_from, make_plan
+    from planner import make_plan
     from planner.market.offers import offers_frame
 
     rows = [row("alpha", "0.0001"), row("beta", "0.0002")]
@@ -75,3 +76,12 @@ def test_too_many_disks_at_a_site_are_spread_or_said() -> None:
     assert "max_disks_per_site" in str(caught.value)
     (change,) = caught.value.relaxations
     assert change.changes[0]["to"] == 2
+
+
+def test_a_limit_that_is_not_asked_leaves_plan_ids_as_they_were() -> None:
+    """A field that came later is in a demand's document only where it is asked."""
+    stated = {"version": 1, "volumes": [{"name": "a", "size": "1 TB"}]}
+    assert "max_disks_per_site" not in demand_from(stated).to_document()["policy"]
+    asked = demand_from({**stated, "policy": {"max_disks_per_site": 2}})
+    assert asked.to_document()["policy"]["max_disks_per_site"] == 2
+    assert type(asked).from_document(asked.to_document()) == asked
