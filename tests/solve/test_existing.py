@@ -352,7 +352,7 @@ def test_an_outgrown_disk_is_a_replacement_that_deletes_by_hand() -> None:
     steps = ["create the new disk", "copy", "verify the copy", "then delete disk-0001 by hand"]
     assert [told.index(step) for step in steps] == sorted(told.index(step) for step in steps)
     assert "planner deletes nothing" in told
-    assert "left alone" in orphan
+    assert "not used by this plan" in orphan
     assert "keeps it" not in orphan
     assert [one["body"]["disk"]["size"] for one in made.requests] == [100]
 
@@ -413,7 +413,7 @@ def test_what_is_named_beats_what_is_recorded() -> None:
         recorded={("a", 1): ("disk-0001",)},
     )
     assert held(made) == [("a", 1, "keep", "alpha", "0.07")]
-    assert [one for one in made.warnings if "disk-0001" in one and "left alone" in one]
+    assert [one for one in made.warnings if "disk-0001" in one and "not used by this plan" in one]
 
 
 def test_named_and_recorded_replicas_stand_side_by_side() -> None:
@@ -474,7 +474,7 @@ def test_orphans_are_told_with_price_and_never_touched() -> None:
         disk("disk-0002", name="a-0123456789ab", usd_hr=None),
     )
     theirs, ours = made.warnings
-    alone = "serves no volume of this demand and is left alone"
+    alone = "is not used by this plan; planner will not touch it"
     assert theirs == f"disk disk-0001 (theirs, $0.02 an hour) {alone}"
     assert ours == (
         f"disk disk-0002 (a-0123456789ab, at a price that is not told) {alone}; its name looks "
@@ -496,7 +496,7 @@ def test_orphans_are_told_with_price_and_never_touched() -> None:
 def test_nothing_is_suggested_that_would_not_be_kept(change: dict[str, Any]) -> None:
     """A broken disk, one that is too small, and names that only begin like ours."""
     made = plan([A], disk("disk-0001", **{"name": "a-0123456789ab", **change}))
-    assert "left alone" in made.warnings[0]
+    assert "not used by this plan" in made.warnings[0]
     assert not [one for one in made.warnings if "keeps it" in one]
 
 
