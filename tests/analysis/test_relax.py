@@ -403,6 +403,20 @@ def test_a_job_may_take_another_model_or_spread_its_gpus_over_nodes() -> None:
     assert (job.gpus, job.nodes) == (8, 2)
 
 
+def test_one_gpu_a_node_is_singular() -> None:
+    """A relaxation to single GPUs says one GPU, not one GPUs."""
+    document = {
+        "version": 1,
+        "volumes": [X],
+        "workloads": [{"name": "ft", "gpu": "A100_80GB", "gpus": 16, "mounts": ["x"]}],
+    }
+    market = Offers(
+        addressable(offers_frame([row("a", "0.0001")])), listings([gpu("a", "1", gpuCount=1)], [])
+    )
+    (only,) = infeasible(demand_from(document), market).relaxations
+    assert only.text == "use 1 GPU on each of 16 nodes on ft"
+
+
 SPLIT: Row = {**X, "replicas": 3, "spread": "data_center"}
 
 
