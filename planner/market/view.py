@@ -29,6 +29,8 @@ _WORDS = {
     "security": ("secure_cloud", "community_cloud"),
     "stock": tuple(STOCK_RANK),
 }
+_PRICE_WORDS = {"price", "cost", "usd", "$/gb/h", "$/tb/month", "cheapest"}
+"""What people call the price when they sort by it: headings of the table among them."""
 _PLACES = {field: column for column, field in PLACES.items()}
 
 
@@ -187,7 +189,8 @@ def sort_frame(frame: pd.DataFrame, column: str, *, descending: bool = False) ->
         When there is no such column.
     """
     if column not in frame:
-        close = nearest(column, frame.columns)
+        meant = "usd_gb_hr" if column.casefold() in _PRICE_WORDS else column
+        close = nearest(meant, frame.columns)
         hint = f"did you mean {close}?" if close else f"columns: {', '.join(frame.columns)}"
         raise InputError(f"there is no column {visible(column)!r} to sort by", hint=hint)
     ranks = frame[column].map(STOCK_RANK) if column == "stock" else frame[column]

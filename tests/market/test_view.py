@@ -170,6 +170,8 @@ def test_sort_by_price_is_exact() -> None:
     [
         ("usd_gb_h", "did you mean usd_gb_hr?"),
         ("Provider", "did you mean provider?"),
+        ("price", "did you mean usd_gb_hr?"),
+        ("$/GB/h", "did you mean usd_gb_hr?"),
         ("usd_month", None),
         ("zzzzzz", "columns: row, offer_id"),
     ],
