@@ -117,7 +117,7 @@ def main() -> None:
 
 def _usage(error: Any) -> InputError:  # noqa: ANN401 -- click's, which typer may carry itself
     """Return what typer refuses as planner's own error."""
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
     command = error.ctx.command_path if error.ctx is not None else "planner"
     return InputError(visible(message), hint=f"`{command} --help` lists what it takes")
 

@@ -306,6 +306,13 @@ def test_a_mistype_says_what_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "`planner plan --help`" in ended.err
 
 
+def test_a_wrong_choice_names_the_choices(run: Run) -> None:
+    """A value that an option does not have is refused in planner's words, not a library's."""
+    refused = run("offers", "-o", "xlsx")
+    assert refused.code == 2
+    assert "Invalid value for '--output' / '-o': 'xlsx' is not one of 'table'" in refused.err
+
+
 def test_without_a_terminal_nothing_is_asked(run: Run) -> None:
     """What would be asked says which option answers it."""
     ended = run("destroy", "tour", "-o", "json")
