@@ -106,7 +106,7 @@ _PLACE = ("offer_id", "provider", "data_center", "country")
 def _elsewhere(whatif: WhatIf, v: int, o: int) -> Answer:
     instance = whatif.instance
     if (v, o) in instance.kept:
-        return Answer(None, {}, {}, "it is a live disk, and kept")
+        return Answer(None, {}, {}, "existing disk, kept")
     if np.count_nonzero(instance.pairs.broken[v] == 0) == 1:
         return Answer(None, {}, {}, "no other offer is admissible")
     name = instance.pairs.volumes[v].name

@@ -90,8 +90,8 @@ MAX_CONFIG_BYTES = 2**20
 _TEAM = re.compile(r"[!-~]{1,200}", re.ASCII)
 _CONTEXT = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _NO_KEY = (
-    "run `prime login`, set PRIME_API_KEY, or plan without the API: "
-    "`planner plan DEMAND --offers FILE`"
+    "run `prime login` or set PRIME_API_KEY; a saved market needs no key: "
+    "`planner offers --offers FILE`, `planner plan DEMAND --offers FILE`"
 )
 
 
