@@ -460,7 +460,7 @@ def test_replicas_beyond_those_asked_for_are_orphans() -> None:
     )
     assert [one.action for one in made.placements] == ["keep"]
     (orphan,) = made.warnings
-    assert orphan.startswith("disk disk-0002 (disk-0002, $0.02 an hour) serves no volume")
+    assert orphan.startswith("disk disk-0002 (disk-0002, $0.02 an hour) is not used by this plan")
 
 
 # -- what else the account has ------------------------------------------------------------------
@@ -477,7 +477,7 @@ def test_orphans_are_told_with_price_and_never_touched() -> None:
     alone = "is not used by this plan; planner will not touch it"
     assert theirs == f"disk disk-0001 (theirs, $0.02 an hour) {alone}"
     assert ours == (
-        f"disk disk-0002 (a-0123456789ab, at a price that is not told) {alone}; its name looks "
+        f"disk disk-0002 (a-0123456789ab, price unknown) {alone}; its name looks "
         "like volume a: `disks: [disk-0002]` keeps it"
     )
     assert [one.action for one in made.placements] == ["create"]
