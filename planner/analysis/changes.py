@@ -108,7 +108,10 @@ def _relaxed(field: str, old: Any, new: Any) -> str:  # noqa: ANN401 -- the fiel
     if field == "stock":
         return f"accept {f'stock {new}' if new else 'unknown stock'} instead of {old}"
     if field == "gpus":
-        return f"use {new[0]} GPU{'s' * (new[0] != 1)} on each of {new[1]} node{'s' * (new[1] != 1)}"
+        gpus, nodes = (
+            f"{n} {word}{'s' * (n != 1)}" for n, word in zip(new, ("GPU", "node"), strict=True)
+        )
+        return f"use {gpus} on each of {nodes}"
     texts = {
         "security": "accept any security",
         "multinode": "drop `multinode`",
