@@ -116,8 +116,8 @@ def plan(
         raise
     if out is not None:
         made.save(out)
-    _warn(made.warnings)
     render(_view(made), output)
+    _warn(made.warnings)
     if out is not None:
         to_stderr(f"saved to {out}; `planner emit {shlex.quote(out)}` prints its create requests")
 
