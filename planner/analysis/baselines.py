@@ -168,6 +168,7 @@ def _only(instance: Instance, offers: list[int]) -> Instance:
         pairs.disks[:, offers],
         pairs.provision_gb[:, offers],
         {at[o]: usd_hr for o, usd_hr in pairs.fixed_usd_hr.items() if o in at},
+        pairs.mounted,
     )
     if rentals is not None:
         rentals = replace(

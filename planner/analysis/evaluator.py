@@ -75,7 +75,7 @@ def part_of(instance: Instance, volumes: Sequence[int], workloads: Sequence[int]
             hours=tuple(rentals.hours[w] for w in jobs),
         )
     mine = tuple((at[v], o) for v, o in instance.kept if v in at)
-    part = Pairs(smaller.volumes, pairs.offers, *arrays, pairs.fixed_usd_hr)
+    part = Pairs(smaller.volumes, pairs.offers, *arrays, pairs.fixed_usd_hr, pairs.mounted)
     return Instance(smaller, part, rentals, mine)
 
 

@@ -105,6 +105,8 @@ class OfferRules:
         disks: NDArray[np.int64],
         provision_gb: NDArray[np.int64],
         levels: Iterable[str] = (),
+        *,
+        mounted: bool = False,
     ) -> NDArray[np.uint32]:
         """Return the rules that a volume breaks at each offer as bits, shape (O,).
 
@@ -118,6 +120,8 @@ class OfferRules:
             Least total size of so many.
         levels : iterable of str
             Levels that its groups look at.
+        mounted : bool
+            Whether a workload mounts it.
         """
         broken = self._facts | _bits("max_disks", self.sizes.sells & (disks > volume.max_disks))
         looked_at = (("group", level) for level in levels if level in MAY_BE_UNKNOWN)
@@ -125,7 +129,9 @@ class OfferRules:
             if (rule, value) not in self._known:
                 self._known[rule, value] = self._breaks(rule, value)
             broken = broken | _bits(rule, self._known[rule, value])
-        return broken | _bits("tier", self._tiers.beaten(broken == 0, disks, provision_gb))
+        return broken | _bits(
+            "tier", self._tiers.beaten(broken == 0, disks, provision_gb, mounted=mounted)
+        )
 
     def _breaks(self, rule: str, value: Any) -> NDArray[np.bool_]:  # noqa: ANN401 -- the wish's own
         """Return the offers that break one rule for one value of the wish."""
@@ -177,6 +183,7 @@ class Tiers:
         joined = np.array([False, *same, False][: len(keys) + 1], dtype=np.bool_)
         several = joined[:-1] | joined[1:]
         self._shape = len(keys)
+        self._multinode = offers["multinode"].fillna(value=False).to_numpy(np.bool_)
         self._at = np.flatnonzero(several)
         first = ~joined[:-1][self._at]
         self._starts = np.flatnonzero(first)
@@ -193,11 +200,19 @@ class Tiers:
         admissible: NDArray[np.bool_],
         disks: NDArray[np.int64],
         provision_gb: NDArray[np.int64],
+        *,
+        mounted: bool = False,
     ) -> NDArray[np.bool_]:
         """Return the offers that a volume does not take at their key, shape (O,).
 
         It takes one admissible offer of each: of the fewest disks, least cost, least size, in turn.
+        A mounted volume may also take the best of the multi-node ones: its workload may need it.
         """
+        if mounted:
+            shared = admissible & self._multinode
+            return self.beaten(admissible, disks, provision_gb) & (
+                self.beaten(shared, disks, provision_gb) | ~self._multinode
+            )
         found = np.zeros(self._shape, dtype=np.bool_)
         left = admissible[self._at]
         if not left.any():
@@ -278,6 +293,8 @@ class Pairs:
         Least total size for that many disks, in GB.
     fixed_usd_hr : dict of Decimal
         Hourly cost of offers that are live disks, by number: what is billed.
+    mounted : frozenset of str
+        Names of the volumes that a workload mounts.
     """
 
     volumes: tuple[Volume, ...]
@@ -286,6 +303,7 @@ class Pairs:
     disks: NDArray[np.int64]
     provision_gb: NDArray[np.int64]
     fixed_usd_hr: dict[int, Decimal] = field(default_factory=dict)
+    mounted: frozenset[str] = frozenset()
 
     def usd_hr(self, volume: int, offer: int) -> Decimal:
         """Return the exact hourly cost of one replica of a candidate."""
@@ -365,12 +383,17 @@ def pair(demand: Demand, offers: pd.DataFrame) -> Pairs:
     broken = np.zeros(shape, dtype=np.uint32)
     disks, provision_gb = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     levels = group_levels(demand)
+    mounted = frozenset(name for workload in demand.workloads for name in workload.mounts)
     for index, volume in enumerate(demand.volumes):
         disks[index], provision_gb[index] = market.sizes.provision(volume.need_gb)
         broken[index] = market.broken_rules(
-            volume, disks[index], provision_gb[index], levels.get(volume.name, ())
+            volume,
+            disks[index],
+            provision_gb[index],
+            levels.get(volume.name, ()),
+            mounted=volume.name in mounted,
         )
-    return Pairs(demand.volumes, offers, broken, disks, provision_gb)
+    return Pairs(demand.volumes, offers, broken, disks, provision_gb, mounted=mounted)
 
 
 def tiered(pairs: Pairs) -> Pairs:
@@ -382,7 +405,9 @@ def tiered(pairs: Pairs) -> Pairs:
     bit = np.uint32(BIT["tier"])
     broken = pairs.broken & ~bit
     for v, row in enumerate(broken[:, :market]):
-        row[tiers.beaten(row == 0, pairs.disks[v, :market], pairs.provision_gb[v, :market])] |= bit
+        amounts = pairs.disks[v, :market], pairs.provision_gb[v, :market]
+        mounted = pairs.volumes[v].name in pairs.mounted
+        row[tiers.beaten(row == 0, *amounts, mounted=mounted)] |= bit
     return replace(pairs, broken=broken)
 
 

@@ -85,7 +85,12 @@ def verify(
             problems = (
                 *_admissible(volume, offer),
                 *_as_sold(placement, volume, offer),
-                *_tiers(placement, volume, listed, _known_at(demand, volume)),
+                *_tiers(
+                    placement,
+                    volume,
+                    _rivals(demand, volume, offer, listed),
+                    _known_at(demand, volume),
+                ),
             )
             found += [
                 f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
@@ -128,6 +133,16 @@ def _known_at(demand: Demand, volume: Volume) -> set[str]:
         if volume.name in group.volumes:
             levels |= {level for level in (group.same, group.different) if level is not None}
     return levels & {"country", "region"}
+
+
+def _rivals(
+    demand: Demand, volume: Volume, offer: dict[str, Any], listed: Sequence[dict[str, Any]]
+) -> Sequence[dict[str, Any]]:
+    """Return the offers of a key that could serve instead; what is mounted may need multi-node."""
+    mounted = any(volume.name in workload.mounts for workload in demand.workloads)
+    if not mounted or offer["multinode"] is not True:
+        return listed
+    return [one for one in listed if one["multinode"] is True]
 
 
 def _tiers(

@@ -110,7 +110,16 @@ def _options(demand: Row, volume: Row, offers: list[Row]) -> Iterator[Option]:
     replicas, spread = volume.get("replicas", 1), volume.get("spread", "data_center")
     apart = replicas > 1 and spread != "none"
     levels = tuple(level for _, level in looked_at(demand, volume) if level != "data_center")
-    held = [(offer, brute.provision_of(volume, offer, levels)) for offer in offers]
+    mounted = any(volume["name"] in job["mounts"] for job in demand.get("workloads", ()))
+    shared = {**volume, "multinode": True}
+    held = [
+        (
+            offer,
+            brute.provision_of(volume, offer, levels)
+            or (brute.provision_of(shared, offer, levels) if mounted else None),
+        )
+        for offer in offers
+    ]
     places = [(offer, found[0]) for offer, found in held if found is not None]
     for combo in itertools.combinations_with_replacement(places, replicas):
         if apart and not brute.are_apart([offer for offer, _ in combo], spread):

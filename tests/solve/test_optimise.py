@@ -237,3 +237,23 @@ def test_what_presolve_left_out_is_counted(full: bool) -> None:
     record = solve(demand, rows, full=full).solver
     assert record.dominated == (0 if full else 40)
     assert record.variables == (61 if full else 3)
+
+
+def test_a_mounted_volume_takes_the_size_that_its_nodes_can_share() -> None:
+    """The least size of a place is not multi-node; a job on two nodes gets the next one there."""
+    rows = [
+        row("alpha", "0.0001", spec=spec("0.0001", 1, 5)),
+        row("alpha", "0.0001", spec=spec("0.0001", 6, 50), isMultinode=True),
+        row("beta", "0.0009", isMultinode=True),
+    ]
+    job = {"name": "job", "gpu": "A100_80GB", "gpus": 1, "nodes": 2, "mounts": ["a"]}
+    demand = demand_from({**demanded(volume("a", 2)), "workloads": [job]})
+    gpus = listings([gpu("alpha", "1"), gpu("beta", "1")], [])
+    solution = optimise(demand, addressable(offers_frame(rows)), gpus)
+    (placement,) = solution.placements
+    assert (placement.provider, placement.provision_gb) == ("alpha", 6)
+
+
+def spec(price: str, least: int, most: int) -> dict[str, object]:
+    """Return the sizes and the price of a tier."""
+    return {"minCount": least, "maxCount": most, "step": 1, "pricePerUnit": Decimal(price)}
