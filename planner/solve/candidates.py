@@ -209,10 +209,9 @@ class Tiers:
         A mounted volume may also take the best of the multi-node ones: its workload may need it.
         """
         if mounted:
-            shared = admissible & self._multinode
-            return self.beaten(admissible, disks, provision_gb) & (
-                self.beaten(shared, disks, provision_gb) | ~self._multinode
-            )
+            best = self.beaten(admissible, disks, provision_gb)
+            shared = self.beaten(admissible & self._multinode, disks, provision_gb)
+            return np.asarray(best & (shared | ~self._multinode), dtype=np.bool_)
         found = np.zeros(self._shape, dtype=np.bool_)
         left = admissible[self._at]
         if not left.any():
