@@ -135,7 +135,7 @@ class Elastic(Model):
         self.steps: dict[Step, Variable] = {}
         self.mounts: dict[tuple[int, int], Variable] = {}
         """For each mount what is 1 if it is ignored: part of a conflict, never of a relaxation."""
-        self.lacks = False
+        self.has_empty_domain = False
         """Whether something has no candidate at all, whatever is relaxed."""
         self.share_shift = 0.0
         """What `share_terms` measures where the largest provider has exactly the share."""
@@ -189,7 +189,7 @@ class Elastic(Model):
         variable.lowBound, variable.upBound = (0, 1) if value is None else (value, value)
 
     def _solve(self, terms: Terms) -> Incumbent | None:
-        if self.lacks:
+        if self.has_empty_domain:
             return None
         self.budget.spend(self)
         run = self.minimise(terms, nodes=NODES, time_limit_s=self.budget.left_s)
@@ -285,7 +285,7 @@ class Elastic(Model):
         for place, usd_hr in undominated_places(self.catalogue, v, self._taken):
             each.candidates.append(_Candidate(place, usd_hr, self._variable("x", volume.replicas)))
         if not each.candidates:
-            self.lacks = True
+            self.has_empty_domain = True
             return each
         self._candidates += len(each.candidates)
         if self._candidates > MOST_CANDIDATES:
@@ -412,12 +412,12 @@ class Elastic(Model):
     def _workload(self, w: int) -> None:
         rentals = self.instance.rentals
         if rentals is None:
-            self.lacks = True
+            self.has_empty_domain = True
             return
         candidates = {each.v: [c.place.offer for c in each.candidates] for each in self._volumes}
         jobs = undominated_jobs(self.catalogue, w, candidates, self._taken)
         if not jobs:
-            self.lacks = True
+            self.has_empty_domain = True
             return
         z = [self._variable("z", 1) for _ in jobs]
         self._z += [(var, job.usd_hr) for var, job in zip(z, jobs, strict=True)]

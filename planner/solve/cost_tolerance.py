@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.solve.bound import spreads
-from planner.solve.decompose import counts_of, deal
+from planner.solve.decompose import counts_of, disaggregate
 from planner.solve.model import Program
 from planner.solve.presolve import every_column
 from planner.solve.tiebreak import keys, settle_levels
@@ -62,7 +62,7 @@ def with_slack(instance: Instance, found: Optimum, percent: Decimal) -> Optimum:
 def _with(
     instance: Instance, found: Optimum, columns: Columns, counts: NDArray[np.int64]
 ) -> Optimum:
-    chosen = deal(instance, columns, counts)
+    chosen = disaggregate(instance, columns, counts)
     rented = {w: instance.rent_best(w, chosen) for w in found.rented}
     if None in rented.values():
         return found

@@ -19,7 +19,7 @@ import numpy as np
 
 from planner.solve.heuristic import repaired
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
-from planner.solve.presolve import Columns, Unit, every_column, needed_columns
+from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,9 +131,9 @@ def solve_scope(instance: Instance, scope: Scope, effort: Effort) -> Found | Non
     """
     if effort.forbidden:
         raise Undecided
-    columns = (every_column if effort.full else needed_columns)(instance, scope)
+    columns = (every_column if effort.full else presolve)(instance, scope)
     effort.dominated += columns.dominated
-    if columns.lacks:
+    if columns.has_empty_domain:
         return None
     if effort.full:
         return _exactly(instance, scope, columns, effort)
@@ -180,7 +180,7 @@ def _found(instance: Instance, scope: Scope, columns: Columns, outcome: Outcome)
     counts = outcome.counts
     if counts is None:
         raise Undecided
-    chosen = deal(instance, columns, counts)
+    chosen = disaggregate(instance, columns, counts)
     rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
     usd_month = instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
     hours = instance.demand.policy.hours_per_month
@@ -241,7 +241,7 @@ def _rounded(instance: Instance, scope: Scope, columns: Columns, ideal: Outcome)
     counts = repaired(instance, columns, ideal.values, ideal.reduced, good_enough)
     if counts is None:
         return None
-    chosen = deal(instance, columns, counts)
+    chosen = disaggregate(instance, columns, counts)
     rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
     if None in rented.values() or not instance.holds(scope, chosen):
         return None
@@ -275,7 +275,7 @@ def _core(reduced: NDArray[np.float64], counts: NDArray[np.int64], size: int) ->
 
 
 def counts_of(columns: Columns, chosen: Mapping[int, Sequence[int]]) -> NDArray[np.int64]:
-    """Return how often chosen offers use each column: what `deal` undoes."""
+    """Return how often chosen offers use each column: what `disaggregate` undoes."""
     pairs = zip(columns.unit.tolist(), columns.offer.tolist(), strict=True)
     at = {pair: i for i, pair in enumerate(pairs)}
     counts = np.zeros(len(columns), np.int64)
@@ -286,7 +286,7 @@ def counts_of(columns: Columns, chosen: Mapping[int, Sequence[int]]) -> NDArray[
     return counts
 
 
-def deal(instance: Instance, columns: Columns, counts: NDArray[np.int64]) -> Chosen:
+def disaggregate(instance: Instance, columns: Columns, counts: NDArray[np.int64]) -> Chosen:
     """Return the offers of each volume: what a unit has, dealt to its members by create key."""
     chosen: Chosen = {}
     held: list[list[int]] = [[] for _ in columns.units]
@@ -295,12 +295,14 @@ def deal(instance: Instance, columns: Columns, counts: NDArray[np.int64]) -> Cho
     ):
         held[k].extend([o] * count)
     for unit, offers in zip(columns.units, held, strict=True):
-        hands = _hands(instance, unit, sorted(offers))
+        hands = _disaggregate_class(instance, unit, sorted(offers))
         chosen.update(zip(unit.members, hands, strict=True))
     return chosen
 
 
-def _hands(instance: Instance, unit: Unit, offers: list[int]) -> list[list[int]]:
+def _disaggregate_class(
+    instance: Instance, unit: VolumeClass, offers: list[int]
+) -> list[list[int]]:
     if unit.spread is None or len(unit.members) == 1:
         starts = range(0, len(offers), unit.replicas)
         return [offers[start : start + unit.replicas] for start in starts]

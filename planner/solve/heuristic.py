@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from planner.requirements.base import PolicyRequirement
-    from planner.solve.problem import Chosen, Instance, Tie
+    from planner.solve.problem import Chosen, GroupConstraint, Instance
 
 
 def greedy(instance: Instance) -> Chosen | str:
@@ -29,7 +29,7 @@ def greedy(instance: Instance) -> Chosen | str:
     dict of list of int, or str
         Offers of each volume; or the sentence that says which one found none.
     """
-    ties: dict[int, list[Tie]] = {}
+    ties: dict[int, list[GroupConstraint]] = {}
     for tie in instance.ties:
         for v in tie.members:
             ties.setdefault(v, []).append(tie)
@@ -52,7 +52,7 @@ def greedy(instance: Instance) -> Chosen | str:
 
 
 def _cheapest(
-    instance: Instance, v: int, ties: list[Tie], jobs: list[int], chosen: Chosen
+    instance: Instance, v: int, ties: list[GroupConstraint], jobs: list[int], chosen: Chosen
 ) -> list[int] | None:
     volume = instance.pairs.volumes[v]
     apart = spreads(volume.replicas, volume.spread)
@@ -92,7 +92,7 @@ def _fits(
     o: int,
     mine: list[int],
     chosen: Chosen,
-    ties: list[Tie],
+    ties: list[GroupConstraint],
     *,
     apart: bool,
 ) -> bool:

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from planner.solve.presolve import Columns
-    from planner.solve.problem import Instance, Scope, Tie
+    from planner.solve.problem import GroupConstraint, Instance, Scope
     from planner.solve.solver import Run
 
 
@@ -371,7 +371,7 @@ def _present(program: Program, v: int, level: str) -> dict[Any, Terms]:
     return found
 
 
-def _same(program: Program, tie: Tie) -> None:
+def _same(program: Program, tie: GroupConstraint) -> None:
     present = [_present(program, v, tie.level) for v in tie.members]
     replicas = [program.instance.pairs.volumes[v].replicas for v in tie.members]
     for fewer, more, are_equal in zip(present, present[1:], np.diff(replicas) == 0, strict=False):
@@ -383,7 +383,7 @@ def _same(program: Program, tie: Tie) -> None:
                 program.add(terms, "<=", 0)
 
 
-def _different(program: Program, tie: Tie) -> None:
+def _different(program: Program, tie: GroupConstraint) -> None:
     inside: defaultdict[Any, list[Terms]] = defaultdict(list)
     for v in tie.members:
         for place, terms in _present(program, v, tie.level).items():

@@ -18,7 +18,7 @@ import numpy as np
 
 from planner.errors import Defect
 from planner.solve.decompose import Effort, Found, Undecided, solve_scope
-from planner.solve.presolve import share_one_place
+from planner.solve.presolve import merge_same_site_groups
 from planner.solve.tiebreak import settle
 from planner.units import total, usd_month
 
@@ -200,7 +200,7 @@ def solve_component(
     if instance.holds(scope, chosen) and (cost := _cheapest_gpus(instance, scope, chosen)):
         return _Part(chosen, cost, None)
     if len(scope.ties) == 1 and not scope.workloads:
-        together = share_one_place(instance, scope.ties[0])
+        together = merge_same_site_groups(instance, scope.ties[0])
         if together is not None:
             return _Part(together, _cost(instance, scope, together) or total([]), None)
     found = solve_scope(instance, scope, effort)

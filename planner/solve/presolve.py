@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from planner.demand.model import Volume
-    from planner.solve.problem import Chosen, Instance, Scope, Tie
+    from planner.solve.problem import Chosen, GroupConstraint, Instance, Scope
 
 
 _View = tuple[str, ...]
@@ -33,7 +33,7 @@ _SPREAD = "spread "
 
 
 @dataclass(frozen=True)
-class Unit:
+class VolumeClass:
     """Volumes that are alike, decided together.
 
     Attributes
@@ -67,7 +67,7 @@ class Columns:
 
     Attributes
     ----------
-    units : tuple of Unit
+    units : tuple of VolumeClass
         By first member.
     unit, offer : ndarray of int64, shape (n,)
         What each column places where.
@@ -75,7 +75,7 @@ class Columns:
         Candidates of volumes that were left out.
     """
 
-    units: tuple[Unit, ...]
+    units: tuple[VolumeClass, ...]
     unit: NDArray[np.int64]
     offer: NDArray[np.int64]
     dominated: int
@@ -94,7 +94,7 @@ class Columns:
         return first[self.unit]
 
     @property
-    def lacks(self) -> bool:
+    def has_empty_domain(self) -> bool:
         """Return whether some unit has no column."""
         return len(np.unique(self.unit)) < len(self.units)
 
@@ -107,7 +107,7 @@ def every_column(instance: Instance, scope: Scope) -> Columns:
     return Columns(units, unit, offer, 0)
 
 
-def needed_columns(instance: Instance, scope: Scope) -> Columns:
+def presolve(instance: Instance, scope: Scope) -> Columns:
     """Return units of volumes that are alike, with the candidates that are not dominated."""
     units = _units(instance, scope)
     views = _views(instance, scope)
@@ -136,13 +136,13 @@ def needed_columns(instance: Instance, scope: Scope) -> Columns:
     return Columns(units, numbers[order], offer[order], left_out)
 
 
-def _unit(instance: Instance, members: tuple[int, ...]) -> Unit:
+def _unit(instance: Instance, members: tuple[int, ...]) -> VolumeClass:
     volume = instance.pairs.volumes[members[0]]
     apart = spreads(volume.replicas, volume.spread)
-    return Unit(members, volume.replicas, volume.spread if apart else None)
+    return VolumeClass(members, volume.replicas, volume.spread if apart else None)
 
 
-def _units(instance: Instance, scope: Scope) -> tuple[Unit, ...]:
+def _units(instance: Instance, scope: Scope) -> tuple[VolumeClass, ...]:
     """Return volumes that are alike together; those in groups and workloads stay alone."""
     mounts = instance.rentals.mounts if instance.rentals is not None else ()
     alone = {v for tie in scope.ties for v in tie.members}
@@ -269,7 +269,7 @@ def _cheapest_of_each(
     return np.array(sorted(kept.values()), np.int64)
 
 
-def share_one_place(instance: Instance, tie: Tie) -> Chosen | None:
+def merge_same_site_groups(instance: Instance, tie: GroupConstraint) -> Chosen | None:
     """Return the offers of a group in its cheapest place, the first one among equals.
 
     None where this is not the case: members with several replicas, volumes that must differ, or
@@ -292,7 +292,7 @@ def share_one_place(instance: Instance, tie: Tie) -> Chosen | None:
     return {v: [o] for v, o in rank.items()}
 
 
-def _least_by_place(instance: Instance, tie: Tie, code: Any, count: int) -> Any:  # noqa: ANN401 -- arrays
+def _least_by_place(instance: Instance, tie: GroupConstraint, code: Any, count: int) -> Any:  # noqa: ANN401 -- arrays
     """Return what all members cost in each place, infinite where one has no candidate."""
     sums = np.zeros(count)
     usd_hr = instance.least.float_usd_hr
@@ -303,7 +303,7 @@ def _least_by_place(instance: Instance, tie: Tie, code: Any, count: int) -> Any:
     return sums
 
 
-def _hand(instance: Instance, tie: Tie, inside: Any) -> dict[int, int]:  # noqa: ANN401 -- an array
+def _hand(instance: Instance, tie: GroupConstraint, inside: Any) -> dict[int, int]:  # noqa: ANN401 -- an array
     """Return the first offer of each member among those of one place."""
     usd_hr = instance.least.float_usd_hr
     hand = {}

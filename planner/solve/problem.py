@@ -35,7 +35,7 @@ Chosen = dict[int, list[int]]
 
 
 @dataclass(frozen=True)
-class Tie:
+class GroupConstraint:
     """A group at one level.
 
     Attributes
@@ -61,7 +61,7 @@ class Scope:
     ----------
     volumes, workloads : tuple of int
         What is decided.
-    ties : tuple of Tie
+    ties : tuple of GroupConstraint
         Groups among the volumes.
     capped : bool
         Whether the policy's budgets, caps and share are part of it.
@@ -69,7 +69,7 @@ class Scope:
 
     volumes: tuple[int, ...]
     workloads: tuple[int, ...]
-    ties: tuple[Tie, ...]
+    ties: tuple[GroupConstraint, ...]
     capped: bool = False
 
 
@@ -194,7 +194,7 @@ class Instance:
         return self.least.spread_domains(level)
 
     @cached_property
-    def ties(self) -> tuple[Tie, ...]:
+    def ties(self) -> tuple[GroupConstraint, ...]:
         """Return the demand's groups, one tie for each level they speak of."""
         at = self.index
         replicas = [volume.replicas for volume in self.pairs.volumes]
@@ -203,9 +203,9 @@ class Instance:
             members = tuple(sorted((at[n] for n in group.volumes), key=lambda v: (replicas[v], v)))
             if group.same is not None:
                 level = "site" if group.same == "data_center" else group.same
-                found.append(Tie(members, same=True, level=level))
+                found.append(GroupConstraint(members, same=True, level=level))
             if group.different is not None:
-                found.append(Tie(members, same=False, level=group.different))
+                found.append(GroupConstraint(members, same=False, level=group.different))
         return tuple(found)
 
     @cached_property
@@ -234,7 +234,7 @@ class Instance:
         coupled = {v for members in tied for v in members} | {v for v, _ in self.forced}
         coupled |= {v for v, _ in self.kept if self.pairs.volumes[v].replicas > 1}
         parts: dict[int, list[int]] = {find(v): [] for v in sorted(coupled)}
-        ties: dict[int, list[Tie]] = {part: [] for part in parts}
+        ties: dict[int, list[GroupConstraint]] = {part: [] for part in parts}
         jobs: dict[int, list[int]] = {part: [] for part in parts}
         for v in sorted(coupled):
             parts[find(v)].append(v)
@@ -296,7 +296,7 @@ class Instance:
             and (not scope.capped or self.within_policy(chosen))
         )
 
-    def is_tied(self, tie: Tie, chosen: Mapping[int, Sequence[int]]) -> bool:
+    def is_tied(self, tie: GroupConstraint, chosen: Mapping[int, Sequence[int]]) -> bool:
         """Return whether chosen offers are as a group wants them."""
         places = self.places(tie.level)
         present = [frozenset().union(*(places[o] for o in chosen[v])) for v in tie.members]

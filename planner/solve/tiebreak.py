@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.solve.decompose import Effort, Found, counts_of, deal
+from planner.solve.decompose import Effort, Found, counts_of, disaggregate
 from planner.solve.model import Program
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def settle(instance: Instance, scope: Scope, found: Found, effort: Effort) -> Fo
     hours = instance.demand.policy.hours_per_month
     program.hold_cost(found.usd_month / hours)
     counts = settle_levels(program, live, levels(instance, live), counts, effort)
-    chosen = deal(instance, live, counts)
+    chosen = disaggregate(instance, live, counts)
     rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
     if None in rented.values() or not instance.holds(scope, chosen):
         return found

@@ -7,7 +7,7 @@ import numpy as np
 from planner.analysis.evaluator import WhatIf, forbid
 from planner.analysis.explain import choices
 from planner.solve.optimum import optimum
-from planner.solve.presolve import needed_columns
+from planner.solve.presolve import presolve
 from tests.solve.hand import demanded, instance_of, row, volume
 
 MARKET = [row("alpha", "0.0001"), row("beta", "0.00011"), row("gamma", "0.0002")]
@@ -22,7 +22,7 @@ def test_a_volume_that_lost_a_candidate_is_not_alike_any_more() -> None:
     """Where v3 must not be at alpha, it is decided apart from the five others."""
     instance = instance_of(FLEET, MARKET)
     asked = forbid(instance, 3, [0])
-    units = {unit.members for unit in needed_columns(asked, asked.whole).units}
+    units = {unit.members for unit in presolve(asked, asked.whole).units}
     assert units == {(0, 1, 2, 4, 5), (3,), (6,)}
 
 

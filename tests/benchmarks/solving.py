@@ -42,7 +42,7 @@ from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.solve.optimise import prove
 from planner.solve.optimum import optimum
-from planner.solve.presolve import needed_columns
+from planner.solve.presolve import presolve
 from planner.solve.problem import Instance
 from planner.solve.solver import _silent_stdout
 from tests.benchmarks.commands import market
@@ -212,7 +212,7 @@ def pair_by_pair(instance: Instance, limit_s: float) -> Measured:  # noqa: C901 
 
 def pruned(instance: Instance, limit_s: float) -> Measured:
     """Give HiGHS the columns that presolve leaves, with the replicas and the share as its rows."""
-    columns, policy = needed_columns(instance, instance.whole), instance.demand.policy
+    columns, policy = presolve(instance, instance.whole), instance.demand.policy
     start, share = _now(), float(policy.max_provider_share or 1)
     offers, unit, n, k = instance.pairs.offers, columns.unit, len(columns), len(columns.units)
     gb = instance.pairs.provision_gb[columns.volume, columns.offer].astype(float)

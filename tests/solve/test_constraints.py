@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.solve.decompose import deal
+from planner.solve.decompose import disaggregate
 from planner.solve.model import Program
 from planner.solve.presolve import Columns, every_column
 from tests.solve.hand import demanded, gpu, instance_of, row, volume
@@ -133,7 +133,7 @@ def solved(instance: Instance) -> tuple[Columns, list[list[str]] | None, Program
     if outcome.counts is None:
         assert outcome.run.status == "infeasible"
         return columns, None, program
-    chosen = deal(instance, columns, outcome.counts)
+    chosen = disaggregate(instance, columns, outcome.counts)
     at = instance.pairs.offers["data_center"].tolist()
     return columns, [[NAMES[at[o]] for o in chosen[v]] for v in sorted(chosen)], program
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from planner.solve import decompose as module
-from planner.solve.decompose import PROOF, Effort, Undecided, counts_of, deal, solve_scope
+from planner.solve.decompose import PROOF, Effort, Undecided, counts_of, disaggregate, solve_scope
 from planner.solve.model import Outcome, Program
 from planner.solve.optimum import optimum
-from planner.solve.presolve import Columns, Unit, every_column, needed_columns
+from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
 from planner.solve.solver import Run
 from tests.solve import exact
 from tests.solve.hand import coupled, demanded, instance_of, row, violations, volume
@@ -187,11 +187,11 @@ def test_an_effort_keeps_what_it_took() -> None:
     assert found is not None
     assert effort.runs
     assert effort.variables > effort.constraints > 0
-    assert effort.dominated == needed_columns(instance, instance.whole).dominated > 0
+    assert effort.dominated == presolve(instance, instance.whole).dominated > 0
     assert effort.seconds == sum(run.seconds for run in effort.runs) > 0
 
 
-def random_hands(rng: random.Random, instance: Instance, unit: Unit) -> Chosen:
+def random_hands(rng: random.Random, instance: Instance, unit: VolumeClass) -> Chosen:
     """Return offers for each member of a unit whose replicas are apart as the unit asks."""
     offers = range(len(instance.pairs.offers))
     hands = {}
@@ -224,13 +224,13 @@ def test_what_is_dealt_respects_the_spread_and_is_what_was_counted(spread: str) 
         )
         instance = instance_of(document, rows)
         columns = every_column(instance, instance.whole)
-        (unit,) = needed_columns(instance, instance.whole).units
+        (unit,) = presolve(instance, instance.whole).units
         assert unit.members == tuple(range(members))
         together = Columns(
             (unit,), np.zeros(len(rows), np.int64), np.arange(len(rows)), columns.dominated
         )
         counts = counts_of(together, random_hands(rng, instance, unit))
-        dealt = deal(instance, together, counts)
+        dealt = disaggregate(instance, together, counts)
         assert np.array_equal(counts_of(together, dealt), counts)
         for hand in dealt.values():
             assert hand == sorted(hand)
@@ -244,9 +244,9 @@ def test_replicas_are_dealt_by_create_key() -> None:
     """Without a spread the first volume gets the first offers."""
     document = demanded(*(volume(n, replicas=2, spread="none") for n in "ab"))
     instance = instance_of(document, [row(name, "0.0001") for name in "xyz"])
-    (unit,) = needed_columns(instance, instance.whole).units
+    (unit,) = presolve(instance, instance.whole).units
     columns = Columns((unit,), np.zeros(3, np.int64), np.arange(3), 0)
-    assert deal(instance, columns, np.array([1, 2, 1])) == {0: [0, 1], 1: [1, 2]}
+    assert disaggregate(instance, columns, np.array([1, 2, 1])) == {0: [0, 1], 1: [1, 2]}
 
 
 def test_a_solver_that_ends_at_the_deadline_with_nothing_is_undecided(

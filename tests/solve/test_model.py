@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from planner.solve.decompose import counts_of, deal
+from planner.solve.decompose import counts_of, disaggregate
 from planner.solve.model import Program
-from planner.solve.presolve import Columns, every_column, needed_columns
+from planner.solve.presolve import Columns, every_column, presolve
 from tests.solve import exact
 from tests.solve.hand import coupled, demanded, every_plan, instance_of, providers, row, volume
 
@@ -24,7 +24,7 @@ APART = {"groups": [{"volumes": ["a", "b"], "different": "provider"}]}
 def program_of(
     instance: Instance, *, needed: bool = False, relaxed: bool = False
 ) -> tuple[Columns, Program]:
-    columns = (needed_columns if needed else every_column)(instance, instance.whole)
+    columns = (presolve if needed else every_column)(instance, instance.whole)
     return columns, Program(instance, instance.whole, columns, relaxed=relaxed)
 
 
@@ -37,7 +37,7 @@ def test_the_solver_itself_finds_the_optimum(needed: bool) -> None:
         instance = instance_of(document, rows, gpus, nodes)
         expected = exact.best(document, rows, gpus, nodes)
         columns, program = program_of(instance, needed=needed)
-        if columns.lacks:
+        if columns.has_empty_domain:
             assert expected is None
             continue
         outcome = program.cheapest(time_limit_s=None)
@@ -46,7 +46,7 @@ def test_the_solver_itself_finds_the_optimum(needed: bool) -> None:
             continue
         feasible += 1
         assert outcome.counts is not None
-        chosen = deal(instance, columns, outcome.counts)
+        chosen = disaggregate(instance, columns, outcome.counts)
         jobs = range(len(instance.demand.workloads))
         rented = {w: g for w in jobs if (g := instance.rent_best(w, chosen)) is not None}
         cost = Fraction(instance.usd_month(chosen, rented))
@@ -99,7 +99,7 @@ def test_a_difference_of_a_billionth_is_seen() -> None:
     assert outcome.counts is not None
     assert outcome.bound_usd_hr == pytest.approx(8002 * 0.000099999, rel=1e-12)
     instance = instance_of(document, rows)
-    assert providers(instance, deal(instance, columns, outcome.counts)) == [["far"]] * 3
+    assert providers(instance, disaggregate(instance, columns, outcome.counts)) == [["far"]] * 3
 
 
 def test_a_held_cost_leaves_only_what_costs_no_more() -> None:
@@ -145,7 +145,7 @@ def test_a_solution_that_is_excluded_is_not_found_again() -> None:
     for _ in range(6):
         outcome = program.cheapest(time_limit_s=None)
         assert outcome.counts is not None
-        costs.append(instance.disk_usd_hr(deal(instance, columns, outcome.counts)))
+        costs.append(instance.disk_usd_hr(disaggregate(instance, columns, outcome.counts)))
         assert program.exclude(outcome.counts)
     every = every_plan(instance)
     assert every is not None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.solve.presolve import every_column, needed_columns
+from planner.solve.presolve import every_column, presolve
 from tests.solve.hand import coupled, demanded, gpu, instance_of, row, volume
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ DEAR_IN_EVERY_VIEW = [
 
 def kept(instance: Instance, v: int = 0) -> list[str]:
     """Return the prices of the candidates that a program over everything gets of a volume."""
-    columns = needed_columns(instance, instance.whole)
+    columns = presolve(instance, instance.whole)
     (k,) = [k for k, unit in enumerate(columns.units) if v in unit.members]
     prices = instance.pairs.offers["usd_gb_hr"].tolist()
     return sorted(str(prices[o]) for o in columns.offer[columns.unit == k])
@@ -35,7 +35,7 @@ def kept(instance: Instance, v: int = 0) -> list[str]:
 def test_volumes_that_are_alike_are_one_unit() -> None:
     """Three equal volumes are decided as one, with their replicas counted together."""
     volumes = [volume(name, replicas=2) for name in "abc"]
-    columns = needed_columns(*_whole(demanded(*volumes, volume("d", 101, replicas=2))))
+    columns = presolve(*_whole(demanded(*volumes, volume("d", 101, replicas=2))))
     assert [unit.members for unit in columns.units] == [(0, 1, 2), (3,)]
     assert [(unit.count, unit.most) for unit in columns.units] == [(6, 3), (2, 1)]
 
@@ -66,16 +66,16 @@ def _whole(document: dict[str, Any], rows: Any = DEAR_IN_EVERY_VIEW) -> tuple[In
 def test_volumes_that_differ_in_a_wish_are_apart(differing: dict[str, Any]) -> None:
     """Whatever changes where a volume may be, or what it costs, keeps it out of the unit."""
     volumes = [volume("a"), volume("b", **{"size_gb": 100, **differing})]
-    columns = needed_columns(*_whole(demanded(*volumes)))
+    columns = presolve(*_whole(demanded(*volumes)))
     assert [unit.members for unit in columns.units] == [(0,), (1,)]
 
 
 def test_an_owner_sets_volumes_apart_only_where_he_has_a_budget() -> None:
     """Names, owners and tags do not matter to a program that has no budget for them."""
     volumes = [volume("a", owner="ada"), volume("b", owner="bob", tags={"x": "y"})]
-    without = needed_columns(*_whole(demanded(*volumes)))
+    without = presolve(*_whole(demanded(*volumes)))
     assert [unit.members for unit in without.units] == [(0, 1)]
-    budgeted = needed_columns(*_whole(demanded(*volumes, policy={"budgets": {"ada": 500}})))
+    budgeted = presolve(*_whole(demanded(*volumes, policy={"budgets": {"ada": 500}})))
     assert [unit.members for unit in budgeted.units] == [(0,), (1,)]
 
 
@@ -87,7 +87,7 @@ def test_what_groups_workloads_and_questions_speak_of_stays_alone() -> None:
     document = demanded(*volumes, groups=groups, workloads=[job])
     instance = instance_of(document, DEAR_IN_EVERY_VIEW, [gpu("alpha", "1")])
     asked = replace(instance, forced=((3, frozenset({0})),))
-    units = [unit.members for unit in needed_columns(asked, asked.whole).units]
+    units = [unit.members for unit in presolve(asked, asked.whole).units]
     assert units == [(0,), (1,), (2,), (3,), (4, 5, 6)]
 
 
@@ -95,9 +95,9 @@ def test_copies_that_lie_in_several_regions_are_never_dealt() -> None:
     """Counts by region say nothing of volumes where an offer may lie in two of them."""
     twice = [row("alpha", "0.0001"), row("alpha", "0.0001", region="eu_north")]
     volumes = [volume(name, replicas=2, spread="region") for name in "ab"]
-    apart = needed_columns(*_whole(demanded(*volumes), [*twice, *DEAR_IN_EVERY_VIEW]))
+    apart = presolve(*_whole(demanded(*volumes), [*twice, *DEAR_IN_EVERY_VIEW]))
     assert [unit.members for unit in apart.units] == [(0,), (1,)]
-    single = needed_columns(*_whole(demanded(*volumes), DEAR_IN_EVERY_VIEW[:6]))
+    single = presolve(*_whole(demanded(*volumes), DEAR_IN_EVERY_VIEW[:6]))
     assert [unit.members for unit in single.units] == [(0, 1)]
 
 
@@ -105,7 +105,7 @@ def test_copies_are_never_dealt_where_two_providers_sell_one_data_center() -> No
     """There counts by provider do not say which copies of one volume share a building."""
     shared = [row("alpha", "0.0001"), row("beta", "0.0002", dataCenter="alpha-1")]
     volumes = [volume(name, replicas=2, spread="provider") for name in "ab"]
-    apart = needed_columns(*_whole(demanded(*volumes), [*shared, row("beta", "0.0003")]))
+    apart = presolve(*_whole(demanded(*volumes), [*shared, row("beta", "0.0003")]))
     assert [unit.members for unit in apart.units] == [(0,), (1,)]
 
 
@@ -182,7 +182,7 @@ def test_equal_costs_are_told_apart_by_stock_then_key() -> None:
     low = row("alpha", "0.0001", cloudId="c1", stockStatus="Low")
     high = [row("alpha", "0.0001", cloudId=key, security="community_cloud") for key in ("c3", "c2")]
     instance = instance_of(demanded(volume("a"), policy={"max_sites": 1}), [low, *high])
-    columns = needed_columns(instance, instance.whole)
+    columns = presolve(instance, instance.whole)
     assert instance.pairs.offers["cloud_id"].iloc[columns.offer].tolist() == ["c2"]
 
 
@@ -198,7 +198,7 @@ def test_a_difference_that_floats_cannot_see_decides() -> None:
 
 def test_what_is_left_out_is_counted_for_every_volume() -> None:
     """Two alike volumes of seven candidates, of which one stays: twelve are dominated."""
-    columns = needed_columns(*_whole(demanded(volume("a"), volume("b"))))
+    columns = presolve(*_whole(demanded(volume("a"), volume("b"))))
     assert (len(columns), columns.dominated) == (1, 12)
     everything = every_column(*_whole(demanded(volume("a"), volume("b"))))
     assert (len(everything), everything.dominated) == (14, 0)
@@ -209,7 +209,7 @@ def test_a_forced_volume_keeps_every_candidate() -> None:
     """A question about one offer is not answered by leaving the offer out."""
     instance = instance_of(demanded(volume("a")), DEAR_IN_EVERY_VIEW)
     asked = replace(instance, forced=((0, frozenset({5})),))
-    assert len(needed_columns(asked, asked.whole)) == 7
+    assert len(presolve(asked, asked.whole)) == 7
 
 
 def test_a_volume_without_a_candidate_is_told() -> None:
@@ -217,9 +217,9 @@ def test_a_volume_without_a_candidate_is_told() -> None:
     instance = instance_of(
         demanded(volume("a"), volume("b", providers=["nobody"])), DEAR_IN_EVERY_VIEW
     )
-    assert needed_columns(instance, instance.whole).lacks
-    assert every_column(instance, instance.whole).lacks
-    assert not needed_columns(*_whole(demanded(volume("a")))).lacks
+    assert presolve(instance, instance.whole).has_empty_domain
+    assert every_column(instance, instance.whole).has_empty_domain
+    assert not presolve(*_whole(demanded(volume("a")))).has_empty_domain
 
 
 @pytest.mark.slow
@@ -227,7 +227,7 @@ def test_columns_are_some_of_all_candidates_in_order() -> None:
     """On random instances no column is inadmissible or twice, and none of a volume is missing."""
     for seed in range(40):
         instance = instance_of(*coupled(seed))
-        columns = needed_columns(instance, instance.whole)
+        columns = presolve(instance, instance.whole)
         pairs = list(zip(columns.unit.tolist(), columns.offer.tolist(), strict=True))
         assert pairs == sorted(set(pairs))
         assert not instance.pairs.broken[columns.volume, columns.offer].any()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planner.solve.problem import Instance, Tie
+from planner.solve.problem import GroupConstraint, Instance
 from tests.solve.hand import choices, coupled, demanded, gpu, instance_of, row, violations, volume
 
 MARKET = [
@@ -62,11 +62,11 @@ def test_a_group_of_both_kinds_is_two_ties_with_fewer_replicas_first() -> None:
     document = demanded(volume("a", replicas=2), volume("b"), groups=[group])
     instance = instance_of(document, MARKET)
     assert instance.ties == (
-        Tie((1, 0), same=True, level="country"),
-        Tie((1, 0), same=False, level="data_center"),
+        GroupConstraint((1, 0), same=True, level="country"),
+        GroupConstraint((1, 0), same=False, level="data_center"),
     )
     (tie,) = instance_of({**document, "groups": [near]}, MARKET).ties
-    assert tie == Tie((1, 0), same=True, level="site")
+    assert tie == GroupConstraint((1, 0), same=True, level="site")
 
 
 SAME: list[tuple[list[int], list[int], bool]] = [

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.solve.decompose import deal
+from planner.solve.decompose import disaggregate
 from planner.solve.heuristic import repaired
 from planner.solve.model import Outcome, Program
-from planner.solve.presolve import Columns, needed_columns
+from planner.solve.presolve import Columns, presolve
 from tests.solve.hand import demanded, instance_of, row, violations, volume
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def relaxed(instance: Instance) -> tuple[Columns, Outcome]:
-    columns = needed_columns(instance, instance.whole)
+    columns = presolve(instance, instance.whole)
     program = Program(instance, instance.whole, columns, relaxed=True)
     return columns, program.cheapest(time_limit_s=None)
 
@@ -53,7 +53,7 @@ def test_whole_counts_keep_the_share_and_come_near_the_bound() -> None:
         placed = np.bincount(columns.unit, weights=counts, minlength=len(columns.units))
         assert placed.tolist() == [unit.count for unit in columns.units]
         assert (counts >= 0).all()
-        chosen = deal(instance, columns, counts)
+        chosen = disaggregate(instance, columns, counts)
         assert violations(instance, chosen, {}) == ()
         assert ideal.bound_usd_hr is not None
         cost = float(instance.disk_usd_hr(chosen))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from planner.solve.decompose import Effort, solve_scope
-from planner.solve.presolve import share_one_place
+from planner.solve.presolve import merge_same_site_groups
 from tests.solve.hand import demanded, instance_of, providers, row, volume
 
 LEVELS = ["site", "data_center", "provider", "country", "region"]
@@ -31,11 +31,11 @@ def test_the_cheapest_place_of_all_members_together() -> None:
     expected = {"site": ["gamma"] * 2, "provider": ["gamma"] * 2}
     for level, where in expected.items():
         instance = instance_of(together(level, *volumes), MARKET)
-        chosen = share_one_place(instance, instance.ties[0])
+        chosen = merge_same_site_groups(instance, instance.ties[0])
         assert chosen is not None
         assert [one for (one,) in providers(instance, chosen)] == where
     instance = instance_of(together("site", *volumes), MARKET[:3])
-    chosen = share_one_place(instance, instance.ties[0])
+    chosen = merge_same_site_groups(instance, instance.ties[0])
     assert chosen is not None
     assert providers(instance, chosen) == [["beta"], ["beta"]]
     assert instance.disk_usd_hr(chosen) == Decimal("0.04")
@@ -50,7 +50,7 @@ def test_it_costs_what_the_solver_finds(level: str) -> None:
         volume("c", 7, regions=["united_states"]),
     )
     instance = instance_of(together(level, *volumes), MARKET)
-    chosen = share_one_place(instance, instance.ties[0])
+    chosen = merge_same_site_groups(instance, instance.ties[0])
     found = solve_scope(instance, instance.whole, Effort())
     if found is None:
         assert chosen is None
@@ -64,18 +64,18 @@ def test_no_place_for_all_is_no_answer() -> None:
     """Where no place has an offer for every member, nothing is made up."""
     volumes = volume("a", providers=["alpha"]), volume("b", multinode=True)
     instance = instance_of(together("site", *volumes), MARKET)
-    assert share_one_place(instance, instance.ties[0]) is None
+    assert merge_same_site_groups(instance, instance.ties[0]) is None
 
 
 def test_what_is_no_single_place_is_left_to_the_solver() -> None:
     """Copies, volumes that must differ, and offers of two regions are not its business."""
     pair = volume("a"), volume("b")
     copies = instance_of(together("site", *pair, volume("c", replicas=2)), MARKET)
-    assert share_one_place(copies, copies.ties[0]) is None
+    assert merge_same_site_groups(copies, copies.ties[0]) is None
     apart = instance_of(together("site", *pair, kind="different"), MARKET)
-    assert share_one_place(apart, apart.ties[0]) is None
+    assert merge_same_site_groups(apart, apart.ties[0]) is None
     twice = [*MARKET, row("alpha", "0.0001", region="eu_north")]
     both = instance_of(together("region", *pair), twice)
-    assert share_one_place(both, both.ties[0]) is None
+    assert merge_same_site_groups(both, both.ties[0]) is None
     plain = instance_of(together("site", *pair), twice)
-    assert share_one_place(plain, plain.ties[0]) is not None
+    assert merge_same_site_groups(plain, plain.ties[0]) is not None
