@@ -205,8 +205,8 @@ def _offer_notes(offer: dict[str, Any]) -> Iterator[str]:
         yield f"offers {ids} cannot be distinguished when buying; planned as their worst case"
     if offer["data_center"] is None:
         yield (
-            "the market does not name the data centre; once bought, ask for GPUs with the API's "
-            "`disks` filter before you rely on it"
+            "data centre not listed, so the GPUs next to it are known only after buying; check "
+            "then with the API's `disks` filter"
         )
     if offer["cloud_open"]:
         yield "a request without cloud id could be served by an offer that has one"

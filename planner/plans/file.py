@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FORMAT = "planner.plan/2"
 EDITED = "make the plan again; a plan is not edited by hand"
 """What to do about a damaged plan."""
+_MAKE = "`planner plan DEMAND --out FILE` makes a plan"
 _HEAD = re.compile(rb'\A\{\n"format": "planner\.plan/2",\n"digest": "([0-9a-f]{64})"')
 
 
@@ -79,7 +80,8 @@ def read(content: bytes, shown: str) -> tuple[dict[str, Any], str]:
     try:
         document = parse(content)
     except JsonError as error:
-        raise PlanCorrupt(f"{shown}: not a plan: {error}", hint=EDITED) from error
+        hint = EDITED if content.lstrip().startswith(b"{") else _MAKE
+        raise PlanCorrupt(f"{shown}: not a plan: {error}", hint=hint) from error
     stated = document.get("format") if isinstance(document, dict) else None
     if stated == FORMAT:
         is_whole = _is_whole(content)
@@ -89,8 +91,7 @@ def read(content: bytes, shown: str) -> tuple[dict[str, Any], str]:
         message = f"{shown}: written as {visible(stated)[:40]}; this version reads {FORMAT}"
         raise PlanVersionUnknown(message, hint="use a newer planner, or plan again")
     else:
-        hint = "`planner plan DEMAND --out FILE` makes one"
-        raise PlanCorrupt(f"{shown}: not a plan", hint=hint)
+        raise PlanCorrupt(f"{shown}: not a plan", hint=_MAKE)
     if not is_whole:
         raise PlanCorrupt(f"{shown}: changed after it was made", hint=EDITED)
     if stated == FORMAT:

@@ -52,7 +52,7 @@ def test_a_plain_offer_needs_no_warning() -> None:
         ({**PLAIN, "stockStatus": None}, "stock is not listed"),
         ({**PLAIN, "stockStatus": "Plenty"}, "stock is listed as 'Plenty', which planner does not"),
         ({**PLAIN, "security": "gold"}, "security is listed as 'gold', which planner does not"),
-        ({**PLAIN, "dataCenter": None}, "does not name the data centre"),
+        ({**PLAIN, "dataCenter": None}, "data centre not listed"),
         (spec(defaultIncludedInPrice=True), "said to include the default size"),
         (spec(minCount=5, step=10), "whether steps count from there"),
     ],
