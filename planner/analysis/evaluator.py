@@ -149,7 +149,7 @@ def force(instance: Instance, v: int, offers: Iterable[int]) -> Instance:
 
 
 MANY = 300
-"""Programs that are solved for answers nobody has asked for one by one."""
+"""Programs that are solved for answers that were not asked for singly."""
 NEARLY = "a large program: the cost is proven to a millionth of it, not to the last cent"
 _LARGE = 500
 """Pairs of volumes and offers with which a program counts as one more."""
@@ -163,7 +163,7 @@ class Answer:
     Attributes
     ----------
     usd_month : Decimal | None
-        Its exact cost; None where there is no plan, or nobody looked.
+        Its exact cost; None where there is no plan, or it was not computed.
     chosen : dict of list of int
         Its offers, as in `Optimum`; empty where there is no plan.
     rented : dict of int

@@ -86,7 +86,7 @@ class Search:
     relaxations : list of Relaxation
         Cheapest first.
     stuck : list of Demand
-        Parts of the demand that no relaxation helps.
+        Parts of the demand for which no set of relaxations is enough.
     is_cut, is_stopped : bool
         See `Options`.
     """

@@ -103,7 +103,7 @@ class Report(Aggregates):
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """Return what the figures rest on, in sentences."""
+        """Return the assumptions behind the figures, in sentences."""
         return assumptions(self)
 
     @property

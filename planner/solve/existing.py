@@ -48,7 +48,7 @@ class Kept:
     usd_hr : Decimal
         What they cost together, as billed.
     multinode : bool | None
-        Whether several nodes can mount all of them; None where nobody says.
+        Whether several nodes can mount all of them; None where unknown.
     provider, cloud_id, data_center, country : str | None
         Where they are.
     """

@@ -33,7 +33,7 @@ PLACEMENTS = (
     Column("provision_gb", WHOLE, "their sum"),
     Column("usd_gb_hr", EXACT, "price, exact Decimal"),
     Column("usd_hr", EXACT, "provision_gb * usd_gb_hr, exact Decimal"),
-    Column("owner", TEXT, "from the demand; null: nobody"),
+    Column("owner", TEXT, "from the demand; null: none"),
     Column("tags", EXACT, "dict, from the demand"),
 )
 """Columns of a plan as a frame, in the demand's order."""

@@ -153,7 +153,7 @@ def _interruptible(
     """Solve in a thread of its own, and return whether that ended.
 
     C code hears no Ctrl-C, and looks at its clock when it pleases; a thread that waits for it does
-    better. One that is given up goes on until the process ends; nobody looks at it again.
+    better. One that is given up goes on until the process ends, and its answer is dropped.
     """
     raised: list[BaseException] = []
 
