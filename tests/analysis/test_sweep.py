@@ -248,7 +248,7 @@ def test_each_row_is_the_plan_of_the_edited_file_and_market(
 ) -> None:
     """Figures of the plan on every row that has one, and Infeasible exactly on the others."""
     # Whether there is a plan is asked, not why there is none.
-    making = importlib.import_module("planner.plans.planning")
+    making = importlib.import_module("planner.analysis.infeasible")
     monkeypatch.setattr(making, "infeasible", lambda *_, **__: Infeasible("no plan"))
     rng = random.Random(seed)
     document, rows = instances.coupled_demand(rng), instances.coupled_market(rng)
