@@ -25,6 +25,7 @@ from planner.analysis.relaxation import Relaxations
 from planner.analysis.steps import Step
 from planner.analysis.sweep import first_conflict
 from planner.errors import Infeasible
+from planner.market.offers import KEY
 from planner.text import visible
 from planner.units import difference, money, plain
 
@@ -158,8 +159,12 @@ class _Conflicts:
         head = {"conflict": next(self._numbers)}
         admissible = np.flatnonzero(instance.pairs.broken[v] == 0).tolist()
         if not admissible:
+            sold_at = instance.pairs.offers[[*KEY]].iloc[:sold]
+            counted = "offers by place and size" if sold_at.duplicated().any() else "offers"
             told = (
-                f"none of {sold} offers qualifies{reasons}" if sold else "the market has no offers"
+                f"none of {sold} {counted} qualifies{reasons}"
+                if sold
+                else "the market has no offers"
             )
             message = f"{visible(name)}: {told}"
             return {**head, "reason": "no_offer", "message": message, **facts}

@@ -16,6 +16,7 @@ from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.solve.optimise import optimise
 from tests.analysis.test_relax import X, gpu, row
+from tests.solve import hand
 from tests.solve.plans import listings
 
 
@@ -177,3 +178,14 @@ def test_each_volume_is_named_with_how_many_offers_break_each_rule() -> None:
     assert {*by_name} == {"shared", "apart"}
     assert by_name["shared"]["rules"] == {"multinode": 2, "unavailable": 1}
     assert by_name["apart"]["reason"] == "spread"
+
+
+def test_offers_of_several_sizes_are_counted_by_place_and_size() -> None:
+    """Rows of one place that sell different sizes are counted apart, and the text says so."""
+    tiers = [
+        hand.row("alpha", price, spec={"minCount": low, "maxCount": high})
+        for price, low, high in (("0.0003", 1, 99), ("0.0002", 100, 999), ("0.0001", 1000, 9999))
+    ]
+    elsewhere = {**X, "regions": ["nowhere"]}
+    assert "none of 3 offers by place and size qualifies" in str(refused(tiers, elsewhere))
+    assert "none of 1 offers qualifies" in str(refused(tiers[:1], elsewhere))
