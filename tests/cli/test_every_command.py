@@ -326,6 +326,8 @@ def test_ctrl_c_is_quiet_from_the_first_moment(tmp_path: Path) -> None:
     """While planner is still being imported, Ctrl-C is exit 130 without a word."""
     script = (
         "import signal, sys\n"
+        # As on a terminal: a shell's background jobs are started with the signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from planner.__main__ import main\n"
         "class Pressed:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
