@@ -571,6 +571,7 @@ def test_ctrl_c_leaves_at_once_and_leaves_nobody(tmp_path: Path) -> None:
         tmp_path,
         """
         import multiprocessing
+        import signal
         import threading
         import time
 
@@ -581,6 +582,7 @@ def test_ctrl_c_leaves_at_once_and_leaves_nobody(tmp_path: Path) -> None:
             print("begun", flush=True)
 
         if __name__ == "__main__":
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # as on a terminal
             threading.Thread(target=tell).start()
             try:
                 planner.sweep(demand, offers, {"budget_usd_month": range(300, 60_000)})
