@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from planner.marketplace.sim.local import Sim
     from planner.plans.explain import alternatives, explain
     from planner.plans.plan import Plan
-    from planner.plans.planning import make_plan
+    from planner.plans.planning import plan
     from planner.reports.holdings import Holdings, fetch_holdings, read_holdings
-    from planner.reports.make import make_report
+    from planner.reports.make import report
     from planner.reports.merge import merge_reports
     from planner.reports.report import Report
     from planner.shipped import docs
@@ -79,10 +79,10 @@ _HOME = {
     "planner.marketplace.sim.local": ("Sim",),
     "planner.plans.explain": ("alternatives", "explain"),
     "planner.plans.plan": ("Plan",),
-    "planner.plans.planning": ("make_plan",),
+    "planner.plans.planning": ("plan",),
     "planner.marketplace.prime.emit": ("emit",),
     "planner.reports.holdings": ("Holdings", "fetch_holdings", "read_holdings"),
-    "planner.reports.make": ("make_report",),
+    "planner.reports.make": ("report",),
     "planner.reports.merge": ("merge_reports",),
     "planner.reports.report": ("Report",),
     "planner.shipped": ("docs",),
@@ -127,17 +127,17 @@ __all__ = [
     "fetch_offers",
     "group_offers",
     "list_offers",
-    "make_plan",
-    "make_report",
     "mark_gpus",
     "merge_reports",
     "optimise",
     "pair",
+    "plan",
     "read_credentials",
     "read_demand",
     "read_gpus",
     "read_holdings",
     "read_offers",
+    "report",
     "sweep",
     "verify",
 ]

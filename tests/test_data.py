@@ -183,7 +183,7 @@ def test_a_shipped_demand_has_a_proven_plan(path: Path) -> None:
     demand = planner.read_demand(path)
     offers = planner.read_offers("shipped:disk-offers")
     gpus = planner.read_gpus("shipped:gpu-offers")
-    plan = planner.make_plan(demand, offers, gpus)
+    plan = planner.plan(demand, offers, gpus)
     assert plan.solver.status == "optimal"
     assert plan.solver.objective_usd_hr == plan.solver.bound_usd_hr
     assert plan.violations() == ()
@@ -194,7 +194,7 @@ def test_a_shipped_demand_has_a_proven_plan(path: Path) -> None:
 
 def test_one_example_shows_disks_that_are_cheapest_where_there_are_no_gpus() -> None:
     """The cheapest disks of the market have no GPUs beside them, and the plan says what that is."""
-    plan = planner.make_plan(
+    plan = planner.plan(
         planner.read_demand("shipped:finetune"),
         planner.read_offers("shipped:disk-offers"),
         planner.read_gpus("shipped:gpu-offers"),

@@ -95,10 +95,10 @@ free = {"name": "free", "size": "1 TB"}
 def demand(*volumes, **policy):
     return planner.demand_from({"version": 1, "volumes": volumes, "policy": policy})
 for policy in ({}, {"max_countries": 1}):
-    plan = planner.make_plan(demand(near, free, **policy), offers)
+    plan = planner.plan(demand(near, free, **policy), offers)
     print(sorted({placement.country for placement in plan.placements}))
 try:
-    planner.make_plan(demand(near, {**free, "countries": ["US"]}, max_countries=1), offers)
+    planner.plan(demand(near, {**free, "countries": ["US"]}, max_countries=1), offers)
 except planner.Infeasible as error:
     print(error)
 """
@@ -196,7 +196,7 @@ import planner
 account = planner.Credentials(SecretStr("key"), "https://toy.example")
 offers = planner.fetch_offers(account)
 demand = planner.demand_from({"version": 1, "volumes": [{"name": "corpus", "size": "1 TB"}]})
-(placement,) = planner.make_plan(demand, offers).placements
+(placement,) = planner.plan(demand, offers).placements
 print(offers["data_center"].tolist(), placement.provider)
 """
     assert copied.run("-c", script) == "['US-1'] runpod\n"

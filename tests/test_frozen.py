@@ -40,7 +40,7 @@ def _decision(plan: planner.Plan) -> dict[str, Any]:
 
 def _decide(demand: planner.Demand, offers: Any, gpus: Any) -> dict[str, Any]:
     try:
-        return _decision(planner.make_plan(demand, offers, gpus))
+        return _decision(planner.plan(demand, offers, gpus))
     except planner.Infeasible as error:
         return {"exit_code": error.exit_code}
 

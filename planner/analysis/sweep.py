@@ -273,7 +273,7 @@ def sweep(
     time_limit_s: float | None = None,
     cost_slack: Decimal = Decimal(0),
 ) -> pd.DataFrame:
-    """Return the cheapest plan of every combination of changes, as `make_plan` would find it.
+    """Return the cheapest plan of every combination of changes, as `planner.plan` would find it.
 
     Keys are the demand file's words. A bare word of a volume (``replicas``, ``size``,
     ``exclude.regions``) is about every volume, ``NAME.replicas`` or ``volumes.NAME.replicas`` about
@@ -305,7 +305,7 @@ def sweep(
     gpus : DataFrame | None
         Columns ``GPUS``; needed where there are workloads.
     disks : DataFrame | None
-        Columns ``DISKS``: what the account has; see `make_plan`.
+        Columns ``DISKS``: what the account has; see `planner.plan`.
     recorded : mapping | None
         (volume, replica) → ids of disks that were bought as that replica.
     executor : Executor | None

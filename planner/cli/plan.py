@@ -80,7 +80,7 @@ def plan(
 ) -> None:
     """Find the cheapest place for everything a demand file asks for."""
     from planner.demand.read import read_demand
-    from planner.plans.planning import make_plan
+    from planner.plans import planning
 
     gap = options.percent(accept_gap, "--accept-gap")
     slack = options.percent(cost_slack, "--cost-slack") or Decimal(0)
@@ -92,7 +92,7 @@ def plan(
     disks, recorded = _account(demanded, disks_file, state, target)
     try:
         with working(f"placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
-            made = make_plan(
+            made = planning.plan(
                 demanded,
                 offers,
                 gpus,

@@ -232,8 +232,8 @@ def _made(
 ) -> list[Report]:
     """Return a report for each plan, or one of the account; the journal says what was bought."""
     from planner.project.journal import Journal
+    from planner.reports import make
     from planner.reports.ledger import bought_as
-    from planner.reports.make import make_report
 
     slots: Mapping[str, Purchase] = {}
     doubts: tuple[str, ...] = ()
@@ -244,7 +244,7 @@ def _made(
         return []
     known: list[tuple[str, Plan | None]] = [*plans] or [("", None)]
     return [
-        make_report(plan, holdings, bought=slots, doubts=doubts, offers=offers, plan_source=file)
+        make.report(plan, holdings, bought=slots, doubts=doubts, offers=offers, plan_source=file)
         for file, plan in known
     ]
 

@@ -136,8 +136,10 @@ def explain(plan: Plan, volume: str | None = None, offer_id: str | None = None) 
 
     Examples
     --------
-    >>> from planner import make_plan, read_demand, read_offers
-    >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
+    >>> import planner
+    >>> demand = planner.read_demand("shipped:minimal")
+    >>> offers = planner.read_offers("shipped:disk-offers")
+    >>> plan = planner.plan(demand, offers)
     >>> explain(plan).choices["replica"].tolist()
     [1, 2, 1]
     """

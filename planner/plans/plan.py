@@ -374,8 +374,10 @@ class Plan(Decision):
 
         Examples
         --------
-        >>> from planner import make_plan, read_demand, read_offers
-        >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
+        >>> import planner
+        >>> demand = planner.read_demand("shipped:minimal")
+        >>> offers = planner.read_offers("shipped:disk-offers")
+        >>> plan = planner.plan(demand, offers)
         >>> plan.what_if(price_factor=[1, "1.5"])["extra_usd_month"].map(str).tolist()
         ['0', '147.46']
         """

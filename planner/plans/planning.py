@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from planner.solve.existing import Kept
 
 
-def make_plan(
+def plan(
     demand: Demand,
     offers: pd.DataFrame,
     gpus: pd.DataFrame | None = None,
@@ -84,8 +84,10 @@ def make_plan(
 
     Examples
     --------
-    >>> from planner import read_demand, read_offers
-    >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
+    >>> import planner
+    >>> demand = planner.read_demand("shipped:minimal")
+    >>> offers = planner.read_offers("shipped:disk-offers")
+    >>> plan = planner.plan(demand, offers)
     >>> plan.solver.status
     'optimal'
     """

@@ -26,7 +26,7 @@ from planner.errors import (
 from planner.market.disks import HEALTHY
 from planner.market.market import Sold
 from planner.marketplace.protocol import target_of
-from planner.plans.planning import make_plan
+from planner.plans import planning
 from planner.project import preflight
 from planner.project.buy import PurchaseContext, buy
 from planner.project.context import Context, Event, Heartbeat
@@ -475,7 +475,7 @@ def replan(
     left.attrs = dict(offers.attrs)
     drift = [f"{_place(key)}: out of stock" for key in sorted(gone, key=str)]
     try:
-        other = make_plan(
+        other = planning.plan(
             plan.demand,
             left,
             plan.market.gpus if plan.demand.workloads else None,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from planner.reports.lines import Line
 
 
-def make_report(
+def report(
     plan: Plan | None = None,
     holdings: Holdings | None = None,
     *,
@@ -76,9 +76,11 @@ def make_report(
 
     Examples
     --------
-    >>> from planner import make_plan, read_demand, read_offers
-    >>> plan = make_plan(read_demand("shipped:minimal"), read_offers("shipped:disk-offers"))
-    >>> make_report(plan).summary[0]
+    >>> import planner
+    >>> demand = planner.read_demand("shipped:minimal")
+    >>> offers = planner.read_offers("shipped:disk-offers")
+    >>> plan = planner.plan(demand, offers)
+    >>> planner.report(plan).summary[0]
     '3 disks, 5,000 GB: $294.92/month, $0.4040/h'
     """
     if plan is None and holdings is None:

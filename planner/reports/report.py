@@ -71,7 +71,7 @@ _MOST_MARKDOWN = 20
 
 @dataclass(frozen=True, repr=False)
 class Report(Aggregates):
-    """A budget report, saved, loaded, shown; see `make_report`."""
+    """A budget report, saved, loaded, shown; see `planner.report`."""
 
     def to_frame(self) -> pd.DataFrame:
         """Return the lines as a frame (columns ``LEDGER``)."""

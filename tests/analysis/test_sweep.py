@@ -23,7 +23,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from planner import make_plan, read_demand, read_gpus, read_offers
+import planner
+from planner import read_demand, read_gpus, read_offers
 from planner.analysis import sweep as solved
 from planner.analysis import workers
 from planner.analysis.sweep import SWEEP, sweep
@@ -176,7 +177,7 @@ def test_the_shipped_demands_cost_what_their_plans_cost() -> None:
     for name, listing in (("research", None), ("finetune", gpus)):
         asked = read_demand(f"shipped:{name}")
         made = sweep(asked, offers, {}, listing)
-        expected = of_plan(make_plan(asked, offers, listing))
+        expected = of_plan(planner.plan(asked, offers, listing))
         assert {key: records(made)[0][key] for key in expected} == expected
 
 
@@ -270,7 +271,7 @@ def test_each_row_is_the_plan_of_the_edited_file_and_market(
             else:
                 edited(said, key, row[key])
         try:
-            plan = make_plan(demand_from(said), offers_frame(disks), listings(*rented))
+            plan = planner.plan(demand_from(said), offers_frame(disks), listings(*rented))
         except Infeasible:
             assert (row["feasible"], row["status"], row["usd_month"]) == (False, "infeasible", None)
             assert row["why"]
@@ -314,7 +315,7 @@ def test_a_row_keeps_what_the_plan_would_keep(grid: dict[str, Any]) -> None:
         else:
             edited(said, key, value)
         try:
-            plan = make_plan(
+            plan = planner.plan(
                 demand(*said["volumes"], policy=said["policy"]),
                 OFFERS,
                 disks=live,
@@ -328,12 +329,12 @@ def test_a_row_keeps_what_the_plan_would_keep(grid: dict[str, Any]) -> None:
 
 
 def test_slack_is_the_plans() -> None:
-    """Five per cent more for better stock: as `make_plan` takes it."""
+    """Five per cent more for better stock: as `planner.plan` takes it."""
     rows = copy.deepcopy(MARKET[:2])
     rows[0]["stockStatus"], rows[1]["spec"]["pricePerUnit"] = "Low", Decimal("0.000104")
     offers, slack = offers_frame(rows), Decimal(5)
     made = sweep(demand(A), offers, {}, cost_slack=slack)
-    plan = make_plan(demand(A), offers, cost_slack=slack)
+    plan = planner.plan(demand(A), offers, cost_slack=slack)
     assert cells(made, "usd_month", "where") == [("7.592", "beta B-1 (NO)")]
     assert plan.totals["usd_month"] == "7.592"
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import planner
 from planner.demand.read import demand_from, read_demand
 from planner.market.snapshot import read_offers
 from planner.marketplace.sim.local import Sim
-from planner.plans.planning import make_plan
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_adopt_what_planner_and_others_bought(run: Run, sim: Sim, tmp_path: Path
     volumes = [{"name": "corpus", "size_gb": 200, "replicas": 2, "providers": ["hyperstack"]}]
     target: dict[str, str | None] = {"base_url": sim.base_url, "team_id": None}
     demand = demand_from({"version": 1, "project": "tour", "volumes": volumes})
-    plan = make_plan(demand, read_offers("shipped:disk-offers"), target=target)
+    plan = planner.plan(demand, read_offers("shipped:disk-offers"), target=target)
     plan.save(tmp_path / "p.json")
     assert ran(run, sim, "apply", "p.json", "--yes").code == 0
     theirs = sim.add_disk(name=HOSTILE, data_center=None)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import planner
 from planner.demand.read import demand_from
 from planner.market.snapshot import read_offers
 from planner.marketplace.sim.local import Sim
-from planner.plans.planning import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def planned(folder: Path, sim: Sim, name: str = "p.json") -> None:
     """Save a plan for the marketplace, without another process."""
     target: dict[str, str | None] = {"base_url": sim.base_url, "team_id": None}
     offers = read_offers("shipped:disk-offers")
-    make_plan(demand_from(DEMAND), offers, target=target).save(folder / name)
+    planner.plan(demand_from(DEMAND), offers, target=target).save(folder / name)
 
 
 def ran(run: Run, sim: Sim, *words: str, **more: Any) -> Ran:

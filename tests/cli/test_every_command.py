@@ -114,9 +114,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     market = json.loads(shipped_path("disk-offers").read_text())
     (folder / "market.json").write_text(json.dumps(market["items"][:3]))
     demand = planner.read_demand(folder / "demand.yaml")
-    planner.make_plan(demand, planner.read_offers(folder / "market.json")).save(
-        folder / "plan.json"
-    )
+    planner.plan(demand, planner.read_offers(folder / "market.json")).save(folder / "plan.json")
     return folder
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner import Plan, make_plan, read_demand, read_offers
+import planner
+from planner import Plan, read_demand, read_offers
 from planner.errors import InputError
 from planner.plans.explain import alternatives, explain
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return make_plan(read_demand("shipped:research"), read_offers("shipped:disk-offers"))
+    return planner.plan(read_demand("shipped:research"), read_offers("shipped:disk-offers"))
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner import Plan, make_plan
+import planner
+from planner import Plan
 from planner.demand.read import demand_from
 from planner.errors import InputError
 from planner.market.disks import read_disks
@@ -33,7 +34,7 @@ def file(tmp_path: Path, document: Any) -> Path:
 
 def plan() -> Plan:
     demand = demand_from({"version": 1, "volumes": [{"name": "x", "size_gb": 100}]})
-    return make_plan(demand, read_offers("shipped:disk-offers"))
+    return planner.plan(demand, read_offers("shipped:disk-offers"))
 
 
 def test_the_own_table_is_read_back(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
+import planner
 from planner.demand.read import demand_from
 from planner.errors import NotFound, RequestRefused
 from planner.marketplace.credentials import Credentials
 from planner.marketplace.fetch import connect
 from planner.marketplace.protocol import DiskRequest, Marketplace, target_of
 from planner.marketplace.sim.local import Sim
-from planner.plans.planning import make_plan
 from planner.project.context import Pace
 from planner.project.execute import Order, apply_plan
 from planner.project.journal import Journal
@@ -151,7 +151,7 @@ def test_plan_apply_status_report(opened: Opened, tmp_path: Path) -> None:
     with opened() as marketplace:
         offers = marketplace.listing("disks").offers()
         target = target_of(marketplace)
-        plan = make_plan(demand, offers, target=target)
+        plan = planner.plan(demand, offers, target=target)
         for _ in range(2):
             report = apply_plan(
                 plan, marketplace, folder=tmp_path, pace=PACE, order=Order(wait=True)
@@ -165,7 +165,7 @@ def test_plan_apply_status_report(opened: Opened, tmp_path: Path) -> None:
             standing = read_status(journal.records, marketplace, project="lab")
         assert standing.exit_code == 0
         assert len(standing.disks) == 3
-        again = make_plan(demand, offers, target=target, disks=read_account(marketplace))
+        again = planner.plan(demand, offers, target=target, disks=read_account(marketplace))
         assert again.plan_id != plan.plan_id
         holdings = account_holdings(marketplace, datetime.now(UTC) + timedelta(hours=1))
         assert len(holdings.disks) == 3

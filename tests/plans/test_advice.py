@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner import Plan, make_plan
+import planner
+from planner import Plan
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
 
@@ -33,7 +34,7 @@ def warnings(*rows: dict[str, Any], volume: dict[str, Any] | None = None, **poli
         "volumes": [{"name": "x", "size_gb": 100, **(volume or {})}],
         "policy": policy,
     }
-    return "\n".join(make_plan(demand_from(document), offers_frame(rows)).warnings)
+    return "\n".join(planner.plan(demand_from(document), offers_frame(rows)).warnings)
 
 
 def spec(**fields: Any) -> dict[str, Any]:
@@ -105,11 +106,11 @@ def test_stock_words_decide_what_is_bought(tmp_path: Path) -> None:
     ]
     cased = {**spec(pricePerUnit=Decimal("0.00009")), "stockStatus": "available"}
     demand = demand_from({"version": 1, "volumes": [{"name": "x", "size_gb": 100}]})
-    plan = make_plan(demand, offers_frame([*gone, cased, {**PLAIN, "dataCenter": "B"}]))
+    plan = planner.plan(demand, offers_frame([*gone, cased, {**PLAIN, "dataCenter": "B"}]))
     assert [one.data_center for one in plan.placements] == ["A-1"]
     assert plan.warnings == ()
     odd = {**cased, "stockStatus": "Plenty\x1b[2J"}
-    make_plan(demand, offers_frame([*gone, odd])).save(tmp_path / "plan.json")
+    planner.plan(demand, offers_frame([*gone, odd])).save(tmp_path / "plan.json")
     plan = Plan.load(tmp_path / "plan.json")
     assert "stock is listed as 'Plenty\\x1b[2J'" in "\n".join(plan.warnings)
     assert plan.market.addressable.query("data_center == 'A-1'")["stock"].tolist() == [

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner import Plan, make_plan, read_offers
+import planner
+from planner import Plan, read_offers
 from planner.demand.read import demand_from
 from planner.errors import PlanCorrupt, PlanInvalid
 from planner.plans.checks import record_violations
@@ -201,7 +202,7 @@ def test_every_field_of_the_record_is_in_the_file(plan: Plan) -> None:
 def test_a_dearer_plan_that_calls_itself_optimal_is_refused(tmp_path: Path) -> None:
     """A consistent record of a dearer placement does not meet the bound of its own market."""
     demand = demand_from({"version": 1, "volumes": [{"name": "x", "size_gb": 10}]})
-    best = make_plan(demand, read_offers("shipped:disk-offers"))
+    best = planner.plan(demand, read_offers("shipped:disk-offers"))
     (placement,) = best.placements
     other = next(one for one in research().placements if one.provider == "runpod")
     cost = other.usd_gb_hr * 10

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import planner
 from planner.errors import PlanCorrupt, PlanInvalid, PlanVersionUnknown
 from planner.plans.explain import explain
 from planner.plans.file import FORMAT, write
 from planner.plans.plan import Plan
-from planner.reports.make import make_report
 from tests.shipped_plans import research
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def test_a_plan_of_format_1_loads_and_is_used_like_any_other(name: str) -> None:
     assert plan.digest == stated["digest"]
     assert round(Decimal(plan.totals["usd_month"]), 2) == Decimal(COSTS[name])
     assert len(explain(plan).choices) == len(plan.placements)
-    assert {line.volume for line in make_report(plan).lines} >= {plan.placements[0].volume}
+    assert {line.volume for line in planner.report(plan).lines} >= {plan.placements[0].volume}
 
 
 @pytest.mark.parametrize("name", OLD)

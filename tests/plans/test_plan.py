@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner import Plan, make_plan, read_demand, read_gpus, read_offers
+import planner
+from planner import Plan, read_demand, read_gpus, read_offers
 from planner.errors import InputError, PlanCorrupt, PlanInvalid, PlanVersionUnknown
 from planner.formats import digest_of
 from planner.plans.file import FORMAT
@@ -154,16 +155,16 @@ def test_document_has_the_keys_of_the_format(plan: Plan) -> None:
 def test_plan_id_depends_on_inputs_and_placements_only(tmp_path: Path) -> None:
     """Time, nonce, target, solver and file names leave the id alone; a price does not."""
     plan = research()
-    again = make_plan(read_demand("shipped:research"), read_offers("shipped:disk-offers"))
+    again = planner.plan(read_demand("shipped:research"), read_offers("shipped:disk-offers"))
     assert again.plan_id == plan.plan_id
     assert again.nonce != plan.nonce
     text = shipped_path("research").read_text()
     other = tmp_path / "another-name.yaml"
     other.write_text(re.sub(r"(?m)^project:.*$", "", text))
     offers = read_offers("shipped:disk-offers")
-    assert make_plan(read_demand(other), offers).plan_id == plan.plan_id
+    assert planner.plan(read_demand(other), offers).plan_id == plan.plan_id
     offers["usd_gb_hr"] = [price * Decimal("0.99") for price in offers["usd_gb_hr"]]
-    assert make_plan(read_demand("shipped:research"), offers).plan_id != plan.plan_id
+    assert planner.plan(read_demand("shipped:research"), offers).plan_id != plan.plan_id
 
 
 @pytest.mark.slow
@@ -178,7 +179,7 @@ def test_rows_in_any_order_give_the_same_plan(joint: Plan, tmp_path: Path) -> No
             rng.shuffle(listing["items"])
             (tmp_path / f"{name}.json").write_text(json.dumps(listing))
         offers, rented = read_offers(tmp_path / "disks.json"), read_gpus(tmp_path / "gpus.json")
-        again = make_plan(read_demand("shipped:finetune"), offers, rented)
+        again = planner.plan(read_demand("shipped:finetune"), offers, rented)
         assert again.plan_id == joint.plan_id
         assert (again.placements, again.gpus) == (joint.placements, joint.gpus)
         assert again.market == joint.market

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner import Plan, make_plan, read_demand, read_gpus, read_offers
+import planner
+from planner import Plan, read_demand, read_gpus, read_offers
 from planner.demand.read import demand_from
 from planner.errors import PlanCorrupt, PlanInvalid
 from planner.formats import digest_of
@@ -33,7 +34,7 @@ def test_plan_id_depends_on_the_gpus_and_their_market(joint: Plan) -> None:
     gpus["usd_hr"] = [usd + 1 if gpu == "H200_141GB" else usd for gpu, usd in _prices(gpus)]
     gpus.loc[gpus["gpu_type"] != "A100_80GB", "stock"] = "Low"
     demand, offers = read_demand("shipped:finetune"), read_offers("shipped:disk-offers")
-    other = make_plan(demand, offers, gpus)
+    other = planner.plan(demand, offers, gpus)
     assert other.gpus == joint.gpus
     assert other.plan_id != joint.plan_id
     first, *others = joint.gpus
@@ -140,7 +141,7 @@ def test_a_place_that_one_side_leaves_out_is_unconfirmed(listed: str, tmp_path: 
         "workloads": [{"name": "job", "gpu": "H100_80GB", "mounts": ["x"]}],
     }
     offers = offers_frame([disk(dataCenter=disk_at), disk(provider="beta", dataCenter="A-1")])
-    made = make_plan(demand_from(document), offers, gpus_frame([gpu(dataCenter=gpu_at)]))
+    made = planner.plan(demand_from(document), offers, gpus_frame([gpu(dataCenter=gpu_at)]))
     made.save(tmp_path / "plan.json")
     plan = Plan.load(tmp_path / "plan.json")
     assert [one.provider for one in plan.placements] == ["alpha"]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from planner import make_plan, read_demand, read_gpus, read_offers
+import planner
+from planner import read_demand, read_gpus, read_offers
 from planner.demand.read import demand_from
 from planner.errors import Infeasible, InputError, NotProven
 from planner.formats import digest_of
@@ -26,7 +27,7 @@ def test_workloads_without_a_gpu_market_are_wrong_input() -> None:
     """A job cannot be placed where nobody says what is for rent: exit 2, with what to give."""
     demand = demand_from(demanded(volume("x"), workloads=[JOB]))
     with pytest.raises(InputError) as caught:
-        make_plan(demand, offers_frame([row("alpha", "0.0001")]))
+        planner.plan(demand, offers_frame([row("alpha", "0.0001")]))
     assert caught.value.exit_code == 2
     assert "--gpus-file" in str(caught.value.hint)
 
@@ -35,14 +36,14 @@ def test_an_empty_gpu_market_is_infeasible_and_said() -> None:
     """A GPU market that was given and has nothing to rent is believed."""
     demand = demand_from(demanded(volume("x"), workloads=[JOB]))
     with pytest.raises(Infeasible) as caught:
-        make_plan(demand, offers_frame([row("alpha", "0.0001")]), gpus_frame([]))
+        planner.plan(demand, offers_frame([row("alpha", "0.0001")]), gpus_frame([]))
     assert caught.value.conflicts
     assert "no GPU offer has the gpu type A100_80GB" in " ".join(caught.value.warnings)
 
 
 def test_gpus_without_workloads_are_kept_and_change_nothing() -> None:
     """A GPU market that no job asks for is in the inputs, and the placements are the same."""
-    plan = make_plan(
+    plan = planner.plan(
         read_demand("shipped:research"),
         read_offers("shipped:disk-offers"),
         read_gpus("shipped:gpu-offers"),
@@ -109,12 +110,12 @@ def test_an_unproven_plan_is_not_returned_unless_its_gap_is_accepted() -> None:
     require_proof(unproven, Decimal(10))
 
 
-def test_make_plan_leaves_the_callers_frames_alone() -> None:
+def test_plan_leaves_the_callers_frames_alone() -> None:
     """Frames go in and come out unchanged."""
     offers = read_offers("shipped:disk-offers")
     before = offers.copy()
     gpus = read_gpus("shipped:gpu-offers")
     rented = gpus.copy()
-    make_plan(read_demand("shipped:finetune"), offers, gpus)
+    planner.plan(read_demand("shipped:finetune"), offers, gpus)
     assert offers.equals(before)
     assert gpus.equals(rented)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from planner import make_plan
+import planner
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
 from planner.plans.proportion import price_warnings
@@ -27,7 +27,7 @@ def warnings(rows: list[dict[str, Any]], volume: dict[str, Any], **policy: Any) 
         "volumes": [{"name": "x", "size_gb": 100, **volume}],
         "policy": policy,
     }
-    return list(make_plan(demand_from(document), offers_frame(rows)).warnings)
+    return list(planner.plan(demand_from(document), offers_frame(rows)).warnings)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import jsonschema
 import pytest
 
-from planner import Plan, make_plan, read_demand, read_offers
+import planner
+from planner import Plan, read_demand, read_offers
 from planner.demand.read import demand_from
 from tests.shipped_plans import TARGET, finetune, research
 
@@ -71,7 +72,7 @@ def test_disk_names_follow_plan_and_slot(plan: Plan) -> None:
     assert [one["body"]["disk"]["name"] for one in research(target=TARGET).requests] == names
     for request, name in zip(plan.requests, names, strict=True):
         assert name.startswith(request["volume"])
-    other = make_plan(
+    other = planner.plan(
         read_demand("shipped:research"), read_offers("shipped:disk-offers"), nonce="f" * 16
     )
     assert not {one["body"]["disk"]["name"] for one in other.requests} & set(names)
@@ -81,7 +82,7 @@ def test_disk_names_follow_plan_and_slot(plan: Plan) -> None:
 def test_awkward_volume_names_make_valid_disk_names(name: str) -> None:
     """Digits first, capitals, dots, length: the disk's name stays within the safe alphabet."""
     demand = demand_from({"version": 1, "volumes": [{"name": name, "size_gb": 1}]})
-    plan = make_plan(demand, read_offers("shipped:disk-offers"))
+    plan = planner.plan(demand, read_offers("shipped:disk-offers"))
     (request,) = plan.requests
     jsonschema.validate(request["body"], REQUEST)
 

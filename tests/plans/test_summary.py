@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from planner import Plan, make_plan
+import planner
+from planner import Plan
 from planner.analysis.baselines import Baseline
 from planner.demand.read import demand_from
 from planner.market.gpus import gpus_frame
@@ -45,7 +46,7 @@ def small(**gpu_fields: Any) -> Plan:
     document = demanded(volume("x", replicas=2, spread="none"), workloads=[job])
     offers = offers_frame([row("alpha", "0.0001", isMultinode=True)])
     rented = gpus_frame([gpu("alpha", "1.79", gpuCount=8, **gpu_fields)])
-    return make_plan(demand_from(document), offers, rented)
+    return planner.plan(demand_from(document), offers, rented)
 
 
 def test_each_workload_says_what_it_rents_where_for_how_much() -> None:
@@ -153,7 +154,7 @@ def test_html_is_escaped_and_has_no_scripts() -> None:
     demand = demand_from(demanded(volume("x", 1), workloads=[job]))
     offers = offers_frame([row(evil, "0.0001", **where)])
     gpus = gpus_frame([gpu(evil, "1", gpuType=evil, cloudId=evil, socket=evil, **where)])
-    html = make_plan(demand, offers, gpus)._repr_html_()
+    html = planner.plan(demand, offers, gpus)._repr_html_()
     assert "<script" not in html
     assert "<img" not in html
     assert "\x1b" not in html

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner import make_plan
+import planner
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
 from planner.market.view import Filter, list_offers
@@ -36,7 +36,7 @@ OVERLAP = LARGE | {"spec": {**LARGE["spec"], "minCount": 900}}
 
 def planned(size_gb: int, *rows: dict[str, Any], **wishes: Any) -> Plan:
     demand = demand_from(demanded(volume("x", size_gb=size_gb, **wishes)))
-    return make_plan(demand, offers_frame(rows))
+    return planner.plan(demand, offers_frame(rows))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import planner
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
-from planner.plans.planning import make_plan
 from planner.project.journal import Journal
 from planner.project.preflight import read_account, recorded_disks
 from tests.project.world import START, URL, World, offer, plan_of
@@ -31,7 +31,7 @@ def split(nonce: str = "nonce-1") -> Plan:
     """Return a plan of one volume of 9000 GB on two disks."""
     volume = {"name": "big", "size_gb": 9000, "max_disks": 2}
     demand = demand_from({"version": 1, "project": "lab", "volumes": [volume]})
-    return make_plan(demand, offers_frame([offer()]), target=TARGET, now=START, nonce=nonce)
+    return planner.plan(demand, offers_frame([offer()]), target=TARGET, now=START, nonce=nonce)
 
 
 def test_what_was_bought_is_recorded_by_replica(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_what_was_bought_is_kept_by_the_next_plan(tmp_path: Path) -> None:
     world.apply(tmp_path, split())
     with world.account() as account:
         disks = read_account(account)
-    again = make_plan(
+    again = planner.plan(
         split().demand, world.market(), disks=disks, recorded=recorded(tmp_path)[0], target=TARGET
     )
     assert again.requests == []

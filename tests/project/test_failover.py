@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import planner
 from planner.demand.read import demand_from
 from planner.errors import OutOfStock
 from planner.market.offers import offers_frame
-from planner.plans.planning import make_plan
 from planner.project.execute import replan
 from planner.project.journal import Journal
 from planner.project.preflight import read_account, recorded_disks
@@ -32,7 +32,7 @@ def planned(offers: list[dict[str, Any]], *volumes: dict[str, Any], **top: Any) 
     """Return a plan, by default of v1 and v2 with 100 GB each."""
     listed = volumes or ({"name": "v1", "size_gb": 100}, {"name": "v2", "size_gb": 100})
     demand = demand_from({"version": 1, "project": "lab", "volumes": list(listed), **top})
-    return make_plan(demand, offers_frame(offers), target=TARGET, now=START, nonce="nonce-1")
+    return planner.plan(demand, offers_frame(offers), target=TARGET, now=START, nonce="nonce-1")
 
 
 def elsewhere(world: World, folder: Path, plan: Plan, report: ApplyOutcome, percent: str) -> Plan:
@@ -160,7 +160,7 @@ def test_what_was_there_before_stays_too(tmp_path: Path) -> None:
         {"name": "v2", "size_gb": 100},
     ]
     demand = demand_from({"version": 1, "project": "lab", "volumes": volumes})
-    plan = make_plan(demand, offers_frame([CHEAP, DEAR]), disks=disks, target=TARGET, now=START)
+    plan = planner.plan(demand, offers_frame([CHEAP, DEAR]), disks=disks, target=TARGET, now=START)
     world.fault("ok", "422_stock")
     report = world.apply(tmp_path, plan)
     other = elsewhere(world, tmp_path, plan, report, "34")  # 0.03 + 0.01 an hour

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.plans.planning import make_plan
+import planner
 from planner.project.journal import Journal
 from planner.project.preflight import read_account, recorded_disks
 from planner.project.state import State
@@ -37,7 +37,7 @@ def planned_again(world: World, folder: Path, nonce: str) -> Plan:
         disks = read_account(account)
     with Journal(folder, write=False) as journal:
         recorded, _ = recorded_disks(journal.records, "lab", TARGET, disks)
-    return make_plan(
+    return planner.plan(
         plan_of(2).demand,
         world.market(),
         disks=disks,
@@ -78,7 +78,7 @@ def test_what_the_new_plan_does_not_want_is_recorded_and_not_bought_again(tmp_pa
     demand = other.demand.model_copy(
         update={"volumes": (volume.model_copy(update={"size_gb": 250}),)}
     )
-    larger = make_plan(demand, world.market(), target=TARGET, now=world.clock.now())
+    larger = planner.plan(demand, world.market(), target=TARGET, now=world.clock.now())
     outcome = world.apply(tmp_path, larger)
     assert (outcome.exit_code, len(world.posts)) == (7, 1)
     assert world.live[0].id in str(outcome.stop)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from pydantic import SecretStr
 
+import planner
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
 from planner.marketplace.credentials import Credentials
@@ -38,7 +39,6 @@ from planner.marketplace.sim.transport import SimTransport
 from planner.marketplace.sim.world import SECOND_US, SimDisk, Store, to_time, to_us
 from planner.marketplace.sim.world import Clock as SimClock
 from planner.marketplace.sim.world import World as SimWorld
-from planner.plans.planning import make_plan
 from planner.project.context import Pace
 from planner.project.execute import Order, apply_plan
 from planner.project.preflight import Limits
@@ -85,7 +85,7 @@ def plan_of(slots: int = 2, project: str = "lab", nonce: str = "nonce-1") -> Pla
     """Return a plan of so many disks of one offer."""
     volumes = [{"name": f"v{n}", "size_gb": 100 * n} for n in range(1, slots + 1)]
     demand = demand_from({"version": 1, "project": project, "volumes": volumes})
-    return make_plan(
+    return planner.plan(
         demand,
         offers_frame([offer()]),
         target={"base_url": URL, "team_id": None},

@@ -78,7 +78,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     made = {
         "sample": write_page("Storage of lab", LEAD, SECTIONS, charts(), WARNINGS),
-        "research": planner.make_report(research()).to_html(),
+        "research": planner.report(research()).to_html(),
     }
     found = {}
     for name, text in made.items():

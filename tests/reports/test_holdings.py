@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
+import planner
 from planner import read_holdings
 from planner.errors import InputError, MarketError
 from planner.marketplace.credentials import Credentials
 from planner.marketplace.fetch import connect
 from planner.marketplace.sim.local import Sim
 from planner.reports.holdings import GONE, account_holdings, wallet_of
-from planner.reports.make import make_report
 from tests.looks import texts
 from tests.reports.world import READ, bill, held, live
 
@@ -53,7 +53,7 @@ def test_disks_wallet_and_bills_of_a_marketplace() -> None:
         sim.advance(hours=36)
         sim.change_disk(ours[2]["id"], vanish=True)
         sim.advance(hours=12)
-        made = make_report(None, read(sim))
+        made = planner.report(None, read(sim))
         costs = {disk["id"]: disk["cost_usd"] for disk in sim.disks()}
         balance = sim.balance_usd
     assert made.as_of == "2026-03-03T00:00:00+00:00"
@@ -79,7 +79,7 @@ def test_the_wallet_lasts_as_long_as_is_said() -> None:
     """Advance the clock by the hours that are left, and the balance is used up."""
     with market(balance_usd="10") as sim:
         sim.add_disk(usd_hr="0.25")
-        (runway,) = make_report(None, read(sim)).runways()
+        (runway,) = planner.report(None, read(sim)).runways()
         assert (runway["now"]["hours_left"], runway["now"]["empty_at"]) == (
             "40",
             "2026-03-02T16:00:00+00:00",
@@ -104,7 +104,7 @@ def test_a_key_that_may_not_see_the_wallet() -> None:
     """The report is made without it, and says so; nothing is taken for zero."""
     with market() as sim:
         sim.add_disk()
-        made = make_report(None, read(sim, "sim-no-wallet"))
+        made = planner.report(None, read(sim, "sim-no-wallet"))
     assert made.wallets[0].balance_usd is None
     assert "the balance is unknown" in made.warnings[-1]
     (wallet,) = (one for one in made.sections() if one.name == "wallet")
@@ -123,7 +123,7 @@ def test_a_wallet_that_cannot_be_read_loses_the_balance_only(fault: str) -> None
     """The disks were read whole: their costs stand."""
     with market(faults=[f"GET /billing/wallet#1-:{fault}"]) as sim:
         sim.add_disk(usd_hr="0.5")
-        made = make_report(None, read(sim))
+        made = planner.report(None, read(sim))
     assert made.after.usd_hr == Decimal("0.5")
     assert made.wallets[0].balance_usd is None
     assert "the balance is unknown" in made.warnings[-1]
@@ -133,9 +133,9 @@ def test_an_empty_listing_is_asked_again() -> None:
     """Endpoints are known to answer with nothing, and to recover: one such answer is no account."""
     with market(faults=["GET /disks/#1:list-empty"]) as sim:
         sim.add_disk(usd_hr="0.5")
-        assert make_report(None, read(sim)).after.disks == 1
+        assert planner.report(None, read(sim)).after.disks == 1
         sim.fault("GET /disks/#1-:list-empty")
-        assert make_report(None, read(sim)).after.disks == 0  # twice nothing is believed
+        assert planner.report(None, read(sim)).after.disks == 0  # twice nothing is believed
 
 
 @pytest.mark.parametrize("balance", ["1e300", "1e-300", "9" * 60])
@@ -162,7 +162,7 @@ def test_files_in_the_api_s_shape(tmp_path: Path) -> None:
     found = read_holdings(disks, wallet, now=READ)
     assert found.balance_usd == 5
     assert (found.unread_bills, found.base_url) == (2, None)
-    (line,) = make_report(None, found).lines
+    (line,) = planner.report(None, found).lines
     assert line.billed_usd == Decimal("1.25")
     assert read_holdings(disks).balance_usd is None
 
@@ -193,7 +193,7 @@ def test_bills_that_cannot_be_read_are_no_amount() -> None:
         ],
         unread=None,
     )
-    made = make_report(None, account)
+    made = planner.report(None, account)
     assert [line.billed_usd for line in made.lines] == [None, Decimal("-0.5")]
     disks, compute = wallet_of(account, None).billed
     assert (disks.rows, disks.unreadable, disks.usd) == (3, 1, Decimal("0.5"))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import planner
 from planner import merge_reports, read_holdings
 from planner.demand.read import demand_from
 from planner.errors import BudgetGate, InputError
 from planner.market.offers import offers_frame
-from planner.plans.planning import make_plan
 from planner.reports.ledger import Purchase
 from tests.reports.world import READ, URL, held, live, name_of, planned, report
 from tests.shipped_plans import finetune
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def other_plan() -> Plan:
     volumes = [{"name": "a", "size_gb": 300, "owner": "ann"}]
     document = {"version": 1, "project": "den", "volumes": volumes}
-    return make_plan(demand_from(document), offers_frame(MARKET), nonce="nonce-2")
+    return planner.plan(demand_from(document), offers_frame(MARKET), nonce="nonce-2")
 
 
 def test_two_plans_add_up() -> None:

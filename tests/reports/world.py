@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import planner
 from planner.demand.read import demand_from
 from planner.market.disks import disks_frame, read_disk
 from planner.market.offers import offers_frame
 from planner.marketplace.protocol import Bill
-from planner.plans.planning import make_plan
 from planner.reports.holdings import Holdings
-from planner.reports.make import make_report
 from tests.solve.live_disks import MARKET, disk
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ POLICY = {"budget_usd_month": 60, "budgets": {"ann": 10, "bob": 50}}
 def planned(*disks: dict[str, Any], live: bool = False, **top: Any) -> Plan:
     """Return the plan of the two volumes; beside disks of the account, if it is live."""
     document = {"version": 1, "project": "lab", "volumes": VOLUMES, "policy": POLICY, **top}
-    return make_plan(
+    return planner.plan(
         demand_from(document),
         offers_frame(MARKET),
         disks=disks_frame(map(read_disk, disks)) if live or disks else None,
@@ -82,7 +81,7 @@ def bill(resource: str | None, usd: str | None, kind: str = "disks", key: str = 
 
 def report(plan: Plan | None = None, holdings: Holdings | None = None, **more: Any) -> Report:
     """Return a report made at the time of `READ`."""
-    return make_report(plan, holdings, now=READ, **more)
+    return planner.report(plan, holdings, now=READ, **more)
 
 
 def name_of(plan: Plan, volume: str, replica: int = 1) -> str:

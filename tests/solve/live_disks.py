@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import planner
 from planner.demand.read import demand_from
 from planner.market.disks import disks_frame, read_disk
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
-from planner.plans.planning import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +101,7 @@ def plan(
 ) -> Plan:
     """Return the plan of volumes (100 GB unless told otherwise) beside the disks there are."""
     entries = [{"size_gb": 100, **volume} for volume in volumes]
-    return make_plan(
+    return planner.plan(
         demand_from({"version": 1, "project": "p", "volumes": entries, **top}),
         offers_frame(market),
         None if gpus is None else gpus_frame(gpus),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import planner
 from planner.demand.read import demand_from
 from planner.errors import Infeasible, InputError
 from planner.market.disks import disk_rows
@@ -18,7 +19,6 @@ from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.plans.explain import explain
 from planner.plans.plan import Plan
-from planner.plans.planning import make_plan
 from planner.solve.existing import keep
 from planner.solve.optimise import optimise
 from planner.solve.optimum import optimum
@@ -524,7 +524,7 @@ def test_naming_disks_without_an_account_is_wrong_input() -> None:
     """What nobody listed cannot be kept; buying it again would be a wrong plan."""
     demand = demand_from({"version": 1, "volumes": [{"size_gb": 100, **NAMED}]})
     with pytest.raises(InputError, match="live disks") as caught:
-        make_plan(demand, offers_frame(MARKET))
+        planner.plan(demand, offers_frame(MARKET))
     assert "--disks FILE" in str(caught.value.hint)
 
 
