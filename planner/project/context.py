@@ -347,16 +347,18 @@ class Context:
         return disk.is_live
 
     def quarantine_s(self, entry: Entry, date: datetime | None) -> float:
-        """Return the seconds for which a name must not be sent again, by the server's clock.
+        """Return the seconds for which a name must not be sent again, by both clocks.
 
-        That clock counts whole seconds: where it agrees with ours, ours gives the fraction.
+        The server counts whole seconds: where it agrees with ours, ours gives the fraction. A date
+        that has moved by more than a minute against ours is not trusted, and ours decides.
         """
         if entry.local_at is None:
             return self.pace.quarantine_s
         passed = (self.pace.now() - entry.local_at).total_seconds()
         if entry.server_at is not None and date is not None:
             served = (date - entry.server_at).total_seconds()
-            passed = passed if abs(served - passed) <= _TICK_S else served - 1
+            if _TICK_S < abs(served - passed) <= _JUMP_S:
+                passed = min(passed, served - 1)
         return max(0.0, self.pace.quarantine_s - passed)
 
     def sends_again_at(self, entry: Entry) -> datetime:
@@ -364,4 +366,4 @@ class Context:
         return self.pace.now() + timedelta(seconds=self.quarantine_s(entry, None))
 
 
-_TICK_S = 1.5
+_TICK_S, _JUMP_S = 1.5, 60.0

@@ -233,3 +233,21 @@ def test_waiting_ends_ready_or_needs_attention(tmp_path: Path) -> None:
     outcome = world.apply(tmp_path, plan_of(1), wait=True)
     assert outcome.exit_code == 7
     assert "ERROR" in str(outcome.stop)
+
+
+@pytest.mark.parametrize("jump_s", [7200.0, 61.0, 30.0, -30.0, -61.0, -7200.0])
+def test_a_server_date_that_jumps_ends_no_quarantine(jump_s: float, tmp_path: Path) -> None:
+    """Ours counts as well, and alone where they differ by more than a minute."""
+    world = World()
+    world.fault("lost_before")
+    assert world.apply(tmp_path, plan_of(1)).exit_code == 6
+    sent_at = world.requests("POST")[0].at
+    world.ahead_s = jump_s
+    both = -jump_s if -60 <= jump_s < 0 else 0.0
+    world.clock.sleep(sent_at + QUARANTINE_S + both - 100 - world.clock.passed)
+    assert world.apply(tmp_path, plan_of(1)).exit_code == 6
+    assert len(world.posts) == 1
+    world.clock.sleep(sent_at + QUARANTINE_S + both + 2 - world.clock.passed)
+    assert world.apply(tmp_path, plan_of(1)).exit_code == 0
+    first, second = (sent.at for sent in world.requests("POST"))
+    assert second - first >= QUARANTINE_S + both

@@ -18,6 +18,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import format_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -126,7 +127,10 @@ class Sent:
 
 
 class World(httpx.BaseTransport):
-    """The marketplace; ``kill_at`` counts every step of network and journal."""
+    """The marketplace; ``kill_at`` counts every step of network and journal.
+
+    ``ahead_s`` is by how much the dates of its answers are ahead of its own clock.
+    """
 
     def __init__(self, offers: list[Any] | None = None, *, lag_s: float = 0.0) -> None:
         self.clock = Clock()
@@ -146,6 +150,7 @@ class World(httpx.BaseTransport):
         )
         self._transport = SimTransport(self.service)
         self._lag_s = lag_s
+        self.ahead_s = 0.0
         self.kill_at: int | None = None
         self.log: list[Sent] = []
         self.creates: list[str] = []
@@ -291,6 +296,9 @@ class World(httpx.BaseTransport):
         self.step()
         with self._lock:
             response = self._answer(request)
+        if self.ahead_s:
+            date = self.clock.now() + timedelta(seconds=self.ahead_s)
+            response.headers["Date"] = format_datetime(date, usegmt=True)
         self.step()
         return response
 
