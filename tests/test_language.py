@@ -74,22 +74,18 @@ NAMES = {
 STILL: dict[str, set[str]] = {
     "analysis": {
         "told",
-        "(be|are|is) believed",
         "the one that",
         "is nothing that can",
         "the market has no",
-        r"an? hair",
         r"found|_?Found",
         "told|untold",
         r"_?one",
         r"_?words",
-        "Bench|Allowance|_tired|patience",
         "Effort|took",
         "Least|floor_month",
         "settle",
         "slack",
         "repaired|greedy",
-        "popularity|_beside_nothing|worth",
     },
     "cli": {
         "told",
@@ -103,8 +99,14 @@ STILL: dict[str, set[str]] = {
         "settle",
         "slack",
     },
-    "market": {"told", r"found|_?Found", r"_?one"},
-    "plans": {"Bench|Allowance|_tired|patience", "Least|floor_month"},
+    "market": {
+        "told",
+        r"found|_?Found",
+        r"_?one",
+    },
+    "plans": {
+        "Least|floor_month",
+    },
     "reports": {
         r"(does|did) not (say|tell)|says? nothing",
         r"in doubt|doubts?",

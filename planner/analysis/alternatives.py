@@ -14,7 +14,7 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.evaluator import WhatIf, forbid, force
+from planner.analysis.evaluator import Evaluator, forbid, force
 from planner.market.offers import place_text
 from planner.schema import EXACT, TEXT, WHOLE, Column, build, records
 from planner.solve.optimum import Optimum, optimum
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     import pandas as pd
+
+    from planner.analysis.evaluator import PlanChoice
 
 
 ALTERNATIVES = (
@@ -57,7 +59,7 @@ class Alternative:
 class _Class:
     """Some of the plans: each part of the instance with candidates forbidden and forced.
 
-    ``best`` has the best of each part, the policy aside; their sum is a bound of the class.
+    ``best`` has the best of each part, the policy aside; their sum is the dual bound of the class.
     """
 
     parts: tuple[Instance, ...]
@@ -65,65 +67,55 @@ class _Class:
 
     @property
     def bound(self) -> Decimal:
-        return total(one.usd_month for one in self.best)
+        return total(part.usd_month for part in self.best)
 
     def with_part(self, p: int, part: Instance) -> _Class | None:
         """Return the class with one part changed; None where it has no solution."""
-        found = optimum(part, settled=False)
-        if found is None:
+        best = optimum(part, settled=False)
+        if best is None:
             return None
         parts = (*self.parts[:p], part, *self.parts[p + 1 :])
-        return _Class(parts, (*self.best[:p], found, *self.best[p + 1 :]))
+        return _Class(parts, (*self.best[:p], best, *self.best[p + 1 :]))
 
 
-def alternatives(
-    instance: Instance, chosen: Mapping[int, Sequence[int]], k: int
-) -> list[Alternative]:
-    """Return the k cheapest plans that are not this one, nor each other.
+def alternatives(evaluator: Evaluator, k: int) -> list[Alternative]:
+    """Return the k cheapest plans that are not the evaluator's, nor each other.
 
     Two plans differ where some volume's set of offers does. Fewer than k are all there are.
-
-    Parameters
-    ----------
-    instance : Instance
-        Demand and market of the plan.
-    chosen : dict of sequence of int
-        The plan that is not wanted again.
     """
-    whatif = WhatIf(instance, chosen, {})
-    parts = tuple(whatif.part(p).instance for p in range(len(whatif.members)))
+    parts = tuple(evaluator.part(p).instance for p in range(len(evaluator.members)))
     best = [optimum(part, settled=False) for part in parts]
-    every = _Class(parts, tuple(one for one in best if one is not None))
+    every = _Class(parts, tuple(part for part in best if part is not None))
     if len(every.best) < len(parts):
         return []
     number = itertools.count()
-    line: list[tuple[Decimal, int, _Class, Alternative | None]] = []
+    queue: list[tuple[Decimal, int, _Class, Alternative | None]] = []
 
     def enqueue(classes: Iterator[_Class]) -> None:
-        for one in classes:
-            heapq.heappush(line, (one.bound, next(number), one, None))
+        for some in classes:
+            heapq.heappush(queue, (some.bound, next(number), some, None))
 
-    enqueue(_classes(whatif, every, chosen))
-    found: list[Alternative] = []
-    while line and len(found) < k:
-        _, _, one, solved = heapq.heappop(line)
+    enqueue(_classes(evaluator, every, evaluator.chosen))
+    others: list[Alternative] = []
+    while queue and len(others) < k:
+        _, _, some, solved = heapq.heappop(queue)
         if solved is None:
-            solved = _solved(whatif, one)
+            solved = _solved(evaluator, some)
             if solved is not None:
-                heapq.heappush(line, (solved.usd_month, next(number), one, solved))
+                heapq.heappush(queue, (solved.usd_month, next(number), some, solved))
             continue
-        found.append(solved)
-        enqueue(_classes(whatif, one, solved.chosen))
-    return found
+        others.append(solved)
+        enqueue(_classes(evaluator, some, solved.chosen))
+    return others
 
 
 def _classes(
-    whatif: WhatIf, every: _Class, chosen: Mapping[int, Sequence[int]]
+    evaluator: Evaluator, every: _Class, chosen: Mapping[int, Sequence[int]]
 ) -> Iterator[_Class]:
     """Yield the solutions of a class that place some volume otherwise, in disjoint classes."""
     for v in sorted(chosen):
-        p = whatif.number_of(v)
-        i, fixed = whatif.members[p][0].index(v), every.parts[p]
+        p = evaluator.number_of(v)
+        i, fixed = evaluator.members[p][0].index(v), every.parts[p]
         here = sorted(set(chosen[v]))
         elsewhere = sorted(set(range(len(fixed.pairs.offers))).difference(here))
         others = []
@@ -134,81 +126,72 @@ def _classes(
         if len(here) < len(chosen[v]):
             others.append(force(fixed, i, elsewhere))
         for other in others:
-            made = every.with_part(p, other)
-            if made is not None:
-                yield made
+            some = every.with_part(p, other)
+            if some is not None:
+                yield some
         narrowed = every.with_part(p, forbid(fixed, i, elsewhere))
         if narrowed is None:
             return
         every = narrowed
 
 
-def _solved(whatif: WhatIf, one: _Class) -> Alternative | None:
+def _solved(evaluator: Evaluator, some: _Class) -> Alternative | None:
     """Return the best plan of a class: that of its parts where the policy allows it."""
-    instance = whatif.instance
+    instance = evaluator.instance
     chosen, rented = Chosen(), dict[int, int]()
     broken, forced = instance.pairs.broken.copy(), list[tuple[int, frozenset[int]]]()
-    for (volumes, jobs), part, best in zip(whatif.members, one.parts, one.best, strict=True):
+    for (volumes, jobs), part, best in zip(evaluator.members, some.parts, some.best, strict=True):
         chosen.update({volumes[i]: offers for i, offers in best.chosen.items()})
         rented.update({jobs[i]: g for i, g in best.rented.items()})
         broken[list(volumes)] = part.pairs.broken
         forced += ((volumes[i], offers) for i, offers in part.forced)
     if instance.within_policy(chosen):
-        return Alternative(dict(sorted(chosen.items())), dict(sorted(rented.items())), one.bound)
+        return Alternative(dict(sorted(chosen.items())), dict(sorted(rented.items())), some.bound)
     pairs = replace(instance.pairs, broken=broken)
-    found = optimum(replace(instance, pairs=pairs, forced=tuple(forced)), settled=False)
-    return None if found is None else Alternative(found.chosen, found.rented, found.usd_month)
+    whole = optimum(replace(instance, pairs=pairs, forced=tuple(forced)), settled=False)
+    return None if whole is None else Alternative(whole.chosen, whole.rented, whole.usd_month)
 
 
-def to_frame(
-    instance: Instance,
-    chosen: Mapping[int, Sequence[int]],
-    rented: Mapping[int, int],
-    found: Sequence[Alternative],
-) -> pd.DataFrame:
+def to_frame(evaluator: Evaluator, others: Sequence[Alternative]) -> pd.DataFrame:
     """Return alternatives beside the plan they are alternatives to (columns ``ALTERNATIVES``)."""
-    now, hours = instance.usd_month(chosen, rented), instance.demand.policy.hours_per_month
+    plan = evaluator.plan()
     rows = [
         {
             "rank": rank,
-            "usd_hr": averaged_usd_hr(one.usd_month, hours),
-            "usd_month": one.usd_month,
-            "extra_usd_month": difference(one.usd_month, now),
-            "changes": "; ".join(moves(instance, chosen, rented, one.chosen, one.rented)),
+            "usd_hr": averaged_usd_hr(other.usd_month, evaluator.hours),
+            "usd_month": other.usd_month,
+            "extra_usd_month": difference(other.usd_month, evaluator.usd_month),
+            "changes": changes_between(evaluator.instance, plan, other),
         }
-        for rank, one in enumerate(found, 1)
+        for rank, other in enumerate(others, 1)
     ]
     return build(rows, ALTERNATIVES)
 
 
-def placements_frame(instance: Instance, found: Sequence[Alternative]) -> pd.DataFrame:
+def placements_frame(instance: Instance, others: Sequence[Alternative]) -> pd.DataFrame:
     """Return the placements of alternatives (columns ``ALTERNATIVE_PLACEMENTS``)."""
     rows: list[dict[str, Any]] = []
-    for rank, one in enumerate(found, 1):
-        made = placements(instance.pairs, [one.chosen[v] for v in sorted(one.chosen)])
-        rows += ({**vars(placement), "rank": rank} for placement in made)
+    for rank, other in enumerate(others, 1):
+        placed = placements(instance.pairs, [other.chosen[v] for v in sorted(other.chosen)])
+        rows += ({**vars(placement), "rank": rank} for placement in placed)
     return build(rows, ALTERNATIVE_PLACEMENTS)
 
 
-def moves(
-    instance: Instance,
-    chosen: Mapping[int, Sequence[int]],
-    rented: Mapping[int, int],
-    other: Mapping[int, Sequence[int]],
-    others_rented: Mapping[int, int],
-) -> list[str]:
-    """Return what sets another solution apart: each volume and workload that moves, and where."""
-    offers, found = records(instance.pairs.offers), []
+def changes_between(instance: Instance, plan: PlanChoice, other: PlanChoice) -> str:
+    """Return each volume and workload that another solution has elsewhere, and where."""
+    offers, changes = records(instance.pairs.offers), list[str]()
     for v, volume in enumerate(instance.pairs.volumes):
-        left, right = sorted(chosen[v]), sorted(other.get(v, chosen[v]))
+        left, right = sorted(plan.chosen[v]), sorted(other.chosen.get(v, plan.chosen[v]))
         if left != right:
-            found.append(f"{volume.name}: {_listed(left, offers)} -> {_listed(right, offers)}")
+            changes.append(f"{volume.name}: {_listed(left, offers)} -> {_listed(right, offers)}")
     rows = instance.rentals.rows if instance.rentals is not None else []
     for w, workload in enumerate(instance.demand.workloads):
-        if w in rented and others_rented.get(w, rented[w]) != rented[w]:
-            left, right = [rented[w]], [others_rented[w]]
-            found.append(f"{workload.name}: GPUs {_listed(left, rows)} -> {_listed(right, rows)}")
-    return found
+        here = plan.rented.get(w)
+        there = other.rented.get(w, here)
+        if here is not None and there is not None and here != there:
+            gpus = f"{_listed([here], rows)} -> {_listed([there], rows)}"
+            changes.append(f"{workload.name}: GPUs {gpus}")
+    return "; ".join(changes)
 
 
 def _listed(numbers: Sequence[int], offers: Sequence[Mapping[str, Any]]) -> str:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from planner.analysis.evaluator import on_offers
 from planner.market.market import key_order
 from planner.schema import EXACT, TEXT, Column, build, frame_html
 from planner.solve.bound import spreads
-from planner.solve.candidates import Pairs, domains
+from planner.solve.candidates import domains
 from planner.solve.heuristic import greedy
 from planner.solve.optimum import optimum
-from planner.solve.problem import Instance
 from planner.units import usd_month
 
 if TYPE_CHECKING:
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from planner.schema import Table
-    from planner.solve.problem import Chosen
+    from planner.solve.candidates import Pairs
+    from planner.solve.problem import Chosen, Instance
 
 
 BASELINES = (
     Column("name", TEXT, "what is kept simple"),
     Column("place", TEXT, "provider or site it ends at; null: no one place, or impossible"),
     Column("usd_month", EXACT, "disks and GPUs of the best such placement; null: impossible"),
-    Column("disks_usd_month", EXACT, "its disks, also where GPUs are missing; null: not told"),
+    Column("disks_usd_month", EXACT, "its disks, also where GPUs are missing; null: impossible"),
     Column("why_not", TEXT, "what rules it out; empty: it is possible"),
 )
 """Columns of baselines as a frame; amounts are exact Decimals."""
@@ -68,27 +69,28 @@ class Baselines(tuple[Baseline, ...]):
 
     def to_frame(self) -> Table:
         """Return them as a frame (columns ``BASELINES``)."""
-        return build([vars(one) for one in self], BASELINES)
+        return build([vars(baseline) for baseline in self], BASELINES)
 
     def _repr_html_(self) -> str:
         return frame_html(self.to_frame())
 
 
 def baselines(instance: Instance) -> Baselines:
-    """Return what the greedy user, one provider, one site, and the cheapest disks alone cost.
+    """Return what the cheapest offers, one provider, one site, and the cheapest disks alone cost.
 
     Existing disks are kept in all of them, as in the plan.
     """
     free = _without_budgets(instance)
     providers = [(site[0],) for site in instance.sites]
-    found = [
-        _greedy(free),
-        _best("single provider", free, providers),
-        _best("single site", free, instance.sites),
-    ]
-    if instance.demand.workloads:
-        found.append(_disks_alone(instance))
-    return Baselines(found)
+    disks_alone = [_disks_alone(instance)] if instance.demand.workloads else []
+    return Baselines(
+        [
+            _cheapest_offers(free),
+            _best("single provider", free, providers),
+            _best("single site", free, instance.sites),
+            *disks_alone,
+        ]
+    )
 
 
 def _without_budgets(instance: Instance) -> Instance:
@@ -96,7 +98,7 @@ def _without_budgets(instance: Instance) -> Instance:
     return replace(instance, demand=instance.demand.model_copy(update={"policy": policy}))
 
 
-def _greedy(instance: Instance) -> Baseline:
+def _cheapest_offers(instance: Instance) -> Baseline:
     name = "cheapest offer per volume"
     chosen = greedy(instance)
     if isinstance(chosen, str):
@@ -110,10 +112,10 @@ def _disks_alone(instance: Instance) -> Baseline:
     """Return what the cheapest disks cost together with the GPUs that are to be had there."""
     name = "cheapest disks, then GPUs"
     demand = instance.demand.model_copy(update={"workloads": ()})
-    found = optimum(replace(instance, demand=demand, rentals=None))
-    if found is None:
+    disks = optimum(replace(instance, demand=demand, rentals=None))
+    if disks is None:
         return Baseline(name, None, None, "the disks alone have no plan")
-    return _with_gpus(instance, found.chosen, name)
+    return _with_gpus(instance, disks.chosen, name)
 
 
 def _with_gpus(instance: Instance, chosen: Chosen, name: str) -> Baseline:
@@ -123,8 +125,8 @@ def _with_gpus(instance: Instance, chosen: Chosen, name: str) -> Baseline:
     for w, workload in enumerate(instance.demand.workloads):
         g = instance.rent_best(w, chosen)
         if g is None:
-            mounted = {o for one in workload.mounts for o in chosen[instance.index[one]]}
-            at = sorted({" ".join(p or "unnamed" for p in instance.sites[o]) for o in mounted})
+            mounted = {o for volume in workload.mounts for o in chosen[instance.index[volume]]}
+            at = sorted({_named(instance.sites[o]) for o in mounted})
             why = f"no {workload.gpu} for {workload.name} can be rented beside {', '.join(at)}"
             return Baseline(name, None, None, why, disks)
         rented[w] = g
@@ -136,7 +138,7 @@ def _best(name: str, instance: Instance, groups: Sequence[tuple[str | None, ...]
     members: dict[tuple[str | None, ...], list[int]] = {}
     existing = {groups[o] for _, o in instance.kept}
     if len(existing) > 1:
-        where = ", ".join(sorted(" ".join(part or "unnamed" for part in one) for one in existing))
+        where = ", ".join(sorted(map(_named, existing)))
         return Baseline(name, None, None, f"the existing disks are at {where}")
     for offer, group in enumerate(groups):
         if not existing or group in existing:
@@ -149,33 +151,16 @@ def _best(name: str, instance: Instance, groups: Sequence[tuple[str | None, ...]
         bound = bounds[index]
         if not np.isfinite(bound) or (best and bound * hours > float(best[0])):
             break
-        found = optimum(_only(instance, members[ordered[index]]), settled=False)
-        if found is not None and (best is None or found.usd_month < best[0]):
-            best = (found.usd_month, " ".join(part or "unnamed" for part in ordered[index]))
+        here = optimum(on_offers(instance, members[ordered[index]]), settled=False)
+        if here is not None and (best is None or here.usd_month < best[0]):
+            best = (here.usd_month, _named(ordered[index]))
     if best is None:
         return Baseline(name, None, None, _why_not(instance, list(members.values())))
     return Baseline(name, best[1], best[0])
 
 
-def _only(instance: Instance, offers: list[int]) -> Instance:
-    """Return the instance on a part of the offers."""
-    pairs, rentals = instance.pairs, instance.rentals
-    at = {o: index for index, o in enumerate(offers)}
-    part = Pairs(
-        pairs.volumes,
-        pairs.offers.iloc[offers],
-        pairs.broken[:, offers],
-        pairs.disks[:, offers],
-        pairs.provision_gb[:, offers],
-        {at[o]: usd_hr for o, usd_hr in pairs.fixed_usd_hr.items() if o in at},
-        pairs.mounted,
-    )
-    if rentals is not None:
-        rentals = replace(
-            rentals, meets=rentals.meets[:, offers], multinode=rentals.multinode[offers]
-        )
-    kept = tuple((v, at[o]) for v, o in instance.kept if o in at)
-    return Instance(instance.demand, part, rentals, kept)
+def _named(place: tuple[str | None, ...]) -> str:
+    return " ".join(part or "unnamed" for part in place)
 
 
 def _lower_bounds(pairs: Pairs, members: Sequence[list[int]]) -> list[float]:
@@ -203,10 +188,10 @@ def _lower_bounds(pairs: Pairs, members: Sequence[list[int]]) -> list[float]:
 def _why_not(instance: Instance, members: Sequence[list[int]]) -> str:
     """Return what rules it out in the group that has an offer for most volumes."""
     if not members:
-        return "the market has no offers"
+        return "no offers in this market"
     admissible = instance.pairs.broken == 0
     closest = max(members, key=lambda offers: int(admissible[:, offers].any(axis=1).sum()))
-    least = _only(instance, closest).least
+    least = on_offers(instance, closest).least
     volumes = instance.pairs.volumes
     left = [volume.name for v, volume in enumerate(volumes) if least.cost(v) is None]
     if not left:

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from planner.solve.model import Model
-
-_VARIABLES_A_UNIT = 200
 
 
 class OutOfBudget(Exception):
@@ -44,14 +38,19 @@ class SearchBudget:
         """Return whether an explicit time limit is over."""
         return self.deadline is not None and time.monotonic() >= self.deadline
 
-    def spend(self, model: Model) -> None:
-        """Pay for one call of the solver.
+    @property
+    def is_spent(self) -> bool:
+        """Return whether no more work may be done."""
+        return self.calls <= 0 or self.is_late
+
+    def spend(self, calls: float = 1.0) -> None:
+        """Pay for work, of which the last piece may be larger than what is left.
 
         Raises
         ------
         OutOfBudget
             When nothing was left.
         """
-        if self.calls <= 0 or self.is_late:
+        if self.is_spent:
             raise OutOfBudget
-        self.calls -= 1 + model.size[0] / _VARIABLES_A_UNIT
+        self.calls -= calls

@@ -59,6 +59,8 @@ LOOSE, STRICT = 1e-7, -1e-6
 
 What only a loose program holds to be enough is planned in vain; then the strict one is asked."""
 _COST_RANGE = 1e6
+_VARIABLES_A_CALL = 200
+"""Variables with which a program counts as one more call of the solver."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ class Elastic(Model):
     def _solve(self, terms: Terms) -> Incumbent | None:
         if self.has_empty_domain:
             return None
-        self.budget.spend(self)
+        self.budget.spend(1 + self.size[0] / _VARIABLES_A_CALL)
         run = self.minimise(terms, nodes=NODES, time_limit_s=self.budget.left_s)
         if run.status == "infeasible":
             return None

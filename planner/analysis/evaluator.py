@@ -1,141 +1,64 @@
-"""What if: the same demand and market with one thing changed, solved exactly.
+"""The optimum under changes: the same demand and market with something different, solved exactly.
 
-A question changes an instance: a candidate is forbidden or forced, a requirement is dropped, a
-price is another. What groups and workloads connect is a part; a question about one part leaves
-the others as they are, and where the whole then keeps within the policy, that is the optimum.
-Only where it does not is everything decided again.
+A change makes one instance of another: a candidate is excluded or required, a requirement dropped,
+the market is smaller. It computes again only what it touches. Pairs of a volume that stays as it is
+are taken over; volumes that nothing connects to a change keep their best choice; and where the
+dual bound shows that nothing can be cheaper than what is wanted, nothing is solved.
+
+What groups and workloads connect is a part. A change of one part leaves the others as they are, and
+where the whole then keeps within the policy, that is the optimum. Only where it does not is
+everything decided again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from planner.analysis.budget import SearchBudget
 from planner.requirements.policy import BudgetLimit, without_limits
-from planner.solve.candidates import Pairs, pair
+from planner.solve.candidates import Pairs, group_levels, pair
+from planner.solve.decompose import Effort
 from planner.solve.existing import reserve
-from planner.solve.optimum import Optimum, optimum
+from planner.solve.optimum import Optimum, floor_month, optimum, solve_component
 from planner.solve.problem import Instance
-from planner.solve.rentals import rent
+from planner.solve.rentals import Rentals, rent
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
+    from fractions import Fraction
 
     from numpy.typing import NDArray
 
-    from planner.demand.model import Demand
+    from planner.demand.model import Demand, Volume
     from planner.solve.problem import Chosen
 
 
 Change = Callable[[Instance], Instance]
-"""A question: it gets the whole instance or a part of it, and finds what it is about by name."""
-_WHATEVER = np.uint32(1 << 31)
-"""A bit of no rule: the candidate is taken out."""
+"""What is different: it gets the whole instance or a part, and looks up by name what it changes."""
+_EXCLUDED = np.uint32(1 << 31)
+"""A bit that stands for no rule: the candidate is excluded by a change."""
 
 
-def free_of_policy(instance: Instance) -> Instance:
+# Changes.
+
+
+def without_policy(instance: Instance) -> Instance:
     """Return an instance without budgets, caps and share."""
-    policy = free(instance.demand.policy)
+    policy = without_limits(instance.demand.policy)
     return replace(instance, demand=instance.demand.model_copy(update={"policy": policy}))
-
-
-free = without_limits
-
-
-def part_of(instance: Instance, volumes: Sequence[int], workloads: Sequence[int]) -> Instance:
-    """Return some volumes, all workloads that mount them, and their groups; no policy."""
-    demand, pairs, rentals = instance.demand, instance.pairs, instance.rentals
-    kept = [demand.volumes[v] for v in volumes]
-    names = {volume.name for volume in kept}
-    groups = tuple(group for group in demand.groups if names.issuperset(group.volumes))
-    smaller = demand.model_copy(
-        update={
-            "volumes": tuple(kept),
-            "workloads": tuple(demand.workloads[w] for w in workloads),
-            "groups": groups,
-            "policy": free(demand.policy),
-        }
-    )
-    rows, at = list(volumes), {v: i for i, v in enumerate(volumes)}
-    arrays = (pairs.broken[rows], pairs.disks[rows], pairs.provision_gb[rows])
-    if rentals is not None:
-        jobs = list(workloads)
-        rentals = replace(
-            rentals,
-            workloads=smaller.workloads,
-            broken=rentals.broken[jobs],
-            mounts=tuple(tuple(at[v] for v in rentals.mounts[w]) for w in jobs),
-            shared=rentals.shared[rows],
-            hours=tuple(rentals.hours[w] for w in jobs),
-        )
-    mine = tuple((at[v], o) for v, o in instance.kept if v in at)
-    part = Pairs(smaller.volumes, pairs.offers, *arrays, pairs.fixed_usd_hr, pairs.mounted)
-    return Instance(smaller, part, rentals, mine)
-
-
-def without(name: str, offer: int) -> Change:
-    """Ask for the best plan with no replica of a volume at an offer."""
-
-    def change(instance: Instance) -> Instance:
-        return forbid(instance, index_of(instance, name), [offer])
-
-    return change
-
-
-def there(name: str, offer: int) -> Change:
-    """Ask for the best plan with a replica of a volume at an offer."""
-
-    def change(instance: Instance) -> Instance:
-        return force(instance, index_of(instance, name), [offer])
-
-    return change
-
-
-def rented_from(name: str, gpus: NDArray[np.bool_]) -> Change:
-    """Ask for the best plan with a workload on one of some GPU offers, shape (G,)."""
-
-    def change(instance: Instance) -> Instance:
-        if instance.rentals is None:
-            return instance
-        broken = instance.rentals.broken.copy()
-        w = [one.name for one in instance.demand.workloads].index(name)
-        broken[w, ~gpus] |= _WHATEVER
-        return replace(instance, rentals=replace(instance.rentals, broken=broken))
-
-    return change
-
-
-def demanding(change: Callable[[Demand], Demand]) -> Change:
-    """Ask for the best plan of a changed demand."""
-
-    def changed(instance: Instance) -> Instance:
-        demand, rentals = change(instance.demand), None
-        if instance.rentals is not None and demand.workloads:
-            rentals = rent(demand, instance.pairs.offers, instance.rentals.gpus)
-        old, at = instance.pairs, {volume.name: v for v, volume in enumerate(demand.volumes)}
-        kept = [(old.volumes[v].name, o) for v, o in instance.kept]
-        pairs = replace(pair(demand, old.offers), fixed_usd_hr=old.fixed_usd_hr)
-        mine = tuple((at[name], o) for name, o in kept if name in at)
-        return Instance(demand, reserve(pairs, kept), rentals, mine)
-
-    return changed
-
-
-def index_of(instance: Instance, name: str) -> int:
-    """Return the index of a volume in an instance."""
-    return next(v for v, volume in enumerate(instance.pairs.volumes) if volume.name == name)
 
 
 def forbid(instance: Instance, v: int, offers: Iterable[int]) -> Instance:
     """Return an instance in which a volume has no replica at some offers."""
     broken = instance.pairs.broken.copy()
-    broken[v, list(offers)] |= _WHATEVER
+    broken[v, list(offers)] |= _EXCLUDED
     return replace(instance, pairs=replace(instance.pairs, broken=broken))
 
 
@@ -148,34 +71,215 @@ def force(instance: Instance, v: int, offers: Iterable[int]) -> Instance:
     return replace(instance, forced=(*instance.forced, (v, frozenset(wanted))))
 
 
-MANY = 300
-"""Programs that are solved for answers that were not asked for singly."""
-NEARLY = "a large program: the cost is proven to a millionth of it, not to the last cent"
-_LARGE = 500
-"""Pairs of volumes and offers with which a program counts as one more."""
-ASK = "not worked out here: ask for it by name"
+def excluding(name: str, offer: int) -> Change:
+    """Return the change that keeps a volume away from an offer."""
+    return lambda instance: forbid(instance, instance.index[name], [offer])
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The best plan under a question.
+def including(name: str, offer: int) -> Change:
+    """Return the change that requires a replica of a volume at an offer."""
+    return lambda instance: force(instance, instance.index[name], [offer])
+
+
+def rented_from(name: str, gpus: NDArray[np.bool_]) -> Change:
+    """Return the change that lets a workload run on some GPU offers only, shape (G,)."""
+
+    def change(instance: Instance) -> Instance:
+        if instance.rentals is None:
+            return instance
+        broken = instance.rentals.broken.copy()
+        w = [workload.name for workload in instance.demand.workloads].index(name)
+        broken[w, ~gpus] |= _EXCLUDED
+        return replace(instance, rentals=replace(instance.rentals, broken=broken))
+
+    return change
+
+
+def edited(edit: Callable[[Demand], Demand]) -> Change:
+    """Return the change that edits the demand."""
+    return lambda instance: with_demand(instance, edit(instance.demand))
+
+
+def with_demand(instance: Instance, demand: Demand) -> Instance:
+    """Return another demand on the market of an instance, of which it takes over what it can.
+
+    Parameters
+    ----------
+    instance : Instance
+        As it was made: no change has excluded a candidate of it.
+    demand : Demand
+        What is asked instead.
+    """
+    old, at = instance.pairs, {volume.name: v for v, volume in enumerate(demand.volumes)}
+    existing = [(old.volumes[v].name, o) for v, o in instance.kept]
+    kept = tuple((at[name], o) for name, o in existing if name in at)
+    pairs = reserve(_paired(instance, demand), existing)
+    rentals = _rented(instance.rentals, instance.demand, demand, old) if demand.workloads else None
+    return Instance(demand, pairs, rentals, kept)
+
+
+def _paired(instance: Instance, demand: Demand) -> Pairs:
+    """Return the pairs of a demand; rows of volumes that stay as they are, are taken over."""
+    before, old = instance.demand, instance.pairs
+    mounted = frozenset(name for workload in demand.workloads for name in workload.mounts)
+    levels = group_levels(before), group_levels(demand)
+    changed: list[Volume] = []
+    rows: list[int] = []
+    for volume in demand.volumes:
+        name = volume.name
+        v = instance.index.get(name)
+        if (
+            v is not None
+            and old.volumes[v] == volume
+            and levels[0].get(name) == levels[1].get(name)
+            and (name in old.mounted) == (name in mounted)
+        ):
+            rows.append(v)
+        else:
+            rows.append(len(old.volumes) + len(changed))
+            changed.append(volume)
+    arrays: list[NDArray[Any]] = [old.broken, old.disks, old.provision_gb]
+    if changed:
+        live = len(old.fixed_usd_hr)
+        sold = old.offers.iloc[: len(old.offers) - live]
+        new = pair(demand.model_copy(update={"volumes": tuple(changed)}), sold)
+        added = (np.pad(a, ((0, 0), (0, live))) for a in (new.broken, new.disks, new.provision_gb))
+        arrays = [np.vstack(both) for both in zip(arrays, added, strict=True)]
+    broken, disks, gb = (array[rows] for array in arrays)
+    return Pairs(demand.volumes, old.offers, broken, disks, gb, old.fixed_usd_hr, mounted)
+
+
+def _rented(
+    rentals: Rentals | None, before: Demand, demand: Demand, pairs: Pairs
+) -> Rentals | None:
+    """Return the rentals of a demand; those there are where it asks the same of GPUs."""
+    if rentals is None or _asked_of_gpus(before) == _asked_of_gpus(demand):
+        return rentals
+    return rent(demand, pairs.offers, rentals.gpus)
+
+
+def _asked_of_gpus(demand: Demand) -> tuple[Any, ...]:
+    names = [volume.name for volume in demand.volumes]
+    return demand.workloads, names, demand.policy.hours_per_month, demand.policy.sequential
+
+
+def subset(instance: Instance, volumes: Sequence[int], workloads: Sequence[int]) -> Instance:
+    """Return some volumes, all workloads that mount them, and their groups; no policy."""
+    demand, pairs, rentals = instance.demand, instance.pairs, instance.rentals
+    smaller = demand_of(demand, volumes)
+    rows, at = list(volumes), {v: i for i, v in enumerate(volumes)}
+    arrays = (pairs.broken[rows], pairs.disks[rows], pairs.provision_gb[rows])
+    if rentals is not None:
+        jobs = list(workloads)
+        rentals = replace(
+            rentals,
+            workloads=smaller.workloads,
+            broken=rentals.broken[jobs],
+            mounts=tuple(tuple(at[v] for v in rentals.mounts[w]) for w in jobs),
+            shared=rentals.shared[rows],
+            hours=tuple(rentals.hours[w] for w in jobs),
+        )
+    kept = tuple((at[v], o) for v, o in instance.kept if v in at)
+    part = Pairs(smaller.volumes, pairs.offers, *arrays, pairs.fixed_usd_hr, pairs.mounted)
+    return Instance(smaller, part, rentals, kept)
+
+
+def demand_of(demand: Demand, volumes: Iterable[int]) -> Demand:
+    """Return volumes with all that connects them, free of budgets, caps and share."""
+    kept = tuple(demand.volumes[v] for v in volumes)
+    names = {volume.name for volume in kept}
+    update: dict[str, Any] = {
+        "volumes": kept,
+        "policy": without_limits(demand.policy),
+        "groups": tuple(g for g in demand.groups if not names.isdisjoint(g.volumes)),
+        "workloads": tuple(w for w in demand.workloads if not names.isdisjoint(w.mounts)),
+    }
+    return demand.model_copy(update=update)
+
+
+def on_offers(instance: Instance, offers: Sequence[int]) -> Instance:
+    """Return an instance on some of the disk offers only."""
+    pairs, rentals = instance.pairs, instance.rentals
+    columns, at = list(offers), {o: index for index, o in enumerate(offers)}
+    smaller = Pairs(
+        pairs.volumes,
+        pairs.offers.iloc[columns],
+        pairs.broken[:, columns],
+        pairs.disks[:, columns],
+        pairs.provision_gb[:, columns],
+        {at[o]: usd_hr for o, usd_hr in pairs.fixed_usd_hr.items() if o in at},
+        pairs.mounted,
+    )
+    if rentals is not None:
+        rentals = replace(
+            rentals, meets=rentals.meets[:, columns], multinode=rentals.multinode[columns]
+        )
+    kept = tuple((v, at[o]) for v, o in instance.kept if o in at)
+    return Instance(instance.demand, smaller, rentals, kept)
+
+
+# Parts.
+
+
+class PlanChoice(Protocol):
+    """The offers and GPUs of a plan, as in `Optimum`."""
+
+    @property
+    def chosen(self) -> Chosen:
+        """Return the offers of each volume."""
+
+    @property
+    def rented(self) -> dict[int, int]:
+        """Return the GPU offer of each workload."""
+
+
+@dataclass
+class PartsOptimum:
+    """The best choice of every part of an instance on its own, the policy aside.
 
     Attributes
     ----------
-    usd_month : Decimal | None
-        Its exact cost; None where there is no plan, or it was not computed.
-    chosen : dict of list of int
-        Its offers, as in `Optimum`; empty where there is no plan.
-    rented : dict of int
-        Its GPU offers.
-    why : str
-        Why there is no plan, or `NEARLY`; else empty.
+    failing : list of Demand
+        Those that have none, by first volume.
+    chosen, rented : dict
+        The choice of all others, in the numbers of the instance; see `Optimum`.
+    usd_month, usd_hr : Decimal
+        What it costs.
     """
 
-    usd_month: Decimal | None
-    chosen: Chosen
-    rented: dict[int, int]
-    why: str = ""
+    failing: list[Demand]
+    chosen: Chosen = field(default_factory=dict)
+    rented: dict[int, int] = field(default_factory=dict)
+    usd_month: Decimal = field(default_factory=lambda: total([]))
+    usd_hr: Decimal = field(default_factory=lambda: total([]))
+
+
+def optimum_of_parts(instance: Instance) -> PartsOptimum:
+    """Return the optimum of every part of an instance, each solved on its own."""
+    demand, result = instance.demand, PartsOptimum([])
+    placed = {v: at for v, at in enumerate(instance.least.settle()) if at is not None}
+    failing: list[tuple[int, ...]] = []
+    coupled: set[int] = set()
+    for scope in instance.components:
+        coupled.update(scope.volumes)
+        solution = None
+        if placed.keys() >= {*scope.volumes}:
+            solution = solve_component(instance, scope, placed, Effort(), settled=False)
+        if solution is None:
+            failing.append(scope.volumes)
+            continue
+        result.chosen.update(solution.chosen)
+        rented = {w: instance.rent_best(w, solution.chosen) for w in scope.workloads}
+        result.rented.update((w, g) for w, g in rented.items() if g is not None)
+    alone = [v for v in range(len(demand.volumes)) if v not in coupled]
+    result.chosen.update((v, placed[v]) for v in alone if v in placed)
+    failing += [(v,) for v in alone if v not in placed]
+    result.failing = [demand_of(demand, volumes) for volumes in sorted(failing)]
+    rentals = instance.rentals
+    gpus = () if rentals is None else (rentals.usd_hr(w, g) for w, g in result.rented.items())
+    result.usd_month = instance.usd_month(result.chosen, result.rented)
+    result.usd_hr = total([instance.disk_usd_hr(result.chosen), *gpus])
+    return result
 
 
 @dataclass(frozen=True)
@@ -187,13 +291,50 @@ class Part:
     instance: Instance
 
     @property
-    def is_coupled(self) -> bool:
-        """Return whether anything but the policy ties its volumes."""
-        return len(self.volumes) > 1 or bool(self.workloads)
+    def why_not(self) -> str:
+        """Return what there is to say where a change leaves it without a plan."""
+        if self.workloads:
+            return "ruled out by the workloads and groups around it"
+        if len(self.volumes) > 1:
+            return "ruled out by its groups"
+        return "not every replica has a place then"
 
 
-class WhatIf:
-    """Answers questions about a plan, and changes nothing of it.
+# Evaluation.
+
+
+PROGRAMS = 300
+"""Programs that are solved for answers that were not asked for one by one."""
+NEAR_OPTIMAL = "a large program: the cost is proven to a millionth of it, not to the last cent"
+NOT_EVALUATED = "not worked out here: ask for it by name"
+_PAIRS_A_PROGRAM = 500
+"""Pairs of volumes and offers with which a program counts as one more."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best plan under a change.
+
+    Attributes
+    ----------
+    usd_month : Decimal | None
+        Its exact cost; None where there is no plan, or it was not computed.
+    chosen : dict of list of int
+        Its offers, as in `Optimum`; empty where there is no plan.
+    rented : dict of int
+        Its GPU offers.
+    why : str
+        Why there is no plan, or `NEAR_OPTIMAL`; else empty.
+    """
+
+    usd_month: Decimal | None
+    chosen: Chosen
+    rented: dict[int, int]
+    why: str = ""
+
+
+class Evaluator:
+    """Evaluates changes of a plan, and changes nothing of it.
 
     Parameters
     ----------
@@ -203,8 +344,8 @@ class WhatIf:
         Offers of each volume.
     rented : dict of int
         GPU offer of each workload.
-    patience : int | None
-        After so many programs, answers are `ASK`; None answers everything.
+    budget : SearchBudget | None
+        Programs that may be solved; once they are, answers are `NOT_EVALUATED`. None evaluates all.
     """
 
     def __init__(
@@ -212,13 +353,13 @@ class WhatIf:
         instance: Instance,
         chosen: Mapping[int, Sequence[int]],
         rented: Mapping[int, int],
-        patience: int | None = MANY,
+        budget: SearchBudget | None = None,
     ) -> None:
         self.instance = instance
         self.chosen: Chosen = {v: sorted(chosen[v]) for v in sorted(chosen)}
         self.rented = dict(sorted(rented.items()))
         self.usd_month = instance.usd_month(self.chosen, self.rented)
-        self._left: float | None = patience
+        self.budget = SearchBudget(float("inf")) if budget is None else budget
         self._parts: dict[int, Part] = {}
 
     @property
@@ -226,8 +367,8 @@ class WhatIf:
         """Return the hours of the policy's month."""
         return self.instance.demand.policy.hours_per_month
 
-    def dearer(self, answer: Answer) -> dict[str, Decimal | None]:
-        """Return how much dearer an answer is than the plan, as columns of a frame."""
+    def extra_cost(self, answer: Answer) -> dict[str, Decimal | None]:
+        """Return how much more an answer costs than the plan, as columns of a frame."""
         if answer.usd_month is None:
             return {"extra_usd_hr": None, "extra_usd_month": None}
         more = difference(answer.usd_month, self.usd_month)
@@ -242,14 +383,21 @@ class WhatIf:
         """
         jobs = bool(self.instance.demand.workloads)
         return any(
-            jobs or one.owner is not None or not isinstance(one, BudgetLimit)
-            for one in self.instance.requirements
+            jobs or requirement.owner is not None or not isinstance(requirement, BudgetLimit)
+            for requirement in self.instance.requirements
         )
+
+    @cached_property
+    def is_cheapest(self) -> bool:
+        """Return whether no plan costs less; time limit and cost tolerance may have let one."""
+        return cheaper(self.instance, self.usd_month) is None
+
+    # Parts.
 
     @cached_property
     def members(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """Return volumes and workloads of every part."""
-        components = [(one.volumes, one.workloads) for one in self.instance.components]
+        components = [(scope.volumes, scope.workloads) for scope in self.instance.components]
         coupled = {v for volumes, _ in components for v in volumes}
         alone = [((v,), ()) for v in self.chosen if v not in coupled]
         return sorted([*components, *alone])
@@ -267,71 +415,10 @@ class WhatIf:
         return self.part(self._part_of[v])
 
     def part(self, p: int) -> Part:
-        """Return one of the parts."""
+        """Return a part."""
         if p not in self._parts:
-            self._parts[p] = Part(*self.members[p], part_of(self.instance, *self.members[p]))
+            self._parts[p] = Part(*self.members[p], subset(self.instance, *self.members[p]))
         return self._parts[p]
-
-    @cached_property
-    def _rest(self) -> Answer | None:
-        """Return the best choice of every part with the policy aside, where known the plan's."""
-        free = optimum(free_of_policy(self.instance))
-        if free is None:
-            return None
-        chosen, rented = dict(free.chosen), dict(free.rented)
-        for volumes, jobs in self.members:
-            if self._cost(volumes, jobs, chosen, rented) == self._cost(
-                volumes, jobs, self.chosen, self.rented
-            ):
-                chosen.update({v: self.chosen[v] for v in volumes})
-                rented.update({w: self.rented[w] for w in jobs})
-        return Answer(free.usd_month, chosen, rented)
-
-    def _cost(
-        self,
-        volumes: Iterable[int],
-        jobs: Iterable[int],
-        chosen: Mapping[int, Sequence[int]],
-        rented: Mapping[int, int],
-    ) -> Decimal:
-        mine = {v: chosen[v] for v in volumes}
-        return self.instance.usd_month(mine, {w: rented[w] for w in jobs})
-
-    def ask(self, part: Part, change: Change, *, settled: bool = False) -> Answer:
-        """Return the best plan where one part is changed."""
-        if self._tired:
-            return Answer(None, {}, {}, ASK)
-        small = change(part.instance)
-        found = self._solve(small, settled=settled)
-        if found is None:
-            return Answer(None, {}, {}, _why_not(part))
-        if self._rest is not None:
-            chosen = {**self._rest.chosen}
-            chosen.update(zip(part.volumes, found.chosen.values(), strict=True))
-            names = {one.name: w for w, one in enumerate(self.instance.demand.workloads)}
-            gone = self._cost(part.volumes, part.workloads, self._rest.chosen, self._rest.rented)
-            rented = {w: g for w, g in self._rest.rented.items() if w not in part.workloads}
-            for w, g in found.rented.items():
-                rented[names[small.demand.workloads[w].name]] = g
-            cost = total([difference(self._rest.usd_month or gone, gone), found.usd_month])
-            if self._holds(change, chosen):
-                return Answer(cost, chosen, rented, "" if found.bound_month is None else NEARLY)
-        return self.ask_all(change)
-
-    def _holds(self, change: Change, chosen: Chosen) -> bool:
-        if not self.instance.requirements:
-            return True
-        return change(self.instance).within_policy(chosen)
-
-    def ask_all(self, change: Change) -> Answer:
-        """Return the best plan where anything may be changed."""
-        if self._tired:
-            return Answer(None, {}, {}, ASK)
-        found = self._solve(change(self.instance))
-        if found is None:
-            return Answer(None, {}, {}, self._policy_forbids)
-        why = "" if found.bound_month is None else NEARLY
-        return Answer(found.usd_month, found.chosen, found.rented, why)
 
     def plan(self, p: int | None = None) -> Answer:
         """Return the plan itself, or what a part has of it in the numbers of that part."""
@@ -341,39 +428,78 @@ class WhatIf:
         return Answer(self.usd_month if p is None else None, chosen, rented)
 
     @cached_property
-    def is_cheapest(self) -> bool:
-        """Return whether no plan is cheaper: a limit of time or a slack may have let one be."""
-        best = optimum(self.instance, settled=False)
-        return best is None or best.usd_month >= self.usd_month
+    def _rest(self) -> PartsOptimum | None:
+        """Return the best choice of every part, of equal ones the plan's; None where one fails."""
+        best = optimum_of_parts(self.instance)
+        if best.failing:
+            return None
+        for volumes, jobs in self.members:
+            if self._cost(volumes, jobs, best) == self._cost(volumes, jobs, self):
+                best.chosen.update({v: self.chosen[v] for v in volumes})
+                best.rented.update({w: self.rented[w] for w in jobs})
+        return best
+
+    def _cost(self, volumes: Iterable[int], jobs: Iterable[int], choice: PlanChoice) -> Decimal:
+        chosen = {v: choice.chosen[v] for v in volumes}
+        return self.instance.usd_month(chosen, {w: choice.rented[w] for w in jobs})
+
+    # Answers.
+
+    def evaluate(self, part: Part, change: Change, *, settled: bool = False) -> Answer:
+        """Return the best plan where one part is changed."""
+        if self.budget.is_spent:
+            return Answer(None, {}, {}, NOT_EVALUATED)
+        changed = change(part.instance)
+        best = self._solve(changed, settled=settled)
+        if best is None:
+            return Answer(None, {}, {}, part.why_not)
+        if self._rest is not None:
+            chosen = {**self._rest.chosen}
+            chosen.update(zip(part.volumes, best.chosen.values(), strict=True))
+            number = {job.name: w for w, job in enumerate(self.instance.demand.workloads)}
+            before = self._cost(part.volumes, part.workloads, self._rest)
+            rented = {w: g for w, g in self._rest.rented.items() if w not in part.workloads}
+            for w, g in best.rented.items():
+                rented[number[changed.demand.workloads[w].name]] = g
+            usd_month = total([difference(self._rest.usd_month, before), best.usd_month])
+            if not self.instance.requirements or change(self.instance).within_policy(chosen):
+                return Answer(usd_month, chosen, rented, _proof(best))
+        return self.evaluate_whole(change)
+
+    def evaluate_whole(self, change: Change) -> Answer:
+        """Return the best plan where anything may be changed."""
+        if self.budget.is_spent:
+            return Answer(None, {}, {}, NOT_EVALUATED)
+        best = self._solve(change(self.instance))
+        if best is None:
+            asked = dict.fromkeys(requirement.step[2] for requirement in self.instance.requirements)
+            return Answer(None, {}, {}, f"ruled out by the policy: {', '.join(asked)}")
+        return Answer(best.usd_month, best.chosen, best.rented, _proof(best))
 
     def spend(self, instance: Instance, programs: float = 1) -> bool:
-        """Return whether there is patience for so many programs more, and take it."""
-        if self._tired:
+        """Return whether so many programs more may be solved, and count them."""
+        if self.budget.is_spent:
             return False
-        if self._left is not None:
-            self._left -= programs * (1 + instance.pairs.broken.size // _LARGE)
+        self.budget.calls -= programs * (1 + instance.pairs.broken.size // _PAIRS_A_PROGRAM)
         return True
 
-    @property
-    def _policy_forbids(self) -> str:
-        asked = ", ".join(dict.fromkeys(one.step[2] for one in self.instance.requirements))
-        return f"the policy does not allow it: {asked}"
-
-    @property
-    def _tired(self) -> bool:
-        return self._left is not None and self._left <= 0
-
     def _solve(self, instance: Instance, *, settled: bool = False) -> Optimum | None:
-        found = optimum(instance, settled=settled)
-        if self._left is not None:
-            runs = 1 if found is None else len(found.effort.runs)
-            self._left -= runs * (1 + instance.pairs.broken.size // _LARGE)
-        return found
+        best = optimum(instance, settled=settled)
+        self.spend(instance, 1 if best is None else len(best.effort.runs))
+        return best
 
 
-def _why_not(part: Part) -> str:
-    if part.workloads:
-        return "the workloads and groups around it do not allow it"
-    if part.is_coupled:
-        return "its groups do not allow it"
-    return "not every replica has a place then"
+def cheaper(instance: Instance, usd_month: Decimal | Fraction) -> Optimum | None:
+    """Return the best plan of an instance where it costs less than an amount, else None.
+
+    Where the dual bound is not below the amount, nothing is solved.
+    """
+    bound = floor_month(instance)
+    if bound is None or bound >= usd_month:
+        return None
+    best = optimum(instance, settled=False)
+    return best if best is not None and best.usd_month < usd_month else None
+
+
+def _proof(best: Optimum) -> str:
+    return "" if best.bound_month is None else NEAR_OPTIMAL

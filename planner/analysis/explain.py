@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.analysis.evaluator import ASK, Answer, WhatIf, rented_from, there, without
+from planner.analysis.evaluator import (
+    NOT_EVALUATED,
+    Answer,
+    Evaluator,
+    excluding,
+    including,
+    rented_from,
+)
 from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
 from planner.solve.candidates import rules_of
 from planner.solve.rentals import gpu_rules_of
@@ -75,16 +82,16 @@ WORKLOAD_GPUS = (
 """Columns of every workload at every GPU offer: by workload, then as for volumes."""
 
 
-def choices(whatif: WhatIf, volumes: Sequence[int]) -> pd.DataFrame:
+def choices(evaluator: Evaluator, volumes: Sequence[int]) -> pd.DataFrame:
     """Return where volumes are and where they would be otherwise (columns ``CHOICES``)."""
-    instance, offers = whatif.instance, records(whatif.instance.pairs.offers)
+    instance, offers = evaluator.instance, records(evaluator.instance.pairs.offers)
     rows: list[dict[str, Any]] = []
     for v in volumes:
-        volume, mine = instance.pairs.volumes[v], whatif.chosen[v]
+        volume, mine = instance.pairs.volumes[v], evaluator.chosen[v]
         asked: dict[int, Answer] = {}
         for replica, o in enumerate(mine, 1):
             if o not in asked:
-                asked[o] = _elsewhere(whatif, v, o)
+                asked[o] = _elsewhere(evaluator, v, o)
             other = _next(mine, o, asked[o].chosen.get(v, ()))
             after = offers[other] if other is not None else dict.fromkeys(offers[o])
             rows.append(
@@ -94,7 +101,7 @@ def choices(whatif: WhatIf, volumes: Sequence[int]) -> pd.DataFrame:
                     "volume": volume.name,
                     "replica": replica,
                     "usd_hr": instance.pairs.usd_hr(v, o),
-                    **_worth(whatif, asked[o]),
+                    **_costs(evaluator, asked[o]),
                 }
             )
     return build(rows, CHOICES)
@@ -103,14 +110,14 @@ def choices(whatif: WhatIf, volumes: Sequence[int]) -> pd.DataFrame:
 _PLACE = ("offer_id", "provider", "data_center", "country")
 
 
-def _elsewhere(whatif: WhatIf, v: int, o: int) -> Answer:
-    instance = whatif.instance
+def _elsewhere(evaluator: Evaluator, v: int, o: int) -> Answer:
+    instance = evaluator.instance
     if (v, o) in instance.kept:
         return Answer(None, {}, {}, "existing disk, kept")
     if np.count_nonzero(instance.pairs.broken[v] == 0) == 1:
         return Answer(None, {}, {}, "no other offer is admissible")
     name = instance.pairs.volumes[v].name
-    return whatif.ask(whatif.part_of(v), without(name, o), settled=True)
+    return evaluator.evaluate(evaluator.part_of(v), excluding(name, o), settled=True)
 
 
 def _next(mine: Sequence[int], gone: int, others: Sequence[int]) -> int | None:
@@ -121,12 +128,12 @@ def _next(mine: Sequence[int], gone: int, others: Sequence[int]) -> int | None:
     return new[0] if new else None
 
 
-def _worth(whatif: WhatIf, answer: Answer) -> dict[str, Any]:
-    return {**whatif.dearer(answer), "why": answer.why}
+def _costs(evaluator: Evaluator, answer: Answer) -> dict[str, Any]:
+    return {**evaluator.extra_cost(answer), "why": answer.why}
 
 
 def offers(
-    whatif: WhatIf, volumes: Sequence[int], wanted: Sequence[int] | None = None
+    evaluator: Evaluator, volumes: Sequence[int], wanted: Sequence[int] | None = None
 ) -> pd.DataFrame:
     """Return what every offer would cost or break (columns ``OFFERS``).
 
@@ -135,25 +142,25 @@ def offers(
     wanted : sequence of int | None
         Offers to look at; None looks at all.
     """
-    instance, named = whatif.instance, records(whatif.instance.pairs.offers)
+    instance, named = evaluator.instance, records(evaluator.instance.pairs.offers)
     every = range(len(named)) if wanted is None else wanted
     rows: list[dict[str, Any]] = []
     for v in volumes:
-        mine = [_at(whatif, v, o) | {name: named[o][name] for name in _PLACE} for o in every]
+        mine = [_at(evaluator, v, o) | {name: named[o][name] for name in _PLACE} for o in every]
         rows += sorted(mine, key=_cheapest_first)
     return build([{**row, "volume": instance.pairs.volumes[row["v"]].name} for row in rows], OFFERS)
 
 
-def _at(whatif: WhatIf, v: int, o: int) -> dict[str, Any]:
-    pairs = whatif.instance.pairs
-    rules, here = rules_of(int(pairs.broken[v, o])), o in whatif.chosen[v]
+def _at(evaluator: Evaluator, v: int, o: int) -> dict[str, Any]:
+    pairs = evaluator.instance.pairs
+    rules, here = rules_of(int(pairs.broken[v, o])), o in evaluator.chosen[v]
     if rules:
         amounts = {"extra_usd_hr": None, "extra_usd_month": None, "why": "it breaks rules"}
     elif here:
-        amounts = _worth(whatif, Answer(whatif.usd_month, {}, {}))
+        amounts = _costs(evaluator, Answer(evaluator.usd_month, {}, {}))
     else:
-        change = there(pairs.volumes[v].name, o)
-        amounts = _worth(whatif, whatif.ask(whatif.part_of(v), change))
+        change = including(pairs.volumes[v].name, o)
+        amounts = _costs(evaluator, evaluator.evaluate(evaluator.part_of(v), change))
     return {"v": v, "chosen": here, "rules": rules, **amounts}
 
 
@@ -162,37 +169,37 @@ def _cheapest_first(row: dict[str, Any]) -> tuple[Any, ...]:
     return (not row["chosen"], len(row["rules"]), amount is None, amount or 0)
 
 
-def gpus(whatif: WhatIf, workloads: Sequence[int]) -> pd.DataFrame:
+def gpus(evaluator: Evaluator, workloads: Sequence[int]) -> pd.DataFrame:
     """Return what every GPU offer would cost or break (columns ``WORKLOAD_GPUS``)."""
-    rentals = whatif.instance.rentals
+    rentals = evaluator.instance.rentals
     if rentals is None:
         return build([], WORKLOAD_GPUS)
     rows: list[dict[str, Any]] = []
     for w in workloads:
-        rows += sorted(_gpus_of(whatif, rentals, w), key=_cheapest_first)
+        rows += sorted(_gpus_of(evaluator, rentals, w), key=_cheapest_first)
     return build(rows, WORKLOAD_GPUS)
 
 
-def _gpus_of(whatif: WhatIf, rentals: Rentals, w: int) -> Iterator[dict[str, Any]]:
+def _gpus_of(evaluator: Evaluator, rentals: Rentals, w: int) -> Iterator[dict[str, Any]]:
     """Yield a row for each GPU offer; those that meet the same disks are asked about at once."""
     several, known = rentals.several_nodes(w), dict[tuple[bytes, bool], tuple[int, Answer]]()
     for g, row in enumerate(rentals.rows):
         rules = gpu_rules_of(int(rentals.broken[w, g]))
-        here = whatif.rented[w] == g
+        here = evaluator.rented[w] == g
         amounts: dict[str, Any] = {"extra_usd_hr": None, "extra_usd_month": None}
         amounts["why"] = "it breaks rules"
         if here:
-            amounts = _worth(whatif, Answer(whatif.usd_month, {}, {}))
+            amounts = _costs(evaluator, Answer(evaluator.usd_month, {}, {}))
         elif not rules:
             look = rentals.meets[g].tobytes(), bool(several[g])
             if look not in known:
                 alike = (rentals.meets == rentals.meets[g]).all(axis=1) & (several == several[g])
-                known[look] = _anywhere_of(whatif, rentals, w, alike)
+                known[look] = _anywhere_of(evaluator, rentals, w, alike)
             best, answer = known[look]
             if answer.usd_month is not None:
                 dearer = difference(rentals.usd_month(w, g), rentals.usd_month(w, best))
                 answer = Answer(total([answer.usd_month, dearer]), {}, {})
-            amounts = _worth(whatif, answer)
+            amounts = _costs(evaluator, answer)
         yield {
             **row,
             "workload": rentals.workloads[w].name,
@@ -202,17 +209,17 @@ def _gpus_of(whatif: WhatIf, rentals: Rentals, w: int) -> Iterator[dict[str, Any
 
 
 def _anywhere_of(
-    whatif: WhatIf, rentals: Rentals, w: int, alike: np.ndarray[Any, np.dtype[np.bool_]]
+    evaluator: Evaluator, rentals: Rentals, w: int, alike: np.ndarray[Any, np.dtype[np.bool_]]
 ) -> tuple[int, Answer]:
     """Return the cheapest of GPU offers at one place, and the best plan on it."""
     best = rentals.best(w, alike)
     assert best is not None, "one of them is a candidate"  # noqa: S101 -- the caller looked
     only = np.zeros(len(alike), np.bool_)
     only[best] = True
-    part = whatif.part_of(rentals.mounts[w][0])
-    return best, whatif.ask(part, rented_from(rentals.workloads[w].name, only))
+    part = evaluator.part_of(rentals.mounts[w][0])
+    return best, evaluator.evaluate(part, rented_from(rentals.workloads[w].name, only))
 
 
 def is_partial(frame: pd.DataFrame) -> bool:
     """Return whether some answers were not worked out."""
-    return bool((frame["why"] == ASK).any())
+    return bool((frame["why"] == NOT_EVALUATED).any())

@@ -16,9 +16,9 @@ import numpy as np
 from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.conflict import ConflictSearch, Key
 from planner.analysis.elastic import LOOSE, STRICT
+from planner.analysis.evaluator import optimum_of_parts
 from planner.analysis.limits import least_limits, separable_bound
 from planner.analysis.needs import Catalogue
-from planner.analysis.parts import Parts, is_capped, parts_of
 from planner.analysis.reasons import volume_reasons, workload_reasons
 from planner.analysis.relax import MANY_PAIRS, MOST, Offers, Search, relaxations
 from planner.analysis.relaxation import Relaxations
@@ -32,6 +32,7 @@ from planner.units import difference, money, plain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from planner.analysis.evaluator import PartsOptimum
     from planner.analysis.requirements import Requirement
     from planner.demand.model import Demand
     from planner.solve.problem import Instance
@@ -80,7 +81,7 @@ def infeasible(
     """
     deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
     instance = offers.instance(demand)
-    parts = parts_of(instance)
+    parts = optimum_of_parts(instance)
     analysis = _Conflicts(instance, offers, SearchBudget(_CONFLICT_CALLS, deadline))
     found = analysis.all(parts)
     budget = SearchBudget(deadline=deadline)
@@ -104,7 +105,7 @@ class _Conflicts:
         self._known: set[Key] = set()
         self._alike: dict[str, tuple[tuple[Requirement, ...], bool]] = {}
 
-    def all(self, parts: Parts) -> list[dict[str, Any]]:
+    def all(self, parts: PartsOptimum) -> list[dict[str, Any]]:
         """Return what cannot hold, part by part, then of the whole with its policy."""
         demand, found = self._instance.demand, list[dict[str, Any]]()
         if demand.workloads and self._instance.rentals is None:
@@ -112,10 +113,10 @@ class _Conflicts:
             return [{"conflict": 1, "reason": "no_gpu", "message": message, "irreducible": True}]
         for part in parts.failing:
             found += self._of_part(part)
-        if is_capped(demand) and self._instance.pairs.broken.size <= MANY_PAIRS:
+        if self._instance.requirements and self._instance.pairs.broken.size <= MANY_PAIRS:
             found += self._together(demand)
             found = found or list(self._together(demand, STRICT))
-        elif is_capped(demand) and not found:
+        elif self._instance.requirements and not found:
             found += self._budgets()
             if not found:
                 message = first_conflict(self._instance)

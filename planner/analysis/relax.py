@@ -16,7 +16,6 @@ from planner.analysis.changes import changes
 from planner.analysis.elastic import LOOSE, STRICT, Elastic
 from planner.analysis.limits import fitted, least_limits, separable_bound, spent_month
 from planner.analysis.needs import Catalogue
-from planner.analysis.parts import Parts, is_capped
 from planner.analysis.relaxation import Relaxation
 from planner.analysis.steps import Step, policy_steps, relaxed
 from planner.solve.decompose import Undecided
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from planner.analysis.evaluator import PartsOptimum
     from planner.demand.model import Demand
     from planner.solve.existing import Kept
 
@@ -118,7 +118,9 @@ class Offers:
         return Instance.of(demand, self.disks, self.gpus, self.kept(demand))
 
 
-def relaxations(instance: Instance, offers: Offers, parts: Parts, budget: SearchBudget) -> Search:
+def relaxations(
+    instance: Instance, offers: Offers, parts: PartsOptimum, budget: SearchBudget
+) -> Search:
     """Return the least sets of changes that give an instance a plan, at most ten, cheapest first.
 
     Parameters
@@ -127,7 +129,7 @@ def relaxations(instance: Instance, offers: Offers, parts: Parts, budget: Search
         What has no plan.
     offers : Offers
         The market it was made of.
-    parts : Parts
+    parts : PartsOptimum
         Its parts.
     budget : SearchBudget
         Work that may be done.
@@ -136,9 +138,9 @@ def relaxations(instance: Instance, offers: Offers, parts: Parts, budget: Search
     search = Search()
     if demand.workloads and instance.rentals is None:
         return search
-    if is_capped(demand) and instance.pairs.broken.size > MANY_PAIRS:
+    if instance.requirements and instance.pairs.broken.size > MANY_PAIRS:
         options = _of_large(demand, parts, offers, budget, search)
-    elif is_capped(demand):
+    elif instance.requirements:
         options = least_sets(demand, offers, budget)
         search.stuck = [] if options.listed or options.is_stopped else [demand]
     else:
@@ -247,7 +249,7 @@ def _priced(
 
 
 def _of_large(
-    demand: Demand, parts: Parts, offers: Offers, budget: SearchBudget, search: Search
+    demand: Demand, parts: PartsOptimum, offers: Offers, budget: SearchBudget, search: Search
 ) -> Options:
     """Return sets of a demand that is too large for one program: there may be others.
 
@@ -293,7 +295,7 @@ def _rank(option: Option) -> tuple[Any, ...]:
     return option.usd_month, sorted(map(str, option.steps))
 
 
-def _combined(parts: Parts, offers: Offers, budget: SearchBudget, search: Search) -> Options:
+def _combined(parts: PartsOptimum, offers: Offers, budget: SearchBudget, search: Search) -> Options:
     """Return one set of each failing part together: no part has a say in another."""
     lists: list[Options] = []
     alike: dict[str, tuple[str, Options]] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.analysis.evaluator import ASK, Answer, WhatIf, demanding
+from planner.analysis.evaluator import NOT_EVALUATED, Answer, Evaluator, edited
 from planner.demand.fields import MAX_DISKS
 from planner.market.places import PLACES
 from planner.requirements.policy import policy_requirements
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 REQUIREMENTS = (
     Column("about", TEXT, "volume or workload; null: a group or the policy"),
-    Column("requirement", TEXT, "what is asked, in the demand's words"),
+    Column("requirement", TEXT, "what is asked, as the demand file has it"),
     Column("without", TEXT, "what the comparison does instead"),
     Column("saves_usd_hr", EXACT, "the same as an hourly average, see averaged_usd_hr"),
     Column("saves_usd_month", EXACT, "how much cheaper the best plan is without it, exact Decimal"),
@@ -49,7 +49,7 @@ class _Requirement:
     volume: int | None = None
 
 
-def requirements(whatif: WhatIf, volume: int | None = None) -> pd.DataFrame:
+def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFrame:
     """Return what every requirement costs (columns ``REQUIREMENTS``).
 
     A requirement that makes nothing dearer saves zero: also where the demand is harder without
@@ -61,19 +61,19 @@ def requirements(whatif: WhatIf, volume: int | None = None) -> pd.DataFrame:
         Only those of a volume, its groups and its workloads; None takes all, and the policy's.
     """
     rows: list[dict[str, Any]] = []
-    for one in _all(whatif.instance, volume):
-        answer = _answer(whatif, one)
+    for requirement in _all(evaluator.instance, volume):
+        answer = _answer(evaluator, requirement)
         saves = None
         if answer.usd_month is not None:
-            saves = max(difference(whatif.usd_month, answer.usd_month), total([]))
-        elif answer.why != ASK:
+            saves = max(difference(evaluator.usd_month, answer.usd_month), total([]))
+        elif answer.why != NOT_EVALUATED:
             saves, answer = total([]), Answer(None, {}, {})
         rows.append(
             {
-                "about": one.about,
-                "requirement": one.text,
-                "without": one.instead,
-                "saves_usd_hr": None if saves is None else averaged_usd_hr(saves, whatif.hours),
+                "about": requirement.about,
+                "requirement": requirement.text,
+                "without": requirement.instead,
+                "saves_usd_hr": None if saves is None else averaged_usd_hr(saves, evaluator.hours),
                 "saves_usd_month": saves,
                 "why": answer.why,
             }
@@ -87,19 +87,19 @@ def _dearest_first(row: dict[str, Any]) -> tuple[bool, Decimal]:
     return (saves is None, -(saves or total([])))
 
 
-def _answer(whatif: WhatIf, one: _Requirement) -> Answer:
-    if one.volume is None:
-        return whatif.ask_all(demanding(one.edit))
-    part = whatif.part_of(one.volume)
-    lonely = [w for w in one.edit(part.instance.demand).workloads if not w.mounts]
+def _answer(evaluator: Evaluator, requirement: _Requirement) -> Answer:
+    if requirement.volume is None:
+        return evaluator.evaluate_whole(edited(requirement.edit))
+    part = evaluator.part_of(requirement.volume)
+    lonely = [w for w in requirement.edit(part.instance.demand).workloads if not w.mounts]
     if not lonely:
-        return whatif.ask(part, demanding(one.edit))
-    return _beside_nothing(whatif, one, lonely[0])
+        return evaluator.evaluate(part, edited(requirement.edit))
+    return _on_cheapest_gpus(evaluator, requirement, lonely[0])
 
 
-def _beside_nothing(whatif: WhatIf, one: _Requirement, job: Workload) -> Answer:
+def _on_cheapest_gpus(evaluator: Evaluator, requirement: _Requirement, job: Workload) -> Answer:
     """Return the best plan where a workload runs wherever it is cheapest."""
-    instance = whatif.instance
+    instance = evaluator.instance
     w = [each.name for each in instance.demand.workloads].index(job.name)
     rentals = instance.rentals
     best = None if rentals is None else rentals.best(w, np.ones(len(rentals.gpus), np.bool_))
@@ -108,8 +108,8 @@ def _beside_nothing(whatif: WhatIf, one: _Requirement, job: Workload) -> Answer:
         kept = tuple(each for each in demand.workloads if each.name != job.name)
         return demand.model_copy(update={"workloads": kept})
 
-    part = whatif.part_of(one.volume or 0)
-    answer = whatif.ask(part, demanding(alone))
+    part = evaluator.part_of(requirement.volume or 0)
+    answer = evaluator.evaluate(part, edited(alone))
     if answer.usd_month is None or rentals is None or best is None:
         return answer
     return replace(answer, usd_month=total([answer.usd_month, rentals.usd_month(w, best)]))
@@ -143,13 +143,13 @@ _Wish = tuple[str, str, dict[str, Any]]
 
 
 def _of_volume(volume: Volume) -> Iterator[_Wish]:
-    for words in PLACES.values():
-        if (allowed := getattr(volume, words)) is not None:
-            yield f"{words}: [{', '.join(allowed)}]", "all allowed", {words: None}
-    for words in PLACES.values():
-        if excluded := getattr(volume.exclude, words):
-            exclude = volume.exclude.model_copy(update={words: ()})
-            text = f"exclude {words}: [{', '.join(excluded)}]"
+    for field in PLACES.values():
+        if (allowed := getattr(volume, field)) is not None:
+            yield f"{field}: [{', '.join(allowed)}]", "all allowed", {field: None}
+    for field in PLACES.values():
+        if excluded := getattr(volume.exclude, field):
+            exclude = volume.exclude.model_copy(update={field: ()})
+            text = f"exclude {field}: [{', '.join(excluded)}]"
             yield text, "none excluded", {"exclude": exclude}
     if volume.headroom_percent:
         text = f"headroom: {plain(volume.headroom_percent)}%"
@@ -184,9 +184,9 @@ def _of_workload(workload: Workload) -> Iterator[_Wish]:
         yield "spot: false", "spot offers too", {"spot": True}
     if workload.security != "any":
         yield f"security: {workload.security}", "any", {"security": "any"}
-    for words in ("regions", "providers"):
-        if (allowed := getattr(workload, words)) is not None:
-            yield f"{words}: [{', '.join(allowed)}]", "all allowed", {words: None}
+    for field in ("regions", "providers"):
+        if (allowed := getattr(workload, field)) is not None:
+            yield f"{field}: [{', '.join(allowed)}]", "all allowed", {field: None}
     for name in workload.mounts:
         left = tuple(each for each in workload.mounts if each != name)
         yield f"mounts: {name}", "not beside it", {"mounts": left}
@@ -223,13 +223,13 @@ def _of_group(group: Group, at: dict[str, int]) -> Iterator[_Requirement]:
 
 
 def _of_policy(demand: Demand) -> Iterator[_Requirement]:
-    for one in policy_requirements(demand.policy):
-        changed = one.lifted(demand.policy)
+    for requirement in policy_requirements(demand.policy):
+        changed = requirement.lifted(demand.policy)
 
         def edit(demand: Demand, changed: Any = changed) -> Demand:  # noqa: ANN401 -- a policy
             return demand.model_copy(update={"policy": changed})
 
-        yield _Requirement(None, f"policy {one.text}", "no limit", edit)
+        yield _Requirement(None, f"policy {requirement.text}", "no limit", edit)
 
 
 def costly(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ What `max_usd_gb_hr` admits depends on the price too. It divides the range into 
 nothing of it changes; they are searched from today's price outwards.
 
 A budget by owner (or of the whole, where GPUs cost something too) can rule a cheaper plan out on
-one side of a price. A rival is believed only where it keeps within them; one that is cheaper and
+one side of a price. A rival counts only where it keeps within them; one that is cheaper and
 allowed only for a while, between today's price and the threshold, may go unseen.
 
 Where a program is so large that plans are proven to a millionth only, so are thresholds.
@@ -30,27 +30,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from planner.analysis.alternatives import moves
-from planner.analysis.evaluator import ASK, Answer, forbid
+from planner.analysis.alternatives import changes_between
+from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper, forbid
 from planner.schema import EXACT, TEXT, YES_NO, Column, build, records
-from planner.solve.bound import Least, spreads
+from planner.solve.bound import spreads
 from planner.solve.candidates import BIT, rules_of, tiered
-from planner.solve.optimum import Optimum, optimum
+from planner.solve.optimum import optimum
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from planner.analysis.evaluator import WhatIf
+    from planner.analysis.evaluator import Evaluator, PlanChoice
     from planner.solve.problem import Instance
 
-
-Plan = Answer | Optimum
-"""What has the offers and GPUs of a plan: ``chosen`` and ``rented``."""
 
 _FAR = 10**6
 """How many times dearer an offer is looked at that no plan does without."""
 _ABOVE = 1 + Fraction(1, 10**6)
-"""How far above a budget's limit the search goes on: programs see budgets with a hair to spare."""
+"""How far above a budget's limit the search goes on: programs allow budgets a tolerance."""
 _FINE = 60
 """Digits of the prices at which plans are compared."""
 
@@ -64,7 +61,7 @@ class Threshold:
 
     usd_gb_hr: Fraction | None
     then: str
-    rival: Plan | None = None
+    rival: PlanChoice | None = None
 
 
 @dataclass(frozen=True)
@@ -84,14 +81,14 @@ class _Line:
 class Question:
     """One plan, on a whole instance or a part, and one offer whose price moves."""
 
-    def __init__(self, instance: Instance, plan: Plan, offer: int) -> None:
+    def __init__(self, instance: Instance, plan: PlanChoice, offer: int) -> None:
         self.instance, self.plan, self.offer = instance, plan, offer
         self.price = Fraction(instance.pairs.offers["usd_gb_hr"].tolist()[offer])
         limits = [volume.max_usd_gb_hr for volume in instance.pairs.volumes]
         self.limits = {v: Fraction(most) for v, most in enumerate(limits) if most is not None}
         self.line = self.line_of(plan)
 
-    def line_of(self, plan: Plan, volumes: Collection[int] | None = None) -> _Line:
+    def line_of(self, plan: PlanChoice, volumes: Collection[int] | None = None) -> _Line:
         """Return the line of a plan, or of what some of its volumes cost without GPUs."""
         chosen, rented = plan.chosen, plan.rented
         if volumes is not None:
@@ -103,7 +100,7 @@ class Question:
         slope = Fraction(gb * self.instance.demand.policy.hours_per_month)
         return _Line(Fraction(self.instance.usd_month(chosen, rented)) - slope * self.price, slope)
 
-    def cheaper(self, price: Fraction, *, admitted_at: Fraction, up: bool) -> Plan | None:
+    def cheaper(self, price: Fraction, *, admitted_at: Fraction, up: bool) -> PlanChoice | None:
         """Return the best plan at a price where it is strictly cheaper than this one.
 
         Parameters
@@ -114,11 +111,8 @@ class Question:
             Whether a price that does not end is rounded up, away from where lines meet.
         """
         exact = rounded(price, _FINE, up=up)
-        found = optimum(self.at(exact, admitted_at), settled=False)
-        if found is None:
-            return None
-        other, shown = self.line_of(found), Fraction(exact)
-        return found if other.at(shown) < self.line.at(shown) and other.b != self.line.b else None
+        rival = cheaper(self.at(exact, admitted_at), self.line.at(Fraction(exact)))
+        return rival if rival is not None and self.line_of(rival).b != self.line.b else None
 
     def at(self, price: Decimal, admitted_at: Fraction) -> Instance:
         """Return the instance with another price of the offer."""
@@ -135,28 +129,27 @@ class Question:
 
     def newton(
         self, start: Fraction, *, admitted_at: Fraction, up: bool
-    ) -> tuple[Fraction, Plan] | None:
+    ) -> tuple[Fraction, PlanChoice] | None:
         """Return where the first plan that is cheaper at the start, or nearer, meets this one.
 
         A plan that a budget allows only at lower prices is no rival before the price is as low.
         """
-        found = self.cheaper(start, admitted_at=admitted_at, up=not up)
-        last: tuple[Fraction, Plan] | None = None
-        while found is not None:
-            meeting = self.line_of(found).meets(self.line)
-            kept, _ = min(self.budgets(found), default=(meeting, ""))
+        rival = self.cheaper(start, admitted_at=admitted_at, up=not up)
+        last: tuple[Fraction, PlanChoice] | None = None
+        while rival is not None:
+            meeting = self.line_of(rival).meets(self.line)
+            kept, _ = min(self.budgets(rival), default=(meeting, ""))
             edge = meeting if up else min(meeting, kept)
             if last is not None and (edge >= last[0] if up else edge <= last[0]):
                 break
-            last = edge, found
+            last = edge, rival
             start = edge if edge == meeting else edge * _ABOVE
-            found = self.cheaper(start, admitted_at=admitted_at, up=not up)
+            rival = self.cheaper(start, admitted_at=admitted_at, up=not up)
         return last
 
-    def told(self, plan: Plan) -> str:
+    def changes_to(self, plan: PlanChoice) -> str:
         """Return what sets a plan apart from this one."""
-        mine = self.plan
-        return "; ".join(moves(self.instance, mine.chosen, mine.rented, plan.chosen, plan.rented))
+        return changes_between(self.instance, self.plan, plan)
 
     # A price that rises.
 
@@ -180,12 +173,12 @@ class Question:
         steps = sorted({most for most in self.limits.values() if most > self.price})
         pieces = [*(step for step in steps if end is None or step < end), end]
         for top in pieces:
-            found = self._before(top)
-            if found is not None:
-                return Threshold(found[0], "", found[1])
+            first = self._before(top)
+            if first is not None:
+                return Threshold(first[0], "", first[1])
         return Threshold(end, broken)
 
-    def _before(self, top: Fraction | None) -> tuple[Fraction, Plan] | None:
+    def _before(self, top: Fraction | None) -> tuple[Fraction, PlanChoice] | None:
         """Return where the plan changes on the piece that ends at a price; None: nowhere."""
         if top is not None:
             return self.newton(top, admitted_at=top, up=True)
@@ -210,7 +203,7 @@ class Question:
         never = (None, "no plan has less there, were it a million times dearer")
         return min([*dear, *self.budgets(self.plan)], default=never)
 
-    def budgets(self, plan: Plan) -> Iterator[tuple[Fraction, str]]:
+    def budgets(self, plan: PlanChoice) -> Iterator[tuple[Fraction, str]]:
         """Yield up to which price a plan keeps within each budget that sees the offer."""
         volumes = self.instance.pairs.volumes
         for owner, limit in self.instance.demand.policy.limits:
@@ -227,9 +220,9 @@ class Question:
         steps = sorted({most for most in self.limits.values() if most < self.price}, reverse=True)
         above = self.price
         for bottom in (*steps, Fraction(0)):
-            found = self.newton(bottom, admitted_at=above, up=False)
-            if found is not None:
-                return Threshold(found[0], "", found[1])
+            first = self.newton(bottom, admitted_at=above, up=False)
+            if first is not None:
+                return Threshold(first[0], "", first[1])
             above = bottom
             if bottom and (better := self.cheaper(bottom, admitted_at=bottom, up=False)):
                 return Threshold(bottom, "", better)
@@ -257,14 +250,14 @@ PRICES = (
 _DIGITS = 15
 
 
-def prices(whatif: WhatIf, wanted: Sequence[int] | None = None) -> pd.DataFrame:
+def prices(evaluator: Evaluator, wanted: Sequence[int] | None = None) -> pd.DataFrame:
     """Return how far prices of some or all offers may rise, or have to fall (``PRICES``)."""
-    offers = records(whatif.instance.pairs.offers)
-    used = {o for at in whatif.chosen.values() for o in at}
+    offers = records(evaluator.instance.pairs.offers)
+    used = {o for at in evaluator.chosen.values() for o in at}
     rows = []
     every = range(len(offers)) if wanted is None else wanted
-    for o in sorted(every, key=lambda o: o not in used):  # the patience is for the chosen first
-        threshold = _threshold(whatif, o, chosen=o in used)
+    for o in sorted(every, key=lambda o: o not in used):  # the budget is for the chosen first
+        threshold = _threshold(evaluator, o, chosen=o in used)
         price, edge = offers[o]["usd_gb_hr"], threshold.usd_gb_hr
         shown = None if edge is None else rounded(edge, _DIGITS, up=o in used)
         percent = None if edge is None or price is None else (edge / Fraction(price) - 1) * 100
@@ -281,49 +274,51 @@ def prices(whatif: WhatIf, wanted: Sequence[int] | None = None) -> pd.DataFrame:
     return build(sorted(rows, key=lambda row: row["order"]), PRICES)
 
 
-def _threshold(whatif: WhatIf, o: int, *, chosen: bool) -> Threshold:
-    bits = whatif.instance.pairs.broken[:, o]
+def _threshold(evaluator: Evaluator, o: int, *, chosen: bool) -> Threshold:
+    bits = evaluator.instance.pairs.broken[:, o]
     if np.any(bits & BIT["tier"]):  # another size costs less, or takes fewer disks at any price
-        free = Question(whatif.instance, whatif.plan(), o).at(Decimal(0), Fraction(0))
+        free = Question(evaluator.instance, evaluator.plan(), o).at(Decimal(0), Fraction(0))
         bits = free.pairs.broken[:, o]
     bits = bits & ~np.uint32(BIT["max_usd_gb_hr"])
     if np.all(bits):
         rules = rules_of(int(np.bitwise_and.reduce(bits)))
         return Threshold(None, f"no volume may be there: {', '.join(rules) or 'several rules'}")
-    if not whatif.is_cheapest:
+    if not evaluator.is_cheapest:
         return Threshold(None, "another plan is cheaper, even at today's price")
-    found: list[tuple[Threshold, Question]] = []
-    there = [v for v, at in whatif.chosen.items() if o in at]
-    for instance, plan in _questions(whatif, there or np.flatnonzero(bits == 0).tolist()):
+    thresholds: list[tuple[Threshold, Question]] = []
+    there = [v for v, at in evaluator.chosen.items() if o in at]
+    for instance, plan in _questions(evaluator, there or np.flatnonzero(bits == 0).tolist()):
         question = Question(instance, plan, o)
-        if not whatif.is_capped and _is_alone(instance, plan):
-            one = _alone(whatif, question)
-        elif whatif.spend(instance):
-            one = question.rise() if chosen else question.fall()
+        if not evaluator.is_capped and _is_alone(instance, plan):
+            threshold = _alone(evaluator, question)
+        elif evaluator.spend(instance):
+            threshold = question.rise() if chosen else question.fall()
         else:
-            one = Threshold(None, ASK)
-        if one.then == ASK:
-            return one
-        found.append((one, question))
-    if chosen and not whatif.is_capped:
-        whole = Question(whatif.instance, whatif.plan(), o)
-        found.append((Threshold(*whole.allowed()), whole))
-    known = [one for one in found if one[0].usd_gb_hr is not None]
+            threshold = Threshold(None, NOT_EVALUATED)
+        if threshold.then == NOT_EVALUATED:
+            return threshold
+        thresholds.append((threshold, question))
+    if chosen and not evaluator.is_capped:
+        whole = Question(evaluator.instance, evaluator.plan(), o)
+        thresholds.append((Threshold(*whole.allowed()), whole))
+    known = [each for each in thresholds if each[0].usd_gb_hr is not None] or thresholds[:1]
     nearest = min if chosen else max
-    first, question = nearest(known, key=lambda one: one[0].usd_gb_hr or 0) if known else found[0]
-    return first if first.rival is None else replace(first, then=question.told(first.rival))
+    first, question = nearest(known, key=lambda each: each[0].usd_gb_hr or 0)
+    return first if first.rival is None else replace(first, then=question.changes_to(first.rival))
 
 
-def _questions(whatif: WhatIf, volumes: Sequence[int]) -> Iterator[tuple[Instance, Plan]]:
+def _questions(
+    evaluator: Evaluator, volumes: Sequence[int]
+) -> Iterator[tuple[Instance, PlanChoice]]:
     """Yield what the price decides: all together, or where no policy ties them the parts."""
-    if whatif.is_capped:
-        yield whatif.instance, whatif.plan()
+    if evaluator.is_capped:
+        yield evaluator.instance, evaluator.plan()
         return
-    for p in sorted({whatif.number_of(v) for v in volumes}):
-        yield whatif.part(p).instance, whatif.plan(p)
+    for p in sorted({evaluator.number_of(v) for v in volumes}):
+        yield evaluator.part(p).instance, evaluator.plan(p)
 
 
-def _is_alone(instance: Instance, plan: Plan) -> bool:
+def _is_alone(instance: Instance, plan: PlanChoice) -> bool:
     """Return whether a part is one volume, whose replicas differ by place or are all together."""
     if len(instance.pairs.volumes) > 1 or instance.demand.workloads:
         return False
@@ -331,24 +326,22 @@ def _is_alone(instance: Instance, plan: Plan) -> bool:
     return spreads(volume.replicas, volume.spread) or len(set(plan.chosen[0])) == 1
 
 
-def _alone(whatif: WhatIf, question: Question) -> Threshold:
+def _alone(evaluator: Evaluator, question: Question) -> Threshold:
     """Return where a volume that nothing ties changes."""
     instance, o = question.instance, question.offer
     pairs, mine = instance.pairs, list(question.plan.chosen[0])
     volume = pairs.volumes[0]
     apart, here = spreads(volume.replicas, volume.spread), o in mine
-    if (apart or here) and not whatif.spend(instance, _LEAST):
-        return Threshold(None, ASK)
+    if (apart or here) and not evaluator.spend(instance, _ONE_VOLUME):
+        return Threshold(None, NOT_EVALUATED)
     there = [o] if apart else [o] * volume.replicas
-    other: list[int] | None
+    other: list[int] | None = mine
     kept: list[int] | None = []
     if here:
-        other = Least(forbid(instance, 0, [o]).pairs).settle()[0]
+        other = _best(forbid(instance, 0, [o]))
         kept = [each for each in mine if each != o]
-    else:
-        other = mine
-        if apart:
-            kept = _beside(instance, o)
+    elif apart:
+        kept = _beside(instance, o)
     if other is None:
         return Threshold(*question.allowed())
     cost = Fraction(0 if kept is None else instance.disk_usd_hr({0: kept}))
@@ -364,15 +357,21 @@ def _alone(whatif: WhatIf, question: Question) -> Threshold:
     return Threshold(edge if most is None else min(edge, Fraction(most)), "", rival)
 
 
-_LEAST = 0.05
-"""What the least choice of one volume takes of the patience for a program."""
+_ONE_VOLUME = 0.05
+"""Programs that the best choice of one volume counts as: it needs no solver."""
+
+
+def _best(instance: Instance) -> list[int] | None:
+    """Return the best choice of an instance of one volume."""
+    best = optimum(instance, settled=False)
+    return None if best is None else best.chosen[0]
 
 
 def _beside(instance: Instance, o: int) -> list[int] | None:
-    """Return the least choice of all replicas but one that is at an offer."""
+    """Return the best choice of all replicas but one that is at an offer."""
     volume = instance.pairs.volumes[0]
     places = instance.spread_domains(volume.spread)
     taken = [each for each, place in enumerate(places) if place & places[o]]
-    pairs = forbid(instance, 0, taken).pairs
+    others = forbid(instance, 0, taken)
     fewer = volume.model_copy(update={"replicas": volume.replicas - 1})
-    return Least(replace(pairs, volumes=(fewer,))).settle()[0]
+    return _best(replace(others, pairs=replace(others.pairs, volumes=(fewer,))))

@@ -220,15 +220,15 @@ def _requirements(asked: Explanation) -> Section:
 
 
 def _prices(asked: Explanation) -> Section:
-    from planner.analysis.evaluator import ASK
+    from planner.analysis.evaluator import NOT_EVALUATED
     from planner.schema import records
 
     rows: list[tuple[Any, ...]] = []
     never, skipped = 0, 0
     for one in records(asked.prices):
         if one["threshold_usd_gb_hr"] is None and not one["chosen"] and asked.offers_asked is None:
-            skipped += one["then"] == ASK
-            never += one["then"] != ASK
+            skipped += one["then"] == NOT_EVALUATED
+            never += one["then"] != NOT_EVALUATED
             continue
         percent = one["change_percent"]
         rows.append(

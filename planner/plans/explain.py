@@ -15,7 +15,8 @@ import numpy as np
 from planner.analysis import explain as answers
 from planner.analysis.alternatives import alternatives as best_others
 from planner.analysis.alternatives import placements_frame, to_frame
-from planner.analysis.evaluator import MANY, WhatIf
+from planner.analysis.budget import SearchBudget
+from planner.analysis.evaluator import PROGRAMS, Evaluator
 from planner.analysis.requirement_costs import requirements
 from planner.analysis.sensitivity import prices
 from planner.errors import Defect, InputError
@@ -62,27 +63,27 @@ class Explanation:
     @cached_property
     def choices(self) -> pd.DataFrame:
         """Return where each replica is and where it would be otherwise (``CHOICES``)."""
-        return answers.choices(self._whatif, self._volumes)
+        return answers.choices(self._evaluator, self._volumes)
 
     @cached_property
     def offers(self) -> pd.DataFrame:
         """Return what each volume would break or cost at every offer (``OFFERS``)."""
-        return answers.offers(self._whatif, self._volumes, self.offers_asked)
+        return answers.offers(self._evaluator, self._volumes, self.offers_asked)
 
     @cached_property
     def gpus(self) -> pd.DataFrame:
         """Return what each workload would break or cost on every GPU offer (``WORKLOAD_GPUS``)."""
-        return answers.gpus(self._whatif, self._workloads)
+        return answers.gpus(self._evaluator, self._workloads)
 
     @cached_property
     def requirements(self) -> pd.DataFrame:
         """Return what each requirement costs (``REQUIREMENTS``)."""
-        return requirements(self._whatif, self.volume)
+        return requirements(self._evaluator, self.volume)
 
     @cached_property
     def prices(self) -> pd.DataFrame:
         """Return how far prices may rise or have to fall (``PRICES``)."""
-        return prices(self._whatif, self.offers_asked)
+        return prices(self._evaluator, self.offers_asked)
 
     def __repr__(self) -> str:
         return f"<Explanation of {self._about}>"
@@ -102,9 +103,15 @@ class Explanation:
         return f"plan {self.plan.plan_id}: {about}{which}"
 
     @property
-    def _whatif(self) -> WhatIf:
-        asked_for_one = self.volume is not None or self.offers_asked is not None
-        return _whatif(self.plan, None if asked_for_one else MANY)
+    def _evaluator(self) -> Evaluator:
+        """Return the evaluator, with a budget of its own for each of the answers."""
+        if self.volume is None and self.offers_asked is None:
+            self._all_answers.budget = SearchBudget(PROGRAMS)
+        return self._all_answers
+
+    @cached_property
+    def _all_answers(self) -> Evaluator:
+        return _evaluator(self.plan)
 
     @property
     def _volumes(self) -> list[int]:
@@ -199,16 +206,13 @@ def alternatives(plan: Plan, k: int) -> Alternatives:
     """
     if k < 1:
         raise InputError(f"{k} alternatives cannot be shown", hint="ask for 1 or more")
-    whatif = _whatif(plan, None)
-    instance, chosen, rented = whatif.instance, whatif.chosen, whatif.rented
-    others = best_others(instance, chosen, k)
-    return Alternatives(
-        to_frame(instance, chosen, rented, others), placements_frame(instance, others)
-    )
+    evaluator = _evaluator(plan)
+    others = best_others(evaluator, k)
+    return Alternatives(to_frame(evaluator, others), placements_frame(evaluator.instance, others))
 
 
-def _whatif(plan: Plan, patience: int | None) -> WhatIf:
-    """Return a plan as the numbers that are asked about."""
+def _evaluator(plan: Plan) -> Evaluator:
+    """Return the evaluator of a plan."""
     instance = plan.instance
     live = instance.pairs.fixed_usd_hr
     rows = enumerate(records(instance.pairs.offers))
@@ -228,7 +232,7 @@ def _whatif(plan: Plan, patience: int | None) -> WhatIf:
         chosen[names[placement.volume]].append(
             disks[kept[0]] if kept else sold.numbers(place, sizes[0])[0]
         )
-    return WhatIf(instance, chosen, _rented(plan), patience)
+    return Evaluator(instance, chosen, _rented(plan))
 
 
 def _rented(plan: Plan) -> dict[int, int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.evaluator import WhatIf
+from planner.analysis.evaluator import Evaluator
 from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
@@ -32,14 +32,14 @@ class Case:
     rows: list[Row]
     gpus: list[Row]
     nodes: list[Row]
-    whatif: WhatIf
+    evaluator: Evaluator
 
     @property
     def keys(self) -> list[tuple[Any, ...]]:
         """Return the create key and least size of each offer, in planner's order."""
         return [
             (*(row[name] for name in KEY), row["min_gb"] or row["step_gb"])
-            for row in records(self.whatif.instance.pairs.offers)
+            for row in records(self.evaluator.instance.pairs.offers)
         ]
 
     def best(self, **changed: Any) -> Fraction | None:
@@ -106,4 +106,4 @@ def made(demand: Row, rows: list[Row], gpus: list[Row], nodes: list[Row]) -> Cas
     best = optimum(instance)
     if best is None:
         return None
-    return Case(demand, rows, gpus, nodes, WhatIf(instance, best.chosen, best.rented, None))
+    return Case(demand, rows, gpus, nodes, Evaluator(instance, best.chosen, best.rented))

@@ -16,9 +16,9 @@ from tests.solve import brute, exact
 
 def test_by_hand_the_next_offers_in_order() -> None:
     """One volume on a market of three: two other plans, and then there are no more."""
-    made = asked({"name": "x", "size_gb": 100, "security": "secure_cloud"}).whatif
-    found = alternatives(made.instance, made.chosen, 5)
-    frame = to_frame(made.instance, made.chosen, made.rented, found)
+    made = asked({"name": "x", "size_gb": 100, "security": "secure_cloud"}).evaluator
+    found = alternatives(made, 5)
+    frame = to_frame(made, found)
     assert frame["rank"].tolist() == [1, 2]
     assert frame["extra_usd_month"].map(str).tolist() == ["7.3000", "21.9000"]
     assert frame["changes"][0].startswith("x: alpha alpha-1 (US)")
@@ -38,11 +38,11 @@ def test_the_k_best_equal_enumeration(block: int) -> None:
         if prod(map(len, options)) > 1500:
             continue
         expected = _every_cost(made, options)
-        found = alternatives(made.whatif.instance, made.whatif.chosen, 9)
+        found = alternatives(made.evaluator, 9)
         assert (seed, [Fraction(one.usd_month) for one in found]) == (seed, expected[1:10])
         sets = {tuple(map(frozenset, one.chosen.values())) for one in found}
         assert len(sets) == len(found)
-        assert tuple(map(frozenset, made.whatif.chosen.values())) not in sets
+        assert tuple(map(frozenset, made.evaluator.chosen.values())) not in sets
         compared += 1
     assert compared >= 3
 

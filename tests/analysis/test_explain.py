@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from planner.analysis.evaluator import WhatIf
+from planner.analysis.budget import SearchBudget
+from planner.analysis.evaluator import Evaluator
 from planner.analysis.explain import choices, gpus, is_partial, offers
 from planner.analysis.requirement_costs import costly, requirements
 from planner.schema import records
@@ -52,8 +53,8 @@ def per_month(usd_gb_hr: str, gb: int = 100) -> Decimal:
 
 def test_the_runner_up_is_the_next_cheapest_offer() -> None:
     """100 GB at alpha for $0.01 an hour; without it beta, for as much again."""
-    whatif = asked({"name": "x", "size_gb": 100, "security": "secure_cloud"}).whatif
-    (one,) = records(choices(whatif, [0]))
+    evaluator = asked({"name": "x", "size_gb": 100, "security": "secure_cloud"}).evaluator
+    (one,) = records(choices(evaluator, [0]))
     assert (one["provider"], one["next_provider"], one["why"]) == ("alpha", "beta", "")
     assert (one["usd_hr"], one["extra_usd_hr"]) == (Decimal("0.01"), Decimal("0.01"))
     assert one["extra_usd_month"] == per_month("0.0001")
@@ -61,10 +62,10 @@ def test_the_runner_up_is_the_next_cheapest_offer() -> None:
 
 def test_every_other_offer_is_dearer_or_breaks_rules() -> None:
     """The chosen first, then by what they would cost more, then those that break rules."""
-    whatif = asked({"name": "x", "size_gb": 100, "security": "secure_cloud"}).whatif
+    evaluator = asked({"name": "x", "size_gb": 100, "security": "secure_cloud"}).evaluator
     found = [
         (one["provider"], one["extra_usd_month"], one["rules"])
-        for one in records(offers(whatif, [0]))
+        for one in records(offers(evaluator, [0]))
     ]
     assert found == [
         ("alpha", 0, ()),
@@ -77,21 +78,21 @@ def test_every_other_offer_is_dearer_or_breaks_rules() -> None:
 def test_what_has_to_move_along_is_in_the_difference() -> None:
     """Two volumes of one site: moving one to beta moves the other."""
     volumes = [{"name": name, "size_gb": 100, "security": "secure_cloud"} for name in "xy"]
-    whatif = asked(*volumes, groups=[{"volumes": ["x", "y"], "same": "site"}]).whatif
-    (one,) = records(choices(whatif, [0]))
+    evaluator = asked(*volumes, groups=[{"volumes": ["x", "y"], "same": "site"}]).evaluator
+    (one,) = records(choices(evaluator, [0]))
     assert one["extra_usd_month"] == 2 * per_month("0.0001")
 
 
 def test_no_other_offer_is_said_in_words() -> None:
     """A volume that only one offer takes has no runner-up; nor has one that a budget holds."""
-    alone = asked({"name": "x", "size_gb": 100, "providers": ["gamma"]}).whatif
+    alone = asked({"name": "x", "size_gb": 100, "providers": ["gamma"]}).evaluator
     (one,) = records(choices(alone, [0]))
     assert (one["next_offer_id"], one["extra_usd_month"]) == (None, None)
     assert one["why"] == "no other offer is admissible"
     volume = {"name": "x", "size_gb": 100, "security": "secure_cloud"}
-    poor = asked(volume, policy={"budget_usd_month": 8}).whatif
+    poor = asked(volume, policy={"budget_usd_month": 8}).evaluator
     (one,) = records(choices(poor, [0]))
-    assert one["why"] == "the policy does not allow it: budget_usd_month"
+    assert one["why"] == "ruled out by the policy: budget_usd_month"
     assert [row["why"] for row in records(offers(poor, [0]))] == [
         "", one["why"], one["why"], "it breaks rules",
     ]  # fmt: skip
@@ -99,10 +100,10 @@ def test_no_other_offer_is_said_in_words() -> None:
 
 def test_replicas_have_runners_up_of_their_own() -> None:
     """Copies at delta and alpha: without either the third provider steps in."""
-    whatif = asked({"name": "x", "size_gb": 100, "replicas": 2, "spread": "provider"}).whatif
+    evaluator = asked({"name": "x", "size_gb": 100, "replicas": 2, "spread": "provider"}).evaluator
     found = {
         one["provider"]: (one["next_provider"], one["extra_usd_month"])
-        for one in records(choices(whatif, [0]))
+        for one in records(choices(evaluator, [0]))
     }
     assert found == {
         "alpha": ("beta", per_month("0.0001")),
@@ -113,10 +114,10 @@ def test_replicas_have_runners_up_of_their_own() -> None:
 def test_what_requirements_cost_by_hand() -> None:
     """Security costs what delta would save; regions cost nothing beside it."""
     volume = {"name": "x", "size_gb": 100, "security": "secure_cloud", "regions": ["united_states"]}
-    whatif = asked(volume, policy={"max_sites": 1}).whatif
+    evaluator = asked(volume, policy={"max_sites": 1}).evaluator
     found = {
         (one["about"], one["requirement"]): one["saves_usd_month"]
-        for one in records(requirements(whatif))
+        for one in records(requirements(evaluator))
     }
     assert found == {
         ("x", "security: secure_cloud"): per_month("0.00005"),
@@ -124,14 +125,14 @@ def test_what_requirements_cost_by_hand() -> None:
         ("x", "max_disks: 1"): 0,
         (None, "policy max_sites: 1"): 0,
     }
-    assert len(costly(requirements(whatif))) == 1
+    assert len(costly(requirements(evaluator))) == 1
 
 
-def test_patience_ends_and_says_so() -> None:
-    """With no patience left, answers say that they were not worked out; asked alone they are."""
+def test_a_budget_ends_and_the_answers_say_so() -> None:
+    """With no budget left, answers say that they were not worked out; asked alone they are."""
     volumes = [{"name": f"x{n}", "size_gb": 100, "replicas": 2} for n in range(9)]
-    found = asked(*volumes).whatif
-    hasty = WhatIf(found.instance, found.chosen, found.rented, 3)
+    found = asked(*volumes).evaluator
+    hasty = Evaluator(found.instance, found.chosen, found.rented, SearchBudget(3))
     assert is_partial(offers(hasty, range(9)))
     assert not is_partial(offers(found, [8]))
 
@@ -152,8 +153,8 @@ def test_runners_up_and_all_other_offers_equal_enumeration(block: int) -> None:
 
 
 def _compare_choices(seed: int, found: Case) -> int:
-    rows = iter(records(choices(found.whatif, range(len(found.demand["volumes"])))))
-    places = [(v, o) for v, at in found.whatif.chosen.items() for o in at]
+    rows = iter(records(choices(found.evaluator, range(len(found.demand["volumes"])))))
+    places = [(v, o) for v, at in found.evaluator.chosen.items() for o in at]
     for (v, o), one in zip(places, rows, strict=True):
         expected = found.best_where(_away(v, found.keys[o]))
         assert (seed, v, o, _cost(found, one)) == (seed, v, o, expected)
@@ -161,10 +162,10 @@ def _compare_choices(seed: int, found: Case) -> int:
 
 
 def _compare_offers(seed: int, found: Case) -> int:
-    instance = found.whatif.instance
+    instance = found.evaluator.instance
     for v in range(len(instance.pairs.volumes)):
         for o, key in enumerate(found.keys):
-            (one,) = records(offers(found.whatif, [v], [o]))
+            (one,) = records(offers(found.evaluator, [v], [o]))
             expected = found.best_where(_there(v, key))
             assert (seed, v, o, _cost(found, one)) == (seed, v, o, expected)
             assert bool(one["rules"]) == bool(instance.pairs.broken[v, o])
@@ -181,7 +182,7 @@ def _there(v: int, key: tuple[Any, ...]) -> Keep:
 
 def _cost(found: Case, one: Row) -> Fraction | None:
     extra = one["extra_usd_month"]
-    return None if extra is None else Fraction(found.whatif.usd_month) + Fraction(extra)
+    return None if extra is None else Fraction(found.evaluator.usd_month) + Fraction(extra)
 
 
 @pytest.mark.slow
@@ -190,12 +191,12 @@ def test_gpus_equal_enumeration() -> None:
     compared = 0
     for seed in range(1, 30):
         found = case(seed)
-        rentals = None if found is None else found.whatif.instance.rentals
+        rentals = None if found is None else found.evaluator.instance.rentals
         if found is None or rentals is None:
             continue
         listed = {"gpus": found.gpus, "multi-node": found.nodes}
         for w, job in enumerate(rentals.workloads):
-            frame = gpus(found.whatif, [w])
+            frame = gpus(found.evaluator, [w])
             assert set(frame["workload"]) == {job.name}
             amounts = sorted(cost for one in records(frame) if (cost := _cost(found, one)))
             expected = []
@@ -219,11 +220,11 @@ def test_what_requirements_cost_equals_enumeration(block: int) -> None:
             continue
         saves = {
             (one["about"], one["requirement"]): one["saves_usd_month"]
-            for one in records(requirements(found.whatif))
+            for one in records(requirements(found.evaluator))
         }
         for about, start, demand in _without(found.demand):
             cheapest = found.best(demand=demand)
-            base = Fraction(found.whatif.usd_month)
+            base = Fraction(found.evaluator.usd_month)
             expected = max(base - cheapest, Fraction(0)) if cheapest is not None else 0
             mine = [save for (of, text), save in saves.items() if of == about and text == start]
             assert (seed, start, [Fraction(one) for one in mine]) == (seed, start, [expected])

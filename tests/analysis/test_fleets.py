@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.analysis.evaluator import WhatIf, forbid
+from planner.analysis.evaluator import Evaluator, forbid
 from planner.analysis.explain import choices
 from planner.solve.optimum import optimum
 from planner.solve.presolve import presolve
@@ -31,7 +31,7 @@ def test_the_chosen_offer_is_never_its_own_alternative() -> None:
     instance = instance_of(FLEET, MARKET)
     found = optimum(instance)
     assert found is not None
-    frame = choices(WhatIf(instance, found.chosen, found.rented, None), range(7))
+    frame = choices(Evaluator(instance, found.chosen, found.rented), range(7))
     assert (frame["next_offer_id"] != frame["offer_id"]).all()
     assert frame["next_offer_id"].notna().all()
     for v, more in enumerate(frame["extra_usd_month"]):

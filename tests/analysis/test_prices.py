@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.analysis.evaluator import WhatIf
+from planner.analysis.evaluator import Evaluator
 from planner.analysis.sensitivity import _threshold as threshold
 from planner.analysis.sensitivity import prices
 from planner.schema import records
@@ -24,7 +24,7 @@ X = {"name": "x", "size_gb": 100, "security": "secure_cloud"}
 def found(case: Case) -> dict[str, tuple[Any, str]]:
     return {
         one["provider"]: (one["threshold_usd_gb_hr"], one["then"])
-        for one in records(prices(case.whatif))
+        for one in records(prices(case.evaluator))
     }
 
 
@@ -74,9 +74,9 @@ def test_quotients_are_rounded_away_from_today() -> None:
 
 def test_a_plan_that_is_not_the_cheapest_has_no_range() -> None:
     """Where another plan is cheaper already, nothing is said about prices."""
-    made = asked(X).whatif
+    made = asked(X).evaluator
     beta = made.instance.pairs.offers["provider"].tolist().index("beta")
-    other = WhatIf(made.instance, {0: [beta]}, {})
+    other = Evaluator(made.instance, {0: [beta]}, {})
     assert {one["then"] for one in records(prices(other, [beta]))} == {
         "another plan is cheaper, even at today's price"
     }
@@ -96,17 +96,17 @@ def test_plans_change_at_their_thresholds_and_not_before(block: int) -> None:
 
 
 def _hold(seed: int, made: Case, o: int) -> int:
-    whatif, today = made.whatif, made.whatif.instance.pairs.offers["usd_gb_hr"].tolist()[o]
+    evaluator, today = made.evaluator, made.evaluator.instance.pairs.offers["usd_gb_hr"].tolist()[o]
     if today is None:
         return 0
-    used = any(o in at for at in whatif.chosen.values())
-    found = threshold(whatif, o, chosen=used)
-    provision = whatif.instance.pairs.provision_gb
-    gb = sum(int(provision[v, o]) * at.count(o) for v, at in whatif.chosen.items())
+    used = any(o in at for at in evaluator.chosen.values())
+    found = threshold(evaluator, o, chosen=used)
+    provision = evaluator.instance.pairs.provision_gb
+    gb = sum(int(provision[v, o]) * at.count(o) for v, at in evaluator.chosen.items())
     points = _points(found, Fraction(today), used=used)
     for price, is_same in points:
         shown = Fraction(Decimal(price.numerator) / Decimal(price.denominator))
-        cost = Fraction(whatif.usd_month) + gb * whatif.hours * (shown - Fraction(today))
+        cost = Fraction(evaluator.usd_month) + gb * evaluator.hours * (shown - Fraction(today))
         best = made.best_at(made.keys[o], shown)
         assert (seed, o, price, best == cost) == (seed, o, price, is_same)
     return len(points)
