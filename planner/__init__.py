@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from planner.plans.explain import alternatives, explain
     from planner.plans.plan import Plan
     from planner.plans.planning import plan
+    from planner.reports.diff import Diff, diff
     from planner.reports.holdings import Holdings, fetch_holdings, read_holdings
     from planner.reports.make import report
     from planner.reports.merge import merge_reports
@@ -81,6 +82,7 @@ _HOME = {
     "planner.plans.plan": ("Plan",),
     "planner.plans.planning": ("plan",),
     "planner.marketplace.prime.emit": ("emit",),
+    "planner.reports.diff": ("Diff", "diff"),
     "planner.reports.holdings": ("Holdings", "fetch_holdings", "read_holdings"),
     "planner.reports.make": ("report",),
     "planner.reports.merge": ("merge_reports",),
@@ -97,6 +99,7 @@ __all__ = [
     "Credentials",
     "Demand",
     "DemandError",
+    "Diff",
     "Filter",
     "Group",
     "Holdings",
@@ -118,6 +121,7 @@ __all__ = [
     "baselines",
     "demand_from",
     "demand_schema",
+    "diff",
     "docs",
     "emit",
     "example",

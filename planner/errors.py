@@ -17,6 +17,7 @@
       ApplyError                     PendingActions (6), Conflict (7), StateUnusable (8),
                                      JournalLocked (9), Interrupted (130)
       BudgetGate (10)                over: every budget above its threshold
+      CostIncrease (10)              increase: what it costs before and after
       NotProven (11)                 plan: the incumbent
       SolverFailed (1)               the solver gave up without an answer
       Defect (1)                     planner is wrong: please report it
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from planner.present.html import list_html, paragraph_html
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class PlannerError(Exception):
@@ -314,6 +315,19 @@ class BudgetGate(PlannerError, exit_code=10, shows=("over",)):
     """
 
     over: tuple[dict[str, Any], ...] = ()
+
+
+class CostIncrease(PlannerError, exit_code=10, shows=("increase",)):
+    """The cost rises by more than was allowed, or may.
+
+    Attributes
+    ----------
+    increase : dict
+        ``old_usd_month``, ``new_usd_month``, ``difference_usd_month``, ``percent`` and
+        ``allowed_percent``, as exact text; ``percent`` is null where the cost before was zero.
+    """
+
+    increase: Mapping[str, Any] | None = None
 
 
 class SolverFailed(PlannerError, exit_code=1):

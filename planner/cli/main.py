@@ -17,6 +17,7 @@ from planner.cli import (
     adopt,
     apply,
     destroy,
+    diff,
     docs,
     doctor,
     emit,
@@ -53,6 +54,7 @@ app = typer.Typer(
 app.command("offers", epilog=offers.EPILOG)(offers.offers)
 app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)
+app.command("diff", epilog=diff.EPILOG)(diff.diff)
 app.command("emit")(emit.emit)
 app.command("report", epilog=report.EPILOG)(report.report)
 app.command("apply", epilog=apply.EPILOG)(apply.apply)

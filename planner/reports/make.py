@@ -88,7 +88,7 @@ def report(
     created = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     read = holdings
     if holdings is None and plan is not None and "disks" in plan.inputs:
-        holdings = _planned_with(plan)
+        holdings = planned_with(plan)
     later: tuple[str, ...] = ()
     if holdings is not None:
         holdings, later = existing_then(holdings)
@@ -105,7 +105,7 @@ def report(
         created_at=created.isoformat(),
         sources=tuple(sources),
         lines=lines,
-        gpus=() if plan is None else tuple(_gpus(plan, account)),
+        gpus=() if plan is None else tuple(gpu_lines_of(plan, account)),
         limits=() if plan is None else tuple(_limits(plan)),
         baselines=() if plan is None else tuple(_baselines(plan)),
         wallets=() if read is None or not read.has_wallet else (wallet_of(read, account),),
@@ -122,7 +122,7 @@ def _regions(plan: Plan | None, offers: pd.DataFrame | None) -> Regions:
     return {} if plan is None else regions_by_site(plan.market.addressable)
 
 
-def _planned_with(plan: Plan) -> Holdings:
+def planned_with(plan: Plan) -> Holdings:
     """Return the account as it was when a plan was made."""
     target = plan.target or {"base_url": None, "team_id": None}
     return Holdings(
@@ -156,7 +156,8 @@ def _limits(plan: Plan) -> Iterator[Limit]:
         yield Limit(plan.project, owner, limit, policy.hours_per_month)
 
 
-def _gpus(plan: Plan, account: str | None) -> Iterator[GpuLine]:
+def gpu_lines_of(plan: Plan, account: str | None) -> Iterator[GpuLine]:
+    """Yield the GPUs of the workloads of a plan."""
     left_out = {"cloud_id", "security"}
     for gpu in plan.gpus:
         values = {name: value for name, value in vars(gpu).items() if name not in left_out}

@@ -36,7 +36,7 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[
 CODES = {0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
 """What a command may exit with: not 1, which is a defect."""
 WRONG_FILES = ("missing", "directory", "binary", "empty", "plan.json", "demand.yaml", "market.json")
-RIGHT = {"demand": "demand.yaml", "plan": "plan.json", "plans": "plan.json"}
+RIGHT = {"demand": "demand.yaml", **dict.fromkeys(("plan", "plans", "old", "new"), "plan.json")}
 """A file that suits an argument of this name; any other argument takes any word."""
 
 ALWAYS_JSON = {"emit", "schema"}
