@@ -79,8 +79,9 @@ def _version(value: bool) -> None:
 @app.callback(
     epilog="Exit codes: 0 done, 2 wrong input, 3 no feasible plan, 4 marketplace unreachable or "
     "refused, 5 plan damaged, stale, over its limit or out of stock, 6 unknown or unfinished: run "
-    "again, 7 a person must look, 8 state unusable, 9 locked, 10 a budget is exceeded, 11 not "
-    "proven in time, 130 interrupted, 1 a defect in planner."
+    "again, 7 a person must look, 8 state unusable, 9 locked, 10 a budget or an increase is "
+    "exceeded, 11 not proven in time, 12 something to buy (--detailed-exitcode), 130 interrupted, "
+    "1 a defect in planner."
 )
 def _planner(
     ctx: typer.Context,

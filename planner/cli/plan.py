@@ -31,8 +31,11 @@ EPILOG = (
     "JSON: the plan document, exactly what --out saves: format, digest, plan_id, project, "
     "created_at, nonce, target, limit_usd_hr, inputs, solver, totals, warnings, placements, gpus, "
     "requests, demand, market; amounts are exact decimals as text. A failure is an object with "
-    "error, hint, exit_code and the error's data."
+    "error, hint, exit_code and the error's data. Exit codes: 12 with --detailed-exitcode where "
+    "the plan has something to buy, 0 where every volume has its disk."
 )
+_CHANGES = 12
+"""What --detailed-exitcode exits with where the plan is not what there is already."""
 
 
 def plan(
@@ -74,6 +77,12 @@ def plan(
             "--full-program",
             help="Give the solver every pair of volume and offer at once, and hold what comes of "
             "it against the presolve. Slow.",
+        ),
+    ] = False,
+    detailed_exitcode: Annotated[
+        bool,
+        typer.Option(
+            "--detailed-exitcode", help="Exit 12 if there is something to buy, 0 if there is not."
         ),
     ] = False,
     output: OutputOption = Output.table,
@@ -120,6 +129,8 @@ def plan(
     _warn(made.warnings)
     if out is not None:
         to_stderr(f"saved to {out}; `planner emit {shlex.quote(out)}` prints its create requests")
+    if detailed_exitcode and made.requests:
+        raise typer.Exit(_CHANGES)
 
 
 def _warn(warnings: Sequence[str]) -> None:

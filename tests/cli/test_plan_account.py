@@ -98,6 +98,23 @@ def test_disks_of_a_file_are_kept(document: Any, run: Run, folder: Path) -> None
     assert why.code == 0, why.err
 
 
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_the_detailed_exit_code(form: str, run: Run, folder: Path) -> None:
+    """12 where a disk is to be bought, 0 where every volume has its disk; saved either way."""
+    (folder / "disks.json").write_text(json.dumps([ROW]))
+    (folder / "n.yaml").write_text(NAMED)
+    account = ("--offers", "offers.json", "--disks", "disks.json", "-o", form)
+    detailed = (*account, "--detailed-exitcode", "--out", "p.json")
+    assert run("plan", "n.yaml", *detailed).code == 0
+    (folder / "n.yaml").write_text(NAMED + "- {name: b, size: 100 GB}\n")
+    more = run("plan", "n.yaml", *detailed)
+    assert more.code == 12
+    assert len(Plan.load(folder / "p.json").requests) == 1
+    plain = run("plan", "n.yaml", *account)
+    assert plain.code == 0
+    assert "planner: " not in more.err
+
+
 def test_a_part_of_the_disks_is_refused(run: Run, folder: Path) -> None:
     """One page of two is exit 2, in prose and in JSON."""
     (folder / "disks.json").write_text(json.dumps({"data": [ROW], "totalCount": 2}))
