@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import typer
 
 from planner.cli import options, purchases
 from planner.cli.options import OutputOption
+from planner.cli.prompt import confirm_purchase
 from planner.cli.purchases import EventsOption, QuarantineOption, SettleOption, StateOption
 from planner.cli.purchases import TimeoutOption as Timeout
 from planner.cli.render import Output, render, to_stderr
@@ -26,13 +26,12 @@ from planner.errors import InputError, OutOfStock, PlannerError
 from planner.present.table import Cell, Section, TableColumn, View, counted, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from planner.marketplace.protocol import Marketplace
     from planner.plans.plan import Plan
     from planner.project.context import Pace
     from planner.project.execute import Order
-    from planner.project.state import Slot
     from planner.project.status import ApplyOutcome
 
 EPILOG = (
@@ -147,7 +146,7 @@ def apply(
             folder=folder,
             pace=pace,
             order=order,
-            confirm=_always_confirm if yes else _ask,
+            confirm=_always_confirm if yes else partial(confirm_purchase, made),
             on_event=purchases.event_logger(events=events),
         )
         outcome = buy(made)
@@ -219,31 +218,6 @@ def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], Non
 
 def _always_confirm(*_: object) -> bool:
     return True
-
-
-def _ask(
-    slots: Sequence[Slot], now_usd_hr: Decimal, after_usd_hr: Decimal, balance: Decimal | None
-) -> bool:
-    """Show what would be bought, and ask."""
-    from planner.units import money, usd_month
-
-    for slot in slots:
-        where = " ".join(part for part in slot.offer if part)
-        to_stderr(f"  {slot.key}: {slot.size_gb:,} GB at {where}, ${money(slot.usd_hr, 4)}/h")
-    disks = f"{len(slots)} disk{'s' * (len(slots) > 1)}"
-    to_stderr(
-        f"{disks} to buy. The project costs ${money(now_usd_hr, 4)}/h now and "
-        f"${money(after_usd_hr, 4)}/h afterwards (${money(usd_month(after_usd_hr))}/month)."
-        + ("" if balance is None else f" The wallet has ${money(balance)}.")
-    )
-    to_stderr("Type 'yes' to buy: ")
-    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
-    except KeyboardInterrupt:
-        return False
-    finally:
-        signal.signal(signal.SIGINT, kept)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from planner.errors import InputError
 from planner.text import visible
 
 if TYPE_CHECKING:
-    from planner.present.table import View
+    from collections.abc import Iterable
+
+    from planner.present.table import Section, View
 
 
 class Output(StrEnum):
@@ -65,10 +67,23 @@ _WRITERS = {
 }
 
 
+def show(sections: Iterable[Section]) -> None:
+    """Write sections for people to standard error, beside a result that is not theirs."""
+    from planner.present import terminal
+
+    colour = terminal.has_colour(sys.stderr)
+    text = terminal.to_terminal(sections, width=terminal.terminal_width(), colour=colour)
+    _write_stderr(text)
+
+
 def to_stderr(text: str) -> None:
     """Write a message for people to standard error."""
+    _write_stderr("\n".join(visible(line) for line in text.split("\n")) + "\n")
+
+
+def _write_stderr(text: str) -> None:
     try:
-        sys.stderr.write("\n".join(visible(line) for line in text.split("\n")) + "\n")
+        sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
         # A message that cannot be shown is no reason to lose a result.

@@ -13,6 +13,7 @@ from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import TextIO
 
     from planner.present.table import Section
 
@@ -171,11 +172,16 @@ def terminal_width() -> int:
     return Console().width
 
 
-def has_colour() -> bool:
-    """Return whether standard output may have colours: a terminal, and no ``NO_COLOR``."""
-    return (
-        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    )
+def has_colour(stream: TextIO | None = None) -> bool:
+    """Return whether a stream may have colours: a terminal, and no ``NO_COLOR``.
+
+    Parameters
+    ----------
+    stream : TextIO | None
+        None is standard output.
+    """
+    is_terminal = (sys.stdout if stream is None else stream).isatty()
+    return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 @contextlib.contextmanager

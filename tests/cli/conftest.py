@@ -33,14 +33,29 @@ class Ran:
 class Run(Protocol):
     """Runs ``planner`` with words, standard input and environment."""
 
-    def __call__(self, *words: str, stdin: str = "", env: dict[str, str] | None = None) -> Ran: ...
+    def __call__(
+        self,
+        *words: str,
+        stdin: str = "",
+        env: dict[str, str] | None = None,
+        terminal: bool = False,
+    ) -> Ran: ...
+
+
+class Typed(io.TextIOWrapper):
+    """Standard input at which a person types, as far as a program can see."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs ``planner`` in an empty directory without a key."""
 
-    def planner(*words: str, stdin: str = "", env: dict[str, str] | None = None) -> Ran:
+    def planner(
+        *words: str, stdin: str = "", env: dict[str, str] | None = None, terminal: bool = False
+    ) -> Ran:
         with monkeypatch.context() as here:
             for name in os.environ:
                 if name.startswith("PRIME_") or name in {"COLUMNS", "NO_COLOR", "FORCE_COLOR"}:
@@ -50,7 +65,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             here.chdir(tmp_path)
             out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
             here.setattr(sys, "argv", ["planner", *words])
-            here.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
+            reader = Typed if terminal else io.TextIOWrapper
+            here.setattr(sys, "stdin", reader(io.BytesIO(stdin.encode()), "utf-8"))
             here.setattr(sys, "stdout", out)
             here.setattr(sys, "stderr", err)
             code = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -101,6 +102,40 @@ def test_nobody_is_asked_without_a_terminal(run: Run, sim: Sim, tmp_path: Path) 
     refused = ran(run, sim, "apply", "p.json", stdin="yes\n")
     assert refused.code == 2
     assert "--yes" in refused.err
+    assert sim.live() == []
+
+
+def test_the_prompt_shows_what_it_costs(run: Run, sim: Sim, tmp_path: Path) -> None:
+    """A table of what is bought, the project's cost now and afterwards, the wallet; then `yes`."""
+    planned(tmp_path, sim)
+    sim.balance_usd = 500
+    bought = ran(run, sim, "apply", "p.json", stdin="yes\n", terminal=True)
+    assert bought.code == 0, bought.err
+    assert re.search(r"\+ +corpus +hyperstack \S+ \(\w\w\) +2,000 +0.1940 +141.62", bought.err)
+    assert re.search(r"to buy +2,300 +0.2231 +162.86", bought.err)
+    cost = "tour costs $0.0000/h ($0.00/month) now and $0.2231/h ($162.86/month) afterwards."
+    assert cost in bought.err
+    assert "The wallet has $500.00, which lasts 93.4 days at that rate." in bought.err
+    assert len(sim.live()) == 2
+
+
+@pytest.mark.parametrize("typed", ["y\nyes\n", "Yes\nyes\n"])
+def test_only_the_whole_word_buys(typed: str, run: Run, sim: Sim, tmp_path: Path) -> None:
+    """What may have been meant as yes is asked again."""
+    planned(tmp_path, sim)
+    bought = ran(run, sim, "apply", "p.json", stdin=typed, terminal=True)
+    assert bought.code == 0, bought.err
+    assert bought.err.count("Type the whole word 'yes' to buy") == 1
+    assert len(sim.live()) == 2
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "y\n", "y\nn\n", "no\nyes\n", "yes please\n"])
+def test_anything_else_buys_nothing(typed: str, run: Run, sim: Sim, tmp_path: Path) -> None:
+    """Enter, the end of the input, and any other word decline: exit 130."""
+    planned(tmp_path, sim)
+    declined = ran(run, sim, "apply", "p.json", stdin=typed, terminal=True)
+    assert declined.code == 130
+    assert "declined; nothing was sent" in declined.err
     assert sim.live() == []
 
 
