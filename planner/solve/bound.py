@@ -17,10 +17,9 @@ finds the least disjoint ones.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from planner.solve.candidates import Pairs, Site, domains, sites, spread_domains
 from planner.units import total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -41,8 +40,7 @@ Weight = tuple[Decimal, int, int]
 """Cost, stock penalty, and minus how many volumes are tied at the site; these add up."""
 
 
-@dataclass(frozen=True)
-class _Choice:
+class _Choice(NamedTuple):
     """One candidate of a volume: its offer, the domains it lies in, what it weighs."""
 
     offer: int
@@ -72,20 +70,29 @@ class Least:
             pairs.broken == 0, pairs.provision_gb * price.to_numpy(float), np.inf
         )
         self._survived: dict[int, list[_Choice]] = {}
+        self._least: dict[int, list[_Choice] | None] = {}
         self._domains: dict[str, list[frozenset[Any]]] = {}
         self._groups: dict[str, tuple[list[frozenset[Any]], NDArray[np.int64], bool]] = {}
 
     def cost(self, volume: int) -> Decimal | None:
         """Return the exact least hourly cost of all replicas of a volume."""
-        chosen = self._pick(volume, self._survivors(volume))
+        chosen = self._cheapest(volume)
         return None if chosen is None else total(one.weight[0] for one in chosen)
 
     def settle(self) -> list[list[int] | None]:
         """Return the chosen offers of each volume, by create key, one entry for each replica."""
-        tied = self.tied
+        popular = [-self.tied[site] for site in self._sites]
         return [
-            self._offers(self._pick(volume, choices, lambda o: -tied[self._sites[o]]))
-            for volume, choices in enumerate(map(self._survivors, range(len(self._pairs.volumes))))
+            self._offers(
+                self._pick(
+                    volume,
+                    [
+                        one._replace(weight=(*one.weight[:2], popular[one.offer]))
+                        for one in self._survivors(volume)
+                    ],
+                )
+            )
+            for volume in range(len(self._pairs.volumes))
         ]
 
     @cached_property
@@ -93,7 +100,7 @@ class Least:
         """Return for how many volumes each site is tied, were each volume alone."""
         tied = Counter[Site]()
         for volume in range(len(self._pairs.volumes)):
-            tied.update(self._tied_sites(volume, self._survivors(volume)))
+            tied.update(self._tied_sites(volume))
         return tied
 
     def _offers(self, choice: list[_Choice] | None) -> list[int] | None:
@@ -140,8 +147,8 @@ class Least:
     def _surviving(self, volume: int) -> list[_Choice]:
         """Return the candidates that some least choice may use, and those close to them.
 
-        Of each set of domains only the cheapest can be used; where every offer lies in one
-        domain, only the domains that are cheapest, as many as there are replicas.
+        Of each set of domains only the cheapest can be used, and none that is too dear even
+        beside the cheapest of all the others: some replicas that are apart cost less.
         """
         usd_hr = self.float_usd_hr[volume]
         offers = np.flatnonzero(np.isfinite(usd_hr))
@@ -149,13 +156,15 @@ class Least:
             return []
         demanded = self._pairs.volumes[volume]
         if spreads(demanded.replicas, demanded.spread):
-            every, codes, is_single = self._grouped(demanded.spread)
+            every, codes, _ = self._grouped(demanded.spread)
+            ascending = offers[np.argsort(usd_hr[offers], kind="stable")]
+            cheapest = ascending[np.sort(np.unique(codes[ascending], return_index=True)[1])]
             least = np.full(codes.max() + 1, np.inf)
-            np.minimum.at(least, codes[offers], usd_hr[offers])
-            limit = least[codes[offers]]
-            finite = np.sort(least[np.isfinite(least)])
-            if is_single and len(finite) >= demanded.replicas:
-                limit = np.minimum(limit, finite[demanded.replicas - 1])
+            least[codes[cheapest]] = usd_hr[cheapest]
+            apart = _apart(cheapest.tolist(), every, demanded.replicas)
+            others = usd_hr[cheapest[: demanded.replicas - 1]].sum()
+            most = usd_hr[apart].sum() * CLOSE - others if apart else np.inf
+            limit = np.minimum(least[codes[offers]], most)
         else:
             every = [frozenset()] * len(usd_hr)
             limit = usd_hr[offers].min()
@@ -164,37 +173,27 @@ class Least:
             for o in offers[usd_hr[offers] <= limit * CLOSE].tolist()
         ]
 
-    def _pick(
-        self,
-        volume: int,
-        choices: list[_Choice],
-        popularity: Callable[[int], int] = lambda _: 0,
-    ) -> list[_Choice] | None:
-        """Return the least set of replicas among a volume's survivors."""
-        demanded = self._pairs.volumes[volume]
-        weighed = [
-            _Choice(one.offer, one.domains, (*one.weight[:2], popularity(one.offer)))
-            for one in choices
-        ]
-        if not spreads(demanded.replicas, demanded.spread):
-            best = min(weighed, key=_order, default=None)
-            return None if best is None else [best] * demanded.replicas
-        best_of: dict[frozenset[Any], _Choice] = {}
-        for one in weighed:
-            best = best_of.get(one.domains)
-            if best is None or _order(one) < _order(best):
-                best_of[one.domains] = one
-        return _disjoint(sorted(best_of.values(), key=_order), demanded.replicas)
+    def _cheapest(self, volume: int) -> list[_Choice] | None:
+        """Return the least set of replicas, whatever the popularity of their sites."""
+        if volume not in self._least:
+            self._least[volume] = self._pick(volume, self._survivors(volume))
+        return self._least[volume]
 
-    def _tied_sites(self, volume: int, choices: list[_Choice]) -> set[Site]:
+    def _pick(self, volume: int, choices: list[_Choice]) -> list[_Choice] | None:
+        """Return the least set of replicas among a volume's survivors, as they are weighed."""
+        demanded = self._pairs.volumes[volume]
+        if not spreads(demanded.replicas, demanded.spread):
+            best = min(choices, key=_order, default=None)
+            return None if best is None else [best] * demanded.replicas
+        return _disjoint([*_best_of(choices).values()], demanded.replicas)
+
+    def _tied_sites(self, volume: int) -> set[Site]:
         """Return the sites that some choice of least cost and best stock can use."""
-        picked = self._pick(volume, choices)
+        picked, choices = self._cheapest(volume), self._survivors(volume)
         if picked is None:
             return set()
         limit = max(one.weight for one in picked)
-        best_of: dict[frozenset[Any], _Choice] = {}
-        for one in sorted(choices, key=_order):
-            best_of.setdefault(one.domains, one)
+        best_of = _best_of(choices)
         equal = [one for one in choices if one.weight == best_of[one.domains].weight]
         if any(len(one.domains) > 1 for one in choices):
             tied = _in_a_least_set(list(best_of.values()), picked)
@@ -217,6 +216,27 @@ def spreads(replicas: int, level: str) -> bool:
 def _order(one: _Choice) -> tuple[Weight, int]:
     """Sort by weight, then create key; offers are numbered by their keys."""
     return one.weight, one.offer
+
+
+def _apart(offers: Sequence[int], domains: Sequence[frozenset[Any]], count: int) -> list[int]:
+    """Return the first offers, so many of them, that share no domain; none where they run out."""
+    found: list[int] = []
+    used: set[Any] = set()
+    for offer in offers:
+        if used.isdisjoint(domains[offer]):
+            used |= domains[offer]
+            found.append(offer)
+            if len(found) == count:
+                return found
+    return []
+
+
+def _best_of(choices: Sequence[_Choice]) -> dict[frozenset[Any], _Choice]:
+    """Return the least choice of each set of domains, in their order."""
+    best: dict[frozenset[Any], _Choice] = {}
+    for one in sorted(choices, key=_order):
+        best.setdefault(one.domains, one)
+    return best
 
 
 def _disjoint(choices: Sequence[_Choice], count: int) -> list[_Choice] | None:
@@ -279,9 +299,15 @@ def _plus(one: Weight, other: Weight) -> Weight:
 
 def _has_room(choices: Sequence[_Choice], count: int) -> bool:
     """Return whether so many disjoint choices could fit into the domains there are."""
-    smallest = sorted(len(one.domains) for one in choices)[:count]
-    domains_left: frozenset[Any] = frozenset().union(*(one.domains for one in choices))
-    return len(smallest) == count and sum(smallest) <= len(domains_left)
+    if len(choices) < count:
+        return False
+    needed = sum(sorted([len(one.domains) for one in choices])[:count])
+    there: set[Any] = set()
+    for one in choices:
+        there |= one.domains
+        if len(there) >= needed:
+            return True
+    return False
 
 
 def _sum(choices: Sequence[_Choice]) -> Weight:

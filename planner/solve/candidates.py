@@ -15,7 +15,6 @@ from math import lcm
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from planner.market.offers import KEY, Sizes
 from planner.market.places import PLACES
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from planner.demand.model import Demand, Volume
@@ -178,7 +178,7 @@ class Tiers:
     """
 
     def __init__(self, offers: pd.DataFrame) -> None:
-        keys = list(zip(*(_plain_of_rules(offers[name]) for name in KEY), strict=True))
+        keys = list(zip(*(_plain(offers[name]) for name in KEY), strict=True))
         same = [one[0] is not None and one == two for one, two in pairwise(keys)]
         joined = np.array([False, *same, False][: len(keys) + 1], dtype=np.bool_)
         several = joined[:-1] | joined[1:]
@@ -246,10 +246,6 @@ def _wishes(volume: Volume) -> Iterator[tuple[str, Any]]:
 
 def _bits(rule: str, mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
     return np.where(mask, np.uint32(BIT[rule]), np.uint32(0))
-
-
-def _plain_of_rules(column: pd.Series[Any]) -> list[str | None]:
-    return column.astype(object).where(column.notna(), None).tolist()
 
 
 CANDIDATES = (
@@ -467,4 +463,5 @@ def sites(offers: pd.DataFrame) -> list[Site]:
 
 
 def _plain(column: pd.Series[Any]) -> list[str | None]:
-    return [None if pd.isna(value) else str(value) for value in column]
+    """Return a column of nullable text as Python has it."""
+    return column.astype(object).where(column.notna(), None).tolist()
