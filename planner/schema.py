@@ -21,7 +21,7 @@ from planner.present.table import UNKNOWN, Section, TableColumn, counted
 from planner.units import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from planner.present.table import Kind
 
@@ -121,17 +121,17 @@ def _read(frame: pd.DataFrame) -> list[tuple[str, list[Any]]]:
     levels = [] if is_counted else [index.get_level_values(n) for n in range(index.nlevels)]
     read = [("" if level.name is None else level.name, level.to_series()) for level in levels]
     read += [(name, frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
-    return [(_label(name), _known(values)) for name, values in read]
+    return [(_label(name), _plain(values)) for name, values in read]
 
 
 def _label(name: Any) -> str:  # noqa: ANN401 -- whatever a caller's column is called
     return ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 
-def _known(values: pd.Series[Any]) -> list[Any]:
+def _plain(values: pd.Series[Any]) -> list[Any]:
     """Return values as Python has them, every kind of null as None."""
-    pairs = zip(values.astype(object), values.isna(), strict=True)
-    return [None if null else value for value, null in pairs]
+    listed, nulls = values.tolist(), values.isna().tolist()
+    return [None if null else value for value, null in zip(listed, nulls, strict=True)]
 
 
 def _is_numeric(values: Sequence[Any]) -> bool:
@@ -191,7 +191,9 @@ def _as_declared(values: pd.Series[Any], dtype: str) -> pd.Series[Any]:
     """Return values in a declared type, where pandas alone would make text of anything."""
     if values.ndim != 1:
         raise ValueError("there are several columns of this name")
-    known = [None if null else value for value, null in zip(values, values.isna(), strict=True)]
+    if dtype != EXACT and values.dtype == pd.api.types.pandas_dtype(dtype):
+        return values
+    known = _plain(values)
     if not all(value is None or isinstance(value, _KINDS[dtype]) for value in known):
         raise TypeError(dtype)
     return pd.Series(known, index=values.index, dtype=dtype)
@@ -204,14 +206,27 @@ def json_value(value: Any) -> Any:  # noqa: ANN401 -- a cell of a frame
     return list(value) if isinstance(value, tuple) else value
 
 
+def json_rows(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return these fields of rows as JSON values, see `json_value`."""
+    return [{name: json_value(row[name]) for name in names} for row in rows]
+
+
+def stored_amount(text: Any) -> Decimal | None:  # noqa: ANN401 -- any JSON value
+    """Return an amount that `json_value` wrote, None where there is none.
+
+    Raises
+    ------
+    TypeError, ValueError, decimal.InvalidOperation
+        When it is no amount.
+    """
+    amount = None if text is None else Decimal(text)
+    if amount is not None and not amount.is_finite():
+        raise ValueError("not an amount")
+    return amount
+
+
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as plain Python values, every kind of null as None."""
-    columns = {
-        name: [
-            None if value is pd.NA or value is pd.NaT or value != value else value  # noqa: PLR0124 -- NaN
-            for value in frame[name].astype(object)
-        ]
-        for name in frame.columns
-    }
-    names = list(columns)
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    names = list(frame.columns)
+    columns = [_plain(frame[name]) for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

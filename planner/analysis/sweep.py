@@ -15,10 +15,9 @@ from planner.analysis.grid import axes_of
 from planner.analysis.variants import Variants
 from planner.analysis.workers import work_on
 from planner.errors import Defect, InputError
-from planner.market.disks import disk_rows, disks_from_rows
-from planner.market.gpus import gpu_rows, gpus_from_rows
+from planner.market.canonical import Market
 from planner.market.market import key_order
-from planner.market.offers import market_rows, offers_from_market, place_text
+from planner.market.offers import place_text
 from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
 from planner.solve.candidates import LEVELS, RULES, rules_of
 from planner.solve.cost_tolerance import with_slack
@@ -342,9 +341,10 @@ def sweep(
     >>> frame[["corpus.replicas", "price_factor", "feasible"]].to_numpy().tolist()
     [[1, 1, True], [1, '1.1', True], [2, 1, True], [2, '1.1', True]]
     """
-    listings: dict[Part, pd.DataFrame] = {"price_factor": offers_from_market(market_rows(offers))}
+    market = Market.of(offers, gpus, disks)
+    listings: dict[Part, pd.DataFrame] = {"price_factor": market.offers}
     if gpus is not None:
-        listings["gpu_price_factor"] = gpus_from_rows(gpu_rows(gpus))
+        listings["gpu_price_factor"] = market.gpus
     providers = {part: set(frame["provider"].dropna()) for part, frame in listings.items()}
     variants = Variants(
         demand,
@@ -352,7 +352,7 @@ def sweep(
         listings.get("gpu_price_factor"),
         axes_of(grid, demand, providers),
     )
-    account = None if disks is None else disks_from_rows(disk_rows(disks))
+    account = None if disks is None else market.disks
     bought = {key: tuple(ids) for key, ids in (recorded or {}).items()}
     task = Task(variants, account, bought, time_limit_s, cost_slack)
     points = list(product(*(range(len(axis.given)) for axis in variants.axes)))

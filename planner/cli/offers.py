@@ -76,7 +76,7 @@ def offers(
     from planner.market.view import Filter, group_offers, list_offers, sort_frame, unknown_places
     from planner.plans.advice import market_warnings
     from planner.plans.proportion import price_warnings
-    from planner.schema import frame_document, frame_section
+    from planner.schema import frame_document, frame_section, records
 
     which = Filter(
         regions=region or (),
@@ -103,8 +103,9 @@ def offers(
         raise InputError("--save and --save-gpus name one file", hint="name two")
     _save(snapshot, save, "offers")
     _save(single, save_gpus, "GPU offers")
-    odd = price_warnings(listed)
-    for warning in (*market_warnings(listed), *unknown_places(listed, which), *odd):
+    rows = records(listed)
+    odd = price_warnings(rows)
+    for warning in (*market_warnings(rows), *unknown_places(rows, which), *odd):
         to_stderr(f"warning: {warning}")
     if gpus is not None and single is not None:
         listed = _marked(listed, gpus, single, multi)
@@ -152,12 +153,13 @@ def _marked(
     from planner.market.gpus import mark_gpus
     from planner.market.snapshot import join_gpus
     from planner.plans.advice import market_warnings
+    from planner.schema import records
     from planner.text import nearest
 
     frame = single.gpus()
     if multi is not None:
         frame = join_gpus(frame, multi.gpus(listing="multi-node"))
-    for warning in market_warnings(frame):
+    for warning in market_warnings(records(frame)):
         to_stderr(f"warning: GPU {warning}")
     known = set(frame["gpu_type"].dropna())
     if gpu_type not in known:

@@ -21,9 +21,9 @@ def api_rows(market: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Examples
     --------
+    >>> from planner.market.canonical import Market
     >>> from planner.market.snapshot import read_offers
-    >>> from planner.market.offers import market_rows
-    >>> rows = api_rows(market_rows(read_offers("shipped:disk-offers")))
+    >>> rows = api_rows(Market.of(read_offers("shipped:disk-offers")).offer_rows)
     >>> rows[0]["provider"], rows[0]["spec"]["pricePerUnit"]
     ('crusoecloud', Decimal('0.00011545611010752688'))
     """

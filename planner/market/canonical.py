@@ -7,15 +7,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from planner.formats import digest_of
-from planner.market.disks import disk_rows, disks_from_rows
-from planner.market.gpus import gpu_rows, gpus_from_rows
-from planner.market.market import addressable
-from planner.market.offers import market_rows, offers_from_market
+from planner.market.disks import ACCOUNT_FACTS, DISKS, disk_records, stored_disks
+from planner.market.gpus import FACTS, GPUS, gpu_records, stored_gpus
+from planner.market.market import ADDRESSABLE, as_sold
+from planner.market.offers import MARKET, OFFERS, offer_records, stored_offers
+from planner.schema import build, json_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
+
+    from planner.schema import Column
 
     Rows = Sequence[Mapping[str, Any]]
 
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 class Market:
     """Offers, GPU offers and the account's disks, in canonical form.
 
-    Equal markets are equal values, in whatever order they were listed. Frames and digests are made
-    when first asked for, each once.
+    Equal markets are equal values, in whatever order they were listed. Each input is held against
+    its declaration once, here; records, frames and digests are made when first asked for.
 
     Attributes
     ----------
@@ -60,11 +63,18 @@ class Market:
         FrameError
             When a frame lacks a declared column, or holds what no listing gives.
         """
-        return cls(
-            tuple(market_rows(offers)),
-            () if gpus is None else tuple(gpu_rows(gpus)),
-            () if disks is None else tuple(disk_rows(disks)),
+        listed = {
+            "offer_records": offer_records(offers),
+            "gpu_records": [] if gpus is None else gpu_records(gpus),
+            "disk_records": [] if disks is None else disk_records(disks),
+        }
+        market = cls(
+            tuple(json_rows(listed["offer_records"], MARKET)),
+            tuple(json_rows(listed["gpu_records"], FACTS)),
+            tuple(json_rows(listed["disk_records"], ACCOUNT_FACTS)),
         )
+        vars(market).update(listed)  # as `offer_records` and the others would read them again
+        return market
 
     def to_document(self) -> dict[str, list[Mapping[str, Any]]]:
         """Return the rows as a plan file has them."""
@@ -80,24 +90,44 @@ class Market:
         return {name: (digest_of(rows), len(rows)) for name, rows in self.to_document().items()}
 
     @cached_property
+    def offer_records(self) -> list[dict[str, Any]]:
+        """Return the disk offers (keys ``OFFERS``); ``row`` is the place in what was read."""
+        return offer_records(stored_offers(self.offer_rows))
+
+    @cached_property
+    def gpu_records(self) -> list[dict[str, Any]]:
+        """Return the GPU offers (keys ``GPUS``); ``row`` is the place in what was read."""
+        return gpu_records(stored_gpus(self.gpu_rows))
+
+    @cached_property
+    def disk_records(self) -> list[dict[str, Any]]:
+        """Return the account's disks (keys ``DISKS``)."""
+        return disk_records(stored_disks(self.disk_rows))
+
+    @cached_property
+    def sold(self) -> list[dict[str, Any]]:
+        """Return the disk offers as they can be bought (keys ``ADDRESSABLE``)."""
+        return as_sold(self.offer_records)
+
+    @cached_property
     def offers(self) -> pd.DataFrame:
         """Return the disk offers (columns ``OFFERS``)."""
-        return offers_from_market(self.offer_rows)
+        return _frame(self.offer_records, OFFERS)
 
     @cached_property
     def addressable(self) -> pd.DataFrame:
         """Return the disk offers as they can be bought (columns ``ADDRESSABLE``)."""
-        return addressable(self.offers)
+        return build(self.sold, ADDRESSABLE)
 
     @cached_property
     def gpus(self) -> pd.DataFrame:
         """Return the GPU offers (columns ``GPUS``)."""
-        return gpus_from_rows(self.gpu_rows)
+        return _frame(self.gpu_records, GPUS)
 
     @cached_property
     def disks(self) -> pd.DataFrame:
         """Return the account's disks (columns ``DISKS``)."""
-        return disks_from_rows(self.disk_rows)
+        return build(self.disk_records, DISKS)
 
     def written_otherwise(self) -> tuple[str, ...]:
         """Return the parts whose rows hold a value in another form than planner writes.
@@ -105,11 +135,16 @@ class Market:
         Columns that only one side has, and the order of rows, are those of another version.
         """
         forms = (
-            ("offers", self.offer_rows, market_rows(self.offers)),
-            ("gpus", self.gpu_rows, gpu_rows(self.gpus)),
-            ("disks", self.disk_rows, disk_rows(self.disks)),
+            ("offers", self.offer_rows, json_rows(self.offer_records, MARKET)),
+            ("gpus", self.gpu_rows, json_rows(self.gpu_records, FACTS)),
+            ("disks", self.disk_rows, json_rows(self.disk_records, ACCOUNT_FACTS)),
         )
         return tuple(name for name, stored, canonical in forms if _differ(stored, canonical))
+
+
+def _frame(listed: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
+    """Return rows as a frame, numbered as they stand here: the listing's order does not show."""
+    return build([{**row, "row": place} for place, row in enumerate(listed, 1)], columns)
 
 
 def _differ(stored: Rows, canonical: Rows) -> bool:

@@ -17,12 +17,22 @@ from planner.errors import FrameError, InputError
 from planner.formats import JsonError, identity, parse, read_bytes
 from planner.market.shapes import ACCOUNT, document_name, row_kind
 from planner.market.wire import is_price
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
+from planner.schema import (
+    EXACT,
+    TEXT,
+    WHOLE,
+    YES_NO,
+    Column,
+    build,
+    conform,
+    records,
+    stored_amount,
+)
 from planner.shipped import resolve
 from planner.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -97,6 +107,9 @@ DISKS = (
 )
 """Columns of a frame of live disks, sorted by id, one row each; terminated ones are left out."""
 
+ACCOUNT_FACTS = tuple(column.name for column in DISKS)
+"""What a plan keeps of a disk, and its digest covers."""
+
 LISTED = (*DISKS, Column("created_at", TEXT, "when, UTC, ISO 8601; null: unknown"))
 """Columns of disks as they were listed: those of a plan, and what only a report looks at."""
 
@@ -141,41 +154,37 @@ def disks_frame(disks: Iterable[Disk]) -> pd.DataFrame:
         for disk in disks
         if disk.is_live
     ]
-    return _built(rows, LISTED)
+    return build(sorted(rows, key=_order), LISTED)
 
 
-def disk_rows(disks: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a frame of disks as canonical JSON rows, sorted, amounts as text.
+def disk_records(disks: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame of disks as checked rows in canonical order (keys ``DISKS``).
 
     Raises
     ------
     FrameError
         When the frame is not one of disks.
     """
-    rows = records(_conform(disks))
-    return [{name: json_value(value) for name, value in row.items()} for row in rows]
+    return sorted(records(_conform(disks)), key=_order)
 
 
-def disks_from_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the frame (columns ``DISKS``) that `disk_rows` described.
+def stored_disks(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows of a plan file (keys ``DISKS``, amounts as text) as a frame, unchecked.
 
     Raises
     ------
-    FrameError, KeyError, TypeError, ValueError, decimal.InvalidOperation
-        When a row is not one of `disk_rows`.
+    KeyError, TypeError, ValueError, decimal.InvalidOperation
+        When a row is not one of an account.
     """
-    return _conform(
-        _built(
-            [
-                {
-                    **{column.name: row.get(column.name) for column in DISKS},
-                    "usd_hr": None if row["usd_hr"] is None else Decimal(row["usd_hr"]),
-                    "attached": None if row["attached"] is None else tuple(row["attached"]),
-                }
-                for row in rows
-            ]
-        )
-    )
+    read = [
+        {
+            **{column.name: row.get(column.name) for column in DISKS},
+            "usd_hr": stored_amount(row["usd_hr"]),
+            "attached": None if row["attached"] is None else tuple(row["attached"]),
+        }
+        for row in rows
+    ]
+    return build(read, DISKS)
 
 
 def read_disks(path: str | Path) -> pd.DataFrame:
@@ -227,11 +236,8 @@ def _utc(stamp: str | None) -> str | None:
         return None
 
 
-def _built(rows: Sequence[dict[str, Any]], columns: Sequence[Column] = DISKS) -> pd.DataFrame:
-    def order(row: Mapping[str, Any]) -> tuple[bool, str, str]:
-        return row["id"] is not None, row["id"] or "", str(sorted(row.items(), key=str))
-
-    return build(sorted(rows, key=order), columns)
+def _order(row: Mapping[str, Any]) -> tuple[bool, str, str]:
+    return row["id"] is not None, row["id"] or "", str(sorted(row.items(), key=str))
 
 
 def _conform(disks: pd.DataFrame) -> pd.DataFrame:

@@ -18,12 +18,23 @@ from planner.errors import FrameError
 from planner.market.market import key_order
 from planner.market.offers import KEY, conform_offers, stock_note
 from planner.market.wire import REGIONS, SECURITY, SOCKETS, RowReader, id_part, is_price, stock_word
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
+from planner.schema import (
+    EXACT,
+    TEXT,
+    WHOLE,
+    YES_NO,
+    Column,
+    build,
+    conform,
+    json_value,
+    records,
+    stored_amount,
+)
 from planner.text import visible
 from planner.units import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -314,48 +325,36 @@ def _met(offer: Mapping[str, Any], gpus: Iterable[Mapping[str, Any]]) -> tuple[s
 _REST = tuple(name for name in FACTS if name not in KEY)
 
 
-def gpu_rows(gpus: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a GPU frame as canonical JSON rows: facts only, sorted, amounts as text.
+def gpu_records(gpus: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a GPU frame as checked rows in canonical order (keys ``GPUS``).
 
-    The rows do not depend on the order of the listing or of the frame.
-
-    Parameters
-    ----------
-    gpus : DataFrame
-        Columns ``GPUS``; ``row``, the place in the listing, is left out.
+    The order does not depend on that of the listing or of the frame.
 
     Raises
     ------
     FrameError
         When the frame is not one of GPU offers.
     """
-    rows = sorted(records(conform_gpus(gpus)), key=gpu_order)
-    return [{name: json_value(row[name]) for name in FACTS} for row in rows]
+    return sorted(records(conform_gpus(gpus)), key=gpu_order)
 
 
-def gpus_from_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the GPU frame (columns ``GPUS``) that ``gpu_rows`` described.
-
-    Its ``row`` is the place among these rows, from 1.
+def stored_gpus(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows of a plan file (keys ``FACTS``, amounts as text) as a frame, unchecked.
 
     Raises
     ------
-    FrameError, KeyError, TypeError, ValueError, decimal.InvalidOperation
-        When a row is not one of ``gpu_rows``.
+    KeyError, TypeError, ValueError, decimal.InvalidOperation
+        When a row is not one of a market.
     """
     read = [
         {
-            "row": place,
             **{name: row.get(name) for name in FACTS},
-            **{name: _amount(row[name]) for name in ("usd_hr", "prepaid_hours")},
+            **{name: stored_amount(row[name]) for name in ("usd_hr", "prepaid_hours")},
+            "row": place,
         }
         for place, row in enumerate(rows, 1)
     ]
-    return conform_gpus(build(sorted(read, key=gpu_order), GPUS))
-
-
-def _amount(text: Any) -> Decimal | None:  # noqa: ANN401 -- any JSON value
-    return None if text is None else Decimal(text)
+    return build(read, GPUS)
 
 
 def gpus_by_key(gpus: pd.DataFrame) -> pd.DataFrame:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planner.market.offers import KEY, OFFERS, conform_offers
+from planner.market.offers import KEY, OFFERS, offer_records
 from planner.market.tiers import divide, grid_of
 from planner.market.wire import STOCK_RANK, UNBOUNDED_GB
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
+from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,8 +54,19 @@ def addressable(offers: pd.DataFrame) -> pd.DataFrame:
     FrameError
         When the frame is not one of offers.
     """
+    return build(as_sold(offer_records(offers)), ADDRESSABLE)
+
+
+def as_sold(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows (keys ``ADDRESSABLE``) of each create key: no size is in two of them.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Of `offer_records`.
+    """
     groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
-    for index, row in enumerate(records(conform_offers(offers))):
+    for index, row in enumerate(rows):
         key = tuple(row[name] for name in KEY)
         # Without a provider there is no request that could be confused with another.
         groups.setdefault(key if key[0] else (*key, str(index)), []).append(row)
@@ -63,12 +74,11 @@ def addressable(offers: pd.DataFrame) -> pd.DataFrame:
     for key in groups:
         if key[1] is not None:
             with_cloud.setdefault(key[0], []).append(key)
-    merged = [
+    return [
         {**segment, "cloud_open": _is_open(key, with_cloud.get(key[0], ()))}
         for key in sorted(groups, key=key_order)
         for segment in _segments(groups[key])
     ]
-    return build(merged, ADDRESSABLE)
 
 
 def _is_open(key: Sequence[str | None], with_cloud: Iterable[Sequence[str | None]]) -> bool:
@@ -89,13 +99,13 @@ class Sold:
 
     Parameters
     ----------
-    offers : DataFrame
-        Columns ``ADDRESSABLE``, or those of ``OFFERS``: what its rows sell.
+    offers : iterable of dict
+        Keys ``ADDRESSABLE``, or those of ``OFFERS``: what its rows sell.
     """
 
-    def __init__(self, offers: pd.DataFrame) -> None:
+    def __init__(self, offers: Iterable[dict[str, Any]]) -> None:
         self._of_key: dict[tuple[str | None, ...], list[tuple[int, dict[str, Any]]]] = {}
-        for number, row in enumerate(records(offers)):
+        for number, row in enumerate(offers):
             key = tuple(row[name] for name in KEY)
             self._of_key.setdefault(key, []).append((number, row))
 

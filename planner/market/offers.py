@@ -7,7 +7,7 @@ Missing is unknown, never yes; unpriced is not free; nothing is dropped.
 from __future__ import annotations
 
 import hashlib
-from decimal import Decimal
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +25,19 @@ from planner.market.wire import (
     is_price,
     stock_word,
 )
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, conform, json_value, records
+from planner.schema import (
+    EXACT,
+    TEXT,
+    WHOLE,
+    YES_NO,
+    Column,
+    build,
+    conform,
+    json_value,
+    records,
+    stored_amount,
+)
 from planner.text import visible
-from planner.units import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -103,7 +113,7 @@ def stock_note(stock: str) -> str | None:
 
 def offers_frame(rows: Iterable[Any]) -> pd.DataFrame:
     """Return rows of the API as an offers frame (columns ``OFFERS``), every row kept."""
-    return _finish([_offer(place, row) for place, row in enumerate(rows, 1)])
+    return build(_marked([_offer(place, row) for place, row in enumerate(rows, 1)]), OFFERS)
 
 
 def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
@@ -179,7 +189,7 @@ def _is_sent(text: object) -> bool:
     return not isinstance(text, str) or (text != "" and visible(text) == text)
 
 
-def _finish(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def _marked(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mark sizes that several rows sell and sort, so that the order of a listing does not show."""
     of_key: dict[tuple[str | None, ...], list[int]] = {}
     for number, row in enumerate(rows):
@@ -189,7 +199,7 @@ def _finish(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
         if len(numbers) > 1:
             shared.update(_overlapping(rows, numbers))
     marked = [{**row, "ambiguous": number in shared} for number, row in enumerate(rows)]
-    return build(sorted(marked, key=_order), OFFERS)
+    return _sorted(marked)
 
 
 def _overlapping(rows: Sequence[dict[str, Any]], numbers: Sequence[int]) -> Iterable[int]:
@@ -202,51 +212,50 @@ def _overlapping(rows: Sequence[dict[str, Any]], numbers: Sequence[int]) -> Iter
     return {selling[at] for _, sellers in divided if len(sellers) > 1 for at in sellers}
 
 
-def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Sort by create key, null first, then price and whatever else sets rows apart."""
-    price = row["usd_gb_hr"]
-    key = tuple((row[name] is not None, row[name] or "") for name in KEY)
-    rest = tuple(str(json_value(row[name])) for name in MARKET)
-    return (key, price is not None, price or 0, rest, row["row"])
+def _sorted(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sort by create key, null first, then price; where these are equal by every other fact."""
+
+    def first(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        price = row["usd_gb_hr"]
+        key = tuple((row[name] is not None, row[name] or "") for name in KEY)
+        return (key, price is not None, price or 0)
+
+    def rest(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (tuple(str(json_value(row[name])) for name in MARKET), row["row"])
+
+    equal = (list(some) for _, some in groupby(sorted(rows, key=first), key=first))
+    return [row for some in equal for row in (sorted(some, key=rest) if some[1:] else some)]
 
 
-def market_rows(offers: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return an offers frame as canonical JSON rows: facts only, sorted, money as text.
+def offer_records(offers: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return an offers frame as checked rows in canonical order (keys ``OFFERS``).
 
     Raises
     ------
     FrameError
         When the frame is not one of offers.
     """
-    rows = sorted(records(conform_offers(offers)), key=_order)
-    return [
-        {
-            name: plain(row[name]) if name == "usd_gb_hr" and row[name] is not None else row[name]
-            for name in MARKET
-        }
-        for row in rows
-    ]
+    return _marked(records(conform_offers(offers)))
 
 
-def offers_from_market(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the offers frame that ``market_rows`` described.
+def stored_offers(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows of a plan file (keys ``MARKET``, amounts as text) as a frame, unchecked.
 
     Raises
     ------
-    FrameError, KeyError, TypeError, ValueError, decimal.InvalidOperation
-        When a row is not one of ``market_rows``.
+    KeyError, TypeError, ValueError, decimal.InvalidOperation
+        When a row is not one of a market.
     """
-    frame = _finish(
-        [
-            {
-                "row": place,
-                **{name: row.get(name) for name in MARKET},
-                "usd_gb_hr": None if row["usd_gb_hr"] is None else Decimal(row["usd_gb_hr"]),
-            }
-            for place, row in enumerate(rows, 1)
-        ]
-    )
-    return conform_offers(frame)
+    read = [
+        {
+            **{name: row.get(name) for name in MARKET},
+            "row": place,
+            "usd_gb_hr": stored_amount(row["usd_gb_hr"]),
+            "ambiguous": None,
+        }
+        for place, row in enumerate(rows, 1)
+    ]
+    return build(read, OFFERS)
 
 
 class Sizes:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-
-    import pandas as pd
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 PLACES = {
     "provider": "providers",
@@ -23,9 +21,9 @@ _MATCHES = 5
 """Places that a pattern matches and a hint lists at most."""
 
 
-def known_places(offers: pd.DataFrame) -> dict[str, set[str]]:
-    """Return the places that the offers of a market have, by column."""
-    return {level: set(offers[level].dropna()) for level in PLACES if level in offers}
+def known_places(offers: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Return the places that disk or GPU offers have, by column."""
+    return {level: {offer[level] for offer in offers} - {None} for level in PLACES}
 
 
 def unknown_place(

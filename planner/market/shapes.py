@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import FrameError
 from planner.market.api_rows import api_rows
-from planner.market.offers import MARKET, market_rows, offers_from_market
+from planner.market.offers import MARKET, offer_records, stored_offers
+from planner.schema import json_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +107,6 @@ def _read_back(rows: Sequence[dict[str, Any]]) -> list[Any]:
             what = f"row {place} of `planner offers -o json` has no {', '.join(missing)}"
             raise ValueError(what)
     try:
-        return api_rows(market_rows(offers_from_market(rows)))
+        return api_rows(json_rows(offer_records(stored_offers(rows)), MARKET))
     except (FrameError, TypeError, ValueError, InvalidOperation) as error:
         raise ValueError("is the output of `planner offers -o json`, changed since") from error

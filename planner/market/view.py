@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from planner.errors import InputError
-from planner.market.market import Sold, addressable
-from planner.market.offers import KEY, Sizes, conform_offers
+from planner.market.market import Sold, as_sold
+from planner.market.offers import KEY, Sizes, conform_offers, offer_records
 from planner.market.places import PLACES, as_options, known_places, unknown_place
 from planner.market.tiers import grid_of
 from planner.market.wire import STOCK_RANK, UNBOUNDED_GB
@@ -81,7 +81,7 @@ class Filter:
                 raise InputError(f"{field} is one text", hint=f"give a list: {field}=[…]")
 
 
-def unknown_places(offers: pd.DataFrame, which: Filter) -> list[str]:
+def unknown_places(offers: Sequence[Mapping[str, Any]], which: Filter) -> list[str]:
     """Return a sentence for each place of a filter that no offer has, with the nearest one."""
     known = known_places(offers)
     return [
@@ -125,7 +125,7 @@ def list_offers(
     declared = conform_offers(offers).set_axis(offers.index)
     kept = offers.assign(**declared)[_kept(declared, which)].copy()
     if which.size_gb is not None:
-        sold, rows = Sold(addressable(offers)), records(conform_offers(kept))
+        sold, rows = Sold(as_sold(offer_records(offers))), records(conform_offers(kept))
         cheapest = [
             _cheapest(row, sold.rows([row[name] for name in KEY]), which.size_gb) for row in rows
         ]

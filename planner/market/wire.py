@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from functools import cache, lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from planner.text import visible
 from planner.units import MAX_PRICE_DIGITS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 UNBOUNDED_GB = 10**12
 """A bound at or beyond this, a zettabyte, bounds nothing."""
@@ -101,12 +99,12 @@ class RowReader:
             return None
         return value
 
-    def word(self, path: str, known: Iterable[str]) -> str | None:
+    def word(self, path: str, known: tuple[str, ...]) -> str | None:
         """Return a text, as documented where only its case or separators differ from that."""
         value = self.text(path)
         if value is None:
             return None
-        return {_folded(word): word for word in known}.get(_folded(value), value)
+        return _by_fold(known).get(_folded(value), value)
 
     def whole(self, path: str) -> int | None:
         """Return a whole number that is not negative."""
@@ -173,7 +171,7 @@ def stock_word(value: object) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         return "unknown"
     folded = _folded(value) if isinstance(value, str) else ""
-    levels = {_folded(level): level for level in STOCK_RANK}
+    levels = _by_fold(tuple(STOCK_RANK))
     if folded in levels:
         return levels[folded]
     return "Unavailable" if _NONE_LEFT.search(folded) else as_written(value)
@@ -191,6 +189,13 @@ def as_written(value: object) -> str:
     return text if len(text) <= _MAX_SHOWN + 1 else f"{text[:_MAX_SHOWN]}…"
 
 
+@cache
+def _by_fold(known: tuple[str, ...]) -> dict[str, str]:
+    """Return words by what they are in any case and with any separators."""
+    return {_folded(word): word for word in known}
+
+
+@lru_cache(maxsize=1024)
 def _folded(text: str) -> str:
     """Return text in lower case, separators as single blanks."""
     return re.sub(r"[\W_]+", " ", text.casefold()).strip()

@@ -15,16 +15,14 @@ from planner.market.places import PLACES, as_list, known_places, unknown_place
 from planner.market.wire import SECURITY
 from planner.plans.proportion import disk_warnings, limit_warnings, price_warnings
 from planner.plans.requests import slug
-from planner.schema import records
 from planner.solve.unchecked import unchecked_existing
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    import pandas as pd
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from planner.demand.model import Demand, Volume
+    from planner.market.canonical import Market
     from planner.solve.existing import Kept
     from planner.solve.optimise import Solution
     from planner.solve.solution import Placement
@@ -33,9 +31,9 @@ if TYPE_CHECKING:
 _MOST = 20
 
 
-def market_warnings(offers: pd.DataFrame) -> list[str]:
-    """Return one sentence for each row of an offers or GPU frame that cannot be used."""
-    rows = sorted(records(offers[offers["problem"].notna()]), key=lambda row: row["row"])
+def market_warnings(offers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return one sentence for each disk or GPU offer of a listing that cannot be used."""
+    rows = sorted((row for row in offers if row["problem"]), key=lambda row: row["row"])
     warnings = [
         f"row {row['row']} ({visible(place_text(row))}) is left out: {row['problem']}"
         for row in rows[:_MOST]
@@ -47,53 +45,31 @@ def market_warnings(offers: pd.DataFrame) -> list[str]:
     return warnings
 
 
-def input_warnings(
-    demand: Demand, offers: pd.DataFrame, choice: pd.DataFrame, gpus: pd.DataFrame | None = None
-) -> tuple[str, ...]:
-    """Return what is odd about a demand and a market before anything is planned.
-
-    Parameters
-    ----------
-    demand : Demand
-        What is asked.
-    offers : DataFrame
-        Columns ``OFFERS``.
-    choice : DataFrame
-        Columns ``ADDRESSABLE``: the same offers as they can be bought.
-    gpus : DataFrame | None
-        Columns ``GPUS``, where there are any.
-    """
-    of_gpus: list[str] = []
-    if gpus is not None:
-        of_gpus += (f"GPU {warning}" for warning in market_warnings(gpus))
-        of_gpus += _unknown_gpus(demand, gpus)
-    odd = (*limit_warnings(demand, choice), *price_warnings(offers))
-    return (*market_warnings(offers), *of_gpus, *_unknown_names(demand, offers), *odd)
+def input_warnings(demand: Demand, market: Market) -> tuple[str, ...]:
+    """Return what is odd about a demand and a market before anything is planned."""
+    return (
+        *market_warnings(market.offer_records),
+        *(f"GPU {warning}" for warning in market_warnings(market.gpu_records)),
+        *_unknown_gpus(demand, market.gpu_records),
+        *_unknown_names(demand, market.offer_records),
+        *limit_warnings(demand, market),
+        *price_warnings(market.offer_records),
+    )
 
 
-def plan_warnings(
-    demand: Demand,
-    offers: pd.DataFrame,
-    choice: pd.DataFrame,
-    solution: Solution,
-    gpus: pd.DataFrame | None = None,
-) -> tuple[str, ...]:
+def plan_warnings(demand: Demand, market: Market, solution: Solution) -> tuple[str, ...]:
     """Return what the reader of a plan should know before buying.
 
     Parameters
     ----------
     demand : Demand
         What was asked.
-    offers : DataFrame
-        Columns ``OFFERS``: all rows of the market.
-    choice : DataFrame
-        Columns ``ADDRESSABLE``: what could be chosen.
+    market : Market
+        What could be chosen.
     solution : Solution
         What was chosen.
-    gpus : DataFrame | None
-        Columns ``GPUS``, where there are any.
     """
-    sold = Sold(choice)
+    sold = Sold(market.sold)
     volumes = {volume.name: volume for volume in demand.volumes}
     chosen: dict[str, list[str]] = {}
     for placement in solution.placements:
@@ -109,9 +85,8 @@ def plan_warnings(
             if placement.volume not in names:
                 names.append(placement.volume)
     notes_of_offers = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
-    dear = disk_warnings(demand, choice, solution.placements)
-    inputs = input_warnings(demand, offers, choice, gpus)
-    return (*dear, *inputs, *notes_of_offers, *_gpu_notes(solution))
+    dear = disk_warnings(demand, market, solution.placements)
+    return (*dear, *input_warnings(demand, market), *notes_of_offers, *_gpu_notes(solution))
 
 
 def account_warnings(
@@ -173,7 +148,7 @@ def _gpu_notes(solution: Solution) -> Iterator[str]:
             yield f"{visible(place_text(row))}: {note} (GPUs of {name})"
 
 
-def _unknown_gpus(demand: Demand, gpus: pd.DataFrame) -> Iterator[str]:
+def _unknown_gpus(demand: Demand, gpus: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a warning for each GPU, socket or place of a workload that no GPU offer has."""
     asked: list[tuple[str, str, str]] = []
     for workload in demand.workloads:
@@ -183,7 +158,7 @@ def _unknown_gpus(demand: Demand, gpus: pd.DataFrame) -> Iterator[str]:
         asked += [("provider", name, workload.name) for name in workload.providers or ()]
     places = known_places(gpus)
     for column, word, name in dict.fromkeys(asked):
-        known = set(gpus[column].dropna())
+        known = {gpu[column] for gpu in gpus} - {None}
         if word not in known and column in PLACES:
             # A workload allows regions and providers only.
             here = {level: places[level] for level in ("provider", "region")}
@@ -230,7 +205,7 @@ def _place_notes(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
             yield f"{word} are excluded, and its {level} is unknown"
 
 
-def _unknown_names(demand: Demand, offers: pd.DataFrame) -> Iterator[str]:
+def _unknown_names(demand: Demand, offers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a warning for each place that is not in the market, and each owner without volumes."""
     known = known_places(offers)
     for level, word in PLACES.items():

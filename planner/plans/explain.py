@@ -215,9 +215,9 @@ def _evaluator(plan: Plan) -> Evaluator:
     """Return the evaluator of a plan."""
     instance = plan.instance
     live = instance.pairs.fixed_usd_hr
-    rows = enumerate(records(instance.pairs.offers))
-    disks = {row["offer_id"]: o for o, row in rows if o in live}
-    sold = Sold(instance.pairs.offers.iloc[: len(instance.pairs.offers) - len(live)])
+    rows = records(instance.pairs.offers)
+    disks = {row["offer_id"]: o for o, row in enumerate(rows) if o in live}
+    sold = Sold(rows[: len(rows) - len(live)])
     names = {volume.name: v for v, volume in enumerate(plan.demand.volumes)}
     chosen: Chosen = {v: [] for v in range(len(names))}
     for placement in plan.placements:

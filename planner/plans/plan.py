@@ -45,7 +45,7 @@ from planner.solve.problem import Instance
 from planner.solve.rentals import CHOSEN_GPUS, Gpu
 from planner.solve.solution import PLACEMENTS, Placement
 from planner.solve.unchecked import unchecked_existing
-from planner.solve.verify import verify
+from planner.solve.verify import violations
 from planner.text import visible
 from planner.units import difference, plain, usd_month
 
@@ -166,13 +166,14 @@ class Decision:
 
     def choice_violations(self) -> tuple[str, ...]:
         """Return every way in which the choice breaks the demand: the independent check."""
-        return verify(
+        market = self.market
+        return violations(
             self.demand,
-            self.market.addressable,
+            market.sold,
             self.placements,
-            gpus=self.market.gpus,
-            rented=self.gpus,
-            disks=self.market.disks,
+            market.gpu_records,
+            self.gpus,
+            market.disk_records,
         )
 
     def violations(self) -> tuple[str, ...]:

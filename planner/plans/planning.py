@@ -102,11 +102,11 @@ def plan(
             hint="give the account's disks too: --disks FILE, or disks= in Python",
         )
     market = Market.of(offers, gpus, disks)
-    choice, live = market.addressable, market.disks
-    existing = keep(demand, live, recorded or {}, choice)
+    choice = market.addressable
+    existing = keep(demand, market.disks, recorded or {}, choice)
 
     def kept_of(changed: Demand) -> Sequence[Kept]:
-        return keep(changed, live, recorded or {}, choice).kept
+        return keep(changed, market.disks, recorded or {}, choice).kept
 
     kept = existing.kept
     try:
@@ -130,7 +130,7 @@ def plan(
             market_of = Offers(choice, market.gpus, kept_of)
             name = "the demand" if demand_source == "demand" else demand_source
             why = infeasible(demand, market_of, name=name, time_limit_s=time_limit_s)
-        why.warnings = input_warnings(demand, offers, choice, gpus)
+        why.warnings = input_warnings(demand, market)
         raise why from None
     inputs = {
         "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
@@ -148,7 +148,7 @@ def plan(
         inputs=inputs,
         solver=solution.solver,
         warnings=(
-            *plan_warnings(demand, offers, choice, solution, gpus),
+            *plan_warnings(demand, market, solution),
             *existing.notes,
             *existing_warnings(demand, solution.placements),
             *account_warnings(demand, market.disk_rows, kept),

@@ -7,17 +7,17 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import KEY, Sizes, place_text
-from planner.schema import records
 from planner.text import visible
 from planner.units import money, plain, usd_hr, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    import pandas as pd
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from planner.demand.model import Demand, Volume
+    from planner.market.canonical import Market
     from planner.solve.solution import Placement
+
+    Row = Mapping[str, Any]
 
 TIMES = 10
 """How many times the median is out of proportion."""
@@ -26,13 +26,13 @@ _FEWEST = 3
 _NAMED = 3
 
 
-def price_warnings(offers: pd.DataFrame) -> Iterator[str]:
+def price_warnings(offers: Iterable[Row]) -> Iterator[str]:
     """Yield what is to be said of prices far from the median of the offers that can be bought.
 
     Parameters
     ----------
-    offers : DataFrame
-        Columns ``OFFERS`` or ``ADDRESSABLE``.
+    offers : iterable of mapping
+        Keys ``OFFERS`` or ``ADDRESSABLE``.
     """
     rows = [row for row in _priced(offers) if row["stock"] != "Unavailable"]
     if len(rows) < _FEWEST:
@@ -53,17 +53,17 @@ def price_warnings(offers: pd.DataFrame) -> Iterator[str]:
             )
 
 
-def limit_warnings(demand: Demand, choice: pd.DataFrame) -> Iterator[str]:
+def limit_warnings(demand: Demand, market: Market) -> Iterator[str]:
     """Yield each limit of a demand that is far beyond what any offer could reach.
 
     Parameters
     ----------
     demand : Demand
         What was asked.
-    choice : DataFrame
-        Columns ``ADDRESSABLE``.
+    market : Market
+        What could be chosen.
     """
-    dearest = max((row["usd_gb_hr"] for row in _priced(choice)), default=None)
+    dearest = max((row["usd_gb_hr"] for row in _priced(market.sold)), default=None)
     if dearest is None:
         return
     limits: dict[Decimal, list[str]] = {}
@@ -76,7 +76,7 @@ def limit_warnings(demand: Demand, choice: pd.DataFrame) -> Iterator[str]:
             f"monthly price? ({', '.join(names[:_NAMED])}{' …' if len(names) > _NAMED else ''})"
         )
     hours = demand.policy.hours_per_month
-    costs = _Costs(choice)
+    costs = _Costs(market)
     for owner, budget in demand.policy.limits:
         volumes = [volume for volume in demand.volumes if owner in {None, volume.owner}]
         most = sum((costs.of(volume)[-1] * volume.replicas for volume in volumes), Decimal(0))
@@ -88,21 +88,19 @@ def limit_warnings(demand: Demand, choice: pd.DataFrame) -> Iterator[str]:
             )
 
 
-def disk_warnings(
-    demand: Demand, choice: pd.DataFrame, placements: Sequence[Placement]
-) -> Iterator[str]:
+def disk_warnings(demand: Demand, market: Market, placements: Sequence[Placement]) -> Iterator[str]:
     """Yield each volume whose new disk costs far more than the market's median for its size.
 
     Parameters
     ----------
     demand : Demand
         What was asked.
-    choice : DataFrame
-        Columns ``ADDRESSABLE``.
+    market : Market
+        What could be chosen.
     placements : sequence of Placement
         What was chosen.
     """
-    costs = _Costs(choice)
+    costs = _Costs(market)
     volumes = {volume.name: volume for volume in demand.volumes}
     warned: set[tuple[Any, ...]] = set()
     for placement in placements:
@@ -126,13 +124,13 @@ def disk_warnings(
 class _Costs:
     """Hourly costs of a size at every offer that can be bought, ascending."""
 
-    def __init__(self, choice: pd.DataFrame) -> None:
-        self._sizes = Sizes(choice)
+    def __init__(self, market: Market) -> None:
+        self._sizes = Sizes(market.addressable)
         self._prices = [
             row["usd_gb_hr"]
             if row["problem"] is None and row["stock"] != "Unavailable" and sells
             else None
-            for row, sells in zip(records(choice), self._sizes.sells, strict=True)
+            for row, sells in zip(market.sold, self._sizes.sells, strict=True)
         ]
         self._known: dict[int, list[Decimal]] = {}
 
@@ -149,10 +147,8 @@ class _Costs:
         return self._known[size_gb]
 
 
-def _priced(offers: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        row for row in records(offers) if row["problem"] is None and row["usd_gb_hr"] is not None
-    ]
+def _priced(offers: Iterable[Row]) -> list[Row]:
+    return [row for row in offers if row["problem"] is None and row["usd_gb_hr"] is not None]
 
 
 def _short(price: Decimal) -> str:

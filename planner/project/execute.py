@@ -466,7 +466,7 @@ def replan(
         When no other place is left, or none within the percentage.
     """
     out = [row.slot for row in outcome.rows if row.entry is not None and row.entry.stock]
-    sold, gone = Sold(offers), {slot.offer for slot in out}
+    sold, gone = Sold(records(offers)), {slot.offer for slot in out}
     numbers = {number for slot in out for number in sold.numbers(slot.offer, slot.size_gb)}
     stock = [
         "Unavailable" if number in numbers else now for number, now in enumerate(offers["stock"])

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import Conflict, MarketError, OutOfStock, PlanStale
 from planner.market.disks import disks_frame
-from planner.market.market import Sold, addressable
+from planner.market.market import Sold, as_sold
+from planner.market.offers import offer_records
 from planner.market.wire import STOCK_RANK
 from planner.project.state import State
 from planner.schema import records as records_of
@@ -82,7 +83,7 @@ class Problem:
 
 def offers_by_key(offers: pd.DataFrame) -> Sold:
     """Return the offers as they can be bought, by create key and size."""
-    return Sold(addressable(offers))
+    return Sold(as_sold(offer_records(offers)))
 
 
 def check_target(plan: Plan, digest: str, state: State, target: Mapping[str, str | None]) -> None:

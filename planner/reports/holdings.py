@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import MarketError
 from planner.formats import digest_of
-from planner.market.disks import disk_rows, disks_frame, read_disks
+from planner.market.disks import ACCOUNT_FACTS, disk_records, disks_frame, read_disks
 from planner.marketplace.fetch import connect, read_wallet_file
 from planner.plans.file import Signed, Size, Utc
 from planner.reports.lines import RunRate, in_hours
-from planner.schema import records
+from planner.schema import json_rows, records
 from planner.text import visible
 from planner.units import hours_left, plain, total
 
@@ -117,7 +117,8 @@ class Holdings:
     def account(self) -> str:
         """Return whose it is: base URL and team, or the file and a digest of what it lists."""
         if self.base_url is None:
-            return f"{FILE}{self.source} ({digest_of(disk_rows(self.disks))[:8]})"
+            listed = json_rows(disk_records(self.disks), ACCOUNT_FACTS)
+            return f"{FILE}{self.source} ({digest_of(listed)[:8]})"
         return account_name(self.base_url, self.team_id)
 
 

@@ -91,7 +91,7 @@ class Insights:
         }
 
     def _market(self, most: int | None) -> Section:
-        offers, sold = records(self.plan.market.addressable), Sold(self.plan.market.addressable)
+        offers, sold = [dict(one) for one in self.plan.market.sold], Sold(self.plan.market.sold)
         for one in self.plan.placements:
             if one.action == "create":
                 key = tuple(getattr(one, name) for name in KEY)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from planner.solve.rentals import Gpu
     from planner.solve.solution import Placement
 
+Row = dict[str, Any]
 
 _LEVELS = {"Unavailable": 0, "unknown": 1, "Low": 2, "Medium": 3, "Available": 4, "High": 4}
 
@@ -60,11 +61,24 @@ def verify(
     tuple of str
         One sentence for each violation; empty when all holds.
     """
-    market = records(offers)
+    gpu_rows = records(gpus) if gpus is not None and rented else ()
+    disk_rows = records(disks) if disks is not None else ()
+    return violations(demand, records(offers), placements, gpu_rows, rented, disk_rows)
+
+
+def violations(
+    demand: Demand,
+    market: Sequence[Row],
+    placements: Sequence[Placement],
+    gpus: Sequence[Row] = (),
+    rented: Sequence[Gpu] = (),
+    disks: Sequence[Row] = (),
+) -> tuple[str, ...]:
+    """Return what `verify` does, of rows in place of frames."""
     sold: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for one in market:
         sold.setdefault(_key(one), []).append(one)
-    live = {row["id"]: row for row in (records(disks) if disks is not None else ())}
+    live = {row["id"]: row for row in disks}
     by_name = {volume.name: volume for volume in demand.volumes}
     found = list(_replicas(demand, placements))
     of_volume: dict[str, list[Placement]] = {}
@@ -259,7 +273,6 @@ def _sizes(placement: Placement, volume: Volume, offer: dict[str, Any]) -> Itera
             yield "fewer disks would hold it"
 
 
-Row = dict[str, Any]
 _PLACES = ("provider", "cloud_id", "data_center", "country")
 _LOST = {"ERROR", "DELETING", "TERMINATED"}
 

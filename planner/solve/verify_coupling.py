@@ -11,13 +11,10 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from planner.schema import records
 from planner.units import plain, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    import pandas as pd
 
     from planner.demand.model import Demand, Group, Volume, Workload
     from planner.solve.rentals import Gpu
@@ -146,12 +143,12 @@ def budgets(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
 
 
 def workloads(
-    demand: Demand, where: Where, gpus: pd.DataFrame | None, rented: Sequence[Gpu]
+    demand: Demand, where: Where, gpus: Sequence[Row], rented: Sequence[Gpu]
 ) -> Iterator[str]:
     """Yield how the GPUs rented break the demand or contradict the market."""
     yield from _each_once(demand, rented)
     listed: dict[str, list[Row]] = {}
-    for row in records(gpus) if gpus is not None and rented else ():
+    for row in gpus:
         listed.setdefault(row["offer_id"], []).append(row)
     wanted = {workload.name: workload for workload in demand.workloads}
     shared = _shared(demand)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 
+from planner.market.canonical import Market
 from planner.market.offers import offers_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -85,3 +86,33 @@ def cells(frame: pd.DataFrame) -> list[dict[str, Any]]:
         for name in frame.columns
     }
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def market_rows(offers: pd.DataFrame) -> list[Mapping[str, Any]]:
+    """Return the rows that a plan keeps of an offers frame."""
+    return list(Market.of(offers).offer_rows)
+
+
+def gpu_rows(gpus: pd.DataFrame) -> list[Mapping[str, Any]]:
+    """Return the rows that a plan keeps of a GPU frame."""
+    return list(Market.of(offers_frame([]), gpus).gpu_rows)
+
+
+def disk_rows(disks: pd.DataFrame) -> list[Mapping[str, Any]]:
+    """Return the rows that a plan keeps of a frame of disks."""
+    return list(Market.of(offers_frame([]), None, disks).disk_rows)
+
+
+def offers_from_market(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the offers frame of the rows of a plan."""
+    return Market(tuple(rows)).offers
+
+
+def gpus_from_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the GPU frame of the rows of a plan."""
+    return Market((), tuple(rows)).gpus
+
+
+def disks_from_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the frame of disks of the rows of a plan."""
+    return Market((), (), tuple(rows)).disks

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner.errors import FrameError, InputError
-from planner.market.disks import LISTED, disk_rows, disks_from_rows, read_disks
-from tests.market.rows import cells
+from planner.market.disks import LISTED, read_disks
+from tests.market.rows import cells, disk_rows, disks_from_rows
 from tests.solve.live_disks import disk, frame
 
 if TYPE_CHECKING:

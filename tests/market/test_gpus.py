@@ -17,10 +17,8 @@ from planner.formats import parse
 from planner.market.gpus import (
     FACTS,
     GPUS,
-    gpu_rows,
     gpus_by_key,
     gpus_frame,
-    gpus_from_rows,
     mark_gpus,
     meeting,
     meets,
@@ -29,7 +27,7 @@ from planner.market.gpus import (
 from planner.market.offers import offers_frame
 from planner.market.snapshot import join_gpus, read_gpus
 from planner.schema import records
-from tests.market.rows import brief, cells, disk, gpu
+from tests.market.rows import brief, cells, disk, gpu, gpu_rows, gpus_from_rows
 
 
 def only(row: Any) -> dict[str, Any]:

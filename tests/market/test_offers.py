@@ -17,15 +17,13 @@ from planner.formats import parse
 from planner.market.offers import (
     MARKET,
     OFFERS,
-    market_rows,
     offers_frame,
-    offers_from_market,
     short_id,
 )
 from planner.market.snapshot import read_offers
 from planner.schema import Column
 from planner.text import visible
-from tests.market.rows import brief, cells, disk, one
+from tests.market.rows import brief, cells, disk, market_rows, offers_from_market, one
 
 FIELDS = ("cloudId", "provider", "dataCenter", "country", "region", "stockStatus", "security")
 SPEC = ("minCount", "defaultCount", "maxCount", "pricePerUnit", "step", "defaultIncludedInPrice")

@@ -13,13 +13,11 @@ from planner import Plan
 from planner.demand.read import demand_from
 from planner.errors import InputError
 from planner.market.disks import read_disks
-from planner.market.gpus import gpu_rows
-from planner.market.offers import market_rows
 from planner.market.snapshot import read_gpus, read_offers, read_snapshot
 from planner.market.view import group_offers
 from planner.present.data import to_json
 from planner.schema import frame_document
-from tests.market.rows import disk, gpu
+from tests.market.rows import disk, gpu, gpu_rows, market_rows
 from tests.market.test_disks import ROW
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from planner.market.view import (
     sort_frame,
     unknown_places,
 )
-from planner.schema import Table
+from planner.schema import Table, records
 from tests.market.rows import brief, cells, disk, gpu
 
 ROWS = [
@@ -299,8 +299,8 @@ def test_frame_that_is_not_offers() -> None:
 def test_places_that_no_offer_has_are_named() -> None:
     """A known place is not said, an unknown one with the nearest, a null matches nothing."""
     frame = offers_frame([disk(region="eu_north"), disk(region=None)])
-    assert unknown_places(frame, Filter(regions=["eu_north"])) == []
-    assert unknown_places(frame, Filter(regions=["eu_nort"])) == [
+    assert unknown_places(records(frame), Filter(regions=["eu_north"])) == []
+    assert unknown_places(records(frame), Filter(regions=["eu_nort"])) == [
         "no region eu_nort in this market; did you mean eu_north?"
     ]
 

@@ -11,6 +11,7 @@ import planner
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
 from planner.plans.proportion import price_warnings
+from planner.schema import records
 from tests.market.rows import disk
 
 
@@ -45,7 +46,7 @@ def warnings(rows: list[dict[str, Any]], volume: dict[str, Any], **policy: Any) 
 )
 def test_prices_far_from_the_median(prices: tuple[str, ...], said: list[str]) -> None:
     """More than ten times either way is said with place and price; two prices cannot tell."""
-    found = list(price_warnings(offers_frame(listed(*prices))))
+    found = list(price_warnings(records(offers_frame(listed(*prices)))))
     assert len(found) == len(said)
     assert all(word in text for word, text in zip(said, found, strict=True))
     assert all("alpha A-" in text and "check it with the provider" in text for text in found)
@@ -55,7 +56,9 @@ def test_what_cannot_be_bought_counts_for_nothing() -> None:
     """Rows that are unavailable or unpriced are neither odd nor part of the median."""
     rows = listed("0.0001", "0.0001", "0.0001")
     gone = listed("9", "9", "9", "9", stockStatus="Unavailable", provider="beta")
-    assert list(price_warnings(offers_frame([*rows, *gone, disk(spec={"step": -1})]))) == []
+    assert (
+        list(price_warnings(records(offers_frame([*rows, *gone, disk(spec={"step": -1})])))) == []
+    )
 
 
 def test_an_odd_price_is_still_bought() -> None:

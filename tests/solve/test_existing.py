@@ -13,7 +13,6 @@ import pytest
 import planner
 from planner.demand.read import demand_from
 from planner.errors import Infeasible, InputError
-from planner.market.disks import disk_rows
 from planner.market.gpus import gpus_frame
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
@@ -24,6 +23,7 @@ from planner.solve.optimise import optimise
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from planner.solve.verify import verify
+from tests.market.rows import disk_rows
 from tests.solve import brute, exact, instances
 from tests.solve.live_disks import MARKET, disk, frame, gpu, held, offer, plan
 

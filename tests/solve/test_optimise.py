@@ -14,6 +14,7 @@ from planner.demand.read import demand_from
 from planner.errors import Infeasible
 from planner.market.market import Sold, addressable
 from planner.market.offers import offers_frame
+from planner.schema import records
 from planner.solve.optimise import Solution, optimise
 from planner.solve.verify import verify
 from tests.solve import brute, instances
@@ -56,7 +57,7 @@ def test_cost_and_stock_equal_brute_force(block: int) -> None:
 
 def _penalty(solution: Solution) -> int:
     rank = {"unknown": 0, "Low": 1, "Medium": 2, "Available": 3, "High": 3}
-    sold = Sold(solution.instance.pairs.offers)
+    sold = Sold(records(solution.instance.pairs.offers))
     key = ("provider", "cloud_id", "data_center", "country")
     offers = [
         sold.offer([vars(one)[name] for name in key], one.disk_sizes_gb[0])

@@ -248,7 +248,7 @@ def test_moving_a_volume_to_an_inadmissible_offer_is_rejected() -> None:
         volume = {**document["volumes"][0], "replicas": 1}
         demand = demand_from({"version": 1, "volumes": [volume]})
         offers = addressable(offers_frame(rows))
-        sold = Sold(offers)
+        sold = Sold(records(offers))
         for merged in brute.merge(rows):
             allowed = brute.provision_of(volume, merged) is not None
             offer = sold.offer([merged[name] for name in KEY], merged["sizes"][0])

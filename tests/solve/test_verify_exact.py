@@ -48,7 +48,7 @@ class World:
         self.options = exact.options_of(document, self.merged)
         self.rentals = set(map(_ids, exact.rentals(document, gpu_rows, nodes, every=True)))
         self.offers = addressable(offers_frame(rows))
-        self.sold = Sold(self.offers)
+        self.sold = Sold(records(self.offers))
         self.gpus = listings(gpu_rows, nodes)
         self.listed = {(row["listing"], row["row"]): row for row in records(self.gpus)}
         both = (("gpus", gpu_rows), ("multi-node", nodes))

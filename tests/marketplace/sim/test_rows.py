@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from planner.market.api_rows import api_rows
-from planner.market.offers import market_rows, offers_frame
+from planner.market.offers import offers_frame
 from planner.market.snapshot import read_offers
 from planner.marketplace.sim.local import Sim
+from tests.market.rows import market_rows
 from tests.marketplace.sim.plain_http import HERE, THERE, create, offer
 
 
