@@ -22,29 +22,27 @@ from planner.cli.purchases import EventsOption, QuarantineOption, SettleOption, 
 from planner.cli.purchases import TimeoutOption as Timeout
 from planner.cli.render import Output, render, to_stderr
 from planner.cli.signals import stopping
-from planner.errors import InputError, OutOfStock, PlannerError
+from planner.errors import InputError
 from planner.present.table import Cell, Section, TableColumn, View, counted, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from planner.marketplace.protocol import Marketplace
     from planner.plans.plan import Plan
     from planner.project.context import Pace
     from planner.project.execute import Order
     from planner.project.status import ApplyOutcome
 
 EPILOG = (
-    "JSON: plan_id, project, exit_code, slots (volume, replica, disk, name, state, id, ids, "
-    "size_gb, usd_hr, planned_usd_hr, status, created_at, why), volumes (ids by volume), pending "
-    "and to_send (names), totals, usd_hr (pending disks included), pods (commands), advice, "
-    "warnings; a run that stopped early also has error and hint. States: planned, waiting, "
-    "in_doubt, created, conflict, refused, given_up, destroyed. Exit codes: 0 done, 2 usage, "
+    "JSON: plan_id, project, exit_code, slots (every disk of the project: volume, replica, disk, "
+    "name, state, id, ids, size_gb, usd_hr, planned_usd_hr, status, created_at, why), volumes "
+    "(ids by volume), pending and to_send (names), totals, usd_hr (of the project, pending disks "
+    "included), pods (commands), advice, warnings; a run that stopped early also has error and "
+    "hint. States: planned, waiting, pending, created, kept, conflict, refused, given_up, "
+    "destroyed. Exit codes: 0 done, 2 usage, "
     "4 unreachable or refused, 5 stale, over a limit or out of stock, 6 unknown or unfinished, "
     "7 needs a decision, 8 state unusable, 9 locked, 130 interrupted or declined."
 )
-_FAILOVERS = 5
-"""Stock-outs in a row after which somebody should look at the market."""
 _COLUMNS = (
     TableColumn("volume", "volume"),
     TableColumn("disk", "disk", "count"),
@@ -77,7 +75,11 @@ def apply(
         str, typer.Option(metavar="PCT", help="Per cent that prices may have risen: 5 or 5%.")
     ] = "0",
     max_usd_hr: Annotated[
-        str | None, typer.Option(metavar="USD", help="Run-rate of the disks never exceeded.")
+        str | None,
+        typer.Option(
+            metavar="USD",
+            help="Never let the disks of the whole project cost more per hour, failover included.",
+        ),
     ] = None,
     min_runway: Annotated[
         str | None,
@@ -93,7 +95,8 @@ def apply(
         str | None,
         typer.Option(
             metavar="PCT",
-            help="After a stock-out, buy the rest elsewhere if the fleet costs at most this more.",
+            help="After a stock-out, buy the rest elsewhere if the disks then cost at most this "
+            "much more than the plan.",
         ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Buy a second set on purpose.")] = False,
@@ -124,6 +127,7 @@ def apply(
         parallel=parallel,
         wait=wait,
         dry_run=dry_run,
+        failover=options.percent(failover, "--failover"),
     )
     made = Plan.load(plan)
     if rehearse:
@@ -134,57 +138,22 @@ def apply(
         return
     folder = purchases.state_folder(state)
     pace = replace(purchases.pace(settle, quarantine, timeout), waits_long=wait)
-    allowed = options.percent(failover, "--failover")
     with purchases.marketplace(pace) as marketplace, _signals(pace):
         if not (yes or dry_run or sys.stdin.isatty()):
             raise InputError(
                 "no terminal to prompt on", hint="pass --yes to buy without asking, or --dry-run"
             )
-        buy = partial(
-            apply_plan,
-            marketplace=marketplace,
+        outcome = apply_plan(
+            made,
+            marketplace,
             folder=folder,
             pace=pace,
             order=order,
             confirm=_always_confirm if yes else partial(confirm_purchase, made),
             on_event=purchases.event_logger(events=events),
         )
-        outcome = buy(made)
-        for number in range(1, _FAILOVERS + 1):
-            if allowed is None or dry_run or not isinstance(outcome.stop, OutOfStock):
-                break
-            path = f"{Path(plan).with_suffix('')}.failover-{number}.json"
-            try:
-                made = _elsewhere(made, outcome, marketplace, folder, allowed)
-                made.save(path)
-            except PlannerError as error:  # what is bought already is shown all the same
-                outcome = replace(outcome, stop=error)
-                break
-            to_stderr(f"out of stock; the rest is planned elsewhere: saved to {path}")
-            outcome = buy(made)
     render(_view(outcome, dry_run=dry_run), output)
     purchases.exit_with(outcome.stop, output)
-
-
-def _elsewhere(
-    made: Plan,
-    outcome: ApplyOutcome,
-    marketplace: Marketplace,
-    folder: Path,
-    percent: Decimal,
-) -> Plan:
-    """Return a plan for what a stock-out left, with everything bought where it is."""
-    from planner.marketplace.protocol import target_of
-    from planner.project.execute import replan
-    from planner.project.journal import Journal
-    from planner.project.preflight import read_account, recorded_disks
-
-    target = target_of(marketplace)
-    disks = read_account(marketplace)
-    with Journal(folder, write=False) as journal:
-        recorded, _ = recorded_disks(journal.records, made.project, target, disks)
-    offers = marketplace.listing("disks").offers()
-    return replan(made, outcome, offers, disks, recorded, percent)
 
 
 def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], None]) -> ApplyOutcome:
@@ -246,7 +215,7 @@ def _section(outcome: ApplyOutcome, document: dict[str, Any], *, dry_run: bool) 
     usd_hr = Decimal(totals["usd_hr"])
     since = f", billed since {moment(totals['since'])}" if totals["since"] else ""
     count = f"{totals['created']} of {counted(totals['slots'], 'disk')} created"
-    notes = [f"{count}, ${money(usd_hr, 4)}/h now{since}"]
+    notes = [f"{count}; the project costs ${money(usd_hr, 4)}/h now{since}"]
     notes += [f"warning: {warning}" for warning in document["warnings"]]
     if dry_run and outcome.stop is None:
         notes.append(

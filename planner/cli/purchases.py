@@ -60,6 +60,7 @@ _EVENT_TEXT = {
     "deleting": "deleting",
     "destroyed": "deleted",
     "renamed": "renamed",
+    "failover": "out of stock; the rest is planned elsewhere:",
     "waiting": "still waiting,",
     "transferred": "created by an earlier plan, used by this plan",
 }

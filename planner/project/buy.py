@@ -15,7 +15,7 @@ from planner.errors import (
     PlannerError,
     RateLimited,
 )
-from planner.project.preflight import check_limit, check_offers, offers_by_key, price_now
+from planner.project.preflight import check_offers, offers_by_key, price_now
 from planner.project.reconcile import (
     check_no_duplicates,
     classify,
@@ -25,6 +25,7 @@ from planner.project.reconcile import (
     resolve_from_listing,
     suspects,
 )
+from planner.project.spending import check_ceilings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from planner.project.context import Context
     from planner.project.preflight import Limits
     from planner.project.reconcile import Classification
+    from planner.project.spending import Ceilings
     from planner.project.state import Entry, Slot
 
 
@@ -50,14 +52,14 @@ class PurchaseContext:
     ----------
     limits : Limits
         What may be spent.
-    planned_usd_hr : Decimal
-        The plan's own limit.
+    ceilings : Ceilings
+        The run-rates that are not exceeded.
     halt : callable
         Returns whether another slot has come to a stop.
     """
 
     limits: Limits
-    planned_usd_hr: Decimal
+    ceilings: Ceilings
     halt: Callable[[], bool]
 
 
@@ -124,7 +126,7 @@ def _before(ctx: Context, slot: Slot) -> DiskListing:
         raise Interrupted("stopped before the next disk was sent")
     entry = ctx.state.entries.get(slot.name)
     sent = entry is not None and entry.attempts > 0
-    listing = ctx.marketplace.disks(readings=2 if sent else 1)
+    listing = ctx.disks(readings=2 if sent else 1)
     check_no_duplicates(ctx, listing)
     return listing
 
@@ -161,11 +163,8 @@ def _intend(
     with ctx.journal.mutex:
         if ctx.pace.stop.is_set() or purchase.halt():
             raise Interrupted("stopped before the next disk was sent")
-        committed = ctx.state.committed_usd_hr(ctx.plan)
-        entry = ctx.state.entries.get(slot.name)
-        if entry is not None and entry.may_exist:
-            committed -= entry.counted_usd_hr  # after its quarantine the lost disk does not exist
-        check_limit(committed, [price], purchase.planned_usd_hr, purchase.limits)
+        # After its quarantine a lost disk of this name does not exist.
+        check_ceilings(ctx, [price], purchase.ceilings, without={slot.name})
         facts = slot.expected.at(price)
         return ctx.intend(slot, facts, listing, sends=1)
 
@@ -247,7 +246,7 @@ def _created_or_raise(entry: Entry) -> Entry:
 def _is_live_though_refused(ctx: Context, entry: Entry) -> bool:
     """Return whether a disk that was refused exists; conflicts are raised."""
     try:
-        listing = ctx.marketplace.disks()
+        listing = ctx.disks()
     except MarketError:
         return False  # the next run lists again before it sends anything
     if match_name(listing, entry.expected, entry.not_ours).kind == "nothing":

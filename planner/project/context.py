@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError, NotFound
 from planner.marketplace.protocol import LISTING_S, target_of
-from planner.project.journal import utc_now
+from planner.project.journal import plan_file, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from decimal import Decimal
 
     import pandas as pd
 
@@ -197,6 +198,18 @@ class Context:
         The plan's id, for people.
     again : bool
         Whether a second set is bought on purpose: no disk of an earlier plan serves this plan.
+    plan_json : str
+        The text of the plan, kept beside the journal.
+    kept : mapping
+        The disks that the plan keeps, by id: fields of `ExpectedDisk`, as they were then.
+    chain : tuple of str
+        Digests of the plan that was agreed to and of those that continue it, this one included.
+    percent : Decimal | None
+        By how much the run-rate of the plan that was agreed to may rise after a stock-out.
+    listing : DiskListing | None
+        The account's disks as they were last read.
+    gone : set of str
+        Ids of recorded disks that were asked for by id and do not exist.
     on_event : callable
         Gets one event for each record.
     warnings : list of str
@@ -213,6 +226,12 @@ class Context:
     origin: str = ""
     plan_id: str = ""
     again: bool = False
+    plan_json: str = ""
+    kept: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    chain: tuple[str, ...] = ()
+    percent: Decimal | None = None
+    listing: DiskListing | None = None
+    gone: set[str] = field(default_factory=set)
     on_event: Callable[[Event], None] = lambda _: None
     warnings: list[str] = field(default_factory=list)
 
@@ -226,6 +245,11 @@ class Context:
         """Return the journal's entries of the project and target, of every plan."""
         target = self.target
         return [e for e in self.state.of_project(self.project) if self.state.is_at(e, target)]
+
+    def disks(self, *, readings: int = 1) -> DiskListing:
+        """Return every disk of the account, and remember it as `listing`."""
+        self.listing = self.marketplace.disks(readings=readings)
+        return self.listing
 
     def offers(self) -> pd.DataFrame:
         """Return the live disk offers, complete (columns ``OFFERS``)."""
@@ -321,15 +345,20 @@ class Context:
         return None
 
     def record_plan(self) -> None:
-        """Record the plan and its target, once, before its first slot."""
-        if self.plan not in self.state.plans:
-            self.record(
-                "plan",
-                plan=self.plan,
-                plan_id=self.plan_id,
-                project=self.project,
-                target=self.target,
-            )
+        """Keep the plan and record it with its target, once, before its first slot."""
+        if self.plan in self.state.plans:
+            return
+        self.journal.store(plan_file(self.plan), self.plan_json.encode("ascii"))
+        agreed = self.chain[0] if self.chain else self.plan
+        continues = {"continues": agreed, "percent": str(self.percent)}
+        self.record(
+            "plan",
+            plan=self.plan,
+            plan_id=self.plan_id,
+            project=self.project,
+            target=self.target,
+            **(continues if agreed != self.plan else {}),
+        )
 
     def conflict(self, entry: Entry, ids: list[str], why: str, disk: Disk | None = None) -> None:
         """Write down what a person has to decide."""
@@ -343,6 +372,7 @@ class Context:
             try:
                 disk = self.marketplace.disk(entry.ids[0])
             except NotFound:
+                self.gone.add(entry.ids[0])
                 return False
         return disk.is_live
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
 
 from planner.errors import (
     ApplyError,
     Conflict,
-    Infeasible,
     Interrupted,
     MarketError,
     NotFound,
@@ -24,19 +21,18 @@ from planner.errors import (
     PlannerError,
 )
 from planner.market.disks import HEALTHY
-from planner.market.market import Sold
-from planner.marketplace.protocol import target_of
-from planner.plans import planning
 from planner.project import preflight
 from planner.project.buy import PurchaseContext, buy
 from planner.project.context import Context, Event, Heartbeat
+from planner.project.failover import MAX_FAILOVERS, lineage, replan
 from planner.project.journal import Journal
 from planner.project.preflight import Limits
 from planner.project.reconcile import check_no_duplicates, match_name, reconcile_pending
-from planner.project.state import PENDING, SENDABLE, ExpectedDisk, Slot, State, slots_of
+from planner.project.spending import Ceilings, check_ceilings, project_usd_hr
+from planner.project.state import SENDABLE, ExpectedDisk, Slot, State, slots_of
 from planner.project.status import ApplyOutcome, disk_status, make_outcome
 from planner.schema import records
-from planner.units import difference, money, plain, total
+from planner.units import total
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +40,6 @@ if TYPE_CHECKING:
     from planner.marketplace.protocol import DiskListing, Marketplace
     from planner.plans.plan import Plan
     from planner.project.context import Pace
-    from planner.project.preflight import Recorded
     from planner.project.state import Entry
 
 
@@ -66,12 +61,16 @@ class Order:
         Wait until disks are ready, through quarantines and requested pauses.
     dry_run : bool
         Check everything, send nothing and write nothing.
+    failover : Decimal | None
+        After a stock-out the rest is bought at other offers, if the whole plan then costs at
+        most so many per cent more than the plan agreed to; None stops there.
     """
 
     limits: Limits = field(default_factory=Limits)
     parallel: int = 1
     wait: bool = False
     dry_run: bool = False
+    failover: Decimal | None = None
 
 
 def apply_plan(
@@ -116,7 +115,6 @@ def apply_plan(
     JournalLocked, StateUnusable
         When the state directory cannot be used.
     """
-    slots = slots_of(plan)
     heartbeat = Heartbeat(on_event)
 
     def ask(*figures: Any) -> bool:  # noqa: ANN401 -- as `Confirm`
@@ -127,49 +125,85 @@ def apply_plan(
         Journal(folder, write=not order.dry_run, now=pace.now, step=step) as journal,
         heartbeat.running(),
     ):
-        ctx = Context(
-            marketplace=marketplace,
-            journal=journal,
-            state=State(journal.records),
-            pace=pace,
-            plan=plan.digest,
-            project=plan.project,
-            slots={slot.name: slot for slot in slots},
-            origin=str(plan.inputs["demand"]["source"]),
-            plan_id=plan.plan_id,
-            again=order.limits.again,
-            on_event=heartbeat,
-        )
-        run = _Run(ctx, plan, slots, order, ask, target_of(marketplace))
-        stop: PlannerError | None = None
-        try:
-            run.run()
-        except (MarketError, PlanError, ApplyError) as error:
-            stop = error
-        return make_outcome(ctx, plan, slots, stop, balance=run.balance, to_send=run.to_send)
+        state = State(journal.records)
+        plans = lineage(plan, state, folder)
+        last = len(plans)
+        if order.failover is not None and not order.dry_run:
+            last += MAX_FAILOVERS
+        while True:
+            ctx = _context(plans, marketplace, journal, state, pace, order, heartbeat)
+            outcome = _apply_last(ctx, plans, order, ask)
+            if len(plans) == last or not isinstance(outcome.stop, OutOfStock):
+                return outcome
+            try:
+                plans = (*plans, replan(ctx, plans))
+            except PlannerError as error:  # what is bought already is shown all the same
+                return replace(outcome, stop=error)
+            heartbeat({"event": "failover", "why": str(outcome.stop)})
+
+
+def _context(
+    plans: Sequence[Plan],
+    marketplace: Marketplace,
+    journal: Journal,
+    state: State,
+    pace: Pace,
+    order: Order,
+    on_event: Callable[[Event], None],
+) -> Context:
+    """Return the tools to apply the last of the plans."""
+    plan = plans[-1]
+    percent = order.failover
+    if percent is None and plan.digest in state.plans:
+        recorded = state.plans[plan.digest].get("percent")
+        percent = None if recorded is None else Decimal(recorded)
+    return Context(
+        marketplace=marketplace,
+        journal=journal,
+        state=state,
+        pace=pace,
+        plan=plan.digest,
+        project=plan.project,
+        slots={slot.name: slot for slot in slots_of(plan)},
+        origin=str(plan.inputs["demand"]["source"]),
+        plan_id=plan.plan_id,
+        again=order.limits.again,
+        plan_json=plan.to_json(),
+        kept=kept_disks(plan),
+        chain=tuple(plan.digest for plan in plans),
+        percent=percent,
+        on_event=on_event,
+    )
+
+
+def _apply_last(
+    ctx: Context, plans: Sequence[Plan], order: Order, confirm: Confirm
+) -> ApplyOutcome:
+    """Apply the last of the plans; the ones before it have met a stock-out."""
+    run = _Run(ctx, plans, order, confirm)
+    stop: PlannerError | None = None
+    try:
+        run.run()
+    except (MarketError, PlanError, ApplyError) as error:
+        stop = error
+    return make_outcome(ctx, plans[-1], run.slots, stop, balance=run.balance, to_send=run.to_send)
 
 
 class _Run:
-    def __init__(
-        self,
-        ctx: Context,
-        plan: Plan,
-        slots: Sequence[Slot],
-        order: Order,
-        confirm: Confirm,
-        target: dict[str, str | None],
-    ) -> None:
-        self.ctx, self.plan, self.slots = ctx, plan, slots
-        self.order, self.confirm, self.target = order, confirm, target
+    def __init__(self, ctx: Context, plans: Sequence[Plan], order: Order, confirm: Confirm) -> None:
+        self.ctx, self.plan, self.order, self.confirm = ctx, plans[-1], order, confirm
+        self.slots = tuple(ctx.slots.values())
         self.balance: Decimal | None = None
         self.to_send: list[Slot] = []
-        self._planned = total(slot.usd_hr for slot in slots)
+        agreed = plans[0] if len(plans) > 1 else None
+        planned = total(slot.usd_hr for slot in self.slots)
+        self._ceilings = Ceilings.of(order.limits, planned, agreed, ctx.percent)
         self._halt = threading.Event()
 
     def run(self) -> None:
         """Reconcile, check, buy, prove; an error ends the run."""
         ctx = self.ctx
-        preflight.check_target(self.plan, ctx.plan, ctx.state, self.target)
+        preflight.check_target(self.plan, ctx.plan, ctx.state, ctx.target)
         while True:
             reconcile_pending(ctx, wait=self.order.wait)
             self.to_send = [slot for slot in self.slots if self._is_open(slot)]
@@ -177,7 +211,7 @@ class _Run:
             if not self.to_send:
                 self._close()
                 return
-            listing = ctx.marketplace.disks()
+            listing = ctx.disks()
             self._check(listing)
             if self.order.dry_run:
                 return
@@ -194,7 +228,7 @@ class _Run:
             return
 
     def _close(self) -> None:
-        check_final_listing(self.ctx, kept_disks(self.plan))
+        check_final_listing(self.ctx)
         if self.order.wait:
             wait_active(self.ctx)
 
@@ -209,7 +243,7 @@ class _Run:
         refused = [entry for entry in entries if entry.stage == "refused"]
         if not refused:
             return
-        listing = self.ctx.marketplace.disks()
+        listing = self.ctx.disks()
         for entry in refused:
             match = match_name(listing, entry.expected, entry.not_ours)
             if match.kind == "ours":
@@ -231,48 +265,19 @@ class _Run:
         offers = preflight.offers_by_key(ctx.offers())
         preflight.check_offers(self.to_send, offers, limits)
         names = {slot.name for slot in self.to_send}
-        entries = ctx.state.of_plan(ctx.plan)
-        committed = total(e.counted_usd_hr for e in entries if e.name not in names)
         more = [preflight.price_now(slot, offers) for slot in self.to_send]
-        preflight.check_limit(committed, more, self._planned, limits)
+        look_for_unlisted(ctx, listing)
+        check_ceilings(ctx, more, self._ceilings, without=names)
         self.balance = preflight.check_wallet(ctx, listing, total(more), limits)
         if not self.order.dry_run:
-            now = self._project_usd_hr(listing, names)
+            now = project_usd_hr(ctx, without=names)
             if not self.confirm(self.to_send, now, total((now, *more)), self.balance):
                 raise Interrupted("declined; nothing was sent")
-
-    def _project_usd_hr(self, listing: DiskListing, names: set[str]) -> Decimal:
-        """Return what the project costs now: its live disks as listed, and its pending creates.
-
-        Slots that are to be sent are left out, under whatever name they were tried before.
-        """
-        entries = [
-            entry
-            for entry in self.ctx.state.of_project(self.plan.project)
-            if self.ctx.state.is_at(entry, self.target)
-        ]
-        ours = {disk_id: entry for entry in entries for disk_id in entry.ids}
-        existing = {
-            disk_id: placement.usd_hr / len(placement.disk_ids)
-            for placement in self.plan.placements
-            for disk_id in placement.disk_ids
-        }
-        costs = [
-            entry.counted_usd_hr
-            for entry in entries
-            if entry.stage in PENDING and entry.name not in names
-        ]
-        for disk in listing.live:
-            if disk.id in ours:
-                costs.append(disk.usd_hr or ours[disk.id].expected.usd_hr)
-            elif disk.id in existing:
-                costs.append(disk.usd_hr or existing[disk.id])
-        return total(costs)
 
     def _buy_all(self, listing: DiskListing) -> None:
         prove_listing(self.ctx, listing)
         created = any(entry.stage == "created" for entry in self.ctx.state.of_plan(self.ctx.plan))
-        purchase = PurchaseContext(self.order.limits, self._planned, self._halt.is_set)
+        purchase = PurchaseContext(self.order.limits, self._ceilings, self._halt.is_set)
         rest = list(self.to_send)
         if not created:
             first = buy(self.ctx, rest.pop(0), purchase)
@@ -312,6 +317,14 @@ def prove_listing(ctx: Context, listing: DiskListing) -> None:
         wait_listed(ctx, alive)
 
 
+def look_for_unlisted(ctx: Context, listing: DiskListing) -> None:
+    """Ask by id for every recorded disk of the project that a listing does not show."""
+    listed = {disk.id for disk in listing.disks}
+    for entry in ctx.entries:
+        if entry.may_exist and len(entry.ids) == 1 and entry.ids[0] not in listed:
+            ctx.is_live(entry)
+
+
 def wait_listed(ctx: Context, entries: Sequence[Entry]) -> None:
     """Wait until a listing shows at least one of the disks.
 
@@ -323,7 +336,7 @@ def wait_listed(ctx: Context, entries: Sequence[Entry]) -> None:
     for pause in ctx.pace.listing_pauses():
         ctx.pace.pause(pause)
         try:
-            listing = ctx.marketplace.disks()
+            listing = ctx.disks()
         except MarketError as error:
             ctx.on_event({"event": "listing_failed", "why": str(error)})
             continue
@@ -339,7 +352,7 @@ def wait_listed(ctx: Context, entries: Sequence[Entry]) -> None:
     )
 
 
-def check_final_listing(ctx: Context, kept: Mapping[str, dict[str, Any]]) -> None:
+def check_final_listing(ctx: Context) -> None:
     """Prove the outcome: every disk of the plan is listed, live and as bought or as kept.
 
     Raises
@@ -356,7 +369,7 @@ def check_final_listing(ctx: Context, kept: Mapping[str, dict[str, Any]]) -> Non
     unlisted: list[Entry] = []
     for pause in ctx.pace.listing_pauses():
         ctx.pace.pause(pause)
-        listing = ctx.marketplace.disks()
+        listing = ctx.disks()
         check_no_duplicates(ctx, listing)
         unlisted = [e for e in entries if e.ids and listing.find(e.ids[0]) is None]
         unlisted = [entry for entry in unlisted if ctx.is_live(entry)]
@@ -369,7 +382,7 @@ def check_final_listing(ctx: Context, kept: Mapping[str, dict[str, Any]]) -> Non
         for status in statuses
         if status.condition != "in order"
     ]
-    for disk_id, row in kept.items():
+    for disk_id, row in ctx.kept.items():
         disk = listing.find(disk_id)
         if disk is None or not disk.is_live:
             problems.append(f"{disk_id}: kept by the plan, and not in the account")
@@ -433,70 +446,3 @@ def kept_disks(plan: Plan) -> dict[str, dict[str, Any]]:
     names = [field.name for field in fields(ExpectedDisk)]
     rows = [row for row in records(plan.market.disks) if row["id"] in ids]
     return {row["id"]: {name: row[name] for name in names} for row in rows}
-
-
-def replan(
-    plan: Plan,
-    outcome: ApplyOutcome,
-    offers: pd.DataFrame,
-    disks: pd.DataFrame,
-    recorded: Recorded,
-    percent: Decimal,
-) -> Plan:
-    """Return a plan for what is left after a stock-out.
-
-    Parameters
-    ----------
-    plan : Plan
-        What was applied.
-    outcome : ApplyOutcome
-        How far it came.
-    offers : DataFrame
-        Columns ``OFFERS``: the market now.
-    disks : DataFrame
-        Columns ``DISKS``: the account now.
-    recorded : mapping
-        The disks bought for the project; they stay where they are.
-    percent : Decimal
-        By how much the run-rate of the whole fleet may rise.
-
-    Raises
-    ------
-    OutOfStock
-        When no other place is left, or none within the percentage.
-    """
-    out = [row.slot for row in outcome.rows if row.entry is not None and row.entry.stock]
-    sold, gone = Sold(records(offers)), {slot.offer for slot in out}
-    numbers = {number for slot in out for number in sold.numbers(slot.offer, slot.size_gb)}
-    stock = [
-        "Unavailable" if number in numbers else now for number, now in enumerate(offers["stock"])
-    ]
-    left = offers.assign(stock=pd.Series(stock, offers.index, offers["stock"].dtype))
-    left.attrs = dict(offers.attrs)
-    drift = [f"{_place(key)}: out of stock" for key in sorted(gone, key=str)]
-    try:
-        other = planning.plan(
-            plan.demand,
-            left,
-            plan.market.gpus if plan.demand.workloads else None,
-            disks=disks,
-            recorded=recorded,
-            target=plan.target,
-            demand_source=str(plan.inputs["demand"]["source"]),
-        )
-    except Infeasible as error:
-        raise OutOfStock(f"no other place is left: {error}", drift=drift) from error
-    before, after = (Decimal(made.totals["disk_usd_hr"]) for made in (plan, other))
-    most = before + before * percent / 100
-    if after > most:
-        more = money(difference(after, before), 4)
-        raise OutOfStock(
-            f"the next best place costs ${more}/h more, above the {plain(percent)} % allowed",
-            drift=drift,
-            hint="allow more with --failover PCT, or plan again",
-        )
-    return other
-
-
-def _place(key: tuple[str | None, ...]) -> str:
-    return " ".join(part for part in key if part)

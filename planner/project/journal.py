@@ -39,6 +39,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def plan_file(digest: str) -> str:
+    """Return where in a state directory a plan is kept."""
+    return f"plans/{digest}.json"
+
+
 def state_home(environ: dict[str, str] | os._Environ[str], home: Path) -> Path:
     """Return the default state directory (under the XDG state home)."""
     base = environ.get("XDG_STATE_HOME", "")
@@ -130,6 +135,35 @@ class Journal:
             self.records.append(record)
         return record
 
+    def store(self, name: str, content: bytes) -> None:
+        """Keep a file beside the journal, whole and once: a file that is there stays as it is.
+
+        Raises
+        ------
+        StateUnusable
+            When it cannot be written; nothing may be sent then.
+        """
+        path = self.folder / name
+        if not self._write or path.exists():
+            return
+        unfinished = path.with_suffix(".part")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._step("store")
+            descriptor = os.open(unfinished, flags, 0o600)
+            try:
+                _write_all(descriptor, content)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._step("stored")
+            unfinished.replace(path)
+            _sync_folder(path.parent)
+            _sync_folder(self.folder)
+        except OSError as error:
+            raise self._unusable(f"{name} cannot be written: {error.strerror}") from error
+
     def _append(self, line: bytes) -> None:
         if self._file is None or self._broken:
             raise self._unusable("cannot be written any more")
@@ -185,7 +219,7 @@ class Journal:
                 _write_all(self._file, b"\n")
             if not self.records:
                 self.append("journal", format=FORMAT)
-            self._sync_folder()
+            _sync_folder(self.folder)
 
     def _open_file(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -205,13 +239,6 @@ class Journal:
         if stat.S_IMODE(mode.st_mode) & 0o077:
             # Rights of others are removed; the owner's are left as they are.
             self.folder.chmod(stat.S_IMODE(mode.st_mode) & 0o700)
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _take_lock(self) -> None:
         """Lock the journal itself; the lock file only says who holds it, and may be deleted."""
@@ -283,6 +310,14 @@ class Journal:
             "minutes (until a lost create would be listed), and run the same apply again: disks "
             "with the plan's names are adopted from the account's listing, not bought twice",
         )
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _checksum(before: bytes, text: bytes) -> bytes:

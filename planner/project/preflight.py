@@ -48,7 +48,8 @@ class Limits:
     price_tolerance : Decimal
         Per cent by which a price may have risen since the plan.
     max_usd_hr : Decimal | None
-        Run-rate of the plan's disks that is never exceeded, where it is below the plan's own.
+        Run-rate of all disks of the project that is never exceeded; the plan's own limit is what
+        it adds.
     min_runway_hr : Decimal | None
         Hours that the wallet has to last with everything bought.
     max_age : timedelta
@@ -66,11 +67,6 @@ class Limits:
     def may_cost(self, usd: Decimal) -> Decimal:
         """Return the highest acceptable price for a planned one."""
         return _EXACT.divide(_EXACT.multiply(usd, 100 + self.price_tolerance), Decimal(100))
-
-    def limit_usd_hr(self, planned: Decimal) -> Decimal:
-        """Return the run-rate that the plan's disks may not exceed."""
-        limit = self.may_cost(planned)
-        return limit if self.max_usd_hr is None else min(limit, self.max_usd_hr)
 
 
 @dataclass(frozen=True)
@@ -211,27 +207,6 @@ def price_now(slot: Slot, offers: Sold) -> Decimal:
     offer = offers.offer(slot.offer, slot.size_gb)
     now = slot.usd_gb_hr if offer is None else offer["usd_gb_hr"]
     return usd_hr(slot.size_gb, max(slot.usd_gb_hr, now))
-
-
-def check_limit(
-    committed: Decimal, more: Iterable[Decimal], planned: Decimal, limits: Limits
-) -> None:
-    """Refuse to exceed the run-rate of the plan.
-
-    Raises
-    ------
-    PlanStale
-        When existing, pending and next disks together exceed it.
-    """
-    limit = limits.limit_usd_hr(planned)
-    sum_usd_hr = total((committed, *more))
-    if sum_usd_hr > limit:
-        raise PlanStale(
-            f"the disks would cost {plain(sum_usd_hr)} USD/h, the limit is {plain(limit)}: "
-            f"{plain(committed)} exist or are pending",
-            drift=[f"{plain(sum_usd_hr)} USD/h exceeds {plain(limit)}"],
-            hint="raise --max-usd-hr or --price-tolerance, or plan again",
-        )
 
 
 def check_wallet(

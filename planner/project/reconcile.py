@@ -208,7 +208,7 @@ def reconcile(
             break
         ctx.pace.pause(pause)
         try:
-            listing = ctx.marketplace.disks()
+            listing = ctx.disks()
         except MarketError as error:
             listing = None
             ctx.on_event({"event": "listing_failed", "why": str(error)})
@@ -332,7 +332,7 @@ def reconcile_pending(ctx: Context, *, wait: bool) -> None:
     conflicts = [entry for entry in entries if entry.stage == "conflict"]
     pending = [entry for entry in entries if entry.is_pending]
     if conflicts:
-        listing = ctx.marketplace.disks()
+        listing = ctx.disks()
         for entry in conflicts:
             match = match_name(listing, entry.expected, entry.not_ours)
             if match.kind == "ours":
@@ -350,7 +350,7 @@ def _settle_earlier_plans(ctx: Context, pending: Sequence[Entry]) -> None:
     earlier = [entry for entry in _still_pending(pending) if entry.plan != ctx.plan]
     if not earlier:
         return
-    listing = ctx.marketplace.disks(readings=2)
+    listing = ctx.disks(readings=2)
     for entry in earlier:
         if not resolve_from_listing(ctx, entry, listing):
             why = "not listed after its quarantine: it was not created"

@@ -13,7 +13,7 @@ from planner.market.disks import HEALTHY
 from planner.market.offers import KEY
 from planner.marketplace.protocol import DiskRequest
 from planner.text import visible
-from planner.units import plain, total, usd_hr
+from planner.units import plain, usd_hr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -220,6 +220,8 @@ class Entry:
         Whether a refusal was a stock-out.
     deleting : bool
         Whether a DELETE was about to be sent.
+    offer : tuple of str | None
+        Create key of its offer.
     """
 
     name: str
@@ -245,6 +247,7 @@ class Entry:
     why: str = ""
     stock: bool = False
     deleting: bool = False
+    offer: tuple[str | None, ...] = ()
 
     @property
     def key(self) -> str:
@@ -329,10 +332,6 @@ class State:
             else "`planner status` lists what is recorded",
         )
 
-    def committed_usd_hr(self, plan: str) -> Decimal:
-        """Return what a plan's disks cost per hour, those with an unknown outcome included."""
-        return total(entry.counted_usd_hr for entry in self.of_plan(plan))
-
     def recorded_ids(self) -> frozenset[str]:
         """Return every id that is some slot's own."""
         return frozenset(
@@ -363,6 +362,7 @@ class State:
         )
         # An intent that sends nothing only makes room for a disk that is there already.
         entry.expected, entry.stage = facts, "intended" if record["sends"] else "not_sent"
+        entry.offer = tuple(record.get("offer", ()))
         entry.attempts += record["sends"]
         entry.baseline = frozenset(record["baseline"])
         entry.until = None

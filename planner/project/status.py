@@ -13,11 +13,12 @@ from planner.market.gpus import is_confirmed, meets
 from planner.market.offers import KEY
 from planner.marketplace.protocol import target_of
 from planner.project.reconcile import match_name
-from planner.project.state import Entry, State, sorted_entries
+from planner.project.spending import cost, is_gone, kept_cost, project_usd_hr
+from planner.project.state import SENDABLE, Entry, State, sorted_entries
 from planner.units import plain, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from planner.market.disks import Disk
     from planner.marketplace.protocol import DiskListing, Marketplace
@@ -36,32 +37,50 @@ class OutcomeRow:
     @property
     def state(self) -> str:
         """Return created, pending, conflict, refused, waiting, given_up, destroyed or planned."""
-        if self.entry is None:
-            return "planned"
-        if self.entry.is_pending:
-            return "pending"
-        waiting = self.entry.stage in {"not_sent", "limited", "paused"}
-        return "waiting" if waiting else self.entry.stage
+        return "planned" if self.entry is None else _shown_state(self.entry)
 
     def to_document(self) -> dict[str, Any]:
         """Return the row as JSON values."""
-        entry = self.entry
-        known = entry.ids if entry else ()
-        return {
-            "volume": self.slot.volume,
-            "replica": self.slot.replica,
-            "disk": self.slot.disk,
-            "name": self.slot.name,
-            "state": self.state,
-            "id": known[0] if len(known) == 1 else None,
-            "ids": list(known) or sorted(entry.claimed if entry else ()),
-            "size_gb": self.slot.size_gb,
-            "usd_hr": plain(entry.counted_usd_hr if entry else Decimal(0)),
-            "planned_usd_hr": plain(self.slot.usd_hr),
-            "status": (entry.status or None) if entry else None,
-            "created_at": entry.created_at if entry else None,
-            "why": (entry.why or None) if entry else None,
-        }
+        slot, entry = self.slot, self.entry
+        return _disk_document(
+            (slot.volume, slot.replica, slot.disk, slot.name, self.state),
+            slot.size_gb,
+            entry.counted_usd_hr if entry else Decimal(0),
+            slot.usd_hr,
+            entry=entry,
+        )
+
+
+def _shown_state(entry: Entry) -> str:
+    if entry.is_pending:
+        return "pending"
+    return "waiting" if entry.stage in SENDABLE else entry.stage
+
+
+def _disk_document(
+    what: tuple[str, int, int, str, str],
+    size_gb: int,
+    usd_hr: Decimal,
+    planned_usd_hr: Decimal,
+    *,
+    entry: Entry | None = None,
+    disk: Disk | None = None,
+) -> dict[str, Any]:
+    """Return a disk of the project as JSON values: as recorded, or else as listed."""
+    ids = (entry.ids or sorted(entry.claimed)) if entry else [disk.id] if disk else []
+    known = entry.ids if entry else ids
+    status = entry.status if entry else disk.status if disk else ""
+    return {
+        **dict(zip(("volume", "replica", "disk", "name", "state"), what, strict=True)),
+        "id": known[0] if len(known) == 1 else None,
+        "ids": list(ids),
+        "size_gb": size_gb,
+        "usd_hr": plain(usd_hr),
+        "planned_usd_hr": plain(planned_usd_hr),
+        "status": status or None,
+        "created_at": entry.created_at if entry else disk.created_at if disk else None,
+        "why": (entry.why or None) if entry else None,
+    }
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,9 @@ class ApplyOutcome:
     ----------
     rows : tuple of OutcomeRow
         All slots, in the plan's order.
+    disks : tuple of dict
+        The slots and every other disk that the project pays for, bought by an earlier plan or
+        kept, as JSON values in the demand's order.
     stop : PlannerError | None
         Why the run ended before everything was done.
     advice : tuple of str
@@ -79,7 +101,7 @@ class ApplyOutcome:
     warnings : tuple of str
         What else should be known.
     usd_hr, limit_usd_hr : Decimal
-        Run-rate now, pending disks included, and the plan's limit.
+        Run-rate of the project now, pending disks included, and what the plan may add.
     balance_usd : Decimal | None
         What the wallet had, where it was read.
     to_send : tuple of Slot
@@ -93,6 +115,7 @@ class ApplyOutcome:
     plan_id: str
     project: str
     rows: tuple[OutcomeRow, ...]
+    disks: tuple[dict[str, Any], ...]
     stop: PlannerError | None
     advice: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -110,21 +133,21 @@ class ApplyOutcome:
 
     def to_document(self) -> dict[str, Any]:
         """Return the outcome as JSON values."""
-        rows = [row.to_document() for row in self.rows]
+        rows = self.disks
         by_volume: dict[str, list[str]] = {}
         for row in rows:
-            if row["state"] == "created":
+            if row["state"] in {"created", "kept"}:
                 by_volume.setdefault(row["volume"], []).append(row["id"])
         document: dict[str, Any] = {
             "plan_id": self.plan_id,
             "project": self.project,
             "exit_code": self.exit_code,
-            "slots": rows,
+            "slots": list(rows),
             "volumes": by_volume,
             "pending": list(self.pending),
             "to_send": [slot.name for slot in self.to_send],
             "totals": {
-                "slots": len(rows),
+                "slots": sum(row["state"] != "kept" for row in rows),
                 "created": sum(row["state"] == "created" for row in rows),
                 "usd_hr": plain(self.usd_hr),
                 "since": min(
@@ -176,10 +199,11 @@ def make_outcome(
         plan_id=plan.plan_id,
         project=plan.project,
         rows=rows,
+        disks=tuple(_project_disks(ctx, plan, rows)),
         stop=_worst(ctx, entries, stop),
         advice=tuple(_advice(ctx, entries)),
         warnings=(*ctx.warnings, *_unwell(entries)),
-        usd_hr=ctx.state.committed_usd_hr(ctx.plan),
+        usd_hr=project_usd_hr(ctx),
         limit_usd_hr=Decimal(plan.totals["new_usd_hr"]),
         balance_usd=balance,
         to_send=tuple(slot for slot in to_send if _is_open(ctx, slot)),
@@ -188,9 +212,44 @@ def make_outcome(
     )
 
 
+def _project_disks(
+    ctx: Context, plan: Plan, rows: Sequence[OutcomeRow]
+) -> Iterator[dict[str, Any]]:
+    """Yield a plan's slots and every other disk that the project pays for, in its order."""
+    listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
+    names = {row.slot.name for row in rows}
+    documents = [row.to_document() for row in rows]
+    paid = [entry for entry in ctx.entries if entry.may_exist]
+    for entry in paid:
+        if entry.name not in names and not is_gone(ctx, entry, listed):
+            what = entry.volume, entry.replica, entry.disk, entry.name, _shown_state(entry)
+            expected, price = entry.expected, cost(ctx, entry, listed)
+            documents.append(
+                _disk_document(what, expected.size_gb, price, expected.usd_hr, entry=entry)
+            )
+    recorded = {disk_id for entry in paid for disk_id in entry.ids}
+    for placement in plan.placements:
+        for number, disk_id in enumerate(placement.disk_ids, 1):
+            disk = listed.get(disk_id)
+            if disk_id not in recorded and disk is not None and disk.is_live:
+                what = placement.volume, placement.replica, number, disk.name or "", "kept"
+                kept = ctx.kept[disk_id]
+                price = kept_cost(ctx, disk_id, listed)
+                documents.append(
+                    _disk_document(
+                        what, disk.size_gb or 0, price, kept["usd_hr"] or price, disk=disk
+                    )
+                )
+    order = {volume.name: number for number, volume in enumerate(plan.demand.volumes)}
+    yield from sorted(
+        documents,
+        key=lambda row: (order.get(row["volume"], len(order)), row["replica"], row["disk"]),
+    )
+
+
 def _is_open(ctx: Context, slot: Slot) -> bool:
     entry = ctx.state.entries.get(slot.name)
-    return entry is None or entry.stage in {"not_sent", "limited", "paused"} or entry.is_pending
+    return entry is None or entry.stage in SENDABLE or entry.is_pending
 
 
 def _worst(

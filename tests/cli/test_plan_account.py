@@ -240,9 +240,14 @@ def test_a_stock_out_at_the_second_slot_goes_elsewhere(run: Run, sim: Sim, folde
     assert done.code == 0, done.err
     assert [(disk["providerType"]) for disk in sim.live()] == ["alpha", "beta"]
     assert creates(sim) == 3
-    kept = Plan.load(folder / "p.failover-1.json").placements[0]
-    assert kept.disk_ids == (sim.live()[0]["id"],)
-    assert ran(run, sim, "apply", "p.failover-1.json", "--yes").code == 0
+    assert [slot["state"] for slot in done.json()["slots"]] == ["created"] * 2
+    assert done.json()["usd_hr"] == "0.03"
+    assert {path.name for path in folder.glob("*.json")} == {"p.json", "offers.json"}
+    copies = [Plan.load(path) for path in folder.glob(".local/state/planner/plans/*.json")]
+    kept = {disk_id for plan in copies for one in plan.placements for disk_id in one.disk_ids}
+    assert kept == {sim.live()[0]["id"]}
+    assert len(copies) == 2
+    assert ran(run, sim, "apply", "p.json", "--yes", "--failover", "50%").code == 0
     assert creates(sim) == 3
     assert ran(run, sim, "plan", "d.yaml", "-o", "json").json()["requests"] == []
 
@@ -260,7 +265,7 @@ def test_above_the_percentage_is_five(run: Run, sim: Sim, folder: Path) -> None:
     assert document["exit_code"] == 5
     assert document["volumes"] == {"a": [sim.live()[0]["id"]]}
     assert (len(sim.live()), creates(sim)) == (1, 2)
-    assert not (folder / "p.failover-1.json").exists()
+    assert len(list(folder.glob(".local/state/planner/plans/*.json"))) == 1
 
 
 @pytest.mark.slow

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import planner
+from planner.demand.read import demand_from
 from planner.project.journal import FILE, Journal
+from planner.project.preflight import read_account
 from planner.project.state import State
 from tests.project.checker import broken
-from tests.project.world import KEY, PRICE, Killed, World, offer, plan_of
+from tests.project.world import KEY, PRICE, URL, Killed, World, offer, plan_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 
 
 def state_of(folder: Path) -> State:
@@ -144,13 +149,58 @@ def test_i6_the_limit_is_never_exceeded(parallel: int, tmp_path: Path) -> None:
 
 
 def test_i6_a_pending_disk_counts(tmp_path: Path) -> None:
-    """A slot that is dearer than planned leaves no room for the next."""
+    """What may have been created is in the run-rate, and leaves no room for the next."""
     world = World()
     world.fault("lost_before")
-    world.apply(tmp_path, plan_of(2))
-    assert state_of(tmp_path).committed_usd_hr(plan_of(2).to_document()["digest"]) == Decimal(
-        "0.01"
+    assert world.apply(tmp_path, plan_of(2)).usd_hr == Decimal("0.01")
+    report = world.apply(tmp_path, plan_of(1, nonce="nonce-2"), max_usd_hr=Decimal("0.015"))
+    assert (report.exit_code, len(world.posts)) == (6, 1)
+
+
+def test_i6_disks_of_every_plan_of_the_project_count(tmp_path: Path) -> None:
+    """0.03 of an earlier plan and 0.01 of this one: 0.04 is enough, 0.039 is not."""
+    world, second = World(), plan_of(1, nonce="nonce-2")
+    assert world.apply(tmp_path).exit_code == 0
+    assert world.apply(tmp_path / "x", plan_of(1, project="other", nonce="nonce-3")).exit_code == 0
+    report = world.apply(tmp_path, second, again=True, max_usd_hr=Decimal("0.039"))
+    assert (report.exit_code, len(world.posts)) == (5, 3)
+    assert "0.04 USD/h" in str(report.stop)
+    assert "0.03 exist" in str(report.stop)
+    report = world.apply(tmp_path, second, again=True, max_usd_hr=Decimal("0.04"))
+    assert (report.exit_code, report.usd_hr) == (0, Decimal("0.04"))
+
+
+def test_i6_a_disk_counts_at_its_live_price_and_not_when_it_is_gone(tmp_path: Path) -> None:
+    """Repriced from 0.01 to 0.05, then deleted by hand."""
+    world, second = World(), plan_of(1, nonce="nonce-2")
+    assert world.apply(tmp_path, plan_of(1)).exit_code == 0
+    world.live[0].usd_hr = Decimal("0.05")
+    limit = Decimal("0.059")
+    assert world.apply(tmp_path, second, again=True, max_usd_hr=limit).exit_code == 5
+    del world.disks[world.live[0].id]
+    world.service.account = replace(world.service.account, new_id=lambda: "another-disk")
+    report = world.apply(tmp_path, second, again=True, max_usd_hr=Decimal("0.01"))
+    assert (report.exit_code, report.usd_hr) == (0, Decimal("0.01"))
+    assert len(report.to_document()["slots"]) == 1
+
+
+def test_i6_a_kept_disk_counts_at_its_live_price(tmp_path: Path) -> None:
+    """Somebody's disk that the demand names: 0.0077 when planned, 0.02 by now."""
+    world = World()
+    old = world.foreign("old", provider="runpod", data_center="US-1", usd_hr=0.0077)
+    with world.account() as account:
+        disks = read_account(account)
+    volumes = [{"name": "v0", "size_gb": 77, "disks": [old]}, {"name": "v1", "size_gb": 100}]
+    demand = demand_from({"version": 1, "project": "lab", "volumes": volumes})
+    plan = planner.plan(
+        demand, world.market(), disks=disks, target=TARGET, now=world.clock.now(), nonce="n"
     )
+    for price, limit, code in (("0.0077", "0.0176", 5), ("0.02", "0.0177", 5), ("0.02", "0.03", 7)):
+        world.disks[old].usd_hr = Decimal(price)
+        report = world.apply(tmp_path, plan, max_usd_hr=Decimal(limit))
+        assert report.exit_code == code, (price, limit)
+    assert len(world.posts) == 1  # within the limit, and then reported as repriced
+    assert report.usd_hr == Decimal("0.03")
 
 
 def test_i6_prices_that_are_within_tolerance_count_in_full(tmp_path: Path) -> None:

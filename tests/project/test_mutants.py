@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner.marketplace.protocol import DiskListing
-from planner.project import buy, execute, preflight, reconcile
+from planner.project import buy, execute, failover, preflight, reconcile, spending
 from planner.project import destroy as destruction
 from planner.project.context import Context
 from planner.project.journal import Journal
@@ -79,6 +79,34 @@ def killed_unlisted(folder: Path) -> list[str]:
     world.apply(folder, plan_of(1))
     world.clock.sleep(100)
     return ["two disks"] if len(world.live) > 1 else []
+
+
+def beyond_the_percentage(folder: Path) -> list[str]:
+    """Meet two stock-outs, each next place 4 per cent dearer, with 5 per cent allowed."""
+    prices = {"runpod": 0.0001, "hyperstack": 0.000104, "crusoe": 0.000108}
+    world = World(offers=[offer(name, price=price) for name, price in prices.items()])
+    world.fault("409_stock", "409_stock")
+    world.apply(folder, plan_of(1), failover=Decimal(5))
+    return [f"{one.provider} costs too much" for one in world.live]
+
+
+def last_is_first(plan: Any, _state: State, _folder: Path) -> tuple[Any, ...]:
+    """Forget which plan was agreed to."""
+    return (plan,)
+
+
+def measured_against_the_last(ctx: Context, plans: Any) -> Any:
+    return REPLAN(ctx, plans[-1:])
+
+
+def forgotten_continuation(folder: Path) -> list[str]:
+    """Die once the create elsewhere arrived; the rerun goes on with it, and buys no third."""
+    world = World(offers=[offer(), offer("hyperstack", price=0.0001)])
+    world.fault("409_stock", "lost_before")
+    world.apply(folder, plan_of(1), failover=Decimal(5))
+    world.clock.sleep(QUARANTINE_S * 2)
+    world.apply(folder, plan_of(1), failover=Decimal(5))
+    return [] if len(set(world.posts)) == 2 else ["another place was chosen again"]
 
 
 def exits(code: int, *faults: str) -> Callable[[Path], list[str]]:
@@ -180,6 +208,7 @@ def not_durable(self: Journal, line: bytes) -> None:
 
 
 APPEND = Journal._append
+REPLAN = failover.replan
 
 
 def nothing(*_args: Any, **_more: Any) -> None:
@@ -206,8 +235,19 @@ RULES: dict[str, tuple[list[tuple[object, str, Any]], Callable[[Path], list[str]
         lambda folder: history(folder, "ghost", rest_s=2000.0),
     ),
     "limit": (
-        [(buy, "check_limit", nothing), (preflight, "check_limit", nothing)],
+        [(buy, "check_ceilings", nothing), (execute, "check_ceilings", nothing)],
         beyond_the_limit,
+    ),
+    "the percentage is of the plan that was agreed to": (
+        [
+            (execute, "replan", measured_against_the_last),
+            (spending, "_with_failover", lambda *_: Decimal(9)),
+        ],
+        beyond_the_percentage,
+    ),
+    "a rerun goes on with the last plan": (
+        [(execute, "lineage", last_is_first)],
+        forgotten_continuation,
     ),
     "one purchase for a project": ([(preflight, "check_second_purchase", nothing)], two_plans),
     "suspects": (
@@ -234,8 +274,8 @@ RULES: dict[str, tuple[list[tuple[object, str, Any]], Callable[[Path], list[str]
         [
             (preflight, "check_offers", nothing),
             (buy, "check_offers", nothing),
-            (preflight, "check_limit", nothing),  # which would stop it as well
-            (buy, "check_limit", nothing),
+            (execute, "check_ceilings", nothing),  # which would stop it as well
+            (buy, "check_ceilings", nothing),
         ],
         changed(offer={"price": PRICE * 2}),
     ),

@@ -317,7 +317,7 @@ class World(httpx.BaseTransport):
     def _create(self, request: httpx.Request, body: Any) -> httpx.Response:
         wanted = body["disk"]["name"]
         self.creates.append(wanted)
-        self.spent.append(usd_hr(self) + Decimal(body["disk"]["size"]) * Decimal(str(PRICE)))
+        self.spent.append(usd_hr(self) + Decimal(body["disk"]["size"]) * self._price(body))
         if wanted in self.claimed_ids:
             self.resent.append(wanted)
         name = self._faults.pop(0) if self._faults else "ok"
@@ -340,6 +340,16 @@ class World(httpx.BaseTransport):
         if response.status_code in {200, 201, 202} and name in {"ok", "ghost", "ok_202"}:
             self.claimed_ids.add(wanted)
         return response
+
+    def _price(self, body: Any) -> Decimal:
+        """Return what the market asks for a GB of what is created."""
+        place = body["provider"]["type"], body["disk"].get("dataCenterId")
+        prices = [
+            row["spec"]["pricePerUnit"]
+            for row in self.offers
+            if (row["provider"], row["dataCenter"]) == place
+        ]
+        return Decimal(str(prices[0] if prices else PRICE))
 
     def _met(self, name: str, body: Any) -> list[str]:
         """Return the faults that a create meets."""
