@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from planner.demand.model import Demand
 
 
-Part = Literal["policy", "volumes", "workloads", "price_factor", "gpu_price_factor"]
-FACTORS: tuple[Part, ...] = ("price_factor", "gpu_price_factor")
+Section = Literal["policy", "volumes", "workloads", "price_factor", "gpu_price_factor"]
+FACTORS: tuple[Section, ...] = ("price_factor", "gpu_price_factor")
 
 _FIXED = {
     "count": "`count` has been expanded to volumes of their own; vary `size` or `replicas`",
@@ -63,7 +63,7 @@ class Subject:
         empty for factors.
     """
 
-    part: Part
+    part: Section
     names: tuple[str, ...]
     word: str = ""
 
@@ -83,7 +83,7 @@ class Known:
     """
 
     def __init__(
-        self, demand: Demand, providers: Mapping[Part, Collection[str]], owners: Iterable[str]
+        self, demand: Demand, providers: Mapping[Section, Collection[str]], owners: Iterable[str]
     ) -> None:
         self.volumes = tuple(volume.name for volume in demand.volumes)
         self.workloads = tuple(workload.name for workload in demand.workloads)
@@ -280,10 +280,10 @@ _LISTS = frozenset({"regions", "countries", "data_centers", "providers", "disks"
 _FACTOR = re.compile(r"\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)
 
 
-def told(value: object) -> str:
+def written(value: object) -> str:
     """Return a value as a message names it, with the members of a list.
 
-    >>> told(["eu_north", "canada"]), told(2)
+    >>> written(["eu_north", "canada"]), written(2)
     ("['eu_north', 'canada']", '2')
     """
     if not isinstance(value, (list, tuple)):
@@ -318,7 +318,7 @@ def setting(key: str, about: Subject, value: object, names: VolumeNames) -> Any:
         return _as_demanded(about, _validated(about, value), names)
     except ValueError as error:
         raise InputError(
-            f"`{cut(key)}` = {told(value)}: {error}",
+            f"`{cut(key)}` = {written(value)}: {error}",
             hint="write what the demand file may have there; `planner schema` tells all",
         ) from error
 
@@ -401,7 +401,7 @@ class Axis:
 
 
 def axes_of(
-    grid: Mapping[str, Any], demand: Demand, providers: Mapping[Part, Collection[str]]
+    grid: Mapping[str, Any], demand: Demand, providers: Mapping[Section, Collection[str]]
 ) -> tuple[Axis, ...]:
     """Return the axes of a grid, in its order.
 
@@ -423,7 +423,7 @@ def axes_of(
     """
     if not isinstance(grid, Mapping):
         raise InputError(
-            f"a grid is a mapping of what is changed to the values to try, not {told(grid)}",
+            f"a grid is a mapping of what is changed to the values to try, not {written(grid)}",
             hint="write it as {'replicas': [1, 2, 3], 'policy.max_sites': [1, 2]}",
         )
     listed = {_checked(key): _values(str(key), given) for key, given in grid.items()}
@@ -443,7 +443,7 @@ def _checked(key: object) -> str:
     if isinstance(key, str):
         return key
     raise InputError(
-        f"a key of a grid is text, not {told(key)}", hint="name a field of the demand file"
+        f"a key of a grid is text, not {written(key)}", hint="name a field of the demand file"
     )
 
 

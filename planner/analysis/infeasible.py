@@ -11,23 +11,26 @@ from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.conflict import ConflictSearch, Key
 from planner.analysis.elastic import LOOSE, STRICT
 from planner.analysis.evaluator import optimum_of_parts
-from planner.analysis.limits import least_limits, separable_bound
+from planner.analysis.limits import least_limits
 from planner.analysis.needs import Catalogue
-from planner.analysis.reasons import volume_reasons, workload_reasons
+from planner.analysis.reasons import (
+    Shortage,
+    first_conflict,
+    over_budget,
+    overspent_budgets,
+    volume_shortage,
+    workload_shortage,
+)
 from planner.analysis.relax import MANY_PAIRS, MOST, Offers, Search, relaxations
 from planner.analysis.relaxation import Relaxations
 from planner.analysis.steps import Step
-from planner.analysis.sweep import first_conflict
 from planner.errors import Infeasible
-from planner.market.offers import KEY
 from planner.text import visible
-from planner.units import difference, money, plain
+from planner.units import money, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,13 +40,6 @@ if TYPE_CHECKING:
     from planner.demand.model import Demand
     from planner.solve.problem import Instance
 
-_LEVELS = {
-    "site": "sites",
-    "data_center": "data centres",
-    "provider": "providers",
-    "country": "countries",
-    "region": "regions",
-}
 _SHOWN = 20
 """Conflicts that a person is shown at most, and requirements of one kind named one by one."""
 _CONFLICT_CALLS = 300.0
@@ -142,60 +138,29 @@ class _Conflicts:
 
     def _unplaced(self, part: Demand, name: str) -> dict[str, Any]:
         """Return why a volume has no place, whatever else is asked."""
-        instance = self._instance
-        v = instance.index[name]
-        volume = instance.pairs.volumes[v]
+        v = self._instance.index[name]
+        volume = self._instance.pairs.volumes[v]
         alone = part.model_copy(update={"volumes": (volume,), "groups": (), "workloads": ()})
-        conflict, is_irreducible = self._own(alone)
-        sold = len(instance.pairs.offers) - len(instance.kept)
-        broken = instance.pairs.broken[v, :sold]
-        rules, reasons = volume_reasons(volume, broken.tolist())
-        facts = {
-            "volume": name,
-            "offers": sold,
-            "rules": rules,
-            "requirements": [one.document for one in conflict],
-            "irreducible": is_irreducible,
-        }
-        head = {"conflict": next(self._numbers)}
-        admissible = np.flatnonzero(instance.pairs.broken[v] == 0).tolist()
-        if not admissible:
-            sold_at = instance.pairs.offers[[*KEY]].iloc[:sold]
-            counted = "offers by place and size" if sold_at.duplicated().any() else "offers"
-            told = (
-                f"none of {sold} {counted} qualifies{reasons}"
-                if sold
-                else "the market has no offers"
-            )
-            message = f"{visible(name)}: {told}"
-            return {**head, "reason": "no_offer", "message": message, **facts}
-        places = instance.places(volume.spread)
-        inside = {domain for o in admissible for domain in places[o]}
-        message = (
-            f"{visible(name)}: {volume.replicas} replicas need as many {_LEVELS[volume.spread]}, "
-            f"and the {len(admissible)} offers that qualify lie in {len(inside)}"
-            f"{instance.least.shared_data_centers(v, admissible)}{reasons}"
-        )
-        return {**head, "reason": "spread", "message": message, **facts}
+        return self._short(volume_shortage(self._instance, v), alone, {"volume": name})
 
     def _unrented(self, part: Demand, w: int) -> dict[str, Any]:
         """Return why a workload has no GPUs, wherever its volumes are."""
-        rentals = self._instance.rentals
-        assert rentals is not None  # noqa: S101 -- asked before
-        workload, broken = rentals.workloads[w], rentals.broken[w].tolist()
-        rules, reasons = workload_reasons(workload, broken)
+        workload = self._instance.demand.workloads[w]
         mounted = tuple(volume for volume in part.volumes if volume.name in workload.mounts)
         alone = part.model_copy(update={"volumes": mounted, "groups": (), "workloads": (workload,)})
+        about = {"workload": workload.name}
+        return self._short(workload_shortage(self._instance, w), alone, about)
+
+    def _short(self, shortage: Shortage, alone: Demand, about: dict[str, Any]) -> dict[str, Any]:
         conflict, is_irreducible = self._own(alone)
-        told = f"none of {len(broken)} GPU offers qualifies{reasons}"
         return {
             "conflict": next(self._numbers),
-            "reason": "no_gpu",
-            "message": f"{visible(workload.name)}: {told if broken else 'the market has no GPUs'}",
-            "workload": workload.name,
-            "offers": len(broken),
-            "rules": rules,
-            "requirements": [one.document for one in conflict],
+            "reason": shortage.reason,
+            "message": shortage.text,
+            **about,
+            "offers": shortage.offers,
+            "rules": shortage.rules,
+            "requirements": [requirement.document for requirement in conflict],
             "irreducible": is_irreducible,
         }
 
@@ -218,7 +183,7 @@ class _Conflicts:
             facts = {"conflict": next(self._numbers), "irreducible": is_irreducible}
             if not conflict:
                 names = ", ".join(visible(volume.name) for volume in demand.volumes)
-                message = f"the market has no place for {names}, whatever is relaxed"
+                message = f"no offer in this market can hold {names}, whatever is relaxed"
                 yield {"reason": "market", "message": message, **facts}
                 return
             yield from self._entries(conflict, facts)
@@ -252,33 +217,24 @@ class _Conflicts:
             values = None
         if values is None:
             return facts
-        return {**facts, **_needs(name, limit, values[step])}
+        needed = values[step]
+        message = over_budget(name or None, limit, needed)
+        return {**facts, "needed_usd_month": plain(needed), "message": message}
 
     def _budgets(self) -> Iterator[dict[str, Any]]:
         """Yield the budgets that are less than the least choices of their volumes."""
-        demand = self._instance.demand
-        for owner, limit in demand.policy.limits:
-            spent = separable_bound(self._instance, owner)
-            if spent > limit:
-                yield {
-                    "conflict": next(self._numbers),
-                    "reason": "budget",
-                    "irreducible": True,
-                    "owner": owner,
-                    "field": "budget_usd_month" if owner is None else "budgets",
-                    "value": plain(limit),
-                    "limit_usd_month": plain(limit),
-                    **_needs(owner or "", limit, spent),
-                }
-
-
-def _needs(owner: str, limit: Decimal, needed: Decimal) -> dict[str, Any]:
-    field = f"policy.budgets.{visible(owner)}" if owner else "policy.budget_usd_month"
-    message = (
-        f"{field} is ${money(limit)}, and the cheapest plan needs ${money(needed)}/month, "
-        f"${money(difference(needed, limit))} more"
-    )
-    return {"needed_usd_month": plain(needed), "message": message}
+        for owner, limit, needed in overspent_budgets(self._instance):
+            yield {
+                "conflict": next(self._numbers),
+                "reason": "budget",
+                "irreducible": True,
+                "owner": owner,
+                "field": "budget_usd_month" if owner is None else "budgets",
+                "value": plain(limit),
+                "limit_usd_month": plain(limit),
+                "needed_usd_month": plain(needed),
+                "message": over_budget(owner, limit, needed),
+            }
 
 
 def _summed(many: Sequence[Requirement]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from planner.analysis.elastic import Elastic, Incumbent, limit_order
 from planner.analysis.undominated import limited
 from planner.requirements.policy import BudgetLimit, ProviderShare
-from planner.units import MAX_PRICE_DIGITS, total, usd_month
+from planner.units import MAX_PRICE_DIGITS, usd_month
 
 if TYPE_CHECKING:
     from planner.analysis.budget import SearchBudget
@@ -74,17 +74,6 @@ def _value(model: Elastic, step: Step, incumbent: Incumbent) -> Any:  # noqa: AN
     model.add(terms, "<=", reached * (1 + 1e-9))
     least = limit.least(instance, chosen)
     return fitted(least) if isinstance(limit, BudgetLimit) else least
-
-
-def separable_bound(instance: Instance, owner: str | None) -> Decimal:
-    """Return what disks cost in a month at least, of one owner or all, were every volume alone."""
-    costs = (
-        instance.least.cost(v)
-        for v, volume in enumerate(instance.pairs.volumes)
-        if owner is None or volume.owner == owner
-    )
-    hours = instance.demand.policy.hours_per_month
-    return usd_month(total(cost for cost in costs if cost is not None), hours)
 
 
 def spent_month(instance: Instance, chosen: Chosen, owner: str | None) -> Decimal:

@@ -1,21 +1,26 @@
-"""Why offers do not qualify, rule by rule, in the words of the demand."""
+"""Why nothing qualifies: rule by rule in the words of the demand, and in one sentence."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
 
 from planner.analysis.changes import as_json
+from planner.market.offers import KEY
 from planner.market.places import PLACES
 from planner.solve.candidates import LEVELS, rules_of
 from planner.solve.rentals import gpu_rules_of
 from planner.text import visible
-from planner.units import plain
+from planner.units import difference, money, plain, total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from decimal import Decimal
 
     from planner.demand.model import Volume, Workload
+    from planner.solve.problem import Instance
 
 _FACTS = {
     "malformed": "the row is malformed",
@@ -30,33 +35,163 @@ _FACTS = {
 }
 _FEW = 3
 """Places of an allow-list that are named; more are called the allow-list."""
+_PLURAL = {"data_center": "data centres", "country": "countries"}
 
 
-def volume_reasons(volume: Volume, broken: Iterable[int]) -> tuple[dict[str, int], str]:
-    """Return how many offers break each rule, most first, and the same as lines of text.
+class Shortage(NamedTuple):
+    """Why a volume or workload has no place, whatever else is asked.
+
+    Attributes
+    ----------
+    reason : str
+        ``no_offer`` or ``no_gpu``: none qualifies; ``spread``: too few places of those that do.
+    offers : int
+        Offers, or GPU offers, of the market.
+    rules : dict of int
+        How many of them break each rule, most first.
+    sentence : str
+        What a person reads, with the name of the volume or workload.
+    meanings : tuple of str
+        What breaking each of the rules means here.
+    """
+
+    reason: Literal["no_offer", "spread", "no_gpu"]
+    offers: int
+    rules: dict[str, int]
+    sentence: str
+    meanings: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Return the sentence, and a line for each rule."""
+        width = len(str(max(self.rules.values(), default=0)))
+        counts = zip(self.rules.values(), self.meanings, strict=True)
+        return self.sentence + "".join(f"\n  {n:>{width}}  {meaning}" for n, meaning in counts)
+
+    @property
+    def short(self) -> str:
+        """Return the sentence, with the rule that most offers break where none qualifies."""
+        if self.reason == "spread" or not self.rules:
+            return self.sentence
+        most = next(iter(self.rules.values()))
+        return f"{self.sentence}; {self.meanings[0]} ({most} of {self.offers})"
+
+
+def volume_shortage(instance: Instance, v: int) -> Shortage:
+    """Return why a volume has no place on its own."""
+    volume = instance.pairs.volumes[v]
+    sold = len(instance.pairs.offers) - len(instance.kept)
+    broken = instance.pairs.broken[v]
+    rules = _counted(map(rules_of, broken[:sold].tolist()))
+    meanings = tuple(_volume_rule(volume, rule) for rule in rules)
+    admissible = np.flatnonzero(broken == 0).tolist()
+    name = visible(volume.name)
+    if not admissible:
+        sold_at = instance.pairs.offers[[*KEY]].iloc[:sold]
+        counted = "offers by place and size" if sold_at.duplicated().any() else "offers"
+        sentence = f"none of {sold} {counted} qualifies" if sold else "no offers in this market"
+        return Shortage("no_offer", sold, rules, f"{name}: {sentence}", meanings)
+    places = instance.places(volume.spread)
+    inside = {domain for o in admissible for domain in places[o]}
+    many = len(admissible)
+    qualify = f"{many} offers that qualify lie" if many > 1 else "only offer that qualifies lies"
+    level = _PLURAL.get(volume.spread, f"{volume.spread}s")
+    sentence = (
+        f"{name}: {volume.replicas} replicas need as many {level}, and the {qualify} in "
+        f"{len(inside)}{instance.least.shared_data_centers(v, admissible)}"
+    )
+    return Shortage("spread", sold, rules, sentence, meanings)
+
+
+def workload_shortage(instance: Instance, w: int) -> Shortage:
+    """Return why a workload has no GPUs, wherever its volumes are."""
+    workload = instance.demand.workloads[w]
+    broken = [] if instance.rentals is None else instance.rentals.broken[w].tolist()
+    rules = _counted(map(gpu_rules_of, broken))
+    meanings = tuple(_workload_rule(workload, rule) for rule in rules)
+    count = len(broken)
+    none = f"none of {count} GPU offers qualifies" if count else "no GPU offers in this market"
+    return Shortage("no_gpu", count, rules, f"{visible(workload.name)}: {none}", meanings)
+
+
+def first_conflict(instance: Instance) -> str:
+    """Return why an instance has no plan, in one sentence: the first of these that holds.
+
+    A volume has no admissible offer, or too few places for its replicas; a workload has no GPUs;
+    the cheapest disks exceed a budget; else all that ties volumes together is named.
 
     Parameters
     ----------
-    broken : iterable of int
-        Rules broken at each offer, as bits.
+    instance : Instance
+        What is known to have no plan.
     """
-    return _counted((rules_of(bits) for bits in broken), lambda rule: _volume_rule(volume, rule))
+    return next(_sentences(instance))
 
 
-def workload_reasons(workload: Workload, broken: Iterable[int]) -> tuple[dict[str, int], str]:
-    """Return how many GPU offers break each rule, and the same as lines of text."""
-    return _counted(
-        (gpu_rules_of(bits) for bits in broken), lambda rule: _workload_rule(workload, rule)
+def _sentences(instance: Instance) -> Iterator[str]:
+    volumes = range(len(instance.pairs.volumes))
+    unplaced = [v for v in volumes if instance.least.cost(v) is None]
+    for v in unplaced:
+        yield volume_shortage(instance, v).short + _more(len(unplaced) - 1, "volume")
+    if instance.rentals is not None:
+        unrented = np.flatnonzero((instance.rentals.broken != 0).all(axis=1)).tolist()
+        for w in unrented:
+            yield workload_shortage(instance, w).short + _more(len(unrented) - 1, "workload")
+    for owner, limit, needed in overspent_budgets(instance):
+        yield over_budget(owner, limit, needed)
+    yield _together(instance)
+
+
+def _more(count: int, kind: str) -> str:
+    return f"; the same for {count} more {kind}{'s' * (count > 1)}" if count else ""
+
+
+def separable_bound(instance: Instance, owner: str | None) -> Decimal:
+    """Return what disks cost in a month at least, of one owner or all, were every volume alone."""
+    costs = (
+        instance.least.cost(v)
+        for v, volume in enumerate(instance.pairs.volumes)
+        if owner is None or volume.owner == owner
+    )
+    hours = instance.demand.policy.hours_per_month
+    return usd_month(total(cost for cost in costs if cost is not None), hours)
+
+
+def overspent_budgets(instance: Instance) -> Iterator[tuple[str | None, Decimal, Decimal]]:
+    """Yield the budgets that are less than the least choices of their volumes: owner and both."""
+    for owner, limit in instance.demand.policy.limits:
+        needed = separable_bound(instance, owner)
+        if needed > limit:
+            yield owner, limit, needed
+
+
+def over_budget(owner: str | None, limit: Decimal, needed: Decimal) -> str:
+    """Return the sentence about a budget that is less than what is needed at least."""
+    field = "policy.budget_usd_month" if not owner else f"policy.budgets.{visible(owner)}"
+    return (
+        f"{field} is ${money(limit)}, and the cheapest plan needs ${money(needed)}/month, "
+        f"${money(difference(needed, limit))} more"
     )
 
 
-def _counted(
-    rules: Iterable[Sequence[str]], meaning: Callable[[str], str]
-) -> tuple[dict[str, int], str]:
-    counts = Counter(rule for each in rules for rule in each)
-    width = len(str(max(counts.values(), default=0)))
-    lines = [f"\n  {count:>{width}}  {meaning(rule)}" for rule, count in counts.most_common()]
-    return dict(counts), "".join(lines)
+def _together(instance: Instance) -> str:
+    demand = instance.demand
+    asked = [
+        f"{limit.field if limit.owner is None else f'budgets.{visible(limit.owner)}'} {limit.shown}"
+        for limit in instance.requirements
+    ]
+    asked += ["the groups"] if demand.groups else []
+    asked += ["the workloads"] if demand.workloads else []
+    asked += ["the existing disks"] if instance.kept else []
+    listed = ", ".join(asked[:-1]) + " and " * (len(asked) > 1) + "".join(asked[-1:])
+    return f"no plan satisfies {listed or 'the demand'}{' together' * (len(asked) > 1)}"
+
+
+# The rules.
+
+
+def _counted(rules: Iterable[Sequence[str]]) -> dict[str, int]:
+    return dict(Counter(rule for each in rules for rule in each).most_common())
 
 
 def _volume_rule(volume: Volume, rule: str) -> str:

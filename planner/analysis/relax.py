@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.changes import changes
 from planner.analysis.elastic import LOOSE, STRICT, Elastic
-from planner.analysis.limits import fitted, least_limits, separable_bound, spent_month
+from planner.analysis.limits import fitted, least_limits, spent_month
 from planner.analysis.needs import Catalogue
+from planner.analysis.reasons import separable_bound
 from planner.analysis.relaxation import Relaxation
 from planner.analysis.steps import Step, policy_steps, relaxed
 from planner.solve.decompose import Undecided

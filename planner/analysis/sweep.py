@@ -2,136 +2,45 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pandas as pd
+from pydantic import ValidationError
 
-from planner.analysis.grid import axes_of
-from planner.analysis.variants import Variants
+from planner.analysis.evaluator import with_demand
+from planner.analysis.grid import NAMED, axes_of, written
+from planner.analysis.reasons import first_conflict
 from planner.analysis.workers import work_on
-from planner.errors import Defect, InputError
+from planner.demand.fields import cut
+from planner.demand.model import Demand
+from planner.demand.problems import plain_problems
+from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.market.canonical import Market
-from planner.market.market import key_order
+from planner.market.market import addressable, key_order
 from planner.market.offers import place_text
+from planner.market.wire import is_price
 from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
-from planner.solve.candidates import LEVELS, RULES, rules_of
-from planner.solve.cost_tolerance import with_slack
-from planner.solve.decompose import Undecided
 from planner.solve.existing import keep
-from planner.solve.optimise import prove
-from planner.solve.optimum import optimum
+from planner.solve.optimise import require_listings, solve
 from planner.solve.problem import Instance
-from planner.solve.rentals import GPU_RULES, gpu_rules_of
 from planner.solve.verify import verify
 from planner.text import visible
-from planner.units import money, plain, total, usd_month
+from planner.units import MAX_PRICE_DIGITS, plain, total, usd_month
+from planner.units import product as multiplied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
-    import pandas as pd
+    from pydantic import BaseModel
 
-    from planner.analysis.grid import Axis, Part
-    from planner.analysis.variants import Point
-    from planner.demand.model import Demand
+    from planner.analysis.grid import Axis, Section
     from planner.solve.existing import Kept
     from planner.solve.optimise import Solution
-
-
-def first_conflict(instance: Instance) -> str:
-    """Return why an instance has no plan: the first of these that holds.
-
-    A volume has no admissible offer, or too few places for its replicas; a workload has no GPUs;
-    the cheapest disks exceed a budget; else all that ties volumes together is named.
-
-    Parameters
-    ----------
-    instance : Instance
-        What is known to have no plan.
-    """
-    return next(_sentences(instance))
-
-
-def _sentences(instance: Instance) -> Iterator[str]:
-    alone = instance.least.settle()
-    unplaced = [v for v, offers in enumerate(alone) if offers is None]
-    for v in unplaced:
-        yield _unplaced(instance, v) + _more(len(unplaced) - 1, "volume")
-    rentals = instance.rentals
-    if rentals is not None:
-        unrented = np.flatnonzero((rentals.broken != 0).all(axis=1)).tolist()
-        for w in unrented:
-            job = rentals.workloads[w].name
-            fallen = Counter(r for bits in rentals.broken[w].tolist() for r in gpu_rules_of(bits))
-            told = _fallen(fallen, GPU_RULES, rentals.broken.shape[1], "GPU offers")
-            yield f"workload {job}: {told}" + _more(len(unrented) - 1, "workload")
-    yield from _budgets(instance)
-    yield _together(instance)
-
-
-def _more(count: int, kind: str) -> str:
-    return f"; so it is with {count} more {kind}{'s' * (count > 1)}" if count else ""
-
-
-def _unplaced(instance: Instance, v: int) -> str:
-    volume, pairs = instance.pairs.volumes[v], instance.pairs
-    sold = len(pairs.offers) - len(instance.kept)
-    fits = np.flatnonzero(pairs.broken[v] == 0).tolist()
-    if not fits:
-        fallen = Counter(r for bits in pairs.broken[v, :sold].tolist() for r in rules_of(bits))
-        return f"volume {volume.name}: {_fallen(fallen, RULES, sold, 'offers')}"
-    places = instance.places(volume.spread)
-    inside = len({domain for o in fits for domain in places[o]})
-    told = "1 admissible offer lies" if len(fits) == 1 else f"{len(fits)} admissible offers lie"
-    return (
-        f"volume {volume.name}: {volume.replicas} replicas must each be at another "
-        f"{LEVELS[volume.spread]}, and {told} in {inside}"
-        f"{instance.least.shared_data_centers(v, fits)}"
-    )
-
-
-def _fallen(fallen: Counter[str], meaning: Mapping[str, str], offers: int, what: str) -> str:
-    if not offers:
-        return f"the market has no {what}"
-    rule, count = fallen.most_common(1)[0]
-    return f"none of {offers} {what} will do; of {count}, {meaning[rule]} ({rule})"
-
-
-def _budgets(instance: Instance) -> Iterator[str]:
-    policy = instance.demand.policy
-    for owner, limit in policy.limits:
-        costs = (
-            instance.least.cost(v)
-            for v, volume in enumerate(instance.pairs.volumes)
-            if owner is None or volume.owner == owner
-        )
-        hourly = total(cost for cost in costs if cost is not None)
-        needed = usd_month(hourly, policy.hours_per_month)
-        if needed > limit:
-            whose, field = "", "budget_usd_month"
-            if owner is not None:
-                whose, field = f" of {visible(owner)}", f"budgets.{visible(owner)}"
-            sum_month = f"the cheapest disks{whose} come to {money(needed)} USD a month"
-            yield f"{sum_month}, and {field} is {plain(limit)}"
-
-
-def _together(instance: Instance) -> str:
-    demand = instance.demand
-    asked = [
-        f"{one.field if one.owner is None else f'budgets.{visible(one.owner)}'} {one.shown}"
-        for one in instance.requirements
-    ]
-    asked += ["the groups"] if demand.groups else []
-    asked += ["the workloads"] if demand.workloads else []
-    asked += ["the disks that are kept"] if instance.kept else []
-    listed = ", ".join(asked[:-1]) + " and " * (len(asked) > 1) + "".join(asked[-1:])
-    return f"no plan satisfies {listed or 'the demand'}{' together' * (len(asked) > 1)}"
 
 
 SWEEP = (
@@ -150,7 +59,206 @@ SWEEP = (
 )
 """Columns of a sweep, behind one column for each key of its grid."""
 
-_SITES_TOLD = 8
+Point = tuple[int, ...]
+"""For each axis the number of one of its values."""
+Setting = tuple["Axis", Any]
+"""An axis with one of its settings."""
+
+
+@dataclass(frozen=True)
+class Variants:
+    """A demand and a market, and what is changed about them.
+
+    Attributes
+    ----------
+    demand : Demand
+        What is asked.
+    offers : DataFrame
+        Columns ``OFFERS``.
+    gpus : DataFrame | None
+        Columns ``GPUS``.
+    axes : tuple of Axis
+        What is changed.
+    """
+
+    demand: Demand
+    offers: pd.DataFrame
+    gpus: pd.DataFrame | None
+    axes: tuple[Axis, ...]
+
+    def text(self, point: Point) -> str:
+        """Return a point in words; empty where there are no axes."""
+        pairs = zip(self.axes, point, strict=True)
+        return ", ".join(f"{cut(axis.key)} = {written(axis.given[n])}" for axis, n in pairs)
+
+    def of_demand(self, point: Point) -> Point:
+        """Return a point's places on the axes of the demand: where they are equal, it is."""
+        return tuple(n for axis, n in zip(self.axes, point, strict=True) if not axis.is_factor)
+
+    def of_market(self, point: Point) -> Point:
+        """Return a point's places on the axes of prices: where they are equal, the market is."""
+        return tuple(n for axis, n in zip(self.axes, point, strict=True) if axis.is_factor)
+
+    def demand_at(self, point: Point) -> Demand:
+        """Return the demand of a point.
+
+        Raises
+        ------
+        InputError
+            When it contradicts itself.
+        """
+        try:
+            return changed(self.demand, [one for one in self._at(point) if not one[0].is_factor])
+        except InputError as error:
+            raise InputError(f"at {self.text(point)}: {error}", hint=error.hint) from error
+
+    def market_at(self, point: Point) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the disk offers (columns ``ADDRESSABLE``) and the GPUs of a point.
+
+        Raises
+        ------
+        InputError
+            As `listings_at`.
+        """
+        offers, gpus = self.listings_at(point)
+        return addressable(offers), gpus
+
+    def listings_at(self, point: Point) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the listings (columns ``OFFERS`` and ``GPUS``) at the prices of a point.
+
+        Raises
+        ------
+        InputError
+            When a price becomes one that no market has.
+        """
+        factors = [one for one in self._at(point) if one[0].is_factor]
+        of_disks = [one for one in factors if one[0].about.part == "price_factor"]
+        of_gpus = [one for one in factors if one not in of_disks]
+        try:
+            offers = priced(self.offers, "usd_gb_hr", of_disks)
+            return offers, None if self.gpus is None else priced(self.gpus, "usd_hr", of_gpus)
+        except InputError as error:
+            raise InputError(f"at {self.text(point)}: {error}", hint=error.hint) from error
+
+    def _at(self, point: Point) -> list[Setting]:
+        return [(axis, axis.settings[n]) for axis, n in zip(self.axes, point, strict=True)]
+
+
+def changed(demand: Demand, settings: Iterable[Setting]) -> Demand:
+    """Return a demand with settings in place of what it says.
+
+    What is said of fewer volumes goes before what is said of more, and what is said of a part of a
+    field (``exclude.regions``) before what is said of the whole.
+
+    Parameters
+    ----------
+    demand : Demand
+        Stays as it is.
+    settings : iterable of (Axis, Any)
+        Axes of the demand, each with one of its settings.
+
+    Raises
+    ------
+    InputError
+        When the values contradict each other or the rest of the demand.
+    """
+    ordered = sorted(
+        settings, key=lambda one: (-len(one[0].about.names), one[0].about.word.count("."))
+    )
+    held: dict[str, dict[str, Any]] = {
+        "policy": {"": demand.policy},
+        "volumes": {volume.name: volume for volume in demand.volumes},
+        "workloads": {workload.name: workload for workload in demand.workloads},
+    }
+    updates: dict[tuple[str, str], dict[str, Any]] = {}
+    for axis, value in ordered:
+        about = axis.about
+        for name in about.names or ("",):
+            update = updates.setdefault((about.part, name), {})
+            _put(update, held[about.part][name], about.word, value)
+    if not updates:
+        return demand
+    for (part, name), update in updates.items():
+        held[part][name] = _rebuilt(held[part][name], update)
+    try:
+        return Demand(
+            project=demand.project,
+            volumes=tuple(held["volumes"].values()),
+            policy=held["policy"][""],
+            workloads=tuple(held["workloads"].values()),
+            groups=demand.groups,
+        )
+    except ValidationError as error:
+        raise InputError(next(plain_problems(error, Demand))[1], hint=_TOGETHER) from error
+
+
+_TOGETHER = "leave out the value that does not go with the others"
+
+
+def _put(update: dict[str, Any], before: BaseModel, word: str, value: Any) -> None:  # noqa: ANN401 -- the field's
+    outer, _, inner = word.partition(".")
+    name = NAMED.get(outer, outer)
+    if not inner:
+        update[name] = value
+        return
+    parts = {**dict(update.get(name, getattr(before, name))), inner: value}
+    update[name] = {key: each for key, each in parts.items() if each is not None}
+
+
+def _rebuilt(before: BaseModel, update: Mapping[str, Any]) -> BaseModel:
+    if all(getattr(before, name) == value for name, value in update.items()):
+        return before
+    try:
+        return type(before)(**{**dict(before), **update})
+    except ValidationError as error:
+        sentence = next(plain_problems(error, type(before)))[1]
+        who = f" (volume {before.name})" if hasattr(before, "name") else ""
+        raise InputError(f"{sentence}{who}", hint=_TOGETHER) from error
+
+
+def priced(frame: pd.DataFrame, column: str, settings: Iterable[Setting]) -> pd.DataFrame:
+    """Return a market with factors on its prices, multiplied exactly.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With ``provider``; stays as it is.
+    column : str
+        The prices: exact Decimals, null where there is none.
+    settings : iterable of (Axis, Decimal)
+        Factors of all providers or of one; several on one price are multiplied.
+
+    Raises
+    ------
+    InputError
+        When a price becomes one that no market has.
+    """
+    factors, prices = list(settings), frame[column].tolist()
+    if not factors:
+        return frame
+    for axis, factor in factors:
+        for n, (price, provider) in enumerate(zip(prices, frame["provider"], strict=True)):
+            if isinstance(price, Decimal) and (
+                provider in axis.about.names or not axis.about.names
+            ):
+                prices[n] = multiplied(price, factor)
+    result = frame.copy()
+    scaled = [_believable(price) if isinstance(price, Decimal) else None for price in prices]
+    result[column] = pd.Series(scaled, index=frame.index, dtype="object")
+    return result
+
+
+def _believable(price: Decimal) -> Decimal:
+    scaled = Decimal(plain(price))
+    if not is_price(scaled):
+        raise InputError(
+            f"a price becomes {cut(plain(scaled))}, which is none that a market has",
+            hint=f"a price has at most {MAX_PRICE_DIGITS} digits; write a factor of fewer",
+        )
+    return scaled
+
+
+_SITES_SHOWN = 8
 _NO_PLAN = {column.name: None for column in SWEEP}
 _PLACE = ("provider", "data_center", "country")
 
@@ -180,45 +288,63 @@ class Task:
 
 def solved(task: Task, points: Sequence[Point]) -> list[dict[str, Any]]:
     """Return the columns ``SWEEP`` of each point."""
-    rows, known = list[dict[str, Any]](), None
-    for point in points:
-        if known is None or known[0] != task.variants.of_market(point):
-            known = (task.variants.of_market(point), task.variants.market_at(point))
-        rows.append(_row(task, point, *known[1]))
-    return rows
+    solver = _PointSolver(task)
+    return [solver.row(point) for point in points]
 
 
-def _row(
-    task: Task, point: Point, offers: pd.DataFrame, gpus: pd.DataFrame | None
-) -> dict[str, Any]:
-    demand = task.variants.demand_at(point)
-    kept: tuple[Kept, ...] = ()
-    if task.disks is not None:
-        existing = keep(demand, task.disks, task.recorded, offers)
-        kept = existing.kept
-        for one, broken in existing.contradictions:
-            why = f"volume {one.volume}: disk {one.disk_ids[0]} is named in `disks` and {broken}"
-            return {**_NO_PLAN, "feasible": False, "status": "infeasible", "why": why}
-    instance = Instance.of(demand, offers, gpus, kept)
-    try:
-        found = optimum(instance, time_limit_s=task.time_limit_s)
-        if found is not None and task.cost_slack > 0:
-            found = with_slack(instance, found, task.cost_slack)
-    except Undecided:
-        limit = task.time_limit_s
-        why = "no plan was found" + ("" if limit is None else f" in {limit:g} s")
-        return {**_NO_PLAN, "status": "unknown", "why": why}
-    if found is None:
-        why = first_conflict(instance)
-        return {**_NO_PLAN, "feasible": False, "status": "infeasible", "why": why}
-    solution = prove(instance, found, task.cost_slack, kept)
-    violations = verify(
-        demand, offers, solution.placements, gpus=gpus, rented=solution.gpus, disks=task.disks
-    )
-    if violations:
-        where = task.variants.text(point) or "the demand as it is"
-        raise Defect(f"the solution fails its own check ({where}): {'; '.join(violations)}")
-    return _measured(solution, demand.policy.hours_per_month)
+class _PointSolver:
+    """Solves one point after another, and takes over what is the same as at the last one."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._variants = task, task.variants
+        self._prices: Point | None = None
+        self._last: tuple[Instance, tuple[Kept, ...]] | None = None
+
+    def row(self, point: Point) -> dict[str, Any]:
+        """Return the columns ``SWEEP`` of a point."""
+        task, demand = self._task, self._variants.demand_at(point)
+        if self._prices != self._variants.of_market(point):
+            self._prices, self._last = self._variants.of_market(point), None
+            self._offers, self._gpus = self._variants.market_at(point)
+        kept: tuple[Kept, ...] = ()
+        if task.disks is not None:
+            existing = keep(demand, task.disks, task.recorded, self._offers)
+            kept = existing.kept
+            if existing.contradictions:
+                return _no_plan("infeasible", existing.messages[0])
+        instance = self._instance(demand, kept)
+        limits: dict[str, Any] = {"time_limit_s": task.time_limit_s, "cost_slack": task.cost_slack}
+        try:
+            solution = solve(instance, kept, **limits)
+        except NotProven as error:
+            return _no_plan("unknown", str(error))
+        except Infeasible:
+            return _no_plan("infeasible", first_conflict(instance))
+        violations = verify(
+            demand,
+            self._offers,
+            solution.placements,
+            gpus=self._gpus,
+            rented=solution.gpus,
+            disks=task.disks,
+        )
+        if violations:
+            where = self._variants.text(point) or "the demand as it is"
+            raise Defect(f"the solution fails its own check ({where}): {'; '.join(violations)}")
+        return _measured(solution, demand.policy.hours_per_month)
+
+    def _instance(self, demand: Demand, kept: tuple[Kept, ...]) -> Instance:
+        if self._last is not None and self._last[1] == kept:
+            instance = with_demand(self._last[0], demand)
+        else:
+            instance = Instance.of(demand, self._offers, self._gpus, kept)
+        self._last = instance, kept
+        return instance
+
+
+def _no_plan(status: str, why: str) -> dict[str, Any]:
+    feasible = False if status == "infeasible" else None
+    return {**_NO_PLAN, "feasible": feasible, "status": status, "why": why}
 
 
 def _measured(solution: Solution, hours: int) -> dict[str, Any]:
@@ -250,7 +376,7 @@ def _measured(solution: Solution, hours: int) -> dict[str, Any]:
 def _where(sites: set[tuple[Any, ...]]) -> str:
     ordered = sorted(sites, key=key_order)
     texts = [
-        visible(place_text(dict(zip(_PLACE, site, strict=True)))) for site in ordered[:_SITES_TOLD]
+        visible(place_text(dict(zip(_PLACE, site, strict=True)))) for site in ordered[:_SITES_SHOWN]
     ]
     more = len(ordered) - len(texts)
     return ", ".join(texts) + (f" and {more} more" if more else "")
@@ -342,7 +468,7 @@ def sweep(
     [[1, 1, True], [1, '1.1', True], [2, 1, True], [2, '1.1', True]]
     """
     market = Market.of(offers, gpus, disks)
-    listings: dict[Part, pd.DataFrame] = {"price_factor": market.offers}
+    listings: dict[Section, pd.DataFrame] = {"price_factor": market.offers}
     if gpus is not None:
         listings["gpu_price_factor"] = market.gpus
     providers = {part: set(frame["provider"].dropna()) for part, frame in listings.items()}
@@ -368,18 +494,8 @@ def sweep(
 def _check(task: Task, points: Sequence[Point]) -> None:
     """Raise what is wrong with any point before the first is solved."""
     variants = task.variants
-    if variants.demand.workloads and variants.gpus is None:
-        raise InputError(
-            "the demand has workloads, and there are no GPU offers to run them on",
-            hint="give the GPU market too: gpus=",
-        )
     for point in {variants.of_demand(point): point for point in points}.values():
-        demand = variants.demand_at(point)
-        if task.disks is None and any(volume.disks for volume in demand.volumes):
-            raise InputError(
-                "the demand names live disks, and the account's disks are not given",
-                hint="give the account's disks too: disks=",
-            )
+        require_listings(variants.demand_at(point), variants.gpus, task.disks)
     for point in {variants.of_market(point): point for point in points}.values():
         variants.listings_at(point)
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import Defect, Infeasible, InputError, NotProven
+from planner.errors import Defect, Infeasible, NotProven
 from planner.market.canonical import Market
 from planner.plans.advice import account_warnings, existing_warnings, input_warnings, plan_warnings
 from planner.plans.plan import Plan
 from planner.solve.existing import keep
 from planner.solve.existing_conflict import contradicted
-from planner.solve.optimise import optimise
+from planner.solve.optimise import optimise, require_listings
 from planner.units import difference, money
 
 if TYPE_CHECKING:
@@ -91,16 +91,7 @@ def plan(
     >>> plan.solver.status
     'optimal'
     """
-    if demand.workloads and gpus is None:
-        raise InputError(
-            "the demand has workloads, and there are no GPU offers to run them on",
-            hint="give the GPU market too: --gpus-file FILE, or gpus= in Python",
-        )
-    if disks is None and any(volume.disks for volume in demand.volumes):
-        raise InputError(
-            "the demand names live disks, and the account's disks are not given",
-            hint="give the account's disks too: --disks FILE, or disks= in Python",
-        )
+    require_listings(demand, gpus, disks)
     market = Market.of(offers, gpus, disks)
     choice = market.addressable
     existing = keep(demand, market.disks, recorded or {}, choice)

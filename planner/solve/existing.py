@@ -21,6 +21,7 @@ from planner.market.offers import KEY
 from planner.market.places import PLACES
 from planner.schema import build, records
 from planner.solve.candidates import BIT, MAY_BE_UNKNOWN, group_levels
+from planner.text import visible
 from planner.units import plain, quotient, total
 
 if TYPE_CHECKING:
@@ -81,6 +82,14 @@ class Existing(NamedTuple):
     kept: tuple[Kept, ...]
     notes: tuple[str, ...]
     contradictions: tuple[tuple[Kept, str], ...]
+
+    @property
+    def messages(self) -> list[str]:
+        """Return the contradictions as a person reads them."""
+        return [
+            f"volume {visible(kept.volume)}: disk {kept.disk_ids[0]} is named in `disks` and {why}"
+            for kept, why in self.contradictions
+        ]
 
 
 def keep(

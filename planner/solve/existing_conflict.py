@@ -84,11 +84,7 @@ def contradicted(
     existing : Existing
         Its contradictions, and what is kept beside them.
     """
-    wrong = existing.contradictions
-    messages = [
-        f"volume {visible(one.volume)}: disk {one.disk_ids[0]} is named in `disks` and {why}"
-        for one, why in wrong
-    ]
+    wrong, messages = existing.contradictions, existing.messages
     told = [f"  {message}" for message in messages[:_TRIED]]
     if len(messages) > _TRIED:
         told.append(f"  and {len(messages) - _TRIED} more")

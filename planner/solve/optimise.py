@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from planner.errors import Defect, Infeasible, NotProven
+from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.present.html import to_html
 from planner.present.table import Cell, Section, TableColumn, reading
 from planner.solve.cost_tolerance import with_slack
@@ -147,23 +147,78 @@ def optimise(
     NotProven
         When time ran out before there was any solution.
     """
-    instance = Instance.of(demand, offers, gpus, kept)
     try:
-        found = optimum(instance, time_limit_s=time_limit_s, full=full)
-        if found is not None and cost_slack > 0:
-            found = with_slack(instance, found, cost_slack)
+        return solve(
+            Instance.of(demand, offers, gpus, kept),
+            kept,
+            time_limit_s=time_limit_s,
+            full=full,
+            cost_slack=cost_slack,
+        )
+    except Infeasible:
+        wrong = kept_conflict(demand, offers, gpus, kept) if kept else None
+        if wrong is not None:
+            raise wrong from None
+        raise
+
+
+def solve(
+    instance: Instance,
+    kept: Sequence[Kept] = (),
+    *,
+    time_limit_s: float | None = None,
+    full: bool = False,
+    cost_slack: Decimal = Decimal(0),
+) -> Solution:
+    """Return the cheapest placement of an instance.
+
+    Parameters
+    ----------
+    instance : Instance
+        A demand held against a market.
+    kept : sequence of Kept
+        What the instance's kept offers stand for.
+    time_limit_s, full, cost_slack
+        As in `optimise`.
+
+    Raises
+    ------
+    Infeasible, NotProven
+        As `optimise` does.
+    """
+    try:
+        best = optimum(instance, time_limit_s=time_limit_s, full=full)
+        if best is not None and cost_slack > 0:
+            best = with_slack(instance, best, cost_slack)
     except Undecided as error:
         within = "" if time_limit_s is None else f" in {time_limit_s:g} s"
         raise NotProven(
             f"no plan was found{within}",
             hint="give it more time with --time-limit, or leave the limit out",
         ) from error
-    if found is None:
-        wrong = kept_conflict(demand, offers, gpus, kept) if kept else None
-        if wrong is not None:
-            raise wrong
+    if best is None:
         raise Infeasible("No plan satisfies the demand.")
-    return prove(instance, found, cost_slack, kept)
+    return prove(instance, best, cost_slack, kept)
+
+
+def require_listings(demand: Demand, gpus: pd.DataFrame | None, disks: pd.DataFrame | None) -> None:
+    """Let a demand pass when every listing that it needs beside the disk offers is given.
+
+    Raises
+    ------
+    InputError
+        When there are workloads and no GPU offers, or named disks and no disks of the account.
+    """
+    if demand.workloads and gpus is None:
+        raise InputError(
+            "the demand has workloads, and there are no GPU offers to run them on",
+            hint="give the GPU market too: --gpus-file FILE, or gpus= in Python",
+        )
+    if disks is None and any(volume.disks for volume in demand.volumes):
+        raise InputError(
+            "the demand names live disks, and the account's disks are not given",
+            hint="give the account's disks too: --disks FILE, or disks= in Python",
+        )
 
 
 def prove(

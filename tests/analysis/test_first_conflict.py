@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.analysis.sweep import first_conflict
+from planner.analysis.reasons import first_conflict
 from planner.demand.read import demand_from
 from planner.market.gpus import gpus_frame
 from planner.market.market import addressable
@@ -46,41 +46,38 @@ def why(
         (
             [{**A, "regions": ["canada"]}],
             {},
-            (
-                "volume a: none of 3 offers will do; of 3, its region is not in the allow-list, or "
-                "unknown (region)"
-            ),
+            "a: none of 3 offers qualifies; region is not canada, or unknown (3 of 3)",
         ),
         (
             [{**A, "size_gb": 1001}, {**B, "size_gb": 1001, "regions": ["eu_north"]}],
             {},
             (
-                "volume a: none of 3 offers will do; of 3, it needs more disks than max_disks "
-                "allows (max_disks); so it is with 1 more volume"
+                "a: none of 3 offers qualifies; needs more than one disk (max_disks: 1) (3 of 3); "
+                "the same for 1 more volume"
             ),
         ),
         (
             [{**A, "replicas": 4}],
             {},
-            (
-                "volume a: 4 replicas must each be at another data centre, and 3 admissible offers "
-                "lie in 3"
-            ),
+            "a: 4 replicas need as many data centres, and the 3 offers that qualify lie in 3",
         ),
         (
             [{**A, "replicas": 2, "spread": "region", "regions": ["united_states"]}],
             {},
-            "volume a: 2 replicas must each be at another region, and 1 admissible offer lies in 1",
+            "a: 2 replicas need as many regions, and the only offer that qualifies lies in 1",
         ),
         (
             [A, B],
             {"policy": {"budget_usd_month": "14.59"}},
-            "the cheapest disks come to 14.60 USD a month, and budget_usd_month is 14.59",
+            (
+                "policy.budget_usd_month is $14.59, and the cheapest plan needs $14.60/month, "
+                "$0.01 more"
+            ),
         ),
         (
             [A, B],
             {"policy": {"budgets": {"ada": "7.29"}}},
-            "the cheapest disks of ada come to 7.30 USD a month, and budgets.ada is 7.29",
+            "policy.budgets.ada is $7.29, and the cheapest plan needs $7.30/month, $0.01 more",
         ),
         (
             [{**A, "replicas": 3}],
@@ -114,15 +111,15 @@ def test_a_sentence_says_why(
 
 def test_a_market_without_offers() -> None:
     """Nothing is for sale: that is the reason, and no rule."""
-    assert why(A, market=[]) == "volume a: the market has no offers"
+    assert why(A, market=[]) == "a: no offers in this market"
 
 
 def test_gpus() -> None:
     """None of the kind, none at all, none beside the disks."""
     other = {**gpu("alpha", "2"), "gpuType": "A100_80GB"}
-    sentence = "workload train: none of 1 GPU offers will do; of 1, it is another GPU model"
-    assert why(A, workloads=[JOB], gpus=[other]) == f"{sentence} (gpu_type)"
-    assert why(A, workloads=[JOB], gpus=[]) == "workload train: the market has no GPU offers"
+    sentence = "train: none of 1 GPU offers qualifies; different GPU model (1 of 1)"
+    assert why(A, workloads=[JOB], gpus=[other]) == sentence
+    assert why(A, workloads=[JOB], gpus=[]) == "train: no GPU offers in this market"
     beside = {**A, "providers": ["beta"]}
     said = why(beside, workloads=[JOB], gpus=[gpu("alpha", "2")])
     assert said == "no plan satisfies the workloads"
@@ -134,10 +131,10 @@ def test_disks_that_are_kept() -> None:
     named = [{**A, "disks": ["disk-0001"]}, {**B, "disks": ["disk-0002"]}]
     live = frame(disk("disk-0001"), disk("disk-0002"))
     said = why(*named, disks=live, groups=[apart])
-    assert said == "no plan satisfies the groups and the disks that are kept together"
+    assert said == "no plan satisfies the groups and the existing disks together"
     nowhere = {**B, "regions": ["canada"]}
     said = why(named[0], nowhere, disks=live)
-    assert said.startswith("volume b: none of 3 offers will do; of 3, its region")
+    assert said == "b: none of 3 offers qualifies; region is not canada, or unknown (3 of 3)"
 
 
 def test_what_the_market_says_is_made_safe() -> None:
@@ -152,6 +149,6 @@ def test_a_place_in_two_regions_is_no_two_places() -> None:
     twin = [offer("alpha", "0.0001", "united_states"), offer("alpha", "0.0001", "eu_north")]
     said = why({**A, "replicas": 2, "spread": "region"}, market=twin)
     assert said.endswith(
-        "2 replicas must each be at another region, and 1 admissible offer lies in 2 and in 1 "
+        "2 replicas need as many regions, and the only offer that qualifies lies in 2 and in 1 "
         "data centre, which copies must not share either"
     )

@@ -144,10 +144,10 @@ def test_an_empty_market_is_what_no_relaxation_helps() -> None:
     """No disk offers, or no GPUs: the sentence ends with that, not with nothing."""
     job = {"name": "ft", "gpu": "A100_80GB", "mounts": ["x"]}
     no_disks = refused([], X)
-    assert "x: the market has no offers" in str(no_disks)
+    assert "x: no offers in this market" in str(no_disks)
     assert "No change to the requirements would help: x" in str(no_disks)
     no_gpus = refused([row("a", "0.0001")], X, gpus=[], workloads=[job])
-    assert "ft: the market has no GPUs" in str(no_gpus)
+    assert "ft: no GPU offers in this market" in str(no_gpus)
     assert "No change to the requirements would help: x, ft" in str(no_gpus)
 
 

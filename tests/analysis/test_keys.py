@@ -12,10 +12,13 @@ from planner.demand.schema import DefaultsInput, PolicyInput, WorkloadInput
 from planner.errors import InputError
 
 if TYPE_CHECKING:
-    from planner.analysis.grid import Part
+    from planner.analysis.grid import Section
     from planner.demand.model import Demand
 
-BOTH: dict[Part, set[str]] = {"price_factor": {"runpod", "dc_roan"}, "gpu_price_factor": {"runpod"}}
+BOTH: dict[Section, set[str]] = {
+    "price_factor": {"runpod", "dc_roan"},
+    "gpu_price_factor": {"runpod"},
+}
 ALL = ("corpus", "a.b", "scratch-1", "scratch-2", "size")
 
 
@@ -28,7 +31,7 @@ def demand(*names: str, jobs: bool = True, **more: Any) -> Demand:
 
 
 def known(
-    *names: str, jobs: bool = True, providers: dict[Part, set[str]] | None = None, **more: Any
+    *names: str, jobs: bool = True, providers: dict[Section, set[str]] | None = None, **more: Any
 ) -> Known:
     of = BOTH if providers is None else providers
     return Known(demand(*(names or ALL), jobs=jobs, **more), of, ["bob"])
@@ -63,7 +66,7 @@ def known(
         ("gpu_price_factor.runpod", "gpu_price_factor", ("runpod",), ""),
     ],
 )
-def test_a_key_is_about(key: str, part: Part, names: tuple[str, ...], word: str) -> None:
+def test_a_key_is_about(key: str, part: Section, names: tuple[str, ...], word: str) -> None:
     """A bare word is the policy's or every volume's; a longer spelling reaches the others."""
     assert subject(key, known()) == Subject(part, names, word)
 

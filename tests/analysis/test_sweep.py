@@ -33,6 +33,7 @@ from planner.errors import Defect, FrameError, Infeasible, InputError
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
 from planner.schema import records
+from planner.solve import optimise as optimising
 from planner.solve.decompose import Undecided
 from planner.solve.optimum import optimum
 from tests.solve import instances
@@ -129,8 +130,7 @@ def test_where_there_is_no_plan() -> None:
         **dict.fromkeys(row),
         "feasible": False,
         "status": "infeasible",
-        "why": "volume a: none of 3 offers will do; of 3, it needs more disks than max_disks "
-        "allows (max_disks)",
+        "why": "a: none of 3 offers qualifies; needs more than one disk (max_disks: 1) (3 of 3)",
     }
     assert cells(made, "usd_month") == [("7.3",), (None,), ("14.6",)]
 
@@ -419,7 +419,7 @@ def test_an_incumbent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         cost, bound = Decimal("14.6"), Decimal("7.3")
         return replace(found, chosen={0: [1]}, usd_month=cost, bound_month=bound)
 
-    monkeypatch.setattr(solved, "optimum", stopped)
+    monkeypatch.setattr(optimising, "optimum", stopped)
     made = sweep(demand(A), OFFERS, {}, time_limit_s=5)
     assert cells(made, "feasible", "status", "usd_month", "why") == [(True, "feasible", "14.6", "")]
 
@@ -430,7 +430,7 @@ def test_a_point_that_is_not_decided_is_told(monkeypatch: pytest.MonkeyPatch) ->
     def tired(*_: Any, **__: Any) -> Any:
         raise Undecided
 
-    monkeypatch.setattr(solved, "optimum", tired)
+    monkeypatch.setattr(optimising, "optimum", tired)
     made = sweep(demand(A), OFFERS, {}, time_limit_s=2.5)
     assert cells(made, "feasible", "status", "usd_month", "why") == [
         (None, "unknown", None, "no plan was found in 2.5 s")
@@ -446,9 +446,9 @@ def test_the_limit_and_the_solver_are_those_of_every_point(monkeypatch: pytest.M
         asked.append(named)
         return optimum(*given, **named)
 
-    monkeypatch.setattr(solved, "optimum", noted)
+    monkeypatch.setattr(optimising, "optimum", noted)
     sweep(demand(A), OFFERS, {"replicas": [1, 2]}, time_limit_s=30)
-    assert asked == [{"time_limit_s": 30}] * 2
+    assert asked == [{"time_limit_s": 30, "full": False}] * 2
 
 
 def test_a_solution_that_fails_its_check_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,7 +484,7 @@ def test_what_is_wrong_with_a_grid_is_said_before_anything_is_solved(
     monkeypatch: pytest.MonkeyPatch, grid: dict[str, Any], message: str
 ) -> None:
     """Also where only the last point is wrong."""
-    monkeypatch.setattr(solved, "optimum", never)
+    monkeypatch.setattr(optimising, "optimum", never)
     with pytest.raises(InputError) as caught:
         sweep(demand(A), OFFERS, grid, disks=frame())
     assert str(caught.value).startswith(message)

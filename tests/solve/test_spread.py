@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from planner.analysis.sweep import first_conflict
+from planner.analysis.reasons import first_conflict
 from planner.errors import Infeasible
 from planner.solve.bound import Least
 from planner.solve.heuristic import greedy
