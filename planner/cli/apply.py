@@ -20,7 +20,7 @@ from planner.cli.options import OutputOption
 from planner.cli.prompt import confirm_purchase
 from planner.cli.purchases import EventsOption, QuarantineOption, SettleOption, StateOption
 from planner.cli.purchases import TimeoutOption as Timeout
-from planner.cli.render import Output, render, to_stderr
+from planner.cli.render import Output, render, show, to_stderr
 from planner.cli.signals import stopping
 from planner.errors import InputError
 from planner.present.table import Cell, Section, TableColumn, View, counted, moment
@@ -43,6 +43,9 @@ EPILOG = (
     "4 unreachable or refused, 5 stale, over a limit or out of stock, 6 unknown or unfinished, "
     "7 needs a decision, 8 state unusable, 9 locked, 130 interrupted or declined."
 )
+_KNOWN = ("id", "name", "provider", "usd_hr")
+_PLACE = ("cloud_id", "data_center", "country", "multinode")
+"""What a rehearsal's marketplace takes from a disk of the account; a place may be unknown."""
 _COLUMNS = (
     TableColumn("volume", "volume"),
     TableColumn("disk", "disk", "count"),
@@ -55,7 +58,14 @@ _COLUMNS = (
 
 
 def apply(
-    plan: Annotated[str, typer.Argument(help="Plan file, from `planner plan --out FILE`.")],
+    plan: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLAN|DEMAND",
+            help="Plan file, from `planner plan --out FILE`; or a demand file, which is planned on "
+            "the live market first.",
+        ),
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Buy without asking.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, send and write nothing.")
@@ -109,9 +119,8 @@ def apply(
     """Buy the disks of a plan, at most one for each slot, whatever goes wrong.
 
     Run it again after any failure: existing disks are recognised by name, never bought twice.
-    Nothing is ever deleted.
+    Nothing is ever deleted. A demand file is planned, shown and bought in one step.
     """
-    from planner.plans.plan import Plan
     from planner.project.execute import Order, apply_plan
     from planner.project.preflight import Limits
 
@@ -129,20 +138,20 @@ def apply(
         dry_run=dry_run,
         failover=options.percent(failover, "--failover"),
     )
-    made = Plan.load(plan)
+    if not (yes or dry_run or rehearse or sys.stdin.isatty()):
+        raise InputError(
+            "no terminal to prompt on", hint="pass --yes to buy without asking, or --dry-run"
+        )
+    folder = purchases.state_folder(state)
+    pace = replace(purchases.pace(settle, quarantine, timeout), waits_long=wait)
+    made = _plan_of(plan, state)
     if rehearse:
         outcome = rehearsal(made, order, purchases.event_logger(events=events))
         render(_view(outcome, dry_run=False), output)
         to_stderr("this was a rehearsal on a local marketplace: nothing real was sent")
         purchases.exit_with(outcome.stop, output)
         return
-    folder = purchases.state_folder(state)
-    pace = replace(purchases.pace(settle, quarantine, timeout), waits_long=wait)
     with purchases.marketplace(pace) as marketplace, _signals(pace):
-        if not (yes or dry_run or sys.stdin.isatty()):
-            raise InputError(
-                "no terminal to prompt on", hint="pass --yes to buy without asking, or --dry-run"
-            )
         outcome = apply_plan(
             made,
             marketplace,
@@ -156,8 +165,26 @@ def apply(
     purchases.exit_with(outcome.stop, output)
 
 
+def _plan_of(source: str, state: str | None) -> Plan:
+    """Return the plan in a file; of a demand, the plan on the live market and account, shown."""
+    from planner.cli.plan import planned, warn
+    from planner.formats import read_bytes
+    from planner.plans.file import is_plan
+    from planner.plans.plan import MAX_BYTES, Plan
+    from planner.shipped import resolve
+
+    if source != "-":
+        content = read_bytes(resolve(source), what="plan or demand file", limit=MAX_BYTES)
+        if is_plan(content):
+            return Plan.load(source)
+    made = planned(source, state=state, needs_account=True)
+    show([made.summary()])
+    warn(made.warnings)
+    return made
+
+
 def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], None]) -> ApplyOutcome:
-    """Run the real apply against a local marketplace that sells what the plan saw."""
+    """Run the real apply against a local marketplace that has and sells what the plan saw."""
     from pydantic import SecretStr
 
     from planner.market.api_rows import api_rows
@@ -166,8 +193,9 @@ def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], Non
     from planner.marketplace.sim.local import Sim
     from planner.project.context import Pace
     from planner.project.execute import apply_plan
+    from planner.schema import records
 
-    # What exists in the account is not known here, nor is the plan too old to be rehearsed.
+    # The account is as the plan saw it, and no plan is too old to be rehearsed.
     limits = replace(order.limits, max_age=timedelta.max, min_runway_hr=None)
     pace = Pace(settle_s=5.0, quarantine_s=5.0, timeout_s=10.0)
     with (
@@ -175,6 +203,10 @@ def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], Non
         Sim(offers_rows=api_rows(made.market.offer_rows), provisioning_s=0.5) as sim,
         connect(Credentials(SecretStr(sim.key), sim.base_url), **pace.pacing) as marketplace,
     ):
+        for row in records(made.market.disks):
+            known = {name: row[name] for name in _KNOWN if row[name] is not None}
+            place = {name: row[name] for name in _PLACE}
+            sim.add_disk(**known, **place, size=row["size_gb"] or 1)
         return apply_plan(
             replace(made, target={"base_url": sim.base_url, "team_id": None}),
             marketplace,

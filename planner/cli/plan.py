@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -88,52 +88,87 @@ def plan(
     output: OutputOption = Output.table,
 ) -> None:
     """Find the cheapest place for everything a demand file asks for."""
-    from planner.demand.read import read_demand
-    from planner.plans import planning
-
     gap = options.percent(accept_gap, "--accept-gap")
     slack = options.percent(cost_slack, "--cost-slack") or Decimal(0)
     options.check_out(out, demand, offers_file, gpus_file, multinode_file, disks_file)
-    demanded = read_demand(demand)
-    offers, gpus, target = _market(
-        demanded, {"disks": offers_file, "gpus": gpus_file, "multi-node": multinode_file}
-    )
-    disks, recorded = _account(demanded, disks_file, state, target)
     try:
-        with working(f"placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
-            made = planning.plan(
-                demanded,
-                offers,
-                gpus,
-                disks=disks,
-                recorded=recorded,
-                time_limit_s=time_limit,
-                accept_gap=gap,
-                cost_slack=slack,
-                full=full_program,
-                target=target,
-                demand_source=demand,
-            )
-    except Infeasible as error:
-        _warn(error.warnings)
-        raise
+        made = planned(
+            demand,
+            {"disks": offers_file, "gpus": gpus_file, "multi-node": multinode_file},
+            disks_file=disks_file,
+            state=state,
+            time_limit_s=time_limit,
+            accept_gap=gap,
+            cost_slack=slack,
+            full=full_program,
+        )
     except NotProven as error:
         if error.plan is not None:
-            _warn(error.plan.warnings)
+            warn(error.plan.warnings)
             if output is not Output.json:
                 render(_view(error.plan), output)
         raise
     if out is not None:
         made.save(out)
     render(_view(made), output)
-    _warn(made.warnings)
+    warn(made.warnings)
     if out is not None:
         to_stderr(f"saved to {out}; `planner emit {shlex.quote(out)}` prints its create requests")
     if detailed_exitcode and made.requests:
         raise typer.Exit(_CHANGES)
 
 
-def _warn(warnings: Sequence[str]) -> None:
+def planned(
+    source: str,
+    files: dict[ListingName, str | None] | None = None,
+    *,
+    disks_file: str | None = None,
+    state: str | None = None,
+    needs_account: bool = False,
+    **settings: Any,  # noqa: ANN401 -- those of `planner.plan`
+) -> Plan:
+    """Return the plan of a demand file on the market and the account, live where no file is given.
+
+    Parameters
+    ----------
+    source : str
+        The demand file.
+    files : dict | None
+        Snapshots to read instead of the live listings.
+    disks_file, state : str | None
+        Account to read instead of the live account, and state directory.
+    needs_account : bool
+        Fail where the account cannot be read, instead of planning without it.
+    **settings
+        As of `planner.plan`.
+    """
+    from planner.demand.read import read_demand
+    from planner.plans import planning
+
+    demanded = read_demand(source)
+    offers, gpus, target = _market(
+        demanded, files or dict.fromkeys(("disks", "gpus", "multi-node"))
+    )
+    disks, recorded = _account(demanded, disks_file, state, target, is_needed=needs_account)
+    try:
+        with working(f"placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
+            return planning.plan(
+                demanded,
+                offers,
+                gpus,
+                disks=disks,
+                recorded=recorded,
+                target=target,
+                demand_source=source,
+                **settings,
+            )
+    except Infeasible as error:
+        warn(error.warnings)
+        raise
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """Write warnings to standard error."""
     for warning in warnings:
         to_stderr(f"warning: {warning}")
 
@@ -185,7 +220,12 @@ def _read_live(
 
 
 def _account(
-    demand: Demand, disks_file: str | None, state: str | None, target: dict[str, str | None] | None
+    demand: Demand,
+    disks_file: str | None,
+    state: str | None,
+    target: dict[str, str | None] | None,
+    *,
+    is_needed: bool,
 ) -> tuple[pd.DataFrame | None, dict[tuple[str, int], tuple[str, ...]]]:
     """Return the account's disks and what was bought before; nothing of it for an offline plan."""
     from planner.cli import purchases
@@ -206,7 +246,7 @@ def _account(
             disks = read_account(marketplace)
     except MarketError as error:
         # A plan buys nothing, and `apply` reads the account again before it does.
-        if any(volume.disks for volume in demand.volumes):
+        if is_needed or any(volume.disks for volume in demand.volumes):
             raise
         to_stderr(f"warning: planned as if the account had no disks: {error}")
         return None, {}
@@ -226,7 +266,7 @@ def _recorded(
     with Journal(purchases.state_folder(state), write=False) as journal:
         records = journal.records
     recorded, doubts = recorded_disks(records, demand.project, target or {}, disks)
-    _warn(doubts)
+    warn(doubts)
     return recorded
 
 

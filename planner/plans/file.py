@@ -29,6 +29,12 @@ EDITED = "make the plan again; a plan is not edited by hand"
 """What to do about a damaged plan."""
 _MAKE = "`planner plan DEMAND --out FILE` makes a plan"
 _HEAD = re.compile(rb'\A\{\n"format": "planner\.plan/2",\n"digest": "([0-9a-f]{64})"')
+_NAMED = re.compile(rb'\A[\s\xef\xbb\xbf]*\{\s*"format"\s*:\s*"planner\.')
+
+
+def is_plan(content: bytes) -> bool:
+    """Return whether a file begins as planner's own files do, damaged or not: no demand does."""
+    return _NAMED.match(content) is not None
 
 
 def write(document: Mapping[str, Any]) -> str:

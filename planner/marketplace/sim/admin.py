@@ -40,8 +40,9 @@ class Advance(StrictBody):
 
 
 class ForeignDisk(StrictBody):
-    """A disk that was created beside the API."""
+    """A disk that was created beside the API; without an id it gets a new one."""
 
+    id: Annotated[str, Field(pattern="^[0-9A-Za-z_-]{8,64}$")] | None = None
     name: _Text = "somebody-elses"
     size: Annotated[int, Field(gt=0, lt=10**12)] = 100
     provider: _Text = "runpod"
@@ -116,8 +117,8 @@ def add_disk(service: Service, disk: ForeignDisk, _: str) -> dict[str, Any]:
     """Add a disk that no request made, ACTIVE at once."""
     now_us = service.world.clock.now_us()
     made = SimDisk(
-        **disk.model_dump(exclude={"size"}),
-        id=service.account.new_id(),
+        **disk.model_dump(exclude={"size", "id"}),
+        id=disk.id or service.account.new_id(),
         size_gb=disk.size,
         created_us=now_us,
         updated_us=now_us,
