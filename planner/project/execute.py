@@ -186,7 +186,15 @@ def _apply_last(
         run.run()
     except (MarketError, PlanError, ApplyError) as error:
         stop = error
-    return make_outcome(ctx, plans[-1], run.slots, stop, balance=run.balance, to_send=run.to_send)
+    return make_outcome(
+        ctx,
+        plans[-1],
+        run.slots,
+        stop,
+        ceilings=run.ceilings,
+        balance=run.balance,
+        to_send=run.to_send,
+    )
 
 
 class _Run:
@@ -197,7 +205,7 @@ class _Run:
         self.to_send: list[Slot] = []
         agreed = plans[0] if len(plans) > 1 else None
         planned = total(slot.usd_hr for slot in self.slots)
-        self._ceilings = Ceilings.of(order.limits, planned, agreed, ctx.percent)
+        self.ceilings = Ceilings.of(order.limits, planned, agreed, ctx.percent)
         self._halt = threading.Event()
 
     def run(self) -> None:
@@ -267,7 +275,7 @@ class _Run:
         names = {slot.name for slot in self.to_send}
         more = [preflight.price_now(slot, offers) for slot in self.to_send]
         look_for_unlisted(ctx, listing)
-        check_ceilings(ctx, more, self._ceilings, without=names)
+        check_ceilings(ctx, more, self.ceilings, without=names)
         self.balance = preflight.check_wallet(ctx, listing, total(more), limits)
         if not self.order.dry_run:
             now = project_usd_hr(ctx, without=names)
@@ -277,7 +285,7 @@ class _Run:
     def _buy_all(self, listing: DiskListing) -> None:
         prove_listing(self.ctx, listing)
         created = any(entry.stage == "created" for entry in self.ctx.state.of_plan(self.ctx.plan))
-        purchase = PurchaseContext(self.order.limits, self._ceilings, self._halt.is_set)
+        purchase = PurchaseContext(self.order.limits, self.ceilings, self._halt.is_set)
         rest = list(self.to_send)
         if not created:
             first = buy(self.ctx, rest.pop(0), purchase)
@@ -401,7 +409,7 @@ def check_final_listing(ctx: Context) -> None:
 
 
 def wait_active(ctx: Context) -> None:
-    """Wait until every disk is ACTIVE, as long as a quarantine at most.
+    """Wait until every disk of the plan, kept ones too, is ACTIVE; a quarantine at most.
 
     Raises
     ------
@@ -411,25 +419,30 @@ def wait_active(ctx: Context) -> None:
         When a disk is not ready in time.
     """
     started, pause = ctx.pace.clock(), 1.0
-    waiting = [e for e in ctx.state.of_plan(ctx.plan) if e.stage == "created"]
+    recorded = {entry.ids[0]: entry for entry in ctx.entries if entry.stage == "created"}
+    bought = [disk_id for disk_id, entry in recorded.items() if entry.plan == ctx.plan]
+    waiting = dict.fromkeys((*bought, *ctx.kept), "")
     failed: list[str] = []
     while waiting and not ctx.pace.stop.is_set():
-        for entry in list(waiting):
+        for disk_id in list(waiting):
+            entry = recorded.get(disk_id)
+            name = entry.key if entry else "kept by the plan"
             try:
-                disk = ctx.marketplace.disk(entry.ids[0])
+                disk = ctx.marketplace.disk(disk_id)
             except NotFound:
-                failed.append(f"{entry.key}: disk {entry.ids[0]} vanished")
-                waiting.remove(entry)
+                failed.append(f"{name}: disk {disk_id} vanished")
+                del waiting[disk_id]
                 continue
-            if disk.status != entry.status:
+            if entry is not None and disk.status != entry.status:
                 price = None if disk.usd_hr is None else str(disk.usd_hr)
                 ctx.record("seen", name=entry.name, status=disk.status, usd_hr=price)
+            waiting[disk_id] = f"{name} ({disk.status})"
             if disk.status == "ACTIVE" or disk.status not in HEALTHY:
-                waiting.remove(entry)
+                del waiting[disk_id]
             if disk.status not in HEALTHY:
-                failed.append(f"{entry.key}: disk {entry.ids[0]} is {disk.status}")
+                failed.append(f"{name}: disk {disk_id} is {disk.status}")
         if waiting and ctx.pace.clock() - started > ctx.pace.quarantine_s:
-            names = ", ".join(f"{entry.key} ({entry.status})" for entry in waiting)
+            names = ", ".join(waiting.values())
             raise PendingActions(f"not ready yet: {names}", hint="run again with --wait")
         if waiting:
             ctx.pace.pause(pause * ctx.pace.scale)

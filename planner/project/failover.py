@@ -97,6 +97,9 @@ def replan(ctx: Context, plans: Sequence[Plan]) -> Plan:
     agreed, percent = plans[0], ctx.percent or Decimal(0)
     disks = read_account(ctx.marketplace)
     recorded, _ = recorded_disks(ctx.journal.records, ctx.project, ctx.target, disks)
+    if ctx.again:  # a second set: what earlier plans bought serves the first
+        own = {id_ for entry in ctx.entries if entry.plan in ctx.chain for id_ in entry.ids}
+        recorded = {slot: ids for slot, ids in recorded.items() if own.issuperset(ids)}
     refused = sold_out(ctx)
     drift = sorted({f"{_place(entry.offer)}: out of stock" for entry in refused})
     try:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.errors import PlanStale
-from planner.units import part, plain, total
+from planner.units import difference, part, plain, total
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -125,6 +125,17 @@ def kept_cost(ctx: Context, disk_id: str, listed: Mapping[str | None, Disk]) -> 
     if ctx.listing is None or disk is None or not disk.is_live:
         return planned if ctx.listing is None else Decimal(0)
     return planned if disk.usd_hr is None else disk.usd_hr
+
+
+def allowed_usd_hr(ctx: Context, ceilings: Ceilings) -> Decimal:
+    """Return what the project may cost per hour at most with what it has beside the plan."""
+    now = project_usd_hr(ctx)
+    groups = ((ceilings.plan, {ctx.plan}), (ceilings.failover, ctx.chain), (ceilings.project, None))
+    return min(
+        total((ceiling, difference(now, project_usd_hr(ctx, plans=plans))))
+        for ceiling, plans in groups
+        if ceiling is not None
+    )
 
 
 def check_ceilings(

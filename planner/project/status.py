@@ -13,7 +13,7 @@ from planner.market.gpus import is_confirmed, meets
 from planner.market.offers import KEY
 from planner.marketplace.protocol import target_of
 from planner.project.reconcile import match_name
-from planner.project.spending import cost, is_gone, kept_cost, project_usd_hr
+from planner.project.spending import allowed_usd_hr, cost, is_gone, kept_cost, project_usd_hr
 from planner.project.state import SENDABLE, Entry, State, sorted_entries
 from planner.units import plain, total
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from planner.marketplace.protocol import DiskListing, Marketplace
     from planner.plans.plan import Plan
     from planner.project.context import Context
+    from planner.project.spending import Ceilings
     from planner.project.state import Slot
 
 
@@ -101,7 +102,7 @@ class ApplyOutcome:
     warnings : tuple of str
         What else should be known.
     usd_hr, limit_usd_hr : Decimal
-        Run-rate of the project now, pending disks included, and what the plan may add.
+        Run-rate of the project now, pending disks included, and what it may be at most.
     balance_usd : Decimal | None
         What the wallet had, where it was read.
     to_send : tuple of Slot
@@ -147,7 +148,7 @@ class ApplyOutcome:
             "pending": list(self.pending),
             "to_send": [slot.name for slot in self.to_send],
             "totals": {
-                "slots": sum(row["state"] != "kept" for row in rows),
+                "slots": sum(row["state"] not in {"kept", "superseded"} for row in rows),
                 "created": sum(row["state"] == "created" for row in rows),
                 "usd_hr": plain(self.usd_hr),
                 "since": min(
@@ -173,6 +174,7 @@ def make_outcome(
     slots: Sequence[Slot],
     stop: PlannerError | None,
     *,
+    ceilings: Ceilings,
     balance: Decimal | None,
     to_send: Sequence[Slot],
 ) -> ApplyOutcome:
@@ -186,6 +188,8 @@ def make_outcome(
         What was to be bought.
     stop : PlannerError | None
         What ended it early; a pending slot or a conflict is worse.
+    ceilings : Ceilings
+        What was not to be exceeded.
     balance : Decimal | None
         What the wallet had.
     to_send : sequence of Slot
@@ -204,7 +208,7 @@ def make_outcome(
         advice=tuple(_advice(ctx, entries)),
         warnings=(*ctx.warnings, *_unwell(entries)),
         usd_hr=project_usd_hr(ctx),
-        limit_usd_hr=Decimal(plan.totals["new_usd_hr"]),
+        limit_usd_hr=allowed_usd_hr(ctx, ceilings),
         balance_usd=balance,
         to_send=tuple(slot for slot in to_send if _is_open(ctx, slot)),
         pods=pod_lines(document, rows),

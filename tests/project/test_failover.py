@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,7 @@ def test_the_outcome_shows_the_whole_project(tmp_path: Path) -> None:
         first, second = (disk.id for disk in world.live)
         assert document["volumes"] == {"v1": [first], "v2": [second]}
         assert Decimal(document["usd_hr"]) == usd_hr(world) == Decimal("0.03")
+        assert document["totals"]["limit_usd_hr"] == "0.03"
         assert document["totals"]["created"] == document["totals"]["slots"] == 2
 
 
@@ -310,3 +312,28 @@ def test_declined_elsewhere_leaves_nothing(tmp_path: Path) -> None:
     assert (done.exit_code, len(world.live)) == (130, 1)
     assert done.usd_hr == Decimal("0.01")
     assert continuations(tmp_path) == []
+
+
+def test_a_second_set_goes_elsewhere_too(tmp_path: Path) -> None:
+    """--again: the first set's disks are not what the second one keeps."""
+    world = World(offers=[CHEAP, DEAR])
+    plan, again = (replace(planned([CHEAP, DEAR]), nonce=nonce) for nonce in ("nonce-1", "nonce-2"))
+    assert world.apply(tmp_path, plan).exit_code == 0
+    world.fault("ok", "409_stock")
+    done = world.apply(tmp_path, again, again=True, failover=Decimal(50))
+    assert done.exit_code == 0
+    assert [disk.provider for disk in world.live] == ["runpod"] * 3 + ["hyperstack"]
+    assert (done.usd_hr, done.limit_usd_hr) == (Decimal("0.05"), Decimal("0.05"))
+
+
+def test_waiting_means_every_disk_of_the_plan(tmp_path: Path) -> None:
+    """What was bought before the stock-out has to become ACTIVE as well."""
+    world = World(offers=[CHEAP, DEAR])
+    world.fault("ok", "409_stock")
+    world.on_create = lambda _: vars(world.live[0]).update(forced="PROVISIONING")
+    plan = planned([CHEAP, DEAR])
+    done = world.apply(tmp_path, plan, failover=Decimal(50), wait=True)
+    assert done.exit_code == 6
+    assert "v1/1/1 (PROVISIONING)" in str(done.stop)
+    vars(world.live[0]).update(forced="ERROR")
+    assert world.apply(tmp_path, plan, wait=True).exit_code == 7

@@ -193,9 +193,13 @@ def test_the_prompt_counts_what_the_project_already_costs(tmp_path: Path) -> Non
         asked.append(words)
         return False
 
-    world.apply(tmp_path, plan_of(1, nonce="nonce-9"), again=True, confirm=decline)
+    declined = world.apply(tmp_path, plan_of(1, nonce="nonce-9"), again=True, confirm=decline)
     ((_, now, after, _),) = asked
     assert (now, after) == (Decimal("0.03"), Decimal("0.04"))
+    assert (declined.exit_code, declined.usd_hr) == (130, Decimal("0.03"))
+    assert declined.limit_usd_hr == Decimal("0.04")
+    states = [row["state"] for row in declined.to_document()["slots"]]
+    assert sorted(states) == ["created", "created", "planned"]
 
 
 def test_a_locked_state_is_left_alone(tmp_path: Path) -> None:
