@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from planner.project.journal import Journal
@@ -36,13 +37,16 @@ def broken(
     report : ApplyOutcome | None
         The last run's; None where the last run was killed.
     plans : Plan
-        What was applied.
+        What was applied; those that are kept beside the journal count as well.
     limit : Decimal | None
         Run-rate that no create may exceed; None is the plans' own together.
     """
     with Journal(folder, write=False) as journal:
         state = State(journal.records)
-    bodies = {one["body"]["disk"]["name"]: one["body"] for plan in plans for one in plan.requests}
+    documents = [json.loads(path.read_bytes()) for path in folder.glob("plans/*.json")]
+    requests = [one for plan in plans for one in plan.requests]
+    requests += [one for document in documents for one in document["requests"]]
+    bodies = {one["body"]["disk"]["name"]: one["body"] for one in requests}
     most = limit if limit is not None else sum(plan.solver.objective_usd_hr for plan in plans)
     return [
         *_duplicates(world, report),

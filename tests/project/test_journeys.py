@@ -1,0 +1,52 @@
+"""Buying, stock-outs, faults and kills: the same commands typed again converge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from planner.project import buy, execute
+from planner.project.journal import Journal
+from tests.project.journeys import HISTORIES, Journey, journeys, play, sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("journey", sample()[::4], ids=str)
+def test_killed_anywhere_it_converges(journey: Journey, tmp_path: Path) -> None:
+    """A few of the sample, with and without planning again."""
+    assert play(journey, tmp_path / "state") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(HISTORIES)))
+def test_killed_at_many_steps_it_converges(number: int, tmp_path: Path) -> None:
+    """Each history, with both ways to go on, killed at every ninth step."""
+    for count, journey in enumerate(journeys(every=9)):
+        if journey.faults == HISTORIES[number]:
+            assert play(journey, tmp_path / str(count)) == []
+
+
+@pytest.mark.parametrize(
+    ("owners", "name", "faults"),
+    [
+        ((execute, buy), "check_ceilings", ("ok", "409_stock", "409_stock")),
+        ((Journal,), "store", ("ok", "409_stock", "lost_before")),
+    ],
+    ids=["limits", "plans are kept first"],
+)
+def test_without_a_rule_journeys_break(
+    owners: tuple[object, ...],
+    name: str,
+    faults: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What they are held to can fail."""
+    journey = Journey(faults, (70,), plans_again=False)
+    assert play(journey, tmp_path / "with") == []
+    for owner in owners:
+        monkeypatch.setattr(owner, name, lambda *_, **__: None)
+    assert play(journey, tmp_path / "without") != []
