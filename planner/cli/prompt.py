@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from planner.plans.plan import Plan
+    from planner.project.preflight import Funds
     from planner.project.state import Slot
 
 _COLUMNS = (
@@ -31,7 +32,7 @@ def confirm_purchase(
     slots: Sequence[Slot],
     now_usd_hr: Decimal,
     after_usd_hr: Decimal,
-    balance: Decimal | None,
+    funds: Funds,
 ) -> bool:
     """Show what is bought and what the project costs then; return whether `yes` was typed.
 
@@ -43,14 +44,14 @@ def confirm_purchase(
         What is bought.
     now_usd_hr, after_usd_hr : Decimal
         Run-rate of the project before and after.
-    balance : Decimal | None
-        USD in the wallet; None where it is unknown.
+    funds : Funds
+        The wallet, and every disk that it pays for.
     """
     hours = plan.demand.policy.hours_per_month
     show([_table(slots, hours)])
     to_stderr(_cost(plan.project, now_usd_hr, after_usd_hr, hours))
-    if balance is not None:
-        to_stderr(_runway(balance, after_usd_hr))
+    if funds.balance_usd is not None:
+        to_stderr(_runway(funds.balance_usd, funds.usd_hr, is_alone=funds.usd_hr <= after_usd_hr))
     to_stderr("Type 'yes' to buy: ")
     # Ctrl-C at the prompt declines; nothing is open that would have to be awaited.
     kept = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -102,9 +103,13 @@ def _cost(project: str, now_usd_hr: Decimal, after_usd_hr: Decimal, hours: int) 
     return f"{project} costs {now} now and {after} afterwards."
 
 
-def _runway(balance: Decimal, usd_hr: Decimal) -> str:
+def _runway(balance: Decimal, usd_hr: Decimal, *, is_alone: bool) -> str:
     from planner.units import hours_left, money
 
     hours = hours_left(balance, usd_hr)
-    lasts = "" if hours is None else f", which lasts {money(hours / 24, 1)} days at that rate"
-    return f"The wallet has ${money(balance)}{lasts}."
+    if hours is None:
+        return f"The wallet has ${money(balance)}."
+    days = f"The wallet has ${money(balance)}, which lasts {money(hours / 24, 1)} days"
+    if is_alone:
+        return f"{days} at that rate."
+    return f"{days}: all disks of the account then cost ${money(usd_hr, 4)}/h."

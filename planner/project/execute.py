@@ -26,7 +26,7 @@ from planner.project.buy import PurchaseContext, buy
 from planner.project.context import Context, Event, Heartbeat
 from planner.project.failover import MAX_FAILOVERS, lineage, replan
 from planner.project.journal import Journal
-from planner.project.preflight import Limits
+from planner.project.preflight import Funds, Limits
 from planner.project.reconcile import check_no_duplicates, match_name, reconcile_pending
 from planner.project.spending import Ceilings, check_ceilings, project_usd_hr
 from planner.project.state import SENDABLE, ExpectedDisk, Slot, State, slots_of
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from planner.project.state import Entry
 
 
-Confirm = Callable[[Sequence[Slot], Decimal, Decimal, Decimal | None], bool]
-"""Asked before the first POST: slots, USD/h now, USD/h after, balance."""
+Confirm = Callable[[Sequence[Slot], Decimal, Decimal, Funds], bool]
+"""Asked before the first POST: slots, USD/h of the project now and after, the wallet."""
 
 
 @dataclass(frozen=True)
@@ -276,10 +276,11 @@ class _Run:
         more = [preflight.price_now(slot, offers) for slot in self.to_send]
         look_for_unlisted(ctx, listing)
         check_ceilings(ctx, more, self.ceilings, without=names)
-        self.balance = preflight.check_wallet(ctx, listing, total(more), limits)
+        funds = preflight.check_wallet(ctx, listing, total(more), limits)
+        self.balance = funds.balance_usd
         if not self.order.dry_run:
             now = project_usd_hr(ctx, without=names)
-            if not self.confirm(self.to_send, now, total((now, *more)), self.balance):
+            if not self.confirm(self.to_send, now, total((now, *more)), funds):
                 raise Interrupted("declined; nothing was sent")
 
     def _buy_all(self, listing: DiskListing) -> None:

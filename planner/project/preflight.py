@@ -209,16 +209,37 @@ def price_now(slot: Slot, offers: Sold) -> Decimal:
     return usd_hr(slot.size_gb, max(slot.usd_gb_hr, now))
 
 
+@dataclass(frozen=True)
+class Funds:
+    """The wallet, and what it pays for.
+
+    Attributes
+    ----------
+    balance_usd : Decimal | None
+        None where the key may not know it.
+    usd_hr : Decimal
+        Every disk of the account, whoever's it is, with what is bought.
+    """
+
+    balance_usd: Decimal | None
+    usd_hr: Decimal
+
+
 def check_wallet(
     ctx: Context, listing: DiskListing, to_send_usd_hr: Decimal, limits: Limits
-) -> Decimal | None:
-    """Return the balance in USD, None where the key may not know it.
+) -> Funds:
+    """Return what is in the wallet, and what it pays for once everything is bought.
 
     Raises
     ------
     PlanStale
         When a runway is asked for and the balance does not last, or is unknown.
     """
+    running = total(disk.usd_hr for disk in listing.live if disk.usd_hr is not None)
+    pending = total(
+        entry.counted_usd_hr for entry in ctx.state.entries.values() if entry.is_pending
+    )
+    burn = total((running, pending, to_send_usd_hr))
     try:
         balance = ctx.marketplace.wallet().balance_usd
     except MarketError as error:
@@ -230,12 +251,7 @@ def check_wallet(
         ctx.warnings.append(
             "balance unknown: this key may not read the wallet, or the wallet has none"
         )
-        return None
-    running = total(disk.usd_hr for disk in listing.live if disk.usd_hr is not None)
-    pending = total(
-        entry.counted_usd_hr for entry in ctx.state.entries.values() if entry.is_pending
-    )
-    burn = total((running, pending, to_send_usd_hr))
+        return Funds(None, burn)
     least = limits.min_runway_hr
     if least is not None and burn * least > balance:
         raise PlanStale(
@@ -243,7 +259,7 @@ def check_wallet(
             f"which lasts {money(balance / burn, 1)} of the {plain(least)} hours asked for",
             hint="add funds, or ask for less with --min-runway",
         )
-    return balance
+    return Funds(balance, burn)
 
 
 Recorded = dict[tuple[str, int], tuple[str, ...]]

@@ -119,6 +119,16 @@ def test_the_prompt_shows_what_it_costs(run: Run, sim: Sim, tmp_path: Path) -> N
     assert len(sim.live()) == 2
 
 
+def test_the_wallet_pays_for_other_disks_too(run: Run, sim: Sim, tmp_path: Path) -> None:
+    """Somebody else's disk in the account shortens how long the wallet lasts, and is said."""
+    planned(tmp_path, sim)
+    sim.balance_usd = 500
+    sim.add_disk(size=100, usd_hr="0.1")
+    declined = ran(run, sim, "apply", "p.json", terminal=True)
+    assert "tour costs $0.0000/h" in declined.err
+    assert "lasts 64.5 days: all disks of the account then cost $0.3231/h." in declined.err
+
+
 @pytest.mark.parametrize("typed", ["y\nyes\n", "Yes\nyes\n"])
 def test_only_the_whole_word_buys(typed: str, run: Run, sim: Sim, tmp_path: Path) -> None:
     """What may have been meant as yes is asked again."""

@@ -173,13 +173,9 @@ def test_declined(tmp_path: Path) -> None:
 
     report = world.apply(tmp_path, confirm=decline)
     assert (report.exit_code, world.posts) == (130, [])
-    ((slots, now, after, balance),) = asked
-    assert ([slot.key for slot in slots], now, after, balance) == (
-        ["v1/1/1", "v2/1/1"],
-        0,
-        Decimal("0.03"),
-        1000,
-    )
+    ((slots, now, after, funds),) = asked
+    assert ([slot.key for slot in slots], now, after) == (["v1/1/1", "v2/1/1"], 0, Decimal("0.03"))
+    assert (funds.balance_usd, funds.usd_hr) == (1000, Decimal("0.03"))
 
 
 def test_the_prompt_counts_what_the_project_already_costs(tmp_path: Path) -> None:
@@ -194,12 +190,13 @@ def test_the_prompt_counts_what_the_project_already_costs(tmp_path: Path) -> Non
         return False
 
     declined = world.apply(tmp_path, plan_of(1, nonce="nonce-9"), again=True, confirm=decline)
-    ((_, now, after, _),) = asked
+    ((_, now, after, funds),) = asked
     assert (now, after) == (Decimal("0.03"), Decimal("0.04"))
     assert (declined.exit_code, declined.usd_hr) == (130, Decimal("0.03"))
     assert declined.limit_usd_hr == Decimal("0.04")
     states = [row["state"] for row in declined.to_document()["slots"]]
     assert sorted(states) == ["created", "created", "planned"]
+    assert funds.usd_hr == Decimal("0.05")  # the wallet pays for the others too
 
 
 def test_a_locked_state_is_left_alone(tmp_path: Path) -> None:
