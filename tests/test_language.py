@@ -122,7 +122,6 @@ STILL: dict[str, set[str]] = {
         "the market has no",
         r"an? hair",
         r"found|_?Found",
-        "told|untold",
         r"_?one",
         "Bench|Allowance|_tired|patience",
         "Effort|took",

@@ -117,6 +117,8 @@ class Elastic(Model):
         Take exactly these steps.
     tolerance : float
         ``LOOSE`` or ``STRICT``.
+    releasing : bool
+        Let each kept replica be released by a step, whose value is the number of the replica.
 
     Raises
     ------
@@ -131,6 +133,7 @@ class Elastic(Model):
         *,
         taken: frozenset[Step] | None = None,
         tolerance: float = LOOSE,
+        releasing: bool = False,
     ) -> None:
         super().__init__()
         self.catalogue, self.instance, self.budget = catalogue, catalogue.instance, budget
@@ -143,7 +146,7 @@ class Elastic(Model):
         """What `share_terms` measures where the largest provider has exactly the share."""
         self._names = self._candidates = 0
         self._z: list[tuple[Variable, float]] = []
-        self._taken, self.tolerance = taken, tolerance
+        self._taken, self.tolerance, self._releasing = taken, tolerance, releasing
         self._volumes = [self._volume(v) for v in range(len(self.instance.pairs.volumes))]
         self._groups()
         for w in range(len(self.instance.demand.workloads)):
@@ -154,7 +157,8 @@ class Elastic(Model):
             self.fix(mount, 0)
         if taken is not None:
             for step, s in self.steps.items():
-                self.fix(s, float(step in taken))
+                if step.action != "release":
+                    self.fix(s, float(step in taken))
         self._scale = max([*(float(u) for _, u in self._costs()), *(u for _, u in self._z), 1e-12])
 
     # What is minimised.
@@ -305,10 +309,19 @@ class Elastic(Model):
             ]
             self._spread(each)
         self.add([*each.terms(), *((r, 1.0) for r in each.fewer)], "==", volume.replicas)
-        for kept, o in self.instance.kept:
-            if kept == v:
-                self.add(each.terms(lambda offer, o=o: offer == o), "==", 1)  # type: ignore[misc]
+        self._keep(each)
         return each
+
+    def _keep(self, each: _Volume) -> None:
+        """Keep the existing replicas of a volume, or let each be released by a step."""
+        for number, (v, o) in enumerate(self.instance.kept):
+            if v == each.v:
+                stays: Terms = [(c.x, 1.0) for c in each.candidates if c.place.offer == o]
+                if self._releasing:
+                    name = self.instance.pairs.volumes[v].name
+                    release = Step("volume", name, "disks", "release", number)
+                    stays.append((self.step(release), 1.0))
+                self.add(stays, "==", 1)
 
     def _spread(self, each: _Volume) -> None:
         volume = self.instance.pairs.volumes[each.v]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ from planner.market.canonical import Market
 from planner.plans.advice import account_warnings, existing_warnings, input_warnings, plan_warnings
 from planner.plans.plan import Plan
 from planner.solve.existing import keep
-from planner.solve.existing_conflict import contradicted
 from planner.solve.optimise import optimise, require_listings
 from planner.units import difference, money
 
@@ -99,30 +99,30 @@ def plan(
     def kept_of(changed: Demand) -> Sequence[Kept]:
         return keep(changed, market.disks, recorded or {}, choice).kept
 
-    kept = existing.kept
-    try:
-        if existing.contradictions:
-            raise contradicted(demand, choice, market.gpus, existing)
-        solution = optimise(
-            demand,
-            choice,
-            market.gpus,
-            kept=kept,
-            time_limit_s=time_limit_s,
-            full=full,
-            cost_slack=cost_slack,
-        )
-    except Infeasible as error:
-        why = error
-        if not error.conflicts:
-            from planner.analysis.infeasible import infeasible  # noqa: PLC0415 -- only then
-            from planner.analysis.relax import Offers  # noqa: PLC0415 -- the same
+    kept, solution = existing.kept, None
+    with suppress(Infeasible):
+        if not existing.contradictions:
+            solution = optimise(
+                demand,
+                choice,
+                market.gpus,
+                kept=kept,
+                time_limit_s=time_limit_s,
+                full=full,
+                cost_slack=cost_slack,
+            )
+    if solution is None:
+        from planner.analysis.existing_conflict import existing_conflict  # noqa: PLC0415 -- only then
+        from planner.analysis.infeasible import infeasible  # noqa: PLC0415 -- the same
+        from planner.analysis.relax import Offers  # noqa: PLC0415 -- the same
 
-            market_of = Offers(choice, market.gpus, kept_of)
-            name = "the demand" if demand_source == "demand" else demand_source
-            why = infeasible(demand, market_of, name=name, time_limit_s=time_limit_s)
+        market_of = Offers(choice, market.gpus, kept_of)
+        name = "the demand" if demand_source == "demand" else demand_source
+        limit: dict[str, Any] = {"time_limit_s": time_limit_s}
+        why = existing_conflict(demand, market_of, existing, **limit)
+        why = why or infeasible(demand, market_of, name=name, **limit)
         why.warnings = input_warnings(demand, market)
-        raise why from None
+        raise why
     inputs = {
         "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
         **{

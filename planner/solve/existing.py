@@ -276,6 +276,14 @@ def reserve(pairs: Pairs, kept: Sequence[tuple[str, int]]) -> Pairs:
     return replace(pairs, broken=broken, disks=disks, provision_gb=gb)
 
 
+def movable(pairs: Pairs) -> Pairs:
+    """Return the pairs with what a volume may have instead of the live disks that are its own."""
+    broken = pairs.broken.copy()
+    sold = [o for o in range(broken.shape[1]) if o not in pairs.fixed_usd_hr]
+    broken[:, sold] &= ~np.uint32(BIT["kept"])
+    return replace(pairs, broken=broken)
+
+
 def _offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
     regions = regions_by_site(market)
     rows = []

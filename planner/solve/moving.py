@@ -11,6 +11,7 @@ import numpy as np
 
 from planner.solve.candidates import BIT
 from planner.solve.decompose import Undecided
+from planner.solve.existing import movable
 from planner.solve.optimum import optimum
 from planner.units import difference, total
 
@@ -81,10 +82,7 @@ def moving(instance: Instance, usd_month: Decimal) -> Moving | None:
 
 def _free(instance: Instance, live: set[int]) -> Instance:
     """Return the instance in which an existing disk may be kept and need not be."""
-    pairs = instance.pairs
-    broken = pairs.broken.copy()
-    sold = [o for o in range(broken.shape[1]) if o not in pairs.fixed_usd_hr]
-    broken[:, sold] &= ~np.uint32(BIT["kept"])
+    pairs = movable(instance.pairs)
     gone = [o for o in pairs.fixed_usd_hr if o not in live]
-    broken[:, gone] |= np.uint32(BIT["kept"])
-    return replace(instance, pairs=replace(pairs, broken=broken), kept=())
+    pairs.broken[:, gone] |= np.uint32(BIT["kept"])
+    return replace(instance, pairs=pairs, kept=())

@@ -11,7 +11,6 @@ from planner.present.html import to_html
 from planner.present.table import Cell, Section, TableColumn, reading
 from planner.solve.cost_tolerance import with_slack
 from planner.solve.decompose import Undecided
-from planner.solve.existing_conflict import kept_conflict
 from planner.solve.optimum import Optimum, floor_month, optimum
 from planner.solve.problem import Instance
 from planner.solve.rentals import Gpu, gpu_choice
@@ -147,19 +146,8 @@ def optimise(
     NotProven
         When time ran out before there was any solution.
     """
-    try:
-        return solve(
-            Instance.of(demand, offers, gpus, kept),
-            kept,
-            time_limit_s=time_limit_s,
-            full=full,
-            cost_slack=cost_slack,
-        )
-    except Infeasible:
-        wrong = kept_conflict(demand, offers, gpus, kept) if kept else None
-        if wrong is not None:
-            raise wrong from None
-        raise
+    instance = Instance.of(demand, offers, gpus, kept)
+    return solve(instance, kept, time_limit_s=time_limit_s, full=full, cost_slack=cost_slack)
 
 
 def solve(
