@@ -200,3 +200,38 @@ def test_killed_and_run_again(run: Run, sim: Sim, demand: str, tmp_path: Path) -
     assert done.code == 0, done.err
     assert sorted(disk["size"] for disk in sim.live()) == [100, 200, 200]
     assert creates(sim) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["drop-before", "drop-after", "hang-before=15"])
+def test_a_lost_answer_and_the_same_line_again(fault: str, run: Run, sim: Sim, demand: str) -> None:
+    """Whether the disk was created or not, at most three runs later every volume has one disk."""
+    sim.fault(f"POST /disks/#2:{fault}")
+    codes = []
+    for _ in range(4):
+        codes.append(ran(run, sim, "apply", demand, "--yes").code)
+        if codes[-1] == 0:
+            break
+        time.sleep(1.1)
+    assert codes[-1] == 0, codes
+    assert set(codes[:-1]) <= {6}
+    assert sorted(disk["size"] for disk in sim.live()) == [100, 200, 200]
+
+
+@pytest.mark.slow
+def test_a_stock_out_goes_elsewhere(run: Run, sim: Sim, demand: str) -> None:
+    """With --failover the rest is bought at another offer, and the line again changes nothing."""
+    sim.fault("POST /disks/#2:out-of-stock")
+    done = ran(run, sim, "apply", demand, "--yes", "--failover", "100%")
+    assert done.code == 0, done.err
+    assert sorted(disk["size"] for disk in sim.live()) == [100, 200, 200]
+    sent = creates(sim)
+    assert ran(run, sim, "apply", demand, "--yes", "--failover", "100%").code == 0
+    assert creates(sim) == sent
+
+
+def test_standard_input_is_a_demand(run: Run, sim: Sim) -> None:
+    """`-` reads a demand, as in `plan`."""
+    done = ran(run, sim, "apply", "-", "--yes", stdin=DEMAND)
+    assert done.code == 0, done.err
+    assert creates(sim) == 3
