@@ -38,7 +38,7 @@ def _case(seed: int) -> tuple[Any, Existing] | None:
     disks = []
     for name in "abc":
         replicas = rng.choice([1, 1, 2])
-        named = [f"disk-00{name}{n}" for n in range(rng.randint(0, replicas))]
+        named = [f"disk-00{name}{n}" for n in range(rng.choice([1, replicas]))]
         disks += [
             disk(one, provider=rng.choice([*PLACES]), usd_hr=rng.choice(["0.005", "0.02", "0.04"]))
             for one in named
@@ -47,9 +47,9 @@ def _case(seed: int) -> tuple[Any, Existing] | None:
         volumes.append(
             {"name": name, "size_gb": 100, "replicas": replicas, "spread": spread, "disks": named}
         )
-    policy = rng.choice([{"max_sites": 1}, {"max_sites": 2}, {"budget_usd_month": 25}, {}])
+    policy = rng.choice([{"max_sites": 2}, {"budget_usd_month": 45}, {}])
     kind = rng.choice([{"same": "site"}, {"different": "provider"}])
-    groups = [{"volumes": ["a", "b"], **kind}] if rng.random() < 0.7 else []
+    groups = [{"volumes": ["a", "b"], **kind}] if rng.random() < 0.8 else []
     demand = demand_from({"version": 1, "volumes": volumes, "policy": policy, "groups": groups})
     existing = keep(demand, frame(*disks), {}, OFFERS)
     kept = existing.kept
@@ -88,7 +88,7 @@ def test_the_sets_are_the_smallest_and_their_costs_those_of_planning(block: int)
             shown = re.findall(r"\$([\d.,]+)/month", str(error))
             assert len(shown) == len(expected)
             compared += 1
-    assert compared >= 3
+    assert compared >= 8
 
 
 def test_two_disks_have_to_go_where_no_single_one_is_enough() -> None:
