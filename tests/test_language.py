@@ -75,16 +75,12 @@ STILL: dict[str, set[str]] = {
     "analysis": {
         "told",
         "the one that",
-        "is nothing that can",
-        "the market has no",
         r"found|_?Found",
         "told|untold",
         r"_?one",
-        r"_?words",
         "Effort|took",
         "Least|floor_month",
         "settle",
-        "slack",
         "repaired|greedy",
     },
     "cli": {

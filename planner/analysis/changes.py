@@ -34,8 +34,8 @@ def changes(before: Demand, after: Demand, steps: Iterable[Step]) -> tuple[dict[
         text, lists are lists.
     """
     listed = {
-        "volume": [one.name for one in before.volumes],
-        "workload": [one.name for one in before.workloads],
+        "volume": [item.name for item in before.volumes],
+        "workload": [item.name for item in before.workloads],
     }
     order = {
         (kind, name): (place, n)
@@ -45,9 +45,9 @@ def changes(before: Demand, after: Demand, steps: Iterable[Step]) -> tuple[dict[
     kinds = {"group": 2, "owner": 3, "policy": 4}
     fields = sorted(
         {(s.kind, s.name, s.field, s.value if s.kind == "group" else 0) for s in steps},
-        key=lambda one: (order.get(one[:2], (kinds.get(one[0], 0), 0)), *one),
+        key=lambda key: (order.get(key[:2], (kinds.get(key[0], 0), 0)), *key),
     )
-    return tuple(_change(before, after, *one) for one in fields)
+    return tuple(_change(before, after, *key) for key in fields)
 
 
 def _change(
@@ -71,12 +71,12 @@ def _value(demand: Demand, kind: str, name: str, field: str) -> Any:  # noqa: AN
     if kind == "owner":
         return demand.policy.budgets[name]
     held: Any = demand.volumes if kind == "volume" else demand.workloads
-    one = next(one for one in held if one.name == name)
+    item = next(item for item in held if item.name == name)
     if field == "gpus":
-        return one.gpus, one.nodes
+        return item.gpus, item.nodes
     for part in field.split("."):
-        one = getattr(one, part)
-    return one
+        item = getattr(item, part)
+    return item
 
 
 def as_json(value: Any) -> Any:  # noqa: ANN401 -- the field's

@@ -41,7 +41,7 @@ class ConflictSearch:
     ) -> None:
         self._model = Elastic(catalogue, budget, tolerance=tolerance)
         demand = catalogue.instance.demand
-        self._asked = {one.key: one for one in requirements(demand)}
+        self._asked = {requirement.key: requirement for requirement in requirements(demand)}
         self._broken: dict[Key, Variable] = {}
         relaxing: dict[Key, list[Variable]] = defaultdict(list)
         for step, s in self._model.steps.items():
@@ -79,7 +79,7 @@ class ConflictSearch:
                     return
                 core, is_irreducible = enforced, False
             known.update(core)
-            in_order = [one for key, one in self._asked.items() if key in {*core}]
+            in_order = [requirement for key, requirement in self._asked.items() if key in {*core}]
             yield tuple(in_order), is_irreducible
             if not core or not is_irreducible:
                 return
@@ -90,8 +90,8 @@ class ConflictSearch:
             self._model.fix(t, 1 if key in known else None)
         while True:
             left = [key for key in self._broken if key not in known and key not in enforced]
-            found = self._model.least([(self._broken[key], 1.0) for key in left])
-            if found is None:
+            fewest = self._model.least([(self._broken[key], 1.0) for key in left])
+            if fewest is None:
                 return False
             broken = [key for key in left if round(self._broken[key].value() or 0)]
             if not broken:

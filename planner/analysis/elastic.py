@@ -172,10 +172,10 @@ class Elastic(Model):
         """Return a solution of least cost, which is its ``objective`` in USD per hour."""
         unit = _COST_RANGE / self._scale
         terms = [(x, float(usd_hr) * unit) for x, usd_hr in self._costs()]
-        found = self._solve([*terms, *((z, usd_hr * unit) for z, usd_hr in self._z)])
-        if found is None:
+        best = self._solve([*terms, *((z, usd_hr * unit) for z, usd_hr in self._z)])
+        if best is None:
             return None
-        return Incumbent(found.steps, found.chosen, found.spread, found.objective / unit)
+        return Incumbent(best.steps, best.chosen, best.spread, best.objective / unit)
 
     def least(self, terms: Terms) -> Incumbent | None:
         """Return a solution in which an expression is least."""
@@ -401,15 +401,15 @@ class Elastic(Model):
             pairs = list(pairwise(everyone))
             pairs += [(b, a) for a, b in pairs]
         for (left, here), (right, there) in pairs:
-            slack: Terms = [(s, -1.0)]
+            relaxing: Terms = [(s, -1.0)]
             if left.replicas > 1:
                 e = self._variable("e", 1)  # 1 where left has no more replicas than right
                 more = [(x, -c) for x, c in left.terms()]
                 self.add([*more, *right.terms(), (e, -right.replicas)], "<=", -1)
-                slack.append((e, 1.0))
+                relaxing.append((e, 1.0))
             for place, terms in here.items():
                 less = [(y, -c) for y, c in there.get(place, ())]
-                self.add([*terms, *less, *slack], "<=", float(len(slack) - 1))
+                self.add([*terms, *less, *relaxing], "<=", float(len(relaxing) - 1))
 
     def _different(self, step: Step, present: list[dict[Any, Terms]]) -> None:
         s = self.step(step)
@@ -458,12 +458,12 @@ class Elastic(Model):
     def _policy(self) -> None:
         self._used_at: dict[str, list[Variable]] = {}
         self.limits = {
-            Step(*one.step, "open"): one
-            for one in self.instance.requirements
-            if one.owner is None or any(v.owner == one.owner for v in self.view.volumes)
+            Step(*limit.step, "open"): limit
+            for limit in self.instance.requirements
+            if limit.owner is None or any(v.owner == limit.owner for v in self.view.volumes)
         }
-        for step, one in self.limits.items():
-            one.constrain(self, self.step(step))
+        for step, limit in self.limits.items():
+            limit.constrain(self, self.step(step))
 
     # What a requirement sees.
 

@@ -43,7 +43,7 @@ VOLUME_WORDS = (*(word for word in DefaultsInput.model_fields if word not in _FI
 POLICY_WORDS = tuple(PolicyInput.model_fields)
 WORKLOAD_WORDS = tuple(word for word in WorkloadInput.model_fields if word != "name")
 _JOB_ONLY = tuple(w for w in WORKLOAD_WORDS if w not in {*VOLUME_WORDS, *POLICY_WORDS})
-_TOLD = 8
+_MOST_SHOWN = 8
 _WRITE = "write a field of the demand file: `replicas`, `NAME.replicas`, `policy.max_sites`"
 
 
@@ -111,17 +111,17 @@ def counted_again(names: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
     >>> counted_again(["corpus", "scratch-1", "scratch-2"])
     [('corpus', ('corpus',)), ('scratch', ('scratch-1', 'scratch-2'))]
     """
-    found: dict[str, list[str]] = {}
+    named: dict[str, list[str]] = {}
     taken = set(names)
     for before, name in pairwise(["", *names]):
         stem, _, number = name.rpartition("-")
-        run = found.get(stem, [])
+        run = named.get(stem, [])
         follows = run[-1] == before if run else number == "1"
         if stem and stem not in taken and follows and number == str(len(run) + 1):
-            found.setdefault(stem, []).append(name)
+            named.setdefault(stem, []).append(name)
         else:
-            found[name] = [name]
-    return [(name, tuple(each)) for name, each in found.items()]
+            named[name] = [name]
+    return [(name, tuple(each)) for name, each in named.items()]
 
 
 def subject(key: str, known: Known) -> Subject:
@@ -134,10 +134,10 @@ def subject(key: str, known: Known) -> Subject:
     """
     readers: tuple[Callable[[str, Known], Subject | None], ...]
     readers = (_of_prices, _of_policy, _of_volumes, _of_workloads)
-    found = next(filter(None, (read(key, known) for read in readers)), None)
-    if found is None:
+    meant = next(filter(None, (read(key, known) for read in readers)), None)
+    if meant is None:
         raise _unknown(key, known)
-    return found
+    return meant
 
 
 def _of_prices(key: str, known: Known) -> Subject | None:
@@ -151,7 +151,7 @@ def _of_prices(key: str, known: Known) -> Subject | None:
         )
     if dot and provider not in known.providers[part]:
         raise InputError(
-            f"`{cut(key)}`: the market has no provider called '{cut(provider)}'",
+            f"`{cut(key)}`: no provider '{cut(provider)}' in this market",
             hint=_meant(provider, known.providers[part], f"{part}."),
         )
     return Subject(part, (provider,) if dot else ())
@@ -174,40 +174,40 @@ def _of_volumes(key: str, known: Known) -> Subject | None:
     if key in VOLUME_WORDS:
         return Subject("volumes", known.volumes, key)
     for text in dict.fromkeys((rest, key)):
-        found = [
+        readings = [
             Subject("volumes", volumes, word)
             for name, word in _splits(text, VOLUME_WORDS)
             if (volumes := known.meant_by(name))
         ]
-        if len(found) > 1:
+        if len(readings) > 1:
             raise InputError(
-                f"`{cut(key)}` could mean `{found[0].word}` of one volume and `{found[1].word}` "
-                "of another",
+                f"`{cut(key)}` could mean `{readings[0].word}` of one volume and "
+                f"`{readings[1].word}` of another",
                 hint="give one of the two volumes another name",
             )
-        if found:
-            return found[0]
+        if readings:
+            return readings[0]
     return Subject("volumes", known.volumes, rest) if rest in VOLUME_WORDS else None
 
 
 def _of_workloads(key: str, known: Known) -> Subject | None:
     rest = key.removeprefix("workloads.")
-    is_told = rest != key
-    for name, word in _splits(rest, WORKLOAD_WORDS) if is_told else ():
+    is_prefixed = rest != key
+    for name, word in _splits(rest, WORKLOAD_WORDS) if is_prefixed else ():
         if name in known.workloads:
             return Subject("workloads", (name,), word)
-    if rest not in (WORKLOAD_WORDS if is_told else _JOB_ONLY):
+    if rest not in (WORKLOAD_WORDS if is_prefixed else _JOB_ONLY):
         return None
     if not known.workloads:
         raise InputError(f"`{cut(key)}`: the demand has no workloads", hint="leave it out")
     return Subject("workloads", known.workloads, rest)
 
 
-def _splits(text: str, words: Collection[str]) -> list[tuple[str, str]]:
+def _splits(text: str, fields: Collection[str]) -> list[tuple[str, str]]:
     """Return the ways to read text as a name and a field; either may have dots."""
     parts = text.split(".")
     cuts = ((".".join(parts[:n]), ".".join(parts[n:])) for n in range(1, len(parts)))
-    return [(name, word) for name, word in cuts if word in words]
+    return [(name, word) for name, word in cuts if word in fields]
 
 
 def _unknown(key: str, known: Known) -> InputError:
@@ -220,23 +220,23 @@ def _unknown(key: str, known: Known) -> InputError:
         hint = _meant(rest, POLICY_WORDS, prefix)
         return InputError(f"the policy has no field `{cut(rest)}`", hint=hint)
     if prefix == "workloads.":
-        found = _misnamed(rest, prefix, WORKLOAD_WORDS, known.workloads)
+        error = _misnamed(rest, prefix, WORKLOAD_WORDS, known.workloads)
     else:
-        found = _misnamed(rest, prefix, VOLUME_WORDS, known.called)
+        error = _misnamed(rest, prefix, VOLUME_WORDS, known.called)
         name, _, word = rest.rpartition(".")
         if name in known.workloads and name not in known.called:
-            found = InputError(
+            error = InputError(
                 f"`{cut(key)}` is about a workload", hint=f"write `workloads.{name}.{cut(word)}`"
             )
-    if found is not None:
-        return found
+    if error is not None:
+        return error
     every = (*POLICY_WORDS, *VOLUME_WORDS, *_JOB_ONLY, *FACTORS)
     hint = _meant(rest, every) if nearest(rest[:100], every) else _WRITE
-    return InputError(f"`{cut(key)}` is nothing that can be changed", hint=hint)
+    return InputError(f"unknown setting `{cut(key)}`", hint=hint)
 
 
 def _misnamed(
-    rest: str, prefix: str, words: Collection[str], names: Collection[str]
+    rest: str, prefix: str, fields: Collection[str], names: Collection[str]
 ) -> InputError | None:
     """Return the error of a field that a known one has not, or of one of who is not known."""
     kind = "workload" if prefix == "workloads." else "volume"
@@ -244,9 +244,9 @@ def _misnamed(
     for n in range(len(parts) - 1, 0, -1):
         name, field = ".".join(parts[:n]), ".".join(parts[n:])
         if name in names:
-            hint = _meant(field, words, f"{prefix}{name}.")
+            hint = _meant(field, fields, f"{prefix}{name}.")
             return InputError(f"{kind} {name} has no field `{cut(field)}`", hint=hint)
-    for name, word in _splits(rest, words):
+    for name, word in _splits(rest, fields):
         hint = _meant(name, names, prefix, f".{word}")
         return InputError(f"no {kind} is called '{cut(name)}'", hint=hint)
     return None
@@ -258,8 +258,8 @@ def _meant(word: str, known: Iterable[str], before: str = "", after: str = "") -
     meant = nearest(word[:100], names)
     if meant is not None:
         return f"did you mean `{cut(before + meant + after)}`?"
-    told = ", ".join(cut(name) for name in names[:_TOLD])
-    return f"there is {told or 'none'}{' and more' * (len(names) > _TOLD)}"
+    listed = ", ".join(cut(name) for name in names[:_MOST_SHOWN])
+    return f"there is {listed or 'none'}{' and more' * (len(names) > _MOST_SHOWN)}"
 
 
 NAMED = {"size": "size_gb", "headroom": "headroom_percent"}
@@ -288,7 +288,7 @@ def written(value: object) -> str:
     """
     if not isinstance(value, (list, tuple)):
         return shown(value)
-    text = f"[{', '.join(shown(one) for one in value[:SHOWN])}]"
+    text = f"[{', '.join(shown(item) for item in value[:SHOWN])}]"
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 2]}…]"
 
 
@@ -456,7 +456,7 @@ def _values(key: str, given: object) -> tuple[Any, ...]:
     listed = given.tolist() if hasattr(given, "tolist") else given
     if isinstance(listed, (str, bytes, Mapping)) or not isinstance(listed, Iterable):
         return (listed,)
-    values = tuple(one.item() if isinstance(one, np.generic) else one for one in listed)
+    values = tuple(value.item() if isinstance(value, np.generic) else value for value in listed)
     if not values:
         raise InputError(f"`{cut(key)}`: there are no values to try", hint="give at least one")
     return values
@@ -465,12 +465,14 @@ def _values(key: str, given: object) -> tuple[Any, ...]:
 def _owners(listed: Mapping[str, tuple[Any, ...]]) -> list[str]:
     """Return the owners that a grid gives to volumes."""
     given = (values for key, values in listed.items() if key.rpartition(".")[2] == "owner")
-    return [one for values in given for one in values if isinstance(one, str)]
+    return [owner for values in given for owner in values if isinstance(owner, str)]
 
 
 def _axis(key: str, values: tuple[Any, ...], known: Known) -> Axis:
     about = subject(key, known)
-    return Axis(key, about, values, tuple(setting(key, about, one, known.names) for one in values))
+    return Axis(
+        key, about, values, tuple(setting(key, about, value, known.names) for value in values)
+    )
 
 
 def _each_once(axes: Sequence[Axis]) -> None:

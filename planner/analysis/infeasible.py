@@ -79,16 +79,16 @@ def infeasible(
     instance = offers.instance(demand)
     parts = optimum_of_parts(instance)
     analysis = _Conflicts(instance, offers, SearchBudget(_CONFLICT_CALLS, deadline))
-    found = analysis.all(parts)
+    conflicts = analysis.all(parts)
     budget = SearchBudget(deadline=deadline)
     search = relaxations(instance, offers, parts, budget)
     listed = Relaxations(search.relaxations, _notes(search, is_late=budget.is_late))
-    blocks = [f"No plan satisfies {visible(name)}.", *_blocks(found), str(listed)]
+    blocks = [f"No plan satisfies {visible(name)}.", *_blocks(conflicts), str(listed)]
     return Infeasible(
         "\n\n".join(filter(None, blocks)),
-        conflicts=found,
+        conflicts=conflicts,
         relaxations=listed,
-        hint=_hint(found, search),
+        hint=_hint(conflicts, search),
     )
 
 
@@ -103,22 +103,22 @@ class _Conflicts:
 
     def all(self, parts: PartsOptimum) -> list[dict[str, Any]]:
         """Return what cannot hold, part by part, then of the whole with its policy."""
-        demand, found = self._instance.demand, list[dict[str, Any]]()
+        demand, conflicts = self._instance.demand, list[dict[str, Any]]()
         if demand.workloads and self._instance.rentals is None:
             message = "the demand has workloads, and there is no listing of GPUs"
             return [{"conflict": 1, "reason": "no_gpu", "message": message, "irreducible": True}]
         for part in parts.failing:
-            found += self._of_part(part)
+            conflicts += self._of_part(part)
         if self._instance.requirements and self._instance.pairs.broken.size <= MANY_PAIRS:
-            found += self._together(demand)
-            found = found or list(self._together(demand, STRICT))
-        elif self._instance.requirements and not found:
-            found += self._budgets()
-            if not found:
+            conflicts += self._together(demand)
+            conflicts = conflicts or list(self._together(demand, STRICT))
+        elif self._instance.requirements and not conflicts:
+            conflicts += self._budgets()
+            if not conflicts:
                 message = first_conflict(self._instance)
                 facts = {"conflict": 1, "irreducible": False}
-                found.append({"reason": "policy", "message": message, **facts})
-        return found
+                conflicts.append({"reason": "policy", "message": message, **facts})
+        return conflicts
 
     def _of_part(self, part: Demand) -> Iterator[dict[str, Any]]:
         is_alone = False
@@ -192,18 +192,20 @@ class _Conflicts:
         self, conflict: Sequence[Requirement], facts: dict[str, Any]
     ) -> Iterator[dict[str, Any]]:
         alike: dict[tuple[str, str], list[Requirement]] = {}
-        for one in conflict:
-            alike.setdefault((one.kind, one.field), []).append(one)
-        for one in conflict:
-            many = alike[one.kind, one.field]
-            if len(many) > _SHOWN and one.kind != "policy":
-                if one is many[0]:
+        for requirement in conflict:
+            alike.setdefault((requirement.kind, requirement.field), []).append(requirement)
+        for requirement in conflict:
+            many = alike[requirement.kind, requirement.field]
+            if len(many) > _SHOWN and requirement.kind != "policy":
+                if requirement is many[0]:
                     yield {"reason": "requirement", **facts, **_summed(many)}
                 continue
-            entry = {"reason": "requirement", **facts, **one.document}
+            entry = {"reason": "requirement", **facts, **requirement.document}
             entry["message"] = entry.pop("text")
-            if isinstance(one.value, Decimal) and "budget" in one.field:
-                entry |= self._over_budget(one.kind, one.name, one.field, one.value)
+            if isinstance(requirement.value, Decimal) and "budget" in requirement.field:
+                entry |= self._over_budget(
+                    requirement.kind, requirement.name, requirement.field, requirement.value
+                )
             yield entry
 
     def _over_budget(self, kind: str, name: str, field: str, limit: Decimal) -> dict[str, Any]:
@@ -241,19 +243,23 @@ def _summed(many: Sequence[Requirement]) -> dict[str, Any]:
     """Return what is asked in one field of very many volumes, workloads or groups as one."""
     first = many[0]
     message = f"{first.text}, and on {len(many) - 1} more {first.kind}s"
-    return {f"{first.kind}s": [one.name for one in many], "field": first.field, "message": message}
+    return {
+        f"{first.kind}s": [requirement.name for requirement in many],
+        "field": first.field,
+        "message": message,
+    }
 
 
 # What a person reads.
 
 
-def _blocks(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _blocks(conflicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     by_number: dict[int, list[Mapping[str, Any]]] = {}
-    for one in found:
-        by_number.setdefault(one["conflict"], []).append(one)
+    for entry in conflicts:
+        by_number.setdefault(entry["conflict"], []).append(entry)
     for entries in list(by_number.values())[:_SHOWN]:
         if len(entries) > 1:
-            lines = (f"  {one['message']}" for one in entries)
+            lines = (f"  {entry['message']}" for entry in entries)
             yield "\n".join(["These requirements conflict:", *lines])
         elif entries[0]["reason"] == "requirement":
             yield f"This requirement cannot hold: {entries[0]['message']}"
@@ -264,7 +270,7 @@ def _blocks(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _notes(search: Search, *, is_late: bool) -> Iterator[str]:
-    fewest = min((len(one.changes) for one in search.relaxations), default=0)
+    fewest = min((len(relaxation.changes) for relaxation in search.relaxations), default=0)
     if fewest > 1:
         yield "Dropping any single requirement would not help."
     if is_late:
@@ -278,10 +284,10 @@ def _notes(search: Search, *, is_late: bool) -> Iterator[str]:
         yield f"No change to the requirements would help: {', '.join(map(visible, names))}"
 
 
-def _hint(found: Sequence[Mapping[str, Any]], search: Search) -> str:
-    reasons = {one["reason"] for one in found}
+def _hint(conflicts: Sequence[Mapping[str, Any]], search: Search) -> str:
+    reasons = {entry["reason"] for entry in conflicts}
     if reasons == {"budget"}:
-        needed = [one["needed_usd_month"] for one in found if "needed_usd_month" in one]
+        needed = [entry["needed_usd_month"] for entry in conflicts if "needed_usd_month" in entry]
         amount = f"at least ${money(Decimal(needed[0]))}" if len(needed) == 1 else "what is needed"
         return f"Raise the budget to {amount}, or store less."
     if search.relaxations:

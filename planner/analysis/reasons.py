@@ -1,4 +1,4 @@
-"""Why nothing qualifies: rule by rule in the words of the demand, and in one sentence."""
+"""Why nothing qualifies: rule by rule as the demand asks it, and in one sentence."""
 
 from __future__ import annotations
 

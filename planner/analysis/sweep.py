@@ -108,7 +108,9 @@ class Variants:
             When it contradicts itself.
         """
         try:
-            return changed(self.demand, [one for one in self._at(point) if not one[0].is_factor])
+            return changed(
+                self.demand, [setting for setting in self._at(point) if not setting[0].is_factor]
+            )
         except InputError as error:
             raise InputError(f"at {self.text(point)}: {error}", hint=error.hint) from error
 
@@ -131,9 +133,9 @@ class Variants:
         InputError
             When a price becomes one that no market has.
         """
-        factors = [one for one in self._at(point) if one[0].is_factor]
-        of_disks = [one for one in factors if one[0].about.part == "price_factor"]
-        of_gpus = [one for one in factors if one not in of_disks]
+        factors = [setting for setting in self._at(point) if setting[0].is_factor]
+        of_disks = [setting for setting in factors if setting[0].about.part == "price_factor"]
+        of_gpus = [setting for setting in factors if setting not in of_disks]
         try:
             offers = priced(self.offers, "usd_gb_hr", of_disks)
             return offers, None if self.gpus is None else priced(self.gpus, "usd_hr", of_gpus)
@@ -163,7 +165,8 @@ def changed(demand: Demand, settings: Iterable[Setting]) -> Demand:
         When the values contradict each other or the rest of the demand.
     """
     ordered = sorted(
-        settings, key=lambda one: (-len(one[0].about.names), one[0].about.word.count("."))
+        settings,
+        key=lambda setting: (-len(setting[0].about.names), setting[0].about.word.count(".")),
     )
     held: dict[str, dict[str, Any]] = {
         "policy": {"": demand.policy},
@@ -350,7 +353,7 @@ def _no_plan(status: str, why: str) -> dict[str, Any]:
 def _measured(solution: Solution, hours: int) -> dict[str, Any]:
     """Return the figures of a solution, exact amounts of its placements and GPUs."""
     placed, rented = solution.placements, solution.gpus
-    disk_usd_hr = total(one.usd_hr for one in placed)
+    disk_usd_hr = total(placement.usd_hr for placement in placed)
     disks = usd_month(disk_usd_hr, hours)
     gpus = total(usd_month(gpu.usd_hr_on, gpu.hours_per_month) for gpu in rented)
     amounts = {
@@ -359,15 +362,15 @@ def _measured(solution: Solution, hours: int) -> dict[str, Any]:
         "disk_usd_month": disks,
         "gpu_usd_month": gpus,
     }
-    sites = {tuple(getattr(one, name) for name in _PLACE) for one in placed}
+    sites = {tuple(getattr(placement, name) for name in _PLACE) for placement in placed}
     return {
         "feasible": True,
         "status": solution.solver.status,
         **{name: Decimal(plain(amount)) for name, amount in amounts.items()},
-        "gb": sum(one.provision_gb for one in placed),
-        "disks": sum(len(one.disk_sizes_gb) for one in placed),
+        "gb": sum(placement.provision_gb for placement in placed),
+        "disks": sum(len(placement.disk_sizes_gb) for placement in placed),
         "sites": len(sites),
-        "providers": len({one.provider for one in placed}),
+        "providers": len({placement.provider for placement in placed}),
         "where": _where(sites),
         "why": "",
     }
@@ -512,7 +515,9 @@ def _frame(
         for point in points
     ]
     columns = [Column(key, EXACT, "value as it was given") for key in keys]
-    return build([{**one, **row} for one, row in zip(tried, rows, strict=True)], [*columns, *SWEEP])
+    return build(
+        [{**values, **row} for values, row in zip(tried, rows, strict=True)], [*columns, *SWEEP]
+    )
 
 
 __all__ = ["SWEEP", "sweep"]

@@ -43,7 +43,7 @@ about 160 points on and from about 60 on."""
 _MOST_IN_A_CHUNK = 8
 """Points that are sent to a worker at once at most: so much is still done after an interruption."""
 _CHUNKS_A_CORE = 4
-_MOST_TOLD = 200
+_MOST_QUOTED = 200
 """Characters of somebody else's message that ours repeats."""
 _GUARD = (
     "each worker process imports the script that is run: put the call under "
@@ -119,7 +119,7 @@ def _by_processes(
             path.write_bytes(pickle.dumps(work))
         except OSError as error:
             raise InputError(
-                f"the workers' file cannot be written: {_told(error)}",
+                f"the workers' file cannot be written: {_quoted(error)}",
                 hint="make room in the folder of temporary files, or give "
                 "executor=ThreadPoolExecutor()",
             ) from error
@@ -196,17 +196,19 @@ def _refused(error: RuntimeError | OSError | EOFError, *, is_ours: bool) -> Inpu
     if is_ours:
         return _unstarted("cannot be started")
     return InputError(
-        f"the executor takes no work: {_told(error)}",
+        f"the executor takes no work: {_quoted(error)}",
         hint="give one that is open, and keep it open meanwhile",
     )
 
 
 def _died(futures: Sequence[Future[list[Answer]]], error: BrokenExecutor) -> InputError:
     """Return the error of workers that ended by themselves: at their start, or at work."""
-    if not any(one.done() and not one.cancelled() and not one.exception() for one in futures):
+    if not any(
+        future.done() and not future.cancelled() and not future.exception() for future in futures
+    ):
         return _unstarted("ended before any had an answer")
     return InputError(
-        f"a worker died before it had answered: {_told(error)}",
+        f"a worker died before it had answered: {_quoted(error)}",
         hint="memory may have run out: give an executor with fewer workers",
     )
 
@@ -217,6 +219,6 @@ def _unstarted(how: str) -> InputError:
     return error
 
 
-def _told(error: BaseException) -> str:
+def _quoted(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    return visible(text[:_MOST_TOLD])
+    return visible(text[:_MOST_QUOTED])

@@ -93,10 +93,10 @@ def test_a_volume_that_is_called_like_a_word_can_be_reached(name: str, key: str)
 @pytest.mark.parametrize(
     ("key", "message", "hint"),
     [
-        ("replcas", "`replcas` is nothing that can be changed", "`replicas`"),
-        ("max_site", "`max_site` is nothing that can be changed", "`max_sites`"),
-        ("price_fator", "`price_fator` is nothing that can be changed", "`price_factor`"),
-        ("xyzzy", "`xyzzy` is nothing that can be changed", "write a field of the demand file"),
+        ("replcas", "unknown setting `replcas`", "`replicas`"),
+        ("max_site", "unknown setting `max_site`", "`max_sites`"),
+        ("price_fator", "unknown setting `price_fator`", "`price_factor`"),
+        ("xyzzy", "unknown setting `xyzzy`", "write a field of the demand file"),
         ("policy.max_site", "the policy has no field `max_site`", "`policy.max_sites`"),
         ("corpus.replcas", "volume corpus has no field `replcas`", "`corpus.replicas`"),
         ("a.b.exclude.region", "volume a.b has no field `exclude.region`", "`a.b.exclude.regions`"),
@@ -115,15 +115,15 @@ def test_a_volume_that_is_called_like_a_word_can_be_reached(name: str, key: str)
         ("budgets.aba", "`budgets.aba`: no volume is owned by 'aba'", "`budgets.ada`"),
         (
             "price_factor.runpd",
-            "`price_factor.runpd`: the market has no provider called 'runpd'",
+            "`price_factor.runpd`: no provider 'runpd' in this market",
             "`price_factor.runpod`",
         ),
         ("count", "`count` cannot be varied", "has been expanded"),
         ("corpus.tags", "`corpus.tags` cannot be varied", "tags change no plan"),
         ("corpus.name", "`corpus.name` cannot be varied", "a name changes no plan"),
         ("groups", "`groups` cannot be varied", "change the demand"),
-        ("", "`` is nothing that can be changed", "write a field"),
-        ("evil\x1b[2J", "`evil\\x1b[2J` is nothing that can be changed", "write a field"),
+        ("", "unknown setting ``", "write a field"),
+        ("evil\x1b[2J", "unknown setting `evil\\x1b[2J`", "write a field"),
     ],
 )
 def test_a_key_about_nothing_is_an_error(key: str, message: str, hint: str) -> None:

@@ -470,9 +470,9 @@ def never(*_: Any, **__: Any) -> Any:
 @pytest.mark.parametrize(
     ("grid", "message"),
     [
-        ({"replcas": [1]}, "`replcas` is nothing that can be changed"),
+        ({"replcas": [1]}, "unknown setting `replcas`"),
         ({"replicas": [1, "two"]}, "`replicas` = 'two': a whole number was expected, not 'two'"),
-        ({"price_factor.alpa": [1]}, "`price_factor.alpa`: the market has no provider called"),
+        ({"price_factor.alpa": [1]}, "`price_factor.alpa`: no provider 'alpa' in this market"),
         (
             {"replicas": [2, 1], "a.disks": [["disk-0001", "disk-0002"]]},
             "at replicas = 1, a.disks = ['disk-0001', 'disk-0002']: 2 disks for 1 replica",
