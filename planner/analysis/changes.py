@@ -5,9 +5,8 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.steps import Step, labelled
-from planner.market.places import PLACES
-from planner.solve.candidates import LEVELS
+from planner.requirements import volume, workload
+from planner.requirements.group import labelled
 from planner.text import visible
 from planner.units import plain
 
@@ -15,11 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from planner.demand.model import Demand
+    from planner.requirements.field import Step
 
-PLACE_WORDS = {
-    word: (LEVELS[level], word.replace("_centers", " centres")) for level, word in PLACES.items()
-}
-"""For each list of places what one of it is called, and several."""
 _UP = Context(prec=120, rounding=ROUND_CEILING)
 
 
@@ -92,34 +88,8 @@ def _text(kind: str, name: str, field: str, old: Any, new: Any) -> str:  # noqa:
         return f"raise the budget of {name} to {_usd(new)}"
     if kind == "policy":
         return f"raise `{field}` to {_usd(new) if 'budget' in field else as_json(new)}"
-    return f"{_relaxed(field, old, new)} on {name}"
-
-
-def _relaxed(field: str, old: Any, new: Any) -> str:  # noqa: ANN401 -- the field's
-    word = field.removeprefix("exclude.")
-    if word in PLACE_WORDS:
-        values = sorted({*old} ^ {*new})
-        which = f"{PLACE_WORDS[word][len(values) > 1]} {', '.join(map(visible, values))}"
-        return f"allow {which}" if word == field else f"stop excluding {which}"
-    if field == "spread":
-        return f"use `spread: {new}` instead of {old}"
-    if field == "replicas":
-        return f"store {new} replica{'s' * (new != 1)} instead of {old}"
-    if field == "stock":
-        return f"accept {f'stock {new}' if new else 'unknown stock'} instead of {old}"
-    if field == "gpus":
-        gpus, nodes = (
-            f"{n} {word}{'s' * (n != 1)}" for n, word in zip(new, ("GPU", "node"), strict=True)
-        )
-        return f"use {gpus} on each of {nodes}"
-    texts = {
-        "security": "accept any security",
-        "multinode": "drop `multinode`",
-        "socket": "accept any socket",
-        "spot": "accept spot offers",
-        "gpu": f"use GPU {visible(str(new))} instead of {visible(str(old))}",
-    }
-    return texts.get(field) or f"raise `{field}` to {as_json(new)}"
+    kinds = volume.KIND_OF if kind == "volume" else workload.KIND_OF
+    return f"{kinds[field].changed(field, old, new)} on {name}"
 
 
 def _usd(amount: Decimal) -> str:

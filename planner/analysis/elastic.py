@@ -38,9 +38,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.budget import OutOfBudget, SearchBudget
-from planner.analysis.steps import LIMITS, Step, labelled, weaker
-from planner.analysis.undominated import limited, undominated_jobs, undominated_places
+from planner.analysis.steps import LIMITS
+from planner.analysis.undominated import undominated_jobs, undominated_places
 from planner.requirements.base import ProgramColumn
+from planner.requirements.field import Step
+from planner.requirements.group import labelled
+from planner.requirements.offer import OfferLimit
+from planner.requirements.spread import weaker
+from planner.requirements.volume import KIND_OF
 from planner.solve.model import Model, Terms, Variable
 
 if TYPE_CHECKING:
@@ -230,21 +235,19 @@ class Elastic(Model):
         """
         if step.kind == "volume":
             v = self.instance.index[step.name]
-            if step.field == "spread":
-                return self._spread_terms(v)
-            return self._threshold_terms(v, step.field)
+            limit = offer_limit(step)
+            return self._spread_terms(v) if limit is None else self._threshold_terms(v, limit)
         return self.limits[step].measure(self)
 
     def _spread_terms(self, v: int) -> Terms:
         levels = list(reversed(list(self._volumes[v].levels.items())))
         return [(a, float(n)) for n, (_, a) in enumerate(levels)]
 
-    def _threshold_terms(self, v: int, name: str) -> Terms:
+    def _threshold_terms(self, v: int, limit: type[OfferLimit]) -> Terms:
         """Return what counts the values above the first that candidates of a volume need."""
         each = self._volumes[v]
-        value = {
-            c.place.offer: limited(self.instance, v, c.place.offer, name) for c in each.candidates
-        }
+        offers = [c.place.offer for c in each.candidates]
+        value = {o: limit.measure(self.view, v, o) for o in offers}
         terms: Terms = []
         for threshold in sorted({*value.values()}):
             h = self._variable("h", 1)
@@ -522,6 +525,12 @@ class Elastic(Model):
 
 def _order(step: Step) -> tuple[Any, ...]:
     return step.kind, step.name, step.field, step.action, str(step.value)
+
+
+def offer_limit(step: Step) -> type[OfferLimit] | None:
+    """Return the limit on single offers that a step opens; None where it opens another."""
+    kind = KIND_OF[step.field] if step.kind == "volume" else None
+    return kind if kind is not None and issubclass(kind, OfferLimit) else None
 
 
 def limit_order(step: Step) -> tuple[int, str]:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from planner.analysis.budget import SearchBudget
+from planner.requirements.group import group_places
 from planner.requirements.policy import BudgetLimit, without_limits
-from planner.solve.candidates import Pairs, group_levels, pair
+from planner.solve.candidates import Pairs, pair
 from planner.solve.decompose import Effort
 from planner.solve.existing import reserve
 from planner.solve.optimum import Optimum, floor_month, optimum, solve_component
@@ -122,7 +123,7 @@ def _paired(instance: Instance, demand: Demand) -> Pairs:
     """Return the pairs of a demand; rows of volumes that stay as they are, are taken over."""
     before, old = instance.demand, instance.pairs
     mounted = frozenset(name for workload in demand.workloads for name in workload.mounts)
-    levels = group_levels(before), group_levels(demand)
+    tied = group_places(before), group_places(demand)
     changed: list[Volume] = []
     rows: list[int] = []
     for volume in demand.volumes:
@@ -131,7 +132,7 @@ def _paired(instance: Instance, demand: Demand) -> Pairs:
         if (
             v is not None
             and old.volumes[v] == volume
-            and levels[0].get(name) == levels[1].get(name)
+            and tied[0].get(name) == tied[1].get(name)
             and (name in old.mounted) == (name in mounted)
         ):
             rows.append(v)

@@ -27,8 +27,8 @@ from planner.analysis.reasons import (
 )
 from planner.analysis.relax import MANY_PAIRS, MOST, Offers, Search, relaxations
 from planner.analysis.relaxation import Relaxations
-from planner.analysis.steps import Step
 from planner.errors import Infeasible
+from planner.requirements.field import Step
 from planner.text import visible
 from planner.units import money, plain
 

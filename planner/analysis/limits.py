@@ -11,15 +11,14 @@ from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.elastic import Elastic, Incumbent, limit_order
-from planner.analysis.undominated import limited
+from planner.analysis.elastic import Elastic, Incumbent, limit_order, offer_limit
 from planner.requirements.policy import BudgetLimit, ProviderShare
 from planner.units import MAX_PRICE_DIGITS, usd_month
 
 if TYPE_CHECKING:
     from planner.analysis.budget import SearchBudget
     from planner.analysis.needs import Catalogue
-    from planner.analysis.steps import Step
+    from planner.requirements.field import Step
     from planner.solve.problem import Chosen, Instance
 
 SHARE_PLACES = 12
@@ -57,12 +56,13 @@ def _value(model: Elastic, step: Step, incumbent: Incumbent) -> Any:  # noqa: AN
     instance, chosen = model.instance, incumbent.chosen
     if step.kind == "volume":
         v = instance.index[step.name]
-        if step.field == "spread":
+        on_offers = offer_limit(step)
+        if on_offers is None:
             level = incumbent.spread[v]
             model.hold_spread(v, level)
             return level
-        most = max(limited(instance, v, o, step.field) for o in chosen[v])
-        model.hold_places(v, lambda o: bool(limited(instance, v, o, step.field) <= most))
+        most = max(on_offers.measure(instance, v, o) for o in chosen[v])
+        model.hold_places(v, lambda o: bool(on_offers.measure(instance, v, o) <= most))
         return most
     limit = model.limits[step]
     if isinstance(limit, ProviderShare):

@@ -1,55 +1,32 @@
-"""What each pair needs: the relaxations without which a volume cannot be at an offer.
-
-Every question is put to `OfferRules.broken_rules`, for the volume as it is and as it would be one
-step relaxed, so that no rule is known here a second time.
-"""
+"""What each pair needs: the relaxations without which a volume cannot be at an offer."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from planner.analysis.steps import MOST_DISKS, Step, labelled, stocks_below, weaker
-from planner.market.places import PLACES
-from planner.solve.candidates import BIT, OfferRules, rules_of
+from planner.requirements.field import Step
+from planner.requirements.group import GroupPlace, labelled, levels_of
+from planner.requirements.offer import At, OfferColumns
+from planner.requirements.spread import ReplicaSpread, weaker
+from planner.requirements.volume import of_offers
+from planner.requirements.workload import GpuCount, of_gpus
+from planner.solve.candidates import BIT, KINDS, rules_of
 from planner.solve.rentals import gpu_rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
-    from planner.demand.model import Volume, Workload
+    from planner.demand.model import Volume
+    from planner.requirements.offer import OfferRequirement
     from planner.solve.problem import Instance
 
 Needs = frozenset[Step]
-_SIMPLE = {
-    "security": ("security", "set", "any"),
-    "multinode": ("multinode", "set", False),
-    "max_usd_gb_hr": ("max_usd_gb_hr", "open", None),
-    "max_disks": ("max_disks", "open", None),
-}
-"""Rules that one step removes: its field, action and value."""
-_RELAXABLE = {
-    *_SIMPLE,
-    "stock",
-    "spread",
-    "group",
-    *PLACES,
-    *(f"excluded_{level}" for level in PLACES),
-}
+_RELAXABLE = {rule for kind in KINDS for rule, _ in kind.rules}
 _FACTS = sum(bit for rule, bit in BIT.items() if rule not in _RELAXABLE)
-_GPU_SIMPLE: dict[str, tuple[str, Any]] = {
-    "socket": ("socket", None),
-    "spot": ("spot", True),
-    "security": ("security", "any"),
-}
-_GPU_LISTS = {"provider": "providers", "region": "regions"}
 
 
 @dataclass(frozen=True)
@@ -91,12 +68,12 @@ class Catalogue:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        self._market = OfferRules(instance.pairs.offers)
+        self._offers = OfferColumns(instance.pairs.offers)
         self._places: dict[int, list[Place]] = {}
-        self._groups: dict[str, list[tuple[Step, tuple[str, ...]]]] = defaultdict(list)
+        self._groups: dict[str, list[tuple[Step, list[GroupPlace]]]] = defaultdict(list)
         for group, (label, which) in labelled(instance.demand.groups):
             step = Step("group", label, "groups", "drop", which)
-            levels = tuple(x for x in (group.same, group.different) if x is not None)
+            levels = [GroupPlace(level) for _, level in levels_of(group)]
             for name in group.volumes:
                 self._groups[name].append((step, levels))
 
@@ -117,100 +94,25 @@ class Catalogue:
 
     def _placed(self, v: int) -> list[Place]:
         volume, bits = self.instance.pairs.volumes[v], self.instance.pairs.broken[v]
-        lists = self._lists(volume)
-        stock = self._stock(v)
-        levels = self._unknown_at(v)
-        groups = self._group_drops(v)
+        at = At(self._offers, self.instance.pairs.disks[v])
+        asked = {one.rule: one for one in of_offers(volume)}
+        dropped, unknown = self._group_drops(at, volume), _unknown_at(at, volume)
         places = []
         for o in np.flatnonzero((bits & np.uint32(_FACTS)) == 0).tolist():
-            needs: set[Step] = set()
-            for rule in rules_of(int(bits[o])):
-                if rule == "stock":
-                    steps = {_lowered(volume, n) for n in range(1, stock[o] + 1)}
-                elif rule == "group":
-                    steps = groups[o]
-                else:
-                    steps = self._steps(volume, rule, o, lists)
-                if not steps and rule != "spread":  # spread is a matter of levels, see `Place`
-                    break
-                needs |= steps
-            else:
-                places.append(Place(o, frozenset(needs), levels.get(o, frozenset())))
+            broken = [asked[rule] for rule in rules_of(int(bits[o])) if rule in asked]
+            needs = _steps("volume", volume.name, broken, at, o)
+            if needs is not None:
+                needs |= dropped[o] if bits[o] else set()
+                places.append(Place(o, needs, frozenset(unknown[o])))
         return places
 
-    def _steps(
-        self, volume: Volume, rule: str, o: int, lists: dict[str, tuple[str, ...]]
-    ) -> set[Step]:
-        """Return the steps that remove one broken rule at an offer; none where nothing does."""
-        if rule in _SIMPLE:
-            if rule == "max_disks" and self._disks(volume, o) > MOST_DISKS:
-                return set()
-            return {Step("volume", volume.name, *_SIMPLE[rule])}
-        level = rule.removeprefix("excluded_")
-        if level not in PLACES:
-            return set()
-        field, names = PLACES[level], {*self._names[level][o]}
-        if rule != level:
-            field = f"exclude.{field}"
-            taken = names & {*lists[field]}
-            return {Step("volume", volume.name, field, "take", str(x)) for x in taken}
-        added = names - {*lists[field]}
-        if None in added:
-            return set()
-        return {Step("volume", volume.name, field, "add", str(x)) for x in added}
-
-    def _disks(self, volume: Volume, o: int) -> int:
-        return int(self.instance.pairs.disks[self.instance.index[volume.name], o])
-
-    def _lists(self, volume: Volume) -> dict[str, tuple[str, ...]]:
-        lists = {field: getattr(volume, field) or () for field in PLACES.values()}
-        return lists | {f"exclude.{f}": getattr(volume.exclude, f) for f in PLACES.values()}
-
-    def _broken(self, v: int, levels: Sequence[str] = (), **update: Any) -> NDArray[np.uint32]:  # noqa: ANN401 -- fields
-        pairs = self.instance.pairs
-        volume = pairs.volumes[v].model_copy(update=update)
-        return self._market.broken_rules(volume, pairs.disks[v], pairs.provision_gb[v], levels)
-
-    def _stock(self, v: int) -> dict[int, int]:
-        """Return how many levels down the stock of each offer is, where it is too low."""
-        down: dict[int, int] = {}
-        volume = self.instance.pairs.volumes[v]
-        if volume.stock is None:
-            return down
-        low = (self._broken(v) & BIT["stock"]) != 0
-        for n, level in enumerate(stocks_below(volume.stock), 1):
-            still = (self._broken(v, stock=level) & BIT["stock"]) != 0
-            down.update((o, n) for o in np.flatnonzero(low & ~still).tolist())
-            low = still
-        return down
-
-    def _unknown_at(self, v: int) -> dict[int, frozenset[str]]:
-        """Return at which levels of spread, of those it has and weaker ones, no place is known."""
-        volume = self.instance.pairs.volumes[v]
-        found: dict[int, set[str]] = defaultdict(set)
-        if volume.replicas > 1:
-            for level in (volume.spread, *weaker(volume.spread)):
-                bad = (self._broken(v, spread=level) & BIT["spread"]) != 0
-                for o in np.flatnonzero(bad).tolist():
-                    found[o].add(level)
-        return {o: frozenset(levels) for o, levels in found.items()}
-
-    def _group_drops(self, v: int) -> dict[int, set[Step]]:
+    def _group_drops(self, at: At, volume: Volume) -> dict[int, set[Step]]:
         """Return which groups look at a place that an offer does not list."""
         found: dict[int, set[Step]] = defaultdict(set)
-        for step, levels in self._groups[self.instance.pairs.volumes[v].name]:
-            bad = (self._broken(v, levels) & BIT["group"]) != 0
-            for o in np.flatnonzero(bad).tolist():
-                found[o].add(step)
-        return found
-
-    @cached_property
-    def _names(self) -> dict[str, list[tuple[str | None, ...]]]:
-        offers = self.instance.pairs.offers
-        found: dict[str, list[tuple[str | None, ...]]] = {"region": offers["regions"].tolist()}
-        for level in PLACES:
-            if level != "region":
-                found[level] = [(None if pd.isna(x) else str(x),) for x in offers[level]]
+        for step, levels in self._groups[volume.name]:
+            for level in levels:
+                for o in np.flatnonzero(level.breaks(at)).tolist():
+                    found[o].add(step)
         return found
 
     def rentals(self, w: int) -> Iterator[Rental]:
@@ -219,35 +121,34 @@ class Catalogue:
         if rentals is None:
             return
         workload = self.instance.demand.workloads[w]
-        for g in range(len(rentals.rows)):
-            row, needs, nodes = rentals.rows[g], set[Step](), workload.nodes
-            for rule in gpu_rules_of(int(rentals.broken[w, g])):
-                step = _gpu_step(workload, rule, row)
-                if step is None:
-                    break
-                needs.add(step)
-                nodes = step.value[1] if step.field == "gpus" else nodes
-            else:
-                yield Rental(g, nodes, frozenset(needs))
+        asked, at = {one.rule: one for one in of_gpus(workload)}, At(rentals.columns)
+        for g, bits in enumerate(rentals.broken[w].tolist()):
+            rules = gpu_rules_of(bits)
+            if asked.keys() >= {*rules}:
+                broken = [asked[rule] for rule in rules]
+                needs = _steps("workload", workload.name, broken, at, g)
+                if needs is not None:
+                    yield Rental(g, GpuCount.nodes(workload, needs), needs)
 
 
-def _lowered(volume: Volume, n: int) -> Step:
-    return Step("volume", volume.name, "stock", "lower", n)
+def _unknown_at(at: At, volume: Volume) -> dict[int, set[str]]:
+    """Return at which levels of spread, of those it has and weaker ones, no place is known."""
+    found: dict[int, set[str]] = defaultdict(set)
+    if volume.replicas > 1:
+        for level in (volume.spread, *weaker(volume.spread)):
+            for o in np.flatnonzero(ReplicaSpread(level).breaks(at)).tolist():
+                found[o].add(level)
+    return found
 
 
-def _gpu_step(workload: Workload, rule: str, row: dict[str, Any]) -> Step | None:
-    """Return the step that removes a broken rule of a workload at a GPU offer."""
-
-    def step(field: str, value: Any, action: str = "set") -> Step:  # noqa: ANN401 -- the field's
-        return Step("workload", workload.name, field, action, value)
-
-    if rule in _GPU_SIMPLE:
-        return step(*_GPU_SIMPLE[rule])
-    if rule in _GPU_LISTS:
-        return None if row[rule] is None else step(_GPU_LISTS[rule], row[rule], "add")
-    if rule == "gpu_type":
-        return None if row["gpu_type"] is None else step("gpu", row["gpu_type"])
-    if rule == "gpu_count":
-        gpus, all_gpus = row["gpus"], workload.gpus * workload.nodes
-        return step("gpus", (gpus, all_gpus // gpus)) if gpus and all_gpus % gpus == 0 else None
-    return None
+def _steps(
+    kind: str, name: str, broken: Sequence[OfferRequirement], at: At, offer: int
+) -> Needs | None:
+    """Return the steps that relax what an offer breaks; None where something cannot be."""
+    needs: set[Step] = set()
+    for one in broken:
+        moves = one.moves(at, offer)
+        if moves is None:
+            return None
+        needs.update(Step(kind, name, one.field, *move) for move in moves)
+    return frozenset(needs)

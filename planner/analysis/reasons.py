@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from planner.analysis.changes import as_json
 from planner.market.offers import KEY
-from planner.market.places import PLACES
-from planner.solve.candidates import LEVELS, rules_of
+from planner.requirements.group import GroupPlace
+from planner.requirements.volume import of_offers
+from planner.requirements.workload import of_gpus
+from planner.solve.candidates import rules_of
 from planner.solve.rentals import gpu_rules_of
 from planner.text import visible
-from planner.units import difference, money, plain, total, usd_month
+from planner.units import difference, money, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
-    from planner.demand.model import Volume, Workload
+    from planner.requirements.offer import OfferRequirement
     from planner.solve.problem import Instance
 
 _FACTS = {
@@ -27,14 +28,9 @@ _FACTS = {
     "unpriced": "no usable price",
     "unavailable": "out of stock",
     "unsellable": "sells no size of at least 1 GB",
-    "multinode": "not multi-node, or unknown",
-    "group": "its place is unknown, and a group looks at it",
+    "group": GroupPlace.wrong,
     "kept": "an existing disk already is this volume, or belongs to another",
-    "gpu_type": "different GPU model",
-    "spot": "spot offer, can be interrupted",
 }
-_FEW = 3
-"""Places of an allow-list that are named; more are called the allow-list."""
 _PLURAL = {"data_center": "data centres", "country": "countries"}
 
 
@@ -83,7 +79,7 @@ def volume_shortage(instance: Instance, v: int) -> Shortage:
     sold = len(instance.pairs.offers) - len(instance.kept)
     broken = instance.pairs.broken[v]
     rules = _counted(map(rules_of, broken[:sold].tolist()))
-    meanings = tuple(_volume_rule(volume, rule) for rule in rules)
+    meanings = _meanings(rules, of_offers(volume))
     admissible = np.flatnonzero(broken == 0).tolist()
     name = visible(volume.name)
     if not admissible:
@@ -108,7 +104,7 @@ def workload_shortage(instance: Instance, w: int) -> Shortage:
     workload = instance.demand.workloads[w]
     broken = [] if instance.rentals is None else instance.rentals.broken[w].tolist()
     rules = _counted(map(gpu_rules_of, broken))
-    meanings = tuple(_workload_rule(workload, rule) for rule in rules)
+    meanings = _meanings(rules, of_gpus(workload))
     count = len(broken)
     none = f"none of {count} GPU offers qualifies" if count else "no GPU offers in this market"
     return Shortage("no_gpu", count, rules, f"{visible(workload.name)}: {none}", meanings)
@@ -194,43 +190,7 @@ def _counted(rules: Iterable[Sequence[str]]) -> dict[str, int]:
     return dict(Counter(rule for each in rules for rule in each).most_common())
 
 
-def _volume_rule(volume: Volume, rule: str) -> str:
-    if rule in _FACTS:
-        return _FACTS[rule]
-    if rule in PLACES:
-        return f"{LEVELS[rule]} is not {_listed(getattr(volume, PLACES[rule]))}, or unknown"
-    if rule.startswith("excluded_"):
-        return f"{LEVELS[rule.removeprefix('excluded_')]} is excluded"
-    texts = {
-        "stock": f"stock is below {volume.stock}, or unknown",
-        "security": f"security is not {volume.security}, or unknown",
-        "max_disks": f"needs more than {_disks(volume.max_disks)} (max_disks: {volume.max_disks})",
-        "spread": f"{volume.spread} is unknown, and replicas must differ by it",
-    }
-    if volume.max_usd_gb_hr is not None:
-        texts["max_usd_gb_hr"] = f"costs more than ${plain(volume.max_usd_gb_hr)} per GB and hour"
-    return texts.get(rule, rule)
-
-
-def _workload_rule(workload: Workload, rule: str) -> str:
-    if rule in _FACTS:
-        return _FACTS[rule]
-    if rule in PLACES:
-        return f"{LEVELS[rule]} is not {_listed(getattr(workload, PLACES[rule]))}, or unknown"
-    texts = {
-        "gpu_count": f"does not have {workload.gpus} GPU{'s' * (workload.gpus != 1)}",
-        "socket": f"socket is not {visible(str(workload.socket))}, or unknown",
-        "security": f"security is not {workload.security}, or unknown",
-    }
-    return texts.get(rule, rule)
-
-
-def _listed(names: tuple[str, ...] | None) -> str:
-    if names is None or len(names) > _FEW:
-        return "in the allow-list"
-    *rest, last = map(visible, as_json(names))
-    return f"{', '.join(rest)} or {last}" if rest else last
-
-
-def _disks(count: int) -> str:
-    return "one disk" if count == 1 else f"{count} disks"
+def _meanings(rules: Iterable[str], asked: Iterable[OfferRequirement]) -> tuple[str, ...]:
+    """Return what breaking each rule means, for what is asked."""
+    reasons = _FACTS | {one.rule: one.reason for one in asked}
+    return tuple(reasons.get(rule, rule) for rule in rules)

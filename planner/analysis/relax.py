@@ -18,7 +18,8 @@ from planner.analysis.limits import fitted, least_limits, spent_month
 from planner.analysis.needs import Catalogue
 from planner.analysis.reasons import separable_bound
 from planner.analysis.relaxation import Relaxation
-from planner.analysis.steps import Step, policy_steps, relaxed
+from planner.analysis.steps import policy_steps, relaxed
+from planner.requirements.field import Step
 from planner.solve.decompose import Undecided
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance

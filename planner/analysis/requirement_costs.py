@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from planner.analysis.evaluator import NOT_EVALUATED, Answer, Evaluator, edited
-from planner.demand.fields import MAX_DISKS
-from planner.market.places import PLACES
+from planner.requirements.field import with_value
 from planner.requirements.policy import policy_requirements
+from planner.requirements.volume import priced_of
+from planner.requirements.workload import of_gpus
 from planner.schema import EXACT, TEXT, Column, build
-from planner.units import averaged_usd_hr, difference, plain, total
+from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.demand.model import Demand, Group, Volume, Workload
+    from planner.demand.model import Demand, Group, Workload
     from planner.solve.problem import Instance
 
 
@@ -122,83 +124,40 @@ def _all(instance: Instance, only: int | None) -> Iterator[_Requirement]:
     name = None if only is None else demand.volumes[only].name
     for v, volume in enumerate(demand.volumes):
         if only in {None, v}:
-            for text, instead, update in _of_volume(volume):
-                yield _Requirement(
-                    volume.name, text, instead, _edit("volumes", volume.name, update), v
-                )
+            for one in priced_of(volume):
+                edit = _edit("volumes", volume.name, one.lifted)
+                yield _Requirement(volume.name, one.text, one.instead, edit, v)
     for group in demand.groups:
         if name is None or name in group.volumes:
             yield from _of_group(group, at)
     for workload in demand.workloads:
         if name is None or name in workload.mounts:
-            for text, instead, update in _of_workload(workload):
-                edit = _edit("workloads", workload.name, update)
+            for text, instead, lifted in _of_workload(workload):
+                edit = _edit("workloads", workload.name, lifted)
                 yield _Requirement(workload.name, text, instead, edit, at[workload.mounts[0]])
     if only is None:
         yield from _of_policy(demand)
 
 
-_Wish = tuple[str, str, dict[str, Any]]
-"""What is asked, what the comparison does instead, and the fields that say so."""
-
-
-def _of_volume(volume: Volume) -> Iterator[_Wish]:
-    for field in PLACES.values():
-        if (allowed := getattr(volume, field)) is not None:
-            yield f"{field}: [{', '.join(allowed)}]", "all allowed", {field: None}
-    for field in PLACES.values():
-        if excluded := getattr(volume.exclude, field):
-            exclude = volume.exclude.model_copy(update={field: ()})
-            text = f"exclude {field}: [{', '.join(excluded)}]"
-            yield text, "none excluded", {"exclude": exclude}
-    if volume.headroom_percent:
-        text = f"headroom: {plain(volume.headroom_percent)}%"
-        yield text, "none", {"headroom_percent": total([])}
-    if volume.replicas > 1 and volume.spread != "none":
-        yield f"spread: {volume.spread}", "anywhere", {"spread": "none"}
-    if volume.replicas > 1:
-        fewer = volume.replicas - 1
-        yield f"replicas: {volume.replicas}", f"{fewer}", {"replicas": fewer}
-    yield from _of_offers(volume)
-
-
-def _of_offers(volume: Volume) -> Iterator[_Wish]:
-    """Yield what a volume asks of an offer, wherever it is."""
-    if volume.security != "any":
-        yield f"security: {volume.security}", "any", {"security": "any"}
-    if volume.stock is not None:
-        yield f"stock: {volume.stock}", "any but Unavailable", {"stock": None}
-    if volume.multinode:
-        yield "multinode: true", "not needed", {"multinode": False}
-    if volume.max_usd_gb_hr is not None:
-        text = f"max_usd_gb_hr: {plain(volume.max_usd_gb_hr)}"
-        yield text, "any price", {"max_usd_gb_hr": None}
-    if volume.max_disks < MAX_DISKS:
-        yield f"max_disks: {volume.max_disks}", f"up to {MAX_DISKS}", {"max_disks": MAX_DISKS}
+_Wish = tuple[str, str, Callable[[Any], Any]]
+"""What is asked, what the comparison does instead, and what changes the volume or workload so."""
 
 
 def _of_workload(workload: Workload) -> Iterator[_Wish]:
-    if workload.socket is not None:
-        yield f"socket: {workload.socket}", "any", {"socket": None}
-    if not workload.spot:
-        yield "spot: false", "spot offers too", {"spot": True}
-    if workload.security != "any":
-        yield f"security: {workload.security}", "any", {"security": "any"}
-    for field in ("regions", "providers"):
-        if (allowed := getattr(workload, field)) is not None:
-            yield f"{field}: [{', '.join(allowed)}]", "all allowed", {field: None}
+    for one in of_gpus(workload):
+        if one.instead:
+            yield one.text, one.instead, one.lifted
     for name in workload.mounts:
         left = tuple(each for each in workload.mounts if each != name)
-        yield f"mounts: {name}", "not beside it", {"mounts": left}
+        yield f"mounts: {name}", "not beside it", partial(with_value, field="mounts", value=left)
 
 
-def _edit(kind: str, name: str, update: dict[str, Any]) -> _Edit:
-    """Return what changes fields of one volume or workload of a demand."""
+def _edit(kind: str, name: str, lifted: Callable[[Any], Any]) -> _Edit:
+    """Return what changes one volume or workload of a demand."""
 
     def edit(demand: Demand) -> Demand:
         changed = tuple(
-            each.model_copy(update=update) if each.name == name else each
-            for each in getattr(demand, kind)
+            lifted(each) if each.name == name else each for each in getattr(demand, kind)
         )
         return demand.model_copy(update={kind: changed})
 

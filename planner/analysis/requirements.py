@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.changes import as_json
-from planner.analysis.steps import WORDS, labelled
+from planner.requirements import volume, workload
+from planner.requirements.group import labelled
 from planner.requirements.policy import policy_requirements
 from planner.text import visible
 from planner.units import plain
@@ -17,7 +18,8 @@ from planner.units import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from planner.demand.model import Demand, Policy, Volume, Workload
+    from planner.demand.model import Demand, Policy
+    from planner.requirements.field import FieldRequirement
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Requirement:
         The volume of a mount; which of equal groups.
     value : Any
         What is asked.
+    shown : str
+        The same as a demand writes it.
     """
 
     kind: str
@@ -43,6 +47,7 @@ class Requirement:
     field: str
     which: Any = None
     value: Any = None
+    shown: str = ""
 
     @property
     def key(self) -> tuple[str, str, str, Any]:
@@ -59,14 +64,7 @@ class Requirement:
             return f"`budgets: {{{name}: {plain(self.value)}}}`"
         if self.field == "mounts":
             return f"`mounts: [{visible(self.which)}]` on {name}"
-        value = as_json(self.value)
-        if self.field == "gpus":
-            value = f"{self.value[0]}, nodes: {self.value[1]}"
-        elif isinstance(value, list):
-            value = f"[{', '.join(map(visible, value))}]"
-        elif isinstance(value, bool):
-            value = str(value).lower()
-        told = f"`{self.field}: {visible(str(value))}`"
+        told = f"`{self.field}: {self.shown}`"
         return told if self.kind == "policy" else f"{told} on {name}"
 
     @property
@@ -83,49 +81,18 @@ def requirements(demand: Demand) -> list[Requirement]:
     found = list(_of_policy(demand.policy))
     for _, (label, which) in labelled(demand.groups):
         found.append(Requirement("group", label, "groups", which, label))
-    for workload in demand.workloads:
-        found += _of_workload(workload)
-    for volume in demand.volumes:
-        found += _of_volume(volume)
+    for job in demand.workloads:
+        found += [_of("workload", job.name, one) for one in workload.asked_by(job)]
+        found += [Requirement("workload", job.name, "mounts", name) for name in job.mounts]
+    for each in demand.volumes:
+        found += [_of("volume", each.name, one) for one in volume.asked_by(each)]
     return found
+
+
+def _of(kind: str, name: str, one: FieldRequirement) -> Requirement:
+    return Requirement(kind, name, one.field, value=one.value, shown=one.shown)
 
 
 def _of_policy(policy: Policy) -> Iterator[Requirement]:
     for one in policy_requirements(policy):
-        yield Requirement(*one.step, value=one.value)
-
-
-def _of_workload(workload: Workload) -> Iterator[Requirement]:
-    name = workload.name
-    yield Requirement("workload", name, "gpu", value=workload.gpu)
-    yield Requirement("workload", name, "gpus", value=(workload.gpus, workload.nodes))
-    for field in ("socket", "regions", "providers"):
-        if (value := getattr(workload, field)) is not None:
-            yield Requirement("workload", name, field, value=value)
-    if not workload.spot:
-        yield Requirement("workload", name, "spot", value=False)
-    if workload.security != "any":
-        yield Requirement("workload", name, "security", value=workload.security)
-    for volume in workload.mounts:
-        yield Requirement("workload", name, "mounts", volume)
-
-
-def _of_volume(volume: Volume) -> Iterator[Requirement]:
-    def asks(field: str, value: Any) -> Requirement:  # noqa: ANN401 -- the field's
-        return Requirement("volume", volume.name, field, value=value)
-
-    for word in WORDS:
-        if (allowed := getattr(volume, word)) is not None:
-            yield asks(word, allowed)
-        if excluded := getattr(volume.exclude, word):
-            yield asks(f"exclude.{word}", excluded)
-    if volume.security != "any":
-        yield asks("security", volume.security)
-    for field in ("stock", "multinode", "max_usd_gb_hr"):
-        if value := getattr(volume, field):
-            yield asks(field, value)
-    yield asks("max_disks", volume.max_disks)
-    if volume.replicas > 1:
-        if volume.spread != "none":
-            yield asks("spread", volume.spread)
-        yield asks("replicas", volume.replicas)
+        yield Requirement(*one.step, value=one.value, shown=one.shown)

@@ -10,15 +10,16 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.steps import weaker
 from planner.market.wire import STOCK_RANK
+from planner.requirements.spread import weaker
+from planner.requirements.volume import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
     from planner.analysis.needs import Catalogue, Place, Rental
-    from planner.analysis.steps import Step
+    from planner.requirements.field import Step
     from planner.solve.problem import Instance
 
 
@@ -47,16 +48,13 @@ def undominated_places(
         Each with its hourly cost, by offer.
     """
     instance = catalogue.instance
-    pairs, volume = instance.pairs, instance.pairs.volumes[v]
+    pairs, asked = instance.pairs, limits_of(instance.pairs.volumes[v])
     looks = _looks(instance, v)
     kept: dict[Any, list[tuple[Place, Decimal, tuple[Any, ...]]]] = defaultdict(list)
     places = catalogue.places(v) if taken is None else catalogue.places_with(v, taken)
     ranked = [(pairs.usd_hr(v, place.offer), place.offer, place) for place in places]
     for usd_hr, o, place in sorted(ranked, key=lambda one: (one[0], len(one[2].needs), one[1])):
-        limits = (
-            limited(instance, v, o, "max_usd_gb_hr") if volume.max_usd_gb_hr is not None else 0,
-            limited(instance, v, o, "max_disks"),
-        )
+        limits = tuple(one.measure(instance, v, o) for one in asked)
         key = (*(look[o] for look in looks), place.levels)
         if not any(
             other.needs <= place.needs and all(a <= b for a, b in zip(seen, limits, strict=True))
@@ -88,12 +86,6 @@ def _looks(instance: Instance, v: int) -> list[list[Any]]:
         looks.append([column.tobytes() for column in rentals.meets.T])
         looks.append(rentals.multinode.tolist())
     return looks
-
-
-def limited(instance: Instance, v: int, o: int, name: str) -> Any:  # noqa: ANN401 -- the limit's
-    """Return what a limit of a volume looks at, at one offer."""
-    pairs = instance.pairs
-    return int(pairs.disks[v, o]) if name == "max_disks" else pairs.offers["usd_gb_hr"].iat[o]
 
 
 def undominated_jobs(

@@ -17,6 +17,8 @@ PLACES = {
     "region": "regions",
 }
 """Each column that is a place, and the list of a demand that names it."""
+LEVELS = {level: level.replace("_center", " centre") for level in ("site", *PLACES)}
+"""What a place at a level is called."""
 _MATCHES = 5
 """Places that a pattern matches and a hint lists at most."""
 

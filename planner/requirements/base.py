@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from planner.units import plain
+from planner.requirements.field import shown
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -67,6 +67,9 @@ class ProblemView(Protocol):
 
     def disks(self, volume: int, offer: int) -> int:
         """Return in how many disks one replica is held."""
+
+    def usd_gb_hr(self, offer: int) -> Decimal:
+        """Return the price of an offer."""
 
 
 class ProgramRows(Protocol):
@@ -138,7 +141,7 @@ class PolicyRequirement(ABC):
     @property
     def shown(self) -> str:
         """Return the limit as a demand writes it."""
-        return str(self.value) if isinstance(self.value, int) else plain(self.value)
+        return shown(self.value)
 
     def lifted(self, policy: Policy) -> Policy:
         """Return the policy without it."""

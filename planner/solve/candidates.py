@@ -16,54 +16,39 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.market.offers import KEY, Sizes
-from planner.market.places import PLACES
-from planner.market.wire import STOCK_RANK
+from planner.market.offers import KEY
 from planner.present.html import to_html
 from planner.present.table import Section, TableColumn
+from planner.requirements.group import GroupPlace, group_places
+from planner.requirements.offer import At, OfferColumns
+from planner.requirements.volume import OF_OFFERS, of_offers
 from planner.schema import EXACT, TEXT, WHOLE, Column, build
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
     from decimal import Decimal
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from planner.demand.model import Demand, Volume
+    from planner.requirements.offer import OfferRequirement
 
-
+KINDS: tuple[type[OfferRequirement], ...] = (*OF_OFFERS, GroupPlace)
+"""What volumes and their groups ask of an offer."""
 RULES = {
     "malformed": "its row in the listing has errors",
     "unpriced": "it has no usable price",
     "unavailable": "it is out of stock",
     "unsellable": "it sells no size of at least 1 GB",
-    "stock": "its stock is below the level asked for, or unknown",
-    "security": "its security class is not the one asked for, or unknown",
-    "multinode": "it is not multi-node, or unknown",
-    "provider": "its provider is not in the allow-list",
-    "data_center": "its data centre is not in the allow-list, or unknown",
-    "country": "its country is not in the allow-list, or unknown",
-    "region": "its region is not in the allow-list, or unknown",
-    "excluded_provider": "its provider is excluded",
-    "excluded_data_center": "its data centre is excluded",
-    "excluded_country": "its country is excluded",
-    "excluded_region": "its region is excluded",
-    "max_usd_gb_hr": "it costs more than max_usd_gb_hr",
-    "max_disks": "it needs more disks than max_disks allows",
-    "spread": "copies must differ by a place that is unknown here",
-    "group": "a group needs a place that is unknown here",
+    **{rule: meaning for kind in KINDS for rule, meaning in kind.rules},
     "tier": "another size that the same place sells takes fewer disks, or costs less",
     "kept": "an existing disk already holds this volume, or another volume is on this disk",
 }
 """Every rule a pair can break, and what breaking it means."""
 
 BIT = {rule: 1 << index for index, rule in enumerate(RULES)}
-LEVELS = {level: level.replace("_center", " centre") for level in ("site", *PLACES)}
-"""What a place at a level is called."""
-MAY_BE_UNKNOWN = frozenset({"country", "region"})
-"""Levels at which a null is no place: a null data centre is one of its own at its site."""
 
 
 def rules_of(bits: int) -> tuple[str, ...]:
@@ -72,7 +57,7 @@ def rules_of(bits: int) -> tuple[str, ...]:
 
 
 class OfferRules:
-    """The offers as arrays; every question a volume can ask is answered once.
+    """The rules that offers break; every requirement is held against them once.
 
     Parameters
     ----------
@@ -81,30 +66,26 @@ class OfferRules:
 
     Attributes
     ----------
-    sizes : Sizes
-        What each offer sells.
+    columns : OfferColumns
+        What requirements look at.
     """
 
     def __init__(self, offers: pd.DataFrame) -> None:
-        self.sizes = Sizes(offers)
-        self._offers = offers
-        self._columns: dict[str, pd.Series[Any]] = {}
-        self._rank = np.array([STOCK_RANK[level] for level in offers["stock"]], dtype=np.int64)
-        self._known: dict[tuple[str, Any], NDArray[np.bool_]] = {}
+        self.columns = OfferColumns(offers)
+        self._known: dict[OfferRequirement, NDArray[np.uint32]] = {}
         self._tiers = Tiers(offers)
         self._facts = (
             _bits("malformed", offers["problem"].notna().to_numpy())
             | _bits("unpriced", offers["usd_gb_hr"].isna().to_numpy())
-            | _bits("unavailable", self._rank < 0)
-            | _bits("unsellable", ~self.sizes.sells)
+            | _bits("unavailable", self.columns.stock < 0)
+            | _bits("unsellable", ~self.columns.sizes.sells)
         )
 
     def broken_rules(
         self,
-        volume: Volume,
+        asked: Iterable[OfferRequirement],
         disks: NDArray[np.int64],
         provision_gb: NDArray[np.int64],
-        levels: Iterable[str] = (),
         *,
         mounted: bool = False,
     ) -> NDArray[np.uint32]:
@@ -112,60 +93,26 @@ class OfferRules:
 
         Parameters
         ----------
-        volume : Volume
-            What asks.
+        asked : iterable of OfferRequirement
+            What the volume and its groups ask.
         disks : ndarray of int64, shape (O,)
             Fewest disks that hold it at each offer.
         provision_gb : ndarray of int64, shape (O,)
             Least total size of so many.
-        levels : iterable of str
-            Levels that its groups look at.
         mounted : bool
             Whether a workload mounts it.
         """
-        broken = self._facts | _bits("max_disks", self.sizes.sells & (disks > volume.max_disks))
-        looked_at = (("group", level) for level in levels if level in MAY_BE_UNKNOWN)
-        for rule, value in (*_wishes(volume), *looked_at):
-            if (rule, value) not in self._known:
-                self._known[rule, value] = self._breaks(rule, value)
-            broken = broken | _bits(rule, self._known[rule, value])
+        broken, at = self._facts, At(self.columns, disks)
+        for one in asked:
+            bits = self._known.get(one)
+            if bits is None:
+                bits = _bits(one.rule, one.breaks(at))
+            if not one.looks_at_disks:
+                self._known[one] = bits
+            broken = broken | bits
         return broken | _bits(
             "tier", self._tiers.beaten(broken == 0, disks, provision_gb, mounted=mounted)
         )
-
-    def _breaks(self, rule: str, value: Any) -> NDArray[np.bool_]:  # noqa: ANN401 -- the wish's own
-        """Return the offers that break one rule for one value of the wish."""
-        offers = self._offers
-        if rule == "stock":
-            return np.less(self._rank, STOCK_RANK[value]).astype(np.bool_)
-        if rule == "security":
-            return np.asarray(offers["security"].fillna("") != value, dtype=np.bool_)
-        if rule == "multinode":
-            return ~offers["multinode"].fillna(value=False).to_numpy(np.bool_)
-        if rule == "max_usd_gb_hr":
-            dear = [price is not None and price > value for price in offers["usd_gb_hr"]]
-            return np.array(dear, dtype=np.bool_)
-        if rule in PLACES:
-            return ~self._inside(rule, value, every=True)
-        level, names = (
-            (value, (None,)) if rule in {"spread", "group"} else (rule[len("excluded_") :], value)
-        )
-        return self._inside(level, names, every=False)
-
-    def _inside(self, level: str, names: Sequence[str | None], *, every: bool) -> NDArray[np.bool_]:
-        """Return the offers of which every, or any, place at a level is among the names."""
-        if level != "region":
-            column = self._column(level)
-            return (column.isna() if names == (None,) else column.isin(names)).to_numpy(bool)
-        test = all if every else any
-        found = [test(name in names for name in regions) for regions in self._column("regions")]
-        return np.array(found, dtype=bool)
-
-    def _column(self, name: str) -> pd.Series[Any]:
-        """Return a column that is asked for hundreds of times; pandas makes it anew each time."""
-        if name not in self._columns:
-            self._columns[name] = self._offers[name]
-        return self._columns[name]
 
 
 class Tiers:
@@ -223,25 +170,6 @@ class Tiers:
             left = left & np.asarray(measure == least[self._number], dtype=np.bool_)
         found[self._at] = admissible[self._at] & ~left
         return found
-
-
-def _wishes(volume: Volume) -> Iterator[tuple[str, Any]]:
-    """Yield the rules that a volume's own wishes add, with the value of the wish."""
-    if volume.stock is not None:
-        yield "stock", volume.stock
-    if volume.security != "any":
-        yield "security", volume.security
-    if volume.multinode:
-        yield "multinode", True
-    if volume.max_usd_gb_hr is not None:
-        yield "max_usd_gb_hr", volume.max_usd_gb_hr
-    if volume.replicas > 1 and volume.spread in MAY_BE_UNKNOWN:
-        yield "spread", volume.spread
-    for level, word in PLACES.items():
-        if (allowed := getattr(volume, word)) is not None:
-            yield level, allowed
-        if excluded := getattr(volume.exclude, word):
-            yield f"excluded_{level}", excluded
 
 
 def _bits(rule: str, mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
@@ -305,6 +233,10 @@ class Pairs:
         if offer in self.fixed_usd_hr:
             return self.fixed_usd_hr[offer]
         return usd_hr(int(self.provision_gb[volume, offer]), self._prices[offer])
+
+    def usd_gb_hr(self, offer: int) -> Decimal:
+        """Return the price of an offer."""
+        return self._prices[offer]
 
     @cached_property
     def _prices(self) -> list[Decimal]:
@@ -377,15 +309,14 @@ def pair(demand: Demand, offers: pd.DataFrame) -> Pairs:
     shape = (len(demand.volumes), len(offers))
     broken = np.zeros(shape, dtype=np.uint32)
     disks, provision_gb = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    levels = group_levels(demand)
+    tied = group_places(demand)
     mounted = frozenset(name for workload in demand.workloads for name in workload.mounts)
     for index, volume in enumerate(demand.volumes):
-        disks[index], provision_gb[index] = market.sizes.provision(volume.need_gb)
+        disks[index], provision_gb[index] = market.columns.sizes.provision(volume.need_gb)
         broken[index] = market.broken_rules(
-            volume,
+            (*of_offers(volume), *tied.get(volume.name, ())),
             disks[index],
             provision_gb[index],
-            levels.get(volume.name, ()),
             mounted=volume.name in mounted,
         )
     return Pairs(demand.volumes, offers, broken, disks, provision_gb, mounted=mounted)
@@ -404,16 +335,6 @@ def tiered(pairs: Pairs) -> Pairs:
         mounted = pairs.volumes[v].name in pairs.mounted
         row[tiers.beaten(row == 0, *amounts, mounted=mounted)] |= bit
     return replace(pairs, broken=broken)
-
-
-def group_levels(demand: Demand) -> dict[str, set[str]]:
-    """Return the levels that groups look at, by name of the volumes in them."""
-    levels: dict[str, set[str]] = {}
-    for group in demand.groups:
-        asked = {level for level in (group.same, group.different) if level is not None}
-        for name in group.volumes:
-            levels.setdefault(name, set()).update(asked)
-    return levels
 
 
 def domains(offers: pd.DataFrame, level: str) -> list[frozenset[tuple[Any, ...]]]:

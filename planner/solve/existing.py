@@ -19,16 +19,20 @@ from planner.market.disks import NOT_KEPT
 from planner.market.market import ADDRESSABLE
 from planner.market.offers import KEY
 from planner.market.places import PLACES
+from planner.requirements.group import group_places
+from planner.requirements.offer import LiveReplica
+from planner.requirements.volume import of_disks
 from planner.schema import build, records
-from planner.solve.candidates import BIT, MAY_BE_UNKNOWN, group_levels
+from planner.solve.candidates import BIT
 from planner.text import visible
-from planner.units import plain, quotient, total
+from planner.units import quotient, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from planner.demand.model import Demand, Volume
+    from planner.requirements.offer import Names, OfferRequirement
     from planner.solve.candidates import Pairs
 
 
@@ -121,7 +125,7 @@ def keep(
     found: list[Kept] = []
     notes: list[str] = []
     contradictions: list[tuple[Kept, str]] = []
-    regions, levels = regions_by_site(offers), group_levels(demand)
+    regions, tied = regions_by_site(offers), group_places(demand)
     taken = {disk for volume in demand.volumes for disk in volume.disks}
     for volume in demand.volumes:
         claims: dict[int, tuple[str, ...]] = {
@@ -132,14 +136,14 @@ def keep(
             if ids and number not in claims and taken.isdisjoint(ids):
                 claims[number] = ids
                 taken.update(ids)
-        looked_at = levels.get(volume.name, set()) | _apart(volume)
+        asked = (*of_disks(volume), *tied.get(volume.name, ()))
         for number, ids in sorted(claims.items()):
             one = _replica(volume, number, [live.get(disk, {"id": disk}) for disk in ids])
             if isinstance(one, str):
                 notes.append(f"volume {volume.name}: {one}")
                 continue
             here = regions.get((one.provider, one.data_center, one.country), (None,))
-            outgrown, broken = _outgrown(one, volume), _broken(one, volume, here, looked_at)
+            outgrown, broken = _outgrown(one, volume), _broken(one, asked, here)
             if outgrown or (broken and number > len(volume.disks)):
                 notes.append(f"volume {volume.name}: {_replaced(one, outgrown or broken)}")
             elif broken:
@@ -147,11 +151,6 @@ def keep(
             else:
                 found.append(one)
     return Existing(tuple(found), tuple(notes), tuple(contradictions))
-
-
-def _apart(volume: Volume) -> set[str]:
-    """Return the level at which replicas must differ, if they must."""
-    return {volume.spread} if volume.replicas > 1 else set()
 
 
 def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | str:
@@ -199,35 +198,19 @@ def _outgrown(one: Kept, volume: Volume) -> str:
     return f"holds {size_gb} GB and the volume has outgrown it at {volume.size_gb} GB"
 
 
-def _broken(one: Kept, volume: Volume, regions: tuple[str | None, ...], looked_at: set[str]) -> str:
+def _broken(one: Kept, asked: Iterable[OfferRequirement], regions: Names) -> str:
     """Return which requirements disks break; what their listing lacks: `unchecked_existing`."""
-    size_gb, limit, found = sum(one.sizes_gb), volume.max_usd_gb_hr, list[str]()
-    if len(one.disk_ids) > volume.max_disks:
-        found.append(f"are {len(one.disk_ids)} disks, and max_disks is {volume.max_disks}")
-    if limit is not None and one.usd_hr > limit * size_gb:
-        price = plain(quotient(one.usd_hr, size_gb))
-        found.append(f"costs {price} USD per GB and hour, and max_usd_gb_hr is {plain(limit)}")
-    if volume.multinode and one.multinode is not True:
-        found.append("is not multi-node" + ", or unknown" * (one.multinode is None))
-    places: dict[str, tuple[str | None, ...]] = {
-        "provider": (one.provider,),
-        "data_center": (one.data_center,),
-        "country": (one.country,),
-        "region": regions,
-    }
-    for level, here in places.items():
-        allowed, excluded = getattr(volume, PLACES[level]), getattr(volume.exclude, PLACES[level])
-        at = f"is at {level.replace('_', ' ')}"
-        for name in here:
-            if name is None:
-                continue
-            if name in excluded:
-                found.append(f"{at} {name}, which is excluded")
-            elif allowed is not None and name not in allowed:
-                found.append(f"{at} {name}, and {PLACES[level]} are {', '.join(allowed)}")
-        if level in looked_at & MAY_BE_UNKNOWN and None in here:
-            found.append(f"is at an unknown {level}, which copies or a group look at")
-    return " and ".join(found)
+    places: dict[str, Names] = {level: (getattr(one, level, None),) for level in PLACES}
+    live = LiveReplica(
+        len(one.disk_ids),
+        sum(one.sizes_gb),
+        one.usd_hr,
+        one.multinode,
+        places | {"region": regions},
+    )
+    broken = (why for requirement in asked for why in requirement.broken_by(live))
+    found = {why.partition(",")[0]: why for why in broken}  # a place that two lists rule out, once
+    return " and ".join(found.values())
 
 
 def with_kept(pairs: Pairs, kept: Sequence[Kept]) -> Pairs:

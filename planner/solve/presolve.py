@@ -150,27 +150,22 @@ def _units(instance: Instance, scope: Scope) -> tuple[VolumeClass, ...]:
     alone |= {v for v, _ in instance.kept}
     owners = {one.owner for one in instance.requirements if one.owner is not None}
     alike: dict[Any, list[int]] = {}
-    # A question can take a candidate from one of several volumes whose wishes are the same.
+    # All that a program sees of what volumes ask of offers is which candidates are left.
     admissible = np.packbits(instance.pairs.broken[list(scope.volumes)] == 0, axis=1)
     for v, mine in zip(scope.volumes, admissible, strict=True):
         volume = instance.pairs.volumes[v]
         if v in alone or not _single(instance, volume):
             alike[v] = [v]
         else:
-            alike.setdefault((mine.tobytes(), *_look(volume, owners)), []).append(v)
+            owner = volume.owner if volume.owner in owners else None
+            look = mine.tobytes(), volume.need_gb, volume.replicas, volume.spread, owner
+            alike.setdefault(look, []).append(v)
     return tuple(_unit(instance, tuple(members)) for members in alike.values())
 
 
 def _single(instance: Instance, volume: Volume) -> bool:
     """Return whether counts by domain can be dealt out to volumes: each offer is in one."""
     return not spreads(volume.replicas, volume.spread) or instance.least.is_single(volume.spread)
-
-
-def _look(volume: Volume, owners: set[str]) -> tuple[Any, ...]:
-    asked = volume.need_gb, volume.replicas, volume.spread, volume.max_disks, volume.multinode
-    lists = volume.regions, volume.countries, volume.data_centers, volume.providers
-    rules = volume.exclude, volume.stock, volume.security, volume.max_usd_gb_hr
-    return (*asked, *lists, *rules, volume.owner if volume.owner in owners else None)
 
 
 def _views(instance: Instance, scope: Scope) -> dict[int, _View]:

@@ -152,6 +152,10 @@ class Instance:
         """Return in how many disks one replica is held."""
         return int(self.pairs.disks[volume, offer])
 
+    def usd_gb_hr(self, offer: int) -> Decimal:
+        """Return the price of an offer."""
+        return self.pairs.usd_gb_hr(offer)
+
     @cached_property
     def index(self) -> dict[str, int]:
         """Return the number of each volume by its name."""

@@ -14,7 +14,9 @@ import numpy as np
 
 from planner.market.gpus import gpus_by_key, meeting
 from planner.market.wire import STOCK_RANK
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
+from planner.requirements.offer import At, OfferColumns
+from planner.requirements.workload import OF_GPUS, of_gpus
+from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
 from planner.units import averaged_usd_hr, usd_hr, usd_month
 
 if TYPE_CHECKING:
@@ -25,18 +27,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from planner.demand.model import Demand, Workload
+    from planner.requirements.offer import OfferRequirement
 
 GPU_RULES = {
     "malformed": "its row in the listing has errors",
     "unpriced": "it has no usable price",
     "unavailable": "it is out of stock",
-    "gpu_type": "it is another GPU model",
-    "gpu_count": "it has a different number of GPUs, or unknown",
-    "socket": "its socket is not the one asked for, or unknown",
-    "spot": "it can be interrupted, and the workload does not accept spot offers",
-    "security": "its security class is not the one asked for, or unknown",
-    "provider": "its provider is not in the allow-list",
-    "region": "its region is not in the allow-list, or unknown",
+    **{rule: meaning for kind in OF_GPUS for rule, meaning in kind.rules},
 }
 """Every rule a pair of workload and GPU offer can break, and what breaking it means."""
 
@@ -167,7 +164,7 @@ class Rentals:
         asked = self.workloads[w].model_copy(update={"nodes": nodes})
         workloads = (*self.workloads[:w], asked, *self.workloads[w + 1 :])
         held = replace(self, workloads=workloads)
-        vars(held)["rows"] = self.rows  # a cached property: the rows are the same
+        vars(held)["columns"] = self.columns  # a cached property: the rows are the same
         return held
 
     @cached_property
@@ -183,9 +180,14 @@ class Rentals:
         return int(fit[np.argmin(self._position[fit])]) if fit.size else None
 
     @cached_property
+    def columns(self) -> OfferColumns:
+        """Return what requirements look at."""
+        return OfferColumns(self.gpus)
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
         """Return the GPU offers as plain values, None for null."""
-        return records(self.gpus)
+        return self.columns.rows
 
     @cached_property
     def _position(self) -> NDArray[np.int64]:
@@ -270,39 +272,24 @@ def gpu_choice(rentals: Rentals, w: int, g: int) -> Gpu:
 
 def broken_by(workloads: Sequence[Workload], gpus: pd.DataFrame) -> NDArray[np.uint32]:
     """Return the rules that each workload breaks at each GPU offer as bits, shape (W, G)."""
-    listed = gpus.assign(spot=gpus["spot"].fillna(value=False))
+    at = At(OfferColumns(gpus))
     facts = (
-        _bits("malformed", listed["problem"].notna())
-        | _bits("unpriced", listed["usd_hr"].isna())
-        | _bits("unavailable", listed["stock"] == "Unavailable")
+        _bits("malformed", gpus["problem"].notna().to_numpy())
+        | _bits("unpriced", gpus["usd_hr"].isna().to_numpy())
+        | _bits("unavailable", (gpus["stock"] == "Unavailable").to_numpy(np.bool_))
     )
-    known: dict[tuple[Any, ...], NDArray[np.uint32]] = {}  # workloads often ask for the same
+    known: dict[OfferRequirement, NDArray[np.uint32]] = {}  # workloads often ask for the same
     broken = np.tile(facts, (len(workloads), 1))
     for w, workload in enumerate(workloads):
-        for rule, column, accepted in _wishes(workload):
-            if accepted is not None:
-                if (rule, accepted) not in known:
-                    known[rule, accepted] = _bits(rule, ~listed[column].isin(accepted))
-                broken[w] |= known[rule, accepted]
+        for one in of_gpus(workload):
+            if one not in known:
+                known[one] = _bits(one.rule, one.breaks(at))
+            broken[w] |= known[one]
     return broken
 
 
-def _wishes(workload: Workload) -> tuple[tuple[str, str, tuple[Any, ...] | None], ...]:
-    """Return each rule of a workload's own wishes, the column it reads and what it accepts."""
-    security = None if workload.security == "any" else (workload.security,)
-    return (
-        ("gpu_type", "gpu_type", (workload.gpu,)),
-        ("gpu_count", "gpus", (workload.gpus,)),
-        ("socket", "socket", None if workload.socket is None else (workload.socket,)),
-        ("spot", "spot", None if workload.spot else (False,)),
-        ("security", "security", security),
-        ("provider", "provider", workload.providers),
-        ("region", "region", workload.regions),
-    )
-
-
-def _bits(rule: str, broken: pd.Series[bool]) -> NDArray[np.uint32]:
-    return np.where(broken.to_numpy(np.bool_), np.uint32(_BIT[rule]), np.uint32(0))
+def _bits(rule: str, broken: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    return np.where(broken, np.uint32(_BIT[rule]), np.uint32(0))
 
 
 def shared_volumes(demand: Demand) -> NDArray[np.bool_]:

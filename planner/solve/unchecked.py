@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.market.places import PLACES
+from planner.requirements.volume import WHAT, places_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from planner.demand.model import Demand, Volume
     from planner.solve.solution import Placement
 
 
-def _unchecked(volume: Volume, placement: Placement) -> tuple[str, ...]:
-    """Return the requirements of a volume that the listing of its existing disk cannot answer."""
-    names = [("security", volume.security != "any"), ("stock", volume.stock is not None)]
+def _unchecked(volume: Volume, placement: Placement) -> Iterator[str]:
+    """Yield the requirements of a volume that the listing of its existing disk cannot answer."""
+    yield from (one.field for kind in WHAT for one in kind.of(volume) if not one.is_listed)
     regions = (placement.region or "unknown").split(", ")
-    for level, word in PLACES.items():
+    for one in places_of(volume):
+        level = str(one.level)
         known = "unknown" not in regions if level == "region" else getattr(placement, level)
-        is_asked = getattr(volume, word) is not None or getattr(volume.exclude, word)
-        names.append((word, bool(is_asked and not known)))
-    return tuple(name for name, is_open in names if is_open)
+        if not known:
+            yield PLACES[level]
 
 
 def unchecked_existing(demand: Demand, placements: Iterable[Placement]) -> str:

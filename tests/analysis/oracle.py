@@ -8,10 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.relax import Offers
-from planner.analysis.steps import SPREADS, Step, labelled, relaxed, stocks_below
+from planner.analysis.steps import relaxed
 from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
+from planner.requirements.field import Step
+from planner.requirements.group import labelled
+from planner.requirements.offer import stocks_below
+from planner.requirements.spread import SPREADS
 from planner.solve.optimum import optimum
 from tests.solve import exact, instances
 from tests.solve.plans import listings

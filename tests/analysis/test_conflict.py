@@ -11,7 +11,7 @@ from planner.analysis.budget import SearchBudget
 from planner.analysis.conflict import ConflictSearch
 from planner.analysis.needs import Catalogue
 from planner.analysis.relax import Offers
-from planner.analysis.steps import Step, relaxed
+from planner.analysis.steps import relaxed
 from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from planner.analysis.requirements import Requirement
+    from planner.requirements.field import Step
 
 
 def conflicts(offers: Offers, demand: Any, calls: float = 1000) -> list[Any]:

@@ -14,13 +14,14 @@ from planner.analysis import relax
 from planner.analysis.budget import SearchBudget
 from planner.analysis.infeasible import infeasible
 from planner.analysis.relax import Offers, least_sets
-from planner.analysis.steps import Step, relaxed
+from planner.analysis.steps import relaxed
 from planner.demand.model import Demand
 from planner.demand.read import demand_from
 from planner.errors import Infeasible
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.market.snapshot import read_offers
+from planner.requirements.field import Step
 from planner.solve.optimise import optimise
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance

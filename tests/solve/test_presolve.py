@@ -52,9 +52,6 @@ def _whole(document: dict[str, Any], rows: Any = DEAR_IN_EVERY_VIEW) -> tuple[In
         {"headroom": "25%"},
         {"replicas": 2},
         {"replicas": 2, "spread": "provider"},
-        {"max_disks": 2},
-        {"stock": "Low"},
-        {"security": "secure_cloud"},
         {"max_usd_gb_hr": "0.0005"},
         {"providers": ["alpha", "beta"]},
         {"countries": ["US"]},
@@ -68,6 +65,17 @@ def test_volumes_that_differ_in_a_wish_are_apart(differing: dict[str, Any]) -> N
     volumes = [volume("a"), volume("b", **{"size_gb": 100, **differing})]
     columns = presolve(*_whole(demanded(*volumes)))
     assert [unit.members for unit in columns.units] == [(0,), (1,)]
+
+
+@pytest.mark.parametrize(
+    "differing", [{"max_disks": 2}, {"stock": "Low"}, {"security": "secure_cloud"}]
+)
+def test_a_requirement_that_excludes_nothing_keeps_no_volume_apart(
+    differing: dict[str, Any],
+) -> None:
+    """Volumes with the same candidates at the same costs are one unit, whatever they ask."""
+    columns = presolve(*_whole(demanded(volume("a"), volume("b", **differing))))
+    assert [unit.members for unit in columns.units] == [(0, 1)]
 
 
 def test_an_owner_sets_volumes_apart_only_where_he_has_a_budget() -> None:

@@ -1,0 +1,105 @@
+"""How many replicas a volume has, and how far they lie apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from planner.requirements.field import FieldRequirement, FieldValue, Subject, levels_down
+from planner.requirements.offer import OfferRequirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from planner.requirements.offer import At, LiveReplica, Moves
+
+SPREADS = ("none", "site", "data_center", "provider", "country", "region")
+"""Levels of spread, weakest first."""
+MAY_BE_UNKNOWN = frozenset({"country", "region"})
+"""Levels at which a null is no place: a null data centre is one of its own at its site."""
+
+
+def spreads(replicas: int, level: str) -> bool:
+    """Return whether replicas must be kept apart at all."""
+    return replicas > 1 and level != "none"
+
+
+def weaker(level: str) -> tuple[str, ...]:
+    """Return the levels of spread that are weaker, weakest first."""
+    return SPREADS[: SPREADS.index(level)]
+
+
+class KnownPlace(OfferRequirement):
+    """A place that other replicas or volumes are held against; its value is the level."""
+
+    def breaks(self, at: At) -> NDArray[np.bool_]:
+        """Return the offers of which no place is known at the level."""
+        if self.value in MAY_BE_UNKNOWN:
+            return at.offers.inside(self.value, (None,), every=False)
+        return np.zeros(len(at.disks), np.bool_)
+
+    def moves(self, at: At, offer: int) -> Moves | None:
+        """Return nothing: what makes the place matter is relaxed as a whole."""
+        del at, offer
+        return ()
+
+    def broken_by(self, live: LiveReplica) -> Iterator[str]:
+        """Yield that the place is unknown."""
+        if self.value in MAY_BE_UNKNOWN and None in live.places[self.value]:
+            yield f"is at an unknown {self.value}, which copies or a group look at"
+
+
+class ReplicaSpread(KnownPlace):
+    """The level at which the replicas of a volume must differ."""
+
+    rules = (("spread", "copies must differ by a place that is unknown here"),)
+    fields = ("spread",)
+    without = "none"
+    instead = "anywhere"
+    wrong = "{value} is unknown, and replicas must differ by it"
+    change = "use `spread: {new}` instead of {old}"
+    is_limit = True
+
+    @classmethod
+    def of(cls, subject: Subject) -> Iterator[Self]:
+        """Yield the level, where replicas must differ."""
+        if spreads(subject.replicas, subject.spread):
+            yield cls(subject.spread)
+
+
+class ReplicaCount(FieldRequirement):
+    """How many replicas there are, where there are several."""
+
+    fields = ("replicas",)
+
+    @classmethod
+    def of(cls, subject: Subject) -> Iterator[Self]:
+        """Yield the number, where it can be less."""
+        if subject.replicas > 1:
+            yield cls(subject.replicas)
+
+    @property
+    def without(self) -> FieldValue:
+        """Return one replica less."""
+        return self.value - 1
+
+    @property
+    def instead(self) -> str:  # type: ignore[override]
+        """Return the same as a text."""
+        return str(self.without)
+
+    @classmethod
+    def relaxed(cls, subject: Subject, field: str, values: Sequence[FieldValue]) -> Subject:
+        """Return the volume with fewer replicas, and no more named disks than those."""
+        left = subject.replicas - levels_down(values)
+        return subject.model_copy(update={field: left, "disks": subject.disks[:left]})
+
+    @classmethod
+    def changed(cls, field: str, old: FieldValue, new: FieldValue) -> str:
+        """Return how many replicas are stored."""
+        del field
+        return f"store {new} replica{'s' * (new != 1)} instead of {old}"
