@@ -51,9 +51,9 @@ def lineage(plan: Plan, state: State, folder: Path) -> tuple[Plan, ...]:
     StateUnusable
         When a plan that the journal names is not there any more, or changed.
     """
-    continues = {digest: record.get("continues") for digest, record in state.plans.items()}
-    root = continues.get(plan.digest) or plan.digest
-    digests = [root, *(digest for digest, agreed in continues.items() if agreed == root)]
+    root = state.agreed_plan(plan.digest)
+    later = (digest for digest in state.plans if digest != root)
+    digests = [root, *(digest for digest in later if state.agreed_plan(digest) == root)]
     return tuple(
         plan if digest == plan.digest else _kept_plan(folder, digest) for digest in digests
     )

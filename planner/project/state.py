@@ -314,6 +314,10 @@ class State:
         """Return the entries of all plans of a project."""
         return [entry for entry in self.entries.values() if entry.project == project]
 
+    def agreed_plan(self, plan: str) -> str:
+        """Return the plan that was agreed to: this one, or the one that it continues."""
+        return str(self.plans.get(plan, {}).get("continues") or plan)
+
     def is_at(self, entry: Entry, target: dict[str, str | None]) -> bool:
         """Return whether an entry belongs to a marketplace and team."""
         bound = self.plans.get(entry.plan, {}).get("target")

@@ -474,7 +474,8 @@ def read_status(
     marketplace : Marketplace
         The account.
     project, plan : str | None
-        Only the slots of this project, or of the plan with this digest.
+        Only the slots of this project, or of the plan with this digest and those that continue
+        it.
 
     Raises
     ------
@@ -489,7 +490,7 @@ def read_status(
         entry
         for entry in state.entries.values()
         if project in {None, entry.project}
-        and plan in {None, entry.plan}
+        and plan in {None, entry.plan, state.agreed_plan(entry.plan)}
         and state.is_at(entry, target)
         and entry.stage != "transferred"
     )

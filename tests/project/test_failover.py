@@ -16,6 +16,8 @@ from planner.plans.plan import Plan
 from planner.project.journal import Journal
 from planner.project.preflight import read_account
 from planner.project.state import State
+from planner.project.status import read_status
+from tests.project.checker import broken
 from tests.project.world import START, URL, World, offer, usd_hr
 
 if TYPE_CHECKING:
@@ -337,3 +339,26 @@ def test_waiting_means_every_disk_of_the_plan(tmp_path: Path) -> None:
     assert "v1/1/1 (PROVISIONING)" in str(done.stop)
     vars(world.live[0]).update(forced="ERROR")
     assert world.apply(tmp_path, plan, wait=True).exit_code == 7
+
+
+def test_status_of_a_plan_has_the_plans_that_continue_it(tmp_path: Path) -> None:
+    """Both disks are shown for the plan that was agreed to, in order."""
+    world, plan, _ = sold_out(tmp_path, "50", CHEAP, DEAR)
+    with world.account() as account, Journal(tmp_path, write=False) as journal:
+        status = read_status(journal.records, account, plan=plan.digest)
+    assert [one.condition for one in status.disks if one.disk] == ["in order"] * 2
+    assert (status.exit_code, status.usd_hr) == (0, Decimal("0.03"))
+
+
+def test_several_at_once_go_elsewhere(tmp_path: Path) -> None:
+    """Four creates open at a time: two of them are refused, and both are bought elsewhere."""
+    offers = [CHEAP, DEAR]
+    world = World(offers=offers)
+    world.fault("ok", "409_stock", "409_stock")
+    volumes = [{"name": f"v{n}", "size_gb": 100 * n} for n in range(1, 5)]
+    plan = planned(offers, *volumes)
+    done = world.apply(tmp_path, plan, failover=Decimal(100), parallel=4)
+    assert done.exit_code == 0
+    assert sorted(disk.size_gb for disk in world.live) == [100, 200, 300, 400]
+    assert done.usd_hr == usd_hr(world) <= Decimal("0.2")
+    assert broken(world, tmp_path, done, plan, limit=Decimal("0.2")) == []
