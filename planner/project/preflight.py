@@ -19,7 +19,7 @@ from planner.market.disks import disks_frame
 from planner.market.market import Sold, as_sold
 from planner.market.offers import offer_records
 from planner.market.wire import STOCK_RANK
-from planner.project.state import State
+from planner.project.state import UNPROVEN, State
 from planner.schema import records as records_of
 from planner.text import visible
 from planner.units import money, plain, total, usd_hr
@@ -281,10 +281,11 @@ def read_account(marketplace: Marketplace) -> pd.DataFrame:
 
 
 def _listed_id(entry: Entry, same_name: Sequence[Any]) -> str | None:
-    """Return the id of a slot's disk: as recorded, or listed under the name that is pending."""
+    """Return the id of a slot's disk: as recorded, or listed under a name that may be live."""
     if entry.stage == "created" and len(entry.ids) == 1:
         return entry.ids[0]
-    if not entry.is_pending or len(same_name) != 1 or entry.expected.differences(same_name[0]):
+    may_be_live = entry.is_pending or entry.stage in UNPROVEN
+    if not may_be_live or len(same_name) != 1 or entry.expected.differences(same_name[0]):
         return None
     disk_id: str | None = same_name[0].id
     return disk_id

@@ -22,7 +22,7 @@ from planner.errors import (
     RequestRefused,
     Unauthorized,
 )
-from planner.project.state import SENDABLE
+from planner.project.state import SENDABLE, UNPROVEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -331,12 +331,16 @@ def reconcile_pending(ctx: Context, *, wait: bool) -> None:
     entries = ctx.entries
     conflicts = [entry for entry in entries if entry.stage == "conflict"]
     pending = [entry for entry in entries if entry.is_pending]
-    if conflicts:
+    # This plan's own are looked for before they are sent again.
+    refused = [e for e in entries if e.plan != ctx.plan and e.stage in UNPROVEN]
+    if conflicts or refused:
         listing = ctx.disks()
-        for entry in conflicts:
+        for entry in (*conflicts, *refused):
             match = match_name(listing, entry.expected, entry.not_ours)
             if match.kind == "ours":
-                ctx.created(entry, match.disks[0], "listing", "the difference is gone")
+                is_conflict = entry.stage == "conflict"
+                note = "the difference is gone" if is_conflict else "it exists, though refused"
+                ctx.created(entry, match.disks[0], "listing", note)
     if pending:
         _reconcile_entries(ctx, pending, wait=wait)
         _settle_earlier_plans(ctx, pending)

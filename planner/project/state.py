@@ -182,6 +182,8 @@ Stage = Literal[
 PENDING = frozenset({"intended", "claimed", "unknown"})
 SENDABLE = frozenset({"not_sent", "limited", "paused"})
 """Stages in which nothing is there and, after a listing, the name may be sent again."""
+UNPROVEN = frozenset({"limited", "paused"})
+"""Stages of a refusal that no listing has confirmed: the disk may exist all the same."""
 
 
 @dataclass
@@ -315,7 +317,7 @@ class State:
         return [entry for entry in self.entries.values() if entry.project == project]
 
     def agreed_plan(self, plan: str) -> str:
-        """Return the plan that was agreed to: this one, or the one that it continues."""
+        """Return the plan that was agreed to: this plan, or the plan that it continues."""
         return str(self.plans.get(plan, {}).get("continues") or plan)
 
     def is_at(self, entry: Entry, target: dict[str, str | None]) -> bool:

@@ -71,6 +71,7 @@ FAULTS: dict[str, str | Callable[[World, Any], str]] = {
     "429_after": "status-after=429",
     "400": "status=400",
     "401": "401",
+    "401_after": "status-after=401",
     "402": "402",
     "403": "403",
     "404": "404",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 SECOND = "nonce-2"
+STAGES = {"429_after": "limited", "401_after": "paused"}
 
 
 def killed_in_post(world: World, folder: Path, plan: Plan) -> None:
@@ -148,6 +150,30 @@ def test_killed_anywhere_then_planned_again_it_converges(part: int, tmp_path: Pa
             world.clock.sleep(QUARANTINE_S + 60)
         assert codes[-1] == 0, (step, codes)
         assert len(world.live) == 2, step
+
+
+@pytest.mark.parametrize("fault", ["429_after", "401_after"])
+def test_a_disk_that_was_refused_and_exists_is_kept_by_the_next_plan(
+    fault: str, tmp_path: Path
+) -> None:
+    """The refusal is recorded, then the run is gone before it lists: nobody has to decide."""
+    died = 0
+    for step in range(25, 45):
+        world, folder = World(), tmp_path / str(step)
+        world.fault("ok", fault)
+        world.kill_at = step
+        with contextlib.suppress(Killed):
+            world.apply(folder, plan_of(2))
+        world.kill_at = None
+        if STAGES[fault] not in {entry.stage for entry in state_of(folder).entries.values()}:
+            continue
+        died += 1
+        again = planned_again(world, folder, SECOND)
+        outcome = world.apply(folder, again)
+        assert outcome.exit_code == 0, step
+        assert len(world.live) == len(set(world.posts)) == 2
+        assert broken(world, folder, outcome, plan_of(2), again) == []
+    assert died
 
 
 def test_an_intent_holds_all_that_reconciling_needs(tmp_path: Path) -> None:
