@@ -18,7 +18,7 @@ import pytest
 import typer.main
 
 import planner
-from planner.cli.main import app
+from planner.cli.main import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -314,7 +314,7 @@ def test_the_version_is_the_one_that_is_installed() -> None:
 
 
 def _commands() -> dict[str, typer.core.TyperCommand]:
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(command_line())
     assert isinstance(group, typer.core.TyperGroup)
     found = {}
     for name, command in group.commands.items():

@@ -23,7 +23,7 @@ from planner.analysis.budget import SearchBudget
 from planner.requirements.group import group_places
 from planner.requirements.policy import BudgetLimit, without_limits
 from planner.solve.candidates import Pairs, pair
-from planner.solve.decompose import Effort
+from planner.solve.effort import Effort
 from planner.solve.existing import reserve
 from planner.solve.optimum import Optimum, floor_month, optimum, solve_component
 from planner.solve.problem import Instance

@@ -20,7 +20,7 @@ from planner.analysis.reasons import separable_bound
 from planner.analysis.relaxation import Relaxation
 from planner.analysis.steps import policy_steps, relaxed
 from planner.requirements.field import Step
-from planner.solve.decompose import Undecided
+from planner.solve.effort import Undecided
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from planner.units import total

@@ -6,68 +6,57 @@ import contextlib
 import json
 import os
 import sys
+from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from planner import __version__
-from planner.cli import (
-    adopt,
-    apply,
-    destroy,
-    diff,
-    docs,
-    doctor,
-    emit,
-    explain,
-    glyphs,
-    init,
-    offers,
-    plan,
-    rename,
-    report,
-    resolve,
-    sim,
-    status,
-)
-from planner.cli import (
-    init as schema,
-)
+from planner.cli import glyphs
 from planner.cli.render import to_stderr, to_stdout
 from planner.errors import InputError, PlannerError
 from planner.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _UsageError: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
 """What typer raises for a command line that it refuses: its own, or click's."""
 
-app = typer.Typer(
-    name="planner",
-    help="Where should my data live? Plans network disks on the Prime Intellect marketplace.",
-    invoke_without_command=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+COMMANDS = (
+    *("offers", "plan", "explain", "diff", "emit", "report", "apply", "status", "resolve"),
+    *("rename", "destroy", "doctor", "adopt", "init", "schema", "sim", "docs"),
 )
-app.command("offers", epilog=offers.EPILOG)(offers.offers)
-app.command("plan", epilog=plan.EPILOG)(plan.plan)
-app.command("explain", epilog=explain.EPILOG)(explain.explain)
-app.command("diff", epilog=diff.EPILOG)(diff.diff)
-app.command("emit")(emit.emit)
-app.command("report", epilog=report.EPILOG)(report.report)
-app.command("apply", epilog=apply.EPILOG)(apply.apply)
-app.command("status", epilog=status.EPILOG)(status.status)
-app.command("resolve")(resolve.resolve)
-app.command("rename")(rename.rename)
-app.command("destroy", epilog=destroy.EPILOG)(destroy.destroy)
-app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
-app.command("adopt", epilog=adopt.EPILOG)(adopt.adopt)
-app.command("init")(init.init)
-app.command("schema")(schema.schema)
-app.command("sim", epilog=sim.EPILOG)(sim.sim)
-app.command("docs")(docs.docs)
+"""The commands, in the order of the help; each is a function of that name."""
+
+
+def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """Return the command line with these commands; others are not even imported."""
+    app = typer.Typer(
+        name="planner",
+        help="Where should my data live? Plans network disks on the Prime Intellect marketplace.",
+        invoke_without_command=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(epilog=_EXIT_CODES)(_planner)
+    for name in names:
+        module = import_module(f"planner.cli.{'init' if name == 'schema' else name}")
+        app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
+    return app
+
+
+_EXIT_CODES = (
+    "Exit codes: 0 done, 2 wrong input, 3 no feasible plan, 4 marketplace unreachable or "
+    "refused, 5 plan damaged, stale, over its limit or out of stock, 6 unknown or unfinished: run "
+    "again, 7 a person must look, 8 state unusable, 9 locked, 10 a budget or an increase is "
+    "exceeded, 11 not proven in time, 12 something to buy (--detailed-exitcode), 130 interrupted, "
+    "1 a defect in planner."
+)
 
 
 def _version(value: bool) -> None:
@@ -76,13 +65,6 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(
-    epilog="Exit codes: 0 done, 2 wrong input, 3 no feasible plan, 4 marketplace unreachable or "
-    "refused, 5 plan damaged, stale, over its limit or out of stock, 6 unknown or unfinished: run "
-    "again, 7 a person must look, 8 state unusable, 9 locked, 10 a budget or an increase is "
-    "exceeded, 11 not proven in time, 12 something to buy (--detailed-exitcode), 130 interrupted, "
-    "1 a defect in planner."
-)
 def _planner(
     ctx: typer.Context,
     version: Annotated[  # noqa: ARG001 -- its callback shows it
@@ -107,7 +89,8 @@ def main() -> None:
             stream.reconfigure(errors=glyphs.ERRORS)  # type: ignore[union-attr]
     try:
         # Returns the code of a typer.Exit; a command that ends by itself returns None.
-        sys.exit(app(prog_name="planner", standalone_mode=False))
+        asked = [word for word in sys.argv[1:2] if word in COMMANDS]
+        sys.exit(command_line(asked or COMMANDS)(prog_name="planner", standalone_mode=False))
     except _UsageError as error:
         _report(_usage(error))
         sys.exit(2)

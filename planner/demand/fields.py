@@ -110,7 +110,7 @@ _UNITLESS = re.compile(r"\s*\d+\s*", re.ASCII)
 class Value(BaseModel):
     """A model that refuses keys it does not know, and cannot be changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def _refuse(value: object, expected: str) -> NoReturn:

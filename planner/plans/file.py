@@ -189,7 +189,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 -- any
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, defer_build=True)
 
 
 class Target(_Stored):

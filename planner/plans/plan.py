@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 from pydantic import ValidationError
 
-from planner.analysis.baselines import Baselines, baselines
 from planner.demand.model import Demand
 from planner.errors import InputError, PlanCorrupt, PlanInvalid
 from planner.formats import digest_of, read_bytes, write_atomic
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from planner.analysis.baselines import Baselines
     from planner.solve.candidates import Pairs
 
 
@@ -141,6 +141,8 @@ class Decision:
 
     def baselines(self) -> Baselines:
         """Return what simpler plans of the same demand would cost; existing disks are kept."""
+        from planner.analysis.baselines import baselines  # noqa: PLC0415 -- only for people
+
         return baselines(self.instance)
 
     def moving(self) -> Moving | None:

@@ -27,8 +27,7 @@ from planner.marketplace.credentials import DEFAULT_BASE_URL, read_credentials
 from planner.marketplace.fetch import connect
 from planner.project.journal import FILE, LOCK, Journal
 from planner.project.state import State, sorted_entries
-from planner.solve.optimise import optimise
-from planner.solve.solver import SOLVER
+from planner.solve.optimise import SOLVER, optimise
 from planner.text import visible
 from planner.units import money, plain, total
 

@@ -9,14 +9,14 @@ where those that are left are few, they are solved to the end.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from planner.solve.effort import Undecided
 from planner.solve.heuristic import repaired
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from planner.solve.effort import Effort
     from planner.solve.problem import Chosen, Instance, Scope
-    from planner.solve.solver import Run
 
 
 SMALL = 3000
@@ -43,56 +43,6 @@ _LAST_PATIENCE_S = 60.0
 _ROUNDING = 1e-9
 _TRIES = 50
 """Solutions that may be a hair beyond a limit before the search is given up."""
-
-
-@dataclass
-class Effort:
-    """How to solve, and what it took.
-
-    Attributes
-    ----------
-    deadline : float | None
-        On the monotonic clock; None waits for the proof.
-    forbidden : bool
-        Whether no solver may be called: what needs one is `Undecided`.
-    full : bool
-        Give the solver every candidate of every volume, and skip every presolve.
-    runs : list of Run
-        What the solvers said.
-    variables, constraints, dominated : int
-        Of the programs that were solved, and candidates that they did not have to see.
-    """
-
-    deadline: float | None = None
-    forbidden: bool = False
-    full: bool = False
-    runs: list[Run] = field(default_factory=list)
-    variables: int = 0
-    constraints: int = 0
-    dominated: int = 0
-
-    @property
-    def left_s(self) -> float | None:
-        """Return the seconds that are left."""
-        return None if self.deadline is None else max(0.01, self.deadline - time.monotonic())
-
-    @property
-    def is_over(self) -> bool:
-        """Return whether there is no time left."""
-        return self.deadline is not None and time.monotonic() >= self.deadline
-
-    @property
-    def seconds(self) -> float:
-        """Return the wall time of all solvers."""
-        return sum((run.seconds for run in self.runs), 0.0)
-
-    def took(self, outcome: Outcome, program: Program) -> Outcome:
-        """Keep a record of a run."""
-        self.runs.append(outcome.run)
-        variables, constraints = program.size
-        self.variables = max(self.variables, variables)
-        self.constraints = max(self.constraints, constraints)
-        return outcome
 
 
 @dataclass(frozen=True)
@@ -117,10 +67,6 @@ class Found:
     columns: Columns
 
 
-class Undecided(Exception):
-    """Time ran out before there was any solution, or no solver may be asked."""
-
-
 def solve_scope(instance: Instance, scope: Scope, effort: Effort) -> Found | None:
     """Return the cheapest solution of a scope; None where there is none.
 
@@ -129,8 +75,6 @@ def solve_scope(instance: Instance, scope: Scope, effort: Effort) -> Found | Non
     Undecided
         When time ran out first.
     """
-    if effort.forbidden:
-        raise Undecided
     columns = (every_column if effort.full else presolve)(instance, scope)
     effort.dominated += columns.dominated
     if columns.has_empty_domain:

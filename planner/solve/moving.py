@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.solve.candidates import BIT
-from planner.solve.decompose import Undecided
+from planner.solve.effort import Undecided
 from planner.solve.existing import movable
 from planner.solve.optimum import optimum
 from planner.units import difference, total

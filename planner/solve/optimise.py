@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.present.html import to_html
 from planner.present.table import Cell, Section, TableColumn, reading
-from planner.solve.cost_tolerance import with_slack
-from planner.solve.decompose import Undecided
+from planner.solve.effort import Undecided
 from planner.solve.optimum import Optimum, floor_month, optimum
 from planner.solve.problem import Instance
 from planner.solve.rentals import Gpu, gpu_choice
 from planner.solve.solution import Placement, placements
-from planner.solve.solver import SOLVER
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from planner.solve.existing import Kept
 
 
+SOLVER = "HiGHS"
 PROOF = Decimal("1e-6")
 """Relative gap within which a large program counts as proven; small ones have none."""
 
@@ -177,6 +176,8 @@ def solve(
     try:
         best = optimum(instance, time_limit_s=time_limit_s, full=full)
         if best is not None and cost_slack > 0:
+            from planner.solve.cost_tolerance import with_slack  # noqa: PLC0415 -- with PuLP
+
             best = with_slack(instance, best, cost_slack)
     except Undecided as error:
         within = "" if time_limit_s is None else f" in {time_limit_s:g} s"

@@ -12,17 +12,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from planner.errors import Defect
-from planner.solve.decompose import Effort, Found, Undecided, solve_scope
+from planner.solve.effort import Effort, Undecided
 from planner.solve.presolve import merge_same_site_groups
-from planner.solve.tiebreak import settle
 from planner.units import total, usd_month
 
 if TYPE_CHECKING:
+    from planner.solve.decompose import Found
     from planner.solve.problem import Chosen, Instance, Scope
 
 
@@ -85,7 +85,7 @@ def optimum(
         found = _presolved(instance, effort, settled=settled)
         return None if found is None else _optimum(instance, found, effort)
     all_of_it = Effort(deadline, full=True)
-    whole = solve_scope(instance, instance.whole, all_of_it)
+    whole = _solved(instance, instance.whole, all_of_it, settled=False)
     if whole is not None and whole.bound_month is not None:
         return _optimum(instance, whole, all_of_it)
     found = _presolved(instance, effort, settled=settled)
@@ -152,7 +152,7 @@ class _Part:
     bound_month: float | None
 
 
-_Found = Found | _Part
+_Found: TypeAlias = "Found | _Part"
 
 
 def least_month(instance: Instance) -> Decimal | None:
@@ -186,10 +186,7 @@ def _presolved(instance: Instance, effort: Effort, *, settled: bool) -> _Found |
             if cost is None
             else _Part(chosen, cost, float(cost) - sum(bounds) if bounds else None)
         )
-    found = solve_scope(instance, instance.whole, effort)
-    if found is None or found.bound_month is not None or not settled:
-        return found
-    return settle(instance, instance.whole, found, effort)
+    return _solved(instance, instance.whole, effort, settled=settled)
 
 
 def solve_component(
@@ -203,6 +200,16 @@ def solve_component(
         together = merge_same_site_groups(instance, scope.ties[0])
         if together is not None:
             return _Part(together, _cost(instance, scope, together) or total([]), None)
+    return _solved(instance, scope, effort, settled=settled)
+
+
+def _solved(instance: Instance, scope: Scope, effort: Effort, *, settled: bool) -> Found | None:
+    """Return what a solver finds; the solver is loaded where there is something to solve."""
+    if effort.forbidden:
+        raise Undecided
+    from planner.solve.decompose import solve_scope  # noqa: PLC0415 -- it loads PuLP and HiGHS
+    from planner.solve.tiebreak import settle  # noqa: PLC0415 -- the same
+
     found = solve_scope(instance, scope, effort)
     if found is None or found.bound_month is not None or not settled:
         return found

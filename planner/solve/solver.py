@@ -22,7 +22,6 @@ from planner.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOLVER = "HiGHS"
 _LISTEN_S = 0.1
 _FAILURES = (
     pulp.PulpError,

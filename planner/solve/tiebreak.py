@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.solve.decompose import Effort, Found, counts_of, disaggregate
+from planner.solve.decompose import Found, counts_of, disaggregate
 from planner.solve.model import Program
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from planner.solve.effort import Effort
     from planner.solve.presolve import Columns
     from planner.solve.problem import Instance, Scope
 

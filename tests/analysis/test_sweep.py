@@ -34,7 +34,7 @@ from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
 from planner.schema import records
 from planner.solve import optimise as optimising
-from planner.solve.decompose import Undecided
+from planner.solve.effort import Undecided
 from planner.solve.optimum import optimum
 from tests.solve import instances
 from tests.solve.live_disks import MARKET, disk, frame, gpu

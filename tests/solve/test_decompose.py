@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from planner.solve import decompose as module
-from planner.solve.decompose import PROOF, Effort, Undecided, counts_of, disaggregate, solve_scope
+from planner.solve.decompose import PROOF, counts_of, disaggregate, solve_scope
+from planner.solve.effort import Effort, Undecided
 from planner.solve.model import Outcome, Program
 from planner.solve.optimum import optimum
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from planner.solve.decompose import Effort, Undecided, solve_scope
+from planner.solve.decompose import solve_scope
+from planner.solve.effort import Effort, Undecided
 from planner.solve.optimum import Optimum, floor_month, least_month, optimum
 from tests.solve import exact
 from tests.solve.hand import (

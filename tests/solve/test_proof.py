@@ -12,7 +12,7 @@ from planner.errors import Defect, NotProven
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.solve import decompose as coupled
-from planner.solve.decompose import Effort
+from planner.solve.effort import Effort
 from planner.solve.optimise import PROOF, Solution, optimise, prove
 from planner.solve.optimum import Optimum
 from planner.solve.solver import Run

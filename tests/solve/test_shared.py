@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from planner.solve.decompose import Effort, solve_scope
+from planner.solve.decompose import solve_scope
+from planner.solve.effort import Effort
 from planner.solve.presolve import merge_same_site_groups
 from tests.solve.hand import demanded, instance_of, providers, row, volume
 

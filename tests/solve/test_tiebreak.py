@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from planner.solve.decompose import Effort, counts_of, solve_scope
+from planner.solve.decompose import counts_of, solve_scope
+from planner.solve.effort import Effort
 from planner.solve.optimum import optimum
 from planner.solve.tiebreak import levels, settle
 from tests.solve.hand import (

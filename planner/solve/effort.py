@@ -1,0 +1,68 @@
+"""What a solution took, and how long it may take.
+
+Nothing here needs a solver: most demands have their optimum without one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from planner.solve.model import Outcome, Program
+    from planner.solve.solver import Run
+
+
+class Undecided(Exception):
+    """Time ran out before there was any solution, or no solver may be asked."""
+
+
+@dataclass
+class Effort:
+    """How to solve, and what it took.
+
+    Attributes
+    ----------
+    deadline : float | None
+        On the monotonic clock; None waits for the proof.
+    forbidden : bool
+        Whether no solver may be called: what needs one is `Undecided`.
+    full : bool
+        Give the solver every candidate of every volume, and skip every presolve.
+    runs : list of Run
+        What the solvers said.
+    variables, constraints, dominated : int
+        Of the programs that were solved, and candidates that they did not have to see.
+    """
+
+    deadline: float | None = None
+    forbidden: bool = False
+    full: bool = False
+    runs: list[Run] = field(default_factory=list)
+    variables: int = 0
+    constraints: int = 0
+    dominated: int = 0
+
+    @property
+    def left_s(self) -> float | None:
+        """Return the seconds that are left."""
+        return None if self.deadline is None else max(0.01, self.deadline - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether there is no time left."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    @property
+    def seconds(self) -> float:
+        """Return the wall time of all solvers."""
+        return sum((run.seconds for run in self.runs), 0.0)
+
+    def took(self, outcome: Outcome, program: Program) -> Outcome:
+        """Keep a record of a run."""
+        self.runs.append(outcome.run)
+        variables, constraints = program.size
+        self.variables = max(self.variables, variables)
+        self.constraints = max(self.constraints, constraints)
+        return outcome
