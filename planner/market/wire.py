@@ -67,16 +67,15 @@ class RowReader:
             self.problems.append("the row is not an object")
 
     def raw(self, path: str) -> Any:  # noqa: ANN401 -- as above
-        """Return the value at a dotted path, None where any part is missing."""
-        value: Any = self._row
-        for key in path.split("."):
-            if value is None:
-                return None
-            if not isinstance(value, dict):
-                self._wrong(path.rpartition(".")[0], "an object", value)
-                return None
-            value = value.get(key)
-        return value
+        """Return the value of a key, or of a key inside another, None where any is missing."""
+        outer, _, inner = path.partition(".")
+        value = self._row.get(outer)
+        if not inner or value is None:
+            return value
+        if not isinstance(value, dict):
+            self._wrong(outer, "an object", value)
+            return None
+        return value.get(inner)
 
     def text(self, path: str, *, required: bool = False, sent: bool = False) -> str | None:
         """Return a text; an empty text is null.
@@ -114,7 +113,7 @@ class RowReader:
         if not _is_number(value):
             self._wrong(path, "a number", value)
             return None
-        number = Decimal(value) if isinstance(value, int) else Decimal(str(value))
+        number = _decimal(value)
         if not number.is_finite() or number != number.to_integral_value():
             self.problems.append(f"{path} is {_shown(number)}, not a whole number")
             return None
@@ -139,7 +138,7 @@ class RowReader:
         if not _is_number(value):
             self._wrong(path, "a number", value)
             return None
-        number = Decimal(value) if isinstance(value, int) else Decimal(str(value))
+        number = _decimal(value)
         if not number.is_finite() or number <= 0:
             return None
         if not is_price(number):
@@ -218,6 +217,10 @@ def id_part(value: object) -> str:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _decimal(number: float | Decimal) -> Decimal:
+    return Decimal(str(number)) if isinstance(number, float) else Decimal(number)
 
 
 def _encodable(text: str) -> bool:

@@ -6,6 +6,8 @@ from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from planner.market.offers import KEY, Sizes, place_text
 from planner.text import visible
 from planner.units import money, plain, usd_hr, usd_month
@@ -24,6 +26,8 @@ TIMES = 10
 _FEWEST = 3
 """Prices that it takes to tell which of them is odd."""
 _NAMED = 3
+_CLOSE = 1 - 1e-9
+"""What floats may be off by, and far more."""
 
 
 def price_warnings(offers: Iterable[Row]) -> Iterator[str]:
@@ -105,11 +109,12 @@ def disk_warnings(demand: Demand, market: Market, placements: Sequence[Placement
     warned: set[tuple[Any, ...]] = set()
     for placement in placements:
         key = (placement.volume, *(getattr(placement, name) for name in KEY))
-        each = costs.of(volumes[placement.volume])
-        if placement.action != "create" or len(each) < _FEWEST or key in warned:
+        volume = volumes[placement.volume]
+        if placement.action != "create" or key in warned or not costs.may_exceed(volume, placement):
             continue
+        each = costs.of(volume)
         middle = Decimal(median(each))
-        if placement.usd_hr > middle * TIMES:
+        if len(each) >= _FEWEST and placement.usd_hr > middle * TIMES:
             warned.add(key)
             hours = demand.policy.hours_per_month
             yield (
@@ -132,7 +137,14 @@ class _Costs:
             else None
             for row, sells in zip(market.sold, self._sizes.sells, strict=True)
         ]
+        self._floats = np.array([np.nan if one is None else float(one) for one in self._prices])
         self._known: dict[int, list[Decimal]] = {}
+
+    def may_exceed(self, volume: Volume, placement: Placement) -> bool:
+        """Return whether a placement may be out of proportion, by floats: no if it is not."""
+        _, total_gb = self._sizes.provision(volume.need_gb)
+        each = (total_gb * self._floats)[~np.isnan(self._floats)]
+        return each.size > 0 and float(placement.usd_hr) > float(np.median(each)) * TIMES * _CLOSE
 
     def of(self, volume: Volume) -> list[Decimal]:
         """Return what a replica of a volume costs at each offer, USD per hour; never empty."""
