@@ -15,7 +15,7 @@ from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.elastic import Elastic
 from planner.analysis.needs import Catalogue
 from planner.errors import Infeasible
-from planner.solve.decompose import Undecided
+from planner.solve.effort import Undecided
 from planner.solve.existing import movable
 from planner.solve.optimum import optimum
 from planner.text import visible
