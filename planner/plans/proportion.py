@@ -137,7 +137,8 @@ class _Costs:
             else None
             for row, sells in zip(market.sold, self._sizes.sells, strict=True)
         ]
-        self._floats = np.array([np.nan if one is None else float(one) for one in self._prices])
+        prices = [np.nan if price is None else float(price) for price in self._prices]
+        self._floats = np.array(prices)
         self._known: dict[int, list[Decimal]] = {}
 
     def may_exceed(self, volume: Volume, placement: Placement) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from planner.solve.decompose import solve_scope
 from planner.solve.effort import Effort, Undecided
-from planner.solve.optimum import Optimum, floor_month, least_month, optimum
+from planner.solve.optimum import Optimum, floor_month, least_month, optimum, solve_component
 from tests.solve import exact
 from tests.solve.hand import (
     coupled,
@@ -179,9 +179,10 @@ def test_no_time_is_undecided_and_not_infeasible() -> None:
     document = demanded(*PAIR, groups=[{"volumes": ["a", "b"], "different": "provider"}])
     instance = instance_of(document, MARKET)
     assert optimum(instance) is not None
+    alone = {v: offers or [] for v, offers in enumerate(instance.least.settle())}
     forbidden = Effort(forbidden=True)
     with pytest.raises(Undecided):
-        solve_scope(instance, instance.whole, forbidden)
+        solve_component(instance, instance.components[0], alone, forbidden, settled=True)
     assert least_month(instance) is None
 
 
