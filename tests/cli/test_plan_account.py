@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -250,6 +254,36 @@ def test_a_stock_out_at_the_second_slot_goes_elsewhere(run: Run, sim: Sim, folde
     assert ran(run, sim, "apply", "p.json", "--yes", "--failover", "50%").code == 0
     assert creates(sim) == 3
     assert ran(run, sim, "plan", "d.yaml", "-o", "json").json()["requests"] == []
+
+
+@pytest.mark.slow
+def test_killed_during_a_failover_the_same_command_goes_on(
+    run: Run, sim: Sim, folder: Path
+) -> None:
+    """Kill -9 with the create at beta on its way: no other plan is made, no third disk bought."""
+    (folder / "d.yaml").write_text(TWO)
+    assert ran(run, sim, "plan", "d.yaml", "--out", "p.json").code == 0
+    sim.fault("POST /disks/#2:out-of-stock")
+    sim.fault("POST /disks/#3:hang-after=3")
+    words = ("apply", "p.json", "--yes", "--failover", "50%", "--max-usd-hr", "0.03")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "planner", *words],
+        cwd=folder,
+        env={**os.environ, **sim.environ, **QUICK, "HOME": str(folder)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while creates(sim) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    done = ran(run, sim, *words, "-o", "json")
+    assert done.code == 0, done.err
+    assert (creates(sim), len(sim.live())) == (3, 2)
+    assert done.json()["totals"]["limit_usd_hr"] == done.json()["usd_hr"] == "0.03"
+    assert len(list(folder.glob(".local/state/planner/plans/*.json"))) == 2
 
 
 @pytest.mark.slow
