@@ -87,7 +87,6 @@ STILL: dict[str, set[str]] = {
         "told",
         r"(does|did) not (say|tell)|says? nothing",
         r"in doubt|doubts?",
-        "for good",
         "left alone",
         r"found|_?Found",
         r"_?one",

@@ -163,7 +163,7 @@ def test_what_needs_a_key_says_so(command: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("clone")
 def test_the_tour_of_buying_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rehearse, then plan, buy, look, buy nothing twice and delete, at a local marketplace."""
+    """Rehearse, plan, buy, buy nothing twice, grow, retire and delete, at a local marketplace."""
     (rehearsal,) = [text for text in _texts("sh") if "--rehearse" in text]
     made = _typed("planner plan shipped:minimal --offers shipped:disk-offers --out plan.json")
     assert made.returncode == 0
@@ -178,7 +178,7 @@ def test_the_tour_of_buying_works(monkeypatch: pytest.MonkeyPatch) -> None:
         ran = _typed(f"set -e\n{commands}")
         assert ran.returncode == 0, ran.stdout
         created = [disk for disk in sim.disks() if disk["requests"]["created"]]
-        assert len(created) == 3
+        assert len(created) == 5
         assert {disk["status"] for disk in created} == {"TERMINATED"}
 
 

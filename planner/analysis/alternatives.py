@@ -41,7 +41,11 @@ ALTERNATIVES = (
 """Columns of alternatives, by cost."""
 ALTERNATIVE_PLACEMENTS = (
     Column("rank", WHOLE, "as in ALTERNATIVES"),
-    *(column for column in PLACEMENTS if column.name not in {"action", "owner", "tags"}),
+    *(
+        column
+        for column in PLACEMENTS
+        if column.name not in {"action", "replaces", "owner", "tags"}
+    ),
 )
 """Columns of their placements, by rank, then as in a plan."""
 

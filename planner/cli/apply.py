@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from planner.plans.plan import Plan
     from planner.project.context import Pace
     from planner.project.execute import Order
-    from planner.project.status import ApplyOutcome
+    from planner.project.outcome import ApplyOutcome
 
 EPILOG = (
     "JSON: plan_id, project, exit_code, slots (every disk of the project: volume, replica, disk, "
     "name, state, id, ids, size_gb, usd_hr, planned_usd_hr, status, created_at, why), volumes "
     "(ids by volume), pending and to_send (names), totals, usd_hr (of the project, pending disks "
-    "included), pods (commands), advice, warnings; a run that stopped early also has error and "
+    "included), superseded (volume, replica, id, by, usd_hr), pods and commands (to paste), "
+    "advice, warnings; a run that stopped early also has error and "
     "hint. States: planned, waiting, pending, created, kept, conflict, refused, given_up, "
     "destroyed. Exit codes: 0 done, 2 usage, "
     "4 unreachable or refused, 5 stale, over a limit or out of stock, 6 unknown or unfinished, "
@@ -260,7 +261,7 @@ def _section(outcome: ApplyOutcome, document: dict[str, Any], *, dry_run: bool) 
         tuple(_cells(row) for row in document["slots"]),
         ("now", None, None, usd_hr, f"{totals['created']} created", None, ""),
         (*notes, *document["advice"]),
-        tuple(document["pods"]),
+        (*document["pods"], *document["commands"]),
         ("name", "size_gb"),
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,23 +55,14 @@ def destroy(
     settle: SettleOption = None,
     output: OutputOption = Output.table,
 ) -> None:
-    """Delete disks that planner bought. Their data is lost for good.
+    """Delete disks that planner bought. Their data is lost.
 
     Each disk is checked first: if one is attached, renamed or changed, nothing is deleted.
     """
+    from planner.project.destroy import check_generations
     from planner.project.destroy import destroy as delete
-    from planner.units import money, plain, total
 
-    if yes and confirm != project:
-        raise InputError(
-            "--yes needs the project's name again",
-            hint=f"pass --yes --confirm {visible(project)} to delete without asking",
-        )
-    if not yes and not sys.stdin.isatty():
-        raise InputError(
-            "no terminal to prompt on",
-            hint=f"pass --yes --confirm {visible(project)} to delete without asking",
-        )
+    check_confirmed(project, confirm, yes=yes)
     with purchases.context(state, settle=settle) as ctx:
         selected = [
             entry
@@ -81,18 +74,40 @@ def destroy(
         chosen = [entry for entry in selected if entry.stage == "created"]
         if not chosen and not any(entry.stage == "destroyed" for entry in selected):
             raise ctx.state.nothing_selected(project, ctx.target)
+        if volume and not disk_id:
+            check_generations(chosen)
         pending = [entry for entry in selected if entry.is_pending]
-        ended = delete(
-            ctx, chosen, confirm=(lambda _: True) if yes else lambda targets: _ask(project, targets)
-        )
-        saved = total(
-            (target.disk.usd_hr or Decimal(0)) if target.disk and target.is_live else Decimal(0)
-            for target in ended
-        )
+        ended = delete(ctx, chosen, confirm=partial(ask, project, yes=yes))
     for entry in pending:
         to_stderr(
             f"warning: {entry.key} ({entry.name}) has an unknown outcome and may still appear"
         )
+    render(deleted_view(project, "destroyed", ended), output)
+
+
+def check_confirmed(project: str, confirm: str | None, *, yes: bool) -> None:
+    """Check that a deletion can be confirmed: at a terminal, or by the project's name.
+
+    Raises
+    ------
+    InputError
+        When it cannot.
+    """
+    hint = f"pass --yes --confirm {shlex.quote(visible(project))} to delete without asking"
+    if yes and confirm != project:
+        raise InputError("--yes needs the project's name again", hint=hint)
+    if not yes and not sys.stdin.isatty():
+        raise InputError("no terminal to prompt on", hint=hint)
+
+
+def deleted_view(project: str, key: str, ended: Sequence[DeletionTarget]) -> View:
+    """Return what was deleted and what it saves; ``key`` names the list in JSON."""
+    from planner.units import money, plain, total
+
+    saved = total(
+        (target.disk.usd_hr or Decimal(0)) if target.disk and target.is_live else Decimal(0)
+        for target in ended
+    )
     rows = tuple(
         (
             *(target.entry.volume, target.entry.replica, target.entry.disk, target.entry.ids[0]),
@@ -103,16 +118,18 @@ def destroy(
     names = ("volume", "replica", "disk", "id")
     document = {
         "project": project,
-        "destroyed": [dict(zip(names, row, strict=False)) for row in rows],
+        key: [dict(zip(names, row, strict=False)) for row in rows],
         "usd_hr_saved": plain(saved),
     }
     notes = (f"{counted(len(ended), 'disk')}; ${money(saved, 4)}/h less",)
-    section = Section("destroyed", "", _COLUMNS, rows, notes=notes)
-    render(View(lambda: [section], lambda: document), output)
+    section = Section(key, "", _COLUMNS, rows, notes=notes)
+    return View(lambda: [section], lambda: document)
 
 
-def _ask(project: str, targets: Sequence[DeletionTarget]) -> bool:
-    """Show what would be lost, and have the project's name typed."""
+def ask(project: str, targets: Sequence[DeletionTarget], *, yes: bool) -> bool:
+    """Show what would be lost, and have the project's name typed unless that is confirmed."""
+    if yes:
+        return True
     for target in targets:
         price = target.disk.usd_hr if target.disk else None
         to_stderr(

@@ -29,7 +29,7 @@ _UsageError: type[Exception] = next(
 
 COMMANDS = (
     *("offers", "plan", "explain", "diff", "emit", "report", "apply", "status", "resolve"),
-    *("rename", "destroy", "doctor", "adopt", "init", "schema", "sim", "docs"),
+    *("rename", "retire", "destroy", "doctor", "adopt", "init", "schema", "sim", "docs"),
 )
 """The commands, in the order of the help; each is a function of that name."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from planner.market.snapshot import Snapshot
     from planner.marketplace.protocol import ListingName
     from planner.plans.plan import Plan
+    from planner.project.preflight import ProjectDisks
 
 EPILOG = (
     "JSON: the plan document, exactly what --out saves: format, digest, plan_id, project, "
@@ -149,7 +150,7 @@ def planned(
     offers, gpus, target = _market(
         demanded, files or dict.fromkeys(("disks", "gpus", "multi-node"))
     )
-    disks, recorded = _account(demanded, disks_file, state, target, is_needed=needs_account)
+    disks, project = _account(demanded, disks_file, state, target, is_needed=needs_account)
     try:
         with working(f"placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
             return planning.plan(
@@ -157,7 +158,8 @@ def planned(
                 offers,
                 gpus,
                 disks=disks,
-                recorded=recorded,
+                recorded=project.in_use if project else None,
+                superseded=project.superseded if project else None,
                 target=target,
                 demand_source=source,
                 **settings,
@@ -226,7 +228,7 @@ def _account(
     target: dict[str, str | None] | None,
     *,
     is_needed: bool,
-) -> tuple[pd.DataFrame | None, dict[tuple[str, int], tuple[str, ...]]]:
+) -> tuple[pd.DataFrame | None, ProjectDisks | None]:
     """Return the account's disks and what was bought before; nothing of it for an offline plan."""
     from planner.cli import purchases
 
@@ -234,9 +236,9 @@ def _account(
         from planner.market.disks import read_disks
 
         disks = read_disks(disks_file)
-        return disks, _recorded(demand, state, target, disks) if state else {}
+        return disks, _recorded(demand, state, target, disks) if state else None
     if target is None:
-        return None, {}
+        return None, None
     from planner.errors import MarketError
     from planner.project.preflight import read_account
 
@@ -249,7 +251,7 @@ def _account(
         if is_needed or any(volume.disks for volume in demand.volumes):
             raise
         to_stderr(f"warning: planned as if the account had no disks: {error}")
-        return None, {}
+        return None, None
     return disks, _recorded(demand, state, target, disks)
 
 
@@ -258,16 +260,16 @@ def _recorded(
     state: str | None,
     target: dict[str, str | None] | None,
     disks: pd.DataFrame,
-) -> dict[tuple[str, int], tuple[str, ...]]:
+) -> ProjectDisks:
     from planner.cli import purchases
     from planner.project.journal import Journal
     from planner.project.preflight import recorded_disks
 
     with Journal(purchases.state_folder(state), write=False) as journal:
         records = journal.records
-    recorded, doubts = recorded_disks(records, demand.project, target or {}, disks)
-    warn(doubts)
-    return recorded
+    project = recorded_disks(records, demand.project, target or {}, disks)
+    warn(project.pending)
+    return project
 
 
 def _view(made: Plan) -> View:

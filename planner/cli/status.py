@@ -15,9 +15,9 @@ from planner.present.table import Section, TableColumn, View
 
 EPILOG = (
     "JSON: exit_code, disks (project, volume, replica, disk, name, state, condition, ids, status, "
-    "size_gb, usd_hr, attached_to, notes), usd_hr, advice. Exit codes: 0 in order, 6 outcome "
-    "unknown, 7 a disk changed, vanished, is duplicated or in conflict, 4 unreachable, 8 state "
-    "damaged."
+    "size_gb, usd_hr, attached_to, notes), usd_hr, advice, commands (to paste). Exit codes: 0 in "
+    "order, 6 outcome unknown, 7 a disk changed, vanished, is duplicated or in conflict, 4 "
+    "unreachable, 8 state damaged."
 )
 _COLUMNS = (
     TableColumn("project", "project"),
@@ -73,4 +73,6 @@ def _section(document: dict[str, Any]) -> Section:
     if not rows:
         return Section("disks", columns=_COLUMNS, notes=("No disks are recorded.",))
     footer = ("now", "", None, Decimal(document["usd_hr"]), "", "")
-    return Section("disks", "", _COLUMNS, rows, footer, tuple(document["advice"]))
+    return Section(
+        "disks", "", _COLUMNS, rows, footer, tuple(document["advice"]), tuple(document["commands"])
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from planner.demand.model import Demand, Volume
     from planner.market.canonical import Market
-    from planner.solve.existing import Kept
+    from planner.solve.existing import Existing
     from planner.solve.optimise import Solution
     from planner.solve.solution import Placement
 
@@ -73,7 +74,7 @@ def plan_warnings(demand: Demand, market: Market, solution: Solution) -> tuple[s
     volumes = {volume.name: volume for volume in demand.volumes}
     chosen: dict[str, list[str]] = {}
     for placement in solution.placements:
-        if placement.action != "create":
+        if placement.action == "keep":
             continue
         key = tuple(getattr(placement, name) for name in KEY)
         offer = sold.offer(key, placement.disk_sizes_gb[0])
@@ -90,7 +91,7 @@ def plan_warnings(demand: Demand, market: Market, solution: Solution) -> tuple[s
 
 
 def account_warnings(
-    demand: Demand, disks: Sequence[Mapping[str, Any]], kept: Sequence[Kept]
+    demand: Demand, disks: Sequence[Mapping[str, Any]], existing: Existing
 ) -> Iterator[str]:
     """Yield the disks of the account that the plan does not use: nothing is done to them.
 
@@ -100,13 +101,17 @@ def account_warnings(
         What was asked.
     disks : sequence of mapping
         Rows of the account's disks.
-    kept : sequence of Kept
-        The replicas that disks are.
+    existing : Existing
+        What disks are to the demand; it says itself which are replaced or left over.
     """
+    kept = existing.kept
     used = {disk for replica in kept for disk in replica.disk_ids}
+    used.update(disk for ids in existing.replaced.values() for disk in ids)
+    used.update(disk.id for disk in existing.leftover)
     named = {disk for volume in demand.volumes for disk in volume.disks}
     served = Counter(replica.volume for replica in kept)
     wanting = {slug(v.name): v for v in demand.volumes if served[v.name] < v.replicas}
+    yield from _leftover(demand, disks, existing)
     idle = [row for row in disks if row["id"] not in used]
     for row in idle[:_MOST]:
         name, price = row["name"] or "", row["usd_hr"]
@@ -126,6 +131,25 @@ def account_warnings(
     if len(idle) > _MOST:
         more = len(idle) - _MOST
         yield f"{more} more disks are not used by this plan; planner will not touch them"
+
+
+def _leftover(
+    demand: Demand, disks: Sequence[Mapping[str, Any]], existing: Existing
+) -> Iterator[str]:
+    """Yield the disks of the project that are not needed any more, and how to delete them."""
+    rows = {row["id"]: row for row in disks}
+    project = shlex.quote(demand.project)
+    for disk in existing.leftover:
+        row = rows[disk.id]
+        cost = f"${row['usd_hr']} an hour" if row["usd_hr"] else "price unknown"
+        what = f"disk {disk.id} of {disk.volume} #{disk.replica} ({cost})"
+        if disk.superseded:
+            yield f"{what} was replaced and is billed until you retire it: planner retire {project}"
+        else:
+            yield (
+                f"{what} is no longer in the demand and is billed until you delete it: "
+                f"planner destroy {project} --id {disk.id}"
+            )
 
 
 def existing_warnings(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:

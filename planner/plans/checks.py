@@ -42,7 +42,7 @@ def totals(
         "usd_hr": plain(total([disk_usd_hr, gpu_usd_hr])),
         "usd_month": plain(total([usd_month(disk_usd_hr, hours_per_month), *gpu_months])),
         "hours_per_month": hours_per_month,
-        "new_usd_hr": plain(total(p.usd_hr for p in placements if p.action == "create")),
+        "new_usd_hr": plain(total(p.usd_hr for p in placements if p.action != "keep")),
     }
 
 

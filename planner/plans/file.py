@@ -242,7 +242,7 @@ class StoredPlacement(_Stored):
 
     volume: str
     replica: Size
-    action: Literal["create", "keep"]
+    action: Literal["create", "keep", "replace"]
     offer_id: str | None
     provider: str
     cloud_id: str | None
@@ -256,6 +256,7 @@ class StoredPlacement(_Stored):
     owner: str | None
     tags: dict[str, str]
     disk_ids: list[str]
+    replaces: list[str] = []
 
 
 class StoredGpu(_Stored):
@@ -277,6 +278,15 @@ class StoredGpu(_Stored):
     hours_per_month: Size
     usd_hr_on: Amount
     usd_hr: Amount
+
+
+class StoredLeftover(_Stored):
+    """A disk of the project that the plan neither keeps nor replaces."""
+
+    id: str
+    volume: str
+    replica: Size
+    superseded: bool
 
 
 class StoredMarket(_Stored):
@@ -303,5 +313,6 @@ class StoredPlan(_Stored):
     gpus: list[StoredGpu]
     totals: dict[str, Any]
     requests: list[dict[str, Any]]
+    leftover: list[StoredLeftover] = []
     demand: dict[str, Any]
     market: StoredMarket

@@ -37,7 +37,7 @@ from planner.plans.summary import (
 from planner.present.html import to_html
 from planner.present.table import Section
 from planner.schema import build, json_value
-from planner.solve.existing import Kept, keep
+from planner.solve.existing import Kept, Leftover, keep
 from planner.solve.moving import Moving, moving
 from planner.solve.optimise import SolverRecord
 from planner.solve.problem import Instance
@@ -84,6 +84,8 @@ class Decision:
         What was asked, normalised.
     market : Market
         The offers and GPU offers it was chosen from, and the disks that the account had.
+    leftover : tuple of Leftover
+        Disks of the project that it neither keeps nor replaces.
     """
 
     project: str
@@ -97,6 +99,7 @@ class Decision:
     gpus: tuple[Gpu, ...]
     demand: Demand
     market: Market
+    leftover: tuple[Leftover, ...] = ()
 
     @property
     def plan_id(self) -> str:
@@ -193,7 +196,10 @@ def _plan_id(*inputs_and_choice: Any) -> str:  # noqa: ANN401 -- JSON values
 
 def values_of(record: Placement | Gpu) -> dict[str, Any]:
     """Return the fields of a placement or GPU as JSON values."""
-    return {name: json_value(value) for name, value in vars(record).items()}
+    values = {name: json_value(value) for name, value in vars(record).items()}
+    if isinstance(record, Placement) and record.action != "replace":
+        del values["replaces"]  # as in files of versions that could not replace
+    return values
 
 
 MAX_BYTES = 256 * 2**20
@@ -229,6 +235,7 @@ class Plan(Decision):
             "placements": [values_of(placement) for placement in self.placements],
             "gpus": [values_of(gpu) for gpu in self.gpus],
             "requests": self.requests,
+            "leftover": [vars(disk) for disk in self.leftover],
             "demand": self.demand.to_document(),
             "market": self.market.to_document(),
         }
@@ -327,11 +334,13 @@ class Plan(Decision):
                         **placement.model_dump(),
                         "disk_sizes_gb": tuple(placement.disk_sizes_gb),
                         "disk_ids": tuple(placement.disk_ids),
+                        "replaces": tuple(placement.replaces),
                     }
                 )
                 for placement in stored.placements
             ),
             gpus=tuple(Gpu(**gpu.model_dump()) for gpu in stored.gpus),
+            leftover=tuple(Leftover(**disk.model_dump()) for disk in stored.leftover),
             demand=Demand.from_document(known_fields(Demand, stored.demand)),
             market=Market(
                 tuple(stored.market.offers), tuple(stored.market.gpus), tuple(stored.market.disks)

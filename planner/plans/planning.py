@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ def plan(
     *,
     disks: pd.DataFrame | None = None,
     recorded: Mapping[tuple[str, int], Sequence[str]] | None = None,
+    superseded: Mapping[tuple[str, int], Sequence[str]] | None = None,
     time_limit_s: float | None = None,
     full: bool = False,
     cost_slack: Decimal = Decimal(0),
@@ -56,6 +58,8 @@ def plan(
         already is gets no second one; needed where the demand names `disks`.
     recorded : mapping | None
         (volume, replica) → ids of disks that were bought as that replica.
+    superseded : mapping | None
+        The same of disks that later ones replaced: they are kept for no volume.
     time_limit_s : float | None
         Seconds for the solver; None waits for the proof.
     full : bool
@@ -94,7 +98,7 @@ def plan(
     require_listings(demand, gpus, disks)
     market = Market.of(offers, gpus, disks)
     choice = market.addressable
-    existing = keep(demand, market.disks, recorded or {}, choice)
+    existing = keep(demand, market.disks, recorded or {}, choice, superseded)
 
     def kept_of(changed: Demand) -> Sequence[Kept]:
         return keep(changed, market.disks, recorded or {}, choice).kept
@@ -142,12 +146,18 @@ def plan(
             *plan_warnings(demand, market, solution),
             *existing.notes,
             *existing_warnings(demand, solution.placements),
-            *account_warnings(demand, market.disk_rows, kept),
+            *account_warnings(demand, market.disk_rows, existing),
         ),
-        placements=solution.placements,
+        placements=tuple(
+            replace(placement, action="replace", replaces=ids)
+            if (ids := existing.replaced.get((placement.volume, placement.replica)))
+            else placement
+            for placement in solution.placements
+        ),
         gpus=solution.gpus,
         demand=demand,
         market=market,
+        leftover=existing.leftover,
     )
     vars(plan)["instance"] = solution.instance  # what was solved; the plan would make it again
     violations = plan.choice_violations()

@@ -110,7 +110,7 @@ def disk_warnings(demand: Demand, market: Market, placements: Sequence[Placement
     for placement in placements:
         key = (placement.volume, *(getattr(placement, name) for name in KEY))
         volume = volumes[placement.volume]
-        if placement.action != "create" or key in warned or not costs.may_exceed(volume, placement):
+        if placement.action == "keep" or key in warned or not costs.may_exceed(volume, placement):
             continue
         each = costs.of(volume)
         middle = Decimal(median(each))

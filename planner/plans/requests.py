@@ -59,7 +59,7 @@ def planned_disks(placements: Sequence[Placement], nonce: str) -> tuple[PlannedD
             ),
         )
         for placement in placements
-        if placement.action == "create"
+        if placement.action != "keep"
         for disk, size_gb in enumerate(placement.disk_sizes_gb, 1)
     )
 

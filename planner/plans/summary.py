@@ -34,7 +34,7 @@ _COLUMNS = (
     TableColumn("usd_hr", "$/hour", "usd_hr"),
     TableColumn("usd_month", "$/month", "usd_month"),
 )
-_SIGNS = {"create": "+", "keep": "="}
+_SIGNS = {"create": "+", "replace": "~", "keep": "="}
 """Actions as people read them beside a placement."""
 
 
@@ -64,10 +64,11 @@ def placements_section(
 
 def outcome(placements: Sequence[Placement], hours: int) -> str:
     """Return what the plan does, and what its disks cost."""
-    kept = sum(placement.action == "keep" for placement in placements)
-    unchanged = f", {kept} unchanged" if kept else ""
+    counts = Counter[str](placement.action for placement in placements)
+    named = {"create": "to create", "replace": "to replace", "keep": "unchanged"}
+    shown = [f"{counts[action]} {text}" for action, text in named.items() if counts[action]]
     month = money(usd_month(total(placement.usd_hr for placement in placements), hours))
-    return f"Plan: {len(placements) - kept} to create{unchanged}. Disks: ${month}/month."
+    return f"Plan: {', '.join(shown)}. Disks: ${month}/month."
 
 
 def _sizes(sizes: tuple[int, ...]) -> str:

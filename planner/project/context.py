@@ -295,6 +295,8 @@ class Context:
             offer=list(slot.offer),
             owner=slot.owner,
             tags=slot.tags,
+            replaces=list(slot.replaces),
+            disks=slot.disks,
             origin=self.origin,
             body=slot.digest,
             sends=sends,

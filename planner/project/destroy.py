@@ -1,13 +1,15 @@
-"""Destroy: delete our own disks, only where they are unchanged and unattached."""
+"""Destroy and retire: delete our own disks, only where they are unchanged and unattached."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.errors import (
     Conflict,
+    InputError,
     Interrupted,
     NotFound,
     OutcomeUnknown,
@@ -15,10 +17,11 @@ from planner.errors import (
     RequestNotSent,
     RequestRefused,
 )
+from planner.market.disks import HEALTHY
 from planner.project.state import Entry, sorted_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable
 
     from planner.market.disks import Disk
     from planner.project.context import Context
@@ -42,9 +45,70 @@ class DeletionTarget:
         return self.disk is not None and self.disk.is_live
 
 
-def destroy(
-    ctx: Context, entries: Sequence[Entry], *, confirm: Callable[[Sequence[DeletionTarget]], bool]
-) -> list[DeletionTarget]:
+Confirm = Callable[[Sequence["DeletionTarget"]], bool]
+
+
+def check_generations(entries: Iterable[Entry]) -> None:
+    """Check that a volume's name alone says which disks are meant.
+
+    Raises
+    ------
+    InputError
+        When a replica exists several times.
+    """
+    generations: dict[tuple[str, int], dict[str, list[Entry]]] = {}
+    for entry in sorted_entries(entries):
+        plans = generations.setdefault((entry.volume, entry.replica), {})
+        plans.setdefault(entry.plan, []).append(entry)
+    several = {replica: plans for replica, plans in generations.items() if len(plans) > 1}
+    if several:
+        lines = [
+            f"  {volume} #{replica}: {entry.ids[0]}, {entry.expected.size_gb:,} GB"
+            + (", superseded" if entry.is_superseded else ", in use")
+            for (volume, replica), plans in several.items()
+            for mine in plans.values()
+            for entry in mine
+        ]
+        raise InputError(
+            "a volume is on disks of several plans:\n" + "\n".join(lines),
+            hint="name the disks to delete with --id; `planner retire` deletes superseded ones",
+        )
+
+
+def retire(ctx: Context, entries: Sequence[Entry], *, confirm: Confirm) -> list[DeletionTarget]:
+    """Delete superseded disks and all their data; the disks that replaced them have to be ready.
+
+    Parameters
+    ----------
+    ctx, confirm
+        As in `destroy`.
+    entries : sequence of Entry
+        Superseded disks of one project. One that is gone already is recorded as deleted.
+
+    Raises
+    ------
+    Conflict
+        When a replacement does not exist or needs attention, or as in `destroy`.
+    PendingActions
+        When a replacement is not ACTIVE yet, or as in `destroy`.
+    MarketError, Interrupted
+        As in `destroy`.
+    """
+    for name in dict.fromkeys(name for entry in entries for name in entry.superseded_by):
+        successor = ctx.state.entries[name]
+        disk = _get(ctx, successor)
+        status = "gone" if disk is None or disk.id != successor.ids[0] else disk.status
+        if status != "ACTIVE":
+            kind = PendingActions if status in HEALTHY else Conflict
+            raise kind(
+                f"{successor.key}: its new disk {successor.ids[0]} is {status}, so nothing was "
+                "deleted",
+                hint="a disk is retired once the disk that replaced it is ACTIVE",
+            )
+    return _destroy(ctx, entries, confirm, gone_is_deleted=True)
+
+
+def destroy(ctx: Context, entries: Sequence[Entry], *, confirm: Confirm) -> list[DeletionTarget]:
     """Delete disks and all their data, after a fresh look at each.
 
     Parameters
@@ -72,8 +136,15 @@ def destroy(
     Interrupted
         When it is declined.
     """
+    return _destroy(ctx, entries, confirm)
+
+
+def _destroy(
+    ctx: Context, entries: Sequence[Entry], confirm: Confirm, *, gone_is_deleted: bool = False
+) -> list[DeletionTarget]:
     targets = [DeletionTarget(entry, _get(ctx, entry)) for entry in sorted_entries(entries)]
-    problems = [text for target in targets for text in _problems(target)]
+    checked = [target for target in targets if target.disk or not gone_is_deleted]
+    problems = [text for target in checked for text in _problems(target)]
     if problems:
         listed = "\n".join(f"  {text}" for text in problems)
         raise Conflict(

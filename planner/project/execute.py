@@ -26,11 +26,17 @@ from planner.project.buy import PurchaseContext, buy
 from planner.project.context import Context, Event, Heartbeat
 from planner.project.failover import MAX_FAILOVERS, lineage, replan
 from planner.project.journal import Journal
+from planner.project.outcome import ApplyOutcome, make_outcome
 from planner.project.preflight import Funds, Limits
-from planner.project.reconcile import check_no_duplicates, match_name, reconcile_pending
+from planner.project.reconcile import (
+    check_no_duplicates,
+    match_name,
+    reconcile_pending,
+)
+from planner.project.replace import supersede
 from planner.project.spending import Ceilings, check_ceilings, project_usd_hr
 from planner.project.state import SENDABLE, ExpectedDisk, Slot, State, slots_of
-from planner.project.status import ApplyOutcome, disk_status, make_outcome
+from planner.project.status import disk_status
 from planner.schema import records
 from planner.units import total
 
@@ -236,6 +242,7 @@ class _Run:
             return
 
     def _close(self) -> None:
+        supersede(self.ctx)
         check_final_listing(self.ctx)
         if self.order.wait:
             wait_active(self.ctx)

@@ -96,7 +96,8 @@ def replan(ctx: Context, plans: Sequence[Plan]) -> Plan:
     """
     agreed, percent = plans[0], ctx.percent or Decimal(0)
     disks = read_account(ctx.marketplace)
-    recorded, _ = recorded_disks(ctx.journal.records, ctx.project, ctx.target, disks)
+    known = recorded_disks(ctx.journal.records, ctx.project, ctx.target, disks)
+    recorded = known.in_use
     if ctx.again:  # a second set: what earlier plans bought serves the first
         own = {id_ for entry in ctx.entries if entry.plan in ctx.chain for id_ in entry.ids}
         recorded = {slot: ids for slot, ids in recorded.items() if own.issuperset(ids)}
@@ -109,6 +110,7 @@ def replan(ctx: Context, plans: Sequence[Plan]) -> Plan:
             agreed.market.gpus if agreed.demand.workloads else None,
             disks=disks,
             recorded=recorded,
+            superseded=known.superseded,
             target=ctx.target,
             demand_source=ctx.origin,
             now=ctx.pace.now(),

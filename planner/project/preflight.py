@@ -124,7 +124,7 @@ def check_age(plan: Plan, now: datetime, max_age: timedelta) -> None:
 def check_second_purchase(
     ctx: Context, slots: Iterable[Slot], listing: DiskListing, *, again: bool
 ) -> None:
-    """Refuse to buy for a project what another of its plans has bought, or may have.
+    """Refuse to buy for a project what another of its plans has bought, and this one replaces not.
 
     Raises
     ------
@@ -132,10 +132,15 @@ def check_second_purchase(
         When another plan's disk is live, unless that is wanted.
     """
     wanted = {slot.key for slot in slots}
+    replaced = {disk_id for slot in slots for disk_id in slot.replaces}
     twins = [
         entry
         for entry in ctx.entries
-        if entry.plan != ctx.plan and entry.key in wanted and entry.stage == "created"
+        if entry.plan != ctx.plan
+        and entry.key in wanted
+        and entry.stage == "created"
+        and not entry.superseded_by
+        and replaced.isdisjoint(entry.ids)
     ]
     alive = [entry for entry in twins if not again and ctx.is_live(entry, listing)]
     if alive:
@@ -291,15 +296,35 @@ def _listed_id(entry: Entry, same_name: Sequence[Any]) -> str | None:
     return disk_id
 
 
+@dataclass(frozen=True)
+class ProjectDisks:
+    """The disks that the journal has of a project.
+
+    Attributes
+    ----------
+    in_use, superseded : dict
+        (volume, replica) → ids: complete replicas, and disks that later ones replaced.
+    pending : tuple of str
+        One sentence for each disk whose outcome is unknown.
+    origins : tuple of str
+        The demand files that they were bought for.
+    """
+
+    in_use: Recorded
+    superseded: Recorded
+    pending: tuple[str, ...]
+    origins: tuple[str, ...]
+
+
 def recorded_disks(
     records: Sequence[dict[str, Any]],
     project: str,
     target: dict[str, str | None],
     disks: pd.DataFrame | None = None,
-) -> tuple[Recorded, tuple[str, ...]]:
+) -> ProjectDisks:
     """Return the disks that the journal says a project has, and its unknown outcomes.
 
-    Where several plans bought a replica, the disks of the last plan are taken.
+    Where several plans bought a replica, the disks of the last plan are in use.
 
     Parameters
     ----------
@@ -311,37 +336,41 @@ def recorded_disks(
         Base URL and team of the marketplace.
     disks : DataFrame | None
         Columns ``DISKS``: the account. A pending create whose disk is listed counts as bought.
-
-    Returns
-    -------
-    recorded : dict
-        Complete replicas only.
-    pending : tuple of str
-        One sentence for each slot whose outcome is unknown.
     """
     state = State(records)
-    bought: dict[tuple[str, int], dict[str, dict[int, str | None]]] = {}
-    pending: list[str] = []
+    mine = [entry for entry in state.of_project(project) if state.is_at(entry, target)]
     listed: dict[str, list[SimpleNamespace]] = {}
     for row in records_of(disks) if disks is not None else ():
         listed.setdefault(row["name"], []).append(SimpleNamespace(**row))
-    for entry in state.of_project(project):
-        if not state.is_at(entry, target):
-            continue
-        disk_id = _listed_id(entry, listed.get(entry.name, []))
-        if entry.is_pending and disk_id is None:
-            pending.append(
-                f"volume {entry.volume}: whether {entry.name} was bought is unknown; "
-                "`planner apply` of that plan reconciles it, and buys nothing twice"
-            )
-        if entry.stage == "transferred":
-            continue
-        plans = bought.setdefault((entry.volume, entry.replica), {})
-        plans.setdefault(entry.plan, {})[entry.disk] = disk_id
-    recorded: Recorded = {}
-    for slot, plans in bought.items():
+    ids = {entry.name: _listed_id(entry, listed.get(entry.name, [])) for entry in mine}
+    bought: dict[tuple[str, int], dict[str, dict[int, str | None]]] = {}
+    superseded: Recorded = {}
+    for entry in mine:
+        replica = (entry.volume, entry.replica)
+        if entry.is_superseded:
+            superseded[replica] = (*superseded.get(replica, ()), *entry.ids)
+        elif entry.stage != "transferred":
+            plans = bought.setdefault(replica, {})
+            plans.setdefault(entry.plan, {})[entry.disk] = ids[entry.name]
+    return ProjectDisks(
+        _last_complete(bought),
+        superseded,
+        tuple(
+            f"volume {entry.volume}: whether {entry.name} was bought is unknown; "
+            "`planner apply` reconciles it, and buys nothing twice"
+            for entry in mine
+            if entry.is_pending and ids[entry.name] is None
+        ),
+        tuple(dict.fromkeys(e.origin for e in mine if e.origin and ids[e.name] is not None)),
+    )
+
+
+def _last_complete(bought: Mapping[tuple[str, int], dict[str, dict[int, str | None]]]) -> Recorded:
+    """Return the disks of each replica that the last plan with all of them bought."""
+    in_use: Recorded = {}
+    for replica, plans in bought.items():
         for by_number in plans.values():
             ids = [disk_id for _, disk_id in sorted(by_number.items()) if disk_id is not None]
             if len(ids) == max(by_number):
-                recorded[slot] = tuple(ids)
-    return recorded, tuple(pending)
+                in_use[replica] = tuple(ids)
+    return in_use

@@ -22,6 +22,7 @@ from planner.errors import (
     RequestRefused,
     Unauthorized,
 )
+from planner.project.replace import supersede
 from planner.project.state import SENDABLE, UNPROVEN
 
 if TYPE_CHECKING:
@@ -344,6 +345,7 @@ def reconcile_pending(ctx: Context, *, wait: bool) -> None:
     if pending:
         _reconcile_entries(ctx, pending, wait=wait)
         _settle_earlier_plans(ctx, pending)
+    supersede(ctx)
     conflicts = [entry for entry in entries if entry.stage == "conflict"]
     if conflicts:
         raise Conflict("; ".join(f"{e.key}: {e.why} ({', '.join(e.ids)})" for e in conflicts))

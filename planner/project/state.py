@@ -48,6 +48,10 @@ class Slot:
         Whose budget it counts against.
     tags : dict
         The volume's tags.
+    replaces : tuple of str
+        Ids of the live disks that the slot's replica replaces.
+    disks : int
+        How many disks its replica has.
     """
 
     volume: str
@@ -60,6 +64,8 @@ class Slot:
     stock: str | None
     owner: str | None
     tags: dict[str, str]
+    replaces: tuple[str, ...] = ()
+    disks: int = 1
 
     @property
     def key(self) -> str:
@@ -160,6 +166,8 @@ def slots_of(plan: Plan) -> tuple[Slot, ...]:
                 stock=volumes[disk.volume].stock,
                 owner=volumes[disk.volume].owner,
                 tags=dict(volumes[disk.volume].tags),
+                replaces=placement.replaces,
+                disks=len(placement.disk_sizes_gb),
             )
         )
     return tuple(slots)
@@ -224,6 +232,12 @@ class Entry:
         Whether a DELETE was about to be sent.
     offer : tuple of str | None
         Create key of its offer.
+    replaces : tuple of str
+        Ids of the disks that its replica replaces, once all ``disks`` of it are created.
+    superseded_by : tuple of str
+        Names of the disks that replaced it; it is billed until it is retired.
+    owner, tags, origin
+        Who pays, labels, and the demand file that it was bought for.
     """
 
     name: str
@@ -250,6 +264,12 @@ class Entry:
     stock: bool = False
     deleting: bool = False
     offer: tuple[str | None, ...] = ()
+    replaces: tuple[str, ...] = ()
+    disks: int = 1
+    superseded_by: tuple[str, ...] = ()
+    owner: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    origin: str = ""
 
     @property
     def key(self) -> str:
@@ -260,6 +280,11 @@ class Entry:
     def is_pending(self) -> bool:
         """Return whether its outcome is unknown: a disk may exist that no listing has shown."""
         return self.stage in PENDING
+
+    @property
+    def is_superseded(self) -> bool:
+        """Return whether its disk exists and later ones have replaced it."""
+        return self.stage == "created" and bool(self.superseded_by)
 
     @property
     def has_conflict(self) -> bool:
@@ -359,6 +384,11 @@ class State:
             _transferred(self.entries[record["source"]], record)
         elif kind != "journal":
             _MOVES[kind](self.entries[record["name"]], record)
+            if kind == "destroyed":
+                # What it replaced is in use again: there is no other disk of the replica.
+                for entry in self.entries.values():
+                    if record["name"] in entry.superseded_by:
+                        entry.superseded_by = ()
 
     def _intend(self, record: dict[str, Any]) -> None:
         names = ("name", "plan", "project", "volume", "replica", "disk")
@@ -369,6 +399,10 @@ class State:
         # An intent that sends nothing only makes room for a disk that is there already.
         entry.expected, entry.stage = facts, "intended" if record["sends"] else "not_sent"
         entry.offer = tuple(record.get("offer", ()))
+        # Records of earlier versions lack what follows.
+        entry.replaces, entry.disks = tuple(record.get("replaces", ())), record.get("disks", 1)
+        entry.owner, entry.origin = record.get("owner"), record.get("origin", "")
+        entry.tags = dict(record.get("tags", {}))
         entry.attempts += record["sends"]
         entry.baseline = frozenset(record["baseline"])
         entry.until = None
@@ -460,6 +494,10 @@ def _destroyed(entry: Entry, _record: dict[str, Any]) -> None:
     entry.stage, entry.status, entry.why = "destroyed", "", ""
 
 
+def _superseded(entry: Entry, record: dict[str, Any]) -> None:
+    entry.superseded_by = tuple(record["by"])
+
+
 def _seen(entry: Entry, record: dict[str, Any]) -> None:
     entry.status = record["status"]
     entry.usd_hr = None if record["usd_hr"] is None else Decimal(record["usd_hr"])
@@ -479,6 +517,7 @@ _MOVES: dict[str, Any] = {
     "deleting": _deleting,
     "destroyed": _destroyed,
     "renamed": _renamed,
+    "superseded": _superseded,
     "seen": _seen,
 }
 

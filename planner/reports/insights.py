@@ -93,7 +93,7 @@ class Insights:
     def _market(self, most: int | None) -> Section:
         offers, sold = [dict(one) for one in self.plan.market.sold], Sold(self.plan.market.sold)
         for one in self.plan.placements:
-            if one.action == "create":
+            if one.action != "keep":
                 key = tuple(getattr(one, name) for name in KEY)
                 for number in sold.numbers(key, one.disk_sizes_gb[0]):
                     offers[number]["chosen"] = "chosen"

@@ -28,7 +28,7 @@ from planner.text import visible
 from planner.units import quotient, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from planner.demand.model import Demand, Volume
@@ -70,6 +70,26 @@ class Kept:
     country: str | None
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """A live disk of the project that the plan neither keeps nor replaces: billed until deleted.
+
+    Attributes
+    ----------
+    id, volume : str
+        The disk, and what it was bought for.
+    replica : int
+        Which replica of the volume.
+    superseded : bool
+        Whether a later disk replaced it; otherwise the demand has no such replica any more.
+    """
+
+    id: str
+    volume: str
+    replica: int
+    superseded: bool
+
+
 class Existing(NamedTuple):
     """What live disks are to a demand.
 
@@ -78,14 +98,20 @@ class Existing(NamedTuple):
     kept : tuple of Kept
         In the demand's order, by replica.
     notes : tuple of str
-        One sentence for each disk that was named or bought for a volume, and is replaced.
+        One sentence for each disk that was named or bought for a volume, and is not kept.
     contradictions : tuple of (Kept, str)
         Disks that the demand names for a volume whose requirements they break, and how.
+    replaced : dict
+        (volume, replica) → ids of the live disks that its new disks replace.
+    leftover : tuple of Leftover
+        The project's other live disks.
     """
 
     kept: tuple[Kept, ...]
     notes: tuple[str, ...]
     contradictions: tuple[tuple[Kept, str], ...]
+    replaced: dict[tuple[str, int], tuple[str, ...]]
+    leftover: tuple[Leftover, ...]
 
     @property
     def messages(self) -> list[str]:
@@ -101,13 +127,14 @@ def keep(
     disks: pd.DataFrame,
     recorded: Mapping[tuple[str, int], Sequence[str]],
     offers: pd.DataFrame,
+    superseded: Mapping[tuple[str, int], Sequence[str]] | None = None,
 ) -> Existing:
-    """Return the replicas that live disks already are, and why others are not.
+    """Return the replicas that live disks already are, and what becomes of the other disks.
 
     A disk is a replica because the demand names it, or because it was bought as that replica, and
-    it is held against every requirement that its listing can answer. One that is gone, has lost
-    its data or is outgrown is replaced, and so is one that was bought and breaks a requirement. A
-    demand that names a disk which breaks its other requirements contradicts itself.
+    it is held against every requirement that its listing can answer. One that lost its data or is
+    outgrown is replaced, and so is one that was bought and breaks a requirement. A demand that
+    names a disk which breaks its other requirements contradicts itself.
 
     Parameters
     ----------
@@ -115,61 +142,92 @@ def keep(
         What is asked.
     disks : DataFrame
         Columns ``DISKS``.
-    recorded : mapping
-        (volume, replica) → ids of disks bought as that replica.
+    recorded, superseded : mapping
+        (volume, replica) → ids of disks bought as that replica: in use, and replaced since.
     offers : DataFrame
         Columns ``ADDRESSABLE``: they tell the region of a place, which disks do not.
 
     """
     live = {row["id"]: row for row in records(disks) if row["id"] is not None}
-    found: list[Kept] = []
+    kept: list[Kept] = []
     notes: list[str] = []
     contradictions: list[tuple[Kept, str]] = []
+    replaced: dict[tuple[str, int], tuple[str, ...]] = {}
     regions, tied = regions_by_site(offers), group_places(demand)
+    for volume, number, claims in _claims(demand, recorded):
+        asked = (*of_disks(volume), *tied.get(volume.name, ()))
+        for ids in claims:
+            replica = _replica(volume, number, [live.get(disk, {"id": disk}) for disk in ids])
+            why = replica if isinstance(replica, str) else _outgrown(replica, volume)
+            if isinstance(replica, Kept) and not why:
+                here = regions.get((replica.provider, replica.data_center, replica.country))
+                why = _broken(replica, asked, here or (None,))
+                if not why:
+                    kept.append(replica)
+                    break
+                if ids[0] in volume.disks:
+                    contradictions.append((replica, why))
+                    break
+            there = tuple(disk for disk in ids if disk in live)
+            if ids is not claims[-1]:
+                then = "a disk that was bought later is used: take this one out of `disks`"
+            elif there:
+                replaced[volume.name, number] = there
+                then = f"replica {number} will be replaced"
+            else:
+                then = f"replica {number} will be created again"
+            notes.append(f"volume {volume.name}: disk {' and '.join(ids)} {why}; {then}")
+    used = {disk for volume in demand.volumes for disk in volume.disks}
+    used.update(disk for replica in kept for disk in replica.disk_ids)
+    used.update(disk for ids in replaced.values() for disk in ids)
+    past = (*(superseded or {}).items(), *recorded.items())
+    leftover = {
+        disk: Leftover(
+            disk, volume, replica, superseded=disk in (superseded or {}).get((volume, replica), ())
+        )
+        for (volume, replica), ids in past
+        for disk in ids
+        if disk in live and disk not in used
+    }
+    return Existing(
+        tuple(kept), tuple(notes), tuple(contradictions), replaced, tuple(leftover.values())
+    )
+
+
+def _claims(
+    demand: Demand, recorded: Mapping[tuple[str, int], Sequence[str]]
+) -> Iterator[tuple[Volume, int, list[tuple[str, ...]]]]:
+    """Yield each replica that disks may be, with them: as the demand says, then as bought."""
     taken = {disk for volume in demand.volumes for disk in volume.disks}
     for volume in demand.volumes:
-        claims: dict[int, tuple[str, ...]] = {
-            number: (disk,) for number, disk in enumerate(volume.disks, 1)
-        }
         for number in range(1, volume.replicas + 1):
-            ids = tuple(dict.fromkeys(recorded.get((volume.name, number), ())))
-            if ids and number not in claims and taken.isdisjoint(ids):
-                claims[number] = ids
-                taken.update(ids)
-        asked = (*of_disks(volume), *tied.get(volume.name, ()))
-        for number, ids in sorted(claims.items()):
-            one = _replica(volume, number, [live.get(disk, {"id": disk}) for disk in ids])
-            if isinstance(one, str):
-                notes.append(f"volume {volume.name}: {one}")
-                continue
-            here = regions.get((one.provider, one.data_center, one.country), (None,))
-            outgrown, broken = _outgrown(one, volume), _broken(one, asked, here)
-            if outgrown or (broken and number > len(volume.disks)):
-                notes.append(f"volume {volume.name}: {_replaced(one, outgrown or broken)}")
-            elif broken:
-                contradictions.append((one, broken))
-            else:
-                found.append(one)
-    return Existing(tuple(found), tuple(notes), tuple(contradictions))
+            claims: list[tuple[str, ...]] = [(disk,) for disk in volume.disks[number - 1 : number]]
+            bought = tuple(dict.fromkeys(recorded.get((volume.name, number), ())))
+            if bought and taken.isdisjoint(bought):
+                claims.append(bought)
+                taken.update(bought)
+            if claims:
+                yield volume, number, claims
 
 
 def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | str:
-    """Return a replica of these disks, or the sentence why they are none."""
-    shown, anew = " and ".join(row["id"] for row in rows), f"replica {number} will be replaced"
+    """Return a replica of these disks, or why they are none."""
     gone = ", ".join(row["id"] for row in rows if "status" not in row)
     if gone:
-        return f"disk {gone} does not exist any more; {anew}"
-    if any(row["status"] in NOT_KEPT for row in rows):
-        return f"disk {shown} is in a state that keeps nothing; {anew}"
+        return "no longer exists" if len(rows) == 1 else f"are no longer complete ({gone} is gone)"
+    lost = next((row["status"] for row in rows if row["status"] in NOT_KEPT), None)
+    if lost is not None:
+        return f"is {lost}"
     unknown = [n for n in ("provider", "size_gb", "usd_hr") if any(row[n] is None for row in rows)]
     if unknown:
         # It may well be the volume: a second one is not bought on the strength of a missing field.
+        shown = " and ".join(row["id"] for row in rows)
         raise InputError(
             f"volume {volume.name}: the {unknown[0]} of disk {shown} is not listed in the account",
             hint=f"planner status shows it; take {shown} out of `disks` to buy a new one",
         )
     if len({tuple(row[name] for name in KEY) for row in rows}) > 1:
-        return f"disks {shown} are not at one place; {anew}"
+        return "are not at one place"
     rows = sorted(rows, key=lambda row: (-row["size_gb"], row["id"]))
     multinode = [row["multinode"] for row in rows]
     return Kept(
@@ -183,19 +241,11 @@ def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | 
     )
 
 
-def _replaced(one: Kept, why: str) -> str:
-    shown = " and ".join(one.disk_ids)
-    return (
-        f"disk {shown} {why}; replica {one.replica} will be replaced: create the new disk, copy, "
-        f"verify the copy, then delete {shown} by hand; planner deletes nothing for it"
-    )
-
-
 def _outgrown(one: Kept, volume: Volume) -> str:
     size_gb = sum(one.sizes_gb)
     if size_gb >= volume.size_gb:
         return ""
-    return f"holds {size_gb} GB and the volume has outgrown it at {volume.size_gb} GB"
+    return f"has {size_gb:,} GB, and {volume.size_gb:,} GB are needed"
 
 
 def _broken(one: Kept, asked: Iterable[OfferRequirement], regions: Names) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PLACEMENTS = (
     Column("volume", TEXT, "name in the demand"),
     Column("replica", WHOLE, "from 1"),
-    Column("action", TEXT, "create: it is to be bought; keep: live disks are it already"),
+    Column("action", TEXT, "create, keep (live disks are it already) or replace (see replaces)"),
     Column("offer_id", TEXT, "short id of the offer; null: it is kept"),
     Column("provider", TEXT, "where"),
     Column("cloud_id", TEXT, "where; null: the offer has none"),
@@ -29,6 +29,7 @@ PLACEMENTS = (
     Column("country", TEXT, "where; null: unknown"),
     Column("region", TEXT, "where; null: unknown"),
     Column("disk_ids", EXACT, "tuple of the ids of the live disks that are kept"),
+    Column("replaces", EXACT, "tuple of the ids of the live disks that the new ones replace"),
     Column("disk_sizes_gb", EXACT, "tuple of the sizes of the disks, larger first"),
     Column("provision_gb", WHOLE, "their sum"),
     Column("usd_gb_hr", EXACT, "price, exact Decimal"),
@@ -45,7 +46,7 @@ class Placement:
 
     volume: str
     replica: int
-    action: Literal["create", "keep"]
+    action: Literal["create", "keep", "replace"]
     offer_id: str | None
     provider: str
     cloud_id: str | None
@@ -59,6 +60,7 @@ class Placement:
     owner: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     disk_ids: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
 
 
 def placements(

@@ -117,7 +117,7 @@ def violations(
         found += _order(volume, of_volume.get(volume.name, ()))
     return (
         *found,
-        *claims(demand, placements),
+        *claims(demand, placements, live),
         *coupling.groups(demand, where),
         *coupling.workloads(demand, where, gpus, rented),
         *coupling.caps(demand, placements),
@@ -203,7 +203,7 @@ def _order(volume: Volume, mine: Sequence[Placement]) -> Iterator[str]:
     keys = [
         [(part is not None, part or "") for part in _key(vars(one))]
         for one in mine
-        if one.action == "create"
+        if one.action != "keep"
     ]
     if keys != sorted(keys):
         yield f"{volume.name}: replicas are not numbered by create key, null first"
@@ -243,7 +243,7 @@ def _as_sold(placement: Placement, volume: Volume, offer: dict[str, Any]) -> Ite
             yield f"{name} is not the offer's"
     if (placement.owner, placement.tags) != (volume.owner, volume.tags):
         yield "owner or tags are not the volume's"
-    if placement.action != "create":
+    if placement.action not in {"create", "replace"}:
         yield f"action {placement.action} is not known"
     if placement.usd_hr != usd_hr(sum(placement.disk_sizes_gb), placement.usd_gb_hr):
         yield "usd_hr is not size times price"
@@ -323,8 +323,11 @@ def existing_problems(
             yield f"{word} {sorted(here)} are excluded, or not allowed"
 
 
-def claims(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
+def claims(
+    demand: Demand, placements: Sequence[Placement], live: Mapping[str, Row]
+) -> Iterator[str]:
     """Yield where placements share a disk, or one is not the replica that the demand calls it."""
+    needs = {volume.name: volume.size_gb for volume in demand.volumes}
     named = {
         disk: (volume.name, number)
         for volume in demand.volumes
@@ -332,20 +335,34 @@ def claims(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
     }
     of_replica = {replica: disk for disk, replica in named.items()}
     taken: set[str] = set()
+    replaced = {disk for placement in placements for disk in placement.disk_ids}
     for placement in placements:
         mine = (placement.volume, placement.replica)
         who = f"{placement.volume} replica {placement.replica}"
         if taken.intersection(placement.disk_ids):
             yield f"{who}: its disk is another replica already"
         taken.update(placement.disk_ids)
-        if placement.action == "create" and placement.disk_ids:
+        if placement.action != "keep" and placement.disk_ids:
             yield f"{who}: what is to be bought has an id"
+        if bool(placement.replaces) != (placement.action == "replace"):
+            yield f"{who}: it is a {placement.action}, and replaces {len(placement.replaces)} disks"
+        if replaced.intersection(placement.replaces):
+            yield f"{who}: a disk that it replaces is replaced or kept already"
+        replaced.update(placement.replaces)
+        if not live.keys() >= set(placement.replaces):
+            yield f"{who}: it replaces a disk that the account does not have"
         if any(named.get(disk, mine) != mine for disk in placement.disk_ids) or (
             placement.action == "keep"
             and mine in of_replica
             and placement.disk_ids != (of_replica[mine],)
+            and _holds(live.get(of_replica[mine]), needs.get(placement.volume, 0))
         ):
             yield f"{who}: the demand names another disk for this replica"
+
+
+def _holds(row: Row | None, size_gb: int) -> bool:
+    """Return whether a disk that the demand names can still be the volume."""
+    return row is not None and row["status"] not in _LOST and (row["size_gb"] or 0) >= size_gb
 
 
 def _as_listed(placement: Placement, rows: Sequence[Row], offer: Row) -> Iterator[str]:

@@ -190,19 +190,30 @@ def test_after_an_apply_everything_is_kept(run: Run, sim: Sim) -> None:
 
 @pytest.mark.slow
 def test_a_grown_volume_is_a_replacement(run: Run, sim: Sim, folder: Path) -> None:
-    """After an apply a needs 150 GB: a new disk, and a sentence that deletes nothing first."""
+    """After an apply a needs 150 GB: the same two commands again, and then retire."""
     assert ran(run, sim, "plan", "d.yaml", "--out", "p.json").code == 0
     assert ran(run, sim, "apply", "p.json", "--yes").code == 0
     (folder / "d.yaml").write_text(DEMAND.replace("100 GB", "150 GB"))
     grown = ran(run, sim, "plan", "d.yaml", "--out", "q.json", "-o", "json")
     (request,) = grown.json()["requests"]
     assert (request["volume"], request["body"]["disk"]["size"]) == ("a", 150)
-    assert "outgrown" in grown.err
-    assert "then delete" in grown.err
-    stopped = ran(run, sim, "apply", "q.json", "--yes")  # the old one is still there
-    assert stopped.code == 7
-    assert ran(run, sim, "apply", "q.json", "--yes", "--again").code == 0
+    assert "has 100 GB, and 150 GB are needed; replica 1 will be replaced" in grown.err
+    bought = ran(run, sim, "apply", "q.json", "--yes", "-o", "json")
+    assert bought.code == 0
+    (superseded,) = bought.json()["superseded"]
+    assert bought.json()["commands"][-1] == "planner retire lab"
+    status = ran(run, sim, "status", "lab", "-o", "json").json()
+    assert [disk["condition"] for disk in status["disks"]].count("superseded") == 1
+    told_apart = ran(run, sim, "destroy", "lab", "--volume", "a", "--yes", "--confirm", "lab")
+    assert told_apart.code == 2
+    assert superseded["id"] in told_apart.err
     assert len(sim.live()) == 4
+    gone = ran(run, sim, "retire", "--yes", "--confirm", "lab", "-o", "json")
+    assert gone.code == 0, gone.err
+    assert [disk["id"] for disk in gone.json()["retired"]] == [superseded["id"]]
+    assert len(sim.live()) == 3
+    assert ran(run, sim, "retire", "lab", "--yes", "--confirm", "lab").code == 0
+    assert ran(run, sim, "retire", "q", "--yes", "--confirm", "q").code == 2
 
 
 def test_a_key_that_may_not_read_disks_is_warned(run: Run, sim: Sim, folder: Path) -> None:

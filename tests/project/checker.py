@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.plans.plan import Plan
-    from planner.project.status import ApplyOutcome
+    from planner.project.outcome import ApplyOutcome
     from tests.project.world import World
 
 

@@ -24,7 +24,8 @@ TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 
 def recorded(folder: Path, project: str = "lab", **target: Any) -> tuple[Recorded, tuple[str, ...]]:
     with Journal(folder, write=False) as journal:
-        return recorded_disks(journal.records, project, {**TARGET, **target})
+        known = recorded_disks(journal.records, project, {**TARGET, **target})
+        return known.in_use, known.pending
 
 
 def split(nonce: str = "nonce-1") -> Plan:

@@ -23,7 +23,7 @@ from tests.project.world import START, URL, World, offer, usd_hr
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from planner.project.status import ApplyOutcome
+    from planner.project.outcome import ApplyOutcome
 
 TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 CHEAP, DEAR = offer(), offer("hyperstack", "NO-1", price=0.0002)

@@ -24,8 +24,8 @@ from tests.project.faults import FAULTS
 from tests.project.world import Killed, World, plan_of
 
 if TYPE_CHECKING:
+    from planner.project.outcome import ApplyOutcome
     from planner.project.state import Slot
-    from planner.project.status import ApplyOutcome
 
 pytestmark = pytest.mark.slow
 

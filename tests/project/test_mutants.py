@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from planner.project.status import ApplyOutcome
+    from planner.project.outcome import ApplyOutcome
 
 
 def history(folder: Path, *faults: str, runs: int = 3, rest_s: float = 0.0) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from planner.project.status import pod_lines
+from planner.project.outcome import pod_lines
 from tests.project.world import World, plan_of
 
 if TYPE_CHECKING:

@@ -38,12 +38,13 @@ def planned_again(world: World, folder: Path, nonce: str) -> Plan:
     with world.account() as account:
         disks = read_account(account)
     with Journal(folder, write=False) as journal:
-        recorded, _ = recorded_disks(journal.records, "lab", TARGET, disks)
+        known = recorded_disks(journal.records, "lab", TARGET, disks)
     return planner.plan(
         plan_of(2).demand,
         world.market(),
         disks=disks,
-        recorded=recorded,
+        recorded=known.in_use,
+        superseded=known.superseded,
         target=TARGET,
         now=world.clock.now(),
         nonce=nonce,

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.plans.plan import Plan
-    from planner.project.status import ApplyOutcome
+    from planner.project.outcome import ApplyOutcome
 
 KEY = "sim-key"
 URL = "https://market.test"

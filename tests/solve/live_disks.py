@@ -95,6 +95,7 @@ def plan(
     volumes: Sequence[Mapping[str, Any]],
     *disks: dict[str, Any],
     recorded: Mapping[tuple[str, int], tuple[str, ...]] | None = None,
+    superseded: Mapping[tuple[str, int], tuple[str, ...]] | None = None,
     market: list[dict[str, Any]] = MARKET,
     gpus: list[dict[str, Any]] | None = None,
     **top: Any,
@@ -107,6 +108,7 @@ def plan(
         None if gpus is None else gpus_frame(gpus),
         disks=frame(*disks),
         recorded=recorded,
+        superseded=superseded,
         nonce="nonce-1",
     )
 

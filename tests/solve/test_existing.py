@@ -18,7 +18,7 @@ from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.plans.explain import explain
 from planner.plans.plan import Plan
-from planner.solve.existing import keep
+from planner.solve.existing import Leftover, keep
 from planner.solve.optimise import optimise
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
@@ -233,23 +233,25 @@ def test_what_is_impossible_anyway_is_not_blamed_on_disks() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (None, "disk-0001 does not exist any more"),
-        ({"status": "TERMINATED"}, "disk-0001 does not exist any more"),
-        ({"status": "ERROR"}, "a state that keeps nothing"),
-        ({"status": "DELETING"}, "a state that keeps nothing"),
-        ({"size": 99}, "holds 99 GB and the volume has outgrown it at 100 GB"),
+        (None, "disk-0001 no longer exists; replica 1 will be created again"),
+        ({"status": "TERMINATED"}, "disk-0001 no longer exists; replica 1 will be created again"),
+        ({"status": "ERROR"}, "disk-0001 is ERROR; replica 1 will be replaced"),
+        ({"status": "DELETING"}, "disk-0001 is DELETING; replica 1 will be replaced"),
+        ({"size": 99}, "has 99 GB, and 100 GB are needed; replica 1 will be replaced"),
     ],
 )
 def test_a_named_disk_that_is_lost_or_outgrown_is_replaced_and_said(
     row: dict[str, Any] | None, words: str
 ) -> None:
-    """The replica is bought, one sentence says why, and the plan deletes nothing."""
+    """What is gone is created again, what exists is replaced by id, and one sentence says why."""
     rows = () if row is None else (disk("disk-0001", **row),)
     made = plan([NAMED], *rows)
-    assert {one.action for one in made.placements} == {"create"}
-    (told,) = [one for one in made.warnings if one.startswith("volume a: ")]
-    assert words in told
-    assert "replica 1 will be replaced" in told
+    (placement,) = made.placements
+    is_there = "replaced" in words
+    assert placement.action == ("replace" if is_there else "create")
+    assert placement.replaces == (("disk-0001",) if is_there else ())
+    (warning,) = made.warnings
+    assert words in warning
 
 
 BROKEN: list[tuple[dict[str, Any], dict[str, Any], str]] = [
@@ -293,10 +295,11 @@ def test_a_recorded_disk_that_breaks_a_requirement_is_replaced_and_said(
 ) -> None:
     """What planner bought for the volume under an older demand is bought again elsewhere."""
     made = plan([{**A, **volume}], disk("disk-0001", **row), recorded={("a", 1): ("disk-0001",)})
-    assert {one.action for one in made.placements} == {"create"}
-    (told,) = [one for one in made.warnings if one.startswith("volume a: ")]
-    assert words in told
-    assert "replica 1 will be replaced" in told
+    placement = made.placements[0]
+    assert (placement.action, placement.replaces) == ("replace", ("disk-0001",))
+    (warning,) = [one for one in made.warnings if one.startswith("volume a: ")]
+    assert words in warning
+    assert "replica 1 will be replaced" in warning
 
 
 def test_a_disk_at_the_price_cap_is_kept() -> None:
@@ -345,16 +348,17 @@ def test_no_second_one_is_bought_for_what_a_disk_does_not_tell(missing: str) -> 
         plan([NAMED], disk("disk-0001", **untold))
 
 
-def test_an_outgrown_disk_is_a_replacement_that_deletes_by_hand() -> None:
-    """Create, copy, verify, then delete: in this order, and the disk is left alone."""
+def test_an_outgrown_disk_is_replaced_and_nothing_else_is_said_of_it(tmp_path: Path) -> None:
+    """One sentence, one request, and the file keeps which disk is replaced."""
     made = plan([NAMED], disk("disk-0001", 99))
-    told, orphan = made.warnings
-    steps = ["create the new disk", "copy", "verify the copy", "then delete disk-0001 by hand"]
-    assert [told.index(step) for step in steps] == sorted(told.index(step) for step in steps)
-    assert "planner deletes nothing" in told
-    assert "not used by this plan" in orphan
-    assert "keeps it" not in orphan
+    assert made.warnings == (
+        "volume a: disk disk-0001 has 99 GB, and 100 GB are needed; replica 1 will be replaced",
+    )
     assert [one["body"]["disk"]["size"] for one in made.requests] == [100]
+    assert made.totals["new_usd_hr"] == "0.01"
+    made.save(tmp_path / "p.json")
+    (placement,) = Plan.load(tmp_path / "p.json").placements
+    assert (placement.action, placement.replaces) == ("replace", ("disk-0001",))
 
 
 def test_what_a_disk_does_not_tell_is_not_held_against_lists() -> None:
@@ -387,20 +391,22 @@ def test_two_disks_are_one_replica() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"status": "ERROR"}, "a state that keeps nothing"),
+        ({"status": "ERROR"}, "is ERROR"),
         ({"country": None}, "are not at one place"),
         ({"provider": "beta"}, "are not at one place"),
         ({"multinode": False}, "is not multi-node"),
-        ({"size": 50}, "holds 150 GB"),
-        ({"status": "TERMINATED"}, "disk disk-0002 does not exist any more"),
+        ({"size": 50}, "has 150 GB"),
+        ({"status": "TERMINATED"}, "are no longer complete (disk-0002 is gone)"),
     ],
 )
 def test_each_of_two_disks_has_to_serve(change: dict[str, Any], words: str) -> None:
-    """Whichever of them fails, the replica is bought anew, and said to be."""
+    """Whichever of them fails, the replica is replaced: what is left of the disks, by id."""
     volume = {**A, "size_gb": 200, "multinode": True, "max_disks": 2}
     recorded = {("a", 1): ("disk-0001", "disk-0002")}
     made = plan([volume], disk("disk-0001"), disk("disk-0002", **change), recorded=recorded)
-    assert [one.action for one in made.placements] == ["create"]
+    (placement,) = made.placements
+    there = ("disk-0001",) if "gone" in words else ("disk-0001", "disk-0002")
+    assert (placement.action, placement.replaces) == ("replace", there)
     assert words in made.warnings[0]
 
 
@@ -413,7 +419,7 @@ def test_what_is_named_beats_what_is_recorded() -> None:
         recorded={("a", 1): ("disk-0001",)},
     )
     assert held(made) == [("a", 1, "keep", "alpha", "0.07")]
-    assert [one for one in made.warnings if "disk-0001" in one and "not used by this plan" in one]
+    assert [disk.id for disk in made.leftover] == ["disk-0001"]
 
 
 def test_named_and_recorded_replicas_stand_side_by_side() -> None:
@@ -459,8 +465,41 @@ def test_replicas_beyond_those_asked_for_are_orphans() -> None:
         recorded={("a", 1): ("disk-0001",), ("a", 2): ("disk-0002",), ("gone", 1): ("disk-0003",)},
     )
     assert [one.action for one in made.placements] == ["keep"]
-    (orphan,) = made.warnings
-    assert orphan.startswith("disk disk-0002 (disk-0002, $0.02 an hour) is not used by this plan")
+    assert made.leftover == (Leftover("disk-0002", "a", 2, superseded=False),)
+    (warning,) = made.warnings
+    assert warning == (
+        "disk disk-0002 of a #2 ($0.02 an hour) is no longer in the demand and is billed until you "
+        "delete it: planner destroy p --id disk-0002"
+    )
+
+
+def test_a_superseded_disk_is_neither_kept_nor_replaced() -> None:
+    """It is billed until it is retired, and the plan says how; the volume is on the later disk."""
+    made = plan(
+        [A],
+        disk("disk-0001"),
+        disk("disk-0002"),
+        recorded={("a", 1): ("disk-0002",)},
+        superseded={("a", 1): ("disk-0001",)},
+    )
+    assert [one.disk_ids for one in made.placements] == [("disk-0002",)]
+    assert made.leftover == (Leftover("disk-0001", "a", 1, superseded=True),)
+    (warning,) = made.warnings
+    assert warning.endswith("is billed until you retire it: planner retire p")
+
+
+def test_a_named_disk_that_was_replaced_gives_way_to_its_replacement() -> None:
+    """The demand still names the disk that was outgrown: the one bought for it is kept."""
+    made = plan(
+        [{**A, "size_gb": 150, "disks": ["disk-0001"]}],
+        disk("disk-0001"),
+        disk("disk-0002", 150),
+        recorded={("a", 1): ("disk-0002",)},
+    )
+    (placement,) = made.placements
+    assert (placement.action, placement.disk_ids) == ("keep", ("disk-0002",))
+    (warning,) = [text for text in made.warnings if text.startswith("volume a")]
+    assert warning.endswith("a disk that was bought later is used: take this one out of `disks`")
 
 
 # -- what else the account has ------------------------------------------------------------------

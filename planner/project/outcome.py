@@ -1,0 +1,363 @@
+"""The outcome of an apply: every slot and what came of it, and what a person can do."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import Interrupted, PendingActions, PlannerError, StateUnusable
+from planner.market.disks import HEALTHY
+from planner.market.gpus import is_confirmed, meets
+from planner.market.offers import KEY
+from planner.project.replace import (
+    Superseded,
+    commands_for,
+    copy_advice,
+    foreign_advice,
+    superseded_of,
+)
+from planner.project.spending import allowed_usd_hr, cost, is_gone, kept_cost, project_usd_hr
+from planner.project.state import SENDABLE, Entry
+from planner.units import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from planner.market.disks import Disk
+    from planner.plans.plan import Plan
+    from planner.project.context import Context
+    from planner.project.spending import Ceilings
+    from planner.project.state import Slot
+
+
+@dataclass(frozen=True)
+class OutcomeRow:
+    """One slot and what came of it; ``entry`` is None where it was never intended."""
+
+    slot: Slot
+    entry: Entry | None
+
+    @property
+    def state(self) -> str:
+        """Return created, pending, conflict, refused, waiting, given_up, destroyed or planned."""
+        return "planned" if self.entry is None else _shown_state(self.entry)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the row as JSON values."""
+        slot, entry = self.slot, self.entry
+        return _disk_document(
+            (slot.volume, slot.replica, slot.disk, slot.name, self.state),
+            slot.size_gb,
+            entry.counted_usd_hr if entry else Decimal(0),
+            slot.usd_hr,
+            entry=entry,
+        )
+
+
+def _shown_state(entry: Entry) -> str:
+    if entry.is_pending:
+        return "pending"
+    if entry.is_superseded:
+        return "superseded"
+    return "waiting" if entry.stage in SENDABLE else entry.stage
+
+
+def _disk_document(
+    what: tuple[str, int, int, str, str],
+    size_gb: int,
+    usd_hr: Decimal,
+    planned_usd_hr: Decimal,
+    *,
+    entry: Entry | None = None,
+    disk: Disk | None = None,
+) -> dict[str, Any]:
+    """Return a disk of the project as JSON values: as recorded, or else as listed."""
+    ids = (entry.ids or sorted(entry.claimed)) if entry else [disk.id] if disk else []
+    known = entry.ids if entry else ids
+    status = entry.status if entry else disk.status if disk else ""
+    return {
+        **dict(zip(("volume", "replica", "disk", "name", "state"), what, strict=True)),
+        "id": known[0] if len(known) == 1 else None,
+        "ids": list(ids),
+        "size_gb": size_gb,
+        "usd_hr": plain(usd_hr),
+        "planned_usd_hr": plain(planned_usd_hr),
+        "status": status or None,
+        "created_at": entry.created_at if entry else disk.created_at if disk else None,
+        "why": (entry.why or None) if entry else None,
+    }
+
+
+@dataclass(frozen=True)
+class ApplyOutcome:
+    """The outcome of a run.
+
+    Attributes
+    ----------
+    rows : tuple of OutcomeRow
+        All slots, in the plan's order.
+    disks : tuple of dict
+        The slots and every other disk that the project pays for, bought by an earlier plan or
+        kept, as JSON values in the demand's order.
+    stop : PlannerError | None
+        Why the run ended before everything was done.
+    advice : tuple of str
+        What a person can do.
+    warnings : tuple of str
+        What else should be known.
+    usd_hr, limit_usd_hr : Decimal
+        Run-rate of the project now, pending disks included, and what it may be at most.
+    balance_usd : Decimal | None
+        What the wallet had, where it was read.
+    to_send : tuple of Slot
+        What was still to be sent when it was last checked.
+    pods : tuple of str
+        One command for each workload of the plan that rents its GPUs with its disks attached.
+    pending : tuple of str
+        Names of the project's disks whose outcome is unknown, earlier plans' included.
+    superseded : tuple of Superseded
+        The project's disks that later ones replaced: to be copied and retired.
+    """
+
+    plan_id: str
+    project: str
+    rows: tuple[OutcomeRow, ...]
+    disks: tuple[dict[str, Any], ...]
+    stop: PlannerError | None
+    advice: tuple[str, ...]
+    warnings: tuple[str, ...]
+    usd_hr: Decimal
+    limit_usd_hr: Decimal
+    balance_usd: Decimal | None
+    to_send: tuple[Slot, ...]
+    pods: tuple[str, ...]
+    pending: tuple[str, ...]
+    superseded: tuple[Superseded, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Return what the command exits with."""
+        return self.stop.exit_code if self.stop else 0
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the outcome as JSON values."""
+        rows = self.disks
+        by_volume: dict[str, list[str]] = {}
+        for row in rows:
+            if row["state"] in {"created", "kept"}:
+                by_volume.setdefault(row["volume"], []).append(row["id"])
+        document: dict[str, Any] = {
+            "plan_id": self.plan_id,
+            "project": self.project,
+            "exit_code": self.exit_code,
+            "slots": list(rows),
+            "volumes": by_volume,
+            "pending": list(self.pending),
+            "to_send": [slot.name for slot in self.to_send],
+            "totals": {
+                "slots": sum(row["state"] not in {"kept", "superseded"} for row in rows),
+                "created": sum(row["state"] == "created" for row in rows),
+                "usd_hr": plain(self.usd_hr),
+                "since": min(
+                    (row["created_at"] for row in rows if row["created_at"]), default=None
+                ),
+                "limit_usd_hr": plain(self.limit_usd_hr),
+                "balance_usd": None if self.balance_usd is None else plain(self.balance_usd),
+            },
+            "usd_hr": plain(self.usd_hr),
+            "superseded": [disk.to_document() for disk in self.superseded],
+            "pods": list(self.pods),
+            "commands": list(commands_for(self.superseded)),
+            "advice": list(self.advice),
+            "warnings": list(self.warnings),
+        }
+        if self.stop is not None:
+            failure = {"error": str(self.stop), "hint": self.stop.hint}
+            document = {**failure, **document, **self.stop.data}
+        return document
+
+
+def make_outcome(
+    ctx: Context,
+    plan: Plan,
+    slots: Sequence[Slot],
+    stop: PlannerError | None,
+    *,
+    ceilings: Ceilings,
+    balance: Decimal | None,
+    to_send: Sequence[Slot],
+) -> ApplyOutcome:
+    """Return what came of a run.
+
+    Parameters
+    ----------
+    ctx : Context
+        The run.
+    plan, slots : Plan, sequence of Slot
+        What was to be bought.
+    stop : PlannerError | None
+        What ended it early; a pending slot or a conflict is worse.
+    ceilings : Ceilings
+        What was not to be exceeded.
+    balance : Decimal | None
+        What the wallet had.
+    to_send : sequence of Slot
+        What was still to be sent.
+    """
+    rows = tuple(OutcomeRow(slot, ctx.state.entries.get(slot.name)) for slot in slots)
+    entries = [row.entry for row in rows if row.entry is not None]
+    entries += [e for e in ctx.entries if e.plan != ctx.plan and (e.is_pending or e.has_conflict)]
+    document = plan.to_document()
+    listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
+    superseded = superseded_of(e for e in ctx.entries if not is_gone(ctx, e, listed))
+    return ApplyOutcome(
+        plan_id=plan.plan_id,
+        project=plan.project,
+        rows=rows,
+        disks=tuple(_project_disks(ctx, plan, rows)),
+        stop=_worst(ctx, entries, stop),
+        advice=(*_advice(ctx, entries), *copy_advice(superseded), *foreign_advice(ctx, plan)),
+        warnings=(*ctx.warnings, *_unwell(entries)),
+        usd_hr=project_usd_hr(ctx),
+        limit_usd_hr=allowed_usd_hr(ctx, ceilings),
+        balance_usd=balance,
+        to_send=tuple(slot for slot in to_send if _is_open(ctx, slot)),
+        pods=pod_lines(document, rows),
+        pending=tuple(entry.name for entry in entries if entry.is_pending),
+        superseded=superseded,
+    )
+
+
+def _project_disks(
+    ctx: Context, plan: Plan, rows: Sequence[OutcomeRow]
+) -> Iterator[dict[str, Any]]:
+    """Yield a plan's slots and every other disk that the project pays for, in its order."""
+    listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
+    names = {row.slot.name for row in rows}
+    documents = [row.to_document() for row in rows]
+    paid = [entry for entry in ctx.entries if entry.may_exist]
+    for entry in paid:
+        if entry.name not in names and not is_gone(ctx, entry, listed):
+            what = entry.volume, entry.replica, entry.disk, entry.name, _shown_state(entry)
+            expected, price = entry.expected, cost(ctx, entry, listed)
+            documents.append(
+                _disk_document(what, expected.size_gb, price, expected.usd_hr, entry=entry)
+            )
+    recorded = {disk_id for entry in paid for disk_id in entry.ids}
+    for placement in plan.placements:
+        for number, disk_id in enumerate(placement.disk_ids, 1):
+            disk = listed.get(disk_id)
+            if disk_id not in recorded and disk is not None and disk.is_live:
+                what = placement.volume, placement.replica, number, disk.name or "", "kept"
+                kept = ctx.kept[disk_id]
+                price = kept_cost(ctx, disk_id, listed)
+                documents.append(
+                    _disk_document(
+                        what, disk.size_gb or 0, price, kept["usd_hr"] or price, disk=disk
+                    )
+                )
+    order = {volume.name: number for number, volume in enumerate(plan.demand.volumes)}
+    yield from sorted(
+        documents,
+        key=lambda row: (order.get(row["volume"], len(order)), row["replica"], row["disk"]),
+    )
+
+
+def _is_open(ctx: Context, slot: Slot) -> bool:
+    entry = ctx.state.entries.get(slot.name)
+    return entry is None or entry.stage in SENDABLE or entry.is_pending
+
+
+def _worst(
+    ctx: Context, entries: Sequence[Entry], stop: PlannerError | None
+) -> PlannerError | None:
+    """Return why the run ended, in the order of what matters most."""
+    if stop is None or isinstance(stop, StateUnusable):
+        return stop
+    if isinstance(stop, Interrupted):
+        stop.hint = stop.hint or "run the same apply again to go on"
+        return stop
+    if ctx.pace.stop.is_set():
+        return Interrupted(f"interrupted: {stop}", hint="run the same apply again to go on")
+    if stop.exit_code in {6, 7}:
+        return stop
+    if any(entry.is_pending for entry in entries):
+        return PendingActions(f"{stop}; an outcome is unknown as well", hint=stop.hint)
+    return stop
+
+
+def _advice(ctx: Context, entries: Sequence[Entry]) -> list[str]:
+    """Return what a person can do about each slot that is not resolved."""
+    lines = []
+    for entry in entries:
+        command = f"planner resolve {entry.name} --id ID | --not ID | --give-up"
+        if entry.is_pending and entry.claimed_ids:
+            lines.append(
+                f"{entry.key}: an answer had the id {', '.join(sorted(entry.claimed_ids))}; it is "
+                f"never sent again by itself. Check the account, then: {command}"
+            )
+        elif entry.is_pending:
+            when = ctx.sends_again_at(entry).isoformat(timespec="seconds")
+            lines.append(
+                f"{entry.key}: run the same apply again; from {when} on it may send {entry.name} "
+                f"again if it is still not listed. If you know its outcome: {command}"
+            )
+        elif entry.stage == "conflict":
+            ids = ", ".join(entry.ids) or "no usable id"
+            lines.append(f"{entry.key}: check {ids} ({entry.why}), then: {command}")
+    return lines
+
+
+def _unwell(entries: Sequence[Entry]) -> list[str]:
+    return [
+        f"{entry.key}: disk {entry.ids[0]} is {entry.status} and is billed; it is never replaced "
+        f"by itself. To delete it: planner destroy {shlex.quote(entry.project)} --id {entry.ids[0]}"
+        for entry in entries
+        if entry.stage == "created" and entry.status not in HEALTHY
+    ]
+
+
+def pod_lines(document: dict[str, Any], rows: Sequence[OutcomeRow]) -> tuple[str, ...]:
+    """Return, for each workload, the vendor's command that rents its GPUs with its disks.
+
+    Source: ``prime pods create --help`` of the vendor's client, 0.18: ``--disks`` is repeated.
+    """
+    mounts = {w["name"]: w.get("mounts", []) for w in document["demand"].get("workloads", [])}
+    lines = []
+    for gpu in document["gpus"]:
+        kept = [p for p in document.get("placements", ()) if p["action"] == "keep"]
+        disks = [
+            _kept_at(gpu, volume, kept) or _disks_at(gpu, volume, rows)
+            for volume in mounts.get(gpu["workload"], [])
+        ]
+        if not all(disks):
+            continue  # not all of its volumes have been created there
+        command = ["prime", "pods", "create", "--id", gpu["offer_id"], "--name", gpu["workload"]]
+        command += [part for ids in disks for disk_id in ids for part in ("--disks", disk_id)]
+        lines.append(shlex.join(command))
+    return tuple(lines)
+
+
+def _kept_at(gpu: dict[str, Any], volume: str, kept: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the disks of an existing replica at the place of a GPU offer, if any."""
+    here = [p for p in kept if p["volume"] == volume and meets(p, gpu)]
+    # A disk in a data centre that both name goes before one that may only be there.
+    here.sort(key=lambda placement: not is_confirmed(placement, gpu))
+    return list(here[0]["disk_ids"]) if here else []
+
+
+def _disks_at(gpu: dict[str, Any], volume: str, rows: Sequence[OutcomeRow]) -> list[str]:
+    """Return the disks of a complete replica at the place of a GPU offer, if any."""
+    replicas: dict[tuple[bool, int], list[OutcomeRow]] = {}
+    for row in rows:
+        place = dict(zip(KEY, row.slot.offer, strict=True))
+        if row.slot.volume == volume and meets(place, gpu):
+            near = not is_confirmed(place, gpu), row.slot.replica
+            replicas.setdefault(near, []).append(row)
+    for _, listed in sorted(replicas.items(), key=lambda item: item[0]):
+        entries = [row.entry for row in listed if row.entry and row.entry.stage == "created"]
+        if len(entries) == len(listed):
+            return [disk_id for entry in entries for disk_id in entry.ids]
+    return []

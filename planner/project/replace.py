@@ -1,0 +1,97 @@
+"""Replacements: which disks later ones have replaced, and how they are copied and retired."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from planner.project.state import Entry, sorted_entries
+from planner.units import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from planner.plans.plan import Plan
+    from planner.project.context import Context
+
+
+def supersede(ctx: Context) -> None:
+    """Record which disks of the project have been replaced: all disks of their successor exist."""
+    replicas: dict[tuple[str, str, int], list[Entry]] = {}
+    for entry in ctx.entries:
+        if entry.replaces and entry.stage == "created":
+            replicas.setdefault((entry.plan, entry.volume, entry.replica), []).append(entry)
+    for created in replicas.values():
+        if len(created) < created[0].disks:
+            continue
+        by = sorted(entry.name for entry in created)
+        replaced = {*created[0].replaces}
+        for entry in ctx.entries:
+            is_in_use = entry.stage == "created" and not entry.superseded_by
+            if is_in_use and not replaced.isdisjoint(entry.ids):
+                ctx.record("superseded", name=entry.name, by=by)
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """A disk that later ones replaced, and their ids."""
+
+    entry: Entry
+    by: tuple[str, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the disk as JSON values."""
+        entry = self.entry
+        return {
+            "volume": entry.volume,
+            "replica": entry.replica,
+            "id": entry.ids[0],
+            "by": list(self.by),
+            "usd_hr": plain(entry.counted_usd_hr),
+        }
+
+
+def superseded_of(entries: Iterable[Entry]) -> tuple[Superseded, ...]:
+    """Return the superseded disks among the entries of a target."""
+    listed = {entry.name: entry for entry in entries}
+    return tuple(
+        Superseded(
+            entry,
+            tuple(
+                disk for name in entry.superseded_by if name in listed for disk in listed[name].ids
+            ),
+        )
+        for entry in sorted_entries(listed.values())
+        if entry.is_superseded
+    )
+
+
+def copy_advice(superseded: Sequence[Superseded]) -> list[str]:
+    """Return what is to be copied where before disks are retired."""
+    return [
+        f"Copy {disk.entry.volume} #{disk.entry.replica} from {disk.entry.ids[0]} to "
+        f"{' and '.join(disk.by)}, check the copy, then retire the old disk."
+        for disk in superseded
+    ]
+
+
+def commands_for(superseded: Sequence[Superseded]) -> Iterator[str]:
+    """Yield the commands that copy superseded disks, mounted under their ids, and retire them."""
+    for disk in superseded:
+        if len(disk.by) == 1:
+            yield f"rsync -aHAX --info=progress2 /mnt/{disk.entry.ids[0]}/ /mnt/{disk.by[0]}/"
+    for project in dict.fromkeys(disk.entry.project for disk in superseded):
+        yield f"planner retire {shlex.quote(project)}"
+
+
+def foreign_advice(ctx: Context, plan: Plan) -> list[str]:
+    """Return which replaced disks planner cannot retire, as it did not buy them."""
+    ours = ctx.state.recorded_ids()
+    return [
+        f"Copy {placement.volume} #{placement.replica} from {disk_id}, check the copy, then delete "
+        f"{disk_id} by hand: planner did not buy it."
+        for placement in plan.placements
+        for disk_id in placement.replaces
+        if disk_id not in ours
+    ]
