@@ -34,7 +34,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.budget import OutOfBudget, SearchBudget
@@ -42,14 +41,14 @@ from planner.analysis.steps import LIMITS
 from planner.analysis.undominated import undominated_jobs, undominated_places
 from planner.requirements.base import ProgramColumn
 from planner.requirements.field import Step
-from planner.requirements.group import labelled
+from planner.requirements.group import GroupConstraint, labelled
 from planner.requirements.offer import OfferLimit
-from planner.requirements.spread import weaker
+from planner.requirements.spread import ReplicaSpread
 from planner.requirements.volume import KIND_OF
 from planner.solve.model import Model, Terms, Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from planner.analysis.needs import Catalogue, Place
@@ -152,7 +151,9 @@ class Elastic(Model):
         self._names = self._candidates = 0
         self._z: list[tuple[Variable, float]] = []
         self._taken, self.tolerance, self._releasing = taken, tolerance, releasing
-        self._volumes = [self._volume(v) for v in range(len(self.instance.pairs.volumes))]
+        self._volumes: list[_Volume] = []
+        for v in range(len(self.instance.pairs.volumes)):
+            self._volume(v)
         self._groups()
         for w in range(len(self.instance.demand.workloads)):
             self._workload(w)
@@ -288,14 +289,15 @@ class Elastic(Model):
             self.steps[step] = self._variable("s", 1)
         return self.steps[step]
 
-    def _volume(self, v: int) -> _Volume:
+    def _volume(self, v: int) -> None:
         volume = self.instance.pairs.volumes[v]
         each = _Volume(v, volume.replicas)
+        self._volumes.append(each)
         for place, usd_hr in undominated_places(self.catalogue, v, self._taken):
             each.candidates.append(_Candidate(place, usd_hr, self._variable("x", volume.replicas)))
         if not each.candidates:
             self.has_empty_domain = True
-            return each
+            return
         self._candidates += len(each.candidates)
         if self._candidates > MOST_CANDIDATES:
             raise OutOfBudget
@@ -313,7 +315,6 @@ class Elastic(Model):
             self._spread(each)
         self.add([*each.terms(), *((r, 1.0) for r in each.fewer)], "==", volume.replicas)
         self._keep(each)
-        return each
 
     def _keep(self, each: _Volume) -> None:
         """Keep the existing replicas of a volume, or let each be released by a step."""
@@ -327,34 +328,16 @@ class Elastic(Model):
                 self.add(stays, "==", 1)
 
     def _spread(self, each: _Volume) -> None:
-        volume = self.instance.pairs.volumes[each.v]
-        levels = [*weaker(volume.spread), volume.spread]
-        if len(levels) == 1:
-            return
-        each.levels = {level: self._variable("a", 1) for level in levels}
-        self.add([(a, 1.0) for a in each.levels.values()], "==", 1)
-        opened = self.step(Step("volume", volume.name, "spread", "open"))
-        weak = [(each.levels[level], 1.0) for level in levels[:-1]]
-        self.add([*weak, (opened, -1.0)], "<=", 0)
-        most = each.replicas
+        volume, most = self.instance.pairs.volumes[each.v], each.replicas
+        for asked in ReplicaSpread.of(volume):
+            opened = self.step(Step("volume", volume.name, asked.field, "open"))
+            each.levels = asked.weakened(self, each.v, opened)
         for c in each.candidates:  # unknown at a level: another level, or a single replica
-            if c.place.levels:
+            if c.place.levels and each.levels:
                 good = [
                     (a, -most) for level, a in each.levels.items() if level not in c.place.levels
                 ]
                 self.add([(c.x, 1.0), *good, (each.fewer[-1], -most)], "<=", 0)
-        for level, a in each.levels.items():
-            if level == "none":
-                continue
-            for inside in self._inside(each, self.instance.spread_domains(level)).values():
-                self.add([*inside, (a, most - 1)], "<=", most)
-
-    def _inside(self, each: _Volume, places: list[frozenset[Any]]) -> dict[Any, Terms]:
-        inside: dict[Any, Terms] = defaultdict(list)
-        for c in each.candidates:
-            for place in sorted(places[c.place.offer], key=str):
-                inside[place].append((c.x, 1.0))
-        return inside
 
     def _chains(self) -> None:
         """Let a level down be taken only after those before it."""
@@ -366,64 +349,11 @@ class Elastic(Model):
     # Groups.
 
     def _groups(self) -> None:
-        steps = [
-            Step("group", label, "groups", "drop", which)
-            for _, (label, which) in labelled(self.instance.demand.groups)
-        ]
-        ties = iter(self.instance.ties)
-        for group, step in zip(self.instance.demand.groups, steps, strict=True):
-            for level in (group.same, group.different):
-                if level is None:
-                    continue
-                tie = next(ties)
-                present = [self._present(self._volumes[v], tie.level) for v in tie.members]
-                if tie.same:
-                    self._same(step, [self._volumes[v] for v in tie.members], present)
-                else:
-                    self._different(step, present)
-
-    def _present(self, each: _Volume, level: str) -> dict[Any, Terms]:
-        """Return for each place of a level what is 1 if a volume has a replica there."""
-        inside = self._inside(each, self.instance.places(level))
-        if each.replicas == 1:
-            return inside
-        present: dict[Any, Terms] = {}
-        for place, terms in inside.items():
-            y = self._variable("y", 1)
-            self.add([*terms, (y, -each.replicas)], "<=", 0)
-            self.add([(y, 1.0), *((x, -c) for x, c in terms)], "<=", 0)
-            present[place] = [(y, 1.0)]
-        return present
-
-    def _same(self, step: Step, members: list[_Volume], present: list[dict[Any, Terms]]) -> None:
-        """Let volumes with no more replicas than others be only where those are."""
-        s = self.step(step)
-        everyone = list(zip(members, present, strict=True))
-        pairs = [(a, b) for a in everyone for b in everyone if a is not b]
-        if all(each.replicas == 1 for each in members):
-            pairs = list(pairwise(everyone))
-            pairs += [(b, a) for a, b in pairs]
-        for (left, here), (right, there) in pairs:
-            relaxing: Terms = [(s, -1.0)]
-            if left.replicas > 1:
-                e = self._variable("e", 1)  # 1 where left has no more replicas than right
-                more = [(x, -c) for x, c in left.terms()]
-                self.add([*more, *right.terms(), (e, -right.replicas)], "<=", -1)
-                relaxing.append((e, 1.0))
-            for place, terms in here.items():
-                less = [(y, -c) for y, c in there.get(place, ())]
-                self.add([*terms, *less, *relaxing], "<=", float(len(relaxing) - 1))
-
-    def _different(self, step: Step, present: list[dict[Any, Terms]]) -> None:
-        s = self.step(step)
-        inside: dict[Any, list[Terms]] = defaultdict(list)
-        for each in present:
-            for place, terms in each.items():
-                inside[place].append(terms)
-        for many in inside.values():
-            if len(many) > 1:
-                terms = [term for terms in many for term in terms]
-                self.add([*terms, (s, -float(len(many) - 1))], "<=", 1)
+        index, volumes = self.instance.index, self.instance.pairs.volumes
+        for group, (label, which) in labelled(self.instance.demand.groups):
+            dropped = self.step(Step("group", label, "groups", "drop", which))
+            for tie in GroupConstraint.of(group, index, volumes):
+                tie.constrain(self, dropped)
 
     # Workloads.
 
@@ -495,12 +425,24 @@ class Elastic(Model):
         """Add a variable of a requirement."""
         return self._variable(name, most, whole=whole)
 
+    def replicas(self, volume: int) -> Terms:
+        """Return how many replicas a volume has."""
+        return self._volumes[volume].terms()
+
+    def inside(self, volume: int, places: Sequence[frozenset[Any]]) -> Mapping[Any, Terms]:
+        """Return how many replicas a volume has in each place, given the places of each offer."""
+        inside: dict[Any, Terms] = defaultdict(list)
+        for c in self._volumes[volume].candidates:
+            for place in sorted(places[c.place.offer], key=str):
+                inside[place].append((c.x, 1.0))
+        return inside
+
     def used(self, level: str) -> list[Variable]:
         """Return for each place of a level what is 1 if anything is there."""
         if level not in self._used_at:
             used: dict[Any, Variable] = {}
             for each in self._volumes:
-                for place, terms in self._inside(each, self.instance.places(level)).items():
+                for place, terms in self.inside(each.v, self.instance.places(level)).items():
                     if place not in used:
                         used[place] = self._variable("u", 1)
                     self.add([*terms, (used[place], -each.replicas)], "<=", 0)

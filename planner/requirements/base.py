@@ -59,6 +59,9 @@ class ProblemView(Protocol):
     def places(self, level: str) -> Sequence[frozenset[Any]]:
         """Return the places in which each offer lies at a level."""
 
+    def spread_domains(self, level: str) -> Sequence[frozenset[Any]]:
+        """Return the places in which each offer lies of which copies may share none."""
+
     def usd_hr(self, volume: int, offer: int) -> Decimal:
         """Return the hourly cost of one replica."""
 
@@ -85,6 +88,12 @@ class ProgramRows(Protocol):
     def columns_of(self) -> Sequence[ProgramColumn]:
         """Return every column."""
 
+    def replicas(self, volume: int) -> Terms:
+        """Return how many replicas a volume has."""
+
+    def inside(self, volume: int, places: Sequence[frozenset[Any]]) -> Mapping[Any, Terms]:
+        """Return how many replicas a volume has in each place, given the places of each offer."""
+
     def used(self, level: str) -> list[Any]:
         """Return for each place of a level a variable that is 1 if anything is there."""
 
@@ -97,6 +106,16 @@ class ProgramRows(Protocol):
 
 Choice = Mapping[int, Sequence[int]]
 """Offers of each volume, one entry for each replica."""
+
+
+def negated(terms: Terms) -> Terms:
+    """Return what takes an expression off."""
+    return [(variable, -coefficient) for variable, coefficient in terms]
+
+
+def opened_by(opened: Any, room: float) -> Terms:  # noqa: ANN401 -- a variable
+    """Return what lets a row exceed its limit where it is opened."""
+    return [] if opened is None else [(opened, -max(0.0, room))]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from planner.requirements.base import (
     ProgramColumn,
     ProgramRows,
     Terms,
+    opened_by,
 )
 from planner.units import total, usd_month
 
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from planner.demand.model import Policy
-
-
-def opened_by(opened: Any, room: float) -> Terms:  # noqa: ANN401 -- a variable
-    """Return what lets a row exceed its limit where it is opened."""
-    return [] if opened is None else [(opened, -max(0.0, room))]
 
 
 def _most(columns: Iterable[ProgramColumn], size: Callable[[ProgramColumn], float]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from planner.requirements.base import ProgramRows
     from planner.requirements.offer import At, LiveReplica, Moves
 
 SPREADS = ("none", "site", "data_center", "provider", "country", "region")
@@ -69,6 +70,47 @@ class ReplicaSpread(KnownPlace):
         """Yield the level, where replicas must differ."""
         if spreads(subject.replicas, subject.spread):
             yield cls(subject.spread)
+
+    def constrain(
+        self,
+        program: ProgramRows,
+        volume: int,
+        most: int,
+        only_if: Any = None,  # noqa: ANN401 -- a variable
+    ) -> None:
+        """Let a place hold one replica of each of ``most`` volumes that are decided as one.
+
+        With ``only_if``, a variable, let it hold one of ``most`` replicas where that is 1.
+        """
+        places = program.view.spread_domains(self.value)
+        for terms in program.inside(volume, places).values():
+            if only_if is not None:
+                program.add([*terms, (only_if, most - 1)], "<=", most)
+            elif len(terms) > 1:
+                program.add(terms, "<=", most)
+
+    def weakened(
+        self,
+        program: ProgramRows,
+        volume: int,
+        opened: Any,  # noqa: ANN401 -- a variable
+    ) -> dict[str, Any]:
+        """Spread a volume's replicas over one level: the one asked, or, where opened, a weaker one.
+
+        Returns
+        -------
+        dict
+            For each level, weakest first, the variable that is 1 if it is the one.
+        """
+        replicas = program.view.volumes[volume].replicas
+        levels = {level: program.new("a", 1) for level in (*weaker(self.value), self.value)}
+        program.add([(a, 1.0) for a in levels.values()], "==", 1)
+        weak = [(a, 1.0) for level, a in levels.items() if level != self.value]
+        program.add([*weak, (opened, -1.0)], "<=", 0)
+        for level, a in levels.items():
+            if level != self.without:
+                ReplicaSpread(level).constrain(program, volume, replicas, only_if=a)
+        return levels
 
 
 class ReplicaCount(FieldRequirement):

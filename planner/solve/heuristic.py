@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from planner.requirements.base import PolicyRequirement
-    from planner.solve.problem import Chosen, GroupConstraint, Instance
+    from planner.requirements.group import GroupConstraint
+    from planner.solve.problem import Chosen, Instance
 
 
 def greedy(instance: Instance) -> Chosen | str:
@@ -74,7 +75,7 @@ def _cheapest(
         return None
     together = {**chosen, v: sorted(mine)}
     placed = [replace(t, members=tuple(u for u in t.members if u in together)) for t in ties]
-    if not all(instance.is_tied(tie, together) for tie in placed):
+    if not all(tie.holds(instance, together) for tie in placed):
         return None
     if not all(_has_gpus(instance, w, together) for w in jobs):
         return None
@@ -102,16 +103,8 @@ def _fits(
         places = instance.spread_domains(volumes[v].spread)
         if any(places[o] & places[other] for other in mine):
             return False
-    for tie in ties:
-        places = instance.places(tie.level)
-        for u in tie.members:
-            if u == v or u not in chosen:
-                continue
-            theirs: frozenset[Any] = frozenset().union(*(places[other] for other in chosen[u]))
-            if not tie.same and places[o] & theirs:
-                return False
-            if tie.same and volumes[v].replicas <= volumes[u].replicas and not places[o] <= theirs:
-                return False
+    if not all(tie.admits(instance, chosen, v, o) for tie in ties):
+        return False
     together = {**chosen, v: [*mine, o]}
     return all(cap.holds(instance, together) for cap in _place_caps(instance))
 

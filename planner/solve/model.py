@@ -56,16 +56,17 @@ import numpy as np
 import pulp
 
 from planner.requirements.base import ProgramColumn
+from planner.requirements.spread import ReplicaSpread
 from planner.solve.solver import Run, run
 from planner.units import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from planner.solve.presolve import Columns
-    from planner.solve.problem import GroupConstraint, Instance, Scope
+    from planner.solve.problem import Instance, Scope
     from planner.solve.solver import Run
 
 
@@ -224,13 +225,13 @@ class Program(Model):
 
     def fewest_sites(self, *, time_limit_s: float | None) -> Outcome:
         """Minimise the number of sites used."""
-        self._site_used = self._site_used or used(self, "site")
+        self._site_used = self._site_used or self.used("site")
         objective: Terms = [(u, 1) for u in self._site_used]
         return self._run(objective, time_limit_s, 0.0, 1.0)
 
     def hold_sites(self, most: int) -> None:
         """Let the number of sites used be at most this from now on."""
-        self._site_used = self._site_used or used(self, "site")
+        self._site_used = self._site_used or self.used("site")
         self.add([(u, 1) for u in self._site_used], "<=", most)
 
     # What a requirement sees.
@@ -253,9 +254,29 @@ class Program(Model):
         """Return every column."""
         return self._seen
 
+    def replicas(self, volume: int) -> Terms:
+        """Return how many replicas a volume, and those decided with it, have."""
+        return [(self.x[i], 1) for i in self.of_unit[self.unit_of[volume]]]
+
+    def inside(self, volume: int, places: Sequence[frozenset[Any]]) -> Mapping[Any, Terms]:
+        """Return how many replicas a volume has in each place, given the places of each offer."""
+        inside = defaultdict[Any, Terms](list)
+        for i in self.of_unit[self.unit_of[volume]]:
+            for place in places[self.offer[i]]:
+                inside[place].append((self.x[i], 1))
+        return inside
+
     def used(self, level: str) -> list[Variable]:
         """Return for each place of a level what is 1 if anything is there."""
-        return used(self, level)
+        used: dict[Any, Variable] = {}
+        places = self.instance.places(level)
+        for unit in self.columns.units:
+            most = unit.most if unit.spread == level else unit.count
+            for place, terms in self.inside(unit.members[0], places).items():
+                if place not in used:
+                    used[place] = self.variable(f"u_{level}_{self.rows}", 1)
+                self.add([*terms, (used[place], -most)], "<=", 0)
+        return list(used.values())
 
     def new(self, name: str, most: float | None, *, whole: bool = True) -> Variable:
         """Add a variable of a requirement."""
@@ -327,7 +348,7 @@ def constrain(program: Program) -> None:
             mine = program.of_unit[program.unit_of[place[0]]]
             program.add([(program.x[i], 1) for i in mine], "<=", 0)
     for tie in program.scope.ties:
-        _same(program, tie) if tie.same else _different(program, tie)
+        tie.constrain(program)
     for w in program.scope.workloads:
         _workload(program, w)
     if program.scope.capped:
@@ -340,57 +361,7 @@ def _replicas(program: Program) -> None:
     for k, unit in enumerate(program.columns.units):
         program.add([(program.x[i], 1) for i in program.of_unit[k]], "==", unit.count)
         if unit.spread is not None:
-            places = program.instance.spread_domains(unit.spread)
-            for inside in _inside(program, k, places).values():
-                if len(inside) > 1:
-                    program.add([(program.x[i], 1) for i in inside], "<=", len(unit.members))
-
-
-def _inside(program: Program, k: int, places: Sequence[frozenset[Any]]) -> dict[Any, list[int]]:
-    """Return the columns of a unit in each place, given the places of each offer."""
-    inside = defaultdict[Any, list[int]](list)
-    for i in program.of_unit[k]:
-        for place in places[program.offer[i]]:
-            inside[place].append(i)
-    return inside
-
-
-def _present(program: Program, v: int, level: str) -> dict[Any, Terms]:
-    """Return for each place of a level what is 1 if a volume has a replica there."""
-    k = program.unit_of[v]
-    unit, inside = program.columns.units[k], _inside(program, k, program.instance.places(level))
-    if unit.replicas == 1 or unit.spread == level:
-        return {place: [(program.x[i], 1) for i in members] for place, members in inside.items()}
-    found = {}
-    for number, (place, members) in enumerate(inside.items()):
-        y = program.variable(f"y_{program.rows}_{v}_{number}", 1)
-        for i in members:
-            program.add([(program.x[i], 1), (y, -unit.most)], "<=", 0)
-        program.add([(y, 1), *((program.x[i], -1) for i in members)], "<=", 0)
-        found[place] = [(y, 1.0)]
-    return found
-
-
-def _same(program: Program, tie: GroupConstraint) -> None:
-    present = [_present(program, v, tie.level) for v in tie.members]
-    replicas = [program.instance.pairs.volumes[v].replicas for v in tie.members]
-    for fewer, more, are_equal in zip(present, present[1:], np.diff(replicas) == 0, strict=False):
-        for place in sorted({*fewer, *more}, key=str):
-            terms = [*fewer.get(place, ()), *((y, -c) for y, c in more.get(place, ()))]
-            if are_equal:
-                program.add(terms, "==", 0)
-            elif place in fewer:
-                program.add(terms, "<=", 0)
-
-
-def _different(program: Program, tie: GroupConstraint) -> None:
-    inside: defaultdict[Any, list[Terms]] = defaultdict(list)
-    for v in tie.members:
-        for place, terms in _present(program, v, tie.level).items():
-            inside[place].append(terms)
-    for present in inside.values():
-        if len(present) > 1:
-            program.add([term for terms in present for term in terms], "<=", 1)
+            ReplicaSpread(unit.spread).constrain(program, unit.members[0], len(unit.members))
 
 
 def _workload(program: Program, w: int) -> None:
@@ -423,17 +394,3 @@ def _runnable(program: Program, w: int) -> Iterator[tuple[int, list[tuple[int, .
         best = rentals.best(w, mask)
         if best is not None:
             yield best, list(each)
-
-
-def used(program: Program, level: str) -> list[Variable]:
-    """Return for each place of a level what is 1 if anything is there."""
-    used: dict[Any, Variable] = {}
-    places = program.instance.places(level)
-    for k, unit in enumerate(program.columns.units):
-        for place, members in _inside(program, k, places).items():
-            if place not in used:
-                used[place] = program.variable(f"u_{level}_{program.rows}", 1)
-            terms: Terms = [(program.x[i], 1) for i in members]
-            most = unit.most if unit.spread == level else unit.count
-            program.add([*terms, (used[place], -most)], "<=", 0)
-    return list(used.values())

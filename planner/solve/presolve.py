@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from planner.demand.model import Volume
-    from planner.solve.problem import Chosen, GroupConstraint, Instance, Scope
+    from planner.requirements.group import GroupConstraint
+    from planner.solve.problem import Chosen, Instance, Scope
 
 
 _View = tuple[str, ...]

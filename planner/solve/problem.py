@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.market.wire import STOCK_RANK
+from planner.requirements.group import GroupConstraint
 from planner.requirements.policy import policy_requirements
 from planner.solve.bound import Least
 from planner.solve.candidates import Pairs, pair, sites
@@ -32,25 +33,6 @@ if TYPE_CHECKING:
 
 Chosen = dict[int, list[int]]
 """Offers of each volume, one entry for each replica, by create key."""
-
-
-@dataclass(frozen=True)
-class GroupConstraint:
-    """A group at one level.
-
-    Attributes
-    ----------
-    members : tuple of int
-        Volumes, those with fewer replicas first.
-    same : bool
-        Whether they share their places, or never do.
-    level : str
-        What a place is; ``site`` also for ``same: data_center``.
-    """
-
-    members: tuple[int, ...]
-    same: bool
-    level: str
 
 
 @dataclass(frozen=True)
@@ -200,17 +182,10 @@ class Instance:
     @cached_property
     def ties(self) -> tuple[GroupConstraint, ...]:
         """Return the demand's groups, one tie for each level they speak of."""
-        at = self.index
-        replicas = [volume.replicas for volume in self.pairs.volumes]
-        found = []
-        for group in self.demand.groups:
-            members = tuple(sorted((at[n] for n in group.volumes), key=lambda v: (replicas[v], v)))
-            if group.same is not None:
-                level = "site" if group.same == "data_center" else group.same
-                found.append(GroupConstraint(members, same=True, level=level))
-            if group.different is not None:
-                found.append(GroupConstraint(members, same=False, level=group.different))
-        return tuple(found)
+        groups, volumes = self.demand.groups, self.pairs.volumes
+        return tuple(
+            tie for group in groups for tie in GroupConstraint.of(group, self.index, volumes)
+        )
 
     @cached_property
     def whole(self) -> Scope:
@@ -294,24 +269,10 @@ class Instance:
     def holds(self, scope: Scope, chosen: Mapping[int, Sequence[int]]) -> bool:
         """Return whether chosen offers satisfy a scope's groups and, where capped, the policy."""
         return (
-            all(self.is_tied(tie, chosen) for tie in scope.ties)
+            all(tie.holds(self, chosen) for tie in scope.ties)
             and all(chosen[v].count(o) == 1 for v, o in self.kept if v in chosen)
             and not any(v in chosen and offers.isdisjoint(chosen[v]) for v, offers in self.forced)
             and (not scope.capped or self.within_policy(chosen))
-        )
-
-    def is_tied(self, tie: GroupConstraint, chosen: Mapping[int, Sequence[int]]) -> bool:
-        """Return whether chosen offers are as a group wants them."""
-        places = self.places(tie.level)
-        present = [frozenset().union(*(places[o] for o in chosen[v])) for v in tie.members]
-        if not tie.same:
-            return sum(len(one) for one in present) == len(frozenset().union(*present))
-        volumes = self.pairs.volumes
-        return all(
-            left <= right and (volumes[v].replicas < volumes[u].replicas or left == right)
-            for v, u, left, right in zip(
-                tie.members, tie.members[1:], present, present[1:], strict=False
-            )
         )
 
     def within_policy(self, chosen: Mapping[int, Sequence[int]]) -> bool:

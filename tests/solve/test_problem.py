@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planner.solve.problem import GroupConstraint, Instance
+from planner.requirements.group import GroupConstraint
+from planner.solve.problem import Instance
 from tests.solve.hand import choices, coupled, demanded, gpu, instance_of, row, violations, volume
 
 MARKET = [
@@ -84,7 +85,7 @@ def test_fewer_replicas_lie_where_the_others_are(
     group = {"volumes": ["a", "b"], "same": "provider"}
     document = demanded(volume("a"), volume("b", replicas=2), groups=[group])
     instance = instance_of(document, MARKET)
-    assert instance.is_tied(instance.ties[0], {0: one, 1: two}) is expected
+    assert instance.ties[0].holds(instance, {0: one, 1: two}) is expected
 
 
 def test_equal_replicas_lie_in_equal_places_and_different_ones_in_none() -> None:
@@ -93,14 +94,14 @@ def test_equal_replicas_lie_in_equal_places_and_different_ones_in_none() -> None
     same = instance_of(
         demanded(*pair, groups=[{"volumes": ["a", "b"], "same": "provider"}]), MARKET
     )
-    assert same.is_tied(same.ties[0], {0: [ALPHA_1, BETA], 1: [ALPHA_2, BETA]})
-    assert not same.is_tied(same.ties[0], {0: [ALPHA_1, BETA], 1: [ALPHA_1, ALPHA_2]})
-    assert not same.is_tied(same.ties[0], {0: [ALPHA_1, ALPHA_2], 1: [ALPHA_1, BETA]})
+    assert same.ties[0].holds(same, {0: [ALPHA_1, BETA], 1: [ALPHA_2, BETA]})
+    assert not same.ties[0].holds(same, {0: [ALPHA_1, BETA], 1: [ALPHA_1, ALPHA_2]})
+    assert not same.ties[0].holds(same, {0: [ALPHA_1, ALPHA_2], 1: [ALPHA_1, BETA]})
     apart = instance_of(
         demanded(*pair, groups=[{"volumes": ["a", "b"], "different": "country"}]), MARKET
     )
-    assert apart.is_tied(apart.ties[0], {0: [ALPHA_1, BETA], 1: [ALPHA_2, GAMMA]})
-    assert not apart.is_tied(apart.ties[0], {0: [ALPHA_1, ALPHA_2], 1: [GAMMA, GAMMA]})
+    assert apart.ties[0].holds(apart, {0: [ALPHA_1, BETA], 1: [ALPHA_2, GAMMA]})
+    assert not apart.ties[0].holds(apart, {0: [ALPHA_1, ALPHA_2], 1: [GAMMA, GAMMA]})
 
 
 POLICIES: list[tuple[dict[str, Any], list[int], list[int], bool]] = [
