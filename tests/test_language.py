@@ -78,10 +78,6 @@ STILL: dict[str, set[str]] = {
         r"found|_?Found",
         "told|untold",
         r"_?one",
-        "Effort|took",
-        "Least|floor_month",
-        "settle",
-        "repaired|greedy",
     },
     "cli": {
         "told",
@@ -99,9 +95,6 @@ STILL: dict[str, set[str]] = {
         r"found|_?Found",
         r"_?one",
     },
-    "plans": {
-        "Least|floor_month",
-    },
     "reports": {
         r"(does|did) not (say|tell)|says? nothing",
         r"in doubt|doubts?",
@@ -110,19 +103,11 @@ STILL: dict[str, set[str]] = {
         "doubt|in_doubt",
     },
     "solve": {
-        "told",
-        r"(does|did) not (say|tell)|says? nothing",
         "anew",
         "the one that",
         "the market has no",
-        r"an? hair",
         r"found|_?Found",
         r"_?one",
-        "Bench|Allowance|_tired|patience",
-        "Effort|took",
-        "Least|floor_month",
-        "settle",
-        "repaired|greedy",
         "popularity|_beside_nothing|worth",
     },
 }

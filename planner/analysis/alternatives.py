@@ -75,7 +75,7 @@ class _Class:
 
     def with_part(self, p: int, part: Instance) -> _Class | None:
         """Return the class with one part changed; None where it has no solution."""
-        best = optimum(part, settled=False)
+        best = optimum(part, tie_break=False)
         if best is None:
             return None
         parts = (*self.parts[:p], part, *self.parts[p + 1 :])
@@ -88,7 +88,7 @@ def alternatives(evaluator: Evaluator, k: int) -> list[Alternative]:
     Two plans differ where some volume's set of offers does. Fewer than k are all there are.
     """
     parts = tuple(evaluator.part(p).instance for p in range(len(evaluator.members)))
-    best = [optimum(part, settled=False) for part in parts]
+    best = [optimum(part, tie_break=False) for part in parts]
     every = _Class(parts, tuple(part for part in best if part is not None))
     if len(every.best) < len(parts):
         return []
@@ -152,7 +152,7 @@ def _solved(evaluator: Evaluator, some: _Class) -> Alternative | None:
     if instance.within_policy(chosen):
         return Alternative(dict(sorted(chosen.items())), dict(sorted(rented.items())), some.bound)
     pairs = replace(instance.pairs, broken=broken)
-    whole = optimum(replace(instance, pairs=pairs, forced=tuple(forced)), settled=False)
+    whole = optimum(replace(instance, pairs=pairs, forced=tuple(forced)), tie_break=False)
     return None if whole is None else Alternative(whole.chosen, whole.rented, whole.usd_month)
 
 

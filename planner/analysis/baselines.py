@@ -12,14 +12,15 @@ from planner.market.market import key_order
 from planner.schema import EXACT, TEXT, Column, build, frame_html
 from planner.solve.bound import spreads
 from planner.solve.candidates import domains
-from planner.solve.heuristic import greedy
 from planner.solve.optimum import optimum
 from planner.units import usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
+    from planner.requirements.base import PolicyRequirement
+    from planner.requirements.group import GroupConstraint
     from planner.schema import Table
     from planner.solve.candidates import Pairs
     from planner.solve.problem import Chosen, Instance
@@ -100,7 +101,7 @@ def _without_budgets(instance: Instance) -> Instance:
 
 def _cheapest_offers(instance: Instance) -> Baseline:
     name = "cheapest offer per volume"
-    chosen = greedy(instance)
+    chosen = cheapest_in_turn(instance)
     if isinstance(chosen, str):
         return Baseline(name, None, None, chosen)
     if not instance.holds(instance.whole, chosen):
@@ -151,7 +152,7 @@ def _best(name: str, instance: Instance, groups: Sequence[tuple[str | None, ...]
         bound = bounds[index]
         if not np.isfinite(bound) or (best and bound * hours > float(best[0])):
             break
-        here = optimum(on_offers(instance, members[ordered[index]]), settled=False)
+        here = optimum(on_offers(instance, members[ordered[index]]), tie_break=False)
         if here is not None and (best is None or here.usd_month < best[0]):
             best = (here.usd_month, _named(ordered[index]))
     if best is None:
@@ -198,3 +199,107 @@ def _why_not(instance: Instance, members: Sequence[list[int]]) -> str:
         return "a group, a cap or a workload rules it out"
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     return f"no place for {', '.join(left[:_NAMED])}{more}"
+
+
+def cheapest_in_turn(instance: Instance) -> Chosen | str:
+    """Return what somebody chooses who never takes a choice back, or where that ends.
+
+    Each volume in the demand's order keeps its existing disks and takes its cheapest offers that
+    agree with the volumes before it: their groups, the caps on sites and providers, and GPUs for
+    what is mounted with them.
+
+    Returns
+    -------
+    dict of list of int, or str
+        Offers of each volume; or the sentence that says which one found none.
+    """
+    ties: dict[int, list[GroupConstraint]] = {}
+    for tie in instance.ties:
+        for v in tie.members:
+            ties.setdefault(v, []).append(tie)
+    jobs: dict[int, list[int]] = {}
+    for w, mounts in enumerate(instance.rentals.mounts if instance.rentals is not None else ()):
+        for v in mounts:
+            jobs.setdefault(v, []).append(w)
+    chosen: Chosen = {}
+    alone = None if _place_caps(instance) else instance.least.choices()
+    existing = {v for v, _ in instance.kept}
+    for v, volume in enumerate(instance.pairs.volumes):
+        is_free = v not in ties and v not in jobs and v not in existing
+        offers = alone[v] if alone is not None and is_free else None
+        if offers is None:
+            offers = _cheapest(instance, v, ties.get(v, []), jobs.get(v, []), chosen)
+        if offers is None:
+            return f"after the cheapest choices before it, none is left for {volume.name}"
+        chosen[v] = offers
+    return chosen
+
+
+def _cheapest(
+    instance: Instance, v: int, ties: list[GroupConstraint], jobs: list[int], chosen: Chosen
+) -> list[int] | None:
+    volume = instance.pairs.volumes[v]
+    apart = spreads(volume.replicas, volume.spread)
+    mine = [o for u, o in instance.kept if u == v]
+    for o in _by_cost(instance, v):
+        if o in instance.pairs.fixed_usd_hr:
+            continue
+        while len(mine) < volume.replicas and _fits(
+            instance, v, o, mine, chosen, ties, apart=apart
+        ):
+            if not mine and not all(_has_gpus(instance, w, {**chosen, v: [o]}) for w in jobs):
+                break  # the first replica is the one that the workloads mount
+            mine.append(o)
+            if apart:
+                break
+        if len(mine) == volume.replicas:
+            break
+    if len(mine) < volume.replicas:
+        return None
+    together = {**chosen, v: sorted(mine)}
+    placed = [replace(t, members=tuple(u for u in t.members if u in together)) for t in ties]
+    if not all(tie.holds(instance, together) for tie in placed):
+        return None
+    if not all(_has_gpus(instance, w, together) for w in jobs):
+        return None
+    return together[v]
+
+
+def _by_cost(instance: Instance, v: int) -> Iterator[int]:
+    offers = np.flatnonzero(instance.pairs.broken[v] == 0).tolist()
+    yield from sorted(offers, key=lambda o: (instance.pairs.usd_hr(v, o), o))
+
+
+def _fits(
+    instance: Instance,
+    v: int,
+    o: int,
+    mine: list[int],
+    chosen: Chosen,
+    ties: list[GroupConstraint],
+    *,
+    apart: bool,
+) -> bool:
+    """Return whether one more replica there agrees with what is placed already."""
+    volumes = instance.pairs.volumes
+    if apart:
+        places = instance.spread_domains(volumes[v].spread)
+        if any(places[o] & places[other] for other in mine):
+            return False
+    if not all(tie.admits(instance, chosen, v, o) for tie in ties):
+        return False
+    together = {**chosen, v: [*mine, o]}
+    return all(cap.holds(instance, together) for cap in _place_caps(instance))
+
+
+def _place_caps(instance: Instance) -> list[PolicyRequirement]:
+    """Return the limits on places, which a choice that breaks one never mends."""
+    return [one for one in instance.requirements if one.levels and "gb" not in one.looks_at]
+
+
+def _has_gpus(instance: Instance, w: int, chosen: Chosen) -> bool:
+    """Return whether a workload has GPUs beside those of its volumes that are placed."""
+    rentals = instance.rentals
+    return rentals is not None and bool(
+        (instance.reachable(w, chosen) & (rentals.broken[w] == 0)).any()
+    )

@@ -23,11 +23,11 @@ from planner.analysis.budget import SearchBudget
 from planner.requirements.group import group_places
 from planner.requirements.policy import BudgetLimit, without_limits
 from planner.solve.candidates import Pairs, pair
-from planner.solve.effort import Effort
 from planner.solve.existing import reserve
-from planner.solve.optimum import Optimum, floor_month, optimum, solve_component
+from planner.solve.optimum import Optimum, dual_bound, optimum, solve_component
 from planner.solve.problem import Instance
 from planner.solve.rentals import Rentals, rent
+from planner.solve.stats import SolveStats
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
@@ -258,14 +258,14 @@ class PartsOptimum:
 def optimum_of_parts(instance: Instance) -> PartsOptimum:
     """Return the optimum of every part of an instance, each solved on its own."""
     demand, result = instance.demand, PartsOptimum([])
-    placed = {v: at for v, at in enumerate(instance.least.settle()) if at is not None}
+    placed = {v: at for v, at in enumerate(instance.least.choices()) if at is not None}
     failing: list[tuple[int, ...]] = []
     coupled: set[int] = set()
     for scope in instance.components:
         coupled.update(scope.volumes)
         solution = None
         if placed.keys() >= {*scope.volumes}:
-            solution = solve_component(instance, scope, placed, Effort(), settled=False)
+            solution = solve_component(instance, scope, placed, SolveStats(), tie_break=False)
         if solution is None:
             failing.append(scope.volumes)
             continue
@@ -446,12 +446,12 @@ class Evaluator:
 
     # Answers.
 
-    def evaluate(self, part: Part, change: Change, *, settled: bool = False) -> Answer:
+    def evaluate(self, part: Part, change: Change, *, tie_break: bool = False) -> Answer:
         """Return the best plan where one part is changed."""
         if self.budget.is_spent:
             return Answer(None, {}, {}, NOT_EVALUATED)
         changed = change(part.instance)
-        best = self._solve(changed, settled=settled)
+        best = self._solve(changed, tie_break=tie_break)
         if best is None:
             return Answer(None, {}, {}, part.why_not)
         if self._rest is not None:
@@ -484,9 +484,9 @@ class Evaluator:
         self.budget.calls -= programs * (1 + instance.pairs.broken.size // _PAIRS_A_PROGRAM)
         return True
 
-    def _solve(self, instance: Instance, *, settled: bool = False) -> Optimum | None:
-        best = optimum(instance, settled=settled)
-        self.spend(instance, 1 if best is None else len(best.effort.runs))
+    def _solve(self, instance: Instance, *, tie_break: bool = False) -> Optimum | None:
+        best = optimum(instance, tie_break=tie_break)
+        self.spend(instance, 1 if best is None else len(best.stats.runs))
         return best
 
 
@@ -495,10 +495,10 @@ def cheaper(instance: Instance, usd_month: Decimal | Fraction) -> Optimum | None
 
     Where the dual bound is not below the amount, nothing is solved.
     """
-    bound = floor_month(instance)
+    bound = dual_bound(instance)
     if bound is None or bound >= usd_month:
         return None
-    best = optimum(instance, settled=False)
+    best = optimum(instance, tie_break=False)
     return best if best is not None and best.usd_month < usd_month else None
 
 

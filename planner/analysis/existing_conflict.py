@@ -15,9 +15,9 @@ from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.elastic import Elastic
 from planner.analysis.needs import Catalogue
 from planner.errors import Infeasible
-from planner.solve.effort import Undecided
 from planner.solve.existing import movable
 from planner.solve.optimum import optimum
+from planner.solve.stats import Undecided
 from planner.text import visible
 from planner.units import money
 
@@ -140,7 +140,7 @@ def _cost(
     """Return what the best plan that keeps some disks costs in a month; None without one."""
     instance = replace(offers, kept=lambda _: kept).instance(demand)
     try:
-        best = optimum(instance, settled=False, time_limit_s=budget.left_s)
+        best = optimum(instance, tie_break=False, time_limit_s=budget.left_s)
     except Undecided:
         return None
     return None if best is None else best.usd_month

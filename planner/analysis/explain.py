@@ -117,7 +117,7 @@ def _elsewhere(evaluator: Evaluator, v: int, o: int) -> Answer:
     if np.count_nonzero(instance.pairs.broken[v] == 0) == 1:
         return Answer(None, {}, {}, "no other offer is admissible")
     name = instance.pairs.volumes[v].name
-    return evaluator.evaluate(evaluator.part_of(v), excluding(name, o), settled=True)
+    return evaluator.evaluate(evaluator.part_of(v), excluding(name, o), tie_break=True)
 
 
 def _next(mine: Sequence[int], gone: int, others: Sequence[int]) -> int | None:

@@ -20,9 +20,9 @@ from planner.analysis.reasons import separable_bound
 from planner.analysis.relaxation import Relaxation
 from planner.analysis.steps import policy_steps, relaxed
 from planner.requirements.field import Step
-from planner.solve.effort import Undecided
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
+from planner.solve.stats import Undecided
 from planner.units import total
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def planned(demand: Demand, offers: Offers) -> tuple[Decimal, Decimal] | None:
     """
     instance = offers.instance(demand)
     try:
-        found = optimum(instance, settled=False)
+        found = optimum(instance, tie_break=False)
     except Undecided as error:
         raise OutOfBudget from error
     if found is None:
@@ -281,7 +281,7 @@ def _one_limit(demand: Demand, offers: Offers, step: Step, budget: SearchBudget)
     steps = frozenset([step])
     if "budget" in step.field:
         instance = offers.instance(relaxed(demand, steps))
-        found = optimum(instance, settled=False)
+        found = optimum(instance, tie_break=False)
         if found is None:
             return None
         spent = spent_month(instance, found.chosen, step.name or None)

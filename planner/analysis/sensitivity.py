@@ -187,7 +187,7 @@ class Question:
         broken = away.pairs.broken.copy()
         broken[:, self.offer] |= np.uint32(BIT["unavailable"])
         gone = tiered(replace(away.pairs, broken=broken))
-        far = optimum(replace(away, pairs=gone), settled=False)
+        far = optimum(replace(away, pairs=gone), tie_break=False)
         if far is None:
             return self.newton(beyond, admitted_at=beyond, up=True)
         meeting = self.line_of(far).meets(self.line)
@@ -363,7 +363,7 @@ _ONE_VOLUME = 0.05
 
 def _best(instance: Instance) -> list[int] | None:
     """Return the best choice of an instance of one volume."""
-    best = optimum(instance, settled=False)
+    best = optimum(instance, tie_break=False)
     return None if best is None else best.chosen[0]
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.solve.optimise import PROOF
-from planner.solve.optimum import floor_month, least_month
+from planner.solve.optimum import dual_bound, least_month
 from planner.units import averaged_usd_hr, difference, plain, total, usd_month
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def record_violations(
     if record.objective_usd_hr != cost:
         yield "the solver's objective is not the sum of the placements and GPUs"
     hours = instance.demand.policy.hours_per_month
-    floor, least = floor_month(instance), least_month(instance)
+    floor, least = dual_bound(instance), least_month(instance)
     if floor is None or record.bound_usd_hr < averaged_usd_hr(floor, hours) - _ROUNDING:
         yield "the solver's bound is below what this market allows"
     elif least is not None and abs(record.bound_usd_hr - averaged_usd_hr(least, hours)) > _ROUNDING:

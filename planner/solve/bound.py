@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 CLOSE = 1 + 1e-9
-"""Relative distance within which float costs are told apart exactly; doubles err by 1e-15."""
+"""Relative distance within which float costs are compared exactly; doubles err by 1e-15."""
 
 Weight = tuple[Decimal, int, int]
 """Cost, stock penalty, and minus how many volumes are tied at the site; these add up."""
@@ -48,7 +48,7 @@ class _Choice(NamedTuple):
     weight: Weight
 
 
-class Least:
+class SeparableBound:
     """The least choice of every volume of a set of pairs.
 
     Parameters
@@ -77,9 +77,9 @@ class Least:
     def cost(self, volume: int) -> Decimal | None:
         """Return the exact least hourly cost of all replicas of a volume."""
         chosen = self._cheapest(volume)
-        return None if chosen is None else total(one.weight[0] for one in chosen)
+        return None if chosen is None else total(choice.weight[0] for choice in chosen)
 
-    def settle(self) -> list[list[int] | None]:
+    def choices(self) -> list[list[int] | None]:
         """Return the chosen offers of each volume, by create key, one entry for each replica."""
         popular = [-self.tied[site] for site in self._sites]
         return [
@@ -87,8 +87,8 @@ class Least:
                 self._pick(
                     volume,
                     [
-                        one._replace(weight=(*one.weight[:2], popular[one.offer]))
-                        for one in self._survivors(volume)
+                        choice._replace(weight=(*choice.weight[:2], popular[choice.offer]))
+                        for choice in self._survivors(volume)
                     ],
                 )
             )
@@ -103,8 +103,8 @@ class Least:
             tied.update(self._tied_sites(volume))
         return tied
 
-    def _offers(self, choice: list[_Choice] | None) -> list[int] | None:
-        return None if choice is None else sorted(one.offer for one in choice)
+    def _offers(self, choices: list[_Choice] | None) -> list[int] | None:
+        return None if choices is None else sorted(choice.offer for choice in choices)
 
     def domains(self, level: str) -> list[frozenset[Any]]:
         """Return the failure domains of each offer at a level."""
@@ -135,8 +135,8 @@ class Least:
         if level not in self._groups:
             every = spread_domains(self._pairs.offers, level)
             numbers: dict[frozenset[Any], int] = {}
-            codes = np.array([numbers.setdefault(one, len(numbers)) for one in every], np.int64)
-            self._groups[level] = (every, codes, all(len(one) == 1 for one in every))
+            codes = np.array([numbers.setdefault(place, len(numbers)) for place in every], np.int64)
+            self._groups[level] = (every, codes, all(len(place) == 1 for place in every))
         return self._groups[level]
 
     def _survivors(self, volume: int) -> list[_Choice]:
@@ -192,18 +192,18 @@ class Least:
         picked, choices = self._cheapest(volume), self._survivors(volume)
         if picked is None:
             return set()
-        limit = max(one.weight for one in picked)
+        limit = max(choice.weight for choice in picked)
         best_of = _best_of(choices)
-        equal = [one for one in choices if one.weight == best_of[one.domains].weight]
-        if any(len(one.domains) > 1 for one in choices):
+        equal = [choice for choice in choices if choice.weight == best_of[choice.domains].weight]
+        if any(len(choice.domains) > 1 for choice in choices):
             tied = _in_a_least_set(list(best_of.values()), picked)
-            return {self._sites[one.offer] for one in equal if one.domains in tied}
-        return {self._sites[one.offer] for one in equal if one.weight <= limit}
+            return {self._sites[choice.offer] for choice in equal if choice.domains in tied}
+        return {self._sites[choice.offer] for choice in equal if choice.weight <= limit}
 
 
 def least_usd_hr(pairs: Pairs) -> Decimal | None:
     """Return the exact cost below which no plan can be; None where a volume has no choice."""
-    least = Least(pairs)
+    least = SeparableBound(pairs)
     costs = [least.cost(volume) for volume in range(len(pairs.volumes))]
     return None if None in costs else total(cost for cost in costs if cost is not None)
 
@@ -213,29 +213,29 @@ def spreads(replicas: int, level: str) -> bool:
     return replicas > 1 and level != "none"
 
 
-def _order(one: _Choice) -> tuple[Weight, int]:
+def _order(choice: _Choice) -> tuple[Weight, int]:
     """Sort by weight, then create key; offers are numbered by their keys."""
-    return one.weight, one.offer
+    return choice.weight, choice.offer
 
 
 def _apart(offers: Sequence[int], domains: Sequence[frozenset[Any]], count: int) -> list[int]:
     """Return the first offers, so many of them, that share no domain; none where they run out."""
-    found: list[int] = []
+    apart: list[int] = []
     used: set[Any] = set()
     for offer in offers:
         if used.isdisjoint(domains[offer]):
             used |= domains[offer]
-            found.append(offer)
-            if len(found) == count:
-                return found
+            apart.append(offer)
+            if len(apart) == count:
+                return apart
     return []
 
 
 def _best_of(choices: Sequence[_Choice]) -> dict[frozenset[Any], _Choice]:
     """Return the least choice of each set of domains, in their order."""
     best: dict[frozenset[Any], _Choice] = {}
-    for one in sorted(choices, key=_order):
-        best.setdefault(one.domains, one)
+    for choice in sorted(choices, key=_order):
+        best.setdefault(choice.domains, choice)
     return best
 
 
@@ -247,35 +247,35 @@ def _disjoint(choices: Sequence[_Choice], count: int) -> list[_Choice] | None:
     choices : sequence of _Choice
         By weight and create key, the sets of domains all different.
     """
-    if all(len(one.domains) == 1 for one in choices):
+    if all(len(choice.domains) == 1 for choice in choices):
         return list(choices[:count]) if len(choices) >= count else None
     best: tuple[Weight, list[int]] | None = None
-    found: list[_Choice] | None = None
+    lightest: list[_Choice] | None = None
 
     def descend(start: int, chosen: list[_Choice], used: frozenset[Any]) -> None:
-        nonlocal best, found
+        nonlocal best, lightest
         missing = count - len(chosen)
         if missing == 0:
-            rank = _sum(chosen), sorted(one.offer for one in chosen)
+            rank = _sum(chosen), sorted(choice.offer for choice in chosen)
             if best is None or rank < best:
-                best, found = rank, chosen
+                best, lightest = rank, chosen
             return
-        left = [one for one in choices[start:] if used.isdisjoint(one.domains)]
+        left = [choice for choice in choices[start:] if used.isdisjoint(choice.domains)]
         if not _has_room(left, missing):
             return
-        least_keys = sorted(one.offer for one in left)[:missing]
+        least_keys = sorted(choice.offer for choice in left)[:missing]
         for index in range(len(left) - missing + 1):
             bound = (
                 _sum([*chosen, *left[index : index + missing]]),
-                sorted([*(one.offer for one in chosen), *least_keys]),
+                sorted([*(choice.offer for choice in chosen), *least_keys]),
             )
             if best is not None and bound >= best:
                 return
-            one = left[index]
-            descend(choices.index(one, start) + 1, [*chosen, one], used | one.domains)
+            choice = left[index]
+            descend(choices.index(choice, start) + 1, [*chosen, choice], used | choice.domains)
 
     descend(0, [], frozenset())
-    return found
+    return lightest
 
 
 def _in_a_least_set(choices: Sequence[_Choice], least: Sequence[_Choice]) -> set[frozenset[Any]]:
@@ -283,33 +283,33 @@ def _in_a_least_set(choices: Sequence[_Choice], least: Sequence[_Choice]) -> set
     others, best = len(least) - 1, _sum(least)
     lightest = _sum(choices[:others])
     tied = set()
-    for one in choices:
-        if _plus(one.weight, lightest) > best:
+    for choice in choices:
+        if _plus(choice.weight, lightest) > best:
             break
-        apart = [other for other in choices if one.domains.isdisjoint(other.domains)]
+        apart = [other for other in choices if choice.domains.isdisjoint(other.domains)]
         rest = _disjoint(apart, others)
-        if rest is not None and _sum([one, *rest]) == best:
-            tied.add(one.domains)
+        if rest is not None and _sum([choice, *rest]) == best:
+            tied.add(choice.domains)
     return tied
 
 
-def _plus(one: Weight, other: Weight) -> Weight:
-    return total([one[0], other[0]]), one[1] + other[1], one[2] + other[2]
+def _plus(left: Weight, right: Weight) -> Weight:
+    return total([left[0], right[0]]), left[1] + right[1], left[2] + right[2]
 
 
 def _has_room(choices: Sequence[_Choice], count: int) -> bool:
     """Return whether so many disjoint choices could fit into the domains there are."""
     if len(choices) < count:
         return False
-    needed = sum(sorted([len(one.domains) for one in choices])[:count])
+    needed = sum(sorted([len(choice.domains) for choice in choices])[:count])
     there: set[Any] = set()
-    for one in choices:
-        there |= one.domains
+    for choice in choices:
+        there |= choice.domains
         if len(there) >= needed:
             return True
     return False
 
 
 def _sum(choices: Sequence[_Choice]) -> Weight:
-    weights = [one.weight for one in choices]
+    weights = [choice.weight for choice in choices]
     return total(w[0] for w in weights), sum(w[1] for w in weights), sum(w[2] for w in weights)

@@ -11,7 +11,7 @@ from planner.solve.bound import spreads
 from planner.solve.decompose import counts_of, disaggregate
 from planner.solve.model import Program
 from planner.solve.presolve import every_column
-from planner.solve.tiebreak import keys, settle_levels
+from planner.solve.tiebreak import break_tie_levels, keys
 from planner.units import difference, usd_month
 
 if TYPE_CHECKING:
@@ -24,51 +24,51 @@ if TYPE_CHECKING:
     from planner.solve.problem import Instance
 
 
-def with_slack(instance: Instance, found: Optimum, percent: Decimal) -> Optimum:
+def with_slack(instance: Instance, start: Optimum, percent: Decimal) -> Optimum:
     """Return the solution of best stock, then fewest sites, then least cost, then least keys.
 
     Parameters
     ----------
-    found : Optimum
+    start : Optimum
         The cheapest solution.
     percent : Decimal
         Of its cost, that the result may cost more.
     """
-    hours, effort = instance.demand.policy.hours_per_month, found.effort
-    least = found.usd_month if found.bound_month is None else found.bound_month
-    most_month = found.usd_month + found.usd_month * percent / 100
+    hours, stats = instance.demand.policy.hours_per_month, start.stats
+    least = start.usd_month if start.bound_month is None else start.bound_month
+    most_month = start.usd_month + start.usd_month * percent / 100
     columns = _affordable(instance, most_month)
-    counts = counts_of(columns, found.chosen)
+    counts = counts_of(columns, start.chosen)
     program = Program(instance, instance.whole, columns)
-    effort.variables, effort.constraints = program.size
+    stats.variables, stats.constraints = program.size
     program.hold_cost(most_month / hours)
     stock = instance.penalty[columns.offer]
-    counts = settle_levels(program, columns, iter([stock]), counts, effort)
-    fewest = program.fewest_sites(time_limit_s=effort.left_s)
+    counts = break_tie_levels(program, columns, iter([stock]), counts, stats)
+    fewest = program.fewest_sites(time_limit_s=stats.left_s)
     counts = counts if fewest.counts is None else fewest.counts
     program.hold_sites(len({instance.sites[o] for o in columns.offer[counts > 0].tolist()}))
-    cheapest = program.cheapest(time_limit_s=effort.left_s)
+    cheapest = program.cheapest(time_limit_s=stats.left_s)
     counts = counts if cheapest.counts is None else cheapest.counts
-    best = _with(instance, found, columns, counts)
+    best = _with(instance, start, columns, counts)
     program.hold_cost(best.usd_month / hours)
-    counts = settle_levels(program, columns, keys(columns), counts, effort)
-    last = _with(instance, found, columns, counts)
-    for one in (last, best):
-        if one.usd_month <= most_month and instance.holds(instance.whole, one.chosen):
-            return replace(one, bound_month=least)
-    return replace(found, bound_month=least)
+    counts = break_tie_levels(program, columns, keys(columns), counts, stats)
+    last = _with(instance, start, columns, counts)
+    for solution in (last, best):
+        if solution.usd_month <= most_month and instance.holds(instance.whole, solution.chosen):
+            return replace(solution, bound_month=least)
+    return replace(start, bound_month=least)
 
 
 def _with(
-    instance: Instance, found: Optimum, columns: Columns, counts: NDArray[np.int64]
+    instance: Instance, start: Optimum, columns: Columns, counts: NDArray[np.int64]
 ) -> Optimum:
     chosen = disaggregate(instance, columns, counts)
-    rented = {w: instance.rent_best(w, chosen) for w in found.rented}
+    rented = {w: instance.rent_best(w, chosen) for w in start.rented}
     if None in rented.values():
-        return found
+        return start
     ready = {w: g for w, g in rented.items() if g is not None}
     cost = instance.usd_month(chosen, ready)
-    return replace(found, chosen=chosen, rented=ready, usd_month=cost)
+    return replace(start, chosen=chosen, rented=ready, usd_month=cost)
 
 
 def _affordable(instance: Instance, most_month: Decimal) -> Columns:
@@ -81,7 +81,7 @@ def _affordable(instance: Instance, most_month: Decimal) -> Columns:
     disks = usd_month(instance.least_usd_hr, hours)
     spare = float(difference(most_month, disks)) / hours * (1 + 1e-9)
     usd_hr = instance.least.float_usd_hr
-    alone = instance.least.settle()
+    alone = instance.least.choices()
     dearest = np.array([max(usd_hr[v, o] for o in offers or [0]) for v, offers in enumerate(alone)])
     volume = columns.volume
     kept = usd_hr[volume, columns.offer] - dearest[volume] <= spare

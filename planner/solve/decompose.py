@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.solve.effort import Undecided
-from planner.solve.heuristic import repaired
+from planner.solve.heuristic import round_relaxation
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
+from planner.solve.stats import Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from planner.solve.effort import Effort
     from planner.solve.problem import Chosen, Instance, Scope
+    from planner.solve.stats import SolveStats
 
 
 SMALL = 3000
@@ -42,11 +42,11 @@ _LAST_PATIENCE_S = 60.0
 """Seconds for a large program to come within `PROOF`, before what is found is all there is."""
 _ROUNDING = 1e-9
 _TRIES = 50
-"""Solutions that may be a hair beyond a limit before the search is given up."""
+"""Solutions that may be within tolerance beyond a limit before the search is given up."""
 
 
 @dataclass(frozen=True)
-class Found:
+class ScopeOptimum:
     """A solution of a scope.
 
     Attributes
@@ -67,7 +67,7 @@ class Found:
     columns: Columns
 
 
-def solve_scope(instance: Instance, scope: Scope, effort: Effort) -> Found | None:
+def solve_scope(instance: Instance, scope: Scope, stats: SolveStats) -> ScopeOptimum | None:
     """Return the cheapest solution of a scope; None where there is none.
 
     Raises
@@ -75,52 +75,56 @@ def solve_scope(instance: Instance, scope: Scope, effort: Effort) -> Found | Non
     Undecided
         When time ran out first.
     """
-    columns = (every_column if effort.full else presolve)(instance, scope)
-    effort.dominated += columns.dominated
+    columns = (every_column if stats.full else presolve)(instance, scope)
+    stats.dominated += columns.dominated
     if columns.has_empty_domain:
         return None
-    if effort.full:
-        return _exactly(instance, scope, columns, effort)
+    if stats.full:
+        return _exactly(instance, scope, columns, stats)
     if len(columns) <= SMALL:
-        patience = _PATIENCE_S if effort.deadline is None else effort.left_s
-        found = _exactly(instance, scope, columns, effort, patience_s=patience)
-        if found is None or found.bound_month is None or (found.chosen and effort.is_over):
-            return found
-    return _around_relaxation(instance, scope, columns, effort)
+        seconds = _PATIENCE_S if stats.deadline is None else stats.left_s
+        best = _exactly(instance, scope, columns, stats, seconds=seconds)
+        if best is None or best.bound_month is None or (best.chosen and stats.is_over):
+            return best
+    return _around_relaxation(instance, scope, columns, stats)
 
 
 def _exactly(
     instance: Instance,
     scope: Scope,
     columns: Columns,
-    effort: Effort,
+    stats: SolveStats,
     *,
     gap: float = 0.0,
-    patience_s: float | None = None,
-) -> Found | None:
+    seconds: float | None = None,
+) -> ScopeOptimum | None:
     """Solve a program as it is, to the last cent unless patience or time end first."""
     program = Program(instance, scope, columns)
     for _ in range(_TRIES):
-        outcome = effort.took(
-            program.cheapest(time_limit_s=patience_s or effort.left_s, gap_usd_hr=gap),
+        outcome = stats.record(
+            program.cheapest(
+                time_limit_s=seconds or stats.left_s, gap_usd_hr=gap, nodes=stats.nodes
+            ),
             program,
         )
         if outcome.run.status == "infeasible":
             return None
         if outcome.counts is None:
-            if effort.is_over or patience_s is None:
+            if stats.is_over or seconds is None:
                 raise Undecided
-            return Found({}, Decimal("Infinity"), 0.0, columns)
-        found = _found(instance, scope, columns, outcome)
-        if instance.holds(scope, found.chosen):
-            return found
+            return ScopeOptimum({}, Decimal("Infinity"), 0.0, columns)
+        best = _incumbent(instance, scope, columns, outcome)
+        if instance.holds(scope, best.chosen):
+            return best
         # Within the solver's tolerance of a budget or share, but beyond it: not this one.
         if not program.exclude(outcome.counts):
             program = Program(instance, scope, columns, tolerance=-FEASIBILITY_TOLERANCE)
     raise Undecided
 
 
-def _found(instance: Instance, scope: Scope, columns: Columns, outcome: Outcome) -> Found:
+def _incumbent(
+    instance: Instance, scope: Scope, columns: Columns, outcome: Outcome
+) -> ScopeOptimum:
     counts = outcome.counts
     if counts is None:
         raise Undecided
@@ -130,59 +134,61 @@ def _found(instance: Instance, scope: Scope, columns: Columns, outcome: Outcome)
     hours = instance.demand.policy.hours_per_month
     exact = outcome.run.status == "optimal" and outcome.run.gap == 0
     bound = None if exact or outcome.bound_usd_hr is None else outcome.bound_usd_hr * hours
-    return Found(chosen, usd_month, bound if exact or bound is not None else 0.0, columns)
+    return ScopeOptimum(chosen, usd_month, bound if exact or bound is not None else 0.0, columns)
 
 
 def _around_relaxation(
-    instance: Instance, scope: Scope, columns: Columns, effort: Effort
-) -> Found | None:
+    instance: Instance, scope: Scope, columns: Columns, stats: SolveStats
+) -> ScopeOptimum | None:
     relaxed = Program(instance, scope, columns, relaxed=True)
-    ideal = effort.took(relaxed.cheapest(time_limit_s=effort.left_s), relaxed)
+    ideal = stats.record(relaxed.cheapest(time_limit_s=stats.left_s), relaxed)
     if ideal.run.status == "infeasible":
         return None
     if ideal.reduced is None or ideal.counts is None or ideal.bound_usd_hr is None:
         raise Undecided
     hours = instance.demand.policy.hours_per_month
     bound_month = ideal.bound_usd_hr * hours * (1 - _ROUNDING)
-    found = _rounded(instance, scope, columns, ideal) or _from_core(
-        instance, scope, columns, ideal, effort
+    best = _rounded(instance, scope, columns, ideal) or _from_core(
+        instance, scope, columns, ideal, stats
     )
-    if found is None:
+    if best is None:
         return None
-    distance = float(found.usd_month) - bound_month
-    if distance > PROOF * float(found.usd_month) and not effort.is_over:
+    distance = float(best.usd_month) - bound_month
+    if distance > PROOF * float(best.usd_month) and not stats.is_over:
         needed = ideal.reduced * hours <= distance + abs(bound_month) * _ROUNDING
         left = columns.take(needed | (ideal.counts > 0))
         gap = PROOF / 2 * ideal.bound_usd_hr
-        patience = _LAST_PATIENCE_S if effort.deadline is None else effort.left_s
-        better = _polished(instance, scope, left, effort, gap, patience)
-        if better is not None and better.usd_month <= found.usd_month:
-            found = better
-    proven = max(bound_month, found.bound_month or bound_month)
-    return replace(found, bound_month=proven)
+        seconds = _LAST_PATIENCE_S if stats.deadline is None else stats.left_s
+        better = _polished(instance, scope, left, stats, gap, seconds)
+        if better is not None and better.usd_month <= best.usd_month:
+            best = better
+    proven = max(bound_month, best.bound_month or bound_month)
+    return replace(best, bound_month=proven)
 
 
 def _polished(
     instance: Instance,
     scope: Scope,
     columns: Columns,
-    effort: Effort,
+    stats: SolveStats,
     gap: float,
-    patience_s: float | None,
-) -> Found | None:
+    seconds: float | None,
+) -> ScopeOptimum | None:
     """Return what a solver makes of the columns that are left, if it makes anything of them."""
     try:
-        return _exactly(instance, scope, columns, effort, gap=gap, patience_s=patience_s)
+        return _exactly(instance, scope, columns, stats, gap=gap, seconds=seconds)
     except Undecided:
         return None
 
 
-def _rounded(instance: Instance, scope: Scope, columns: Columns, ideal: Outcome) -> Found | None:
+def _rounded(
+    instance: Instance, scope: Scope, columns: Columns, ideal: Outcome
+) -> ScopeOptimum | None:
     """Return a solution that is the relaxed one in whole numbers; None where that is none."""
     if ideal.values is None or ideal.reduced is None or ideal.bound_usd_hr is None:
         return None
     good_enough = ideal.bound_usd_hr * (1 + _NEAR)
-    counts = repaired(instance, columns, ideal.values, ideal.reduced, good_enough)
+    counts = round_relaxation(instance, columns, ideal.values, ideal.reduced, good_enough)
     if counts is None:
         return None
     chosen = disaggregate(instance, columns, counts)
@@ -190,12 +196,12 @@ def _rounded(instance: Instance, scope: Scope, columns: Columns, ideal: Outcome)
     if None in rented.values() or not instance.holds(scope, chosen):
         return None
     cost = instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
-    return Found(chosen, cost, 0.0, columns)
+    return ScopeOptimum(chosen, cost, 0.0, columns)
 
 
 def _from_core(
-    instance: Instance, scope: Scope, columns: Columns, ideal: Outcome, effort: Effort
-) -> Found | None:
+    instance: Instance, scope: Scope, columns: Columns, ideal: Outcome, stats: SolveStats
+) -> ScopeOptimum | None:
     """Return the solution of the candidates of least reduced cost, of more where it has none."""
     if ideal.counts is None or ideal.reduced is None or ideal.bound_usd_hr is None:
         return None
@@ -203,9 +209,9 @@ def _from_core(
     while True:
         kept = _core(ideal.reduced, ideal.counts, size)
         gap = PROOF / 2 * ideal.bound_usd_hr
-        found = _exactly(instance, scope, columns.take(kept), effort, gap=gap)
-        if found is not None or kept.all():
-            return found
+        best = _exactly(instance, scope, columns.take(kept), stats, gap=gap)
+        if best is not None or kept.all():
+            return best
         size *= 4
 
 

@@ -193,11 +193,12 @@ class Program(Model):
         constrain(self)
         self._cost, self._unit_usd, self._constant = self._costs()
 
-    def cheapest(self, *, time_limit_s: float | None, gap_usd_hr: float = 0.0) -> Outcome:
+    def cheapest(
+        self, *, time_limit_s: float | None, gap_usd_hr: float = 0.0, nodes: int | None = None
+    ) -> Outcome:
         """Minimise cost; with ``gap_usd_hr`` a solution that near to the best will do."""
-        objective = self._cost
         unit = float(self._unit_usd)
-        return self._run(objective, time_limit_s, gap_usd_hr / unit, unit)
+        return self._run(self._cost, time_limit_s, gap_usd_hr / unit, unit, nodes)
 
     def first(self, weights: Sequence[float], *, time_limit_s: float | None) -> Outcome:
         """Minimise a weight for each column."""
@@ -313,8 +314,9 @@ class Program(Model):
         time_limit_s: float | None,
         gap: float,
         unit_usd: float,
+        nodes: int | None = None,
     ) -> Outcome:
-        done = self.minimise(objective, time_limit_s=time_limit_s, gap=gap)
+        done = self.minimise(objective, time_limit_s=time_limit_s, gap=gap, nodes=nodes)
         counts = values = reduced = None
         if done.status in {"optimal", "feasible"}:
             values = np.array([x.value() or 0.0 for x in self.x])

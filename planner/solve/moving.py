@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.solve.candidates import BIT
-from planner.solve.effort import Undecided
 from planner.solve.existing import movable
 from planner.solve.optimum import optimum
+from planner.solve.stats import Undecided
 from planner.units import difference, total
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 OVERLAP_DAYS = 3
 """Days that old and new disk are both billed while data is copied."""
-_SECONDS = 5.0
+_NODES = 20_000
+"""Branch-and-bound nodes after which the search for a saving ends: work, never a clock."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,19 @@ def moving(instance: Instance, usd_month: Decimal) -> Moving | None:
     live = {o for _, o in instance.kept}
     while live:
         try:
-            found = optimum(_free(instance, live), settled=False, time_limit_s=_SECONDS)
+            best = optimum(_free(instance, live), tie_break=False, nodes=_NODES)
         except Undecided:
             return None
-        if found is None:
+        if best is None:
             return None
-        used = Counter(o for offers in found.chosen.values() for o in offers)
+        used = Counter(o for offers in best.chosen.values() for o in offers)
         twice = {o for o in live if used[o] > 1}
         if not twice:
             break
         live -= twice  # a disk is one replica: where copies may share a place, it is not two
     else:
         return None
-    saves = difference(usd_month, found.usd_month)
+    saves = difference(usd_month, best.usd_month)
     moved = [o for _, o in instance.kept if not used[o]]
     if saves <= 0 or not moved:
         return None

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.present.html import to_html
 from planner.present.table import Cell, Section, TableColumn, reading
-from planner.solve.effort import Undecided
-from planner.solve.optimum import Optimum, floor_month, optimum
+from planner.solve.optimum import Optimum, dual_bound, optimum
 from planner.solve.problem import Instance
 from planner.solve.rentals import Gpu, gpu_choice
 from planner.solve.solution import Placement, placements
+from planner.solve.stats import Undecided
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def require_listings(demand: Demand, gpus: pd.DataFrame | None, disks: pd.DataFr
 
 def prove(
     instance: Instance,
-    found: Optimum,
+    best: Optimum,
     cost_slack: Decimal = Decimal(0),
     kept: Sequence[Kept] = (),
 ) -> Solution:
@@ -222,7 +222,7 @@ def prove(
     ----------
     instance : Instance
         What was solved.
-    found : Optimum
+    best : Optimum
         Its solution.
     cost_slack : Decimal
         Per cent of the least cost that the solution was allowed to cost more.
@@ -235,18 +235,18 @@ def prove(
         When cost and bound contradict each other.
     """
     hours = instance.demand.policy.hours_per_month
-    floor = floor_month(instance)
-    if floor is None or found.usd_month < floor:
-        raise Defect(f"the cost {found.usd_month} is below its exact limit {floor} USD a month")
+    floor = dual_bound(instance)
+    if floor is None or best.usd_month < floor:
+        raise Defect(f"the cost {best.usd_month} is below its exact limit {floor} USD a month")
     rented = tuple(
         gpu_choice(instance.rentals, w, g)
-        for w, g in found.rented.items()
+        for w, g in best.rented.items()
         if instance.rentals is not None
     )
-    objective = total([instance.disk_usd_hr(found.chosen), *(gpu.usd_hr for gpu in rented)])
+    objective = total([instance.disk_usd_hr(best.chosen), *(gpu.usd_hr for gpu in rented)])
     bound = objective
-    if found.bound_month is not None and found.usd_month > floor:
-        bound = min(objective, averaged_usd_hr(max(floor, found.bound_month), hours))
+    if best.bound_month is not None and best.usd_month > floor:
+        bound = min(objective, averaged_usd_hr(max(floor, best.bound_month), hours))
     spare = difference(objective, bound)
     proven_enough = spare <= objective * PROOF + bound * cost_slack / 100
     record = SolverRecord(
@@ -256,14 +256,12 @@ def prove(
         objective_usd_hr=objective,
         bound_usd_hr=bound,
         gap=float(spare / objective) if objective else 0.0,
-        seconds=round(found.effort.seconds, 3),
-        variables=found.effort.variables,
-        constraints=found.effort.constraints,
-        dominated=found.effort.dominated,
+        seconds=round(best.stats.seconds, 3),
+        variables=best.stats.variables,
+        constraints=best.stats.constraints,
+        dominated=best.stats.dominated,
         cost_slack_percent=cost_slack,
     )
-    chosen = [found.chosen[v] for v in range(len(instance.pairs.volumes))]
-    live = {o: one for (_, o), one in zip(instance.kept, kept, strict=True)}
-    return Solution(
-        placements(instance.pairs, chosen, live), rented, record, instance, found.rented
-    )
+    chosen = [best.chosen[v] for v in range(len(instance.pairs.volumes))]
+    live = {o: replica for (_, o), replica in zip(instance.kept, kept, strict=True)}
+    return Solution(placements(instance.pairs, chosen, live), rented, record, instance, best.rented)

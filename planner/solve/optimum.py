@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from planner.errors import Defect
-from planner.solve.effort import Effort, Undecided
 from planner.solve.presolve import merge_same_site_groups
+from planner.solve.stats import SolveStats, Undecided
 from planner.units import total, usd_month
 
 if TYPE_CHECKING:
-    from planner.solve.decompose import Found
+    from planner.solve.decompose import ScopeOptimum
     from planner.solve.problem import Chosen, Instance, Scope
 
 
@@ -40,15 +40,15 @@ class Optimum:
         Exact cost of disks and GPUs in a month.
     bound_month : Decimal | None
         Proven limit of the cost; None where the cost is proven to be the least.
-    effort : Effort
-        What it took.
+    stats : SolveStats
+        How it was solved.
     """
 
     chosen: Chosen
     rented: dict[int, int]
     usd_month: Decimal
     bound_month: Decimal | None
-    effort: Effort
+    stats: SolveStats
 
 
 def optimum(
@@ -56,7 +56,8 @@ def optimum(
     *,
     time_limit_s: float | None = None,
     full: bool = False,
-    settled: bool = True,
+    tie_break: bool = True,
+    nodes: int | None = None,
 ) -> Optimum | None:
     """Return the cheapest solution; None where there is none.
 
@@ -67,8 +68,10 @@ def optimum(
     full : bool
         Give the solver every candidate of every volume at once, and hold the result against that
         of the presolve.
-    settled : bool
+    tie_break : bool
         Of equally cheap solutions, take the first by stock, sites and keys.
+    nodes : int | None
+        Branch-and-bound nodes after which a program is given up, on every machine alike.
 
     Raises
     ------
@@ -80,27 +83,27 @@ def optimum(
     deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
     if instance.demand.workloads and instance.rentals is None:
         return None
-    effort = Effort(deadline)
+    stats = SolveStats(deadline, nodes=nodes)
     if not full:
-        found = _presolved(instance, effort, settled=settled)
-        return None if found is None else _optimum(instance, found, effort)
-    all_of_it = Effort(deadline, full=True)
-    whole = _solved(instance, instance.whole, all_of_it, settled=False)
+        best = _presolved(instance, stats, tie_break=tie_break)
+        return None if best is None else _optimum(instance, best, stats)
+    all_of_it = SolveStats(deadline, full=True)
+    whole = _solved(instance, instance.whole, all_of_it, tie_break=False)
     if whole is not None and whole.bound_month is not None:
         return _optimum(instance, whole, all_of_it)
-    found = _presolved(instance, effort, settled=settled)
-    if (whole is None) != (found is None):
+    best = _presolved(instance, stats, tie_break=tie_break)
+    if (whole is None) != (best is None):
         raise Defect("presolve and full program do not agree whether there is a plan")
-    if whole is None or found is None:
+    if whole is None or best is None:
         return None
-    if whole.usd_month > found.usd_month or (
-        found.bound_month is None and whole.usd_month < found.usd_month
+    if whole.usd_month > best.usd_month or (
+        best.bound_month is None and whole.usd_month < best.usd_month
     ):
-        raise Defect(f"presolve finds {found.usd_month}, the full program {whole.usd_month}")
-    return _optimum(instance, found if found.bound_month is None else whole, all_of_it)
+        raise Defect(f"presolve finds {best.usd_month}, the full program {whole.usd_month}")
+    return _optimum(instance, best if best.bound_month is None else whole, all_of_it)
 
 
-def floor_month(instance: Instance) -> Decimal | None:
+def dual_bound(instance: Instance) -> Decimal | None:
     """Return the exact monthly cost below which no solution is; None where a part has no choice.
 
     Every volume at its least choice, every workload on its cheapest GPUs, wherever they are.
@@ -122,19 +125,19 @@ def floor_month(instance: Instance) -> Decimal | None:
     return total([disks, *gpus])
 
 
-def _optimum(instance: Instance, found: _Found, effort: Effort) -> Optimum:
+def _optimum(instance: Instance, best: _Best, stats: SolveStats) -> Optimum:
     rented: dict[int, int] = {}
     for w in range(len(instance.demand.workloads)):
-        g = instance.rent_best(w, found.chosen)
+        g = instance.rent_best(w, best.chosen)
         if g is None:
             raise Defect(f"workload {instance.demand.workloads[w].name} has no GPUs in a solution")
         rented[w] = g
     return Optimum(
-        chosen=dict(sorted(found.chosen.items())),
+        chosen=dict(sorted(best.chosen.items())),
         rented=rented,
-        usd_month=instance.usd_month(found.chosen, rented),
-        bound_month=None if found.bound_month is None else _exact(found.bound_month),
-        effort=effort,
+        usd_month=instance.usd_month(best.chosen, rented),
+        bound_month=None if best.bound_month is None else _exact(best.bound_month),
+        stats=stats,
     )
 
 
@@ -145,35 +148,35 @@ def _exact(bound_month: float) -> Decimal:
 
 @dataclass(frozen=True)
 class _Part:
-    """A solution of a part of an instance; see `Found`."""
+    """A solution of a part of an instance; see `ScopeOptimum`."""
 
     chosen: Chosen
     usd_month: Decimal
     bound_month: float | None
 
 
-_Found: TypeAlias = "Found | _Part"
+_Best: TypeAlias = "ScopeOptimum | _Part"
 
 
 def least_month(instance: Instance) -> Decimal | None:
     """Return the exact least monthly cost where no solver is needed to know it, else None."""
-    if floor_month(instance) is None:
+    if dual_bound(instance) is None:
         return None
     try:
-        found = _presolved(instance, Effort(forbidden=True), settled=False)
+        best = _presolved(instance, SolveStats(forbidden=True), tie_break=False)
     except Undecided:
         return None
-    return None if found is None else found.usd_month
+    return None if best is None else best.usd_month
 
 
-def _presolved(instance: Instance, effort: Effort, *, settled: bool) -> _Found | None:
-    alone = instance.least.settle()
+def _presolved(instance: Instance, stats: SolveStats, *, tie_break: bool) -> _Best | None:
+    alone = instance.least.choices()
     if None in alone:
         return None
     chosen: Chosen = {v: offers for v, offers in enumerate(alone) if offers is not None}
     bounds: list[float] = []
     for component in instance.components:
-        part = solve_component(instance, component, chosen, effort, settled=settled)
+        part = solve_component(instance, component, chosen, stats, tie_break=tie_break)
         if part is None:
             return None
         chosen.update(part.chosen)
@@ -186,12 +189,12 @@ def _presolved(instance: Instance, effort: Effort, *, settled: bool) -> _Found |
             if cost is None
             else _Part(chosen, cost, float(cost) - sum(bounds) if bounds else None)
         )
-    return _solved(instance, instance.whole, effort, settled=settled)
+    return _solved(instance, instance.whole, stats, tie_break=tie_break)
 
 
 def solve_component(
-    instance: Instance, scope: Scope, alone: Chosen, effort: Effort, *, settled: bool
-) -> _Found | None:
+    instance: Instance, scope: Scope, alone: Chosen, stats: SolveStats, *, tie_break: bool
+) -> _Best | None:
     """Return the optimum of a component, given every volume's least choice."""
     chosen = {v: alone[v] for v in scope.volumes}
     if instance.holds(scope, chosen) and (cost := _cheapest_gpus(instance, scope, chosen)):
@@ -200,20 +203,22 @@ def solve_component(
         together = merge_same_site_groups(instance, scope.ties[0])
         if together is not None:
             return _Part(together, _cost(instance, scope, together) or total([]), None)
-    return _solved(instance, scope, effort, settled=settled)
+    return _solved(instance, scope, stats, tie_break=tie_break)
 
 
-def _solved(instance: Instance, scope: Scope, effort: Effort, *, settled: bool) -> Found | None:
+def _solved(
+    instance: Instance, scope: Scope, stats: SolveStats, *, tie_break: bool
+) -> ScopeOptimum | None:
     """Return what a solver finds; the solver is loaded where there is something to solve."""
-    if effort.forbidden:
+    if stats.forbidden:
         raise Undecided
     from planner.solve.decompose import solve_scope  # noqa: PLC0415 -- it loads PuLP and HiGHS
-    from planner.solve.tiebreak import settle  # noqa: PLC0415 -- the same
+    from planner.solve.tiebreak import break_ties  # noqa: PLC0415 -- the same
 
-    found = solve_scope(instance, scope, effort)
-    if found is None or found.bound_month is not None or not settled:
-        return found
-    return settle(instance, scope, found, effort)
+    best = solve_scope(instance, scope, stats)
+    if best is None or best.bound_month is not None or not tie_break:
+        return best
+    return break_ties(instance, scope, best, stats)
 
 
 def _cost(instance: Instance, scope: Scope, chosen: Chosen) -> Decimal | None:
@@ -239,4 +244,4 @@ def _cheapest_gpus(instance: Instance, scope: Scope, chosen: Chosen) -> Decimal 
     return _cost(instance, scope, chosen)
 
 
-__all__ = ["Effort", "Optimum", "Undecided", "floor_month", "optimum", "solve_component"]
+__all__ = ["Optimum", "SolveStats", "Undecided", "dual_bound", "optimum", "solve_component"]

@@ -14,7 +14,7 @@ import numpy as np
 from planner.market.wire import STOCK_RANK
 from planner.requirements.group import GroupConstraint
 from planner.requirements.policy import policy_requirements
-from planner.solve.bound import Least
+from planner.solve.bound import SeparableBound
 from planner.solve.candidates import Pairs, pair, sites
 from planner.solve.existing import Kept, with_kept
 from planner.solve.rentals import Rentals, rent
@@ -108,9 +108,9 @@ class Instance:
         return cls(demand, pairs, rentals, places)
 
     @cached_property
-    def least(self) -> Least:
+    def least(self) -> SeparableBound:
         """Return the least choice of every volume on its own."""
-        return Least(self.pairs)
+        return SeparableBound(self.pairs)
 
     @cached_property
     def requirements(self) -> tuple[PolicyRequirement, ...]:

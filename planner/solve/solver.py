@@ -55,7 +55,7 @@ class Run:
     seconds : float
         Wall time.
     bound : float | None
-        What the solver proves of the objective; None where it does not say.
+        What the solver proves of the objective; None where unknown.
     gap : float
         Distance from the best at which it was allowed to stop.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.solve.decompose import Found, counts_of, disaggregate
+from planner.solve.decompose import ScopeOptimum, counts_of, disaggregate
 from planner.solve.model import Program
 
 if TYPE_CHECKING:
@@ -20,45 +20,47 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from planner.solve.effort import Effort
     from planner.solve.presolve import Columns
     from planner.solve.problem import Instance, Scope
+    from planner.solve.stats import SolveStats
 
 
 _MOST = 10**7
 """Up to what a packed weight may go: far below what a solver tells from zero."""
 
 
-def settle(instance: Instance, scope: Scope, found: Found, effort: Effort) -> Found:
-    """Return the first of all solutions of a scope that cost what the found one costs."""
-    live, counts = _live(instance, scope, found, effort)
-    if np.bincount(live.unit).max(initial=0) <= 1 or effort.is_over:
-        return found
+def break_ties(
+    instance: Instance, scope: Scope, best: ScopeOptimum, stats: SolveStats
+) -> ScopeOptimum:
+    """Return the first of all solutions of a scope that cost what the best costs."""
+    live, counts = _live(instance, scope, best, stats)
+    if np.bincount(live.unit).max(initial=0) <= 1 or stats.is_over:
+        return best
     program = Program(instance, scope, live)
     hours = instance.demand.policy.hours_per_month
-    program.hold_cost(found.usd_month / hours)
-    counts = settle_levels(program, live, levels(instance, live), counts, effort)
+    program.hold_cost(best.usd_month / hours)
+    counts = break_tie_levels(program, live, levels(instance, live), counts, stats)
     chosen = disaggregate(instance, live, counts)
     rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
     if None in rented.values() or not instance.holds(scope, chosen):
-        return found
+        return best
     cost = instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
     # Floats hold the cost only nearly: what is dearer by less than they see is no equal.
-    return replace(found, chosen=chosen, usd_month=cost) if cost <= found.usd_month else found
+    return replace(best, chosen=chosen, usd_month=cost) if cost <= best.usd_month else best
 
 
 def _live(
-    instance: Instance, scope: Scope, found: Found, effort: Effort
+    instance: Instance, scope: Scope, best: ScopeOptimum, stats: SolveStats
 ) -> tuple[Columns, NDArray[np.int64]]:
-    """Return the columns that an equally cheap solution may use, and how the found one does."""
-    columns = found.columns
-    counts = counts_of(columns, found.chosen)
+    """Return the columns that an equally cheap solution may use, and how the best does."""
+    columns = best.columns
+    counts = counts_of(columns, best.chosen)
     relaxed = Program(instance, scope, columns, relaxed=True)
-    ideal = effort.took(relaxed.cheapest(time_limit_s=effort.left_s), relaxed)
+    ideal = stats.record(relaxed.cheapest(time_limit_s=stats.left_s), relaxed)
     if ideal.reduced is None or ideal.bound_usd_hr is None:
         return columns, counts
     hours = instance.demand.policy.hours_per_month
-    cost = float(found.usd_month) / hours
+    cost = float(best.usd_month) / hours
     distance = max(cost - ideal.bound_usd_hr, 0) + abs(cost) * 1e-9
     kept = (ideal.reduced <= distance) | (counts > 0)
     return columns.take(kept), counts[kept]
@@ -80,27 +82,27 @@ def keys(columns: Columns) -> Iterator[NDArray[np.int64]]:
             rank[mine] = np.arange(len(mine))
             yield rank
             continue
-        for one in mine[:-1].tolist():
+        for column in mine[:-1].tolist():
             least = np.zeros(len(columns), np.int64)
-            least[one] = -1
+            least[column] = -1
             yield least
 
 
-def settle_levels(
+def break_tie_levels(
     program: Program,
     columns: Columns,
     wanted: Iterator[NDArray[np.int64]],
     counts: NDArray[np.int64],
-    effort: Effort,
+    stats: SolveStats,
 ) -> NDArray[np.int64]:
     """Return the counts that are least at every level in turn, where these counts are possible."""
     for weights in _packed(columns, wanted):
-        if effort.is_over:
+        if stats.is_over:
             break
         value, floor = int(weights @ counts), _floor(columns, weights)
         if value > floor:
-            outcome = effort.took(
-                program.first(weights.tolist(), time_limit_s=effort.left_s),
+            outcome = stats.record(
+                program.first(weights.tolist(), time_limit_s=stats.left_s),
                 program,
             )
             if outcome.counts is not None and int(weights @ outcome.counts) <= value:
@@ -111,7 +113,7 @@ def settle_levels(
 
 
 def _packed(columns: Columns, wanted: Iterator[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
-    """Yield several levels as one, as long as the weights stay small; leave out what is settled."""
+    """Yield several levels as one, as long as the weights stay small; leave out what is decided."""
     packed = np.zeros(len(columns), np.int64)
     room = 1
     for level in wanted:
@@ -131,4 +133,4 @@ def _floor(columns: Columns, weights: NDArray[np.int64]) -> int:
     """Return what the sum of weights cannot fall below: every replica at its least."""
     least = np.full(len(columns.units), np.iinfo(np.int64).max)
     np.minimum.at(least, columns.unit, weights)
-    return sum(int(low) * one.count for low, one in zip(least, columns.units, strict=True))
+    return sum(int(low) * unit.count for low, unit in zip(least, columns.units, strict=True))

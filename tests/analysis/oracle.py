@@ -69,7 +69,7 @@ class World:
 
     def is_feasible(self, demand: Demand) -> bool:
         """Return whether planner has a plan."""
-        return optimum(self.offers.instance(demand), settled=False) is not None
+        return optimum(self.offers.instance(demand), tie_break=False) is not None
 
     def cost(self, demand: Demand) -> Fraction | None:
         """Return the least cost in a month, by enumeration of all plans."""

@@ -131,7 +131,7 @@ def test_many_conflicting_requirements_on_the_shipped_market(count: int) -> None
     assert time.process_time() - started < 15
     assert len(error.relaxations) == {6: 4, 20: 10}[count]
     for one in error.relaxations:
-        found = optimum(offers.instance(one.demand), settled=False)
+        found = optimum(offers.instance(one.demand), tie_break=False)
         assert found is not None
         assert found.usd_month == one.usd_month
     assert error.relaxations[0].usd_month == {6: Decimal("1226.4"), 20: Decimal("4905.6")}[count]
@@ -291,7 +291,7 @@ def test_groups_are_dropped_one_at_a_time() -> None:
 def _infeasible(one: Relaxation, offers: list[Row], **policy: Any) -> bool:
     demand = one.demand.model_copy(update={"policy": one.demand.policy.model_copy(update=policy)})
     frame = addressable(offers_frame(offers))
-    return optimum(Instance.of(demand, frame, None), settled=False) is None
+    return optimum(Instance.of(demand, frame, None), tie_break=False) is None
 
 
 def test_a_budget_rises_to_the_least_that_works_and_not_an_atom_less() -> None:

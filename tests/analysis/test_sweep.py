@@ -34,8 +34,8 @@ from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
 from planner.schema import records
 from planner.solve import optimise as optimising
-from planner.solve.effort import Undecided
 from planner.solve.optimum import optimum
+from planner.solve.stats import Undecided
 from tests.solve import instances
 from tests.solve.live_disks import MARKET, disk, frame, gpu
 from tests.solve.plans import listings

@@ -13,7 +13,7 @@ from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.market.wire import STOCK_RANK
-from planner.solve.bound import Least, spreads
+from planner.solve.bound import SeparableBound, spreads
 from planner.solve.candidates import Pairs, domains, pair, sites
 from tests.solve import instances
 
@@ -75,12 +75,12 @@ def test_settled_choice_is_first_by_cost_stock_popularity_and_keys() -> None:
         tied = Counter[Any](
             site for found in best for site in {where[o] for choice in found for o in choice}
         )
-        for settled, found in zip(Least(pairs).settle(), best, strict=True):
+        for tie_break, found in zip(SeparableBound(pairs).choices(), best, strict=True):
             if not found:
-                assert settled is None
+                assert tie_break is None
                 continue
             first = min(found, key=lambda c: (-sum(tied[where[o]] for o in c), c))
-            assert settled == sorted(first), seed
+            assert tie_break == sorted(first), seed
             compared += len(found) > 1
     assert compared > 60
 
@@ -90,7 +90,7 @@ def test_cost_is_none_exactly_when_there_is_no_choice() -> None:
     """A volume without room for its replicas has no cost."""
     for seed in range(150):
         pairs = tied_pairs(seed)
-        least = Least(pairs)
+        least = SeparableBound(pairs)
         for v in range(len(pairs.volumes)):
             found = choices(pairs, v)
             expected = min((cost_and_stock(pairs, v, c)[0] for c in found), default=None)

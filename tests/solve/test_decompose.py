@@ -12,11 +12,11 @@ import pytest
 
 from planner.solve import decompose as module
 from planner.solve.decompose import PROOF, counts_of, disaggregate, solve_scope
-from planner.solve.effort import Effort, Undecided
 from planner.solve.model import Outcome, Program
 from planner.solve.optimum import optimum
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
 from planner.solve.solver import Run
+from planner.solve.stats import SolveStats, Undecided
 from tests.solve import exact
 from tests.solve.hand import coupled, demanded, instance_of, row, violations, volume
 
@@ -107,7 +107,7 @@ def test_a_binding_share_is_filled_by_rounding(monkeypatch: pytest.MonkeyPatch) 
         assert found is not None
         assert found.bound_month is not None
         assert violations(instance, found.chosen, found.rented) == ()
-        whole = solve_scope(instance, instance.whole, Effort(full=True))
+        whole = solve_scope(instance, instance.whole, SolveStats(full=True))
         assert whole is not None
         best = float(whole.usd_month)
         assert float(found.bound_month) <= best * (1 + 1e-9)
@@ -139,8 +139,8 @@ def test_a_relaxation_without_a_plan_is_a_proof(monkeypatch: pytest.MonkeyPatch)
     assert optimum(instance_of(document, rows)) is None
 
 
-class Hurried(Effort):
-    """An effort whose time is over, whatever the clock says, and whose solvers are let finish."""
+class Hurried(SolveStats):
+    """Statistics whose time is over, whatever the clock says, and whose solvers are let finish."""
 
     @property
     def left_s(self) -> float | None:
@@ -163,7 +163,7 @@ def test_time_that_ends_leaves_the_rounded_relaxation_and_its_bound(
         rng = random.Random(seed)
         volumes = [volume(f"v{n}", rng.randint(300, 600)) for n in range(9)]
         instance = instance_of(demanded(*volumes, policy={"max_provider_share": 0.25}), rows)
-        best = solve_scope(instance, instance.whole, Effort(full=True))
+        best = solve_scope(instance, instance.whole, SolveStats(full=True))
         found = solve_scope(instance, instance.whole, Hurried())
         assert best is not None
         assert best.bound_month is None
@@ -178,18 +178,18 @@ def test_time_that_ends_leaves_the_rounded_relaxation_and_its_bound(
 
 
 @pytest.mark.slow
-def test_an_effort_keeps_what_it_took() -> None:
+def test_runs_are_recorded() -> None:
     """Runs, the size of the largest program and what was dominated are there for the record."""
     instance = fleet(2)
-    effort = Effort()
-    assert effort.left_s is None
-    assert not effort.is_over
-    found = solve_scope(instance, instance.whole, effort)
+    stats = SolveStats()
+    assert stats.left_s is None
+    assert not stats.is_over
+    found = solve_scope(instance, instance.whole, stats)
     assert found is not None
-    assert effort.runs
-    assert effort.variables > effort.constraints > 0
-    assert effort.dominated == presolve(instance, instance.whole).dominated > 0
-    assert effort.seconds == sum(run.seconds for run in effort.runs) > 0
+    assert stats.runs
+    assert stats.variables > stats.constraints > 0
+    assert stats.dominated == presolve(instance, instance.whole).dominated > 0
+    assert stats.seconds == sum(run.seconds for run in stats.runs) > 0
 
 
 def random_hands(rng: random.Random, instance: Instance, unit: VolumeClass) -> Chosen:
@@ -261,6 +261,6 @@ def test_a_solver_that_ends_at_the_deadline_with_nothing_is_undecided(
         return Outcome(Run("unknown", "time_limit", 0.1), None, None, None, None)
 
     monkeypatch.setattr(Program, "cheapest", nothing)
-    monkeypatch.setattr(Effort, "is_over", property(lambda _: next(looks, True)))
+    monkeypatch.setattr(SolveStats, "is_over", property(lambda _: next(looks, True)))
     with pytest.raises(Undecided):
-        solve_scope(instance, instance.whole, Effort(deadline=1e12))
+        solve_scope(instance, instance.whole, SolveStats(deadline=1e12))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planner.solve.decompose import solve_scope
-from planner.solve.effort import Effort, Undecided
-from planner.solve.optimum import Optimum, floor_month, least_month, optimum, solve_component
+from planner.solve.optimum import Optimum, dual_bound, least_month, optimum, solve_component
+from planner.solve.stats import SolveStats, Undecided
 from tests.solve import exact
 from tests.solve.hand import (
     coupled,
@@ -68,7 +68,7 @@ def _without_presolve(instance: Instance) -> Decimal | None:
     """Return the cost that the solver finds where it is given every pair; None if no plan."""
     if instance.demand.workloads and instance.rentals is None:
         return None
-    whole = solve_scope(instance, instance.whole, Effort(full=True))
+    whole = solve_scope(instance, instance.whole, SolveStats(full=True))
     return None if whole is None else whole.usd_month
 
 
@@ -84,8 +84,8 @@ def test_full_program_gives_the_same_plan() -> None:
             continue
         compared += 1
         assert (seed, full.chosen, full.rented) == (seed, found.chosen, found.rented)
-        assert full.effort.full
-        assert full.effort.variables >= found.effort.variables
+        assert full.stats.full
+        assert full.stats.variables >= found.stats.variables
     assert compared >= 20
 
 
@@ -136,7 +136,7 @@ def test_a_least_choice_that_satisfies_the_coupling_needs_no_solver(
     """Where every volume's cheapest offer is allowed with the others, that is the optimum."""
     found = solved(instance_of(demanded(*PAIR, **more), MARKET))
     assert (found.usd_month, found.bound_month) == (Decimal("14.6"), None)
-    assert found.effort.runs == []
+    assert found.stats.runs == []
 
 
 def test_components_are_solved_apart() -> None:
@@ -149,7 +149,7 @@ def test_components_are_solved_apart() -> None:
     instance = instance_of(demanded(*map(volume, names), groups=groups), MARKET)
     found, whole = solved(instance), solved(instance, full=True)
     assert providers(instance, found.chosen) == [["alpha"], ["beta"]] * 2
-    assert 0 < found.effort.variables <= whole.effort.variables / 2
+    assert 0 < found.stats.variables <= whole.stats.variables / 2
 
 
 def test_disks_and_gpus_are_decided_at_once() -> None:
@@ -179,10 +179,10 @@ def test_no_time_is_undecided_and_not_infeasible() -> None:
     document = demanded(*PAIR, groups=[{"volumes": ["a", "b"], "different": "provider"}])
     instance = instance_of(document, MARKET)
     assert optimum(instance) is not None
-    alone = {v: offers or [] for v, offers in enumerate(instance.least.settle())}
-    forbidden = Effort(forbidden=True)
+    alone = {v: offers or [] for v, offers in enumerate(instance.least.choices())}
+    forbidden = SolveStats(forbidden=True)
     with pytest.raises(Undecided):
-        solve_component(instance, instance.components[0], alone, forbidden, settled=True)
+        solve_component(instance, instance.components[0], alone, forbidden, tie_break=True)
     assert least_month(instance) is None
 
 
@@ -194,7 +194,7 @@ def test_the_floor_is_below_every_plan_and_met_where_nothing_couples() -> None:
         document, rows, gpus, nodes = coupled(seed)
         expected = exact.best(document, rows, gpus, nodes)
         instance = instance_of(document, rows, gpus, nodes)
-        floor, least = floor_month(instance), least_month(instance)
+        floor, least = dual_bound(instance), least_month(instance)
         if expected is None:
             assert least is None
             continue

@@ -12,10 +12,10 @@ from planner.errors import Defect, NotProven
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.solve import decompose as coupled
-from planner.solve.effort import Effort
 from planner.solve.optimise import PROOF, Solution, optimise, prove
 from planner.solve.optimum import Optimum
 from planner.solve.solver import Run
+from planner.solve.stats import SolveStats
 from tests.solve.hand import demanded, gpu, instance_of, row, volume
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def proved(offer: int, bound_month: str | None, slack: str = "0", **policy: Any)
     instance = an_instance(**policy)
     run = Run("feasible", "time_limit", 0.25)
     bound = None if bound_month is None else Decimal(bound_month)
-    effort = Effort(runs=[run, run], variables=2, constraints=1, dominated=7)
+    stats = SolveStats(runs=[run, run], variables=2, constraints=1, dominated=7)
     cost = instance.usd_month({0: [offer]}, {})
-    found = Optimum({0: [offer]}, {}, cost, bound, effort)
+    found = Optimum({0: [offer]}, {}, cost, bound, stats)
     return prove(instance, found, Decimal(slack))
 
 
@@ -86,7 +86,7 @@ def test_a_cost_that_was_allowed_is_no_missing_proof() -> None:
 def test_a_cost_below_what_the_market_allows_is_a_defect() -> None:
     """Cheaper than every volume at its cheapest: planner is wrong somewhere, and says so."""
     instance = an_instance()
-    impossible = Optimum({0: [CHEAP]}, {}, Decimal("0.7"), None, Effort())
+    impossible = Optimum({0: [CHEAP]}, {}, Decimal("0.7"), None, SolveStats())
     with pytest.raises(Defect, match="below its exact limit"):
         prove(instance, impossible)
 
@@ -96,12 +96,14 @@ def test_gpus_are_in_cost_and_bound() -> None:
     job = {"name": "job", "gpu": "A100_80GB", "hours_per_month": 100, "mounts": ["x"]}
     document = demanded(volume("x", 10), workloads=[job])
     instance = instance_of(document, ROWS, [gpu("dear", "3"), gpu("else", "2.19")])
-    found = Optimum({0: [DEAR]}, {0: 0}, instance.usd_month({0: [DEAR]}, {0: 0}), None, Effort())
+    found = Optimum(
+        {0: [DEAR]}, {0: 0}, instance.usd_month({0: [DEAR]}, {0: 0}), None, SolveStats()
+    )
     (rented,) = prove(instance, found).gpus
     assert rented.usd_hr == Decimal("0.410958904110")
     record = prove(instance, found).solver
     assert record.objective_usd_hr == rented.usd_hr + Decimal("0.0012")
-    stopped = Optimum(found.chosen, found.rented, found.usd_month, Decimal(0), Effort())
+    stopped = Optimum(found.chosen, found.rented, found.usd_month, Decimal(0), SolveStats())
     low = prove(instance, stopped).solver
     assert low.bound_usd_hr == Decimal("0.301")  # 219 / 730, and 10 GB at the cheapest
     assert low.status == "feasible"

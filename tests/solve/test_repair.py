@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.solve.decompose import disaggregate
-from planner.solve.heuristic import repaired
+from planner.solve.heuristic import round_relaxation
 from planner.solve.model import Outcome, Program
 from planner.solve.presolve import Columns, presolve
 from tests.solve.hand import demanded, instance_of, row, violations, volume
@@ -30,7 +30,7 @@ def repair(instance: Instance, near: float = 1e-6) -> tuple[Columns, Outcome, An
     assert ideal.reduced is not None
     assert ideal.bound_usd_hr is not None
     limit = ideal.bound_usd_hr * (1 + near)
-    return columns, ideal, repaired(instance, columns, ideal.values, ideal.reduced, limit)
+    return columns, ideal, round_relaxation(instance, columns, ideal.values, ideal.reduced, limit)
 
 
 def fleet(seed: int, **policy: Any) -> Instance:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from planner.solve.decompose import solve_scope
-from planner.solve.effort import Effort
 from planner.solve.presolve import merge_same_site_groups
+from planner.solve.stats import SolveStats
 from tests.solve.hand import demanded, instance_of, providers, row, volume
 
 LEVELS = ["site", "data_center", "provider", "country", "region"]
@@ -52,7 +52,7 @@ def test_it_costs_what_the_solver_finds(level: str) -> None:
     )
     instance = instance_of(together(level, *volumes), MARKET)
     chosen = merge_same_site_groups(instance, instance.ties[0])
-    found = solve_scope(instance, instance.whole, Effort())
+    found = solve_scope(instance, instance.whole, SolveStats())
     if found is None:
         assert chosen is None
     else:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from planner.solve.decompose import counts_of, solve_scope
-from planner.solve.effort import Effort
 from planner.solve.optimum import optimum
-from planner.solve.tiebreak import levels, settle
+from planner.solve.stats import SolveStats
+from planner.solve.tiebreak import break_ties, levels
 from tests.solve.hand import (
     coupled,
     demanded,
@@ -59,7 +59,7 @@ def test_the_settled_plan_is_the_first_of_all_that_cost_the_least(block: int) ->
         assert (seed, found.usd_month) == (seed, least)
         assert (seed, list(found.chosen.values())) == (seed, min(ranked)[-1])
         compared += len(equal) > 1
-        solved += bool(found.effort.runs)
+        solved += bool(found.stats.runs)
     assert compared >= 10
     assert solved >= 5
 
@@ -101,7 +101,7 @@ def test_a_tie_of_two_providers_ends_with_the_key_then_popularity_then_stock(how
         instance = instance_of(document, market(**at_p))
         found = optimum(instance)
         assert found is not None
-        assert bool(found.effort.runs) == (how == "by solver")
+        assert bool(found.stats.runs) == (how == "by solver")
         assert instance.disk_usd_hr({v: found.chosen[v] for v in (0, 1)}) * 1000 == 25
         return providers(instance, found.chosen)[:2]
 
@@ -117,20 +117,20 @@ def test_what_is_settled_already_is_left_alone() -> None:
     """Where each volume has one candidate left, no program is made of it."""
     document = demanded(volume("a", 10, providers=[P]), policy={"max_sites": 1})
     instance = instance_of(document, [row(P, "0.0001"), row(Q, "0.0001")])
-    effort = Effort()
-    found = solve_scope(instance, instance.whole, effort)
+    stats = SolveStats()
+    found = solve_scope(instance, instance.whole, stats)
     assert found is not None
-    before = len(effort.runs)
-    assert settle(instance, instance.whole, found, effort) is found
-    assert len(effort.runs) <= before + 1  # the relaxation that says which columns are alive
+    before = len(stats.runs)
+    assert break_ties(instance, instance.whole, found, stats) is found
+    assert len(stats.runs) <= before + 1  # the relaxation that says which columns are alive
 
 
 def test_levels_weigh_stock_then_popularity_then_the_keys_of_each_volume() -> None:
     """The levels of the first choice are what they say, and only keys rank within a volume."""
     document = demanded(volume("a", 50), volume("b", 100), **TOGETHER["by solver"])
     instance = instance_of(document, market(stockStatus="Low"))
-    effort = Effort()
-    found = solve_scope(instance, instance.whole, effort)
+    stats = SolveStats()
+    found = solve_scope(instance, instance.whole, stats)
     assert found is not None
     stock, popularity, *keys = levels(instance, found.columns)
     counts = counts_of(found.columns, found.chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from planner.solve.heuristic import greedy
+from planner.analysis.baselines import cheapest_in_turn
 from planner.solve.optimum import optimum
 from tests.solve import exact
 from tests.solve.hand import coupled, demanded, gpu, instance_of, providers, row, violations, volume
@@ -21,7 +21,7 @@ def test_greedy_is_dearer_where_the_first_choice_binds_the_second() -> None:
         row("far", "0.0002"),
     ]
     instance = instance_of(demanded(volume("a", 1), volume("b", 999), groups=TOGETHER), rows)
-    chosen, best = greedy(instance), optimum(instance)
+    chosen, best = cheapest_in_turn(instance), optimum(instance)
     assert isinstance(chosen, dict)
     assert best is not None
     assert providers(instance, chosen) == [["near"], ["near"]]
@@ -35,7 +35,7 @@ def test_greedy_ends_where_the_next_volume_finds_nothing() -> None:
     rows = [row("near", "0.0001"), row("far", "0.0002", isMultinode=True)]
     document = demanded(volume("a"), volume("b", multinode=True), groups=TOGETHER)
     instance = instance_of(document, rows)
-    assert greedy(instance) == "after the cheapest choices before it, none is left for b"
+    assert cheapest_in_turn(instance) == "after the cheapest choices before it, none is left for b"
     best = optimum(instance)
     assert best is not None
     assert providers(instance, best.chosen) == [["far"], ["far"]]
@@ -46,7 +46,7 @@ def test_greedy_passes_by_what_a_group_apart_has_taken() -> None:
     rows = [row("near", "0.0001"), row("near", "0.0002", "2"), row("far", "0.0003")]
     apart = [{"volumes": ["a", "b"], "different": "provider"}]
     instance = instance_of(demanded(volume("a"), volume("b"), groups=apart), rows)
-    chosen = greedy(instance)
+    chosen = cheapest_in_turn(instance)
     assert isinstance(chosen, dict)
     assert providers(instance, chosen) == [["near"], ["far"]]
 
@@ -58,7 +58,7 @@ def test_greedy_looks_for_gpus_beside_the_first_replica() -> None:
     instance = instance_of(
         demanded(volume("a"), workloads=[job]), rows, [gpu("some", "9"), gpu("more", "1")]
     )
-    chosen = greedy(instance)
+    chosen = cheapest_in_turn(instance)
     assert isinstance(chosen, dict)
     assert providers(instance, chosen) == [["some"]]
 
@@ -69,11 +69,11 @@ def test_greedy_stays_at_the_sites_it_has() -> None:
     volumes = volume("large", 100), volume("small", 50)
     for policy in ({"max_sites": 1}, {"max_providers": 1}):
         instance = instance_of(demanded(*volumes, policy=policy), rows)
-        chosen = greedy(instance)
+        chosen = cheapest_in_turn(instance)
         assert isinstance(chosen, dict)
         assert providers(instance, chosen) == [["beta"], ["beta"]]
     free = instance_of(demanded(*volumes), rows)
-    chosen = greedy(free)
+    chosen = cheapest_in_turn(free)
     assert isinstance(chosen, dict)
     assert providers(free, chosen) == [["beta"], ["alpha"]]
 
@@ -86,7 +86,7 @@ def test_greedy_is_never_cheaper_and_keeps_the_rules_it_knows() -> None:
         for word in ("budget_usd_month", "budgets", "max_provider_share"):
             document["policy"].pop(word, None)
         instance = instance_of(document, rows, gpus, nodes)
-        chosen = greedy(instance)
+        chosen = cheapest_in_turn(instance)
         best = exact.best(document, rows, gpus, nodes)
         if isinstance(chosen, str):
             assert any(chosen.endswith(f" {one['name']}") for one in document["volumes"])

@@ -1,4 +1,4 @@
-"""What a solution took, and how long it may take.
+"""How long solving may take, and what the solvers did.
 
 Nothing here needs a solver: most demands have their optimum without one.
 """
@@ -19,8 +19,8 @@ class Undecided(Exception):
 
 
 @dataclass
-class Effort:
-    """How to solve, and what it took.
+class SolveStats:
+    """How to solve, and what the solvers did.
 
     Attributes
     ----------
@@ -30,6 +30,8 @@ class Effort:
         Whether no solver may be called: what needs one is `Undecided`.
     full : bool
         Give the solver every candidate of every volume, and skip every presolve.
+    nodes : int | None
+        Branch-and-bound nodes after which a program is given up, on every machine alike.
     runs : list of Run
         What the solvers said.
     variables, constraints, dominated : int
@@ -39,6 +41,7 @@ class Effort:
     deadline: float | None = None
     forbidden: bool = False
     full: bool = False
+    nodes: int | None = None
     runs: list[Run] = field(default_factory=list)
     variables: int = 0
     constraints: int = 0
@@ -59,7 +62,7 @@ class Effort:
         """Return the wall time of all solvers."""
         return sum((run.seconds for run in self.runs), 0.0)
 
-    def took(self, outcome: Outcome, program: Program) -> Outcome:
+    def record(self, outcome: Outcome, program: Program) -> Outcome:
         """Keep a record of a run."""
         self.runs.append(outcome.run)
         variables, constraints = program.size
