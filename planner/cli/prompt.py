@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from planner.cli.render import show, to_stderr
@@ -25,6 +26,7 @@ _COLUMNS = (
     TableColumn("usd_hr", "$/hour", "usd_hr"),
     TableColumn("usd_month", "$/month", "usd_month"),
 )
+_REPLACES = TableColumn("replaces", "replaces", "id")
 
 
 def confirm_purchase(
@@ -47,11 +49,13 @@ def confirm_purchase(
     funds : Funds
         The wallet, and every disk that it pays for.
     """
-    hours = plan.demand.policy.hours_per_month
-    show([_table(slots, hours)])
-    to_stderr(_cost(plan.project, now_usd_hr, after_usd_hr, hours))
+    table = _table(plan, slots)
+    notes = [_cost(plan, slots, now_usd_hr, after_usd_hr)]
     if funds.balance_usd is not None:
-        to_stderr(_runway(funds.balance_usd, funds.usd_hr, is_alone=funds.usd_hr <= after_usd_hr))
+        notes.append(
+            _runway(funds.balance_usd, funds.usd_hr, has_others=funds.usd_hr > after_usd_hr)
+        )
+    show([replace(table, notes=tuple(notes))])
     to_stderr("Type 'yes' to buy: ")
     # Ctrl-C at the prompt declines; nothing is open that would have to be awaited.
     kept = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -73,43 +77,69 @@ def _typed_yes() -> bool:
         to_stderr("Type the whole word 'yes' to buy; anything else buys nothing: ")
 
 
-def _table(slots: Sequence[Slot], hours: int) -> Section:
+def _table(plan: Plan, slots: Sequence[Slot]) -> Section:
     from planner.market.offers import KEY, place_text
     from planner.units import total, usd_month
 
-    several = {slot.volume for slot in slots if slot.replica > 1}
+    hours = plan.demand.policy.hours_per_month
+    several = {placement.volume for placement in plan.placements if placement.replica > 1}
     split = {slot.volume for slot in slots if slot.disk > 1}
+    replaces = any(slot.replaces for slot in slots)
 
     def row(slot: Slot) -> tuple[Any, ...]:
         title = slot.volume + (f" #{slot.replica}" if slot.volume in several else "")
         title += f", disk {slot.disk}" if slot.volume in split else ""
         place: Mapping[str, Any] = dict(zip(KEY, slot.offer, strict=True))
         month = usd_month(slot.usd_hr, hours)
-        return ("+", title, place_text(place), slot.size_gb, slot.usd_hr, month)
+        sign = "~" if slot.replaces else "+"
+        cells = (sign, title, place_text(place), slot.size_gb, slot.usd_hr, month)
+        return (*cells, slot.replaces) if replaces else cells
 
     usd_hr = total(slot.usd_hr for slot in slots)
     size_gb = sum(slot.size_gb for slot in slots)
-    footer = ("", "to buy", "", size_gb, usd_hr, usd_month(usd_hr, hours))
-    return Section("slots", "", _COLUMNS, tuple(map(row, slots)), footer, expendable=("usd_hr",))
-
-
-def _cost(project: str, now_usd_hr: Decimal, after_usd_hr: Decimal, hours: int) -> str:
-    from planner.units import money, usd_month
-
-    now, after = (
-        f"${money(usd, 4)}/h (${money(usd_month(usd, hours))}/month)"
-        for usd in (now_usd_hr, after_usd_hr)
+    footer = ("", "total", "", size_gb, usd_hr, usd_month(usd_hr, hours))
+    return Section(
+        "slots",
+        "To buy",
+        (*_COLUMNS, _REPLACES) if replaces else _COLUMNS,
+        tuple(map(row, slots)),
+        (*footer, ()) if replaces else footer,
+        expendable=("usd_hr",),
     )
-    return f"{project} costs {now} now and {after} afterwards."
 
 
-def _runway(balance: Decimal, usd_hr: Decimal, *, is_alone: bool) -> str:
+def _cost(plan: Plan, slots: Sequence[Slot], now_usd_hr: Decimal, after_usd_hr: Decimal) -> str:
+    """Return what the project costs now and then; of a replacement, between them as well."""
+    from planner.text import visible
+    from planner.units import difference, money, total, usd_month
+
+    def month(usd_hr: Decimal) -> str:
+        usd = usd_month(usd_hr, plan.demand.policy.hours_per_month)
+        return f"${money(usd_hr, 4)}/h (${money(usd)}/month)"
+
+    old = {disk_id for slot in slots for disk_id in slot.replaces}
+    what = f"{visible(plan.project)} costs {month(now_usd_hr)} now"
+    if not old:
+        return f"{what} and {month(after_usd_hr)} afterwards."
+    saved = total(
+        row["usd_hr"] for row in plan.market.disk_records if row["id"] in old and row["usd_hr"]
+    )
+    retired = "the old disk is" if len(old) == 1 else f"the {len(old)} old disks are"
+    left = month(difference(after_usd_hr, saved))
+    return (
+        f"{what}, {month(after_usd_hr)} while both copies exist, and {left} once {retired} retired."
+    )
+
+
+def _runway(balance: Decimal, usd_hr: Decimal, *, has_others: bool) -> str:
+    """Return how long the wallet lasts; it pays for every disk of the account."""
     from planner.units import hours_left, money
 
     hours = hours_left(balance, usd_hr)
     if hours is None:
         return f"The wallet has ${money(balance)}."
-    days = f"The wallet has ${money(balance)}, which lasts {money(hours / 24, 1)} days"
-    if is_alone:
-        return f"{days} at that rate."
-    return f"{days}: all disks of the account then cost ${money(usd_hr, 4)}/h."
+    what = " for all disks of the account" * has_others
+    days = money(hours / 24, 1)
+    return (
+        f"The wallet has ${money(balance)}, which lasts {days} days at ${money(usd_hr, 4)}/h{what}."
+    )

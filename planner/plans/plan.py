@@ -430,12 +430,14 @@ class Plan(Decision):
         """Return what a person reads of the plan: rows, total and notes."""
         hours, record = self.demand.policy.hours_per_month, self.solver
         keeps = any(placement.action == "keep" for placement in self.placements)
+        disks = {row["id"]: row for row in self.market.disk_records}
         return placements_section(
             self.project,
             self.placements,
             hours,
+            disks,
             (
-                outcome(self.placements, hours),
+                *outcome(self.placements, hours, disks),
                 *gpu_lines(self.gpus, self.totals),
                 *budgets(self.placements, self.demand.policy),
                 *compared(

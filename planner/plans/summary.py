@@ -6,6 +6,7 @@ Amounts are rounded here for reading; the plan itself stays exact.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,10 @@ from planner.market.offers import place_text
 from planner.present.table import Cell, Section, TableColumn, moment
 from planner.solve.moving import OVERLAP_DAYS
 from planner.text import visible
-from planner.units import difference, money, plain, total, usd_month
+from planner.units import difference, money, percent_of, plain, total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from planner.analysis.baselines import Baseline
     from planner.demand.model import Policy
@@ -34,21 +35,45 @@ _COLUMNS = (
     TableColumn("usd_hr", "$/hour", "usd_hr"),
     TableColumn("usd_month", "$/month", "usd_month"),
 )
-_SIGNS = {"create": "+", "replace": "~", "keep": "="}
-"""Actions as people read them beside a placement."""
+_ACTIONS = {
+    "create": ("+", "to create"),
+    "replace": ("~", "to replace"),
+    "keep": ("=", "unchanged"),
+}
+"""Action of a placement → its sign at the left of the table, and how it is counted."""
+_ARROW = " \N{RIGHTWARDS ARROW} "
+_NAMED = 3
+"""Volumes that a sentence names before it counts them."""
+
+Disks = Mapping[str, Mapping[str, Any]]
+"""Id of a live disk → its record (keys ``DISKS``)."""
 
 
 def placements_section(
-    title: str, placements: Sequence[Placement], hours: int, notes: tuple[str, ...]
+    title: str, placements: Sequence[Placement], hours: int, disks: Disks, notes: tuple[str, ...]
 ) -> Section:
-    """Return the placements of a plan as a table with their total."""
+    """Return the placements of a plan as a table with their total.
+
+    Parameters
+    ----------
+    title : str
+        What stands above it.
+    placements : sequence of Placement
+        In the plan's order.
+    hours : int
+        Of a month.
+    disks : mapping
+        The account's disks: what is replaced is shown as it is, with an arrow to what it becomes.
+    notes : tuple of str
+        Sentences below it.
+    """
     replicas = Counter(placement.volume for placement in placements)
     rows = tuple(
         (
-            Cell(placement.action, _SIGNS[placement.action]),
+            Cell(placement.action, _ACTIONS[placement.action][0]),
             placement.volume + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
-            place_text(vars(placement)),
-            Cell(placement.provision_gb, _sizes(placement.disk_sizes_gb)),
+            _place(placement, disks),
+            Cell(placement.provision_gb, _size(placement, disks)),
             placement.usd_hr,
             usd_month(placement.usd_hr, hours),
         )
@@ -62,13 +87,63 @@ def placements_section(
     )
 
 
-def outcome(placements: Sequence[Placement], hours: int) -> str:
-    """Return what the plan does, and what its disks cost."""
+def outcome(placements: Sequence[Placement], hours: int, disks: Disks) -> list[str]:
+    """Return what the plan does and what its disks cost then, and while old and new both exist."""
     counts = Counter[str](placement.action for placement in placements)
-    named = {"create": "to create", "replace": "to replace", "keep": "unchanged"}
-    shown = [f"{counts[action]} {text}" for action, text in named.items() if counts[action]]
-    month = money(usd_month(total(placement.usd_hr for placement in placements), hours))
-    return f"Plan: {', '.join(shown)}. Disks: ${month}/month."
+    counted = [f"{counts[name]} {text}" for name, (_, text) in _ACTIONS.items() if counts[name]]
+    replaced = [placement for placement in placements if placement.action == "replace"]
+    old = [disks[disk_id]["usd_hr"] for placement in replaced for disk_id in placement.replaces]
+    old_usd_hr = total(usd for usd in old if usd is not None)
+    kept = total(placement.usd_hr for placement in placements if placement.action == "keep")
+    new = total(placement.usd_hr for placement in placements)
+    rates = (total((kept, old_usd_hr)), new, total((new, old_usd_hr)))
+    before, after, both = (usd_month(usd_hr, hours) for usd_hr in rates)
+    lines = [f"Plan: {', '.join(counted)}. {money_change(before, after)}."]
+    if replaced:
+        least = "at least " if None in old else ""
+        lines.append(
+            f"While both copies of {_volumes(replaced)} exist you pay {least}${money(both)}/month."
+        )
+    return lines
+
+
+def money_change(before: Decimal, after: Decimal, *, percent: bool = False) -> str:
+    """Return what something costs in a month, and how much more or less that is than before.
+
+    >>> money_change(Decimal("428.51"), Decimal("479.61"))
+    '+$51.10/month ($428.51 → $479.61)'
+    >>> money_change(Decimal(0), Decimal(50)), money_change(Decimal(50), Decimal(50))
+    ('+$50.00/month', '$50.00/month, as before')
+    """
+    more = difference(after, before)
+    if not more:
+        return f"${money(after)}/month, as before"
+    sign = "-" if more < 0 else "+"
+    share = percent_of(abs(more), before) if percent else None
+    share_text = "" if share is None else f", {sign}{money(share, 1)} %"
+    amounts = f" (${money(before)}{_ARROW}${money(after)}{share_text})" if before else ""
+    return f"{sign}${money(abs(more))}/month{amounts}"
+
+
+def _volumes(placements: Sequence[Placement]) -> str:
+    names = [*dict.fromkeys(visible(placement.volume) for placement in placements)]
+    if len(names) > _NAMED:
+        return f"{len(names)} volumes"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _place(placement: Placement, disks: Disks) -> str:
+    """Return where a replica is; of one that moves, where it was as well."""
+    places = [place_text(disks[disk_id]) for disk_id in placement.replaces]
+    return _ARROW.join(dict.fromkeys((*places, place_text(vars(placement)))))
+
+
+def _size(placement: Placement, disks: Disks) -> str:
+    """Return the sizes of a replica's disks; of one that is replaced, the old sizes as well."""
+    new = _sizes(placement.disk_sizes_gb)
+    known = [disks[disk_id]["size_gb"] for disk_id in placement.replaces]
+    old = _sizes(tuple(size for size in known if size is not None))
+    return _ARROW.join(dict.fromkeys(filter(None, (old, new))))
 
 
 def _sizes(sizes: tuple[int, ...]) -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from planner.plans.summary import money_change
 from planner.reports.lines import GpuLine, Line
 from planner.schema import EXACT, TEXT, WHOLE, Column
 from planner.text import visible
-from planner.units import difference, money, percent_of, plain, product, total, usd_month
+from planner.units import difference, percent_of, plain, product, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -85,13 +86,8 @@ class Cost:
         return {name: None if usd is None else plain(usd) for name, usd in values.items()}
 
     def __str__(self) -> str:
-        more = self.difference_usd_month
-        old, new = (money(usd or Decimal(0)) for usd in (self.old_usd_month, self.new_usd_month))
-        if not more:
-            return f"${new}/month, as before."
-        sign = "-" if more < 0 else "+"
-        percent = "" if self.percent is None else f", {sign}{money(abs(self.percent), 1)} %"
-        return f"{sign}${money(abs(more))}/month (${old}{ARROW}${new}{percent})."
+        old, new = (usd or Decimal(0) for usd in (self.old_usd_month, self.new_usd_month))
+        return f"{money_change(old, new, percent=True)}."
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -76,9 +77,28 @@ def test_a_second_time_there_is_nothing_to_buy(run: Run, sim: Sim, demand: str) 
     assert ran(run, sim, "apply", demand, "--yes").code == 0
     again = ran(run, sim, "apply", demand, terminal=True)
     assert again.code == 0, again.err
-    assert "3 unchanged" in again.err
+    assert "Plan: 3 unchanged. $51.10/month, as before." in again.err
     assert "Type 'yes'" not in again.err
     assert creates(sim) == 3
+
+
+def test_a_volume_that_grew(run: Run, sim: Sim, demand: str, tmp_path: Path) -> None:
+    """The plan says what is replaced and what both copies cost; the prompt says it too."""
+    assert ran(run, sim, "apply", demand, "--yes").code == 0
+    (tmp_path / demand).write_text(DEMAND.replace("100 GB", "300 GB"))
+    rehearsed = ran(run, sim, "apply", demand, "--rehearse")
+    assert (rehearsed.code, creates(sim)) == (0, 3)
+    grown = ran(run, sim, "apply", demand, stdin="yes\n", terminal=True)
+    assert grown.code == 0, grown.err
+    plan, prompt = grown.err.split("To buy", 1)
+    assert re.search(r"~ +a +alpha A-1 \(US\) +100 → 300 ", plan)
+    assert "Plan: 1 to replace, 2 unchanged. +$14.60/month ($51.10 → $65.70)." in plan
+    assert "While both copies of a exist you pay $73.00/month." in plan
+    assert re.search(r"~ +a +alpha A-1 \(US\) +300 +0.0300 +21.90 +\w{8}", prompt)
+    said = " ".join(prompt.split())
+    assert "lab costs $0.0700/h ($51.10/month) now, $0.1000/h ($73.00/month) while both" in said
+    assert "and $0.0900/h ($65.70/month) once the old disk is retired." in said
+    assert sorted(disk["size"] for disk in sim.live()) == [100, 200, 200, 300]
 
 
 def test_what_is_added_later_is_bought_alone(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,12 +19,16 @@ from planner.plans.summary import (
     certainty,
     compared,
     gpu_lines,
+    outcome,
     placements_section,
 )
 from planner.present.html import to_html
 from tests.looks import HOSTILE, SHOWN, Look, look, texts
 from tests.shipped_plans import finetune, research
 from tests.solve.hand import demanded, gpu, row, volume
+
+if TYPE_CHECKING:
+    from planner.solve.solution import Placement
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +73,84 @@ def test_each_workload_says_what_it_rents_where_for_how_much() -> None:
 def test_rows_of_copies_are_numbered_and_add_up() -> None:
     """Two copies are two rows with their number, and the total is of both."""
     plan = small()
-    *rows, total = texts(placements_section("x", plan.placements, 730, ()))
+    *rows, total = texts(placements_section("x", plan.placements, 730, {}, ()))
     assert [one[:2] for one in rows] == [("+", "x #1"), ("+", "x #2")]
     assert rows[0][3:] == ("100", "0.0100", "7.30")
     assert total == ("", "total", "", "200", "0.0200", "14.60")
+
+
+def grown(*volumes: str) -> tuple[list[Placement], dict[str, dict[str, Any]]]:
+    """Return 7 TB for $0.49 an hour in place of 6 TB for $0.42, and 1 TB at $0.07 that stays."""
+    (kept,) = research_placements("weights")
+    kept = replace(kept, action="keep", usd_hr=Decimal("0.07"), disk_sizes_gb=(1000,))
+    new = replace(
+        kept,
+        action="replace",
+        usd_hr=Decimal("0.49"),
+        disk_sizes_gb=(7000,),
+        provision_gb=7000,
+    )
+    old = {**vars(kept), "usd_hr": Decimal("0.42"), "size_gb": 6000}
+    placements = [replace(new, volume=name, replaces=(f"old-{name}",)) for name in volumes]
+    return [*placements, kept], {f"old-{name}": old for name in volumes}
+
+
+def research_placements(volume: str) -> list[Placement]:
+    """Return the placements of a volume of the shipped research group."""
+    return [placement for placement in research().placements if placement.volume == volume]
+
+
+def test_the_line_of_a_plan_counts_and_says_the_money() -> None:
+    """What is created, replaced and unchanged; how much more a month, from what to what."""
+    first = research_placements("corpus")
+    assert outcome(first, 730, {}) == ["Plan: 2 to create. +$487.64/month."]
+    placements, disks = grown()
+    assert outcome(placements, 730, disks) == ["Plan: 1 unchanged. $51.10/month, as before."]
+    both = [*placements, *first]
+    assert outcome(both, 730, disks) == [
+        "Plan: 2 to create, 1 unchanged. +$487.64/month ($51.10 → $538.74)."
+    ]
+    assert outcome(both, 700, disks)[0].endswith("+$467.60/month ($49.00 → $516.60).")
+
+
+def test_a_replacement_says_what_both_copies_cost() -> None:
+    """The old disk is billed until it is retired: before, after, and while both exist."""
+    placements, disks = grown("corpus")
+    assert outcome(placements, 730, disks) == [
+        "Plan: 1 to replace, 1 unchanged. +$51.10/month ($357.70 → $408.80).",
+        "While both copies of corpus exist you pay $715.40/month.",
+    ]
+    row, kept, _ = texts(placements_section("x", placements, 730, disks, ()))
+    assert row[:2] + row[3:] == ("~", "corpus", "6,000 → 7,000", "0.4900", "357.70")
+    assert kept[0] == "="
+    fewer = [replace(placements[0], usd_hr=Decimal("0.35")), *placements[1:]]
+    assert outcome(fewer, 730, disks)[0].endswith("-$51.10/month ($357.70 → $306.60).")
+    disks["old-corpus"]["usd_hr"] = None
+    assert "you pay at least $408.80/month" in outcome(placements, 730, disks)[1]
+
+
+def test_several_replacements_are_named_or_counted() -> None:
+    """Three by name, more by number."""
+    assert "of a and b exist" in outcome(*_with_hours("a", "b"))[1]
+    assert "of a, b and c exist" in outcome(*_with_hours("a", "b", "c"))[1]
+    assert "of 4 volumes exist" in outcome(*_with_hours("a", "b", "c", "d"))[1]
+
+
+def _with_hours(*volumes: str) -> tuple[list[Placement], int, dict[str, dict[str, Any]]]:
+    placements, disks = grown(*volumes)
+    return placements, 730, disks
+
+
+def test_a_replica_that_moves_shows_where_from() -> None:
+    """Another site is an arrow, the same is not; the same size is no arrow either."""
+    placements, disks = grown("corpus")
+    (row, *_) = texts(placements_section("x", placements, 730, disks, ()))
+    assert "→" not in row[2]
+    disks["old-corpus"] |= {"provider": "elsewhere", "size_gb": 7000}
+    (row, *_) = texts(placements_section("x", placements, 730, disks, ()))
+    assert row[2].startswith("elsewhere ")
+    assert "→ hyperstack NORWAY-1" in row[2]
+    assert row[3] == "7,000"
 
 
 def test_the_summary_of_a_joint_plan_says_what_the_disks_alone_would_cost(joint: Plan) -> None:
@@ -175,7 +253,7 @@ def test_a_fleet_is_counted_and_its_total_is_of_all() -> None:
     """Sixty rows of many, and the last one is the sum of everything."""
     (placement,) = small().placements[:1]
     fleet = [replace(placement, volume=f"v{n}", provider="here") for n in range(500)]
-    section = placements_section("fleet", fleet, 730, ())
+    section = placements_section("fleet", fleet, 730, {}, ())
     seen = Look(to_html([section]))
     assert len(seen.rows) == 62
     assert seen.rows[-2:] == [
@@ -189,7 +267,7 @@ def test_a_fleet_is_counted_and_its_total_is_of_all() -> None:
 def test_hostile_text_is_text_in_every_part(evil: str, shown: str) -> None:
     """In the title, a row, a note and a warning."""
     (placement,) = small().placements[:1]
-    section = placements_section(evil, [replace(placement, volume=evil)], 730, (evil,))
+    section = placements_section(evil, [replace(placement, volume=evil)], 730, {}, (evil,))
     seen = Look(to_html([section]))
     assert seen.rows[1][1] == shown
     assert [line for line in seen.lines if line] == [shown, shown]

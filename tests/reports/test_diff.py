@@ -189,7 +189,7 @@ def test_the_gate_from_nothing() -> None:
     diff(nothing, nothing).check(Decimal(0))
     made = diff(nothing, some)
     assert made.cost.percent is None
-    with pytest.raises(CostIncrease, match=r"\(\$0.00 → \$14.60\)"):
+    with pytest.raises(CostIncrease, match=r"by more than 1000 %: \+\$14.60/month\."):
         made.check(Decimal(1000))
     diff(some, nothing).check(Decimal(0))
 
