@@ -27,7 +27,7 @@ from tests.project.faults import FAULTS
 from tests.project.world import QUARANTINE_S, START, URL, Killed, World, offer, usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from planner.plans.plan import Plan
 
@@ -70,6 +70,8 @@ LAST_CODES = {
     **dict.fromkeys(("lost_other_name", "lost_dearer", "twice"), 7),
 }
 """Faults after which a project may stay as it is: refused permanently, or a person has to look."""
+EXCESSIVE = {"made_dearer", "lost_dearer", "twice"}
+"""The marketplace makes more than it was asked for, or a dearer disk; that is reported."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,7 @@ def play(journey: Journey, folder: Path) -> list[str]:
         world.kill_at = None
         codes.append(report.exit_code if report else None)
         violations = broken(world, folder, report, limit=LIMIT)
-        dearer = any("dearer" in fault for fault in journey.faults)  # than was asked for
-        if usd_hr(world) > LIMIT and not dearer:
+        if usd_hr(world) > LIMIT and not EXCESSIVE & {*journey.faults}:
             violations.append(f"{usd_hr(world)} USD/h, {LIMIT} is allowed")
         if violations:
             return [f"{journey}, run {run + 1} of {codes}: {text}" for text in violations]
@@ -159,9 +160,11 @@ def steps_of(faults: tuple[str, ...]) -> int:
         return world.steps
 
 
-def journeys(*, every: int = 1) -> Iterator[Journey]:
+def journeys(
+    histories: Sequence[tuple[str, ...]] = HISTORIES, *, every: int = 1
+) -> Iterator[Journey]:
     """Yield each history with both ways to go on, killed at every so many steps."""
-    for number, faults in enumerate(HISTORIES):
+    for number, faults in enumerate(histories):
         steps = steps_of(faults)
         for plans_again in (False, True):
             first = 1 + (number + plans_again) % every
@@ -175,8 +178,7 @@ def after_a_stock_out(*, every: int = 1) -> Iterator[Journey]:
     """Yield every fault as what the create elsewhere meets, killed at every so many steps."""
     for number, fault in enumerate(FAULTS):
         faults = ("ok", "409_stock", fault)
-        steps = min(steps_of(faults), 90)
-        for step in range(40 + number % every, steps + 1, every):
+        for step in range(40 + number % every, 90, every):
             # A disk without a price cannot be planned with.
             plans_again = bool((number + step) % 2) and fault != "made_no_price"
             yield Journey(faults, (step,), plans_again)
