@@ -248,7 +248,7 @@ def _cheapest(
             instance, v, o, mine, chosen, ties, apart=apart
         ):
             if not mine and not all(_has_gpus(instance, w, {**chosen, v: [o]}) for w in jobs):
-                break  # the first replica is the one that the workloads mount
+                break  # the workloads mount the first replica
             mine.append(o)
             if apart:
                 break

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.elastic import LOOSE, Elastic
+from planner.analysis.evaluator import OutOfBudget, SearchBudget
 from planner.analysis.requirements import Requirement, requirements
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.budget import OutOfBudget, SearchBudget
+from planner.analysis.evaluator import OutOfBudget, SearchBudget
 from planner.analysis.steps import LIMITS
 from planner.analysis.undominated import undominated_jobs, undominated_places
 from planner.requirements.base import ProgramColumn

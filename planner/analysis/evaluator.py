@@ -12,6 +12,7 @@ everything decided again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from planner.analysis.budget import SearchBudget
 from planner.requirements.group import group_places
 from planner.requirements.policy import BudgetLimit, without_limits
 from planner.solve.candidates import Pairs, pair
@@ -299,6 +299,59 @@ class Part:
         if len(self.volumes) > 1:
             return "ruled out by its groups"
         return "not every replica has a place then"
+
+
+# How much may be evaluated.
+
+
+class OutOfBudget(Exception):
+    """The search has done all the work that it may do."""
+
+
+@dataclass
+class SearchBudget:
+    """Work that may still be done, in solver calls; large programs count for more.
+
+    Without a deadline nothing here looks at a clock, so the same question has the same answer on
+    every machine.
+
+    Attributes
+    ----------
+    calls : float
+        What is left.
+    deadline : float | None
+        On the monotonic clock, where the user set a time limit.
+    """
+
+    calls: float = 600.0
+    deadline: float | None = None
+
+    @property
+    def left_s(self) -> float | None:
+        """Return the seconds that are left of an explicit time limit."""
+        return None if self.deadline is None else max(0.01, self.deadline - time.monotonic())
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether an explicit time limit is over."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    @property
+    def is_spent(self) -> bool:
+        """Return whether no more work may be done."""
+        return self.calls <= 0 or self.is_late
+
+    def spend(self, calls: float = 1.0) -> None:
+        """Pay for work, of which the last piece may be larger than what is left.
+
+        Raises
+        ------
+        OutOfBudget
+            When nothing was left.
+        """
+        if self.is_spent:
+            raise OutOfBudget
+        self.calls -= calls
 
 
 # Evaluation.

@@ -1,20 +1,23 @@
 """When there is no plan: which requirements conflict, and the cheapest ways to make it feasible.
 
 First what is impossible on its own, a volume or a workload; then volumes that groups and workloads
-connect; and where each of these has a plan, the whole with its policy.
+connect; and where each of these has a plan, the whole with its policy. Where only existing disks
+are in the way, the elastic program has nothing to relax but them: each kept replica has a step that
+releases it, and the fewest releases, then their cost, are minimised.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.conflict import ConflictSearch, Key
-from planner.analysis.elastic import LOOSE, STRICT
-from planner.analysis.evaluator import optimum_of_parts
+from planner.analysis.elastic import LOOSE, STRICT, Elastic
+from planner.analysis.evaluator import OutOfBudget, SearchBudget, optimum_of_parts
 from planner.analysis.limits import least_limits
 from planner.analysis.needs import Catalogue
 from planner.analysis.reasons import (
@@ -29,6 +32,9 @@ from planner.analysis.relax import MANY_PAIRS, MOST, Offers, Search, relaxations
 from planner.analysis.relaxation import Relaxations
 from planner.errors import Infeasible
 from planner.requirements.field import Step
+from planner.solve.existing import movable
+from planner.solve.optimum import optimum
+from planner.solve.stats import Undecided
 from planner.text import visible
 from planner.units import money, plain
 
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from planner.analysis.evaluator import PartsOptimum
     from planner.analysis.requirements import Requirement
     from planner.demand.model import Demand
+    from planner.solve.existing import Existing, Kept
     from planner.solve.problem import Instance
 
 _SHOWN = 20
@@ -48,6 +55,7 @@ _CONFLICT_CALLS = 300.0
 def infeasible(
     demand: Demand,
     offers: Offers,
+    existing: Existing | None = None,
     *,
     name: str = "the demand",
     time_limit_s: float | None = None,
@@ -60,6 +68,8 @@ def infeasible(
         What has no plan.
     offers : Offers
         The market, and the account's disks.
+    existing : Existing | None
+        What the account's disks are to the demand.
     name : str
         What the demand is called, such as its file.
     time_limit_s : float | None
@@ -76,6 +86,10 @@ def infeasible(
         ``budget``), with what asks it, ``field`` and ``value``.
     """
     deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+    if existing is not None:
+        error = _existing_conflict(demand, offers, existing, SearchBudget(deadline=deadline))
+        if error is not None:
+            return error
     instance = offers.instance(demand)
     parts = optimum_of_parts(instance)
     analysis = _Conflicts(instance, offers, SearchBudget(_CONFLICT_CALLS, deadline))
@@ -293,3 +307,103 @@ def _hint(conflicts: Sequence[Mapping[str, Any]], search: Search) -> str:
     if search.relaxations:
         return "Make one of these changes to the demand; `planner offers` shows the market."
     return "Relax the requirement that excludes the most offers; `planner offers` shows the market."
+
+
+# Existing disks: there may be a plan, but none that keeps every one of them where it is.
+
+
+def _existing_conflict(
+    demand: Demand, offers: Offers, existing: Existing, budget: SearchBudget
+) -> Infeasible | None:
+    """Return the error of a demand that only its existing disks make impossible; else None."""
+    if existing.contradictions:
+        return _contradicted(demand, offers, existing, budget)
+    return _kept_apart(demand, offers, existing.kept, budget) if existing.kept else None
+
+
+def _contradicted(
+    demand: Demand, offers: Offers, existing: Existing, budget: SearchBudget
+) -> Infeasible:
+    """Return the error of a demand that names disks which break its requirements."""
+    wrong, messages = existing.contradictions, existing.messages
+    lines = [f"  {message}" for message in messages[:_SHOWN]]
+    if len(messages) > _SHOWN:
+        lines.append(f"  and {len(messages) - _SHOWN} more")
+    ids = ", ".join(kept.disk_ids[0] for kept, _ in wrong[:_SHOWN])
+    usd_month = _cost(demand, offers, existing.kept, budget)
+    if usd_month is not None:
+        lines.append(f"  without {ids}: ${money(usd_month)}/month")
+    return Infeasible(
+        "\n".join(["named disks break the requirements of their volumes:", *lines]),
+        conflicts=[
+            {
+                "conflict": number,
+                "reason": "kept",
+                "message": message,
+                "volume": kept.volume,
+                "disks": list(kept.disk_ids),
+                "irreducible": True,
+            }
+            for number, (message, (kept, _)) in enumerate(zip(messages, wrong, strict=True), 1)
+        ],
+        hint=f"take {ids} out of `disks` to buy new disks, or relax what they break",
+    )
+
+
+def _kept_apart(
+    demand: Demand, offers: Offers, kept: Sequence[Kept], budget: SearchBudget
+) -> Infeasible | None:
+    """Return the error of a demand whose kept disks cannot all stay; None where they can."""
+    listed: list[tuple[Decimal, str]] = []
+    with suppress(OutOfBudget):
+        for released in _released(demand, offers, budget):
+            gone = [kept[n] for n in sorted(released)]
+            left = [each for n, each in enumerate(kept) if n not in released]
+            usd_month = _cost(demand, offers, left, budget)
+            if usd_month is not None:
+                which = (f"{' and '.join(k.disk_ids)} for {visible(k.volume)}" for k in gone)
+                listed.append((usd_month, f"without {', '.join(which)}"))
+    if not listed:
+        usd_month = _cost(demand, offers, (), budget)
+        if usd_month is None:
+            return None
+        listed.append((usd_month, "keeping none of them"))
+    lines = [f"  {text}: ${money(usd_month)}/month" for usd_month, text in sorted(listed)]
+    ids = [disk for each in kept for disk in each.disk_ids]
+    message = f"no plan keeps the disks {', '.join(ids[:_SHOWN])} where they are"
+    facts = {"reason": "kept", "message": message, "disks": ids, "irreducible": False}
+    return Infeasible(
+        "\n".join([f"{message}:", *lines]),
+        conflicts=[{"conflict": 1, **facts}],
+        hint="name fewer of them, or ask less of spread, groups and policy; disks cannot be moved",
+    )
+
+
+def _released(demand: Demand, offers: Offers, budget: SearchBudget) -> Iterator[frozenset[int]]:
+    """Yield the smallest sets of kept replicas without which there is a plan, cheapest first."""
+    instance = offers.instance(demand)
+    pairs = movable(instance.pairs)
+    catalogue = Catalogue(replace(instance, pairs=pairs))
+    model = Elastic(catalogue, budget, taken=frozenset(), releasing=True)
+    fewest = model.fewest()
+    if fewest is None or not fewest.steps:
+        return
+    model.at_most(len(fewest.steps))
+    for _ in range(MOST):
+        best = model.cheapest()
+        if best is None:
+            return
+        yield frozenset(step.value for step in best.steps)
+        model.exclude(best.steps)
+
+
+def _cost(
+    demand: Demand, offers: Offers, kept: Sequence[Kept], budget: SearchBudget
+) -> Decimal | None:
+    """Return what the best plan that keeps some disks costs in a month; None without one."""
+    instance = replace(offers, kept=lambda _: kept).instance(demand)
+    try:
+        best = optimum(instance, tie_break=False, time_limit_s=budget.left_s)
+    except Undecided:
+        return None
+    return None if best is None else best.usd_month

@@ -16,7 +16,7 @@ from planner.requirements.policy import BudgetLimit, ProviderShare
 from planner.units import MAX_PRICE_DIGITS, usd_month
 
 if TYPE_CHECKING:
-    from planner.analysis.budget import SearchBudget
+    from planner.analysis.evaluator import SearchBudget
     from planner.analysis.needs import Catalogue
     from planner.requirements.field import Step
     from planner.solve.problem import Chosen, Instance

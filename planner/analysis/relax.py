@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.budget import OutOfBudget, SearchBudget
 from planner.analysis.changes import changes
 from planner.analysis.elastic import LOOSE, STRICT, Elastic
+from planner.analysis.evaluator import OutOfBudget, SearchBudget
 from planner.analysis.limits import fitted, least_limits, spent_month
 from planner.analysis.needs import Catalogue
 from planner.analysis.reasons import separable_bound

@@ -202,7 +202,7 @@ def _gpus(asked: Explanation) -> Section:
 
 
 def _requirements(asked: Explanation) -> Section:
-    from planner.analysis.requirement_costs import costly
+    from planner.analysis.explain import costly
     from planner.schema import records
 
     found = records(costly(asked.requirements))

@@ -15,9 +15,8 @@ import numpy as np
 from planner.analysis import explain as answers
 from planner.analysis.alternatives import alternatives as best_others
 from planner.analysis.alternatives import placements_frame, to_frame
-from planner.analysis.budget import SearchBudget
-from planner.analysis.evaluator import PROGRAMS, Evaluator
-from planner.analysis.requirement_costs import requirements
+from planner.analysis.evaluator import PROGRAMS, Evaluator, SearchBudget
+from planner.analysis.explain import requirements
 from planner.analysis.sensitivity import prices
 from planner.errors import Defect, InputError
 from planner.market.market import Sold

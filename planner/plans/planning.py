@@ -116,15 +116,12 @@ def plan(
                 cost_slack=cost_slack,
             )
     if solution is None:
-        from planner.analysis.existing_conflict import existing_conflict  # noqa: PLC0415 -- only then
-        from planner.analysis.infeasible import infeasible  # noqa: PLC0415 -- the same
+        from planner.analysis.infeasible import infeasible  # noqa: PLC0415 -- only then
         from planner.analysis.relax import Offers  # noqa: PLC0415 -- the same
 
         market_of = Offers(choice, market.gpus, kept_of)
         name = "the demand" if demand_source == "demand" else demand_source
-        limit: dict[str, Any] = {"time_limit_s": time_limit_s}
-        why = existing_conflict(demand, market_of, existing, **limit)
-        why = why or infeasible(demand, market_of, name=name, **limit)
+        why = infeasible(demand, market_of, existing, name=name, time_limit_s=time_limit_s)
         why.warnings = input_warnings(demand, market)
         raise why
     inputs = {

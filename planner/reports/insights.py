@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.requirement_costs import costly
+from planner.analysis.explain import costly
 from planner.market.market import Sold
 from planner.market.offers import KEY, place_text
 from planner.plans.explain import explain

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.analysis.budget import SearchBudget
 from planner.analysis.conflict import ConflictSearch
+from planner.analysis.evaluator import SearchBudget
 from planner.analysis.needs import Catalogue
 from planner.analysis.relax import Offers
 from planner.analysis.steps import relaxed

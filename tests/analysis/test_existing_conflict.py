@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.analysis import elastic, existing_conflict
-from planner.analysis.budget import SearchBudget
-from planner.analysis.existing_conflict import _released
-from planner.analysis.existing_conflict import existing_conflict as conflict_of
+from planner.analysis import elastic, evaluator, infeasible
+from planner.analysis.evaluator import SearchBudget
+from planner.analysis.infeasible import _existing_conflict as conflict_of
+from planner.analysis.infeasible import _released
 from planner.analysis.relax import Offers
 from planner.demand.read import demand_from
 from planner.errors import Infeasible
@@ -79,7 +79,7 @@ def test_the_sets_are_the_smallest_and_their_costs_those_of_planning(block: int)
                 break
         offers = Offers(OFFERS, None, lambda _, kept=kept: kept)  # type: ignore[misc]
         listed = [*_released(demand, offers, SearchBudget())]
-        error = conflict_of(demand, offers, existing)
+        error = conflict_of(demand, offers, existing, SearchBudget())
         assert (seed, {*listed}) == (seed, {*expected})
         costs = [expected[gone] for gone in listed]
         assert costs == sorted(costs)
@@ -117,7 +117,8 @@ def test_a_program_that_is_too_large_is_not_solved(monkeypatch: pytest.MonkeyPat
 
 def test_no_clock_is_read_without_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same disks are listed on a busy machine: only an explicit limit looks at the time."""
-    monkeypatch.setattr(existing_conflict, "time", None)
+    monkeypatch.setattr(infeasible, "time", None)
+    monkeypatch.setattr(evaluator, "time", None)
     named = {"name": "a", "replicas": 2, "disks": ["disk-0001", "disk-0002"]}
     with pytest.raises(Infeasible, match="without disk-0002 for a"):
         plan([named], disk("disk-0001"), disk("disk-0002"))

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from planner.analysis.budget import SearchBudget
-from planner.analysis.evaluator import Evaluator
-from planner.analysis.explain import choices, gpus, is_partial, offers
-from planner.analysis.requirement_costs import costly, requirements
+from planner.analysis.evaluator import Evaluator, SearchBudget
+from planner.analysis.explain import choices, costly, gpus, is_partial, offers, requirements
 from planner.schema import records
 from tests.analysis.questions import Case, Keep, case, key_of, made
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner.analysis import relax
-from planner.analysis.budget import SearchBudget
+from planner.analysis.evaluator import SearchBudget
 from planner.analysis.infeasible import infeasible
 from planner.analysis.relax import Offers, least_sets
 from planner.analysis.steps import relaxed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.requirement_costs import REQUIREMENTS
+from planner.analysis.explain import REQUIREMENTS
 from planner.present.charts.bars import MOST_ROWS, ChartRow, bars, nothing, titled, usd_axis
 from planner.present.charts.base import altair, counted, labels, usd
 from planner.schema import conform, records

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from planner.analysis.requirement_costs import REQUIREMENTS
+from planner.analysis.explain import REQUIREMENTS
 from planner.errors import InputError
 from planner.market.offers import OFFERS
 from planner.present.charts.base import drawable, svg

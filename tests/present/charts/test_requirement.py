@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner import explain
-from planner.analysis.requirement_costs import REQUIREMENTS
+from planner.analysis.explain import REQUIREMENTS
 from planner.present.charts.bars import MOST_ROWS
 from planner.present.charts.requirement import requirement_chart
 from planner.schema import build, records
