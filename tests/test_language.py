@@ -83,7 +83,6 @@ STILL: dict[str, set[str]] = {
         "told",
         r"(does|did) not (say|tell)|says? nothing",
         r"in doubt|doubts?",
-        "left alone",
         r"found|_?Found",
         r"_?one",
         r"_?words",

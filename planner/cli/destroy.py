@@ -136,6 +136,8 @@ def ask(project: str, targets: Sequence[DeletionTarget], *, yes: bool) -> bool:
             f"  {target.entry.key}: {target.entry.ids[0]}, {target.entry.expected.size_gb:,} GB, "
             f"${price if price is not None else target.entry.counted_usd_hr}/h"
         )
+    for origin in dict.fromkeys(t.entry.origin for t in targets if t.entry.origin):
+        to_stderr(f"  bought for {visible(origin)}")
     to_stderr(
         f"This permanently deletes {counted(len(targets), 'disk')} and all data on them. "
         f"Type '{project}' to confirm: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -27,11 +28,15 @@ def init(
     example: Annotated[Example, typer.Option(help="Which example.")] = Example.minimal,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write a commented demand file to start from."""
+    """Write a commented demand file to start from. The project is named after the directory."""
     from planner.demand.schema import example as text_of
     from planner.formats import write_atomic
+    from planner.project.adopt import safe_name
 
     text = text_of(example.value)
+    # Two directories in which this is typed are two projects.
+    folder = Path.cwd().name if file == "-" else Path(file).absolute().parent.name
+    text = re.sub(r"(?m)^project: \S+", f"project: {safe_name(folder, 'project')}", text, count=1)
     if file == "-":
         to_stdout(text)
         return

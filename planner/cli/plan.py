@@ -16,6 +16,7 @@ from planner.cli.render import Output, render, to_stderr
 from planner.errors import Infeasible, InputError, NotProven
 from planner.present.table import View
 from planner.present.terminal import working
+from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,12 +146,15 @@ def planned(
     """
     from planner.demand.read import read_demand
     from planner.plans import planning
+    from planner.project.origin import origin_of
 
     demanded = read_demand(source)
     offers, gpus, target = _market(
         demanded, files or dict.fromkeys(("disks", "gpus", "multi-node"))
     )
     disks, project = _account(demanded, disks_file, state, target, is_needed=needs_account)
+    origin = origin_of(source)
+    _warn_of_others(project, demanded.project, origin)
     try:
         with working(f"placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
             return planning.plan(
@@ -162,11 +166,23 @@ def planned(
                 superseded=project.superseded if project else None,
                 target=target,
                 demand_source=source,
+                origin=origin,
                 **settings,
             )
     except Infeasible as error:
         warn(error.warnings)
         raise
+
+
+def _warn_of_others(project: ProjectDisks | None, name: str, origin: str) -> None:
+    """Say whose disks are about to be kept where another demand file has the project's name."""
+    from planner.project.origin import is_known_place
+
+    others = [text for text in project.origins if is_known_place(text)] if project else []
+    if is_known_place(origin) and others and origin not in others:
+        text = f"were bought for {visible(others[-1])}, and this demand is {visible(origin)}"
+        hint = "if it is about something else, give it another name (`project:`)"
+        warn([f"the disks of project {name} {text}; {hint}"])
 
 
 def warn(warnings: Sequence[str]) -> None:

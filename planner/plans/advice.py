@@ -91,7 +91,10 @@ def plan_warnings(demand: Demand, market: Market, solution: Solution) -> tuple[s
 
 
 def account_warnings(
-    demand: Demand, disks: Sequence[Mapping[str, Any]], existing: Existing
+    demand: Demand,
+    disks: Sequence[Mapping[str, Any]],
+    existing: Existing,
+    placements: Sequence[Placement],
 ) -> Iterator[str]:
     """Yield the disks of the account that the plan does not use: nothing is done to them.
 
@@ -103,6 +106,8 @@ def account_warnings(
         Rows of the account's disks.
     existing : Existing
         What disks are to the demand; it says itself which are replaced or left over.
+    placements : sequence of Placement
+        What the plan does.
     """
     kept = existing.kept
     used = {disk for replica in kept for disk in replica.disk_ids}
@@ -111,7 +116,7 @@ def account_warnings(
     named = {disk for volume in demand.volumes for disk in volume.disks}
     served = Counter(replica.volume for replica in kept)
     wanting = {slug(v.name): v for v in demand.volumes if served[v.name] < v.replicas}
-    yield from _leftover(demand, disks, existing)
+    yield from _leftover(demand, disks, existing, placements)
     idle = [row for row in disks if row["id"] not in used]
     for row in idle[:_MOST]:
         name, price = row["name"] or "", row["usd_hr"]
@@ -134,10 +139,17 @@ def account_warnings(
 
 
 def _leftover(
-    demand: Demand, disks: Sequence[Mapping[str, Any]], existing: Existing
+    demand: Demand,
+    disks: Sequence[Mapping[str, Any]],
+    existing: Existing,
+    placements: Sequence[Placement],
 ) -> Iterator[str]:
     """Yield the disks of the project that are not needed any more, and how to delete them."""
     rows = {row["id"]: row for row in disks}
+    volumes = {volume.name for volume in demand.volumes}
+    known = {replica.volume for replica in existing.kept} | {v for v, _ in existing.replaced}
+    known.update(disk.volume for disk in existing.leftover)
+    new = [p for p in placements if p.action == "create" and p.volume not in known]
     project = shlex.quote(demand.project)
     for disk in existing.leftover:
         row = rows[disk.id]
@@ -145,6 +157,15 @@ def _leftover(
         what = f"disk {disk.id} of {disk.volume} #{disk.replica} ({cost})"
         if disk.superseded:
             yield f"{what} was replaced and is billed until you retire it: planner retire {project}"
+            continue
+        former = row["size_gb"] if disk.volume not in volumes else None
+        same = next((p.volume for p in new if former in p.disk_sizes_gb), None)
+        if same is not None:
+            old = shlex.quote(f"{demand.project}/{disk.volume}")
+            yield (
+                f"{what} is no longer in the demand, and {same} is new: if it is the same data, "
+                f"keep it with: planner rename {old} {shlex.quote(same)}"
+            )
         else:
             yield (
                 f"{what} is no longer in the demand and is billed until you delete it: "

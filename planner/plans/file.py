@@ -314,5 +314,6 @@ class StoredPlan(_Stored):
     totals: dict[str, Any]
     requests: list[dict[str, Any]]
     leftover: list[StoredLeftover] = []
+    origin: str = ""
     demand: dict[str, Any]
     market: StoredMarket

@@ -86,6 +86,8 @@ class Decision:
         The offers and GPU offers it was chosen from, and the disks that the account had.
     leftover : tuple of Leftover
         Disks of the project that it neither keeps nor replaces.
+    origin : str
+        Where the demand file lives; empty where unknown.
     """
 
     project: str
@@ -100,6 +102,7 @@ class Decision:
     demand: Demand
     market: Market
     leftover: tuple[Leftover, ...] = ()
+    origin: str = ""
 
     @property
     def plan_id(self) -> str:
@@ -227,6 +230,7 @@ class Plan(Decision):
             "created_at": self.created_at,
             "nonce": self.nonce,
             "target": self.target,
+            "origin": self.origin,
             "limit_usd_hr": self.totals["new_usd_hr"],
             "inputs": self.inputs,
             "solver": {name: json_value(value) for name, value in vars(self.solver).items()},
@@ -340,6 +344,7 @@ class Plan(Decision):
                 for placement in stored.placements
             ),
             gpus=tuple(Gpu(**gpu.model_dump()) for gpu in stored.gpus),
+            origin=stored.origin,
             leftover=tuple(Leftover(**disk.model_dump()) for disk in stored.leftover),
             demand=Demand.from_document(known_fields(Demand, stored.demand)),
             market=Market(

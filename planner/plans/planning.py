@@ -40,6 +40,7 @@ def plan(
     accept_gap: Decimal | None = None,
     target: dict[str, str | None] | None = None,
     demand_source: str = "demand",
+    origin: str = "",
     now: datetime | None = None,
     nonce: str | None = None,
 ) -> Plan:
@@ -70,6 +71,8 @@ def plan(
         Per cent by which an unproven plan may exceed the bound and still be returned.
     target : dict | None
         ``base_url`` and ``team_id`` of the marketplace the plan is for.
+    origin : str
+        Where the demand file lives, see `origin_of`: the journal keeps it with every purchase.
     demand_source : str
         Where the demand came from, for the plan's record.
     now, nonce
@@ -143,7 +146,7 @@ def plan(
             *plan_warnings(demand, market, solution),
             *existing.notes,
             *existing_warnings(demand, solution.placements),
-            *account_warnings(demand, market.disk_rows, existing),
+            *account_warnings(demand, market.disk_rows, existing, solution.placements),
         ),
         placements=tuple(
             replace(placement, action="replace", replaces=ids)
@@ -155,6 +158,7 @@ def plan(
         demand=demand,
         market=market,
         leftover=existing.leftover,
+        origin=origin,
     )
     vars(plan)["instance"] = solution.instance  # what was solved; the plan would make it again
     violations = plan.choice_violations()

@@ -54,11 +54,15 @@ class AdoptedVolume:
         Its live disks, one for each replica: columns ``DISKS``.
     known_as : str | None
         Project and volume in planner's journal; None for a disk that planner did not buy.
+    owner, tags
+        As the journal has them.
     """
 
     name: str
     disks: tuple[DiskRow, ...]
     known_as: str | None
+    owner: str | None = None
+    tags: Mapping[str, str] | None = None
 
     @property
     def size_gb(self) -> int:
@@ -157,6 +161,9 @@ def adopt(
     rows = records(disks)
     sound, left_out = _sorted_out(rows)
     known = _known(sound, state, target)
+    superseded = [row for row in sound if row["id"] in known and known[row["id"]].is_superseded]
+    left_out += [(row, "a later disk replaced it: planner retire") for row in superseded]
+    sound = [row for row in sound if row not in superseded]
     projects = {entry.project for entry in known.values()}
     name = project or (projects.pop() if len(projects) == 1 else safe_name(otherwise, "adopted"))
     grouped = [*_grouped(sound, known, state)]
@@ -296,9 +303,11 @@ def _named(groups: Iterable[_Group], project: str, state: State) -> Iterator[Ado
         owned = entry is not None and (entry.project, entry.volume) == (project, group.wish)
         name = _unique(group.wish, taken if owned else taken | kept)
         taken.add(name)
-        yield AdoptedVolume(
-            name, group.disks, None if entry is None else f"{entry.project}/{entry.volume}"
-        )
+        if entry is None:
+            yield AdoptedVolume(name, group.disks, None)
+        else:
+            known_as = f"{entry.project}/{entry.volume}"
+            yield AdoptedVolume(name, group.disks, known_as, entry.owner, entry.tags)
 
 
 def _unique(wish: str, taken: set[str]) -> str:
@@ -366,6 +375,10 @@ def _volume(volume: AdoptedVolume) -> CommentedMap:
         entry[field] = _list(values)
     if volume.multinode:
         entry["multinode"] = True
+    if volume.owner is not None:
+        entry["owner"] = _text(volume.owner)
+    if volume.tags:
+        entry["tags"] = CommentedMap({_text(key): _text(tag) for key, tag in volume.tags.items()})
     return entry
 
 

@@ -171,7 +171,7 @@ def _context(
         plan=plan.digest,
         project=plan.project,
         slots={slot.name: slot for slot in slots_of(plan)},
-        origin=str(plan.inputs["demand"]["source"]),
+        origin=plan.origin or str(plan.inputs["demand"]["source"]),
         plan_id=plan.plan_id,
         again=order.limits.again,
         plan_json=plan.to_json(),
@@ -276,7 +276,9 @@ class _Run:
         """Check all slots that are to be sent: plan, market, limits and wallet."""
         ctx, limits = self.ctx, self.order.limits
         preflight.check_age(self.plan, ctx.pace.now(), limits.max_age)
-        preflight.check_second_purchase(ctx, self.to_send, listing, again=limits.again)
+        preflight.check_second_purchase(
+            ctx, self.to_send, (volume.name for volume in self.plan.demand.volumes), listing
+        )
         offers = preflight.offers_by_key(ctx.offers())
         preflight.check_offers(self.to_send, offers, limits)
         names = {slot.name for slot in self.to_send}

@@ -112,7 +112,8 @@ def replan(ctx: Context, plans: Sequence[Plan]) -> Plan:
             recorded=recorded,
             superseded=known.superseded,
             target=ctx.target,
-            demand_source=ctx.origin,
+            demand_source=str(agreed.inputs["demand"]["source"]),
+            origin=agreed.origin,
             now=ctx.pace.now(),
         )
     except Infeasible as error:

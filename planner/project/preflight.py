@@ -8,6 +8,7 @@ stays within the limit, and the wallet lasts.
 from __future__ import annotations
 
 import decimal
+import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -122,15 +123,29 @@ def check_age(plan: Plan, now: datetime, max_age: timedelta) -> None:
 
 
 def check_second_purchase(
-    ctx: Context, slots: Iterable[Slot], listing: DiskListing, *, again: bool
+    ctx: Context, slots: Sequence[Slot], volumes: Iterable[str], listing: DiskListing
 ) -> None:
     """Refuse to buy for a project what another of its plans has bought, and this one replaces not.
+
+    Parameters
+    ----------
+    ctx : Context
+        The run; `again` in it allows a second purchase.
+    slots : sequence of Slot
+        What is to be sent.
+    volumes : iterable of str
+        Names of all volumes of the demand.
+    listing : DiskListing
+        The account's disks.
 
     Raises
     ------
     Conflict
-        When another plan's disk is live, unless that is wanted.
+        When another plan's disk is live, under the same name or one that the demand lacks.
     """
+    if ctx.again:
+        return
+    _check_renamed(ctx, slots, {*volumes}, listing)
     wanted = {slot.key for slot in slots}
     replaced = {disk_id for slot in slots for disk_id in slot.replaces}
     twins = [
@@ -142,7 +157,7 @@ def check_second_purchase(
         and not entry.superseded_by
         and replaced.isdisjoint(entry.ids)
     ]
-    alive = [entry for entry in twins if not again and ctx.is_live(entry, listing)]
+    alive = [entry for entry in twins if ctx.is_live(entry, listing)]
     if alive:
         lines = [
             f"  {visible(entry.key)}: {entry.ids[0]} at {plain(entry.counted_usd_hr)} USD/h"
@@ -153,6 +168,29 @@ def check_second_purchase(
             + "\n".join(lines),
             hint="plan again, which keeps them; or buy a second set on purpose with --again",
         )
+
+
+def _check_renamed(
+    ctx: Context, slots: Sequence[Slot], volumes: set[str], listing: DiskListing
+) -> None:
+    """Check that no new volume is one that the project has on a disk under another name."""
+    known = {entry.volume for entry in ctx.entries if entry.may_exist and entry.plan != ctx.plan}
+    former = [
+        entry
+        for entry in ctx.entries
+        if entry.stage == "created" and not entry.superseded_by and entry.volume not in volumes
+    ]
+    for slot in slots:
+        same = (entry for entry in former if entry.expected.size_gb == slot.size_gb)
+        entry = None if slot.volume in known else next(same, None)
+        if entry is not None and ctx.is_live(entry, listing):
+            old, new = visible(f"{ctx.project}/{entry.volume}"), visible(slot.volume)
+            raise Conflict(
+                f"{new} is new, and {old} is no longer in the demand: disk {entry.ids[0]} of "
+                f"{entry.expected.size_gb:,} GB may be the same data under its former name",
+                hint=f"if it is: `planner rename {shlex.quote(old)} {shlex.quote(new)}`, then plan "
+                "again; if not, buy with --again, or destroy the old disk first",
+            )
 
 
 def check_offer(slot: Slot, offers: Sold, limits: Limits) -> Problem | None:

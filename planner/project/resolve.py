@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.demand.fields import NAME
 from planner.errors import Conflict, InputError, NotFound, PendingActions
 from planner.market.disks import ID
 from planner.text import nearest, visible
@@ -110,6 +111,35 @@ def give_up(ctx: Context, entry: Entry) -> None:
     if entry.stage == "created" and ctx.is_live(entry):
         raise InputError(f"{entry.key} exists", hint="`planner destroy` deletes disks")
     ctx.record("given_up", name=entry.name, why="given up by hand")
+
+
+def rename_volume(ctx: Context, project: str, volume: str, name: str) -> int:
+    """Record that a project's volume has another name, and return how many disks it is on.
+
+    The disks themselves, and their names, stay as they are.
+
+    Raises
+    ------
+    InputError
+        When the project has no such volume, or the name is invalid or another volume's.
+    """
+    mine = [e for e in ctx.state.of_project(project) if ctx.state.is_at(e, ctx.target)]
+    disks = [entry for entry in mine if entry.volume == volume and entry.may_exist]
+    if not disks:
+        close = nearest(volume, [entry.volume for entry in mine])
+        raise InputError(
+            f"no recorded disk of {visible(project)} is volume {visible(volume)!r}",
+            hint=f"did you mean {close}?" if close else "`planner status` lists what is recorded",
+        )
+    if not NAME.fullmatch(name):
+        raise InputError("not a valid volume name", hint="letters, digits, - _ and .")
+    if any(entry.volume == name and entry.may_exist for entry in mine):
+        raise InputError(
+            f"volume {name} of {project} is on other disks already",
+            hint="`planner status` shows them; a name that has no disk can be given",
+        )
+    ctx.record("volume", names=[entry.name for entry in disks], volume=name)
+    return len(disks)
 
 
 def rename(ctx: Context, entry: Entry, name: str) -> None:

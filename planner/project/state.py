@@ -382,6 +382,9 @@ class State:
         elif kind == "transferred":
             _created(self.entries[record["name"]], record)
             _transferred(self.entries[record["source"]], record)
+        elif kind == "volume":
+            for name in record["names"]:
+                self.entries[name].volume = record["volume"]
         elif kind != "journal":
             _MOVES[kind](self.entries[record["name"]], record)
             if kind == "destroyed":

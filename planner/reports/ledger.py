@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
@@ -37,6 +37,10 @@ class Purchase:
         Digest of the plan.
     project, volume, replica, disk
         Which slot of it.
+    owner, tags
+        Who pays, and labels, as the demand said when it was bought.
+    superseded : bool
+        Whether a later disk replaced it.
     """
 
     plan: str
@@ -44,6 +48,9 @@ class Purchase:
     volume: str
     replica: int
     disk: int
+    owner: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    superseded: bool = False
 
 
 def bought_as(
@@ -70,7 +77,11 @@ def bought_as(
     entries = state.entries.values()
     mine = [one for one in entries if holdings.base_url is None or state.is_at(one, target)]
     bought = {
-        disk_id: Purchase(one.plan, one.project, one.volume, one.replica, one.disk)
+        disk_id: Purchase(
+            **{name: getattr(one, name) for name in ("plan", "project", "volume", "replica")},
+            **{name: getattr(one, name) for name in ("disk", "owner", "tags")},
+            superseded=one.is_superseded,
+        )
         for one in sorted_entries(mine)
         if one.stage == "created"
         for disk_id in one.ids
@@ -213,8 +224,9 @@ def _other(
         volume=None if slot is None else slot.volume,
         replica=None if slot is None else slot.replica,
         disk=None if slot is None else slot.disk,
-        standing="other",
-        owner=None,
+        standing="superseded" if slot is not None and slot.superseded else "other",
+        owner=None if slot is None else slot.owner,
+        tags={} if slot is None else dict(slot.tags),
     )
 
 

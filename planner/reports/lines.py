@@ -18,7 +18,7 @@ from planner.solve.rentals import CHOSEN_GPUS
 from planner.text import visible
 from planner.units import HOURS_PER_MONTH, plain, total, usd_elapsed, usd_month
 
-Standing = Literal["kept", "bought", "new", "other"]
+Standing = Literal["kept", "bought", "new", "superseded", "other"]
 
 LEDGER = (
     Column("account", TEXT, "base URL and team; null: a file, or a plan made offline"),
@@ -143,7 +143,7 @@ class Line:
     @property
     def is_planned(self) -> bool:
         """Return whether a plan wants it."""
-        return self.standing != "other"
+        return self.standing not in {"superseded", "other"}
 
     @property
     def is_idle(self) -> bool:

@@ -227,6 +227,31 @@ def test_the_journal_knows_what_was_bought_whatever_it_is_called(run: Run, sim: 
 
 
 @pytest.mark.slow
+def test_the_account_alone_knows_who_pays(run: Run, sim: Sim, tmp_path: Path) -> None:
+    """A month later, without plan file or demand: by owner and tag, the superseded disk too."""
+    env = {**sim.environ, **QUICK}
+    text = "version: 1\nproject: lab\nvolumes:\n- {name: a, size: SIZE, owner: research, "
+    text += "tags: {team: vision}}\n"
+    for size in ("100 GB", "150 GB"):
+        (tmp_path / "d.yaml").write_text(text.replace("SIZE", size))
+        assert run("apply", "d.yaml", "--yes", "--state", "state", env=env).code == 0
+    sim.advance(hours=30 * 24)
+    (tmp_path / "d.yaml").unlink()
+    document = live(run, sim, "-o", "json").json()
+    old, new = sorted(document["disks"], key=lambda one: one["size_gb"])
+    assert (old["standing"], new["standing"]) == ("superseded", "other")
+    assert {one["owner"] for one in document["disks"]} == {"research"}
+    assert {one["tags"]["team"] for one in document["disks"]} == {"vision"}
+    assert "research" in live(run, sim, "--section", "by-owner").out
+    adopted = run("adopt", "again.yaml", "--state", "state", env=env)
+    assert adopted.code == 0, adopted.err
+    assert "a later disk replaced it" in adopted.err
+    text = (tmp_path / "again.yaml").read_text()
+    assert 'owner: "research"' in text
+    assert new["disk_id"] in text
+
+
+@pytest.mark.slow
 def test_an_unknown_outcome_closes_the_gate(run: Run, sim: Sim) -> None:
     """A create with an unknown outcome may cost money that no sum has."""
     env = {**sim.environ, **QUICK}

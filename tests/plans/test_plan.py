@@ -132,6 +132,7 @@ def test_document_has_the_keys_of_the_format(plan: Plan) -> None:
         "created_at",
         "nonce",
         "target",
+        "origin",
         "limit_usd_hr",
         "inputs",
         "solver",

@@ -12,6 +12,7 @@ from planner.errors import Conflict, InputError, PendingActions
 from planner.project.destroy import check_generations, destroy, retire
 from planner.project.journal import Journal
 from planner.project.preflight import read_account, recorded_disks
+from planner.project.resolve import rename_volume
 from planner.project.state import State
 from planner.project.status import read_status
 from tests.project.test_after import opened
@@ -231,3 +232,52 @@ def test_growth_converges_wherever_it_is_killed(again: bool, tmp_path: Path) -> 
             ("corpus", "in order"),
         ], step
         assert [d.by for d in outcome.superseded], step
+
+
+def renamed_demand(world: World, folder: Path, nonce: str) -> Plan:
+    """Plan the corpus under another name."""
+    with world.account() as account:
+        disks = read_account(account)
+    with Journal(folder, write=False) as journal:
+        known = recorded_disks(journal.records, "lab", TARGET, disks)
+    volumes = [{"name": "corpus-v2", "size_gb": 600}, {"name": "ckpt", "size_gb": 100}]
+    return planner.plan(
+        demand_from({"version": 1, "project": "lab", "volumes": volumes}),
+        world.market(),
+        disks=disks,
+        recorded=known.in_use,
+        target=TARGET,
+        now=world.clock.now(),
+        nonce=nonce,
+    )
+
+
+def test_a_renamed_volume_is_offered_as_a_rename_and_never_bought_silently(tmp_path: Path) -> None:
+    """The plan names the command, apply refuses, and after the rename the disk is kept."""
+    world = bought(tmp_path)
+    plan = renamed_demand(world, tmp_path, "nonce-2")
+    command = "planner rename lab/corpus corpus-v2"
+    assert [text for text in plan.warnings if text.endswith(command)]
+    refused = world.apply(tmp_path, plan)
+    assert (refused.exit_code, len(world.live)) == (7, 2)
+    assert refused.stop is not None
+    assert command in str(refused.stop.hint)
+    with opened(world, tmp_path) as ctx:
+        with pytest.raises(InputError, match="corpsu"):
+            rename_volume(ctx, "lab", "corpsu", "corpus-v2")
+        with pytest.raises(InputError, match="other disks"):
+            rename_volume(ctx, "lab", "corpus", "ckpt")
+        assert rename_volume(ctx, "lab", "corpus", "corpus-v2") == 1
+    again = renamed_demand(world, tmp_path, "nonce-3")
+    assert [p.action for p in again.placements] == ["keep", "keep"]
+    assert again.leftover == ()
+    assert world.apply(tmp_path, again).exit_code == 0
+    assert len(world.live) == 2
+
+
+def test_a_second_set_may_still_be_bought_on_purpose(tmp_path: Path) -> None:
+    """It is other data of the same size: --again buys it, and the old disk is left over."""
+    world = bought(tmp_path)
+    plan = renamed_demand(world, tmp_path, "nonce-2")
+    assert world.apply(tmp_path, plan, again=True).exit_code == 0
+    assert len(world.live) == 3
