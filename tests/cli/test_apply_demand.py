@@ -239,6 +239,30 @@ def test_a_lost_answer_and_the_same_line_again(fault: str, run: Run, sim: Sim, d
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("fault", ["drop-before", "drop-after", "out-of-stock"])
+def test_a_growth_that_was_disturbed(
+    fault: str, run: Run, sim: Sim, demand: str, tmp_path: Path
+) -> None:
+    """Every volume grows, one create goes wrong, the line is typed again: each replaced once."""
+    assert ran(run, sim, "apply", demand, "--yes").code == 0
+    grown = DEMAND.replace("200 GB", "400 GB").replace("100 GB", "300 GB")
+    (tmp_path / demand).write_text(grown)
+    sim.fault(f"POST /disks/#5:{fault}")
+    codes = []
+    for _ in range(4):
+        codes.append(ran(run, sim, "apply", demand, "--yes", "--failover", "100%").code)
+        if codes[-1] == 0:
+            break
+        time.sleep(1.1)
+    assert codes[-1] == 0, codes
+    assert ran(run, sim, "apply", demand, "--yes", "--wait").code == 0
+    assert sorted(disk["size"] for disk in sim.live()) == [100, 200, 200, 300, 400, 400]
+    assert ran(run, sim, "retire", "lab", "--yes", "--confirm", "lab").code == 0
+    assert sorted(disk["size"] for disk in sim.live()) == [300, 400, 400]
+    assert ran(run, sim, "plan", demand, "--detailed-exitcode").code == 0
+
+
+@pytest.mark.slow
 def test_a_stock_out_goes_elsewhere(run: Run, sim: Sim, demand: str) -> None:
     """With --failover the rest is bought at another offer, and the line again changes nothing."""
     sim.fault("POST /disks/#2:out-of-stock")
