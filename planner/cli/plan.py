@@ -115,7 +115,8 @@ def plan(
     render(_view(made), output)
     warn(made.warnings)
     if out is not None:
-        to_stderr(f"saved to {out}; `planner emit {shlex.quote(out)}` prints its create requests")
+        following = f" Next: planner apply {shlex.quote(out)}" if made.requests else ""
+        to_stderr(f"Saved to {out}.{following}")
     if detailed_exitcode and made.requests:
         raise typer.Exit(_CHANGES)
 
