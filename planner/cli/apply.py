@@ -44,9 +44,8 @@ EPILOG = (
     "4 unreachable or refused, 5 stale, over a limit or out of stock, 6 unknown or unfinished, "
     "7 needs a decision, 8 state unusable, 9 locked, 130 interrupted or declined."
 )
-_KNOWN = ("id", "name", "provider", "usd_hr")
 _PLACE = ("cloud_id", "data_center", "country", "multinode")
-"""What a rehearsal's marketplace takes from a disk of the account; a place may be unknown."""
+"""What a rehearsal's marketplace takes as it is from a disk that the plan keeps or replaces."""
 _COLUMNS = (
     TableColumn("volume", "volume"),
     TableColumn("disk", "disk", "count"),
@@ -194,7 +193,6 @@ def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], Non
     from planner.marketplace.sim.local import Sim
     from planner.project.context import Pace
     from planner.project.execute import apply_plan
-    from planner.schema import records
 
     # The account is as the plan saw it, and no plan is too old to be rehearsed.
     limits = replace(order.limits, max_age=timedelta.max, min_runway_hr=None)
@@ -204,10 +202,12 @@ def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], Non
         Sim(offers_rows=api_rows(made.market.offer_rows), provisioning_s=0.5) as sim,
         connect(Credentials(SecretStr(sim.key), sim.base_url), **pace.pacing) as marketplace,
     ):
-        for row in records(made.market.disks):
-            known = {name: row[name] for name in _KNOWN if row[name] is not None}
-            place = {name: row[name] for name in _PLACE}
-            sim.add_disk(**known, **place, size=row["size_gb"] or 1)
+        existing = {i for p in made.placements for i in (*p.disk_ids, *p.replaces)}
+        for row in made.market.disk_records:
+            if row["id"] in existing:
+                place = {name: row[name] for name in _PLACE}
+                known = {"provider": row["provider"] or "unknown", "usd_hr": row["usd_hr"] or 0}
+                sim.add_disk(id=row["id"], size=row["size_gb"] or 1, **place, **known)
         return apply_plan(
             replace(made, target={"base_url": sim.base_url, "team_id": None}),
             marketplace,
