@@ -325,7 +325,7 @@ class Context:
             "how": how,
             "note": note,
         }
-        slot = self._slot_served_by(entry, disk)
+        slot = self.slot_served_by(entry, disk)
         if slot is None:
             self.record("created", name=entry.name, **fields)
             return
@@ -333,7 +333,7 @@ class Context:
         self.intend(slot, slot.expected, None, sends=0)
         self.record("transferred", name=slot.name, source=entry.name, **fields)
 
-    def _slot_served_by(self, entry: Entry, disk: Disk) -> Slot | None:
+    def slot_served_by(self, entry: Entry, disk: Disk) -> Slot | None:
         """Return the slot of this plan that a disk of an earlier plan is bought for, if any."""
         if entry.plan == self.plan or self.again:
             return None
@@ -345,6 +345,16 @@ class Context:
                 fits = not wanted.differences(disk) and not wanted.costs_more(disk)
                 return slot if fits else None
         return None
+
+    def is_complete(self, entry: Entry) -> bool:
+        """Return whether all disks of a replica were created, those that were replaced as well."""
+        replica = (entry.plan, entry.volume, entry.replica)
+        created = [
+            other
+            for other in self.entries
+            if (other.plan, other.volume, other.replica) == replica and other.stage == "created"
+        ]
+        return len(created) >= max(other.disks for other in created)
 
     def record_plan(self) -> None:
         """Keep the plan and record it with its target, once, before its first slot."""

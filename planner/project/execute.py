@@ -32,6 +32,7 @@ from planner.project.reconcile import (
     check_no_duplicates,
     match_name,
     reconcile_pending,
+    take_over,
 )
 from planner.project.replace import supersede
 from planner.project.spending import Ceilings, check_ceilings, project_usd_hr
@@ -220,6 +221,7 @@ class _Run:
         preflight.check_target(self.plan, ctx.plan, ctx.state, ctx.target)
         while True:
             reconcile_pending(ctx, wait=self.order.wait)
+            take_over(ctx)
             self.to_send = [slot for slot in self.slots if self._is_open(slot)]
             self._check_refused()
             if not self.to_send:

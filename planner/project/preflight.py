@@ -20,6 +20,7 @@ from planner.market.disks import disks_frame
 from planner.market.market import Sold, as_sold
 from planner.market.offers import offer_records
 from planner.market.wire import STOCK_RANK
+from planner.project.journal import plan_file
 from planner.project.state import UNPROVEN, State
 from planner.schema import records as records_of
 from planner.text import visible
@@ -159,6 +160,10 @@ def check_second_purchase(
     ]
     alive = [entry for entry in twins if ctx.is_live(entry, listing)]
     if alive:
+        incomplete = next((entry.plan for entry in alive if not ctx.is_complete(entry)), None)
+        plans = (
+            f"planner apply {shlex.quote(str(ctx.journal.folder / plan_file(incomplete or '')))}"
+        )
         lines = [
             f"  {visible(entry.key)}: {entry.ids[0]} at {plain(entry.counted_usd_hr)} USD/h"
             for entry in alive
@@ -166,7 +171,9 @@ def check_second_purchase(
         raise Conflict(
             f"an earlier plan of {visible(ctx.project)} has bought this already:\n"
             + "\n".join(lines),
-            hint="plan again, which keeps them; or buy a second set on purpose with --again",
+            hint=f"`{plans}` buys the rest of that replica; or buy a second set with --again"
+            if incomplete
+            else "plan again, which keeps them; or buy a second set on purpose with --again",
         )
 
 
@@ -342,6 +349,8 @@ class ProjectDisks:
     ----------
     in_use, superseded : dict
         (volume, replica) → ids: complete replicas, and disks that later ones replaced.
+    incomplete : dict
+        (volume, replica) → ids of the disks of a replica that has not got all of them.
     pending : tuple of str
         One sentence for each disk whose outcome is unknown.
     origins : tuple of str
@@ -350,6 +359,7 @@ class ProjectDisks:
 
     in_use: Recorded
     superseded: Recorded
+    incomplete: Recorded
     pending: tuple[str, ...]
     origins: tuple[str, ...]
 
@@ -383,6 +393,7 @@ def recorded_disks(
     ids = {entry.name: _listed_id(entry, listed.get(entry.name, [])) for entry in mine}
     bought: dict[tuple[str, int], dict[str, dict[int, str | None]]] = {}
     superseded: Recorded = {}
+    disks_of: dict[tuple[str, str, int], int] = {}
     for entry in mine:
         replica = (entry.volume, entry.replica)
         if entry.is_superseded:
@@ -390,9 +401,20 @@ def recorded_disks(
         elif entry.stage != "transferred":
             plans = bought.setdefault(replica, {})
             plans.setdefault(entry.plan, {})[entry.disk] = ids[entry.name]
+            size = max(entry.disk, entry.disks, disks_of.get((entry.plan, *replica), 0))
+            disks_of[entry.plan, *replica] = size
+    in_use: Recorded = {}
+    incomplete: Recorded = {}
+    for replica, plans in bought.items():
+        for plan, by_number in plans.items():
+            known = [disk_id for _, disk_id in sorted(by_number.items()) if disk_id is not None]
+            if known:
+                is_complete = len(known) == disks_of[plan, *replica]
+                (in_use if is_complete else incomplete)[replica] = tuple(known)
     return ProjectDisks(
-        _last_complete(bought),
+        in_use,
         superseded,
+        {replica: known for replica, known in incomplete.items() if replica not in in_use},
         tuple(
             f"volume {entry.volume}: whether {entry.name} was bought is unknown; "
             "`planner apply` reconciles it, and buys nothing twice"
@@ -401,14 +423,3 @@ def recorded_disks(
         ),
         tuple(dict.fromkeys(e.origin for e in mine if e.origin and ids[e.name] is not None)),
     )
-
-
-def _last_complete(bought: Mapping[tuple[str, int], dict[str, dict[int, str | None]]]) -> Recorded:
-    """Return the disks of each replica that the last plan with all of them bought."""
-    in_use: Recorded = {}
-    for replica, plans in bought.items():
-        for by_number in plans.values():
-            ids = [disk_id for _, disk_id in sorted(by_number.items()) if disk_id is not None]
-            if len(ids) == max(by_number):
-                in_use[replica] = tuple(ids)
-    return in_use

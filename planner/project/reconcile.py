@@ -351,6 +351,29 @@ def reconcile_pending(ctx: Context, *, wait: bool) -> None:
         raise Conflict("; ".join(f"{e.key}: {e.why} ({', '.join(e.ids)})" for e in conflicts))
 
 
+def take_over(ctx: Context) -> None:
+    """Let the disks of a replica that an earlier plan left incomplete serve this plan's slots.
+
+    A plan does not know them, since it keeps complete replicas only.
+    """
+    wanted = {slot.key for slot in ctx.slots.values()}
+    halves = [
+        entry
+        for entry in ctx.entries
+        if entry.stage == "created"
+        and entry.plan != ctx.plan
+        and entry.key in wanted
+        and not ctx.is_complete(entry)
+    ]
+    if not halves or ctx.again:
+        return
+    listing = ctx.disks()
+    for entry in halves:
+        disk = listing.find(entry.ids[0])
+        if disk is not None and disk.is_live and ctx.slot_served_by(entry, disk):
+            ctx.created(entry, disk, "listing")
+
+
 def _settle_earlier_plans(ctx: Context, pending: Sequence[Entry]) -> None:
     """Record what earlier plans have pending as not created, once two readings agree."""
     earlier = [entry for entry in _still_pending(pending) if entry.plan != ctx.plan]

@@ -194,19 +194,24 @@ def test_a_stock_out_before_the_first_create_moves_everything(tmp_path: Path) ->
     assert [disk.provider for disk in world.live] == ["hyperstack"] * 2
 
 
-def test_half_a_replica_is_left_to_a_person(tmp_path: Path) -> None:
-    """One of two disks of a volume was bought: the other place is planned, and never both billed.
+@pytest.mark.parametrize(("percent", "code"), [("150", 0), ("149", 5)])
+def test_half_a_replica_is_replaced(percent: str, code: int, tmp_path: Path) -> None:
+    """One of two disks was bought at the first place: it is superseded, and counts until retired.
 
-    The run meets the first disk's record and stops with exit 7.
+    0.9 USD/h were agreed to; 0.45 of the first disk and 1.8 at the other place are 2.25.
     """
     big = {"name": "big", "size_gb": 9000, "max_disks": 2}
     world = World(offers=[CHEAP, DEAR])
     world.fault("ok", "409_stock")
     plan = planned([CHEAP, DEAR], big)
-    stopped = world.apply(tmp_path, plan, failover=Decimal(100))
-    assert stopped.exit_code == 7
-    assert world.live[0].id in str(stopped.stop)
-    assert len(world.live) == 1
+    done = world.apply(tmp_path, plan, failover=Decimal(percent))
+    assert done.exit_code == code
+    assert len(world.live) == (3 if code == 0 else 1)
+    assert done.usd_hr == usd_hr(world)
+    states = [row["state"] for row in done.to_document()["slots"]]
+    if code == 0:
+        assert sorted(states) == ["created", "created", "superseded"]
+    assert world.apply(tmp_path, plan, failover=Decimal(percent)).exit_code == code
 
 
 def test_what_was_there_before_stays_too(tmp_path: Path) -> None:

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import planner
+from planner.demand.read import demand_from
+from planner.plans.plan import Plan
 from planner.project.journal import Journal
 from planner.project.preflight import read_account, recorded_disks
 from planner.project.state import State
 from planner.project.status import read_status
 from tests.project.checker import broken
-from tests.project.world import QUARANTINE_S, URL, Killed, World, plan_of
+from tests.project.world import QUARANTINE_S, URL, Killed, World, offer, plan_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from planner.plans.plan import Plan
+    from planner.demand.model import Demand
 
 TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 SECOND = "nonce-2"
@@ -33,14 +35,14 @@ def killed_in_post(world: World, folder: Path, plan: Plan) -> None:
     world.kill_at, world.on_create = None, lambda _: None
 
 
-def planned_again(world: World, folder: Path, nonce: str) -> Plan:
+def planned_again(world: World, folder: Path, nonce: str, demand: Demand | None = None) -> Plan:
     """Plan as with a key: the account's disks and the journal are read."""
     with world.account() as account:
         disks = read_account(account)
     with Journal(folder, write=False) as journal:
         known = recorded_disks(journal.records, "lab", TARGET, disks)
     return planner.plan(
-        plan_of(2).demand,
+        demand or plan_of(2).demand,
         world.market(),
         disks=disks,
         recorded=known.in_use,
@@ -175,6 +177,50 @@ def test_a_disk_that_was_refused_and_exists_is_kept_by_the_next_plan(
         assert len(world.live) == len(set(world.posts)) == 2
         assert broken(world, folder, outcome, plan_of(2), again) == []
     assert died
+
+
+BIG = {"name": "big", "size_gb": 9000, "max_disks": 2}
+
+
+@pytest.mark.parametrize("fault", ["", "409_stock", "401", "lost_before"])
+def test_the_rest_of_a_replica_is_bought_by_the_next_plan(fault: str, tmp_path: Path) -> None:
+    """One disk of two was bought, then killed or refused: the next plan's first slot has it."""
+    demand = demand_from({"version": 1, "project": "lab", "volumes": [BIG]})
+    for step in range(15, 40):  # until one disk is recorded, and nothing of the next
+        world, folder = World(), tmp_path / str(step)
+        first = planner.plan(demand, world.market(), target=TARGET, now=world.clock.now())
+        world.fault("ok", *([fault] if fault else []))
+        world.kill_at = None if fault else step
+        with contextlib.suppress(Killed):
+            world.apply(folder, first)
+        entries = state_of(folder).entries.values()
+        if fault or [entry.stage for entry in entries] == ["created"]:
+            break
+    world.kill_at = None
+    world.clock.sleep(QUARANTINE_S + 60)
+    plan = planned_again(world, folder, SECOND, demand)
+    assert [one.action for one in plan.placements] == ["create"]
+    outcome = world.apply(folder, plan)
+    assert (outcome.exit_code, len(world.live)) == (0, 2)
+    assert [row.state for row in outcome.rows] == ["created"] * 2
+    assert broken(world, folder, outcome, first, plan) == []
+
+
+def test_half_a_replica_at_another_place_is_named_with_the_way_on(tmp_path: Path) -> None:
+    """The market moved: the plan that bought the first disk is kept, and goes on."""
+    world = World()
+    demand = demand_from({"version": 1, "project": "lab", "volumes": [BIG]})
+    first = planner.plan(demand, world.market(), target=TARGET, now=world.clock.now())
+    world.fault("ok", "401")
+    assert world.apply(tmp_path, first).exit_code == 4
+    sold_here = [*world.offers]
+    world.set_offers([offer("hyperstack", "NO-1", price=0.0002)])
+    outcome = world.apply(tmp_path, planned_again(world, tmp_path, SECOND, demand))
+    assert (outcome.exit_code, len(world.live)) == (7, 1)
+    assert f"{first.digest}.json" in str(outcome.stop.hint if outcome.stop else "")
+    world.set_offers(sold_here)
+    kept = Plan.load(tmp_path / "plans" / f"{first.digest}.json")
+    assert (world.apply(tmp_path, kept).exit_code, len(world.live)) == (0, 2)
 
 
 def test_an_intent_holds_all_that_reconciling_needs(tmp_path: Path) -> None:
