@@ -146,8 +146,6 @@ class Elastic(Model):
         """For each mount what is 1 if it is ignored: part of a conflict, never of a relaxation."""
         self.has_empty_domain = False
         """Whether something has no candidate at all, whatever is relaxed."""
-        self.share_shift = 0.0
-        """What `share_terms` measures where the largest provider has exactly the share."""
         self._names = self._candidates = 0
         self._z: list[tuple[Variable, float]] = []
         self._taken, self.tolerance, self._releasing = taken, tolerance, releasing
@@ -266,16 +264,6 @@ class Elastic(Model):
     def hold_spread(self, v: int, level: str) -> None:
         """Spread the replicas of a volume over one level from now on."""
         self.fix(self._volumes[v].levels[level], 1)
-
-    def share_terms(self, share: float) -> Terms:
-        """Return what measures how far the largest provider is beyond a share of all GB."""
-        gb, most, providers, scale = self._gb()
-        shift = self.share_shift = most / scale  # what is measured may be negative
-        beyond = self._variable("beyond", None, whole=False)
-        for provider in sorted({*providers.values()}):
-            terms = [(x, ((providers[x] == provider) - share) * gb[x] / scale) for x in gb]
-            self.add([*terms, (beyond, -1.0)], "<=", -shift)
-        return [(beyond, 1.0)]
 
     # Volumes.
 
@@ -448,21 +436,6 @@ class Elastic(Model):
                     self.add([*terms, (used[place], -each.replicas)], "<=", 0)
             self._used_at[level] = list(used.values())
         return self._used_at[level]
-
-    def _gb(self) -> tuple[dict[Variable, int], int, dict[Variable, str], float]:
-        pairs = self.instance.pairs
-        names = pairs.offers["provider"].tolist()
-        gb = {
-            c.x: int(pairs.provision_gb[each.v, c.place.offer])
-            for each in self._volumes
-            for c in each.candidates
-        }
-        providers = {c.x: names[c.place.offer] for each in self._volumes for c in each.candidates}
-        most = sum(
-            each.replicas * max((gb[c.x] for c in each.candidates), default=0)
-            for each in self._volumes
-        )
-        return gb, most, providers, float(max(gb.values(), default=1))
 
 
 def _order(step: Step) -> tuple[Any, ...]:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from planner.analysis.changes import changes
 from planner.analysis.elastic import LOOSE, STRICT, Elastic
 from planner.analysis.evaluator import OutOfBudget, SearchBudget
-from planner.analysis.limits import fitted, least_limits, spent_month
+from planner.analysis.limits import least_limits
 from planner.analysis.needs import Catalogue
 from planner.analysis.reasons import separable_bound
 from planner.analysis.relaxation import Relaxation
 from planner.analysis.steps import policy_steps, relaxed
 from planner.requirements.field import Step
+from planner.requirements.policy import BudgetLimit
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from planner.solve.stats import Undecided
@@ -284,9 +285,10 @@ def _one_limit(demand: Demand, offers: Offers, step: Step, budget: SearchBudget)
         found = optimum(instance, tie_break=False)
         if found is None:
             return None
-        spent = spent_month(instance, found.chosen, step.name or None)
-        if spent == separable_bound(instance, step.name or None):
-            limits = {step: fitted(spent)}
+        limit = BudgetLimit(None, step.name or None)
+        spent = limit.least(instance, found.chosen)
+        if spent == separable_bound(instance, limit.owner):
+            limits = {step: limit.fitted(spent)}
             cost = planned(relaxed(demand, steps, limits), offers)
             return None if cost is None else Option(steps, limits, *cost)
     catalogue = Catalogue(offers.instance(demand))

@@ -151,6 +151,10 @@ class PolicyRequirement(ABC):
             ("policy", "", self.field) if self.owner is None else ("owner", self.owner, "budgets")
         )
 
+    def fitted(self, least: Any) -> Any:  # noqa: ANN401 -- the limit's
+        """Return a least value as a demand may write it, rounded up."""
+        return least
+
     @property
     def text(self) -> str:
         """Return it as the demand says it."""

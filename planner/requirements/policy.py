@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,12 +16,17 @@ from planner.requirements.base import (
     Terms,
     opened_by,
 )
-from planner.units import total, usd_month
+from planner.units import MAX_PRICE_DIGITS, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from planner.demand.model import Policy
+
+
+SHARE_PLACES = 12
+"""Decimal places that a share may have in a demand."""
+_CEILING = Context(prec=200, rounding=ROUND_CEILING)
 
 
 def _most(columns: Iterable[ProgramColumn], size: Callable[[ProgramColumn], float]) -> float:
@@ -85,6 +90,14 @@ class BudgetLimit(PolicyRequirement):
             for o in offers
         )
         return usd_month(hourly, view.demand.policy.hours_per_month)
+
+    def fitted(self, least: Decimal) -> Decimal:
+        """Return an amount with no more digits than a demand may have, rounded up."""
+        places = MAX_PRICE_DIGITS - max(1, least.adjusted() + 1)
+        exponent = least.as_tuple().exponent
+        if isinstance(exponent, int) and -exponent > places:
+            return least.quantize(Decimal(1).scaleb(-places), context=_CEILING)
+        return least
 
 
 class PlaceLimit(PolicyRequirement):
@@ -172,6 +185,25 @@ class ProviderShare(PolicyRequirement):
                 held[places[o]] += view.gb(v, o)
         everything = sum(held.values())
         return Fraction(max(held.values()), everything) if everything else Fraction(0)
+
+    def fitted(self, least: Fraction) -> Decimal:
+        """Return a share with the places that a demand may have, rounded up."""
+        scaled = -(-least.numerator * 10**SHARE_PLACES // least.denominator)
+        return Decimal(max(scaled, 1)).scaleb(-SHARE_PLACES).normalize()
+
+    def excess(self, program: ProgramRows, share: float) -> tuple[Terms, float]:
+        """Return what grows with the largest provider's GB beyond a share, and its value there."""
+        columns, places = program.columns_of(), program.view.places("provider")
+        scale = max((float(column.gb) for column in columns), default=1.0)
+        at_share = _most(columns, lambda column: column.gb) / scale  # so that it is not negative
+        excess = program.new("excess", None, whole=False)
+        for place in sorted({places[column.offer] for column in columns}, key=str):
+            terms = [
+                (column.x, ((places[column.offer] == place) - share) * column.gb / scale)
+                for column in columns
+            ]
+            program.add([*terms, (excess, -1.0)], "<=", -at_share)
+        return [(excess, 1.0)], at_share
 
     def holds(self, view: ProblemView, chosen: Choice) -> bool:
         """Return whether no provider holds more, exactly."""

@@ -201,13 +201,6 @@ class SeparableBound:
         return {self._sites[choice.offer] for choice in equal if choice.weight <= limit}
 
 
-def least_usd_hr(pairs: Pairs) -> Decimal | None:
-    """Return the exact cost below which no plan can be; None where a volume has no choice."""
-    least = SeparableBound(pairs)
-    costs = [least.cost(volume) for volume in range(len(pairs.volumes))]
-    return None if None in costs else total(cost for cost in costs if cost is not None)
-
-
 def spreads(replicas: int, level: str) -> bool:
     """Return whether replicas must be kept apart at all."""
     return replicas > 1 and level != "none"

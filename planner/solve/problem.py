@@ -278,17 +278,3 @@ class Instance:
     def within_policy(self, chosen: Mapping[int, Sequence[int]]) -> bool:
         """Return whether chosen offers hold every requirement on the whole plan."""
         return all(one.holds(self, chosen) for one in self.requirements)
-
-    def overspent(self, chosen: Mapping[int, Sequence[int]]) -> list[tuple[str | None, Decimal]]:
-        """Return each budget that chosen disks exceed: owner (None: all), and the spending."""
-        policy, found = self.demand.policy, []
-        for owner, limit in policy.limits:
-            mine = {
-                v: offers
-                for v, offers in chosen.items()
-                if owner is None or self.pairs.volumes[v].owner == owner
-            }
-            spent = usd_month(self.disk_usd_hr(mine), policy.hours_per_month)
-            if spent > limit:
-                found.append((owner, spent))
-        return found

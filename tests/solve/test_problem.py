@@ -128,15 +128,6 @@ def test_a_policy_is_kept_to_its_last_unit(
     chosen = {0: one, 1: two}
     assert instance.within_policy(chosen) is expected
     assert (violations(instance, chosen, {}) == ()) is expected
-    assert (instance.overspent(chosen) == []) is (expected or "budget" not in str(policy))
-
-
-def test_a_budget_that_is_exceeded_is_named_with_what_is_spent() -> None:
-    """Of all budgets those that do not hold, and the exact spending under each."""
-    policy = {"budget_usd_month": 1000, "budgets": {"ada": 1, "bob": 100}}
-    document = demanded(volume("a", owner="ada"), volume("b", owner="bob"), policy=policy)
-    instance = instance_of(document, MARKET)
-    assert instance.overspent({0: [ALPHA_1], 1: [BETA]}) == [("ada", Decimal("7.3"))]
 
 
 def test_gpus_are_reached_where_every_mounted_volume_has_a_replica() -> None:
