@@ -7,6 +7,7 @@ told apart when buying it, so a plan relies only on what all of them give.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import KEY, OFFERS, offer_records
@@ -70,23 +71,18 @@ def as_sold(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         key = tuple(row[name] for name in KEY)
         # Without a provider there is no request that could be confused with another.
         groups.setdefault(key if key[0] else (*key, str(index)), []).append(row)
-    with_cloud: dict[str | None, list[tuple[str | None, ...]]] = {}
-    for key in groups:
-        if key[1] is not None:
-            with_cloud.setdefault(key[0], []).append(key)
+    # A request leaves out all nulls: without cloud id, it could match offers that have one.
+    with_cloud = {
+        (key[0], *place)
+        for key in groups
+        if None not in key[:2]
+        for place in product(*({part, None} for part in key[2:4]))
+    }
     return [
-        {**segment, "cloud_open": _is_open(key, with_cloud.get(key[0], ()))}
+        {**segment, "cloud_open": key[1] is None and (key[0], *key[2:4]) in with_cloud}
         for key in sorted(groups, key=key_order)
         for segment in _segments(groups[key])
     ]
-
-
-def _is_open(key: Sequence[str | None], with_cloud: Iterable[Sequence[str | None]]) -> bool:
-    """Return whether a request without cloud id, which leaves out all nulls, could match others."""
-    return key[1] is None and any(
-        all(part is None or part == other for part, other in zip(key, row, strict=True))
-        for row in with_cloud
-    )
 
 
 def key_order(key: Sequence[str | None]) -> tuple[tuple[bool, str], ...]:
