@@ -370,13 +370,8 @@ def gpus_by_key(gpus: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Sorted by provider, cloud_id, data_center and country, then by the other facts in the
         order of ``GPUS``, each by value and null first; ``row`` decides between equal rows only.
-
-    Raises
-    ------
-    FrameError
-        When the frame is not one of GPU offers.
     """
-    result = build(sorted(records(conform_gpus(gpus)), key=_key_and_rest), GPUS)
+    result = build(sorted(records(gpus), key=_key_and_rest), GPUS)
     result.attrs = dict(gpus.attrs)
     return result
 

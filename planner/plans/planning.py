@@ -14,7 +14,8 @@ from planner.market.canonical import Market
 from planner.plans.advice import account_warnings, existing_warnings, input_warnings, plan_warnings
 from planner.plans.plan import Plan
 from planner.solve.existing import keep
-from planner.solve.optimise import optimise, require_listings
+from planner.solve.optimise import require_listings, solve
+from planner.solve.problem import Instance
 from planner.units import difference, money
 
 if TYPE_CHECKING:
@@ -109,14 +110,9 @@ def plan(
     kept, solution = existing.kept, None
     with suppress(Infeasible):
         if not existing.contradictions:
-            solution = optimise(
-                demand,
-                choice,
-                market.gpus,
-                kept=kept,
-                time_limit_s=time_limit_s,
-                full=full,
-                cost_slack=cost_slack,
+            instance = Instance.of(demand, choice, market.gpus if demand.workloads else None, kept)
+            solution = solve(
+                instance, kept, time_limit_s=time_limit_s, full=full, cost_slack=cost_slack
             )
     if solution is None:
         from planner.analysis.infeasible import infeasible  # noqa: PLC0415 -- only then

@@ -23,7 +23,7 @@ from planner.requirements.group import group_places
 from planner.requirements.offer import LiveReplica
 from planner.requirements.volume import of_disks
 from planner.schema import build, records
-from planner.solve.candidates import BIT
+from planner.solve.candidates import BIT, sites
 from planner.text import visible
 from planner.units import quotient, total
 
@@ -354,8 +354,8 @@ def _offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
 def regions_by_site(market: pd.DataFrame) -> dict[tuple[str | None, ...], tuple[str | None, ...]]:
     """Return the regions that the market gives each site."""
     found: defaultdict[tuple[str | None, ...], set[str | None]] = defaultdict(set)
-    for row in records(market[["provider", "data_center", "country", "regions"]]):
-        found[row["provider"], row["data_center"], row["country"]] |= set(row["regions"])
+    for site, names in zip(sites(market), market["regions"], strict=True):
+        found[site].update(names)
     return {
         site: tuple(sorted(names, key=lambda name: (name or "",))) for site, names in found.items()
     }

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.errors import Defect, Infeasible, InputError, NotProven
+from planner.market.gpus import conform_gpus
 from planner.present.html import to_html
 from planner.present.table import Cell, Section, TableColumn, reading
 from planner.solve.optimum import Optimum, dual_bound, optimum
@@ -144,8 +145,10 @@ def optimise(
         When no plan satisfies the demand; see `planner.analysis` for the reasons.
     NotProven
         When time ran out before there was any solution.
+    FrameError
+        When the GPU frame is not one of GPU offers; ``failures`` names each column.
     """
-    instance = Instance.of(demand, offers, gpus, kept)
+    instance = Instance.of(demand, offers, None if gpus is None else conform_gpus(gpus), kept)
     return solve(instance, kept, time_limit_s=time_limit_s, full=full, cost_slack=cost_slack)
 
 

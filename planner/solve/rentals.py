@@ -229,11 +229,6 @@ def rent(demand: Demand, offers: pd.DataFrame, gpus: pd.DataFrame) -> Rentals:
         Columns ``ADDRESSABLE``, O rows: the disk offers of the same ``Pairs``.
     gpus : DataFrame
         Columns ``GPUS``, G rows in any order; one row is one offer, however many are alike.
-
-    Raises
-    ------
-    FrameError
-        When the GPU frame is not one of GPU offers; ``failures`` names each column.
     """
     listed = gpus_by_key(gpus)
     at = {volume.name: v for v, volume in enumerate(demand.volumes)}

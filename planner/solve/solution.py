@@ -80,6 +80,7 @@ def placements(
         The kept replica that an offer stands for, by number of the offer.
     """
     offers, live = records(pairs.offers), kept or {}
+    regions = {one.disk_ids[0]: offers[o]["region"] for o, one in live.items()}
     found: list[Placement] = []
     for v, places in enumerate(chosen):
         have = {live[o].replica: live[o] for o in places if o in live}
@@ -87,7 +88,7 @@ def placements(
         new = {next(left): o for o in sorted(places) if o not in live}
         volume = pairs.volumes[v]
         found += (
-            _kept(have[replica], volume, pairs, live)
+            _kept(have[replica], volume, regions)
             if replica in have
             else _placement(pairs, offers[new[replica]], v, new[replica], replica)
             for replica in range(1, len(places) + 1)
@@ -95,8 +96,7 @@ def placements(
     return tuple(found)
 
 
-def _kept(one: Kept, volume: Volume, pairs: Pairs, live: Mapping[int, Kept]) -> Placement:
-    number = next(o for o, each in live.items() if each is one)
+def _kept(one: Kept, volume: Volume, regions: Mapping[str, str | None]) -> Placement:
     size_gb = sum(one.sizes_gb)
     return Placement(
         volume=volume.name,
@@ -107,7 +107,7 @@ def _kept(one: Kept, volume: Volume, pairs: Pairs, live: Mapping[int, Kept]) -> 
         cloud_id=one.cloud_id,
         data_center=one.data_center,
         country=one.country,
-        region=records(pairs.offers[number : number + 1])[0]["region"],
+        region=regions[one.disk_ids[0]],
         disk_sizes_gb=one.sizes_gb,
         provision_gb=size_gb,
         usd_gb_hr=quotient(one.usd_hr, max(size_gb, 1)),

@@ -21,6 +21,7 @@ from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.market.snapshot import join_gpus
 from planner.schema import build
+from planner.solve.optimise import optimise
 from planner.solve.rentals import (
     CHOSEN_GPUS,
     GPU_RULES,
@@ -399,7 +400,7 @@ def test_frame_that_is_no_gpu_frame() -> None:
     """A missing column is named."""
     gpus = gpus_frame([gpu()]).drop(columns="usd_hr")
     with pytest.raises(FrameError, match="gpus: column usd_hr is missing"):
-        rent(demand(job()), addressable(offers_frame([])), gpus)
+        optimise(demand(job()), addressable(offers_frame([])), gpus)
 
 
 @pytest.mark.slow
