@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.evaluator import OutOfBudget, SearchBudget
@@ -316,16 +317,12 @@ class Elastic(Model):
                 self.add(stays, "==", 1)
 
     def _spread(self, each: _Volume) -> None:
-        volume, most = self.instance.pairs.volumes[each.v], each.replicas
+        volume = self.instance.pairs.volumes[each.v]
+        unknown = [(c.x, c.place.levels) for c in each.candidates if c.place.levels]
         for asked in ReplicaSpread.of(volume):
+            each.levels = {level: self.new("a", 1) for level in asked.levels}
             opened = self.step(Step("volume", volume.name, asked.field, "open"))
-            each.levels = asked.weakened(self, each.v, opened)
-        for c in each.candidates:  # unknown at a level: another level, or a single replica
-            if c.place.levels and each.levels:
-                good = [
-                    (a, -most) for level, a in each.levels.items() if level not in c.place.levels
-                ]
-                self.add([(c.x, 1.0), *good, (each.fewer[-1], -most)], "<=", 0)
+            asked.relax(self, each.v, each.levels, opened, each.fewer[-1], unknown)
 
     def _chains(self) -> None:
         """Let a level down be taken only after those before it."""
@@ -339,7 +336,7 @@ class Elastic(Model):
     def _groups(self) -> None:
         index, volumes = self.instance.index, self.instance.pairs.volumes
         for group, (label, which) in labelled(self.instance.demand.groups):
-            dropped = self.step(Step("group", label, "groups", "drop", which))
+            dropped = partial(self.step, Step("group", label, "groups", "drop", which))
             for tie in GroupConstraint.of(group, index, volumes):
                 tie.constrain(self, dropped)
 

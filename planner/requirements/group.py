@@ -11,7 +11,7 @@ from planner.requirements.base import negated, opened_by
 from planner.requirements.spread import KnownPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
 
     from planner.demand.model import Demand, Group, Volume
@@ -74,14 +74,15 @@ class GroupConstraint:
             for same, level in asked
         ]
 
-    def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
+    def constrain(self, program: ProgramRows, dropped: Callable[[], Any] | None = None) -> None:
         """Add the rows.
 
-        With ``opened``, a variable that is 1 where the group is dropped, volumes may also have
-        fewer replicas than they ask for, at a weaker spread.
+        With ``dropped``, which returns a variable that is 1 where the group is dropped, volumes
+        may also have fewer replicas than they ask for, at a weaker spread.
         """
-        is_fixed = opened is None
+        is_fixed = dropped is None
         present = [self._present(program, v, is_fixed=is_fixed) for v in self.members]
+        opened = None if dropped is None else dropped()
         if not self.same:
             inside: dict[Any, list[Terms]] = defaultdict(list)
             for each in present:

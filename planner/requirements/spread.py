@@ -10,7 +10,7 @@ from planner.requirements.field import FieldRequirement, FieldValue, Subject, le
 from planner.requirements.offer import OfferRequirement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from typing import Self
 
     from numpy.typing import NDArray
@@ -89,28 +89,41 @@ class ReplicaSpread(KnownPlace):
             elif len(terms) > 1:
                 program.add(terms, "<=", most)
 
-    def weakened(
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Return the levels that it can be relaxed to, weakest first, and its own."""
+        return (*weaker(self.value), self.value)
+
+    def relax(
         self,
         program: ProgramRows,
         volume: int,
+        chosen: Mapping[str, Any],
         opened: Any,  # noqa: ANN401 -- a variable
-    ) -> dict[str, Any]:
+        single: Any,  # noqa: ANN401 -- a variable
+        unknown: Iterable[tuple[Any, Collection[str]]],
+    ) -> None:
         """Spread a volume's replicas over one level: the one asked, or, where opened, a weaker one.
 
-        Returns
-        -------
-        dict
-            For each level, weakest first, the variable that is 1 if it is the one.
+        Parameters
+        ----------
+        chosen : mapping
+            For each of its levels the variable that is 1 if it is the level.
+        single : variable
+            1 where there is one replica only.
+        unknown : iterable of (variable, collection of str)
+            Replicas at an offer, and the levels at which its place is unknown.
         """
         replicas = program.view.volumes[volume].replicas
-        levels = {level: program.new("a", 1) for level in (*weaker(self.value), self.value)}
-        program.add([(a, 1.0) for a in levels.values()], "==", 1)
-        weak = [(a, 1.0) for level, a in levels.items() if level != self.value]
+        program.add([(a, 1.0) for a in chosen.values()], "==", 1)
+        weak = [(a, 1.0) for level, a in chosen.items() if level != self.value]
         program.add([*weak, (opened, -1.0)], "<=", 0)
-        for level, a in levels.items():
+        for x, bad in unknown:  # another level, or a single replica
+            good = [(a, -replicas) for level, a in chosen.items() if level not in bad]
+            program.add([(x, 1.0), *good, (single, -replicas)], "<=", 0)
+        for level, a in chosen.items():
             if level != self.without:
                 ReplicaSpread(level).constrain(program, volume, replicas, only_if=a)
-        return levels
 
 
 class ReplicaCount(FieldRequirement):
