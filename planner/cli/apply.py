@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -247,8 +248,8 @@ def _section(outcome: ApplyOutcome, document: dict[str, Any], *, dry_run: bool) 
     totals = document["totals"]
     usd_hr = Decimal(totals["usd_hr"])
     since = f", billed since {moment(totals['since'])}" if totals["since"] else ""
-    count = f"{totals['created']} of {counted(totals['slots'], 'disk')} created"
-    notes = [f"{count}; the project costs ${money(usd_hr, 4)}/h now{since}"]
+    rate = f"{document['project']} costs ${money(usd_hr, 4)}/h now{since}"
+    notes = [f"{_counts(outcome, document)}. {rate}."]
     notes += [f"warning: {warning}" for warning in document["warnings"]]
     if dry_run and outcome.stop is None:
         notes.append(
@@ -259,11 +260,23 @@ def _section(outcome: ApplyOutcome, document: dict[str, Any], *, dry_run: bool) 
         "",
         _COLUMNS,
         tuple(_cells(row) for row in document["slots"]),
-        ("now", None, None, usd_hr, f"{totals['created']} created", None, ""),
+        ("now", None, None, usd_hr, "", None, ""),
         (*notes, *document["advice"]),
         (*document["pods"], *document["commands"]),
         ("name", "size_gb"),
     )
+
+
+def _counts(outcome: ApplyOutcome, document: dict[str, Any]) -> str:
+    """Return how many disks the plan has created, how many it keeps, and what became of others."""
+    own = {row.slot.name for row in outcome.rows}
+    counts = Counter(
+        "kept" if row["state"] == "created" and row["name"] not in own else row["state"]
+        for row in document["slots"]
+    )
+    first = ("created", "kept")
+    states = [*(state for state in first if counts[state]), *sorted(counts.keys() - {*first})]
+    return ", ".join(f"{counts[state]} {state.replace('_', ' ')}" for state in states) or "no disk"
 
 
 def _cells(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -116,7 +116,7 @@ def account_warnings(
     named = {disk for volume in demand.volumes for disk in volume.disks}
     served = Counter(replica.volume for replica in kept)
     wanting = {slug(v.name): v for v in demand.volumes if served[v.name] < v.replicas}
-    yield from _leftover(demand, disks, existing, placements)
+    yield from _renamed(demand, disks, existing, placements)
     idle = [row for row in disks if row["id"] not in used]
     for row in idle[:_MOST]:
         name, price = row["name"] or "", row["usd_hr"]
@@ -138,39 +138,31 @@ def account_warnings(
         yield f"{more} more disks are not used by this plan; planner will not touch them"
 
 
-def _leftover(
+def _renamed(
     demand: Demand,
     disks: Sequence[Mapping[str, Any]],
     existing: Existing,
     placements: Sequence[Placement],
 ) -> Iterator[str]:
-    """Yield the disks of the project that are not needed any more, and how to delete them."""
-    rows = {row["id"]: row for row in disks}
+    """Yield the volumes that are new and may be a former one under another name."""
+    sizes = {row["id"]: row["size_gb"] for row in disks}
     volumes = {volume.name for volume in demand.volumes}
     known = {replica.volume for replica in existing.kept} | {v for v, _ in existing.replaced}
     known.update(disk.volume for disk in existing.leftover)
     new = [p for p in placements if p.action == "create" and p.volume not in known]
-    project = shlex.quote(demand.project)
-    for disk in existing.leftover:
-        row = rows[disk.id]
-        cost = f"${row['usd_hr']} an hour" if row["usd_hr"] else "price unknown"
-        what = f"disk {disk.id} of {disk.volume} #{disk.replica} ({cost})"
-        if disk.superseded:
-            yield f"{what} was replaced and is billed until you retire it: planner retire {project}"
-            continue
-        former = row["size_gb"] if disk.volume not in volumes else None
-        same = next((p.volume for p in new if former in p.disk_sizes_gb), None)
-        if same is not None:
-            old = shlex.quote(f"{demand.project}/{disk.volume}")
-            yield (
-                f"{what} is no longer in the demand, and {same} is new: if it is the same data, "
-                f"keep it with: planner rename {old} {shlex.quote(same)}"
-            )
-        else:
-            yield (
-                f"{what} is no longer in the demand and is billed until you delete it: "
-                f"planner destroy {project} --id {disk.id}"
-            )
+    pairs = {
+        (disk.volume, p.volume): None
+        for disk in existing.leftover
+        if not disk.superseded and disk.volume not in volumes
+        for p in new
+        if sizes[disk.id] in p.disk_sizes_gb
+    }
+    for former, name in pairs:
+        old = shlex.quote(f"{demand.project}/{former}")
+        yield (
+            f"{former} is no longer in the demand, and {name} is new: if it is the same data, keep "
+            f"its disks with: planner rename {old} {shlex.quote(name)}"
+        )
 
 
 def existing_warnings(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:

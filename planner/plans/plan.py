@@ -442,7 +442,7 @@ class Plan(Decision):
             hours,
             disks,
             (
-                *outcome(self.placements, hours, disks),
+                *outcome(self.placements, hours, disks, self.leftover),
                 *gpu_lines(self.gpus, self.totals),
                 *budgets(self.placements, self.demand.policy),
                 *compared(
@@ -460,6 +460,7 @@ class Plan(Decision):
                 ),
                 origin(self.plan_id, self.inputs["offers"], hours),
             ),
+            self.leftover,
         )
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ Amounts are rounded here for reading; the plan itself stays exact.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,10 +18,11 @@ from planner.text import visible
 from planner.units import difference, money, percent_of, plain, total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from planner.analysis.baselines import Baseline
     from planner.demand.model import Policy
+    from planner.solve.existing import Leftover
     from planner.solve.moving import Moving
     from planner.solve.optimise import SolverRecord
     from planner.solve.rentals import Gpu
@@ -42,6 +44,7 @@ _ACTIONS = {
 }
 """Action of a placement → its sign at the left of the table, and how it is counted."""
 _ARROW = " \N{RIGHTWARDS ARROW} "
+_SHORT_ID = 8
 _NAMED = 3
 """Volumes that a sentence names before it counts them."""
 
@@ -50,7 +53,12 @@ Disks = Mapping[str, Mapping[str, Any]]
 
 
 def placements_section(
-    title: str, placements: Sequence[Placement], hours: int, disks: Disks, notes: tuple[str, ...]
+    title: str,
+    placements: Sequence[Placement],
+    hours: int,
+    disks: Disks,
+    notes: tuple[str, ...],
+    leftover: Sequence[Leftover] = (),
 ) -> Section:
     """Return the placements of a plan as a table with their total.
 
@@ -66,6 +74,8 @@ def placements_section(
         The account's disks: what is replaced is shown as it is, with an arrow to what it becomes.
     notes : tuple of str
         Sentences below it.
+    leftover : sequence of Leftover
+        Disks that are no longer needed; they are not in the total.
     """
     replicas = Counter(placement.volume for placement in placements)
     rows = tuple(
@@ -83,26 +93,62 @@ def placements_section(
     size = sum(placement.provision_gb for placement in placements)
     footer = ("", "total", "", size, usd, usd_month(usd, hours))
     return Section(
-        "placements", title, _COLUMNS, rows, footer, notes, expendable=("usd_hr",), noun="placement"
+        "placements",
+        title,
+        _COLUMNS,
+        (*rows, *(_leftover_row(disk, disks[disk.id], hours) for disk in leftover)),
+        footer,
+        notes,
+        tuple(_deletions(title, leftover)),
+        expendable=("usd_hr",),
+        noun="placement",
     )
 
 
-def outcome(placements: Sequence[Placement], hours: int, disks: Disks) -> list[str]:
+def _leftover_row(disk: Leftover, row: Mapping[str, Any], hours: int) -> tuple[Any, ...]:
+    what = f"{disk.volume} #{disk.replica} ({row['id'][:_SHORT_ID]})"
+    usd_hr = row["usd_hr"]
+    usd = None if usd_hr is None else usd_month(usd_hr, hours)
+    return (Cell("retire", "-"), what, place_text(row), row["size_gb"], usd_hr, usd)
+
+
+def _deletions(project: str, leftover: Sequence[Leftover]) -> Iterator[str]:
+    """Yield the commands that delete disks which are no longer needed."""
+    name = shlex.quote(project)
+    if any(disk.superseded for disk in leftover):
+        yield f"planner retire {name}"
+    ids = " ".join(f"--id {disk.id}" for disk in leftover if not disk.superseded)
+    if ids:
+        yield f"planner destroy {name} {ids}"
+
+
+def outcome(
+    placements: Sequence[Placement], hours: int, disks: Disks, leftover: Sequence[Leftover] = ()
+) -> list[str]:
     """Return what the plan does and what its disks cost then, and while old and new both exist."""
     counts = Counter[str](placement.action for placement in placements)
     counted = [f"{counts[name]} {text}" for name, (_, text) in _ACTIONS.items() if counts[name]]
+    counted += [f"{len(leftover)} to retire"] if leftover else []
     replaced = [placement for placement in placements if placement.action == "replace"]
     old = [disks[disk_id]["usd_hr"] for placement in replaced for disk_id in placement.replaces]
+    old += [disks[disk.id]["usd_hr"] for disk in leftover]
     old_usd_hr = total(usd for usd in old if usd is not None)
     kept = total(placement.usd_hr for placement in placements if placement.action == "keep")
     new = total(placement.usd_hr for placement in placements)
     rates = (total((kept, old_usd_hr)), new, total((new, old_usd_hr)))
     before, after, both = (usd_month(usd_hr, hours) for usd_hr in rates)
     lines = [f"Plan: {', '.join(counted)}. {money_change(before, after)}."]
+    least = "at least " if None in old else ""
     if replaced:
-        least = "at least " if None in old else ""
         lines.append(
             f"While both copies of {_volumes(replaced)} exist you pay {least}${money(both)}/month."
+        )
+    if leftover:
+        left = usd_month(total(usd for usd in old[-len(leftover) :] if usd is not None), hours)
+        noun, them = ("disk", "it") if len(leftover) == 1 else ("disks", "them")
+        lines.append(
+            f"{len(leftover)} {noun} that the plan no longer needs: {least}${money(left)}/month "
+            f"until you delete {them}."
         )
     return lines
 

@@ -466,11 +466,11 @@ def test_replicas_beyond_those_asked_for_are_orphans() -> None:
     )
     assert [one.action for one in made.placements] == ["keep"]
     assert made.leftover == (Leftover("disk-0002", "a", 2, superseded=False),)
-    (warning,) = made.warnings
-    assert warning == (
-        "disk disk-0002 of a #2 ($0.02 an hour) is no longer in the demand and is billed until you "
-        "delete it: planner destroy p --id disk-0002"
-    )
+    assert made.warnings == ()
+    page = made.summary()
+    assert page.commands == ("planner destroy p --id disk-0002",)
+    assert "1 disk that the plan no longer needs: $14.60/month until you delete it." in page.notes
+    assert page.notes[0] == "Plan: 1 unchanged, 1 to retire. -$14.60/month ($29.20 → $14.60)."
 
 
 def test_a_superseded_disk_is_neither_kept_nor_replaced() -> None:
@@ -484,8 +484,8 @@ def test_a_superseded_disk_is_neither_kept_nor_replaced() -> None:
     )
     assert [one.disk_ids for one in made.placements] == [("disk-0002",)]
     assert made.leftover == (Leftover("disk-0001", "a", 1, superseded=True),)
-    (warning,) = made.warnings
-    assert warning.endswith("is billed until you retire it: planner retire p")
+    assert made.warnings == ()
+    assert made.summary().commands == ("planner retire p",)
 
 
 def test_a_named_disk_that_was_replaced_gives_way_to_its_replacement() -> None:
