@@ -97,8 +97,7 @@ def replan(ctx: Context, plans: Sequence[Plan]) -> Plan:
     agreed, percent = plans[0], ctx.percent or Decimal(0)
     disks = read_account(ctx.marketplace)
     known = recorded_disks(ctx.journal.records, ctx.project, ctx.target, disks)
-    # The rest of a replica is bought at one place: what there is of it is replaced.
-    recorded = {**known.incomplete, **known.in_use}
+    recorded = known.in_use
     if ctx.again:  # a second set: what earlier plans bought serves the first
         own = {id_ for entry in ctx.entries if entry.plan in ctx.chain for id_ in entry.ids}
         recorded = {slot: ids for slot, ids in recorded.items() if own.issuperset(ids)}

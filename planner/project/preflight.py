@@ -20,7 +20,6 @@ from planner.market.disks import disks_frame
 from planner.market.market import Sold, as_sold
 from planner.market.offers import offer_records
 from planner.market.wire import STOCK_RANK
-from planner.project.journal import plan_file
 from planner.project.state import UNPROVEN, State
 from planner.schema import records as records_of
 from planner.text import visible
@@ -160,10 +159,6 @@ def check_second_purchase(
     ]
     alive = [entry for entry in twins if ctx.is_live(entry, listing)]
     if alive:
-        incomplete = next((entry.plan for entry in alive if not ctx.is_complete(entry)), None)
-        plans = (
-            f"planner apply {shlex.quote(str(ctx.journal.folder / plan_file(incomplete or '')))}"
-        )
         lines = [
             f"  {visible(entry.key)}: {entry.ids[0]} at {plain(entry.counted_usd_hr)} USD/h"
             for entry in alive
@@ -171,9 +166,7 @@ def check_second_purchase(
         raise Conflict(
             f"an earlier plan of {visible(ctx.project)} has bought this already:\n"
             + "\n".join(lines),
-            hint=f"`{plans}` buys the rest of that replica; or buy a second set with --again"
-            if incomplete
-            else "plan again, which keeps them; or buy a second set on purpose with --again",
+            hint="plan again, which keeps them; or buy a second set on purpose with --again",
         )
 
 
@@ -348,9 +341,8 @@ class ProjectDisks:
     Attributes
     ----------
     in_use, superseded : dict
-        (volume, replica) → ids: complete replicas, and disks that later ones replaced.
-    incomplete : dict
-        (volume, replica) → ids of the disks of a replica that has not got all of them.
+        (volume, replica) → ids: as much of a replica as there is, and disks that later ones
+        replaced.
     pending : tuple of str
         One sentence for each disk whose outcome is unknown.
     origins : tuple of str
@@ -359,7 +351,6 @@ class ProjectDisks:
 
     in_use: Recorded
     superseded: Recorded
-    incomplete: Recorded
     pending: tuple[str, ...]
     origins: tuple[str, ...]
 
@@ -372,7 +363,8 @@ def recorded_disks(
 ) -> ProjectDisks:
     """Return the disks that the journal says a project has, and its unknown outcomes.
 
-    Where several plans bought a replica, the disks of the last plan are in use.
+    Where several plans bought a replica, the disks of the last plan that has all of them are in
+    use.
 
     Parameters
     ----------
@@ -403,18 +395,17 @@ def recorded_disks(
             plans.setdefault(entry.plan, {})[entry.disk] = ids[entry.name]
             size = max(entry.disk, entry.disks, disks_of.get((entry.plan, *replica), 0))
             disks_of[entry.plan, *replica] = size
-    in_use: Recorded = {}
+    complete: Recorded = {}
     incomplete: Recorded = {}
     for replica, plans in bought.items():
         for plan, by_number in plans.items():
             known = [disk_id for _, disk_id in sorted(by_number.items()) if disk_id is not None]
             if known:
                 is_complete = len(known) == disks_of[plan, *replica]
-                (in_use if is_complete else incomplete)[replica] = tuple(known)
+                (complete if is_complete else incomplete)[replica] = tuple(known)
     return ProjectDisks(
-        in_use,
+        {**incomplete, **complete},
         superseded,
-        {replica: known for replica, known in incomplete.items() if replica not in in_use},
         tuple(
             f"volume {entry.volume}: whether {entry.name} was bought is unknown; "
             "`planner apply` reconciles it, and buys nothing twice"

@@ -354,7 +354,7 @@ def reconcile_pending(ctx: Context, *, wait: bool) -> None:
 def take_over(ctx: Context) -> None:
     """Let the disks of a replica that an earlier plan left incomplete serve this plan's slots.
 
-    A plan does not know them, since it keeps complete replicas only.
+    A plan keeps complete replicas only. It replaces these, unless they are what it buys.
     """
     wanted = {slot.key for slot in ctx.slots.values()}
     halves = [

@@ -29,6 +29,7 @@ def supersede(ctx: Context) -> None:
         replaced = {*created[0].replaces}
         for entry in ctx.entries:
             is_in_use = entry.stage == "created" and not entry.superseded_by
+            is_in_use = is_in_use and entry.name not in by  # a disk that serves its own successor
             if is_in_use and not replaced.isdisjoint(entry.ids):
                 ctx.record("superseded", name=entry.name, by=by)
 

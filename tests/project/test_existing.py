@@ -50,13 +50,16 @@ def test_the_disks_of_one_replica_are_in_their_order(tmp_path: Path) -> None:
     assert recorded(tmp_path)[0] == {("big", 1): tuple(disk.id for disk in world.live)}
 
 
-def test_half_a_replica_is_none(tmp_path: Path) -> None:
-    """The first of two disks was bought, the second refused: nothing is complete."""
+def test_half_a_replica_is_recorded_until_one_is_complete(tmp_path: Path) -> None:
+    """The first of two disks was bought, the second refused: a plan replaces what there is."""
     world = World()
     world.fault("ok", "409_stock")
     world.apply(tmp_path, split())
     assert len(world.live) == 1
-    assert recorded(tmp_path) == ({}, ())
+    (half,) = (disk.id for disk in world.live)
+    assert recorded(tmp_path) == ({("big", 1): (half,)}, ())
+    assert world.apply(tmp_path, split("nonce-2"), again=True).exit_code == 0
+    assert recorded(tmp_path)[0] == {("big", 1): tuple(disk.id for disk in world.live[1:])}
 
 
 def test_an_unknown_outcome_is_named_and_nothing_recorded(tmp_path: Path) -> None:

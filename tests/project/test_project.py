@@ -9,7 +9,6 @@ import pytest
 
 import planner
 from planner.demand.read import demand_from
-from planner.plans.plan import Plan
 from planner.project.journal import Journal
 from planner.project.preflight import read_account, recorded_disks
 from planner.project.state import State
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.demand.model import Demand
+    from planner.plans.plan import Plan
 
 TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 SECOND = "nonce-2"
@@ -199,28 +199,27 @@ def test_the_rest_of_a_replica_is_bought_by_the_next_plan(fault: str, tmp_path: 
     world.kill_at = None
     world.clock.sleep(QUARANTINE_S + 60)
     plan = planned_again(world, folder, SECOND, demand)
-    assert [one.action for one in plan.placements] == ["create"]
+    assert [one.action for one in plan.placements] == ["replace"]
     outcome = world.apply(folder, plan)
     assert (outcome.exit_code, len(world.live)) == (0, 2)
     assert [row.state for row in outcome.rows] == ["created"] * 2
     assert broken(world, folder, outcome, first, plan) == []
+    last = planned_again(world, folder, "nonce-3", demand)
+    assert [one.action for one in last.placements] == ["keep"]
 
 
-def test_half_a_replica_at_another_place_is_named_with_the_way_on(tmp_path: Path) -> None:
-    """The market moved: the plan that bought the first disk is kept, and goes on."""
+def test_half_a_replica_that_does_not_fit_is_replaced(tmp_path: Path) -> None:
+    """The first place sells no more: two disks are bought at the other, the first is superseded."""
     world = World()
     demand = demand_from({"version": 1, "project": "lab", "volumes": [BIG]})
     first = planner.plan(demand, world.market(), target=TARGET, now=world.clock.now())
     world.fault("ok", "401")
     assert world.apply(tmp_path, first).exit_code == 4
-    sold_here = [*world.offers]
     world.set_offers([offer("hyperstack", "NO-1", price=0.0002)])
     outcome = world.apply(tmp_path, planned_again(world, tmp_path, SECOND, demand))
-    assert (outcome.exit_code, len(world.live)) == (7, 1)
-    assert f"{first.digest}.json" in str(outcome.stop.hint if outcome.stop else "")
-    world.set_offers(sold_here)
-    kept = Plan.load(tmp_path / "plans" / f"{first.digest}.json")
-    assert (world.apply(tmp_path, kept).exit_code, len(world.live)) == (0, 2)
+    assert (outcome.exit_code, len(world.live)) == (0, 3)
+    states = [row["state"] for row in outcome.to_document()["slots"]]
+    assert sorted(states) == ["created", "created", "superseded"]
 
 
 def test_an_intent_holds_all_that_reconciling_needs(tmp_path: Path) -> None:
