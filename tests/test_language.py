@@ -101,14 +101,6 @@ STILL: dict[str, set[str]] = {
         r"_?one",
         "doubt|in_doubt",
     },
-    "solve": {
-        "anew",
-        "the one that",
-        "the market has no",
-        r"found|_?Found",
-        r"_?one",
-        "popularity|_beside_nothing|worth",
-    },
 }
 """Room → patterns that still occur in it. A pattern that is gone from a room goes from its line."""
 

@@ -174,7 +174,7 @@ class SeparableBound:
         ]
 
     def _cheapest(self, volume: int) -> list[_Choice] | None:
-        """Return the least set of replicas, whatever the popularity of their sites."""
+        """Return the least set of replicas, however many volumes are tied at their sites."""
         if volume not in self._least:
             self._least[volume] = self._pick(volume, self._survivors(volume))
         return self._least[volume]

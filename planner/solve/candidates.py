@@ -103,12 +103,12 @@ class OfferRules:
             Whether a workload mounts it.
         """
         broken, at = self._facts, At(self.columns, disks)
-        for one in asked:
-            bits = self._known.get(one)
+        for requirement in asked:
+            bits = self._known.get(requirement)
             if bits is None:
-                bits = _bits(one.rule, one.breaks(at))
-            if not one.looks_at_disks:
-                self._known[one] = bits
+                bits = _bits(requirement.rule, requirement.breaks(at))
+            if not requirement.looks_at_disks:
+                self._known[requirement] = bits
             broken = broken | bits
         return broken | _bits(
             "tier", self._tiers.beaten(broken == 0, disks, provision_gb, mounted=mounted)
@@ -126,7 +126,7 @@ class Tiers:
 
     def __init__(self, offers: pd.DataFrame) -> None:
         keys = list(zip(*(_plain(offers[name]) for name in KEY), strict=True))
-        same = [one[0] is not None and one == two for one, two in pairwise(keys)]
+        same = [key[0] is not None and key == after for key, after in pairwise(keys)]
         joined = np.array([False, *same, False][: len(keys) + 1], dtype=np.bool_)
         several = joined[:-1] | joined[1:]
         self._shape = len(keys)
@@ -159,17 +159,17 @@ class Tiers:
             best = self.beaten(admissible, disks, provision_gb)
             shared = self.beaten(admissible & self._multinode, disks, provision_gb)
             return np.asarray(best & (shared | ~self._multinode), dtype=np.bool_)
-        found = np.zeros(self._shape, dtype=np.bool_)
+        result = np.zeros(self._shape, dtype=np.bool_)
         left = admissible[self._at]
         if not left.any():
-            return found
+            return result
         gb = provision_gb[self._at]
         for measure in (disks[self._at], gb.astype(object) * self._price, gb, np.arange(len(gb))):
             most = np.max(measure) + 1
             least = np.minimum.reduceat(np.where(left, measure, most), self._starts)
             left = left & np.asarray(measure == least[self._number], dtype=np.bool_)
-        found[self._at] = admissible[self._at] & ~left
-        return found
+        result[self._at] = admissible[self._at] & ~left
+        return result
 
 
 def _bits(rule: str, mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
@@ -323,7 +323,7 @@ def pair(demand: Demand, offers: pd.DataFrame) -> Pairs:
 
 
 def tiered(pairs: Pairs) -> Pairs:
-    """Return the pairs with each volume's choice among the sizes of a create key made anew."""
+    """Return the pairs with each volume's choice among the sizes of a create key made again."""
     market = len(pairs.offers) - len(pairs.fixed_usd_hr)
     tiers = Tiers(pairs.offers.iloc[:market])
     if not tiers:

@@ -241,26 +241,27 @@ def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | 
     )
 
 
-def _outgrown(one: Kept, volume: Volume) -> str:
-    size_gb = sum(one.sizes_gb)
+def _outgrown(replica: Kept, volume: Volume) -> str:
+    size_gb = sum(replica.sizes_gb)
     if size_gb >= volume.size_gb:
         return ""
     return f"has {size_gb:,} GB, and {volume.size_gb:,} GB are needed"
 
 
-def _broken(one: Kept, asked: Iterable[OfferRequirement], regions: Names) -> str:
+def _broken(replica: Kept, asked: Iterable[OfferRequirement], regions: Names) -> str:
     """Return which requirements disks break; what their listing lacks: `unchecked_existing`."""
-    places: dict[str, Names] = {level: (getattr(one, level, None),) for level in PLACES}
+    places: dict[str, Names] = {level: (getattr(replica, level, None),) for level in PLACES}
     live = LiveReplica(
-        len(one.disk_ids),
-        sum(one.sizes_gb),
-        one.usd_hr,
-        one.multinode,
+        len(replica.disk_ids),
+        sum(replica.sizes_gb),
+        replica.usd_hr,
+        replica.multinode,
         places | {"region": regions},
     )
     broken = (why for requirement in asked for why in requirement.broken_by(live))
-    found = {why.partition(",")[0]: why for why in broken}  # a place that two lists rule out, once
-    return " and ".join(found.values())
+    # A place that two lists rule out is named once.
+    reasons = {why.partition(",")[0]: why for why in broken}
+    return " and ".join(reasons.values())
 
 
 def with_kept(pairs: Pairs, kept: Sequence[Kept]) -> Pairs:
@@ -279,9 +280,9 @@ def with_kept(pairs: Pairs, kept: Sequence[Kept]) -> Pairs:
         broken=np.hstack([pairs.broken, np.zeros(shape, np.uint32)]),
         disks=np.hstack([pairs.disks, more]),
         provision_gb=np.hstack([pairs.provision_gb, more]),
-        fixed_usd_hr={first + n: one.usd_hr for n, one in enumerate(kept)},
+        fixed_usd_hr={first + n: replica.usd_hr for n, replica in enumerate(kept)},
     )
-    return reserve(wider, [(one.volume, first + n) for n, one in enumerate(kept)])
+    return reserve(wider, [(replica.volume, first + n) for n, replica in enumerate(kept)])
 
 
 def reserve(pairs: Pairs, kept: Sequence[tuple[str, int]]) -> Pairs:
@@ -320,17 +321,17 @@ def movable(pairs: Pairs) -> Pairs:
 def _offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
     regions = regions_by_site(market)
     rows = []
-    for one in kept:
-        size_gb = sum(one.sizes_gb)
-        here = regions.get((one.provider, one.data_center, one.country), (None,))
+    for replica in kept:
+        size_gb = sum(replica.sizes_gb)
+        here = regions.get((replica.provider, replica.data_center, replica.country), (None,))
         rows.append(
             {
-                "offer_id": one.disk_ids[0],
-                "offer_ids": one.disk_ids,
-                "provider": one.provider,
-                "cloud_id": one.cloud_id,
-                "data_center": one.data_center,
-                "country": one.country,
+                "offer_id": replica.disk_ids[0],
+                "offer_ids": replica.disk_ids,
+                "provider": replica.provider,
+                "cloud_id": replica.cloud_id,
+                "data_center": replica.data_center,
+                "country": replica.country,
                 "region": ", ".join(name or "unknown" for name in here)
                 if here != (None,)
                 else None,
@@ -338,11 +339,11 @@ def _offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
                 "min_gb": size_gb,
                 "max_gb": size_gb,
                 "step_gb": 1,
-                "usd_gb_hr": quotient(one.usd_hr, max(size_gb, 1)),
+                "usd_gb_hr": quotient(replica.usd_hr, max(size_gb, 1)),
                 "default_included": None,
                 "stock": "Available",
                 "security": None,
-                "multinode": one.multinode,
+                "multinode": replica.multinode,
                 "ambiguous": False,
                 "cloud_open": False,
                 "problem": None,
@@ -353,9 +354,10 @@ def _offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
 
 def regions_by_site(market: pd.DataFrame) -> dict[tuple[str | None, ...], tuple[str | None, ...]]:
     """Return the regions that the market gives each site."""
-    found: defaultdict[tuple[str | None, ...], set[str | None]] = defaultdict(set)
+    by_site: defaultdict[tuple[str | None, ...], set[str | None]] = defaultdict(set)
     for site, names in zip(sites(market), market["regions"], strict=True):
-        found[site].update(names)
+        by_site[site].update(names)
     return {
-        site: tuple(sorted(names, key=lambda name: (name or "",))) for site, names in found.items()
+        site: tuple(sorted(names, key=lambda name: (name or "",)))
+        for site, names in by_site.items()
     }

@@ -26,7 +26,7 @@ _NODES = 20_000
 
 @dataclass(frozen=True)
 class Moving:
-    """The cheapest plan that may move existing disks, beside the one that keeps them all.
+    """The cheapest plan that may move existing disks, beside the plan that keeps them all.
 
     Attributes
     ----------

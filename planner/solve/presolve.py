@@ -1,10 +1,10 @@
 """The columns of a program: which candidates a solver has to look at at all.
 
-Two presolves, both of which keep an optimum and the one that comes first among equals:
+Two presolves, both of which keep an optimum, and of equal ones the first:
 
 alike       Volumes that differ in nothing that the program can see are one unit with a count.
 dominated   A candidate goes where another one of the same volume looks the same to every
-            constraint and comes first by exact cost, stock, popularity of its site and key.
+            constraint and comes first by exact cost, stock, volumes tied at its site and key.
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ def presolve(instance: Instance, scope: Scope) -> Columns:
     units = _units(instance, scope)
     views = _views(instance, scope)
     by_view: dict[_View, list[int]] = {}
-    looks_at = frozenset().union(*(one.looks_at for one in instance.requirements * scope.capped))
+    looks_at = frozenset().union(
+        *(requirement.looks_at for requirement in instance.requirements * scope.capped)
+    )
     found_units, found_offers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     forced = {v for v, _ in (*instance.forced, *instance.kept)}
     for k, unit in enumerate(units):
@@ -149,7 +151,9 @@ def _units(instance: Instance, scope: Scope) -> tuple[VolumeClass, ...]:
     alone = {v for tie in scope.ties for v in tie.members}
     alone |= {v for w in scope.workloads for v in mounts[w]} | {v for v, _ in instance.forced}
     alone |= {v for v, _ in instance.kept}
-    owners = {one.owner for one in instance.requirements if one.owner is not None}
+    owners = {
+        requirement.owner for requirement in instance.requirements if requirement.owner is not None
+    }
     alike: dict[Any, list[int]] = {}
     # All that a program sees of what volumes ask of offers is which candidates are left.
     admissible = np.packbits(instance.pairs.broken[list(scope.volumes)] == 0, axis=1)
@@ -222,9 +226,9 @@ def _first_of_each(
     for code in range(codes.max() + 1 if len(codes) else 0):
         members = order[codes[order] == code]
         inside = admissible[:, members]
-        found = np.flatnonzero(inside.any(axis=1))
-        rows.append(found)
-        offers.append(members[inside[found].argmax(axis=1)])
+        sold = np.flatnonzero(inside.any(axis=1))
+        rows.append(sold)
+        offers.append(members[inside[sold].argmax(axis=1)])
     return np.concatenate(rows), np.concatenate(offers)
 
 
@@ -248,20 +252,22 @@ def _cheapest_of_each(
     seen += [gb] if "gb" in looks_at else []
     seen += [pairs.disks[volumes, offers]] if "disks" in looks_at else []
     order = np.lexsort((usd_hr, *reversed(seen)))
-    starts = np.flatnonzero(np.r_[True, np.any([np.diff(one[order]) != 0 for one in seen], axis=0)])
+    starts = np.flatnonzero(
+        np.r_[True, np.any([np.diff(codes[order]) != 0 for codes in seen], axis=0)]
+    )
     group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(order)]))
     close = usd_hr[order] <= usd_hr[order][starts][group] * CLOSE
     kept: dict[int, int] = {}
 
-    def comes_first(one: int) -> tuple[Any, ...]:
-        o = int(offers[one])
-        exact = pairs.usd_hr(int(volumes[one]), o)
-        return exact, int(instance.penalty[o]), -int(instance.popularity[o]), o
+    def comes_first(column: int) -> tuple[Any, ...]:
+        o = int(offers[column])
+        exact = pairs.usd_hr(int(volumes[column]), o)
+        return exact, int(instance.penalty[o]), -int(instance.tied_volumes[o]), o
 
     for place in np.flatnonzero(close).tolist():
-        one, number = int(order[place]), int(group[place])
-        if number not in kept or comes_first(one) < comes_first(kept[number]):
-            kept[number] = one
+        column, number = int(order[place]), int(group[place])
+        if number not in kept or comes_first(column) < comes_first(kept[number]):
+            kept[number] = column
     return np.array(sorted(kept.values()), np.int64)
 
 
@@ -275,10 +281,10 @@ def merge_same_site_groups(instance: Instance, tie: GroupConstraint) -> Chosen |
     volumes = [instance.pairs.volumes[v] for v in tie.members]
     if not tie.same or any(volume.replicas > 1 for volume in volumes):
         return None
-    if any(len(one) != 1 for one in places):
+    if any(len(place) != 1 for place in places):
         return None
     numbers: dict[Any, int] = {}
-    code = np.array([numbers.setdefault(one, len(numbers)) for one in places], np.int64)
+    code = np.array([numbers.setdefault(place, len(numbers)) for place in places], np.int64)
     cost = _least_by_place(instance, tie, code, len(numbers))
     if not np.isfinite(cost).any():
         return None
@@ -312,13 +318,13 @@ def _hand(instance: Instance, tie: GroupConstraint, inside: Any) -> dict[int, in
 
 
 def _rest(instance: Instance, offer: int) -> tuple[int, int, int]:
-    return int(instance.penalty[offer]), -int(instance.popularity[offer]), offer
+    return int(instance.penalty[offer]), -int(instance.tied_volumes[offer]), offer
 
 
 def _rank(
     instance: Instance, hand: list[tuple[int, int]]
 ) -> tuple[Decimal, int, int, tuple[int, ...]]:
-    """Return what sorts choices: exact cost, stock, popularity of sites, keys."""
+    """Return what sorts choices: exact cost, stock, volumes tied at sites, keys."""
     rests = [_rest(instance, o) for _, o in hand]
     cost = total(instance.pairs.usd_hr(v, o) for v, o in hand)
     return cost, sum(r[0] for r in rests), sum(r[1] for r in rests), tuple(r[2] for r in rests)

@@ -104,7 +104,7 @@ class Instance:
         if demand.workloads and gpus is not None:
             rentals = rent(demand, pairs.offers, gpus)
         at = {volume.name: v for v, volume in enumerate(demand.volumes)}
-        places = tuple((at[one.volume], len(offers) + n) for n, one in enumerate(kept))
+        places = tuple((at[replica.volume], len(offers) + n) for n, replica in enumerate(kept))
         return cls(demand, pairs, rentals, places)
 
     @cached_property
@@ -154,19 +154,19 @@ class Instance:
         return np.array([3 - STOCK_RANK[stock] for stock in self.pairs.offers["stock"]], np.int64)
 
     @cached_property
-    def popularity(self) -> NDArray[np.int64]:
+    def tied_volumes(self) -> NDArray[np.int64]:
         """Return for how many volumes each offer's site is tied, were each volume alone."""
         tied = self.least.tied
         return np.array([tied[site] for site in self.sites], np.int64)
 
     @cached_property
     def static_order(self) -> NDArray[np.int64]:
-        """Return the offers by exact price, stock, popularity of their site and create key."""
+        """Return the offers by exact price, stock, volumes tied at their site and create key."""
         prices = self.pairs.offers["usd_gb_hr"].tolist()
         keys = [
             (price is None, price or 0, int(stock), -int(popular), offer)
             for offer, (price, stock, popular) in enumerate(
-                zip(prices, self.penalty, self.popularity, strict=True)
+                zip(prices, self.penalty, self.tied_volumes, strict=True)
             )
         ]
         return np.array([key[-1] for key in sorted(keys)], np.int64)
@@ -277,4 +277,4 @@ class Instance:
 
     def within_policy(self, chosen: Mapping[int, Sequence[int]]) -> bool:
         """Return whether chosen offers hold every requirement on the whole plan."""
-        return all(one.holds(self, chosen) for one in self.requirements)
+        return all(requirement.holds(self, chosen) for requirement in self.requirements)

@@ -238,9 +238,9 @@ def rent(demand: Demand, offers: pd.DataFrame, gpus: pd.DataFrame) -> Rentals:
         broken=broken_by(demand.workloads, listed),
         meets=meeting(offers, listed),
         multinode=offers["multinode"].fillna(value=False).to_numpy(np.bool_),
-        mounts=tuple(tuple(at[name] for name in one.mounts) for one in demand.workloads),
+        mounts=tuple(tuple(at[name] for name in job.mounts) for job in demand.workloads),
         shared=shared_volumes(demand),
-        hours=tuple(demand.hours_of(one) for one in demand.workloads),
+        hours=tuple(demand.hours_of(job) for job in demand.workloads),
         hours_per_month=demand.policy.hours_per_month,
     )
 
@@ -276,10 +276,10 @@ def broken_by(workloads: Sequence[Workload], gpus: pd.DataFrame) -> NDArray[np.u
     known: dict[OfferRequirement, NDArray[np.uint32]] = {}  # workloads often ask for the same
     broken = np.tile(facts, (len(workloads), 1))
     for w, workload in enumerate(workloads):
-        for one in of_gpus(workload):
-            if one not in known:
-                known[one] = _bits(one.rule, one.breaks(at))
-            broken[w] |= known[one]
+        for requirement in of_gpus(workload):
+            if requirement not in known:
+                known[requirement] = _bits(requirement.rule, requirement.breaks(at))
+            broken[w] |= known[requirement]
     return broken
 
 

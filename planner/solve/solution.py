@@ -80,41 +80,41 @@ def placements(
         The kept replica that an offer stands for, by number of the offer.
     """
     offers, live = records(pairs.offers), kept or {}
-    regions = {one.disk_ids[0]: offers[o]["region"] for o, one in live.items()}
-    found: list[Placement] = []
+    regions = {each.disk_ids[0]: offers[o]["region"] for o, each in live.items()}
+    placed: list[Placement] = []
     for v, places in enumerate(chosen):
         have = {live[o].replica: live[o] for o in places if o in live}
         left = iter(r for r in range(1, len(places) + 1) if r not in have)
         new = {next(left): o for o in sorted(places) if o not in live}
         volume = pairs.volumes[v]
-        found += (
+        placed += (
             _kept(have[replica], volume, regions)
             if replica in have
             else _placement(pairs, offers[new[replica]], v, new[replica], replica)
             for replica in range(1, len(places) + 1)
         )
-    return tuple(found)
+    return tuple(placed)
 
 
-def _kept(one: Kept, volume: Volume, regions: Mapping[str, str | None]) -> Placement:
-    size_gb = sum(one.sizes_gb)
+def _kept(existing: Kept, volume: Volume, regions: Mapping[str, str | None]) -> Placement:
+    size_gb = sum(existing.sizes_gb)
     return Placement(
         volume=volume.name,
-        replica=one.replica,
+        replica=existing.replica,
         action="keep",
         offer_id=None,
-        provider=one.provider,
-        cloud_id=one.cloud_id,
-        data_center=one.data_center,
-        country=one.country,
-        region=regions[one.disk_ids[0]],
-        disk_sizes_gb=one.sizes_gb,
+        provider=existing.provider,
+        cloud_id=existing.cloud_id,
+        data_center=existing.data_center,
+        country=existing.country,
+        region=regions[existing.disk_ids[0]],
+        disk_sizes_gb=existing.sizes_gb,
         provision_gb=size_gb,
-        usd_gb_hr=quotient(one.usd_hr, max(size_gb, 1)),
-        usd_hr=one.usd_hr,
+        usd_gb_hr=quotient(existing.usd_hr, max(size_gb, 1)),
+        usd_hr=existing.usd_hr,
         owner=volume.owner,
         tags=dict(volume.tags),
-        disk_ids=one.disk_ids,
+        disk_ids=existing.disk_ids,
     )
 
 

@@ -1,4 +1,4 @@
-"""Of equally cheap solutions of coupled volumes, take the one that comes first.
+"""Of equally cheap solutions of coupled volumes, take the first.
 
 First is better stock, then sites that are tied for more volumes, then the least create keys in
 volume order. Each is a whole number for each column, so that several are decided by one program:
@@ -69,7 +69,7 @@ def _live(
 def levels(instance: Instance, columns: Columns) -> Iterator[NDArray[np.int64]]:
     """Yield what is to be least, the most important first: weights of columns, shape (n,)."""
     yield instance.penalty[columns.offer]
-    yield -instance.popularity[columns.offer]
+    yield -instance.tied_volumes[columns.offer]
     yield from keys(columns)
 
 

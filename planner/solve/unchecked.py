@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 def _unchecked(volume: Volume, placement: Placement) -> Iterator[str]:
     """Yield the requirements of a volume that the listing of its existing disk cannot answer."""
-    yield from (one.field for kind in WHAT for one in kind.of(volume) if not one.is_listed)
+    yield from (
+        requirement.field
+        for kind in WHAT
+        for requirement in kind.of(volume)
+        if not requirement.is_listed
+    )
     regions = (placement.region or "unknown").split(", ")
-    for one in places_of(volume):
-        level = str(one.level)
+    for places in places_of(volume):
+        level = str(places.level)
         known = "unknown" not in regions if level == "region" else getattr(placement, level)
         if not known:
             yield PLACES[level]

@@ -76,11 +76,11 @@ def violations(
 ) -> tuple[str, ...]:
     """Return what `verify` does, of rows in place of frames."""
     sold: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for one in market:
-        sold.setdefault(_key(one), []).append(one)
+    for row in market:
+        sold.setdefault(_key(row), []).append(row)
     live = {row["id"]: row for row in disks}
     by_name = {volume.name: volume for volume in demand.volumes}
-    found = list(_replicas(demand, placements))
+    violations = list(_replicas(demand, placements))
     of_volume: dict[str, list[Placement]] = {}
     where: coupling.Where = {}
     for placement in placements:
@@ -92,9 +92,9 @@ def violations(
             offer["multinode"] = multinode(placement, live)
             if volume is not None:
                 problems = tuple(existing_problems(placement, volume, live, offer))
-                found += [f"{who}: {problem}" for problem in problems]
+                violations += [f"{who}: {problem}" for problem in problems]
         elif offer is None:
-            found.append(f"{who}: the market has no such offer")
+            violations.append(f"{who}: no such offer in this market")
         elif volume is not None:
             problems = (
                 *_admissible(volume, offer),
@@ -106,17 +106,17 @@ def violations(
                     _known_at(demand, volume),
                 ),
             )
-            found += [
+            violations += [
                 f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
             ]
         of_volume.setdefault(placement.volume, []).append(placement)
         if offer is not None:
             where.setdefault(placement.volume, []).append(offer)
     for volume in demand.volumes:
-        found += coupling.spread(volume, where.get(volume.name, ()))
-        found += _order(volume, of_volume.get(volume.name, ()))
+        violations += coupling.spread(volume, where.get(volume.name, ()))
+        violations += _order(volume, of_volume.get(volume.name, ()))
     return (
-        *found,
+        *violations,
         *claims(demand, placements, live),
         *coupling.groups(demand, where),
         *coupling.workloads(demand, where, gpus, rented),
@@ -131,7 +131,7 @@ def _key(row: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- an offer's record or a
 
 def _of_size(listed: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dict[str, Any] | None:
     """Return what sells the first disk of a placement; any offer of the key where nothing does."""
-    selling = (one for one in listed if sizes and _sells(one, sizes[0]))
+    selling = (offer for offer in listed if sizes and _sells(offer, sizes[0]))
     return next(selling, listed[0] if listed else None)
 
 
@@ -156,7 +156,7 @@ def _rivals(
     mounted = any(volume.name in workload.mounts for workload in demand.workloads)
     if not mounted or offer["multinode"] is not True:
         return listed
-    return [one for one in listed if one["multinode"] is True]
+    return [offer for offer in listed if offer["multinode"] is True]
 
 
 def _tiers(
@@ -201,9 +201,9 @@ def _order(volume: Volume, mine: Sequence[Placement]) -> Iterator[str]:
     if numbers != sorted(numbers):
         yield f"{volume.name}: replicas are not in order"
     keys = [
-        [(part is not None, part or "") for part in _key(vars(one))]
-        for one in mine
-        if one.action != "keep"
+        [(part is not None, part or "") for part in _key(vars(placement))]
+        for placement in mine
+        if placement.action != "keep"
     ]
     if keys != sorted(keys):
         yield f"{volume.name}: replicas are not numbered by create key, null first"

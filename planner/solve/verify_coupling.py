@@ -113,14 +113,18 @@ def caps(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
     gb: Counter[str] = Counter()
     for placement in placements:
         gb[placement.provider] += sum(placement.disk_sizes_gb)
-    sites = len({(one.provider, one.data_center, one.country) for one in placements})
+    sites = len(
+        {(placement.provider, placement.data_center, placement.country) for placement in placements}
+    )
     if policy.max_sites is not None and sites > policy.max_sites:
         yield f"the plan uses {sites} sites, max_sites is {policy.max_sites}"
     if policy.max_providers is not None and len(gb) > policy.max_providers:
         yield f"the plan uses {len(gb)} providers, max_providers is {policy.max_providers}"
     here: Counter[tuple[str | None, ...]] = Counter()
-    for one in placements:
-        here[one.provider, one.data_center, one.country] += len(one.disk_sizes_gb)
+    for placement in placements:
+        here[placement.provider, placement.data_center, placement.country] += len(
+            placement.disk_sizes_gb
+        )
     most = max(here.values(), default=0)
     if policy.max_disks_per_site is not None and most > policy.max_disks_per_site:
         yield f"a site holds {most} disks, max_disks_per_site is {policy.max_disks_per_site}"
@@ -156,7 +160,7 @@ def workloads(
         workload = wanted.get(gpu.workload)
         if workload is None:
             continue
-        problems = ["the market has no such GPU offer"]
+        problems = ["no such GPU offer in this market"]
         likeness: tuple[int, int] | None = None
         for row in listed.get(gpu.offer_id, ()):
             unlike = list(_as_listed(gpu, workload, row, demand))
@@ -169,10 +173,10 @@ def workloads(
 
 def _each_once(demand: Demand, rented: Sequence[Gpu]) -> Iterator[str]:
     wanted = Counter(workload.name for workload in demand.workloads)
-    found = Counter(gpu.workload for gpu in rented)
-    for name in wanted - found:
+    counts = Counter(gpu.workload for gpu in rented)
+    for name in wanted - counts:
         yield f"workload {name}: no GPU is rented"
-    for name in found - wanted:
+    for name in counts - wanted:
         yield f"workload {name}: a GPU is rented but was not asked for, or twice"
     order = {workload.name: index for index, workload in enumerate(demand.workloads)}
     places = [order.get(gpu.workload, -1) for gpu in rented]
@@ -237,7 +241,7 @@ def _mounts(workload: Workload, row: Row, where: Where, shared: set[str]) -> Ite
         here = [offer for offer in where.get(name, ()) if _reaches(row, offer)]
         if not here:
             yield f"no copy of {name} is at the GPU's site"
-        elif (many or name in shared) and not any(one["multinode"] is True for one in here):
+        elif (many or name in shared) and not any(offer["multinode"] is True for offer in here):
             yield f"{name} is not on multi-node disks at the GPU's site"
 
 

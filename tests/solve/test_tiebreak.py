@@ -49,7 +49,7 @@ def test_the_settled_plan_is_the_first_of_all_that_cost_the_least(block: int) ->
         ranked = [
             (
                 penalty(instance, chosen),
-                -sum(int(instance.popularity[o]) for offers in chosen.values() for o in offers),
+                -sum(int(instance.tied_volumes[o]) for offers in chosen.values() for o in offers),
                 [chosen[v] for v in sorted(chosen)],
             )
             for chosen in equal
@@ -132,10 +132,10 @@ def test_levels_weigh_stock_then_popularity_then_the_keys_of_each_volume() -> No
     stats = SolveStats()
     found = solve_scope(instance, instance.whole, stats)
     assert found is not None
-    stock, popularity, *keys = levels(instance, found.columns)
+    stock, tied_volumes, *keys = levels(instance, found.columns)
     counts = counts_of(found.columns, found.chosen)
     assert stock @ counts == penalty(instance, found.chosen)
-    assert -popularity @ counts == sum(instance.popularity[o] for (o,) in found.chosen.values())
+    assert -tied_volumes @ counts == sum(instance.tied_volumes[o] for (o,) in found.chosen.values())
     assert len(keys) == 2
     for k, weights in enumerate(keys):
         assert (weights[found.columns.unit != k] == 0).all()

@@ -78,7 +78,7 @@ def test_the_solution_passes() -> None:
     assert check(*SOLUTION) == ()
 
 
-NOWHERE = "the market has no such offer"
+NOWHERE = "no such offer in this market"
 MUTATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "another provider": ({"provider": "none"}, NOWHERE),
     "another data centre": ({"data_center": "alpha-2"}, NOWHERE),

@@ -267,7 +267,7 @@ def test_an_offer_of_two_regions_is_in_both() -> None:
 
 
 GPU_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
-    "offer id": ({"offer_id": "000000"}, "the market has no such GPU offer"),
+    "offer id": ({"offer_id": "000000"}, "no such GPU offer in this market"),
     "provider": ({"provider": "beta"}, "provider is not the GPU offer's"),
     "cloud id": ({"cloud_id": None}, "cloud_id is not the GPU offer's"),
     "gpu type": ({"gpu_type": "H100_80GB"}, "gpu_type is not the GPU offer's"),
@@ -337,7 +337,7 @@ def test_without_a_gpu_market_no_workload_is_placed() -> None:
     chosen, rented = plan(DEMAND)
     offers = addressable(offers_frame(DISKS))
     found = verify(DEMAND, offers, chosen, rented=rented)
-    assert found[0] == "workload train: the market has no such GPU offer"
+    assert found[0] == "workload train: no such GPU offer in this market"
     assert verify(DEMAND, offers, chosen)[0] == "workload train: no GPU is rented"
     assert verify(DEMAND.model_copy(update={"workloads": ()}), offers, chosen) == ()
 
@@ -359,7 +359,7 @@ GPU_MARKETS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "spot now": ({"isSpot": True}, "it is a spot offer, and spot was not asked for"),
     "spot, and not as planned": ({"isSpot": True}, "spot is not the GPU offer's"),
-    "another count": ({"gpuCount": 8}, "the market has no such GPU offer"),
+    "another count": ({"gpuCount": 8}, "no such GPU offer in this market"),
     "no security": ({"security": None}, "security is None, secure_cloud was asked for"),
 }
 
