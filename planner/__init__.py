@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from planner.market.gpus import mark_gpus
     from planner.market.market import addressable
+    from planner.market.providers import providers
     from planner.market.snapshot import read_gpus, read_offers
     from planner.market.view import Filter, group_offers, list_offers
     from planner.marketplace.credentials import Credentials, read_credentials
@@ -72,6 +73,7 @@ _HOME = {
     ),
     "planner.market.gpus": ("mark_gpus",),
     "planner.market.market": ("addressable",),
+    "planner.market.providers": ("providers",),
     "planner.market.snapshot": ("read_gpus", "read_offers"),
     "planner.market.view": ("Filter", "group_offers", "list_offers"),
     "planner.marketplace.credentials": ("Credentials", "read_credentials"),
@@ -136,6 +138,7 @@ __all__ = [
     "optimise",
     "pair",
     "plan",
+    "providers",
     "read_credentials",
     "read_demand",
     "read_gpus",

@@ -15,7 +15,8 @@ from planner.shipped import shipped_names, shipped_path
 
 DATA = Path(__file__).parent.parent / "data"
 FILES = sorted(path for path in DATA.iterdir() if not path.name.startswith("."))
-DEMANDS = [path for path in FILES if path.suffix == ".yaml"]
+FACTS = "providers.yaml"
+DEMANDS = [path for path in FILES if path.suffix == ".yaml" and path.name != FACTS]
 LISTINGS = {"disk-offers.json": 13, "gpu-offers.json": 9}
 
 DISK_KEYS = {
@@ -90,8 +91,8 @@ def _document(name: str) -> dict[str, Any]:
 
 
 def test_nothing_else_ships() -> None:
-    """What travels in the package is known to these tests: two listings and demand files."""
-    assert {path.name for path in FILES} == {*LISTINGS, *(path.name for path in DEMANDS)}
+    """What travels in the package is known to these tests: listings, facts and demand files."""
+    assert {path.name for path in FILES} == {*LISTINGS, FACTS, *(path.name for path in DEMANDS)}
     assert {"minimal.yaml", "research.yaml", "finetune.yaml"} <= {path.name for path in DEMANDS}
 
 

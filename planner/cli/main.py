@@ -28,8 +28,8 @@ _UsageError: type[Exception] = next(
 """What typer raises for a command line that it refuses: its own, or click's."""
 
 COMMANDS = (
-    *("offers", "plan", "explain", "diff", "emit", "report", "apply", "status", "resolve"),
-    *("rename", "retire", "destroy", "doctor", "adopt", "init", "schema", "sim", "docs"),
+    *("offers", "providers", "plan", "explain", "diff", "emit", "report", "apply", "status"),
+    *("resolve", "rename", "retire", "destroy", "doctor", "adopt", "init", "schema", "sim", "docs"),
 )
 """The commands, in the order of the help; each is a function of that name."""
 
