@@ -6,8 +6,6 @@ from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from planner.market.offers import KEY, Sizes, place_text
 from planner.text import visible
 from planner.units import money, plain, usd_hr, usd_month
@@ -137,15 +135,13 @@ class _Costs:
             else None
             for row, sells in zip(market.sold, self._sizes.sells, strict=True)
         ]
-        prices = [np.nan if price is None else float(price) for price in self._prices]
-        self._floats = np.array(prices)
+        prices = [float(price) for price in self._prices if price is not None]
+        self._middle = median(prices) if prices else 0.0
         self._known: dict[int, list[Decimal]] = {}
 
     def may_exceed(self, volume: Volume, placement: Placement) -> bool:
-        """Return whether a placement may be out of proportion, by floats: no if it is not."""
-        _, total_gb = self._sizes.provision(volume.need_gb)
-        each = (total_gb * self._floats)[~np.isnan(self._floats)]
-        return each.size > 0 and float(placement.usd_hr) > float(np.median(each)) * TIMES * _CLOSE
+        """Return whether a placement may be out of proportion: by floats, no size rounded up."""
+        return float(placement.usd_hr) > volume.need_gb * self._middle * TIMES * _CLOSE
 
     def of(self, volume: Volume) -> list[Decimal]:
         """Return what a replica of a volume costs at each offer, USD per hour; never empty."""

@@ -8,6 +8,8 @@ ours     `Instance.of` and `optimum`, from demand and market in hand to the sett
 pairs    The program written pair by pair in PuLP, solved by HiGHS; told which pairs can be.
 HiGHS    The columns that presolve leaves, from numpy to HiGHS directly; told what they are.
 
+command  At last the whole command `planner plan`, files read and plan written, beside pairs.
+
 All may stop at a relative gap of 1e-6 and have one thread and a process each, whose peak is MB,
 libraries included. The ratio (and that of CPU seconds) of one that reaches its limit is a lower
 limit. Markets and fleets are random but seeded. A share is slack two points above the largest of a
@@ -24,12 +26,14 @@ import random
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from importlib.metadata import version
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import highspy
@@ -45,10 +49,11 @@ from planner.solve.optimum import optimum
 from planner.solve.presolve import presolve
 from planner.solve.problem import Instance
 from planner.solve.solver import _silent_stdout
-from tests.benchmarks.commands import market
+from tests.benchmarks.commands import market, seconds
 
 GAP, AGREE, MOST_MB = 1e-6, 2e-6, 1000
 GPUS, TEAM = ["A100_80GB", "H100_80GB"], 5  # volumes in a row that can go together
+ROOT = Path(__file__).parent.parent.parent
 WIDTHS = (-12, 7, 6, 9, 5, 6, -13, 9, 10, 10, 5, -30)
 HEADS = "case,volumes,offers,seconds,MB,gap,against,seconds,ratio,(CPU),MB,aims"
 
@@ -133,15 +138,22 @@ def fleet(size: Size) -> dict[str, Any]:
     return {"version": 1, **{name: part for name, part in parts.items() if part}}
 
 
-def frames(size: Size) -> tuple[Any, Any]:
-    """Return disk offers, three at a site, and GPU offers there."""
-    rng, sites, disks = random.Random(4), dict[str, Any](), list[dict[str, Any]]()
+def listing(size: Size) -> list[dict[str, Any]]:
+    """Return disk offers as the API lists them, three at a site."""
+    sites, disks = dict[str, Any](), list[dict[str, Any]]()
     for n, row in enumerate(market(size.offers)):
         first = sites.setdefault(row["dataCenter"], row)
         site = {key: first[key] for key in ("provider", "dataCenter", "country", "region")}
-        spec = {**row["spec"], "pricePerUnit": Decimal(str(row["spec"]["pricePerUnit"]))}
-        disks.append({**row, **site, "cloudId": f"c{n}", "spec": spec})
-    gpus = []
+        disks.append({**row, **site, "cloudId": f"c{n}"})
+    return disks
+
+
+def frames(size: Size) -> tuple[Any, Any]:
+    """Return disk offers and GPU offers at their sites."""
+    rng, disks, gpus = random.Random(4), listing(size), list[dict[str, Any]]()
+    for row in disks:
+        spec = row["spec"]
+        row["spec"] = {**spec, "pricePerUnit": Decimal(str(spec["pricePerUnit"]))}
     for disk in rng.choices(disks, k=size.gpus):
         price = {"onDemand": Decimal(rng.randint(80, 400)) / 100, "currency": "USD"}
         gpus.append({**disk, "gpuType": rng.choice(GPUS), "gpuCount": 1, "prices": price})
@@ -289,6 +301,26 @@ def row(case: Case, limits: dict[str, float], *, quick: bool) -> tuple[str, bool
     return line if agree else f"{line}\nCOSTS DIFFER: ours {usd}, {case.against} {theirs}", agree
 
 
+def whole_command(size: Size = Size(2000, 500)) -> str:
+    """Return the processor time of the whole command beside that of the pairs, imports and all."""
+    pairs = [sys.executable, "-m", "tests.benchmarks.solving", "--measure"]
+    pairs.append(json.dumps(["pairs", asdict(size), 600]))
+    with tempfile.TemporaryDirectory() as place:
+        cwd = Path(place)
+        (cwd / "market.json").write_text(json.dumps(listing(size)))
+        (cwd / "fleet.json").write_text(json.dumps(fleet(size)))
+        words = ["plan", "fleet.json", "--offers", "market.json", "-o", "json"]
+        command = [sys.executable, "-m", "planner", *words]
+        before, theirs, after = (
+            seconds(one, at) for one, at in ((command, cwd), (pairs, ROOT), (command, cwd))
+        )
+    ours = (before + after) / 2
+    return (
+        f"planner plan, {size.volumes} x {size.offers}, whole: {ours:.2f} s of processor time, "
+        f"pairs {theirs:.2f} s, ratio {theirs / ours:.2f} (aim >= 8)"
+    )
+
+
 def _with_share(size: Size, run: Any) -> Size:
     if size.share is None:
         return size
@@ -325,6 +357,8 @@ def main(words: list[str] | None = None) -> int:
             line, agree = row(case, limits, quick=asked.quick)
             agreed &= agree
             print(line, flush=True)
+    if not asked.quick and "command" in (asked.case or ["command"]):
+        print(whole_command(), flush=True)
     return 0 if agreed else 1
 
 
