@@ -10,13 +10,15 @@ import io
 import json
 import re
 import tokenize
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, get_args, get_type_hints
 
 import pytest
 
 import planner
-from planner.plans.file import StoredPlacement, StoredPlan
+from planner.plans.stored import StoredPlan
+from planner.solve.solution import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,7 +236,7 @@ def test_a_term_of_the_glossary_is_used() -> None:
 def test_what_a_demand_and_a_plan_are_made_of_is_defined() -> None:
     """The words that a user meets first: top-level lists of both files, and what a plan does."""
     parts = ("volumes", "groups", "workloads", "policy", "project", "placements", "requests")
-    actions = get_args(StoredPlacement.model_fields["action"].annotation)
+    actions = get_args(get_type_hints(Placement, localns={"Decimal": Decimal})["action"])
     documents = {*planner.demand_schema()["properties"], *StoredPlan.model_fields}
     assert set(parts) <= documents
     defined = {term.lower() for term in TERMS}

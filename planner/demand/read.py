@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import tomllib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -137,6 +136,8 @@ def parse_toml(text: str) -> Parsed:
     UnreadableError
         When it is not TOML or nests too deeply.
     """
+    import tomllib  # noqa: PLC0415 -- as YAML: JSON must not pay for it
+
     try:
         value = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:

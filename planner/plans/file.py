@@ -11,13 +11,12 @@ import json
 import re
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, Field, PlainValidator
 
-from planner.errors import InputError, PlanCorrupt, PlanVersionUnknown
+from planner.errors import PlanCorrupt, PlanVersionUnknown
 from planner.formats import JsonError, digest_of, parse
-from planner.marketplace.credentials import checked_base_url
 from planner.text import visible
 from planner.units import plain
 
@@ -140,13 +139,6 @@ def _signed(value: object) -> Decimal:
     return _amount(value)
 
 
-def _base_url(value: str) -> str:
-    try:
-        return checked_base_url(value, "target.base_url")
-    except InputError as error:
-        raise ValueError(str(error)) from error
-
-
 def _utc(value: str) -> str:
     """Return a time as planner writes it: ISO 8601, UTC."""
     if not value.endswith("+00:00") or datetime.fromisoformat(value).isoformat() != value:
@@ -158,162 +150,3 @@ Amount = Annotated[Decimal, PlainValidator(_amount)]
 Utc = Annotated[str, AfterValidator(_utc)]
 Signed = Annotated[Decimal, PlainValidator(_signed)]
 Size = Annotated[int, Field(ge=0, le=10**12)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-def known_fields(model: type[BaseModel], document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document without the fields that a model, or a model inside it, lacks."""
-    known: dict[str, Any] = {}
-    for name, value in document.items():
-        if name not in model.model_fields:
-            continue
-        inner = _model_in(model.model_fields[name].annotation)
-        if inner is not None and isinstance(value, dict):
-            known[name] = known_fields(inner, value)
-        elif inner is not None and isinstance(value, list):
-            known[name] = [
-                known_fields(inner, part) if isinstance(part, dict) else part for part in value
-            ]
-        else:
-            known[name] = value
-    return known
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 -- any annotation
-    """Return the model that an annotation speaks of, however deep inside it."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = (_model_in(part) for part in get_args(annotation))
-    return next((model for model in inner if model is not None), None)
-
-
-class _Stored(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, defer_build=True)
-
-
-class Target(_Stored):
-    """The marketplace that a plan was made for."""
-
-    base_url: Annotated[str, AfterValidator(_base_url)]
-    team_id: Annotated[str, Field(pattern="^[!-~]{1,200}$")] | None
-
-
-class Input(_Stored):
-    """Where one input came from."""
-
-    source: str
-    digest: str
-    rows: Size
-    fetched_at: Utc | None
-
-
-class Inputs(_Stored):
-    """Where all inputs came from; GPUs only where they were asked for."""
-
-    demand: Input
-    offers: Input
-    gpus: Input | None = None
-    disks: Input | None = None
-
-    def present(self) -> dict[str, dict[str, Any]]:
-        """Return the inputs that there are, as values."""
-        return {name: record.model_dump() for name, record in self if record is not None}
-
-
-class Solver(_Stored):
-    """How the decision was made."""
-
-    name: str
-    status: Literal["optimal", "feasible"]
-    termination: Literal["proven", "time_limit"]
-    objective_usd_hr: Amount
-    bound_usd_hr: Amount
-    gap: Share
-    seconds: Seconds
-    variables: Size
-    constraints: Size
-    dominated: Size
-    cost_slack_percent: Amount
-
-
-class StoredPlacement(_Stored):
-    """One replica of a volume at one offer."""
-
-    volume: str
-    replica: Size
-    action: Literal["create", "keep", "replace"]
-    offer_id: str | None
-    provider: str
-    cloud_id: str | None
-    data_center: str | None
-    country: str | None
-    region: str | None
-    disk_sizes_gb: list[Size]
-    provision_gb: Size
-    usd_gb_hr: Amount
-    usd_hr: Amount
-    owner: str | None
-    tags: dict[str, str]
-    disk_ids: list[str]
-    replaces: list[str] = []
-
-
-class StoredGpu(_Stored):
-    """The GPU offer that a workload runs on."""
-
-    workload: str
-    offer_id: str
-    provider: str
-    cloud_id: str | None
-    gpu_type: str
-    gpus: Size
-    nodes: Size
-    socket: str | None
-    spot: bool
-    security: str | None
-    data_center: str | None
-    country: str | None
-    region: str | None
-    hours_per_month: Size
-    usd_hr_on: Amount
-    usd_hr: Amount
-
-
-class StoredLeftover(_Stored):
-    """A disk of the project that the plan neither keeps nor replaces."""
-
-    id: str
-    volume: str
-    replica: Size
-    superseded: bool
-
-
-class StoredMarket(_Stored):
-    """Canonical rows of the market and the account; they are read by their own rooms."""
-
-    offers: list[dict[str, Any]]
-    gpus: list[dict[str, Any]]
-    disks: list[dict[str, Any]]
-
-
-class StoredPlan(_Stored):
-    """A plan file; what is computed from the decision is held against it after loading."""
-
-    digest: str
-    plan_id: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
-    project: str
-    created_at: Utc
-    nonce: Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
-    target: Target | None
-    inputs: Inputs
-    solver: Solver
-    warnings: list[str]
-    placements: list[StoredPlacement]
-    gpus: list[StoredGpu]
-    totals: dict[str, Any]
-    requests: list[dict[str, Any]]
-    leftover: list[StoredLeftover] = []
-    origin: str = ""
-    demand: dict[str, Any]
-    market: StoredMarket

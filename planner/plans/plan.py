@@ -22,7 +22,7 @@ from planner.errors import InputError, PlanCorrupt, PlanInvalid
 from planner.formats import digest_of, read_bytes, write_atomic
 from planner.market.canonical import Market
 from planner.plans.checks import record_violations, totals
-from planner.plans.file import EDITED, StoredPlan, known_fields, read, write
+from planner.plans.file import EDITED, read, write
 from planner.plans.requests import PlannedDisk, planned_disks, requests
 from planner.plans.summary import (
     budgets,
@@ -39,7 +39,6 @@ from planner.present.table import Section
 from planner.schema import build, json_value
 from planner.solve.existing import Kept, Leftover, keep
 from planner.solve.moving import Moving, moving
-from planner.solve.optimise import SolverRecord
 from planner.solve.problem import Instance
 from planner.solve.rentals import CHOSEN_GPUS, Gpu
 from planner.solve.solution import PLACEMENTS, Placement
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
 
     from planner.analysis.baselines import Baselines
     from planner.solve.candidates import Pairs
+    from planner.solve.optimise import SolverRecord
 
 
 @dataclass(frozen=True, repr=False)
@@ -323,6 +323,8 @@ class Plan(Decision):
 
     @classmethod
     def _from_document(cls, document: dict[str, Any], text: str) -> Self:
+        from planner.plans.stored import StoredPlan, known_fields  # noqa: PLC0415 -- only to load
+
         stored = StoredPlan.model_validate(document)
         plan = cls(
             project=stored.project,
@@ -330,22 +332,12 @@ class Plan(Decision):
             nonce=stored.nonce,
             target=stored.target.model_dump() if stored.target else None,
             inputs=stored.inputs.present(),
-            solver=SolverRecord(**stored.solver.model_dump()),
+            solver=stored.solver,
             warnings=tuple(stored.warnings),
-            placements=tuple(
-                Placement(
-                    **{
-                        **placement.model_dump(),
-                        "disk_sizes_gb": tuple(placement.disk_sizes_gb),
-                        "disk_ids": tuple(placement.disk_ids),
-                        "replaces": tuple(placement.replaces),
-                    }
-                )
-                for placement in stored.placements
-            ),
-            gpus=tuple(Gpu(**gpu.model_dump()) for gpu in stored.gpus),
+            placements=tuple(stored.placements),
+            gpus=tuple(stored.gpus),
             origin=stored.origin,
-            leftover=tuple(Leftover(**disk.model_dump()) for disk in stored.leftover),
+            leftover=tuple(stored.leftover),
             demand=Demand.from_document(known_fields(Demand, stored.demand)),
             market=Market(
                 tuple(stored.market.offers), tuple(stored.market.gpus), tuple(stored.market.disks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.market.gpus import conform_gpus
@@ -60,8 +60,8 @@ class SolverRecord:
     """
 
     name: str
-    status: str
-    termination: str
+    status: Literal["optimal", "feasible"]
+    termination: Literal["proven", "time_limit"]
     objective_usd_hr: Decimal
     bound_usd_hr: Decimal
     gap: float

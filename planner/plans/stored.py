@@ -1,0 +1,147 @@
+"""What a plan file stores, field by field; the records in it are as they are declared."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, create_model
+
+from planner.errors import InputError
+from planner.marketplace.credentials import checked_base_url
+from planner.plans.file import Amount, Size, Utc
+from planner.solve.existing import Leftover
+from planner.solve.optimise import SolverRecord
+from planner.solve.rentals import Gpu
+from planner.solve.solution import Placement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def known_fields(model: type[BaseModel], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document without the fields that a model, or a model inside it, lacks."""
+    known: dict[str, Any] = {}
+    for name, value in document.items():
+        if name not in model.model_fields:
+            continue
+        inner = _model_in(model.model_fields[name].annotation)
+        if inner is not None and isinstance(value, dict):
+            known[name] = known_fields(inner, value)
+        elif inner is not None and isinstance(value, list):
+            known[name] = [
+                known_fields(inner, part) if isinstance(part, dict) else part for part in value
+            ]
+        else:
+            known[name] = value
+    return known
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 -- any annotation
+    """Return the model that an annotation speaks of, however deep inside it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_in(part) for part in get_args(annotation))
+    return next((model for model in inner if model is not None), None)
+
+
+def _base_url(value: str) -> str:
+    try:
+        return checked_base_url(value, "target.base_url")
+    except InputError as error:
+        raise ValueError(str(error)) from error
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class Target(_Stored):
+    """The marketplace that a plan was made for."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)]
+    team_id: Annotated[str, Field(pattern="^[!-~]{1,200}$")] | None
+
+
+class Input(_Stored):
+    """Where one input came from."""
+
+    source: str
+    digest: str
+    rows: Size
+    fetched_at: Utc | None
+
+
+class Inputs(_Stored):
+    """Where all inputs came from; GPUs only where they were asked for."""
+
+    demand: Input
+    offers: Input
+    gpus: Input | None = None
+    disks: Input | None = None
+
+    def present(self) -> dict[str, dict[str, Any]]:
+        """Return the inputs that there are, as values."""
+        return {name: record.model_dump() for name, record in self if record is not None}
+
+
+class StoredMarket(_Stored):
+    """Canonical rows of the market and the account; they are read by their own rooms."""
+
+    offers: list[dict[str, Any]]
+    gpus: list[dict[str, Any]]
+    disks: list[dict[str, Any]]
+
+
+def _reader(record: Any) -> Callable[[Any], Any]:  # noqa: ANN401 -- a dataclass
+    """Return what reads such a record as it is declared; what has a default may be missing.
+
+    Amounts are stored as text, tuples as lists.
+    """
+    kinds = get_type_hints(record, localns={"Decimal": Decimal})
+    stored: dict[str, Any] = {}
+    for field in fields(record):
+        kind = _STORED.get(kinds[field.name], kinds[field.name])
+        is_required = field.default is MISSING and field.default_factory is MISSING
+        stored[field.name] = (kind, ... if is_required else None)
+    model: Any = create_model(f"Stored{record.__name__}", __base__=_Stored, **stored)
+
+    def read(value: object) -> Any:  # noqa: ANN401 -- the record
+        stated = model.model_validate(value).model_dump(exclude_unset=True)
+        lists = {name: tuple(part) for name, part in stated.items() if isinstance(part, list)}
+        return record(**{**stated, **lists})
+
+    return read
+
+
+_STORED: dict[Any, Any] = {
+    int: Size,
+    float: Annotated[float, Field(ge=0, allow_inf_nan=False)],
+    Decimal: Amount,
+    tuple[int, ...]: list[Size],
+    tuple[str, ...]: list[str],
+}
+"""How a file holds the types of a record."""
+
+
+class StoredPlan(_Stored):
+    """A plan file; what is computed from the decision is held against it after loading."""
+
+    digest: str
+    plan_id: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    project: str
+    created_at: Utc
+    nonce: Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
+    target: Target | None
+    inputs: Inputs
+    solver: Annotated[Any, PlainValidator(_reader(SolverRecord))]
+    warnings: list[str]
+    placements: list[Annotated[Any, PlainValidator(_reader(Placement))]]
+    gpus: list[Annotated[Any, PlainValidator(_reader(Gpu))]]
+    totals: dict[str, Any]
+    requests: list[dict[str, Any]]
+    leftover: list[Annotated[Any, PlainValidator(_reader(Leftover))]] = []
+    origin: str = ""
+    demand: dict[str, Any]
+    market: StoredMarket
