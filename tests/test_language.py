@@ -76,7 +76,6 @@ NAMES = {
 STILL: dict[str, set[str]] = {
     "analysis": {
         "told",
-        "the one that",
         r"found|_?Found",
         "told|untold",
         r"_?one",

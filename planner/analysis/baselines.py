@@ -294,7 +294,7 @@ def _fits(
 
 def _place_caps(instance: Instance) -> list[PolicyRequirement]:
     """Return the limits on places, which a choice that breaks one never mends."""
-    return [one for one in instance.requirements if one.levels and "gb" not in one.looks_at]
+    return [limit for limit in instance.requirements if limit.levels and "gb" not in limit.looks_at]
 
 
 def _has_gpus(instance: Instance, w: int, chosen: Chosen) -> bool:

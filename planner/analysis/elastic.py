@@ -38,8 +38,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.evaluator import OutOfBudget, SearchBudget
-from planner.analysis.steps import LIMITS
-from planner.analysis.undominated import undominated_jobs, undominated_places
+from planner.analysis.needs import undominated_jobs, undominated_places
+from planner.analysis.relaxation import LIMITS
 from planner.requirements.base import ProgramColumn
 from planner.requirements.field import Step
 from planner.requirements.group import GroupConstraint, labelled
@@ -231,7 +231,7 @@ class Elastic(Model):
     def limit_terms(self, step: Step) -> Terms:
         """Return an expression that is the least where an opened limit is the strictest.
 
-        A share is no linear expression; see `planner.analysis.limits`.
+        A share is no linear expression; see `ProviderShare.excess`.
         """
         if step.kind == "volume":
             v = self.instance.index[step.name]

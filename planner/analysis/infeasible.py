@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from planner.analysis.conflict import ConflictSearch, Key
 from planner.analysis.elastic import LOOSE, STRICT, Elastic
 from planner.analysis.evaluator import OutOfBudget, SearchBudget, optimum_of_parts
-from planner.analysis.limits import least_limits
 from planner.analysis.needs import Catalogue
 from planner.analysis.reasons import (
     Shortage,
@@ -28,7 +27,14 @@ from planner.analysis.reasons import (
     volume_shortage,
     workload_shortage,
 )
-from planner.analysis.relax import MANY_PAIRS, MOST, Offers, Search, relaxations
+from planner.analysis.relax import (
+    MANY_PAIRS,
+    MOST,
+    Offers,
+    Search,
+    least_limits,
+    relaxations,
+)
 from planner.analysis.relaxation import Relaxations
 from planner.errors import Infeasible
 from planner.requirements.field import Step

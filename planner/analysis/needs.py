@@ -1,24 +1,30 @@
-"""What each pair needs: the relaxations without which a volume cannot be at an offer."""
+"""What each pair needs: the relaxations without which a volume cannot be at an offer.
+
+Of these the elastic program has to see only those of which no other is at least as good: one that
+needs no step that the other does not, costs no more, and looks the same to every constraint.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from planner.market.wire import STOCK_RANK
 from planner.requirements.field import Step
 from planner.requirements.group import GroupPlace, labelled, levels_of
 from planner.requirements.offer import At, OfferColumns
 from planner.requirements.spread import ReplicaSpread, weaker
-from planner.requirements.volume import of_offers
+from planner.requirements.volume import limits_of, of_offers
 from planner.requirements.workload import GpuCount, of_gpus
 from planner.solve.candidates import BIT, KINDS, rules_of
 from planner.solve.rentals import gpu_rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from decimal import Decimal
 
     from planner.demand.model import Volume
     from planner.requirements.offer import OfferRequirement
@@ -95,7 +101,7 @@ class Catalogue:
     def _placed(self, v: int) -> list[Place]:
         volume, bits = self.instance.pairs.volumes[v], self.instance.pairs.broken[v]
         at = At(self._offers, self.instance.pairs.disks[v])
-        asked = {one.rule: one for one in of_offers(volume)}
+        asked = {requirement.rule: requirement for requirement in of_offers(volume)}
         dropped, unknown = self._group_drops(at, volume), _unknown_at(at, volume)
         places = []
         for o in np.flatnonzero((bits & np.uint32(_FACTS)) == 0).tolist():
@@ -108,12 +114,12 @@ class Catalogue:
 
     def _group_drops(self, at: At, volume: Volume) -> dict[int, set[Step]]:
         """Return which groups look at a place that an offer does not list."""
-        found: dict[int, set[Step]] = defaultdict(set)
+        dropped: dict[int, set[Step]] = defaultdict(set)
         for step, levels in self._groups[volume.name]:
             for level in levels:
                 for o in np.flatnonzero(level.breaks(at)).tolist():
-                    found[o].add(step)
-        return found
+                    dropped[o].add(step)
+        return dropped
 
     def rentals(self, w: int) -> Iterator[Rental]:
         """Yield the GPU offers that a workload can be on, and what it needs there."""
@@ -121,7 +127,10 @@ class Catalogue:
         if rentals is None:
             return
         workload = self.instance.demand.workloads[w]
-        asked, at = {one.rule: one for one in of_gpus(workload)}, At(rentals.columns)
+        asked, at = (
+            {requirement.rule: requirement for requirement in of_gpus(workload)},
+            At(rentals.columns),
+        )
         for g, bits in enumerate(rentals.broken[w].tolist()):
             rules = gpu_rules_of(bits)
             if asked.keys() >= {*rules}:
@@ -133,12 +142,12 @@ class Catalogue:
 
 def _unknown_at(at: At, volume: Volume) -> dict[int, set[str]]:
     """Return at which levels of spread, of those it has and weaker ones, no place is known."""
-    found: dict[int, set[str]] = defaultdict(set)
+    unknown: dict[int, set[str]] = defaultdict(set)
     if volume.replicas > 1:
         for level in (volume.spread, *weaker(volume.spread)):
             for o in np.flatnonzero(ReplicaSpread(level).breaks(at)).tolist():
-                found[o].add(level)
-    return found
+                unknown[o].add(level)
+    return unknown
 
 
 def _steps(
@@ -146,9 +155,127 @@ def _steps(
 ) -> Needs | None:
     """Return the steps that relax what an offer breaks; None where something cannot be."""
     needs: set[Step] = set()
-    for one in broken:
-        moves = one.moves(at, offer)
+    for requirement in broken:
+        moves = requirement.moves(at, offer)
         if moves is None:
             return None
-        needs.update(Step(kind, name, one.field, *move) for move in moves)
+        needs.update(Step(kind, name, requirement.field, *move) for move in moves)
     return frozenset(needs)
+
+
+# Candidates of which no other is at least as good.
+
+
+@dataclass(frozen=True)
+class Job:
+    """A workload on a GPU offer, what that costs, and the offers it reaches of each mount."""
+
+    rental: Rental
+    usd_hr: float
+    mounts: tuple[tuple[int, ...], ...]
+
+
+def undominated_places(
+    catalogue: Catalogue, v: int, taken: frozenset[Step] | None
+) -> list[tuple[Place, Decimal]]:
+    """Return the candidates of a volume of which no other is at least as good in everything.
+
+    Parameters
+    ----------
+    taken : frozenset of Step | None
+        The only steps that they may need; None allows every one.
+
+    Returns
+    -------
+    list of (Place, Decimal)
+        Each with its hourly cost, by offer.
+    """
+    instance = catalogue.instance
+    pairs, asked = instance.pairs, limits_of(instance.pairs.volumes[v])
+    looks = _looks(instance, v)
+    kept: dict[Any, list[tuple[Place, Decimal, tuple[Any, ...]]]] = defaultdict(list)
+    places = catalogue.places(v) if taken is None else catalogue.places_with(v, taken)
+    ranked = [(pairs.usd_hr(v, place.offer), place.offer, place) for place in places]
+    for usd_hr, o, place in sorted(
+        ranked, key=lambda candidate: (candidate[0], len(candidate[2].needs), candidate[1])
+    ):
+        limits = tuple(limit.measure(instance, v, o) for limit in asked)
+        key = (*(look[o] for look in looks), place.levels)
+        if not any(
+            other.needs <= place.needs and all(a <= b for a, b in zip(seen, limits, strict=True))
+            for other, _, seen in kept[key]
+        ):
+            kept[key].append((place, usd_hr, limits))
+    flat = [(place, usd_hr) for each in kept.values() for place, usd_hr, _ in each]
+    return sorted(flat, key=lambda candidate: candidate[0].offer)
+
+
+def _looks(instance: Instance, v: int) -> list[list[Any]]:
+    """Return, of each offer, everything that some constraint on a volume looks at."""
+    volume = instance.pairs.volumes[v]
+    kept = {o for u, o in instance.kept if u == v}
+    looks: list[list[Any]] = [[o if o in kept else -1 for o in range(len(instance.sites))]]
+    if volume.replicas > 1:
+        levels = {*weaker(volume.spread), volume.spread} - {"none"}
+        looks += [instance.spread_domains(level) for level in sorted(levels)]
+    ties = [tie for tie in instance.ties if v in tie.members]
+    looks += [instance.places(level) for level in sorted({tie.level for tie in ties})]
+    asked = instance.requirements
+    seen = sorted({level for requirement in asked for level in requirement.levels})
+    looks += [instance.places(level) for level in seen]
+    sizes = {size for requirement in asked for size in requirement.looks_at}
+    looks += [instance.pairs.provision_gb[v].tolist()] if "gb" in sizes else []
+    looks += [instance.pairs.disks[v].tolist()] if "disks" in sizes else []
+    rentals = instance.rentals
+    if rentals is not None and any(v in mounted for mounted in rentals.mounts):
+        looks.append([column.tobytes() for column in rentals.meets.T])
+        looks.append(rentals.multinode.tolist())
+    return looks
+
+
+def undominated_jobs(
+    catalogue: Catalogue,
+    w: int,
+    offers: Mapping[int, Sequence[int]],
+    taken: frozenset[Step] | None,
+) -> list[Job]:
+    """Return where a workload can run, the best of those that need and reach the same.
+
+    Parameters
+    ----------
+    offers : mapping
+        The offers that are candidates of each volume.
+    taken : frozenset of Step | None
+        The only steps that they may need; None allows every one.
+    """
+    instance, rentals = catalogue.instance, catalogue.instance.rentals
+    if rentals is None:
+        return []
+    variants: dict[int, Any] = {}
+    mounted = [offers[v] for v in rentals.mounts[w]]
+    best: dict[Any, tuple[tuple[Any, ...], Job]] = {}
+    for rental in catalogue.rentals(w):
+        if taken is not None and not rental.needs <= taken:
+            continue
+        if rental.nodes not in variants:
+            variants[rental.nodes] = rentals.with_nodes(w, rental.nodes)
+        held, g = variants[rental.nodes], rental.gpu
+        mounts = []
+        for v, each in zip(rentals.mounts[w], mounted, strict=True):
+            mountable = held.mountable(w, v, g)
+            mounts.append(tuple(o for o in each if mountable[o]))
+        cost = held.usd_month(w, g) / instance.demand.policy.hours_per_month
+        rank = (cost, -STOCK_RANK[rentals.rows[g]["stock"]], g)
+        key = (rental.needs, tuple(mounts))
+        if key not in best or rank < best[key][0]:
+            best[key] = (rank, Job(rental, float(cost), tuple(mounts)))
+    jobs = [job for _, job in sorted(best.values(), key=lambda ranked: ranked[0])]
+    kept: list[Job] = []
+    for job in jobs:
+        if not any(
+            other.rental.needs <= job.rental.needs
+            and all({*a} >= {*b} for a, b in zip(other.mounts, job.mounts, strict=True))
+            for other in kept
+        ):
+            kept.append(job)
+    return kept

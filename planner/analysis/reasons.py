@@ -192,5 +192,5 @@ def _counted(rules: Iterable[Sequence[str]]) -> dict[str, int]:
 
 def _meanings(rules: Iterable[str], asked: Iterable[OfferRequirement]) -> tuple[str, ...]:
     """Return what breaking each rule means, for what is asked."""
-    reasons = _FACTS | {one.rule: one.reason for one in asked}
+    reasons = _FACTS | {requirement.rule: requirement.reason for requirement in asked}
     return tuple(reasons.get(rule, rule) for rule in rules)

@@ -11,16 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.changes import changes
-from planner.analysis.elastic import LOOSE, STRICT, Elastic
+from planner.analysis.elastic import LOOSE, STRICT, Elastic, Incumbent, limit_order, offer_limit
 from planner.analysis.evaluator import OutOfBudget, SearchBudget
-from planner.analysis.limits import least_limits
 from planner.analysis.needs import Catalogue
 from planner.analysis.reasons import separable_bound
-from planner.analysis.relaxation import Relaxation
-from planner.analysis.steps import policy_steps, relaxed
+from planner.analysis.relaxation import Relaxation, changes, policy_steps, relaxed
 from planner.requirements.field import Step
-from planner.requirements.policy import BudgetLimit
+from planner.requirements.policy import BudgetLimit, ProviderShare
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from planner.solve.stats import Undecided
@@ -170,14 +167,14 @@ def planned(demand: Demand, offers: Offers) -> tuple[Decimal, Decimal] | None:
     """
     instance = offers.instance(demand)
     try:
-        found = optimum(instance, tie_break=False)
+        best = optimum(instance, tie_break=False)
     except Undecided as error:
         raise OutOfBudget from error
-    if found is None:
+    if best is None:
         return None
     rentals = instance.rentals
-    gpus = () if rentals is None else (rentals.usd_hr(w, g) for w, g in found.rented.items())
-    return found.usd_month, total([instance.disk_usd_hr(found.chosen), *gpus])
+    gpus = () if rentals is None else (rentals.usd_hr(w, g) for w, g in best.rented.items())
+    return best.usd_month, total([instance.disk_usd_hr(best.chosen), *gpus])
 
 
 def least_sets(demand: Demand, offers: Offers, budget: SearchBudget) -> Options:
@@ -222,7 +219,7 @@ def _enumerate(
         for _ in range(MOST + _MOST_TIES):
             best = model.cheapest()
             bound = float("inf") if best is None else best.objective * hours * _CLOSE
-            options.listed = [one for one in priced if float(one.usd_month) <= bound]
+            options.listed = [option for option in priced if float(option.usd_month) <= bound]
             if best is None or len(options.listed) > MOST:
                 return failed
             model.exclude(best.steps)
@@ -261,10 +258,10 @@ def _of_large(
     """
     options = Options(is_cut=True, is_stopped=True)
     if parts.failing:
-        for one in _combined(parts, offers, budget, search).listed:
-            cost = planned(relaxed(demand, one.steps, one.limits), offers)
+        for combined in _combined(parts, offers, budget, search).listed:
+            cost = planned(relaxed(demand, combined.steps, combined.limits), offers)
             if cost is not None:
-                options.listed.append(Option(one.steps, one.limits, *cost))
+                options.listed.append(Option(combined.steps, combined.limits, *cost))
     else:
         for step in policy_steps(demand):
             with suppress(OutOfBudget):
@@ -277,16 +274,16 @@ def _of_large(
 def _one_limit(demand: Demand, offers: Offers, step: Step, budget: SearchBudget) -> Option | None:
     """Return one limit of the policy at its least sufficient value, and what planning costs.
 
-    A budget needs no search where the cheapest plan without it is also the one that spends least.
+    A budget needs no search where the cheapest plan without it also spends least.
     """
     steps = frozenset([step])
     if "budget" in step.field:
         instance = offers.instance(relaxed(demand, steps))
-        found = optimum(instance, tie_break=False)
-        if found is None:
+        best = optimum(instance, tie_break=False)
+        if best is None:
             return None
         limit = BudgetLimit(None, step.name or None)
-        spent = limit.least(instance, found.chosen)
+        spent = limit.least(instance, best.chosen)
         if spent == separable_bound(instance, limit.owner):
             limits = {step: limit.fitted(spent)}
             cost = planned(relaxed(demand, steps, limits), offers)
@@ -325,14 +322,14 @@ def _of_part(
     if key not in alike:
         alike[key] = volume.name, least_sets(part, offers, budget)
     name, options = alike[key]
-    return replace(options, listed=[one.named(name, volume.name) for one in options.listed])
+    return replace(options, listed=[option.named(name, volume.name) for option in options.listed])
 
 
 def _sums(lists: list[Options], rest: Option) -> Options:
     """Return the cheapest sums of one option of each list, the cheapest first."""
-    made = Options(is_stopped=any(one.is_stopped for one in lists))
+    made = Options(is_stopped=any(options.is_stopped for options in lists))
     limit = min(
-        (_next_sum(lists, n) for n, one in enumerate(lists) if one.is_stopped), default=None
+        (_next_sum(lists, n) for n, options in enumerate(lists) if options.is_stopped), default=None
     )
     start = (0,) * len(lists)
     heap = [(_sum_month(lists, start), start)]
@@ -344,10 +341,10 @@ def _sums(lists: list[Options], rest: Option) -> Options:
         chosen = [options.listed[n] for options, n in zip(lists, at, strict=True)]
         made.listed.append(
             Option(
-                frozenset().union(*(one.steps for one in chosen)),
-                {step: value for one in chosen for step, value in one.limits.items()},
-                total([rest.usd_month, *(one.usd_month for one in chosen)]),
-                total([rest.usd_hr, *(one.usd_hr for one in chosen)]),
+                frozenset().union(*(option.steps for option in chosen)),
+                {step: value for option in chosen for step, value in option.limits.items()},
+                total([rest.usd_month, *(option.usd_month for option in chosen)]),
+                total([rest.usd_hr, *(option.usd_hr for option in chosen)]),
             )
         )
         for n, options in enumerate(lists):
@@ -368,5 +365,74 @@ def _sum_month(lists: list[Options], at: tuple[int, ...]) -> Decimal:
 
 def _next_sum(lists: list[Options], stopped: int) -> Decimal:
     """Return what a sum costs at least that takes what a stopped list does not have."""
-    last = (len(one.listed) - 1 if n == stopped else 0 for n, one in enumerate(lists))
+    last = (len(options.listed) - 1 if n == stopped else 0 for n, options in enumerate(lists))
     return _sum_month(lists, tuple(last))
+
+
+# The least sufficient value of each limit that a set of steps opens. Limits take theirs one after
+# another, in the order of `LIMITS`: each the strictest beside those before it, with those after it
+# open. Every value is read off a solution, so that the last solution is a plan under all of them.
+
+
+def least_limits(
+    catalogue: Catalogue, steps: frozenset[Step], budget: SearchBudget
+) -> dict[Step, Any] | None:
+    """Return the value of each limit that steps open; None where the steps are not enough.
+
+    Raises
+    ------
+    OutOfBudget
+        When no more work may be done.
+    """
+    limits = sorted((step for step in steps if step.is_limit), key=limit_order)
+    if not limits:
+        return {}
+    model = Elastic(catalogue, budget, taken=steps)
+    values: dict[Step, Any] = {}
+    for step in limits:
+        limit = model.limits.get(step)
+        if isinstance(limit, ProviderShare):
+            incumbent = _least_share(model, limit)
+        else:
+            incumbent = model.least(model.limit_terms(step))
+        if incumbent is None:
+            return None
+        values[step] = _value(model, step, incumbent)
+    return values
+
+
+def _value(model: Elastic, step: Step, incumbent: Incumbent) -> Any:  # noqa: ANN401 -- the limit's
+    """Return what a solution asks of a limit, and hold it from now on."""
+    instance, chosen = model.instance, incumbent.chosen
+    if step.kind == "volume":
+        v = instance.index[step.name]
+        on_offers = offer_limit(step)
+        if on_offers is None:
+            level = incumbent.spread[v]
+            model.hold_spread(v, level)
+            return level
+        most = max(on_offers.measure(instance, v, o) for o in chosen[v])
+        model.hold_places(v, lambda o: bool(on_offers.measure(instance, v, o) <= most))
+        return most
+    limit = model.limits[step]
+    least = limit.fitted(limit.least(instance, chosen))
+    if isinstance(limit, ProviderShare):
+        terms, reached = limit.excess(model, float(least))
+        model.add(terms, "<=", reached + 1e-9)
+    else:
+        terms = model.limit_terms(step)
+        reached = sum(c * (x.value() or 0) for x, c in terms)
+        model.add(terms, "<=", reached * (1 + 1e-9))
+    return least
+
+
+def _least_share(model: Elastic, limit: ProviderShare) -> Incumbent | None:
+    """Return a solution in which the largest share is least (Dinkelbach's method)."""
+    best = model.cheapest()
+    while best is not None:
+        share = limit.least(model.instance, best.chosen)
+        better = model.least(limit.excess(model, float(share))[0])
+        if better is None or limit.least(model.instance, better.chosen) >= share:
+            return best
+        best = better
+    return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.changes import as_json
+from planner.analysis.relaxation import as_json
 from planner.requirements import volume, workload
 from planner.requirements.group import labelled
 from planner.requirements.policy import policy_requirements

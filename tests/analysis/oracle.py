@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.relax import Offers
-from planner.analysis.steps import relaxed
+from planner.analysis.relaxation import relaxed
 from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame

@@ -11,7 +11,7 @@ from planner.analysis.conflict import ConflictSearch
 from planner.analysis.evaluator import SearchBudget
 from planner.analysis.needs import Catalogue
 from planner.analysis.relax import Offers
-from planner.analysis.steps import relaxed
+from planner.analysis.relaxation import relaxed
 from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame

@@ -14,7 +14,7 @@ from planner.analysis import relax
 from planner.analysis.evaluator import SearchBudget
 from planner.analysis.infeasible import infeasible
 from planner.analysis.relax import Offers, least_sets
-from planner.analysis.steps import relaxed
+from planner.analysis.relaxation import relaxed
 from planner.demand.model import Demand
 from planner.demand.read import demand_from
 from planner.errors import Infeasible
