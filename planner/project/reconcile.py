@@ -363,6 +363,7 @@ def take_over(ctx: Context) -> None:
         if entry.stage == "created"
         and entry.plan != ctx.plan
         and entry.key in wanted
+        and entry.disks > 1
         and not ctx.is_complete(entry)
     ]
     if not halves or ctx.again:

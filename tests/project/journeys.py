@@ -13,39 +13,70 @@ import tempfile
 import time
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, cycle, product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import planner
 from planner.demand.read import demand_from
-from planner.market.offers import offers_frame
 from planner.project.journal import Journal
 from planner.project.preflight import read_account, recorded_disks
 from tests.project.checker import broken
 from tests.project.faults import FAULTS
-from tests.project.world import QUARANTINE_S, START, URL, Killed, World, offer, usd_hr
+from tests.project.world import QUARANTINE_S, URL, Killed, World, offer, usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from planner.demand.model import Demand
     from planner.plans.plan import Plan
 
 RERUNS = 3
-PERCENT, LIMIT = Decimal(200), Decimal("0.045")
-"""As agreed 0.03 USD an hour; all at the second place is 0.045, v2 at the third alone 0.06."""
+PERCENT = Decimal(200)
 OFFERS = (
     offer(),
     offer("hyperstack", "NO-1", price=0.00015),
     offer("crusoe", "CA-1", price=0.0003),
 )
-DEMAND = demand_from(
-    {
-        "version": 1,
-        "project": "lab",
-        "volumes": [{"name": "v1", "size_gb": 100}, {"name": "v2", "size_gb": 200}],
-    }
-)
+
+
+def lab(*volumes: dict[str, Any]) -> Demand:
+    """Return a demand of the project."""
+    return demand_from({"version": 1, "project": "lab", "volumes": list(volumes)})
+
+
+@dataclass(frozen=True)
+class Project:
+    """What is bought at last, and perhaps before; the limit, and the sizes that may be live."""
+
+    demand: Demand
+    limit: Decimal
+    sizes: tuple[tuple[int, ...], ...]
+    before: Demand | None = None
+
+
+V1, V2 = {"name": "v1", "size_gb": 100}, {"name": "v2", "size_gb": 200}
+PROJECTS = {
+    # 0.03 USD an hour; all at the second place is 0.045, v2 at the third alone 0.06.
+    "two volumes": Project(lab(V1, V2), Decimal("0.045"), ((100, 200),)),
+    # 0.91; half of big at the first place, and all at the second: 1.815.
+    "a volume on two disks": Project(
+        lab(V1, {"name": "big", "size_gb": 9000, "max_disks": 2}),
+        Decimal("1.815"),
+        ((100, 4500, 4500), (100, 4500, 4500, 4500)),
+    ),
+    # 0.03 before, and 0.06 for the larger disk at the second place.
+    "a volume that grows": Project(
+        lab(V1, {**V2, "size_gb": 400}), Decimal("0.09"), ((100, 200, 400),), lab(V1, V2)
+    ),
+    # 0.03 before, and both at the third place: 0.09.
+    "leaving a provider": Project(
+        lab(*({**volume, "exclude": {"providers": ["runpod"]}} for volume in (V1, V2))),
+        Decimal("0.12"),
+        ((100, 100, 200, 200),),
+        lab(V1, V2),
+    ),
+}
 TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 HISTORIES: tuple[tuple[str, ...], ...] = (
     (),
@@ -81,6 +112,7 @@ class Journey:
     faults: tuple[str, ...]
     kills: tuple[int, ...]
     plans_again: bool
+    project: str = "two volumes"
 
     @property
     def endings(self) -> set[int]:
@@ -90,17 +122,18 @@ class Journey:
 
     def __str__(self) -> str:
         typed = "plan && apply" if self.plans_again else "apply"
-        return f"{typed}, {' '.join(self.faults) or 'no fault'}, killed at {self.kills}"
+        faults = " ".join(self.faults) or "no fault"
+        return f"{self.project}: {typed}, {faults}, killed at {self.kills}"
 
 
-def planned(world: World, folder: Path, nonce: str) -> Plan:
+def planned(world: World, folder: Path, demand: Demand, nonce: str) -> Plan:
     """Return a plan as with a key: the account's disks and the journal are read."""
     with world.account() as account:
         disks = read_account(account)
     with Journal(folder, write=False) as journal:
         known = recorded_disks(journal.records, "lab", TARGET, disks)
     return planner.plan(
-        DEMAND,
+        demand,
         world.market(),
         disks=disks,
         recorded=known.in_use,
@@ -113,24 +146,25 @@ def planned(world: World, folder: Path, nonce: str) -> Plan:
 
 def play(journey: Journey, folder: Path) -> list[str]:
     """Return what a journey broke."""
-    world = World(offers=list(OFFERS))
-    theirs = {world.foreign()}
-    plan = planner.plan(DEMAND, offers_frame(list(OFFERS)), target=TARGET, now=START, nonce="n0")
+    project = PROJECTS[journey.project]
+    world, limit = begun(project, folder), project.limit
+    theirs = {disk.id for disk in world.live if disk.name == "somebody-elses"}
+    plan = planned(world, folder, project.demand, "n0")
     world.fault(*journey.faults)
     last, codes = len(journey.kills) + RERUNS, list[int | None]()
     for run in range(last):
         if run and journey.plans_again:
-            plan = planned(world, folder, f"n{run}")
+            plan = planned(world, folder, project.demand, f"n{run}")
         kill_at = journey.kills[run] if run < len(journey.kills) else None
         world.kill_at = None if kill_at is None else world.steps + kill_at
         report = None
         with contextlib.suppress(Killed):
-            report = world.apply(folder, plan, failover=PERCENT, max_usd_hr=LIMIT)
+            report = world.apply(folder, plan, failover=PERCENT, max_usd_hr=limit)
         world.kill_at = None
         codes.append(report.exit_code if report else None)
-        violations = broken(world, folder, report, limit=LIMIT)
-        if usd_hr(world) > LIMIT and not EXCESSIVE & {*journey.faults}:
-            violations.append(f"{usd_hr(world)} USD/h, {LIMIT} is allowed")
+        violations = broken(world, folder, report, limit=limit)
+        if usd_hr(world) > limit and not EXCESSIVE & {*journey.faults}:
+            violations.append(f"{usd_hr(world)} USD/h, {limit} is allowed")
         if violations:
             return [f"{journey}, run {run + 1} of {codes}: {text}" for text in violations]
         if report is not None and report.exit_code == 0 and run >= len(journey.kills):
@@ -140,8 +174,8 @@ def play(journey: Journey, folder: Path) -> list[str]:
         return []
     if codes[-1] != 0:
         return [f"{journey}: does not converge: {codes}"]
-    sizes = sorted(disk.size_gb for disk in world.live if disk.id not in theirs)
-    if sizes != [100, 200]:
+    sizes = tuple(sorted(disk.size_gb for disk in world.live if disk.id not in theirs))
+    if sizes not in project.sizes:
         return [f"{journey}: {sizes} GB are live"]
     posts = len(world.posts)
     if world.apply(folder, plan, failover=PERCENT).exit_code or len(world.posts) > posts:
@@ -149,29 +183,42 @@ def play(journey: Journey, folder: Path) -> list[str]:
     return []
 
 
-def steps_of(faults: tuple[str, ...]) -> int:
+def begun(project: Project, folder: Path) -> World:
+    """Return a world in which the project has what it had before."""
+    world = World(offers=list(OFFERS))
+    world.foreign()
+    if project.before is not None:
+        assert world.apply(folder, planned(world, folder, project.before, "first")).exit_code == 0
+    return world
+
+
+def steps_of(faults: tuple[str, ...], name: str) -> int:
     """Return how many steps the first run of a history takes that is not killed."""
-    with tempfile.TemporaryDirectory() as name:
-        world = World(offers=list(OFFERS))
-        world.foreign()
+    project = PROJECTS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        world = begun(project, Path(folder))
+        plan = planned(world, Path(folder), project.demand, "n0")
         world.fault(*faults)
-        plan = planner.plan(DEMAND, offers_frame(list(OFFERS)), target=TARGET, now=START)
-        world.apply(Path(name) / "state", plan, failover=PERCENT, max_usd_hr=LIMIT)
-        return world.steps
+        before = world.steps
+        world.apply(Path(folder), plan, failover=PERCENT, max_usd_hr=project.limit)
+        return world.steps - before
 
 
 def journeys(
-    histories: Sequence[tuple[str, ...]] = HISTORIES, *, every: int = 1
+    histories: Sequence[tuple[str, ...]] = HISTORIES,
+    *,
+    projects: Iterable[str] = PROJECTS,
+    every: int = 1,
 ) -> Iterator[Journey]:
-    """Yield each history with both ways to go on, killed at every so many steps."""
-    for number, faults in enumerate(histories):
-        steps = steps_of(faults)
+    """Yield each project and history with both ways to go on, killed at every so many steps."""
+    for number, (faults, name) in enumerate(product(histories, projects)):
+        steps = steps_of(faults, name)
         for plans_again in (False, True):
             first = 1 + (number + plans_again) % every
             for step in range(first, steps + 1, every):
-                yield Journey(faults, (step,), plans_again)
+                yield Journey(faults, (step,), plans_again, name)
             for step in range(first + 4, steps + 1, 5 * every):
-                yield Journey(faults, (step, 1 + (step * 7) % steps), plans_again)
+                yield Journey(faults, (step, 1 + (step * 7) % steps), plans_again, name)
 
 
 def after_a_stock_out(*, every: int = 1) -> Iterator[Journey]:
@@ -187,8 +234,8 @@ def after_a_stock_out(*, every: int = 1) -> Iterator[Journey]:
 def sample() -> list[Journey]:
     """Return one kill for each history and way, spread over the steps of a run."""
     return [
-        Journey(faults, (3 + (number * 11 + 17 * plans_again) % 60,), plans_again)
-        for number, faults in enumerate(HISTORIES)
+        Journey(faults, (3 + (number * 11 + 17 * plans_again) % 60,), plans_again, name)
+        for number, (faults, name) in enumerate(zip(HISTORIES, cycle(PROJECTS)))
         for plans_again in (False, True)
     ]
 
