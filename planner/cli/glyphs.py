@@ -17,6 +17,7 @@ _SIGNS = {
     "\N{EN DASH}": "-",
     "\N{EM DASH}": "-",
     "\N{BULLET}": "*",
+    "\N{CHECK MARK}": "v",
 }
 
 

@@ -11,22 +11,25 @@ from planner.cli import purchases
 from planner.cli.options import OutputOption
 from planner.cli.purchases import StateOption
 from planner.cli.render import Output, render
-from planner.present.table import Section, TableColumn, View
+from planner.present.table import Cell, Section, TableColumn, View, counted
 
 EPILOG = (
     "JSON: exit_code, disks (project, volume, replica, disk, name, state, condition, ids, status, "
-    "size_gb, usd_hr, attached_to, notes), usd_hr, advice, commands (to paste). Exit codes: 0 in "
-    "order, 6 outcome unknown, 7 a disk changed, vanished, is duplicated or in conflict, 4 "
-    "unreachable, 8 state damaged."
+    "size_gb, usd_hr, provider, data_center, country, attached_to, notes), usd_hr, advice, "
+    "commands (to paste). Exit codes: 0 in order, 6 outcome unknown, 7 a disk changed, vanished, "
+    "is duplicated or in conflict, 4 unreachable, 8 state damaged."
 )
 _COLUMNS = (
+    TableColumn("condition", "", "status"),
     TableColumn("project", "project"),
     TableColumn("volume", "volume"),
     TableColumn("ids", "disk", "id"),
-    TableColumn("usd_hr", "$/hour", "usd_hr"),
+    TableColumn("size_gb", "size GB", "size_gb"),
+    TableColumn("where", "where"),
     TableColumn("status", "status", "status"),
-    TableColumn("notes", "notes"),
+    TableColumn("pods", "pods", "count"),
 )
+_PAST = frozenset({"retired", "destroyed"})
 
 
 def status(
@@ -59,20 +62,62 @@ def status(
 
 
 def _section(document: dict[str, Any]) -> Section:
-    rows = tuple(
+    from planner.market.offers import place_text
+    from planner.units import money, usd_month
+
+    disks = [disk for disk in document["disks"] if disk["condition"] not in _PAST]
+    past = len(document["disks"]) - len(disks)
+    deleted = (f"{counted(past, 'deleted disk')} not shown.",) if past else ()
+    if not disks:
+        notes = deleted or ("No disks are recorded.",)
+        return Section("disks", columns=_COLUMNS, notes=notes)
+    projects = {disk["project"] for disk in disks}
+    rows: tuple[tuple[Any, ...], ...] = tuple(
         (
-            disk["project"],
-            f"{disk['volume']} #{disk['replica']}.{disk['disk']}",
+            Cell(disk["condition"], "\N{CHECK MARK}" if disk["condition"] == "in order" else "!"),
+            disk["project"] if len(projects) > 1 else "",
+            _title(disk),
             disk["ids"],
-            Decimal(disk["usd_hr"]),
-            disk["condition"] + (f" ({disk['status']})" if disk["status"] else ""),
-            "; ".join(disk["notes"]),
+            disk["size_gb"],
+            place_text(disk),
+            _shown(disk),
+            len(disk["attached_to"]),
         )
-        for disk in document["disks"]
+        for disk in disks
     )
-    if not rows:
-        return Section("disks", columns=_COLUMNS, notes=("No disks are recorded.",))
-    footer = ("now", "", None, Decimal(document["usd_hr"]), "", "")
+    lines = [
+        f"{disk['volume']} {' '.join(disk['ids'])[:8]}: {note}"
+        for disk in disks
+        for note in disk["notes"]
+        if not note.startswith("attached to")
+    ]
+    columns = _COLUMNS if len(projects) > 1 else tuple(c for c in _COLUMNS if c.name != "project")
+    if len(projects) == 1:
+        rows = tuple((*row[:1], *row[2:]) for row in rows)
+    usd_hr = Decimal(document["usd_hr"])
+    name = projects.pop() if len(projects) == 1 else f"{len(projects)} projects"
+    title = f"{name}: ${money(usd_hr, 4)}/h, ${money(usd_month(usd_hr))}/month"
     return Section(
-        "disks", "", _COLUMNS, rows, footer, tuple(document["advice"]), tuple(document["commands"])
+        "disks",
+        title,
+        columns,
+        rows,
+        None,
+        (*lines, *document["advice"], *deleted),
+        tuple(document["commands"]),
+        ("size_gb",),
+        noun="disk",
     )
+
+
+def _title(disk: dict[str, Any]) -> str:
+    """Return what a person calls a disk: its volume, replica and, of several disks, its number."""
+    number = f".{disk['disk']}" if disk["disk"] > 1 else ""
+    return f"{disk['volume']} #{disk['replica']}{number}"
+
+
+def _shown(disk: dict[str, Any]) -> str:
+    status, condition = str(disk["status"] or ""), str(disk["condition"])
+    if condition == "in order":
+        return status
+    return condition + (f" ({status})" if status not in {"", "ACTIVE"} else "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.project.state import Entry, sorted_entries
-from planner.units import plain
+from planner.units import money, plain, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -69,12 +69,17 @@ def superseded_of(entries: Iterable[Entry]) -> tuple[Superseded, ...]:
 
 
 def copy_advice(superseded: Sequence[Superseded]) -> list[str]:
-    """Return what is to be copied where before disks are retired."""
-    return [
+    """Return what superseded disks cost, and what is to be copied before they are retired."""
+    if not superseded:
+        return []
+    usd = money(usd_month(total(disk.entry.counted_usd_hr for disk in superseded)))
+    noun = "disk costs" if len(superseded) == 1 else "disks cost"
+    copies = [
         f"Copy {disk.entry.volume} #{disk.entry.replica} from {disk.entry.ids[0]} to "
         f"{' and '.join(disk.by)}, check the copy, then retire the old disk."
         for disk in superseded
     ]
+    return [f"{len(superseded)} superseded {noun} ${usd}/month.", *copies]
 
 
 def commands_for(superseded: Sequence[Superseded]) -> Iterator[str]:

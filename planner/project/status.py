@@ -75,6 +75,10 @@ class DiskStatus:
             "status": disk.status if disk else None,
             "size_gb": disk.size_gb if disk else entry.expected.size_gb,
             "usd_hr": plain(disk.usd_hr if disk and disk.usd_hr else entry.counted_usd_hr),
+            **{
+                name: getattr(disk or entry.expected, name)
+                for name in ("provider", "data_center", "country")
+            },
             "attached_to": list(disk.attached or ()) if disk else [],
             "notes": list(self.notes),
         }
