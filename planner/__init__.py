@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         PlanError,
         PlannerError,
     )
+    from planner.market.gpu_view import GpuFilter, gpus
     from planner.market.gpus import mark_gpus
     from planner.market.market import addressable
     from planner.market.providers import providers
@@ -71,6 +72,7 @@ _HOME = {
         "PlanError",
         "PlannerError",
     ),
+    "planner.market.gpu_view": ("GpuFilter", "gpus"),
     "planner.market.gpus": ("mark_gpus",),
     "planner.market.market": ("addressable",),
     "planner.market.providers": ("providers",),
@@ -103,6 +105,7 @@ __all__ = [
     "DemandError",
     "Diff",
     "Filter",
+    "GpuFilter",
     "Group",
     "Holdings",
     "Infeasible",
@@ -131,6 +134,7 @@ __all__ = [
     "fetch_gpus",
     "fetch_holdings",
     "fetch_offers",
+    "gpus",
     "group_offers",
     "list_offers",
     "mark_gpus",

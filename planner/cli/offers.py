@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli import options
-from planner.cli.options import GpusOption, MultinodeOption, OffersOption, OutputOption
+from planner.cli.market import gpu_frame, keep, snapshots
+from planner.cli.options import (
+    GpusOption,
+    MultinodeFilter,
+    MultinodeOption,
+    OffersOption,
+    OutputOption,
+    Places,
+    SecurityFilter,
+    StockFilter,
+)
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import InputError
 from planner.present.table import Cell, Section, TableColumn, View, counted
@@ -18,7 +28,6 @@ if TYPE_CHECKING:
     from planner.market.snapshot import Snapshot
     from planner.marketplace.protocol import ListingName
 
-_MANY = typer.Option(help="Keep offers there; may be given several times.")
 _EXPENDABLE = (
     *("security", "multinode", "gb", "region", "gpu_usd_hr"),
     *("stock", "provision_gb", "usd_tb_month"),
@@ -36,17 +45,13 @@ EPILOG = (
 
 def offers(
     offers_file: OffersOption = None,
-    region: Annotated[list[str] | None, _MANY] = None,
-    country: Annotated[list[str] | None, _MANY] = None,
-    provider: Annotated[list[str] | None, _MANY] = None,
-    data_center: Annotated[list[str] | None, _MANY] = None,
-    security: Annotated[str | None, typer.Option(help="secure_cloud or community_cloud.")] = None,
-    multinode: Annotated[
-        bool, typer.Option("--multinode", help="Only disks that several nodes can mount.")
-    ] = False,
-    stock: Annotated[
-        str | None, typer.Option(help="Weakest stock level: Low, Medium, Available, High.")
-    ] = None,
+    region: Places = None,
+    country: Places = None,
+    provider: Places = None,
+    data_center: Places = None,
+    security: SecurityFilter = None,
+    multinode: MultinodeFilter = False,
+    stock: StockFilter = None,
     size: Annotated[
         str | None, typer.Option(help="Size one disk must hold, such as 4TB; adds its price.")
     ] = None,
@@ -96,13 +101,13 @@ def offers(
         files["multi-node"] = multinode_file
     if (gpus_file and "gpus" not in files) or (multinode_file and not (gpus and gpus_file)):
         raise InputError("GPU files are read for --gpus", hint="give --gpus and --gpus-file too")
-    found = _snapshots(files)
+    found = snapshots(files)
     snapshot, single, multi = found["disks"], found.get("gpus"), found.get("multi-node")
     listed = snapshot.offers()
     if save is not None and save == save_gpus:
         raise InputError("--save and --save-gpus name one file", hint="name two")
-    _save(snapshot, save, "offers")
-    _save(single, save_gpus, "GPU offers")
+    keep(snapshot, save, "offers")
+    keep(single, save_gpus, "GPU offers")
     rows = records(listed)
     odd = price_warnings(rows)
     for warning in (*market_warnings(rows), *unknown_places(rows, which), *odd):
@@ -120,53 +125,21 @@ def offers(
         View(
             lambda: [section, Section("count", notes=(count,))],
             lambda: frame_document(shown),
-            lambda: frame_section(shown),
+            lambda: frame_section(shown.reset_index(drop=True)),
         ),
         output,
     )
 
 
-def _snapshots(files: dict[ListingName, str | None]) -> dict[ListingName, Snapshot]:
-    """Return listings by name: from the file where there is one, the rest live."""
-    from planner.market.snapshot import read_snapshot
-
-    found = {name: read_snapshot(file, name) for name, file in files.items() if file is not None}
-    missing = [name for name in files if name not in found]
-    if missing:
-        from planner.marketplace.fetch import fetch_market
-
-        found |= dict(zip(missing, fetch_market(*missing), strict=True))
-    return found
-
-
-def _save(snapshot: Snapshot | None, path: str | None, what: str) -> None:
-    if snapshot is not None and path is not None:
-        from planner.market.snapshot import save_snapshot
-
-        save_snapshot(snapshot, path)
-        to_stderr(f"saved {len(snapshot.rows)} {what} to {path}")
-
-
 def _marked(
     listed: pd.DataFrame, gpu_type: str, single: Snapshot, multi: Snapshot | None
 ) -> pd.DataFrame:
-    from planner.market.gpus import mark_gpus
-    from planner.market.snapshot import join_gpus
-    from planner.plans.advice import market_warnings
-    from planner.schema import records
-    from planner.text import nearest
+    from planner.market.gpus import mark_gpus, unknown_model
 
-    frame = single.gpus()
-    if multi is not None:
-        frame = join_gpus(frame, multi.gpus(listing="multi-node"))
-    for warning in market_warnings(records(frame)):
-        to_stderr(f"warning: GPU {warning}")
+    frame = gpu_frame(single, multi)
     known = set(frame["gpu_type"].dropna())
     if gpu_type not in known:
-        close = nearest(gpu_type, known)
-        to_stderr(
-            f"warning: no GPU offer is a {gpu_type}" + (f"; did you mean {close}?" if close else "")
-        )
+        to_stderr(f"warning: {unknown_model(gpu_type, known)}")
     return mark_gpus(listed, frame, gpu_type)
 
 

@@ -48,6 +48,16 @@ GpusOption = Annotated[
 MultinodeOption = Annotated[
     str | None, typer.Option(metavar="FILE", help="Snapshot of the multi-node GPU listing.")
 ]
+Places = Annotated[
+    list[str] | None, typer.Option(help="Keep offers there; may be given several times.")
+]
+SecurityFilter = Annotated[str | None, typer.Option(help="secure_cloud or community_cloud.")]
+StockFilter = Annotated[
+    str | None, typer.Option(help="Weakest stock level: Low, Medium, Available, High.")
+]
+MultinodeFilter = Annotated[
+    bool, typer.Option("--multinode", help="Only disks that several nodes can mount.")
+]
 
 
 def size_gb(text: str | None) -> int | None:

@@ -30,11 +30,11 @@ from planner.schema import (
     records,
     stored_amount,
 )
-from planner.text import visible
+from planner.text import nearest, visible
 from planner.units import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -307,19 +307,72 @@ def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.Dat
         for row in records(conform_gpus(gpus))
         if row["gpu_type"] == gpu_type and row["problem"] is None and row["stock"] != "Unavailable"
     ]
-    met = [_met(row, rentable) for row in records(conform_offers(offers))]
+    met = [meeting_price(row, rentable, "usd_hr") for row in records(conform_offers(offers))]
     marked = offers.copy()
     marked["gpu"] = pd.Series([state for state, _ in met], index=offers.index, dtype="string")
     marked["gpu_usd_hr"] = pd.Series([usd for _, usd in met], index=offers.index, dtype="object")
     return marked
 
 
-def _met(offer: Mapping[str, Any], gpus: Iterable[Mapping[str, Any]]) -> tuple[str, Any]:
-    possible = [gpu for gpu in gpus if meets(offer, gpu)]
-    confirmed = [gpu for gpu in possible if is_confirmed(offer, gpu)]
+def meeting_price(
+    row: Mapping[str, Any], others: Iterable[Mapping[str, Any]], price: str
+) -> tuple[str, Decimal | None]:
+    """Return whether a disk or GPU offer meets some of the others, and their lowest price.
+
+    Parameters
+    ----------
+    row : mapping
+        A disk offer or a GPU offer.
+    others : iterable of mapping
+        GPU offers for a disk, disk offers for a GPU.
+    price : str
+        Column of the others with their price.
+
+    Returns
+    -------
+    str
+        ``yes``, ``unconfirmed`` or ``no``.
+    Decimal | None
+        The lowest price of those that surely meet it, else of those that may; None: unknown.
+    """
+    possible = [other for other in others if meets(row, other)]
+    confirmed = [other for other in possible if is_confirmed(row, other)]
     state = "yes" if confirmed else "unconfirmed" if possible else "no"
-    prices = [gpu["usd_hr"] for gpu in confirmed or possible if gpu["usd_hr"] is not None]
+    prices = [other[price] for other in confirmed or possible if other[price] is not None]
     return state, min(prices, default=None)
+
+
+_LISTED_MODELS = 8
+"""GPU models that a hint lists at most."""
+
+
+def unknown_model(model: str, known: Collection[str]) -> str:
+    """Return the sentence about a GPU model that no offer has, and what was likely meant.
+
+    >>> unknown_model("a100 80gb", ["A100_80GB", "H100_80GB"])
+    'no GPU offer is a a100 80gb; did you mean A100_80GB?'
+    >>> unknown_model("L40", ["A10_24GB", "L40S_48GB"])
+    'no GPU offer is a L40; did you mean L40S_48GB?'
+    """
+    meant = _nearest_model(model, known)
+    hint = f"; did you mean {visible(meant)}?" if meant else ""
+    if not meant and known:
+        listed = ", ".join(visible(name) for name in sorted(known)[:_LISTED_MODELS])
+        hint = f"; there are {listed}" + " and more" * (len(known) > _LISTED_MODELS)
+    return f"no GPU offer is a {visible(model)}{hint}"
+
+
+def _nearest_model(model: str, known: Collection[str]) -> str | None:
+    """Return the model that was likely meant: people leave out the maker or the memory."""
+
+    def letters(name: str) -> str:
+        return "".join(filter(str.isalnum, name.casefold())).removeprefix("nvidia")
+
+    if typed := letters(model[:100]):
+        for name in sorted(known):
+            if letters(name).startswith(typed) or typed.startswith(letters(name)):
+                return name
+    return nearest(model[:100], known)
 
 
 _REST = tuple(name for name in FACTS if name not in KEY)

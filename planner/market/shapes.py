@@ -42,7 +42,7 @@ _NAMES = {
     "disk of the account": ACCOUNT,
     "own offer": "the output of `planner offers -o json`",
     "own GPU": "a table of GPU offers that planner wrote",
-    "own group": "the output of `planner offers --group-by`",
+    "own group": "the output of `planner offers` or `gpus` with --group-by",
 }
 
 

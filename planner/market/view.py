@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
@@ -70,18 +70,45 @@ class Filter:
     max_usd_gb_hr: Decimal | None = None
 
     def __post_init__(self) -> None:
-        for field, known in _WORDS.items():
-            word = getattr(self, field)
-            if word is not None and word not in known:
-                meant = nearest(str(word), known)
-                hint = f"did you mean {meant}?" if meant else f"one of {', '.join(known)}"
-                raise InputError(f"{field} {visible(str(word))!r} is not known", hint=hint)
-        for field in _PLACES:
-            if isinstance(getattr(self, field), str):
-                raise InputError(f"{field} is one text", hint=f"give a list: {field}=[…]")
+        check_filter(self)
 
 
-def unknown_places(offers: Sequence[Mapping[str, Any]], which: Filter) -> list[str]:
+class OfferFilter(Protocol):
+    """What filters of disk and GPU offers have in common."""
+
+    @property
+    def regions(self) -> Sequence[str]:
+        """Return the regions to keep; there are countries, providers and data centres too."""
+
+    @property
+    def security(self) -> str | None:
+        """Return the security class to keep."""
+
+    @property
+    def stock(self) -> str | None:
+        """Return the weakest stock level to keep."""
+
+
+def check_filter(which: OfferFilter) -> None:
+    """Refuse a filter with a word that means nothing.
+
+    Raises
+    ------
+    InputError
+        When a value is not known, or a list is a text.
+    """
+    for field, known in _WORDS.items():
+        word = getattr(which, field)
+        if word is not None and word not in known:
+            meant = nearest(str(word), known)
+            hint = f"did you mean {meant}?" if meant else f"one of {', '.join(known)}"
+            raise InputError(f"{field} {visible(str(word))!r} is not known", hint=hint)
+    for field in _PLACES:
+        if isinstance(getattr(which, field), str):
+            raise InputError(f"{field} is one text", hint=f"give a list: {field}=[…]")
+
+
+def unknown_places(offers: Sequence[Mapping[str, Any]], which: OfferFilter) -> list[str]:
     """Return a sentence for each place of a filter that no offer has, with the nearest one."""
     known = known_places(offers)
     return [
@@ -158,7 +185,8 @@ def _cheapest(
     return min(mine, default=(None, sizes.between(size_gb, UNBOUNDED_GB).first))
 
 
-def _kept(offers: pd.DataFrame, which: Filter) -> pd.Series[bool]:
+def kept_rows(offers: pd.DataFrame, which: OfferFilter) -> pd.Series[bool]:
+    """Return which disk or GPU offers are at the places, of the class and in the stock asked."""
     keep = pd.Series(data=True, index=offers.index)
     for field, column in _PLACES.items():
         names = getattr(which, field)
@@ -166,10 +194,15 @@ def _kept(offers: pd.DataFrame, which: Filter) -> pd.Series[bool]:
             keep &= offers[column].isin(list(names)).astype(bool)
     if which.security is not None:
         keep &= (offers["security"] == which.security).fillna(value=False).astype(bool)
-    if which.multinode:
-        keep &= offers["multinode"].fillna(value=False).astype(bool)
     if which.stock is not None:
         keep &= offers["stock"].map(STOCK_RANK) >= STOCK_RANK[which.stock]
+    return keep
+
+
+def _kept(offers: pd.DataFrame, which: Filter) -> pd.Series[bool]:
+    keep = kept_rows(offers, which)
+    if which.multinode:
+        keep &= offers["multinode"].fillna(value=False).astype(bool)
     if which.size_gb is not None:
         sizes = Sizes(offers)
         keep &= offers["problem"].isna() & sizes.sells & (sizes.provision(which.size_gb)[0] == 1)
@@ -180,8 +213,15 @@ def _kept(offers: pd.DataFrame, which: Filter) -> pd.Series[bool]:
     return keep
 
 
-def sort_frame(frame: pd.DataFrame, column: str, *, descending: bool = False) -> pd.DataFrame:
+def sort_frame(
+    frame: pd.DataFrame, column: str, *, descending: bool = False, price: str = "usd_gb_hr"
+) -> pd.DataFrame:
     """Return a frame sorted by a column, nulls last, ties in their order.
+
+    Parameters
+    ----------
+    price : str
+        The column that was likely meant by somebody who asks for the price.
 
     Raises
     ------
@@ -189,7 +229,7 @@ def sort_frame(frame: pd.DataFrame, column: str, *, descending: bool = False) ->
         When there is no such column.
     """
     if column not in frame:
-        meant = "usd_gb_hr" if column.casefold() in _PRICE_WORDS else column
+        meant = price if column.casefold() in _PRICE_WORDS else column
         close = nearest(meant, frame.columns)
         hint = f"did you mean {close}?" if close else f"columns: {', '.join(frame.columns)}"
         raise InputError(f"there is no column {visible(column)!r} to sort by", hint=hint)

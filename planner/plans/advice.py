@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import Defect
 from planner.market.disks import NOT_KEPT
-from planner.market.gpus import rental_notes
+from planner.market.gpus import rental_notes, unknown_model
 from planner.market.market import Sold
 from planner.market.offers import KEY, place_text, stock_note
 from planner.market.places import PLACES, as_list, known_places, unknown_place
@@ -201,10 +201,10 @@ def _unknown_gpus(demand: Demand, gpus: Sequence[Mapping[str, Any]]) -> Iterator
             here = {level: places[level] for level in ("provider", "region")}
             yield f"workload {name}: GPUs: {unknown_place(column, word, here, as_list)}"
         elif word not in known:
-            close = nearest(word, known)
-            hint = f"; did you mean {visible(close)}?" if close else ""
-            what = column.replace("_", " ")
-            yield f"workload {name}: no GPU offer has the {what} {visible(word)}{hint}"
+            unknown = f"no GPU offer has the {column} {visible(word)}{_meant(word, known)}"
+            if column == "gpu_type":
+                unknown = unknown_model(word, known)
+            yield f"workload {name}: {unknown}"
 
 
 def _listed(names: list[str]) -> str:

@@ -78,7 +78,7 @@ OTHERS: list[tuple[Any, str]] = [
     ({"error": "x", "hint": None, "exit_code": 2}, "is the error of a planner command"),
     (
         to_json(frame_document(group_offers(OFFERS, "region"))),
-        "is the output of `planner offers --group-by`",
+        "is the output of `planner offers` or `gpus` with --group-by",
     ),
     (gpu_rows(read_gpus("shipped:gpu-offers")), "is a table of GPU offers that planner wrote"),
     (plan().to_json(), "is a plan file of planner, not a market"),
