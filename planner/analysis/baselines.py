@@ -9,8 +9,8 @@ import numpy as np
 
 from planner.analysis.evaluator import on_offers
 from planner.market.market import key_order
+from planner.requirements.spread import spreads
 from planner.schema import EXACT, TEXT, Column, build, frame_html
-from planner.solve.bound import spreads
 from planner.solve.candidates import domains
 from planner.solve.optimum import optimum
 from planner.units import usd_month

@@ -46,10 +46,11 @@ from planner.requirements.group import GroupConstraint, labelled
 from planner.requirements.offer import OfferLimit
 from planner.requirements.spread import ReplicaSpread
 from planner.requirements.volume import KIND_OF
+from planner.requirements.workload import Mount
 from planner.solve.model import Model, Terms, Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from planner.analysis.needs import Catalogue, Place
@@ -367,9 +368,7 @@ class Elastic(Model):
             for var, job in zip(z, jobs, strict=True):
                 alike[job.mounts[n]].append((var, 1.0))
             for offers, terms in alike.items():
-                here = {*offers}
-                there = [(x, -c) for x, c in self._volumes[v].terms(here.__contains__)]
-                self.add([*terms, *there, (ignored, -1.0)], "<=", 0)
+                Mount.constrain(self, terms, v, {*offers}, [(ignored, -1.0)])
 
     # The policy.
 
@@ -410,9 +409,10 @@ class Elastic(Model):
         """Add a variable of a requirement."""
         return self._variable(name, most, whole=whole)
 
-    def replicas(self, volume: int) -> Terms:
-        """Return how many replicas a volume has."""
-        return self._volumes[volume].terms()
+    def replicas(self, volume: int, offers: Collection[int] | None = None) -> Terms:
+        """Return how many replicas a volume has, at some offers or at all."""
+        each = self._volumes[volume]
+        return each.terms() if offers is None else each.terms(offers.__contains__)
 
     def inside(self, volume: int, places: Sequence[frozenset[Any]]) -> Mapping[Any, Terms]:
         """Return how many replicas a volume has in each place, given the places of each offer."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +22,9 @@ from planner.analysis.evaluator import (
     including,
     rented_from,
 )
-from planner.requirements.field import with_value
+from planner.requirements import volume as asked_of_volumes
+from planner.requirements import workload as asked_of_workloads
 from planner.requirements.policy import policy_requirements
-from planner.requirements.volume import priced_of
-from planner.requirements.workload import of_gpus
 from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
 from planner.solve.candidates import rules_of
 from planner.solve.rentals import gpu_rules_of
@@ -335,7 +333,7 @@ def _all(instance: Instance, only: int | None) -> Iterator[_Requirement]:
     name = None if only is None else demand.volumes[only].name
     for v, volume in enumerate(demand.volumes):
         if only in {None, v}:
-            for one in priced_of(volume):
+            for one in asked_of_volumes.priced_of(volume):
                 edit = _edit("volumes", volume.name, one.lifted)
                 yield _Requirement(volume.name, one.text, one.instead, edit, v)
     for group in demand.groups:
@@ -343,24 +341,12 @@ def _all(instance: Instance, only: int | None) -> Iterator[_Requirement]:
             yield from _of_group(group, at)
     for workload in demand.workloads:
         if name is None or name in workload.mounts:
-            for text, instead, lifted in _of_workload(workload):
-                edit = _edit("workloads", workload.name, lifted)
-                yield _Requirement(workload.name, text, instead, edit, at[workload.mounts[0]])
+            for one in asked_of_workloads.priced_of(workload):
+                edit = _edit("workloads", workload.name, one.lifted)
+                mounted = at[workload.mounts[0]]
+                yield _Requirement(workload.name, one.text, one.instead, edit, mounted)
     if only is None:
         yield from _of_policy(demand)
-
-
-_Wish = tuple[str, str, Callable[[Any], Any]]
-"""What is asked, what the comparison does instead, and what changes the volume or workload so."""
-
-
-def _of_workload(workload: Workload) -> Iterator[_Wish]:
-    for one in of_gpus(workload):
-        if one.instead:
-            yield one.text, one.instead, one.lifted
-    for name in workload.mounts:
-        left = tuple(each for each in workload.mounts if each != name)
-        yield f"mounts: {name}", "not beside it", partial(with_value, field="mounts", value=left)
 
 
 def _edit(kind: str, name: str, lifted: Callable[[Any], Any]) -> _Edit:

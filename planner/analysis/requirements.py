@@ -62,8 +62,6 @@ class Requirement:
             return f"group {name}"
         if self.kind == "owner":
             return f"`budgets: {{{name}: {plain(self.value)}}}`"
-        if self.field == "mounts":
-            return f"`mounts: [{visible(self.which)}]` on {name}"
         told = f"`{self.field}: {self.shown}`"
         return told if self.kind == "policy" else f"{told} on {name}"
 
@@ -72,8 +70,7 @@ class Requirement:
         """Return it as JSON values."""
         subject: dict[str, Any] = {"policy": True} if self.kind == "policy" else {}
         subject = subject or {self.kind: self.name}
-        value = self.which if self.field == "mounts" else as_json(self.value)
-        return {**subject, "field": self.field, "value": value, "text": self.text}
+        return {**subject, "field": self.field, "value": as_json(self.value), "text": self.text}
 
 
 def requirements(demand: Demand) -> list[Requirement]:
@@ -83,14 +80,13 @@ def requirements(demand: Demand) -> list[Requirement]:
         found.append(Requirement("group", label, "groups", which, label))
     for job in demand.workloads:
         found += [_of("workload", job.name, one) for one in workload.asked_by(job)]
-        found += [Requirement("workload", job.name, "mounts", name) for name in job.mounts]
     for each in demand.volumes:
         found += [_of("volume", each.name, one) for one in volume.asked_by(each)]
     return found
 
 
 def _of(kind: str, name: str, one: FieldRequirement) -> Requirement:
-    return Requirement(kind, name, one.field, value=one.value, shown=one.shown)
+    return Requirement(kind, name, one.field, one.which, one.value, one.shown)
 
 
 def _of_policy(policy: Policy) -> Iterator[Requirement]:

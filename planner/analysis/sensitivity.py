@@ -32,8 +32,8 @@ import pandas as pd
 
 from planner.analysis.alternatives import changes_between
 from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper, forbid
+from planner.requirements.spread import spreads
 from planner.schema import EXACT, TEXT, YES_NO, Column, build, records
-from planner.solve.bound import spreads
 from planner.solve.candidates import BIT, rules_of, tiered
 from planner.solve.optimum import optimum
 

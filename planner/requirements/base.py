@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -88,8 +88,8 @@ class ProgramRows(Protocol):
     def columns_of(self) -> Sequence[ProgramColumn]:
         """Return every column."""
 
-    def replicas(self, volume: int) -> Terms:
-        """Return how many replicas a volume has."""
+    def replicas(self, volume: int, offers: Collection[int] | None = None) -> Terms:
+        """Return how many replicas a volume has, at some offers or at all."""
 
     def inside(self, volume: int, places: Sequence[frozenset[Any]]) -> Mapping[Any, Terms]:
         """Return how many replicas a volume has in each place, given the places of each offer."""

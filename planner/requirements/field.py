@@ -93,6 +93,11 @@ class FieldRequirement:
         return self.fields[0]
 
     @property
+    def which(self) -> FieldValue:
+        """Return what tells it from others of one field; None where there are no others."""
+        return None
+
+    @property
     def shown(self) -> str:
         """Return what is asked as a demand writes it."""
         return shown(self.value)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.requirements.base import negated
+from planner.requirements.field import FieldRequirement, shown, with_value
 from planner.requirements.offer import AllowedPlaces, ExactValue, OfferRequirement, SecurityClass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import Self
 
     import numpy as np
     from numpy.typing import NDArray
 
     from planner.demand.model import Workload
+    from planner.requirements.base import ProgramRows, Terms
     from planner.requirements.field import FieldValue, Step, Subject
     from planner.requirements.offer import At, Moves
 
@@ -122,6 +125,52 @@ class GpuPlaces(AllowedPlaces):
     fields = ("regions", "providers")
 
 
+class Mount(FieldRequirement):
+    """A volume that it needs at its site."""
+
+    fields = ("mounts",)
+    without = None
+    instead = "not beside it"
+
+    @classmethod
+    def of(cls, subject: Subject) -> Iterator[Self]:
+        """Yield each volume."""
+        yield from map(cls, subject.mounts)
+
+    @property
+    def which(self) -> FieldValue:
+        """Return the volume."""
+        return self.value
+
+    @property
+    def shown(self) -> str:
+        """Return it as a list of one."""
+        return shown((self.value,))
+
+    @property
+    def text(self) -> str:
+        """Return it as the demand says it."""
+        return f"{self.field}: {shown(self.value)}"
+
+    def lifted(self, subject: Subject) -> Subject:
+        """Return the workload without this mount."""
+        left = tuple(name for name in subject.mounts if name != self.value)
+        return with_value(subject, self.field, left)
+
+    @staticmethod
+    def constrain(
+        program: ProgramRows,
+        running: Terms,
+        volume: int,
+        offers: Collection[int],
+        ignored: Terms | None = None,
+    ) -> None:
+        """Let a workload run on GPUs only where a replica is at an offer that they reach."""
+        program.add(
+            [*running, *negated(program.replicas(volume, offers)), *(ignored or [])], "<=", 0
+        )
+
+
 GPUS: tuple[type[OfferRequirement], ...] = (GpuModel, GpuCount, Socket)
 """Which GPUs."""
 TERMS: tuple[type[OfferRequirement], ...] = (NoSpot, SecurityClass)
@@ -141,6 +190,13 @@ def of_gpus(workload: Workload) -> tuple[OfferRequirement, ...]:
     return tuple(item for kind in OF_GPUS for item in kind.of(workload))
 
 
-def asked_by(workload: Workload) -> list[OfferRequirement]:
-    """Return the same, where GPUs are before their terms."""
-    return [item for kind in (*GPUS, *WHERE, *TERMS) for item in kind.of(workload)]
+def asked_by(workload: Workload) -> list[FieldRequirement]:
+    """Return all that a workload asks: GPUs, their place and terms, and what it mounts."""
+    kinds: tuple[type[FieldRequirement], ...] = (*GPUS, *WHERE, *TERMS, Mount)
+    return [item for kind in kinds for item in kind.of(workload)]
+
+
+def priced_of(workload: Workload) -> list[FieldRequirement]:
+    """Return what a workload can be planned without, to see what it costs."""
+    kinds: tuple[type[FieldRequirement], ...] = (*OF_GPUS, Mount)
+    return [item for kind in kinds if kind.instead for item in kind.of(workload)]

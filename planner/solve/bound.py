@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from planner.market.wire import STOCK_RANK
+from planner.requirements.spread import spreads
 from planner.solve.candidates import Pairs, Site, domains, sites, spread_domains
 from planner.units import total
 
@@ -199,11 +200,6 @@ class SeparableBound:
             tied = _in_a_least_set(list(best_of.values()), picked)
             return {self._sites[choice.offer] for choice in equal if choice.domains in tied}
         return {self._sites[choice.offer] for choice in equal if choice.weight <= limit}
-
-
-def spreads(replicas: int, level: str) -> bool:
-    """Return whether replicas must be kept apart at all."""
-    return replicas > 1 and level != "none"
 
 
 def _order(choice: _Choice) -> tuple[Weight, int]:

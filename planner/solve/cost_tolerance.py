@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.solve.bound import spreads
+from planner.requirements.spread import spreads
 from planner.solve.decompose import counts_of, disaggregate
 from planner.solve.model import Program
 from planner.solve.presolve import every_column

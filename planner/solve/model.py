@@ -57,11 +57,12 @@ import pulp
 
 from planner.requirements.base import ProgramColumn
 from planner.requirements.spread import ReplicaSpread
+from planner.requirements.workload import Mount
 from planner.solve.solver import Run, run
 from planner.units import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -255,9 +256,10 @@ class Program(Model):
         """Return every column."""
         return self._seen
 
-    def replicas(self, volume: int) -> Terms:
-        """Return how many replicas a volume, and those decided with it, have."""
-        return [(self.x[i], 1) for i in self.of_unit[self.unit_of[volume]]]
+    def replicas(self, volume: int, offers: Collection[int] | None = None) -> Terms:
+        """Return how many replicas a volume, and those decided with it, have at offers."""
+        columns = self.of_unit[self.unit_of[volume]]
+        return [(self.x[i], 1) for i in columns if offers is None or self.offer[i] in offers]
 
     def inside(self, volume: int, places: Sequence[frozenset[Any]]) -> Mapping[Any, Terms]:
         """Return how many replicas a volume has in each place, given the places of each offer."""
@@ -372,13 +374,13 @@ def _workload(program: Program, w: int) -> None:
         return
     for g, needs in _runnable(program, w):
         z = program.z[w, g] = program.variable(f"z_{w}_{g}", 1)
-        for members in needs:
-            program.add([(z, 1), *((program.x[i], -1) for i in members)], "<=", 0)
+        for v, offers in zip(rentals.mounts[w], needs, strict=True):
+            Mount.constrain(program, [(z, 1)], v, {*offers})
     program.add([(z, 1) for (job, _), z in program.z.items() if job == w], "==", 1)
 
 
 def _runnable(program: Program, w: int) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
-    """Yield the first of all GPU offers that want the same, with what each mount wants."""
+    """Yield the first of all GPU offers that reach the same, with the offers for each mount."""
     rentals = program.instance.rentals
     if rentals is None:
         return
@@ -387,8 +389,8 @@ def _runnable(program: Program, w: int) -> Iterator[tuple[int, list[tuple[int, .
         wants = []
         for v in rentals.mounts[w]:
             mountable = rentals.mountable(w, v, g)
-            mine = program.of_unit[program.unit_of[v]]
-            wants.append(tuple(i for i in mine if mountable[program.offer[i]]))
+            columns = program.of_unit[program.unit_of[v]]
+            wants.append(tuple(o for o in (program.offer[i] for i in columns) if mountable[o]))
         if all(wants):
             mask = alike.setdefault(tuple(wants), np.zeros(len(rentals.gpus), np.bool_))
             mask[g] = True

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.solve.bound import CLOSE, spreads
+from planner.requirements.spread import spreads
+from planner.solve.bound import CLOSE
 from planner.units import total
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
-from planner.solve.bound import spreads
+from planner.requirements.spread import spreads
 from planner.solve.problem import Instance
 from planner.solve.rentals import gpu_choice
 from planner.solve.solution import placements

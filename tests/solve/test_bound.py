@@ -13,7 +13,8 @@ from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.market.wire import STOCK_RANK
-from planner.solve.bound import SeparableBound, spreads
+from planner.requirements.spread import spreads
+from planner.solve.bound import SeparableBound
 from planner.solve.candidates import Pairs, domains, pair, sites
 from tests.solve import instances
 
