@@ -142,16 +142,20 @@ def _farewell(market: Sim, state: str | None) -> None:
     to_stderr(f"stopped after {market.arrived} requests; {_holdings(market)}")
     for disk in market.live():
         to_stderr(f"  {disk['id']} {disk['name']} {disk['size']} GB {disk['status']}")
-    if state is None and market.live():
+    for pod in market.running():
+        gpus = f"{pod['gpuCount']} {pod['gpuName']}"
+        to_stderr(f"  {pod['id']} {pod['name']} {gpus} {pod['status']}")
+    if state is None and (market.live() or market.running()):
         to_stderr("nothing of this is kept, since there was no --state FILE")
 
 
 def _holdings(market: Sim) -> str:
     from planner.units import money, plain, total
 
-    live = market.live()
-    usd_hr = plain(total(disk["priceHr"] for disk in live))
-    return f"disks: {len(live)} at ${usd_hr}/hour, balance ${money(market.balance_usd)}"
+    disks, pods = market.live(), market.running()
+    usd_hr = plain(total(each["priceHr"] for each in (*disks, *pods)))
+    rented = f", pods: {len(pods)}" if pods else ""
+    return f"disks: {len(disks)}{rented} at ${usd_hr}/hour, balance ${money(market.balance_usd)}"
 
 
 def _rows(path: str | None, listing: ListingName) -> list[Any] | None:

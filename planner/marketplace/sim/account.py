@@ -10,7 +10,14 @@ from pydantic import Field
 
 from planner import units
 from planner.marketplace.sim.catalogue import offers_for, whole, window
-from planner.marketplace.sim.wire import Refused, SimResponse, StrictBody, read_body
+from planner.marketplace.sim.wire import (
+    ProviderPart,
+    Refused,
+    SimResponse,
+    StrictBody,
+    TeamPart,
+    read_body,
+)
 from planner.marketplace.sim.world import SECOND_US, SimDisk, World, number, stamp
 
 if TYPE_CHECKING:
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from planner.marketplace.sim.catalogue import Terms
     from planner.marketplace.sim.faults import Act
     from planner.marketplace.sim.wire import Dialect
+    from planner.marketplace.sim.world import SimResource
 
 
 USER, WALLET = "sim-user", "sim-wallet"
@@ -37,18 +45,10 @@ class _DiskBody(StrictBody, strict=True):
     data_center_id: str | None = Field(None, alias="dataCenterId")
 
 
-class _Provider(StrictBody, strict=True):
-    type: str
-
-
-class _Team(StrictBody, strict=True):
-    team_id: str = Field(alias="teamId")
-
-
 class _Create(StrictBody, strict=True):
     disk: _DiskBody
-    provider: _Provider
-    team: _Team | None = None
+    provider: ProviderPart
+    team: TeamPart | None = None
 
 
 class _Rename(StrictBody, strict=True):
@@ -69,6 +69,16 @@ class Delays:
 
     provisioning_s: float = 5.0
     detaching_s: float = 30.0
+
+    @property
+    def provisioning_us(self) -> int:
+        """Return the first in microseconds."""
+        return round(self.provisioning_s * SECOND_US)
+
+    @property
+    def detaching_us(self) -> int:
+        """Return the second in microseconds."""
+        return round(self.detaching_s * SECOND_US)
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ class SimAccount:
         """Return the disk, with whatever is to go wrong with it."""
         asked, new_id, now_us = wanted.disk, self.new_id(), self.world.clock.now_us()
         late = acts["late"].number if "late" in acts else 0
-        ready_us = now_us + round(self.delays.provisioning_s * SECOND_US)
+        ready_us = now_us + self.delays.provisioning_us
         size = asked.size + ("made-size" in acts)
         price = units.usd_hr(size, terms.usd_gb_hr or Decimal(0))
         if "made-price" in acts:
@@ -181,11 +191,12 @@ class SimAccount:
         return SimResponse(200, {"status": disk.status(now_us)}, deleted=[disk.id])
 
     def wallet(self, query: Mapping[str, Sequence[str]]) -> SimResponse:
-        """Return the balance and what each disk has cost, the latest bill first."""
+        """Return the balance and what each disk and pod has cost, the latest bill first."""
         limit = whole(query, "limit", 20, least=1, most=100)
         offset = whole(query, "offset", 0, least=0)
         now_us = self.world.clock.now_us()
-        bills = [_bill(disk, now_us) for disk in reversed(self.world.disks.values())]
+        bills = [_bill(disk, "disks", now_us) for disk in reversed(self.world.disks.values())]
+        bills += [_bill(pod, "compute", now_us) for pod in reversed(self.world.pods.values())]
         bills.sort(key=lambda bill: str(bill["last_billed_at"]), reverse=True)
         document = {
             "wallet_id": WALLET,
@@ -244,15 +255,16 @@ def scaled(amount: Decimal, factor: str) -> Decimal:
     return _WIDE.multiply(amount, Decimal(factor))
 
 
-def _bill(disk: SimDisk, now_us: int) -> dict[str, Any]:
-    until_us = now_us if disk.terminated_us is None else min(now_us, disk.terminated_us)
+def _bill(resource: SimResource, resource_type: str, now_us: int) -> dict[str, Any]:
+    ended_us = resource.terminated_us
+    until_us = now_us if ended_us is None else min(now_us, ended_us)
     return {
-        "id": f"bill-{disk.id}",
-        "created_at": stamp(disk.created_us),
+        "id": f"bill-{resource.id}",
+        "created_at": stamp(resource.created_us),
         "updated_at": stamp(until_us),
         "last_billed_at": stamp(until_us),
-        "amount_usd": number(disk.cost_usd(now_us)),
+        "amount_usd": number(resource.cost_usd(now_us)),
         "currency": "USD",
-        "resource_type": "disks",
-        "resource_id": disk.id,
+        "resource_type": resource_type,
+        "resource_id": resource.id,
     }

@@ -113,6 +113,11 @@ def disks(service: Service, _: Nothing, __: str) -> dict[str, Any]:
     return {"disks": service.disks()}
 
 
+def pods(service: Service, _: Nothing, __: str) -> dict[str, Any]:
+    """Show every pod ever, with its cost."""
+    return {"pods": service.pods()}
+
+
 def add_disk(service: Service, disk: ForeignDisk, _: str) -> dict[str, Any]:
     """Add a disk that no request made, ACTIVE at once."""
     now_us = service.world.clock.now_us()
@@ -157,9 +162,7 @@ def detach(service: Service, body: Pod, disk_id: str) -> dict[str, Any]:
     disk = _disk(service, disk_id)
     if body.pod not in disk.pods:
         raise Refused(404, f"The disk is not attached to {body.pod}")
-    disk.pods.remove(body.pod)
-    held = round(service.delays.detaching_s * SECOND_US)
-    disk.held_us = service.world.clock.now_us() + held
+    disk.detach(body.pod, service.world.clock.now_us(), service.delays.detaching_us)
     return service.account.shown(disk)
 
 
@@ -225,6 +228,7 @@ _ROUTES: tuple[tuple[str, str, type[StrictBody], Callable[..., dict[str, Any]]],
     ("POST", "clock", Advance, advance),
     ("GET", "disks", Nothing, disks),
     ("POST", "disks", ForeignDisk, add_disk),
+    ("GET", "pods", Nothing, pods),
     ("PATCH", "disks/ID", DiskChange, change_disk),
     ("POST", "disks/ID/attach", Pod, attach),
     ("POST", "disks/ID/detach", Pod, detach),

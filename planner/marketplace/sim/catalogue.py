@@ -89,11 +89,11 @@ def _filtered(world: World, listing: str, query: Mapping[str, Sequence[str]]) ->
         disk = world.disks.get(disk_id)
         if disk is None or disk.ended(world.clock.now_us()):
             raise Refused(404, "Disk not found", "query", "disks")
-        rows = [row for row in rows if _meets(row, disk)]
+        rows = [row for row in rows if is_beside(row, disk)]
     return rows
 
 
-def _meets(row: Any, disk: SimDisk) -> bool:  # noqa: ANN401 -- a listing may hold anything
+def is_beside(row: Any, disk: SimDisk) -> bool:  # noqa: ANN401 -- a listing may hold anything
     """Return whether GPUs are where a disk is."""
     country = _part(row, "country")
     return (
@@ -197,6 +197,54 @@ def _terms(row: Mapping[str, Any]) -> Terms:
         usd_gb_hr=read.price("spec.pricePerUnit"),
         stock=read.stock("stockStatus"),
     )
+
+
+@dataclass(frozen=True)
+class GpuTerms:
+    """What a GPU offer rents, as far as its row can be used."""
+
+    row: Mapping[str, Any]
+    listing: str
+    usd_hr: Decimal | None
+    stock: str
+
+
+def gpu_offers_for(world: World, wanted: Mapping[str, Any]) -> list[GpuTerms]:
+    """Return the GPU offers that have the values wanted (keys of a row), the dearest first."""
+    offers = [
+        _gpu_terms(row, listing)
+        for listing in ("gpus", "multi-node")
+        for row in world.listings[listing]
+        if isinstance(row, dict) and all(row.get(key) == value for key, value in wanted.items())
+    ]
+    return sorted(offers, key=lambda terms: terms.usd_hr or 0, reverse=True)
+
+
+def _gpu_terms(row: Mapping[str, Any], listing: str) -> GpuTerms:
+    read = RowReader(row)
+    listed = read.raw("prices.communityPrice") is not None
+    price = read.price("prices.communityPrice" if listed else "prices.onDemand")
+    return GpuTerms(row, listing, price, read.stock("stockStatus"))
+
+
+def gpu_summary(world: World) -> SimResponse:
+    """Return the cheapest price of each GPU model and count that is in stock."""
+    cheapest: dict[str, dict[str, GpuTerms]] = {}
+    for terms in gpu_offers_for(world, {}):
+        model, count = terms.row.get("gpuType"), terms.row.get("gpuCount")
+        if model and count and terms.usd_hr is not None and terms.stock != "Unavailable":
+            cheapest.setdefault(str(model), {})[str(count)] = terms  # the cheapest comes last
+    document = {
+        model: {count: {"cheapest": _shown_price(terms)} for count, terms in sorted(counts.items())}
+        for model, counts in sorted(cheapest.items())
+    }
+    return SimResponse(200, document)
+
+
+def _shown_price(terms: GpuTerms) -> dict[str, Any]:
+    prices = terms.row.get("prices") or {}
+    shown = {name: prices.get(name) for name in ("onDemand", "communityPrice")}
+    return {**shown, "spotPrice": terms.usd_hr if terms.row.get("isSpot") else None}
 
 
 def change_offers(

@@ -21,7 +21,7 @@ from planner.marketplace.sim.wire import Refused
 from planner.marketplace.sim.world import Clock, Store, World, number, to_time, to_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from planner.marketplace.sim.wire import Dialect
 
 
+ATTACH_LIMITS: Mapping[str, int] = {"runpod": 1, "crusoecloud": 15}
+"""How many disks one pod of a provider can mount: Runpod one network volume, set at creation;
+Crusoe 16 with the one of the operating system. A provider that is missing has no limit here."""
 DOCUMENTED = {"disks": "shipped:disk-offers", "gpus": "shipped:gpu-offers"}
 """Where the documented market lies: what is sold unless rows are given."""
 
@@ -60,10 +63,12 @@ class Sim:
         Seconds of the clock to a real one; at 0 it moves only by `advance`.
     provisioning_s, detaching_s : float
         How long it takes from PROVISIONING to ACTIVE, and after detaching, by that clock.
+    attach_limits : mapping of str to int
+        How many disks one pod of a provider can mount.
     host, port
         Where to listen: loopback only, port 0 is any that is free.
     seed : str | None
-        Makes the ids of disks the same in every run; None makes them at random.
+        Makes the ids of disks and pods the same in every run; None makes them at random.
 
     Attributes
     ----------
@@ -102,6 +107,7 @@ class Sim:
         clock_speed: float = 1.0,
         provisioning_s: float = 5.0,
         detaching_s: float = 30.0,
+        attach_limits: Mapping[str, int] = ATTACH_LIMITS,
         host: str = "127.0.0.1",
         port: int = 0,
         seed: str | None = None,
@@ -124,6 +130,7 @@ class Sim:
                 delays=Delays(provisioning_s, detaching_s),
                 faults=scripted,
                 new_id=_ids(world, seed),
+                attach_limits=attach_limits,
             )
             self._server = Server(self._service, host, port)
         except BaseException:
@@ -206,6 +213,14 @@ class Sim:
     def live(self) -> list[dict[str, Any]]:
         """Return the disks that are not terminated, oldest first."""
         return [disk for disk in self.disks() if disk["status"] != "TERMINATED"]
+
+    def pods(self) -> list[dict[str, Any]]:
+        """Return every pod ever, oldest first, as the API shows it, with ``cost_usd`` (exact)."""
+        return self._service.pods()
+
+    def running(self) -> list[dict[str, Any]]:
+        """Return the pods that are not terminated, oldest first."""
+        return [pod for pod in self.pods() if pod["status"] != "TERMINATED"]
 
     def audit(self) -> list[dict[str, Any]]:
         """Return an entry for each request to the API: see `planner.marketplace.sim.service`."""
@@ -300,10 +315,10 @@ def _ids(world: World, seed: str | None) -> Callable[[], str]:
     def new_id() -> str:
         if seed is None:
             return secrets.token_hex(16)
-        number = len(world.disks)
+        number = len(world.disks) + len(world.pods)
         while True:
             made = hashlib.sha256(f"{seed}/{number}".encode()).hexdigest()[:32]
-            if made not in world.disks:
+            if made not in world.disks and made not in world.pods:
                 return made
             number += 1
 

@@ -3,7 +3,7 @@
 Every request has an entry in the audit, made for checkers that count from the server's own log:
 ``n``, ``at``, ``method``, ``path``, ``query``, ``body``; ``key`` (right, wrong or missing, never
 the key itself) and ``key_elsewhere`` (whether it stood anywhere but in its header); ``fault``,
-``status`` (null: the connection closed without one), and the ids of the disks that were
+``status`` (null: the connection closed without one), and the ids of the disks and pods that were
 ``created``, ``renamed`` and ``deleted``.
 """
 
@@ -17,8 +17,10 @@ from urllib.parse import urlencode
 
 from planner.marketplace.sim import response_faults
 from planner.marketplace.sim.account import Delays, SimAccount
-from planner.marketplace.sim.catalogue import availability
+from planner.marketplace.sim.catalogue import availability, gpu_summary
 from planner.marketplace.sim.faults import PREFIX, Fault, take
+from planner.marketplace.sim.pods import SimPods
+from planner.marketplace.sim.user import members, teams, whoami
 from planner.marketplace.sim.wire import Dialect, Refused, Request, SimResponse
 from planner.marketplace.sim.world import number, stamp
 
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
 
 
 KEYS: Mapping[str, frozenset[str]] = {
-    "sim-key": frozenset({"availability", "disks", "billing"}),
+    "sim-key": frozenset({"availability", "disks", "instances", "billing"}),
     "sim-read": frozenset({"availability"}),
-    "sim-no-wallet": frozenset({"availability", "disks"}),
+    "sim-no-wallet": frozenset({"availability", "disks", "instances"}),
 }
 """The keys that are known, and what each may do."""
 
@@ -42,12 +44,20 @@ _LONG = 16
 """From so many characters on, a key is masked wherever it stands; a shorter one as a word."""
 
 _ROUTES = (
-    (re.compile(f"{PREFIX}/availability/(disks|gpus|multi-node)"), "availability"),
-    (re.compile(f"{PREFIX}/disks/()"), "disks"),
-    (re.compile(f"{PREFIX}/disks/([^/]+)"), "disk"),
-    (re.compile(f"{PREFIX}/billing/wallet()"), "wallet"),
+    (f"{PREFIX}/availability/(disks|gpus|multi-node)", "availability", "availability"),
+    (f"{PREFIX}/availability/gpu-summary()", "summary", "availability"),
+    (f"{PREFIX}/disks/()", "disks", "disks"),
+    (f"{PREFIX}/disks/([^/]+)", "disk", "disks"),
+    (f"{PREFIX}/pods/()", "pods", "instances"),
+    (f"{PREFIX}/pods/history()", "history", "instances"),
+    (f"{PREFIX}/pods/status()", "statuses", "instances"),
+    (f"{PREFIX}/pods/([^/]+)", "pod", "instances"),
+    (f"{PREFIX}/billing/wallet()", "wallet", "billing"),
+    (f"{PREFIX}/user/whoami()", "whoami", None),
+    (f"{PREFIX}/user/teams()", "teams", None),
+    (f"{PREFIX}/teams/([^/]+)/members", "members", None),
 )
-_SCOPES = {"availability": "availability", "disks": "disks", "disk": "disks", "wallet": "billing"}
+"""Paths, the first that matches; what each is, and the permission that it needs, if any."""
 
 
 class Service:
@@ -62,7 +72,9 @@ class Service:
     faults : sequence of Fault
         What is to go wrong.
     new_id : callable
-        Makes the ids of disks.
+        Makes the ids of disks and pods.
+    attach_limits : mapping of str to int
+        How many disks a pod of a provider can mount; a provider that is missing has no limit.
     """
 
     def __init__(
@@ -74,10 +86,12 @@ class Service:
         delays: Delays,
         faults: Sequence[Fault],
         new_id: Callable[[], str],
+        attach_limits: Mapping[str, int] | None = None,
     ) -> None:
         self.world, self.store, self.dialect, self.delays = world, store, dialect, delays
         self.faults = list(dict.fromkeys(faults))
         self.account = SimAccount(world, delays, dialect, new_id)
+        self.rented = SimPods(world, delays, new_id, attach_limits or {})
         self.lock = threading.RLock()
         self.closing = threading.Event()
         self.arrived = store.count()
@@ -97,8 +111,7 @@ class Service:
                 return SimResponse(0, manner="drop")
             answer = response_faults.instead(acts, self.dialect) or self._done(request, acts)
             response_faults.apply_faults(answer, acts)
-            changed = [*answer.created, *answer.renamed, *answer.deleted]
-            self.store.save(self.world, entry | _outcome(answer, acts), changed=changed)
+            self.store.save(self.world, entry | _outcome(answer, acts), changed=answer.changed)
         return answer
 
     def _done(self, request: Request, acts: Sequence[Act]) -> SimResponse:
@@ -109,27 +122,28 @@ class Service:
             return refused.answer(self.dialect)
 
     def _routed(self, request: Request, acts: Sequence[Act]) -> SimResponse:
-        route, name = _route(request.path)
-        if route is None:
+        known = _route(request.path)
+        if known is None:
             other = request.path[:-1] if request.path.endswith("/") else f"{request.path}/"
-            if _route(other)[0] is None:
+            if _route(other) is None:
                 raise Refused(404, "Not Found")
             query = f"?{urlencode(request.query, doseq=True)}" if request.query else ""
             return SimResponse(
                 307, None, {"Location": f"{request.base_url}{other}{query}"}, body=b""
             )
-        self._check_key(request.token, _SCOPES[route])
+        route, name, scope = known
+        self._check_key(request.token, scope)
         return self._do(route, name, request, acts)
 
-    def _check_key(self, token: str | None, scope: str) -> None:
+    def _check_key(self, token: str | None, scope: str | None) -> None:
         scopes = KEYS.get(token or "")
         if scopes is None:
             raise Refused(401, "Invalid API key" if token else "Not authenticated")
-        if scope not in scopes:
+        if scope is not None and scope not in scopes:
             raise Refused(403, f"The API key does not have the permission: {scope}")
 
     def _do(self, route: str, name: str, request: Request, acts: Sequence[Act]) -> SimResponse:
-        account, query = self.account, request.query
+        account, rented, query = self.account, self.rented, request.query
         kinds = frozenset(act.kind.name for act in acts if act.kind.stage == "listing")
         does: dict[tuple[str, str], Callable[[], SimResponse]] = {
             ("availability", "GET"): lambda: availability(
@@ -140,7 +154,17 @@ class Service:
             ("disk", "GET"): lambda: account.read(name),
             ("disk", "PATCH"): lambda: account.rename(name, request.body),
             ("disk", "DELETE"): lambda: account.delete(name, acts),
+            ("summary", "GET"): lambda: gpu_summary(self.world),
+            ("pods", "GET"): lambda: rented.listed(query, kinds),
+            ("pods", "POST"): lambda: rented.create(request.body),
+            ("pod", "GET"): lambda: rented.read(name),
+            ("pod", "DELETE"): lambda: rented.terminate(name),
+            ("history", "GET"): lambda: rented.history(query),
+            ("statuses", "GET"): lambda: rented.statuses(query),
             ("wallet", "GET"): lambda: account.wallet(query),
+            ("whoami", "GET"): lambda: whoami(KEYS[request.token or ""]),
+            ("teams", "GET"): lambda: teams(query),
+            ("members", "GET"): lambda: members(name, query),
         }
         act = does.get((route, request.method))
         if act is None:
@@ -170,13 +194,23 @@ class Service:
                 for disk in self.world.disks.values()
             ]
 
+    def pods(self) -> list[dict[str, Any]]:
+        """Return every pod ever, oldest first: as the API shows it, with ``cost_usd``."""
+        with self.lock:
+            now_us = self.world.clock.now_us()
+            return [
+                {**self.rented.shown(pod), "cost_usd": number(pod.cost_usd(now_us))}
+                for pod in self.world.pods.values()
+            ]
 
-def _route(path: str) -> tuple[str | None, str]:
-    for pattern, route in _ROUTES:
-        match = pattern.fullmatch(path)
+
+def _route(path: str) -> tuple[str, str, str | None] | None:
+    """Return what a path is, the id in it, and the permission it needs; None: no such path."""
+    for pattern, route, scope in _ROUTES:
+        match = re.fullmatch(pattern, path)
         if match:
-            return route, match[1]
-    return None, ""
+            return route, match[1], scope
+    return None
 
 
 def _arrival(request: Request, n: int, now_us: int, keys: Collection[str]) -> dict[str, Any]:

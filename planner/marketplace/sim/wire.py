@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import simplejson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from planner.formats import JsonError, parse
 
@@ -59,7 +59,9 @@ class SimResponse:
     wait_s : float
         Real seconds before anything is sent.
     created, deleted, renamed : list of str
-        Ids of the disks that the request changed.
+        Ids of the disks and pods that the request changed.
+    moved : list of str
+        Ids of the disks that it attached or detached.
     """
 
     status: int
@@ -71,6 +73,12 @@ class SimResponse:
     created: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> list[str]:
+        """Return the ids of everything that the request changed."""
+        return [*self.created, *self.renamed, *self.deleted, *self.moved]
 
     @property
     def content(self) -> bytes:
@@ -124,6 +132,18 @@ class StrictBody(BaseModel):
     """The body of a request: an unknown field is refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class ProviderPart(StrictBody, strict=True):
+    """The part of a create request that names the provider."""
+
+    type: str
+
+
+class TeamPart(StrictBody, strict=True):
+    """The part of a create request that names the team that pays."""
+
+    team_id: str = Field(alias="teamId")
 
 
 _Shape = TypeVar("_Shape", bound=StrictBody)

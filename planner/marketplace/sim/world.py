@@ -1,4 +1,4 @@
-"""What the marketplace knows: its clock, its offers, the account's disks and the wallet."""
+"""What the marketplace knows: its clock, its offers, the account's disks and pods, the wallet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from planner.errors import InputError
 from planner.formats import JsonError, parse
@@ -64,48 +64,35 @@ class Clock:
             self._shown_us += microseconds
 
 
-@dataclass
-class SimDisk:
-    """One disk of the account, kept after its end.
+@dataclass(kw_only=True)
+class SimResource:
+    """What the account pays for, kept after its end.
 
     Attributes
     ----------
     ready_us : int | None
         When PROVISIONING becomes ACTIVE; None: never.
-    shown_us : int
-        When listings begin to show it.
     forced : str | None
         A status set by hand, which overrides its times.
-    held_us : int
-        Until when a delete is refused, since it was attached.
     billed_usd, billed_from_us
         What was settled at an earlier price, and from when the present one counts.
-    origin : str
-        ``api``: created by a request; ``admin``: put there beside the API.
     """
 
     id: str
     name: str
-    size_gb: int
     provider: str
     cloud_id: str | None
     data_center: str | None
     country: str | None
-    multinode: bool | None
     usd_hr: Decimal
     created_us: int
     updated_us: int
     billed_from_us: int
     ready_us: int | None
-    shown_us: int
     team_id: str | None = None
-    origin: str = "api"
     forced: str | None = None
     terminated_us: int | None = None
-    held_us: int = 0
     billed_usd: Decimal = Decimal(0)
-    pods: list[str] = field(default_factory=list)
-    clusters: list[str] = field(default_factory=list)
 
     def status(self, now_us: int) -> str:
         """Return the status at a time."""
@@ -130,23 +117,71 @@ class SimDisk:
         """Settle what it has cost, and go on at another price."""
         self.billed_usd, self.billed_from_us, self.usd_hr = self.cost_usd(now_us), now_us, usd_hr
 
+    def saved(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        amounts = {"usd_hr": str(self.usd_hr), "billed_usd": str(self.billed_usd)}
+        return {**asdict(self), **amounts}
+
+    @classmethod
+    def loaded(cls, saved: Mapping[str, Any]) -> Self:
+        """Return it from JSON values."""
+        amounts = {name: Decimal(saved[name]) for name in ("usd_hr", "billed_usd")}
+        return cls(**{**saved, **amounts})
+
+
+@dataclass(kw_only=True)
+class SimDisk(SimResource):
+    """One disk of the account.
+
+    Attributes
+    ----------
+    shown_us : int
+        When listings begin to show it.
+    held_us : int
+        Until when a delete is refused, since it was attached.
+    origin : str
+        ``api``: created by a request; ``admin``: put there beside the API.
+    pods, clusters : list of str
+        What it is attached to.
+    """
+
+    size_gb: int
+    multinode: bool | None
+    shown_us: int
+    origin: str = "api"
+    held_us: int = 0
+    pods: list[str] = field(default_factory=list)
+    clusters: list[str] = field(default_factory=list)
+
     def twin(self, new_id: str, *, later_us: int) -> SimDisk:
         """Return another disk just like it, which listings show later."""
         return replace(self, id=new_id, shown_us=self.shown_us + later_us, pods=[], clusters=[])
 
-    def saved(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {
-            **asdict(self),
-            "usd_hr": str(self.usd_hr),
-            "billed_usd": str(self.billed_usd),
-        }
+    def detach(self, pod: str, now_us: int, held_us: int) -> None:
+        """Detach it from a pod; a delete is refused for so long."""
+        self.pods.remove(pod)
+        self.held_us = now_us + held_us
 
-    @classmethod
-    def loaded(cls, saved: Mapping[str, Any]) -> SimDisk:
-        """Return it from JSON values."""
-        amounts = {name: Decimal(saved[name]) for name in ("usd_hr", "billed_usd")}
-        return cls(**{**saved, **amounts})
+
+@dataclass(kw_only=True)
+class SimPod(SimResource):
+    """One pod of the account.
+
+    Attributes
+    ----------
+    disks : list of str
+        Ids of the disks that it mounts.
+    request : dict
+        What its create asked for beside that: ``image``, ``vcpus``, ``memory``, ``diskSize``,
+        ``customTemplateId`` and ``autoRestart``.
+    """
+
+    gpu_type: str
+    gpu_count: int
+    socket: str | None
+    spot: bool | None
+    disks: list[str]
+    request: dict[str, Any]
 
 
 @dataclass
@@ -159,8 +194,8 @@ class World:
         The marketplace's time.
     listings : dict
         Rows of ``disks``, ``gpus`` and ``multi-node``, as the API shows them.
-    disks : dict
-        Every disk ever, by id, oldest first.
+    disks, pods : dict
+        Every disk and pod ever, by id, oldest first.
     paid_usd : Decimal
         What was ever paid into the wallet.
     fault_counts : dict
@@ -170,6 +205,7 @@ class World:
     clock: Clock
     listings: dict[str, list[Any]]
     disks: dict[str, SimDisk] = field(default_factory=dict)
+    pods: dict[str, SimPod] = field(default_factory=dict)
     paid_usd: Decimal = Decimal(0)
     fault_counts: dict[str, int] = field(default_factory=dict)
 
@@ -178,10 +214,15 @@ class World:
         now_us = self.clock.now_us()
         return [disk for disk in reversed(self.disks.values()) if not disk.ended(now_us)]
 
+    def running(self) -> list[SimPod]:
+        """Return the pods that are not gone, newest first."""
+        now_us = self.clock.now_us()
+        return [pod for pod in reversed(self.pods.values()) if not pod.ended(now_us)]
+
     def balance_usd(self) -> Decimal:
         """Return what is left in the wallet, exactly."""
         now_us = self.clock.now_us()
-        spent = total(disk.cost_usd(now_us) for disk in self.disks.values())
+        spent = total(each.cost_usd(now_us) for each in (*self.disks.values(), *self.pods.values()))
         return difference(self.paid_usd, spent)
 
     def set_balance(self, balance_usd: Decimal) -> None:
@@ -217,6 +258,7 @@ _MARK = 0x706C6E72
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS disks (id TEXT PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS pods (id TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS audit (n INTEGER PRIMARY KEY, entry TEXT NOT NULL);
 """
 
@@ -303,17 +345,22 @@ class Store:
             if saved["format"] != FORMAT:
                 raise self._unusable(f"its format is {saved['format']}")
             away_s = max(0.0, time.time() - float(saved["saved_at_s"])) if speed else 0.0
-            rows = self._base.execute("SELECT document FROM disks ORDER BY rowid")
-            disks = [SimDisk.loaded(parse(document.encode())) for (document,) in rows]
+            disks = [SimDisk.loaded(each) for each in self._documents("disks")]
+            pods = [SimPod.loaded(each) for each in self._documents("pods")]
             return World(
                 clock=Clock(saved["now_us"] + int(away_s * SECOND_US), speed),
                 listings=saved["listings"],
                 disks={disk.id: disk for disk in disks},
+                pods={pod.id: pod for pod in pods},
                 paid_usd=Decimal(saved["paid_usd"]),
                 fault_counts=saved["fault_counts"],
             )
         except (sqlite3.Error, JsonError, KeyError, TypeError, ValueError) as error:
             raise self._unusable(error) from error
+
+    def _documents(self, table: Literal["disks", "pods"]) -> list[Any]:
+        rows = self._base.execute(f"SELECT document FROM {table} ORDER BY rowid")  # noqa: S608 -- one of two words
+        return [parse(document.encode()) for (document,) in rows]
 
     def save(
         self,
@@ -327,9 +374,8 @@ class Store:
         Parameters
         ----------
         changed : iterable of str | None
-            Ids of the disks that have changed; None: any may have.
+            Ids of the disks and pods that have changed; None: any may have.
         """
-        ids = world.disks if changed is None else changed
         document = {
             "format": FORMAT,
             "now_us": world.clock.now_us(),
@@ -340,17 +386,27 @@ class Store:
         }
         with self._base:
             self._base.execute("REPLACE INTO state VALUES ('world', ?)", (to_json(document),))
-            self._base.executemany(
-                "INSERT INTO disks VALUES (?, ?) "
-                "ON CONFLICT DO UPDATE SET document = excluded.document",
-                [(disk_id, to_json(world.disks[disk_id].saved())) for disk_id in ids],
-            )
+            self._keep("disks", world.disks, changed)
+            self._keep("pods", world.pods, changed)
             if entry is not None:
                 line = json.dumps(entry)
                 self._base.execute("REPLACE INTO audit VALUES (?, ?)", (entry["n"], line))
         if entry is not None and self._lines is not None:
             self._lines.write(f"{line}\n")
             self._lines.flush()
+
+    def _keep(
+        self,
+        table: Literal["disks", "pods"],
+        resources: Mapping[str, SimResource],
+        changed: Iterable[str] | None,
+    ) -> None:
+        ids = resources if changed is None else [each for each in changed if each in resources]
+        self._base.executemany(
+            f"INSERT INTO {table} VALUES (?, ?) "  # noqa: S608 -- one of two words
+            "ON CONFLICT DO UPDATE SET document = excluded.document",
+            [(each, to_json(resources[each].saved())) for each in ids],
+        )
 
     def audit(self) -> list[dict[str, Any]]:
         """Return the entries of all requests, in the order in which they arrived."""

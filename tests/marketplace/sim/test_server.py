@@ -80,7 +80,7 @@ def test_what_is_not_there_is_told_so() -> None:
     """Unknown paths are 404, methods that a path does not have 405."""
     with market() as sim:
         assert ask(sim, "GET", "/").status == 404
-        assert ask(sim, "GET", f"{API}/pods/").status == 404
+        assert ask(sim, "GET", f"{API}/clusters/").status == 404
         assert ask(sim, "PUT", DISKS).status == 405
         assert ask(sim, "DELETE", DISKS).status == 405
         assert ask(sim, "POST", f"{API}/billing/wallet").status == 405
@@ -353,7 +353,7 @@ def test_what_is_done_beside_the_api_can_be_done_over_http() -> None:
         return ask(sim, method, f"/sim/{path}", body, key=None)
 
     with market() as sim:
-        assert len(beside("GET", "").json) == 13
+        assert len(beside("GET", "").json) == 14
         assert beside("GET", "clock").json["now"].endswith("Z")
         assert beside("POST", "clock", {"hours": 1, "seconds": 0.5}).status == 200
         disk_id = beside("POST", "disks", {"name": "theirs"}).json["id"]
