@@ -30,7 +30,10 @@ def emit(
     PRIME_API_KEY, and the marketplace from PRIME_API_BASE_URL where the plan was made offline.
     prime prints commands of the vendor's client, which asks before it buys.
     """
+    from datetime import UTC, datetime
+
     from planner.marketplace.prime.emit import emit as lines
+    from planner.plans.advice import attach_warnings
     from planner.plans.plan import Plan
 
     made = Plan.load(plan)
@@ -38,4 +41,7 @@ def emit(
     bodies = [request["body"] for request in made.requests]
     for line in lines(bodies, how.value, base_url=base_url):
         to_stdout(line)
+    today = datetime.now(UTC).date()
+    for warning in attach_warnings(made.demand, made.placements, made.gpus, today):
+        to_stderr(f"warning: {warning}")
     to_stderr(f"requests: {len(bodies)}; nothing was sent, and sending one twice buys two disks")

@@ -314,6 +314,7 @@ Denied = Annotated[tuple[Text, ...], AfterValidator(_canonical)]
 Members = Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_once)]
 Tags = Annotated[dict[Text, Label], AfterValidator(_by_key)]
 Budgets = Annotated[dict[Text, Budget], AfterValidator(_by_key)]
+AttachLimits = Annotated[dict[Text, Cap], AfterValidator(_by_key)]
 
 DiskId = Annotated[str, Field(strict=True, pattern=r"^[0-9A-Za-z_-]{8,64}$")]
 DiskIds = Annotated[tuple[DiskId, ...], AfterValidator(_once)]

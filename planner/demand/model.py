@@ -33,6 +33,7 @@ from planner.demand.fields import (
     MAX_WORKLOADS,
     NAME,
     Allowed,
+    AttachLimits,
     Budget,
     Budgets,
     Cap,
@@ -219,7 +220,7 @@ def beyond_replicas(disks: int, replicas: int) -> str | None:
     )
 
 
-_ADDED_LATER = frozenset({"max_disks_per_site"})
+_ADDED_LATER = frozenset({"max_disks_per_site", "attach_limits"})
 """Fields of the policy that plans made before them do not have."""
 
 
@@ -245,6 +246,11 @@ class Policy(Value):
     max_disks_per_site: Cap | None = Field(
         None, description="How many disks may be at one site, existing ones included."
     )
+    attach_limits: AttachLimits = Field(
+        default_factory=dict,
+        description="How many network disks one pod can mount, by provider, where you know better "
+        "than `planner providers`.",
+    )
     max_provider_share: Share | None = Field(
         None,
         description="Most that one provider may hold of all GB that are bought: '70%' or 0.7.",
@@ -260,9 +266,7 @@ class Policy(Value):
         """Leave out what came later and is not asked: equal demands keep their plan ids."""
         document: dict[str, Any] = serialize(self)
         return {
-            name: value
-            for name, value in document.items()
-            if value is not None or name not in _ADDED_LATER
+            name: value for name, value in document.items() if value or name not in _ADDED_LATER
         }
 
     @property

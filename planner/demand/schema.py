@@ -15,6 +15,7 @@ from planner.demand.fields import (
     MAX_REPLICAS,
     MAX_WORKLOADS,
     Budget,
+    Cap,
     Count,
     DiskIds,
     Headroom,
@@ -69,7 +70,12 @@ _OPTIONAL = frozenset({"size_gb"})
 """What a file may leave out although the model requires it."""
 
 ExcludeInput = _input("ExcludeInput", Exclude)
-PolicyInput = _input("PolicyInput", Policy, budgets=dict[Text, Budget | None])
+PolicyInput = _input(
+    "PolicyInput",
+    Policy,
+    budgets=dict[Text, Budget | None],
+    attach_limits=dict[Text, Cap | None],
+)
 WorkloadInput = _input("WorkloadInput", Workload)
 _OF_VOLUME: dict[str, Any] = {
     "exclude": ExcludeInput,

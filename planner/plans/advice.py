@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import Defect
 from planner.market.disks import NOT_KEPT
-from planner.market.gpus import rental_notes, unknown_model
+from planner.market.gpus import meets, rental_notes, unknown_model
 from planner.market.market import Sold
 from planner.market.offers import KEY, place_text, stock_note
 from planner.market.places import PLACES, as_list, known_places, unknown_place
+from planner.market.providers import attach_limit
 from planner.market.wire import SECURITY
 from planner.plans.proportion import disk_warnings, limit_warnings, price_warnings
 from planner.plans.requests import slug
@@ -21,11 +22,13 @@ from planner.text import nearest, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
 
     from planner.demand.model import Demand, Volume
     from planner.market.canonical import Market
     from planner.solve.existing import Existing
     from planner.solve.optimise import Solution
+    from planner.solve.rentals import Gpu
     from planner.solve.solution import Placement
 
 
@@ -53,6 +56,7 @@ def input_warnings(demand: Demand, market: Market) -> tuple[str, ...]:
         *(f"GPU {warning}" for warning in market_warnings(market.gpu_records)),
         *_unknown_gpus(demand, market.gpu_records),
         *_unknown_names(demand, market.offer_records),
+        *_unknown_limits(demand, market),
         *limit_warnings(demand, market),
         *price_warnings(market.offer_records),
     )
@@ -88,6 +92,60 @@ def plan_warnings(demand: Demand, market: Market, solution: Solution) -> tuple[s
     notes_of_offers = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
     dear = disk_warnings(demand, market, solution.placements)
     return (*dear, *input_warnings(demand, market), *notes_of_offers, *_gpu_notes(solution))
+
+
+def attach_warnings(
+    demand: Demand, placements: Sequence[Placement], gpus: Sequence[Gpu], day: date
+) -> Iterator[str]:
+    """Yield where a job mounts more disks than one pod of its provider can, or may.
+
+    Parameters
+    ----------
+    demand : Demand
+        What was asked; its policy may know better than the provider facts.
+    placements, gpus : sequence
+        What the plan does.
+    day : date
+        When the age of a fact is counted from.
+    """
+    mounts = {workload.name: workload.mounts for workload in demand.workloads}
+    unknown: dict[str, list[str]] = {}
+    old: dict[str, str] = {}
+    for gpu in gpus:
+        disks = _mounted(placements, gpu, mounts[gpu.workload])
+        number = sum(disks.values())
+        if number < 2:  # noqa: PLR2004 -- one disk can be mounted everywhere
+            continue
+        where = visible(gpu.provider)
+        limit, age = attach_limit(gpu.provider, demand.policy.attach_limits, day)
+        if limit is None:
+            unknown.setdefault(where, []).append(f"{gpu.workload} ({number} disks)")
+        elif number > limit:
+            whole = all(count == 1 for count in disks.values())
+            store = "store them in one volume" if whole else "store them in fewer disks"
+            yield (
+                f"job {gpu.workload} mounts {number} disks at {where} ({', '.join(disks)}), where "
+                f"one pod can mount {limit}{f' ({age})' if age else ''}: {store}, or write "
+                f"`attach_limits: {{{where}: {number}}}` in the policy if you know that it can"
+            )
+        elif age:
+            old[where] = f"one pod at {where} can mount {limit} disks, {age}"
+    for where, jobs in unknown.items():
+        yield (
+            f"how many disks one pod can mount at {where} is unknown; check it before you buy "
+            f"({_listed(jobs)})"
+        )
+    yield from old.values()
+
+
+def _mounted(placements: Sequence[Placement], gpu: Gpu, volumes: Sequence[str]) -> dict[str, int]:
+    """Return how many disks hold each volume of a job where its GPUs are: one replica of it."""
+    here: dict[str, int] = {}
+    for placement in placements:
+        if placement.volume in volumes and meets(vars(placement), vars(gpu)):
+            disks = len(placement.disk_sizes_gb)
+            here[placement.volume] = min(disks, here.get(placement.volume, disks))
+    return here
 
 
 def account_warnings(
@@ -258,6 +316,16 @@ def _unknown_names(demand: Demand, offers: Sequence[Mapping[str, Any]]) -> Itera
     for owner in demand.policy.budgets:
         if owner not in owners:
             yield f"no volume belongs to {visible(owner)}, who has a budget{_meant(owner, owners)}"
+
+
+def _unknown_limits(demand: Demand, market: Market) -> Iterator[str]:
+    """Yield a warning for each provider with an attach limit that is not in the market."""
+    rows = (*market.offer_records, *market.gpu_records)
+    known = {row["provider"] for row in rows} - {None}
+    for provider in demand.policy.attach_limits:
+        if provider not in known:
+            hint = _meant(provider, known)
+            yield f"no provider {visible(provider)} in this market (attach_limits){hint}"
 
 
 def _meant(name: str, known: set[str]) -> str:

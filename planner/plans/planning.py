@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import Defect, Infeasible, NotProven
 from planner.market.canonical import Market
-from planner.plans.advice import account_warnings, existing_warnings, input_warnings, plan_warnings
+from planner.plans.advice import (
+    account_warnings,
+    attach_warnings,
+    existing_warnings,
+    input_warnings,
+    plan_warnings,
+)
 from planner.plans.plan import Plan
 from planner.solve.existing import keep
 from planner.solve.optimise import require_listings, solve
@@ -131,14 +137,16 @@ def plan(
             if frame is not None
         },
     }
+    created = (now or datetime.now(UTC)).astimezone(UTC)
     plan = Plan(
         project=demand.project,
-        created_at=(now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
+        created_at=created.isoformat(timespec="seconds"),
         nonce=nonce or secrets.token_hex(8),
         target=target,
         inputs=inputs,
         solver=solution.solver,
         warnings=(
+            *attach_warnings(demand, solution.placements, solution.gpus, created.date()),
             *plan_warnings(demand, market, solution),
             *existing.notes,
             *existing_warnings(demand, solution.placements),

@@ -11,6 +11,7 @@ from planner.errors import Interrupted, PendingActions, PlannerError, StateUnusa
 from planner.market.disks import HEALTHY
 from planner.market.gpus import is_confirmed, meets
 from planner.market.offers import KEY
+from planner.plans.advice import attach_warnings
 from planner.project.replace import (
     Superseded,
     commands_for,
@@ -212,6 +213,7 @@ def make_outcome(
     document = plan.to_document()
     listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
     superseded = superseded_of(e for e in ctx.entries if not is_gone(ctx, e, listed))
+    attached = attach_warnings(plan.demand, plan.placements, plan.gpus, ctx.pace.now().date())
     return ApplyOutcome(
         plan_id=plan.plan_id,
         project=plan.project,
@@ -219,7 +221,7 @@ def make_outcome(
         disks=tuple(_project_disks(ctx, plan, rows)),
         stop=_worst(ctx, entries, stop),
         advice=(*_advice(ctx, entries), *copy_advice(superseded), *foreign_advice(ctx, plan)),
-        warnings=(*ctx.warnings, *_unwell(entries)),
+        warnings=(*ctx.warnings, *_unwell(entries), *attached),
         usd_hr=project_usd_hr(ctx),
         limit_usd_hr=allowed_usd_hr(ctx, ceilings),
         balance_usd=balance,

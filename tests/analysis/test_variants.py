@@ -149,6 +149,7 @@ CASES: list[tuple[dict[str, Any], Callable[[Document], None]]] = [
     ({"policy.max_sites": None}, policy(max_sites=None)),
     ({"max_providers": 1}, policy(max_providers=1)),
     ({"max_disks_per_site": 2}, policy(max_disks_per_site=2)),
+    ({"attach_limits": {"runpod": 4}}, policy(attach_limits={"runpod": 4})),
     ({"max_provider_share": "70%"}, policy(max_provider_share="70%")),
     ({"budget_usd_month": 900}, policy(budget_usd_month=900)),
     ({"budgets.ada": "512.50"}, policy(budgets={"ada": "512.50"})),

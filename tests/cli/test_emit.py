@@ -100,3 +100,11 @@ def test_emitted_prime_commands_say_everything_the_body_says(run: Run, tmp_path:
             },
         }
         assert said == expected
+
+
+def test_emit_says_where_a_pod_cannot_mount_the_disks(run: Run) -> None:
+    """The requests would be bought for a job whose pod mounts one disk of two."""
+    run("plan", "shipped:finetune", *MARKET, "--gpus-file", "shipped:gpu-offers", "--out", "p.json")
+    ran = run("emit", "p.json")
+    assert len(ran.out.splitlines()) == 3
+    assert "warning: job finetune mounts 2 disks at runpod (corpus, checkpoints)" in ran.err
