@@ -74,12 +74,6 @@ NAMES = {
 """Pattern → what to write instead, as a whole identifier of the code."""
 
 STILL: dict[str, set[str]] = {
-    "analysis": {
-        "told",
-        r"found|_?Found",
-        "told|untold",
-        r"_?one",
-    },
     "cli": {
         "told",
         r"(does|did) not (say|tell)|says? nothing",

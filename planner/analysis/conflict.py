@@ -8,19 +8,100 @@ of them that is not needed for that is let go. What remains is an irreducible in
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.elastic import LOOSE, Elastic
 from planner.analysis.evaluator import OutOfBudget, SearchBudget
-from planner.analysis.requirements import Requirement, requirements
+from planner.analysis.relaxation import as_json
+from planner.requirements import volume, workload
+from planner.requirements.group import labelled
+from planner.requirements.policy import policy_requirements
+from planner.text import visible
+from planner.units import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from planner.analysis.needs import Catalogue
+    from planner.demand.model import Demand
+    from planner.requirements.field import FieldRequirement
     from planner.solve.model import Terms, Variable
 
 Key = tuple[str, str, str, Any]
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One thing that a demand asks.
+
+    Attributes
+    ----------
+    kind : str
+        Who asks: ``volume``, ``workload``, ``group``, ``policy`` or ``owner``.
+    name : str
+        Its name; the label of a group; empty for the policy.
+    field : str
+        As in the demand; ``exclude.regions`` for a list in an exclusion, ``mounts`` for one mount.
+    which : Any
+        The volume of a mount; which of equal groups.
+    value : Any
+        What is asked.
+    shown : str
+        The same as a demand writes it.
+    """
+
+    kind: str
+    name: str
+    field: str
+    which: Any = None
+    value: Any = None
+    shown: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, Any]:
+        """Return what identifies it, as `Step.requirement` does."""
+        return self.kind, self.name, self.field, self.which
+
+    @property
+    def text(self) -> str:
+        """Return it as the demand says it, and where."""
+        name = visible(self.name)
+        if self.kind == "group":
+            return f"group {name}"
+        if self.kind == "owner":
+            return f"`budgets: {{{name}: {plain(self.value)}}}`"
+        asked = f"`{self.field}: {self.shown}`"
+        return asked if self.kind == "policy" else f"{asked} on {name}"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        subject: dict[str, Any] = {"policy": True} if self.kind == "policy" else {}
+        subject = subject or {self.kind: self.name}
+        return {**subject, "field": self.field, "value": as_json(self.value), "text": self.text}
+
+
+def requirements(demand: Demand) -> list[Requirement]:
+    """Return everything that a demand asks: of the policy, groups, workloads, then volumes.
+
+    Sizes and hours are facts here, not requirements: nothing relaxes them.
+    """
+    asked = [
+        Requirement(*limit.step, value=limit.value, shown=limit.shown)
+        for limit in policy_requirements(demand.policy)
+    ]
+    for _, (label, which) in labelled(demand.groups):
+        asked.append(Requirement("group", label, "groups", which, label))
+    for job in demand.workloads:
+        asked += [_of("workload", job.name, field) for field in workload.asked_by(job)]
+    for each in demand.volumes:
+        asked += [_of("volume", each.name, field) for field in volume.asked_by(each)]
+    return asked
+
+
+def _of(kind: str, name: str, field: FieldRequirement) -> Requirement:
+    return Requirement(kind, name, field.field, field.which, field.value, field.shown)
 
 
 class ConflictSearch:

@@ -333,18 +333,18 @@ def _all(instance: Instance, only: int | None) -> Iterator[_Requirement]:
     name = None if only is None else demand.volumes[only].name
     for v, volume in enumerate(demand.volumes):
         if only in {None, v}:
-            for one in asked_of_volumes.priced_of(volume):
-                edit = _edit("volumes", volume.name, one.lifted)
-                yield _Requirement(volume.name, one.text, one.instead, edit, v)
+            for field in asked_of_volumes.priced_of(volume):
+                edit = _edit("volumes", volume.name, field.lifted)
+                yield _Requirement(volume.name, field.text, field.instead, edit, v)
     for group in demand.groups:
         if name is None or name in group.volumes:
             yield from _of_group(group, at)
     for workload in demand.workloads:
         if name is None or name in workload.mounts:
-            for one in asked_of_workloads.priced_of(workload):
-                edit = _edit("workloads", workload.name, one.lifted)
+            for field in asked_of_workloads.priced_of(workload):
+                edit = _edit("workloads", workload.name, field.lifted)
                 mounted = at[workload.mounts[0]]
-                yield _Requirement(workload.name, one.text, one.instead, edit, mounted)
+                yield _Requirement(workload.name, field.text, field.instead, edit, mounted)
     if only is None:
         yield from _of_policy(demand)
 

@@ -47,8 +47,8 @@ from planner.units import money, plain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from planner.analysis.conflict import Requirement
     from planner.analysis.evaluator import PartsOptimum
-    from planner.analysis.requirements import Requirement
     from planner.demand.model import Demand
     from planner.solve.existing import Existing, Kept
     from planner.solve.problem import Instance

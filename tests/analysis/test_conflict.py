@@ -21,7 +21,7 @@ from tests.analysis.test_relax import NORWAY, X, row
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from planner.analysis.requirements import Requirement
+    from planner.analysis.conflict import Requirement
     from planner.requirements.field import Step
 
 
