@@ -16,7 +16,7 @@ from planner.market.wire import STOCK_RANK
 from planner.requirements.field import Step
 from planner.requirements.group import GroupPlace, labelled, levels_of
 from planner.requirements.offer import At, OfferColumns
-from planner.requirements.spread import ReplicaSpread, weaker
+from planner.requirements.spread import ReplicaSpread
 from planner.requirements.volume import limits_of, of_offers
 from planner.requirements.workload import GpuCount, of_gpus
 from planner.solve.candidates import BIT, KINDS, rules_of
@@ -143,8 +143,8 @@ class Catalogue:
 def _unknown_at(at: At, volume: Volume) -> dict[int, set[str]]:
     """Return at which levels of spread, of those it has and weaker ones, no place is known."""
     unknown: dict[int, set[str]] = defaultdict(set)
-    if volume.replicas > 1:
-        for level in (volume.spread, *weaker(volume.spread)):
+    for asked in ReplicaSpread.of(volume):
+        for level in asked.levels:
             for o in np.flatnonzero(ReplicaSpread(level).breaks(at)).tolist():
                 unknown[o].add(level)
     return unknown
@@ -215,9 +215,9 @@ def _looks(instance: Instance, v: int) -> list[list[Any]]:
     volume = instance.pairs.volumes[v]
     kept = {o for u, o in instance.kept if u == v}
     looks: list[list[Any]] = [[o if o in kept else -1 for o in range(len(instance.sites))]]
-    if volume.replicas > 1:
-        levels = {*weaker(volume.spread), volume.spread} - {"none"}
-        looks += [instance.spread_domains(level) for level in sorted(levels)]
+    for spread in ReplicaSpread.of(volume):
+        levels = sorted({*spread.levels} - {spread.without})
+        looks += [instance.spread_domains(level) for level in levels]
     ties = [tie for tie in instance.ties if v in tie.members]
     looks += [instance.places(level) for level in sorted({tie.level for tie in ties})]
     asked = instance.requirements

@@ -162,7 +162,7 @@ class OfferRequirement(FieldRequirement, ABC):
     @property
     def reason(self) -> str:
         """Return what is wrong with an offer that breaks it."""
-        return self.wrong.format(value=self.shown)
+        return self.wrong.format(value=self.shown, place=LEVELS.get(str(self.level)))
 
     @abstractmethod
     def breaks(self, at: At) -> NDArray[np.bool_]:
@@ -273,17 +273,13 @@ class ExcludedPlaces(PlaceList):
     fields = tuple(f"exclude.{word}" for word in PLACES.values())
     without = ()
     instead = "none excluded"
+    wrong = "{place} is excluded"
     change = "stop excluding {places}"
 
     @property
     def rule(self) -> str:
         """Return the rule of its level."""
         return f"excluded_{self.level}"
-
-    @property
-    def reason(self) -> str:
-        """Return that the place is excluded."""
-        return f"{LEVELS[str(self.level)]} is excluded"
 
     def breaks(self, at: At) -> NDArray[np.bool_]:
         """Return the offers of which some place is in the list."""

@@ -29,11 +29,6 @@ def spreads(replicas: int, level: str) -> bool:
     return replicas > 1 and level != "none"
 
 
-def weaker(level: str) -> tuple[str, ...]:
-    """Return the levels of spread that are weaker, weakest first."""
-    return SPREADS[: SPREADS.index(level)]
-
-
 class KnownPlace(OfferRequirement):
     """A place that other replicas or volumes are held against; its value is the level."""
 
@@ -92,7 +87,7 @@ class ReplicaSpread(KnownPlace):
     @property
     def levels(self) -> tuple[str, ...]:
         """Return the levels that it can be relaxed to, weakest first, and its own."""
-        return (*weaker(self.value), self.value)
+        return SPREADS[: SPREADS.index(self.value) + 1]
 
     def relax(
         self,
