@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
+
 from planner.analysis.baselines import cheapest_in_turn
 from planner.solve.optimum import optimum
 from tests.solve import exact
@@ -78,6 +80,7 @@ def test_greedy_stays_at_the_sites_it_has() -> None:
     assert providers(free, chosen) == [["beta"], ["alpha"]]
 
 
+@pytest.mark.slow
 def test_greedy_is_never_cheaper_and_keeps_the_rules_it_knows() -> None:
     """On random instances it breaks no rule but budgets and share, and never beats the optimum."""
     placed, dearer = 0, 0

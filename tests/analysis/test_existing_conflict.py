@@ -58,6 +58,7 @@ def _case(seed: int) -> tuple[Any, Existing] | None:
     return demand, existing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(2))
 def test_the_sets_are_the_smallest_and_their_costs_those_of_planning(block: int) -> None:
     """Every set of so many disks that is enough is listed, and no larger one, cheapest first."""

@@ -240,6 +240,7 @@ def repriced(rows: list[dict[str, Any]], factor: Any, provider: str | None) -> N
                 held[name] *= exact
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**9))
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("CI"), reason="there is no Chromium"
-)
+pytestmark = [
+    pytest.mark.slow,  # a browser takes seconds to start
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"), reason="there is no Chromium"
+    ),
+]
 SWITCHES = (
     "--no-sandbox",  # a container's root cannot have one
     "--disable-gpu",
@@ -134,7 +137,6 @@ def sideways(page: Page) -> int:
     return width
 
 
-@pytest.mark.slow
 def test_what_is_amiss_is_found(browser: Browser, tmp_path: Path) -> None:
     """The check can fail: a picture without words, a page too wide, a request, a message."""
     amiss = tmp_path / "amiss.html"
@@ -147,7 +149,6 @@ def test_what_is_amiss_is_found(browser: Browser, tmp_path: Path) -> None:
         assert any("no is not defined" in one for one in watched.said)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size", "scheme"), LOOKS)
 def test_with_scripts_the_charts_are_alive(
     name: str, size: tuple[int, int], scheme: str, browser: Browser, paths: dict[str, Path]
@@ -164,7 +165,6 @@ def test_with_scripts_the_charts_are_alive(
         assert watched.asked == [paths[name].as_uri()]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size", "scheme"), LOOKS)
 def test_without_scripts_the_charts_are_pictures(
     name: str, size: tuple[int, int], scheme: str, browser: Browser, paths: dict[str, Path]
@@ -288,7 +288,6 @@ def test_on_paper_there_are_pictures(browser: Browser, paths: dict[str, Path]) -
         assert page.pdf(format="A4").startswith(b"%PDF-")
 
 
-@pytest.mark.slow
 def test_the_keyboard_reaches_everything(browser: Browser, paths: dict[str, Path]) -> None:
     """The link that skips comes first and into sight; a wide table can be scrolled."""
     with opened(browser, paths["sample"], PHONE) as watched:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def test_gpus_are_at_places_and_belong_to_nobody() -> None:
 PLAN = planned()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.lists(

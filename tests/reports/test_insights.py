@@ -57,6 +57,7 @@ def test_the_market_and_what_requirements_cost(insights: Insights) -> None:
     assert rows["replicas: 2"] == "29.20"
 
 
+@pytest.mark.slow
 def test_each_section_has_its_chart(insights: Insights, tmp_path: Path) -> None:
     """In the page, and as files named for their sections."""
     made = report(planned())

@@ -35,6 +35,7 @@ def sites(instance: Instance, chosen: Chosen) -> int:
     return len({instance.sites[o] for offers in chosen.values() for o in offers})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("percent", ["0.5", "5", "40"])
 def test_stock_then_sites_then_cost_are_least_within_the_slack(percent: str) -> None:
     """Of every plan that costs at most so much more, enumerated: the first by these three."""

@@ -613,6 +613,7 @@ def account_of(
     return disks, recorded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(4))
 def test_presolve_gives_the_plan_of_the_full_program(block: int) -> None:
     """On random instances both give one plan, which keeps every disk, and verify accepts it."""
@@ -677,6 +678,7 @@ def _serves(
     return size >= volume["size_gb"] and (limit is None or price <= size * Fraction(str(limit)))
 
 
+@pytest.mark.slow
 def test_every_requirement_is_held_against_existing_disks() -> None:
     """On random demands with all kinds of wishes the disks that are kept are those that serve."""
     kept_ones = replaced = 0
@@ -705,6 +707,7 @@ def test_every_requirement_is_held_against_existing_disks() -> None:
     assert min(kept_ones, replaced) >= 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(4))
 def test_cost_equals_brute_force(block: int) -> None:
     """Of all choices that the enumeration finds, the cheapest that has every kept disk."""

@@ -28,6 +28,7 @@ def program_of(
     return columns, Program(instance, instance.whole, columns, relaxed=relaxed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("needed", [False, True])
 def test_the_solver_itself_finds_the_optimum(needed: bool) -> None:
     """The solver, on all columns and on the needed ones, chooses what is enumerated."""
@@ -69,6 +70,7 @@ def test_relaxed_it_is_a_bound_and_reduced_costs_are_what_a_replica_costs_more()
     assert bound == pytest.approx(0.03)
 
 
+@pytest.mark.slow
 def test_the_relaxation_bounds_every_plan() -> None:
     """On random instances no plan costs less than the relaxation proves, reduced costs included."""
     compared = 0

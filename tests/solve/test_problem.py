@@ -175,6 +175,7 @@ def test_offers_are_ordered_by_price_stock_popularity_and_key() -> None:
     assert instance.penalty.tolist()[:2] == [2, 0]
 
 
+@pytest.mark.slow
 def test_what_holds_is_what_the_independent_check_accepts() -> None:
     """On random instances a choice of admissible offers holds exactly when `verify` says so."""
     rng = np.random.default_rng(9)
