@@ -125,6 +125,12 @@ def providers(name: str | None = None, *, now: datetime | None = None) -> pd.Dat
     return build(rows, PROVIDERS)
 
 
+def documented_limits() -> dict[str, int]:
+    """Return how many network disks one pod can mount, by provider, where that is documented."""
+    facts = provider_facts()
+    return {one.provider: int(one.value) for one in facts if one.fact == "attach_limit"}
+
+
 def attach_limit(provider: str, stated: Mapping[str, int], day: date) -> tuple[int | None, str]:
     """Return how many network disks one pod of a provider can mount, and since when that is known.
 

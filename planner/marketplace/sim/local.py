@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from planner.errors import InputError
+from planner.market.providers import documented_limits
 from planner.market.snapshot import read_snapshot
 from planner.marketplace.sim import admin
 from planner.marketplace.sim.account import Delays
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from planner.marketplace.sim.wire import Dialect
 
 
-ATTACH_LIMITS: Mapping[str, int] = {"runpod": 1, "crusoecloud": 15}
-"""How many disks one pod of a provider can mount: Runpod one network volume, set at creation;
-Crusoe 16 with the one of the operating system. A provider that is missing has no limit here."""
 DOCUMENTED = {"disks": "shipped:disk-offers", "gpus": "shipped:gpu-offers"}
 """Where the documented market lies: what is sold unless rows are given."""
 
@@ -63,8 +61,9 @@ class Sim:
         Seconds of the clock to a real one; at 0 it moves only by `advance`.
     provisioning_s, detaching_s : float
         How long it takes from PROVISIONING to ACTIVE, and after detaching, by that clock.
-    attach_limits : mapping of str to int
-        How many disks one pod of a provider can mount.
+    attach_limits : mapping of str to int | None
+        How many disks one pod of a provider can mount; a provider that is missing has no limit.
+        None: the documented limits, see `providers`.
     host, port
         Where to listen: loopback only, port 0 is any that is free.
     seed : str | None
@@ -107,7 +106,7 @@ class Sim:
         clock_speed: float = 1.0,
         provisioning_s: float = 5.0,
         detaching_s: float = 30.0,
-        attach_limits: Mapping[str, int] = ATTACH_LIMITS,
+        attach_limits: Mapping[str, int] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         seed: str | None = None,
@@ -130,7 +129,7 @@ class Sim:
                 delays=Delays(provisioning_s, detaching_s),
                 faults=scripted,
                 new_id=_ids(world, seed),
-                attach_limits=attach_limits,
+                attach_limits=documented_limits() if attach_limits is None else attach_limits,
             )
             self._server = Server(self._service, host, port)
         except BaseException:
