@@ -279,3 +279,16 @@ def test_standard_input_is_a_demand(run: Run, sim: Sim) -> None:
     done = ran(run, sim, "apply", "-", "--yes", stdin=DEMAND)
     assert done.code == 0, done.err
     assert creates(sim) == 3
+
+
+@pytest.mark.slow
+def test_apply_says_where_a_pod_cannot_mount_the_disks(run: Run) -> None:
+    """Before anything is bought, and beside the command that the provider would refuse."""
+    with Sim() as market:
+        for words in (("--dry-run",), ()):
+            done = ran(run, market, "apply", "shipped:finetune", "--yes", *words, "-o", "json")
+            outcome = done.json()
+            said = [one for one in outcome["warnings"] if "one pod can mount 1" in one]
+            assert len(said) == 1
+            assert said[0].startswith("job finetune mounts 2 disks at runpod")
+            assert bool(outcome["pods"]) is (words == ())
