@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import Defect
@@ -19,6 +20,7 @@ from planner.plans.proportion import disk_warnings, limit_warnings, price_warnin
 from planner.plans.requests import slug
 from planner.solve.unchecked import unchecked_existing
 from planner.text import nearest, visible
+from planner.units import money
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 
 _MOST = 20
+_NAMED = 3
+"""Disks that a sentence names before it counts them."""
 
 
 def market_warnings(offers: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -176,24 +180,32 @@ def account_warnings(
     wanting = {slug(v.name): v for v in demand.volumes if served[v.name] < v.replicas}
     yield from _renamed(demand, disks, existing, placements)
     idle = [row for row in disks if row["id"] not in used]
-    for row in idle[:_MOST]:
-        name, price = row["name"] or "", row["usd_hr"]
-        cost = f"${price} an hour" if price else "price unknown"
-        looks = re.fullmatch(r"(.+)-[0-9a-f]{12}", name)
+    others = []
+    for row in idle:
+        looks = re.fullmatch(r"(.+)-[0-9a-f]{12}", row["name"] or "")
         meant = wanting.get(looks[1]) if looks else None
         serves = row["id"] not in {None, *named} and row["status"] not in NOT_KEPT
-        hint = (
-            f"; its name looks like volume {meant.name}: `disks: [{row['id']}]` keeps it"
-            if meant is not None and serves and (row["size_gb"] or 0) >= meant.size_gb
-            else ""
-        )
+        if meant is not None and serves and (row["size_gb"] or 0) >= meant.size_gb:
+            yield (
+                f"disk {_disk(row)} is not used by this plan; planner will not touch it; its name "
+                f"looks like volume {meant.name}: `disks: [{row['id']}]` keeps it"
+            )
+        else:
+            others.append(row)
+    if len(others) == 1:
+        yield f"disk {_disk(others[0])} is not used by this plan; planner will not touch it"
+    elif others:
+        first = "; ".join(_disk(row) for row in others[:_NAMED])
+        more = f"; and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
         yield (
-            f"disk {visible(row['id'] or 'without id')} ({visible(name) or 'no name'}, {cost}) "
-            f"is not used by this plan; planner will not touch it{hint}"
+            f"{len(others):,} disks of the account are not used by this plan; planner will not "
+            f"touch them: {first}{more}"
         )
-    if len(idle) > _MOST:
-        more = len(idle) - _MOST
-        yield f"{more} more disks are not used by this plan; planner will not touch them"
+
+
+def _disk(row: Mapping[str, Any]) -> str:
+    cost = f"${money(Decimal(row['usd_hr']), 4)} an hour" if row["usd_hr"] else "price unknown"
+    return f"{visible(row['id'] or 'without id')} ({visible(row['name'] or 'no name')}, {cost})"
 
 
 def _renamed(

@@ -384,9 +384,11 @@ class Context:
             try:
                 disk = self.marketplace.disk(entry.ids[0])
             except NotFound:
-                self.gone.add(entry.ids[0])
-                return False
-        return disk.is_live
+                disk = None
+        if disk is None or not disk.is_live:
+            self.gone.add(entry.ids[0])
+            return False
+        return True
 
     def quarantine_s(self, entry: Entry, date: datetime | None) -> float:
         """Return the seconds for which a name must not be sent again, by both clocks.

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def supersede(ctx: Context) -> None:
-    """Record which disks of the project have been replaced: all disks of their successor exist."""
+    """Record which disks of the project have been replaced: all disks of their successor exist.
+
+    A disk that is gone from the account is replaced by its second purchase.
+    """
     replicas: dict[tuple[str, str, int], list[Entry]] = {}
     for entry in ctx.entries:
         if entry.replaces and entry.stage == "created":
@@ -32,6 +35,11 @@ def supersede(ctx: Context) -> None:
             is_in_use = is_in_use and entry.name not in by  # a disk that serves its own successor
             if is_in_use and not replaced.isdisjoint(entry.ids):
                 ctx.record("superseded", name=entry.name, by=by)
+    last = {entry.key: entry.name for entry in ctx.entries if entry.stage == "created"}
+    for entry in ctx.entries:
+        is_in_use = entry.stage == "created" and not entry.superseded_by
+        if is_in_use and last[entry.key] != entry.name and not ctx.is_live(entry, ctx.listing):
+            ctx.record("superseded", name=entry.name, by=[last[entry.key]])
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,7 @@ def foreign_advice(ctx: Context, plan: Plan) -> list[str]:
     ours = ctx.state.recorded_ids()
     return [
         f"Copy {placement.volume} #{placement.replica} from {disk_id}, check the copy, then delete "
-        f"{disk_id} by hand: planner did not buy it."
+        f"{disk_id} by hand: it is not in this journal, so `planner retire` leaves it."
         for placement in plan.placements
         for disk_id in placement.replaces
         if disk_id not in ours

@@ -233,7 +233,7 @@ def test_somebody_elses_disk_is_reported_and_left(run: Run, sim: Sim, folder: Pa
         name="theirs", size=100, provider="gamma", data_center="C-1", country="IS"
     )
     done = ran(run, sim, "plan", "d.yaml")
-    assert f"disk {theirs['id']} (theirs, $0.01 an hour) is not used by this plan" in done.err
+    assert f"disk {theirs['id']} (theirs, $0.0100 an hour) is not used by this plan" in done.err
     named = DEMAND.replace("size: 100 GB}", f"size: 100 GB, disks: [{theirs['id']}]}}")
     (folder / "d.yaml").write_text(named)
     plan = ran(run, sim, "plan", "d.yaml", "-o", "json").json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -281,3 +282,20 @@ def test_a_second_set_may_still_be_bought_on_purpose(tmp_path: Path) -> None:
     plan = renamed_demand(world, tmp_path, "nonce-2")
     assert world.apply(tmp_path, plan, again=True).exit_code == 0
     assert len(world.live) == 3
+
+
+def test_a_disk_that_vanished_is_created_again_and_no_longer_counted(tmp_path: Path) -> None:
+    """Deleted beside planner: the new one takes its place in status, limits and the table."""
+    world = bought(tmp_path)
+    old = next(disk.id for disk in world.live if disk.size_gb == 600)
+    world.terminate(old)
+    assert ("corpus", "vanished") in conditions(world, tmp_path)
+    outcome = world.apply(tmp_path, planned(world, tmp_path, 600, "nonce-2"))
+    assert outcome.exit_code == 0
+    assert outcome.usd_hr == Decimal("0.07")
+    assert [row["ids"] for row in outcome.disks if old in row["ids"]] == []
+    assert conditions(world, tmp_path) == [
+        ("ckpt", "in order"),
+        ("corpus", "retired"),
+        ("corpus", "in order"),
+    ]
