@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.analysis.evaluator import on_offers
+from planner.analysis.evaluator import on_offers, without_budgets
 from planner.market.market import key_order
 from planner.requirements.spread import spreads
 from planner.schema import EXACT, TEXT, Column, build, frame_html
@@ -81,7 +81,7 @@ def baselines(instance: Instance) -> Baselines:
 
     Existing disks are kept in all of them, as in the plan.
     """
-    free = _without_budgets(instance)
+    free = without_budgets(instance)
     providers = [(site[0],) for site in instance.sites]
     disks_alone = [_disks_alone(instance)] if instance.demand.workloads else []
     return Baselines(
@@ -92,11 +92,6 @@ def baselines(instance: Instance) -> Baselines:
             *disks_alone,
         ]
     )
-
-
-def _without_budgets(instance: Instance) -> Instance:
-    policy = instance.demand.policy.model_copy(update={"budget_usd_month": None, "budgets": {}})
-    return replace(instance, demand=instance.demand.model_copy(update={"policy": policy}))
 
 
 def _cheapest_offers(instance: Instance) -> Baseline:

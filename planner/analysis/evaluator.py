@@ -50,9 +50,12 @@ _EXCLUDED = np.uint32(1 << 31)
 # Changes.
 
 
-def without_policy(instance: Instance) -> Instance:
-    """Return an instance without budgets, caps and share."""
-    policy = without_limits(instance.demand.policy)
+def without_budgets(instance: Instance) -> Instance:
+    """Return an instance without budgets; caps and share stay."""
+    policy = instance.demand.policy
+    for requirement in instance.requirements:
+        if isinstance(requirement, BudgetLimit):
+            policy = requirement.lifted(policy)
     return replace(instance, demand=instance.demand.model_copy(update={"policy": policy}))
 
 

@@ -228,11 +228,6 @@ def _anywhere_of(
     return best, evaluator.evaluate(part, rented_from(rentals.workloads[w].name, only))
 
 
-def is_partial(frame: pd.DataFrame) -> bool:
-    """Return whether some answers were not worked out."""
-    return bool((frame["why"] == NOT_EVALUATED).any())
-
-
 # What requirements cost.
 
 

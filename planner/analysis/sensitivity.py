@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from planner.analysis.alternatives import changes_between
-from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper, forbid
+from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper, forbid, without_budgets
 from planner.requirements.spread import spreads
 from planner.schema import EXACT, TEXT, YES_NO, Column, build, records
 from planner.solve.candidates import BIT, rules_of, tiered
@@ -156,12 +156,9 @@ class Question:
     def rise(self) -> Threshold:
         """Return how far the price of a chosen offer may rise."""
         first = self.climb()
-        policy = self.instance.demand.policy
-        if not policy.limits:
+        if not self.instance.demand.policy.limits:
             return first
-        policy = policy.model_copy(update={"budget_usd_month": None, "budgets": {}})
-        demand = self.instance.demand.model_copy(update={"policy": policy})
-        sooner = Question(replace(self.instance, demand=demand), self.plan, self.offer).climb()
+        sooner = Question(without_budgets(self.instance), self.plan, self.offer).climb()
         edge, rival = sooner.usd_gb_hr, sooner.rival
         if edge is None or rival is None or (first.usd_gb_hr or edge + 1) <= edge:
             return first
