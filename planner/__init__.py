@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from planner.plans.explain import alternatives, explain
     from planner.plans.plan import Plan
     from planner.plans.planning import plan
+    from planner.plans.where import where
     from planner.reports.diff import Diff, diff
     from planner.reports.holdings import Holdings, fetch_holdings, read_holdings
     from planner.reports.make import report
@@ -85,6 +86,7 @@ _HOME = {
     "planner.plans.explain": ("alternatives", "explain"),
     "planner.plans.plan": ("Plan",),
     "planner.plans.planning": ("plan",),
+    "planner.plans.where": ("where",),
     "planner.marketplace.prime.emit": ("emit",),
     "planner.reports.diff": ("Diff", "diff"),
     "planner.reports.holdings": ("Holdings", "fetch_holdings", "read_holdings"),
@@ -151,6 +153,7 @@ __all__ = [
     "report",
     "sweep",
     "verify",
+    "where",
 ]
 
 

@@ -79,7 +79,7 @@ def volume_shortage(instance: Instance, v: int) -> Shortage:
     sold = len(instance.pairs.offers) - len(instance.kept)
     broken = instance.pairs.broken[v]
     rules = _counted(map(rules_of, broken[:sold].tolist()))
-    meanings = _meanings(rules, of_offers(volume))
+    meanings = rule_meanings(rules, of_offers(volume))
     admissible = np.flatnonzero(broken == 0).tolist()
     name = visible(volume.name)
     if not admissible:
@@ -104,7 +104,7 @@ def workload_shortage(instance: Instance, w: int) -> Shortage:
     workload = instance.demand.workloads[w]
     broken = [] if instance.rentals is None else instance.rentals.broken[w].tolist()
     rules = _counted(map(gpu_rules_of, broken))
-    meanings = _meanings(rules, of_gpus(workload))
+    meanings = rule_meanings(rules, of_gpus(workload))
     count = len(broken)
     none = f"none of {count} GPU offers qualifies" if count else "no GPU offers in this market"
     return Shortage("no_gpu", count, rules, f"{visible(workload.name)}: {none}", meanings)
@@ -190,7 +190,7 @@ def _counted(rules: Iterable[Sequence[str]]) -> dict[str, int]:
     return dict(Counter(rule for each in rules for rule in each).most_common())
 
 
-def _meanings(rules: Iterable[str], asked: Iterable[OfferRequirement]) -> tuple[str, ...]:
+def rule_meanings(rules: Iterable[str], asked: Iterable[OfferRequirement]) -> tuple[str, ...]:
     """Return what breaking each rule means, for what is asked."""
     reasons = _FACTS | {requirement.rule: requirement.reason for requirement in asked}
     return tuple(reasons.get(rule, rule) for rule in rules)

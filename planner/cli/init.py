@@ -31,22 +31,31 @@ def init(
     """Write a commented demand file to start from. The project is named after the directory."""
     from planner.demand.schema import example as text_of
     from planner.formats import write_atomic
-    from planner.project.adopt import safe_name
 
     text = text_of(example.value)
-    # Two directories in which this is typed are two projects.
-    folder = Path.cwd().name if file == "-" else Path(file).absolute().parent.name
-    text = re.sub(r"(?m)^project: \S+", f"project: {safe_name(folder, 'project')}", text, count=1)
+    text = re.sub(r"(?m)^project: \S+", f"project: {project_of(file)}", text, count=1)
     if file == "-":
         to_stdout(text)
         return
-    there = False
-    with contextlib.suppress(OSError):
-        there = Path(file).exists()
-    if there and not force:
+    if is_there(file) and not force:
         raise InputError(f"{file}: is already there", hint="name another file, or use --force")
     write_atomic(file, text.encode())
     to_stderr(f"wrote {file}; try: planner plan {shlex.quote(file)} --offers shipped:disk-offers")
+
+
+def project_of(file: str) -> str:
+    """Return the project of a new demand file: two directories are two projects."""
+    from planner.project.adopt import safe_name
+
+    folder = Path.cwd().name if file == "-" else Path(file).absolute().parent.name
+    return safe_name(folder, "project")
+
+
+def is_there(file: str) -> bool:
+    """Return whether there is a file, as far as can be seen."""
+    with contextlib.suppress(OSError):
+        return Path(file).exists()
+    return False
 
 
 def schema() -> None:

@@ -150,7 +150,7 @@ def planned(
     from planner.project.origin import origin_of
 
     demanded = read_demand(source)
-    offers, gpus, target = _market(
+    offers, gpus, target = market_for(
         demanded, files or dict.fromkeys(("disks", "gpus", "multi-node"))
     )
     disks, project = _account(demanded, disks_file, state, target, is_needed=needs_account)
@@ -192,7 +192,7 @@ def warn(warnings: Sequence[str]) -> None:
         to_stderr(f"warning: {warning}")
 
 
-def _market(
+def market_for(
     demand: Demand, files: dict[ListingName, str | None]
 ) -> tuple[pd.DataFrame, pd.DataFrame | None, dict[str, str | None] | None]:
     """Return disk offers, GPU offers where there are any, and the marketplace to buy at.

@@ -110,7 +110,7 @@ class Explanation:
 
     @cached_property
     def _all_answers(self) -> Evaluator:
-        return _evaluator(self.plan)
+        return evaluator_of(self.plan)
 
     @property
     def _volumes(self) -> list[int]:
@@ -205,12 +205,12 @@ def alternatives(plan: Plan, k: int) -> Alternatives:
     """
     if k < 1:
         raise InputError(f"{k} alternatives cannot be shown", hint="ask for 1 or more")
-    evaluator = _evaluator(plan)
+    evaluator = evaluator_of(plan)
     others = best_others(evaluator, k)
     return Alternatives(to_frame(evaluator, others), placements_frame(evaluator.instance, others))
 
 
-def _evaluator(plan: Plan) -> Evaluator:
+def evaluator_of(plan: Plan) -> Evaluator:
     """Return the evaluator of a plan."""
     instance = plan.instance
     live = instance.pairs.fixed_usd_hr

@@ -65,7 +65,7 @@ def _file_options(command: str) -> list[str]:
 
 def _options(command: str) -> set[str]:
     params = COMMANDS[command].params if command else []
-    return {"--help", *(name for one in params for name in one.opts)}
+    return {"--help", *(name for one in params for name in (*one.opts, *one.secondary_opts))}
 
 
 def _right(command: str) -> list[str]:

@@ -1,0 +1,155 @@
+"""Every site as a place for a volume: what the whole plan costs with it there, or what it lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.analysis.evaluator import Answer, force
+from planner.analysis.reasons import rule_meanings
+from planner.market.market import key_order
+from planner.requirements.volume import of_offers
+from planner.requirements.workload import of_gpus
+from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
+from planner.solve.candidates import rules_of
+from planner.solve.rentals import gpu_rules_of
+from planner.text import visible
+from planner.units import difference, total, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
+
+    import pandas as pd
+
+    from planner.analysis.evaluator import Evaluator
+    from planner.solve.candidates import Site
+    from planner.solve.problem import Instance
+
+SITES = (
+    Column("provider", TEXT, "null: the rows name none"),
+    Column("data_center", TEXT, "null: unknown"),
+    Column("country", TEXT, "null: unknown"),
+    Column("region", TEXT, "of the offer; null: unknown"),
+    Column("chosen", YES_NO, "a replica is there in the cheapest plan"),
+    Column("offer_id", TEXT, "short id of the disk offer there, the cheapest that qualifies"),
+    Column("disks", WHOLE, "disks that hold one replica; null: none can"),
+    Column("provision_gb", WHOLE, "what they hold together"),
+    Column("disk_usd_month", EXACT, "one replica there, exact Decimal; null: unpriced"),
+    Column("gpu_usd_month", EXACT, "the GPUs of the plan with a replica there; null: none"),
+    Column("usd_month", EXACT, "cheapest plan with a replica there, exact; null: see missing"),
+    Column("extra_usd_month", EXACT, "how much dearer that is than the cheapest plan"),
+    Column("missing", EXACT, "tuple of what keeps the volume away; empty: a candidate"),
+)
+"""Columns of the sites of a market: the chosen ones, candidates by cost, then the others."""
+
+_NO_PRICE = frozenset({"malformed", "unpriced", "unsellable", "max_disks"})
+"""Rules that an offer breaks which has no price for the volume."""
+
+
+def candidate_sites(evaluator: Evaluator) -> pd.DataFrame:
+    """Return every site of the market as a place for a volume (columns ``SITES``).
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Of a plan of one volume, which at most one workload mounts.
+    """
+    instance = evaluator.instance
+    here: dict[Site, list[int]] = {}
+    for o, site in enumerate(instance.sites):
+        here.setdefault(site, []).append(o)
+    rows = [_site(evaluator, here[site]) for site in sorted(here, key=key_order)]
+    return build(sorted(rows, key=_cheapest_first), SITES)
+
+
+def _cheapest_first(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    amount: Decimal | None = row["usd_month"]
+    disk: Decimal | None = row["disk_usd_month"]
+    return (not row["chosen"], amount is None, amount or 0, disk is None, disk or 0)
+
+
+def _site(evaluator: Evaluator, offers: Sequence[int]) -> dict[str, Any]:
+    instance, pairs = evaluator.instance, evaluator.instance.pairs
+    is_chosen = any(o in evaluator.chosen[0] for o in offers)
+    answer = _answer(evaluator, offers, is_chosen=is_chosen)
+    at = [o for o in answer.chosen.get(0, ()) if o in offers]
+    o = at[0] if at else min(offers, key=lambda o: _nearest_first(instance, o))
+    rules = rules_of(int(pairs.broken[0, o]))
+    has_price = not _NO_PRICE & {*rules}
+    missing: tuple[str, ...] = ()
+    if answer.usd_month is None:
+        asked = of_offers(pairs.volumes[0])
+        missing = rule_meanings(rules, asked) or _lacking_gpus(instance, offers) or (answer.why,)
+    hours, rentals = evaluator.hours, instance.rentals
+    rented = [rentals.usd_month(w, g) for w, g in answer.rented.items()] if rentals else []
+    extra = None
+    if answer.usd_month is not None and not is_chosen:
+        extra = difference(answer.usd_month, evaluator.usd_month)
+    offer = records(pairs.offers.iloc[[o]])[0]
+    return {
+        **offer,
+        "chosen": is_chosen,
+        "disks": instance.disks(0, o) if has_price else None,
+        "provision_gb": instance.gb(0, o) if has_price else None,
+        "disk_usd_month": usd_month(instance.usd_hr(0, o), hours) if has_price else None,
+        "gpu_usd_month": total(rented) if rented else None,
+        "usd_month": answer.usd_month,
+        "extra_usd_month": extra,
+        "missing": missing,
+    }
+
+
+def _nearest_first(instance: Instance, o: int) -> tuple[Any, ...]:
+    """Return what sorts the offers of a site that has none to take: what it is nearest to."""
+    rules = rules_of(int(instance.pairs.broken[0, o]))
+    return (len(rules), 0 if _NO_PRICE & {*rules} else instance.usd_hr(0, o), o)
+
+
+def _answer(evaluator: Evaluator, offers: Sequence[int], *, is_chosen: bool) -> Answer:
+    """Return the cheapest plan with a replica at some offers."""
+    instance = evaluator.instance
+    if is_chosen:
+        return Answer(evaluator.usd_month, evaluator.chosen, evaluator.rented)
+    admissible = [o for o in offers if not instance.pairs.broken[0, o]]
+    if not admissible:
+        return Answer(None, {}, {})
+    if instance.volumes[0].replicas > 1:
+        part = evaluator.part_of(0)
+        return evaluator.evaluate(part, lambda part: force(part, 0, admissible))
+    # One replica is all there is to decide: no program has to be solved.
+    best = Answer(None, {}, {})
+    for o in admissible:
+        chosen = {0: [o]}
+        gpus = {w: instance.rent_best(w, chosen) for w in range(len(instance.demand.workloads))}
+        rented = {w: g for w, g in gpus.items() if g is not None}
+        if len(rented) == len(gpus):
+            cost = instance.usd_month(chosen, rented)
+            if best.usd_month is None or cost < best.usd_month:
+                best = Answer(cost, chosen, rented)
+    return best
+
+
+def _lacking_gpus(instance: Instance, offers: Sequence[int]) -> tuple[str, ...]:
+    """Return what the GPUs at a site lack; empty where a workload can run there."""
+    rentals = instance.rentals
+    if rentals is None:
+        return ()
+    asked = rentals.workloads[0]
+    model = visible(asked.gpu)
+    near = np.flatnonzero(rentals.meets[:, list(offers)].any(axis=1)).tolist()
+    alike = [g for g in near if rentals.rows[g]["gpu_type"] == asked.gpu]
+    if not alike:
+        offer = records(instance.pairs.offers.iloc[[offers[0]]])[0]
+        listed = {row["provider"] for row in rentals.rows}
+        is_known = offer["data_center"] is not None or offer["provider"] in listed
+        return (f"no {model}" if is_known else "GPUs unknown",)
+    nearest = min(alike, key=lambda g: (int(rentals.broken[0, g]).bit_count(), g))
+    rules = gpu_rules_of(int(rentals.broken[0, nearest]))
+    if not rules and not any(instance.reachable(0, {0: [o]})[alike].any() for o in offers):
+        return ("its disks are not multi-node, as its GPUs need",)
+    return tuple(
+        f"no offer of {asked.gpus} {model}" if rule == "gpu_count" else f"{model}: {meaning}"
+        for rule, meaning in zip(rules, rule_meanings(rules, of_gpus(asked)), strict=True)
+    )
