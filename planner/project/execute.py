@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ from planner.project.reconcile import (
     check_no_duplicates,
     match_name,
     reconcile_pending,
+    settle_absent,
     take_over,
 )
 from planner.project.replace import supersede
@@ -193,6 +195,10 @@ def _apply_last(
         run.run()
     except (MarketError, PlanError, ApplyError) as error:
         stop = error
+    if isinstance(stop, OutOfStock) and not ctx.pace.stop.is_set():
+        # What was lost long ago is not sent again here, so nothing else would settle it.
+        with contextlib.suppress(MarketError):
+            settle_absent(ctx, ctx.entries)
     return make_outcome(
         ctx,
         plans[-1],
@@ -268,6 +274,7 @@ class _Run:
             elif entry.stock:
                 raise OutOfStock(f"{entry.key}: {entry.why}", drift=[f"{entry.key}: out of stock"])
             else:
+                settle_absent(self.ctx, entries)
                 raise MarketError(
                     f"{entry.key}: refused permanently: {entry.why}",
                     method="POST",

@@ -344,7 +344,7 @@ def reconcile_pending(ctx: Context, *, wait: bool) -> None:
                 ctx.created(entry, match.disks[0], "listing", note)
     if pending:
         _reconcile_entries(ctx, pending, wait=wait)
-        _settle_earlier_plans(ctx, pending)
+        settle_absent(ctx, [entry for entry in pending if entry.plan != ctx.plan])
     supersede(ctx)
     conflicts = [entry for entry in entries if entry.stage == "conflict"]
     if conflicts:
@@ -375,14 +375,22 @@ def take_over(ctx: Context) -> None:
             ctx.created(entry, disk, "listing")
 
 
-def _settle_earlier_plans(ctx: Context, pending: Sequence[Entry]) -> None:
-    """Record what earlier plans have pending as not created, once two readings agree."""
-    earlier = [entry for entry in _still_pending(pending) if entry.plan != ctx.plan]
-    if not earlier:
+def settle_absent(ctx: Context, entries: Sequence[Entry]) -> None:
+    """Record pending creates as not created: past their quarantine, and in neither of two readings.
+
+    Raises
+    ------
+    MarketError
+        When the account's disks cannot be read.
+    """
+    pending = [entry for entry in _still_pending(entries) if not entry.claimed_ids]
+    if not pending:
         return
     listing = ctx.disks(readings=2)
-    for entry in earlier:
-        if not resolve_from_listing(ctx, entry, listing):
+    for entry in pending:
+        if ctx.quarantine_s(entry, listing.date) > 0 or resolve_from_listing(ctx, entry, listing):
+            continue
+        if not suspects(ctx, entry, listing):
             why = "not listed after its quarantine: it was not created"
             ctx.record("not_sent", name=entry.name, why=why)
 

@@ -367,3 +367,44 @@ def test_several_at_once_go_elsewhere(tmp_path: Path) -> None:
     assert sorted(disk.size_gb for disk in world.live) == [100, 200, 300, 400]
     assert done.usd_hr == usd_hr(world) <= Decimal("0.2")
     assert broken(world, tmp_path, done, plan, limit=Decimal("0.2")) == []
+
+
+@pytest.mark.parametrize(("percent", "code"), [(None, 5), ("100", 0)])
+def test_a_stock_out_does_not_leave_a_lost_create_pending(
+    percent: str | None, code: int, tmp_path: Path
+) -> None:
+    """At once, one create was refused and one lost: after its quarantine the rest goes on."""
+    world = World(offers=[CHEAP, DEAR])
+    world.fault("ok", "409_stock", "lost_before")
+    plan = planned([CHEAP, DEAR], *({"name": f"v{n}", "size_gb": 100} for n in (1, 2, 3)))
+    failover = None if percent is None else Decimal(percent)
+    assert world.apply(tmp_path, plan, failover=failover, parallel=2).exit_code == 6
+    world.clock.sleep(1000)
+    done = world.apply(tmp_path, plan, failover=failover, parallel=2)
+    assert (done.exit_code, done.pending) == (code, ())
+    assert len(world.live) == (3 if code == 0 else 1)
+    assert broken(world, tmp_path, done, plan, limit=Decimal("0.06")) == []
+
+
+def test_a_refusal_does_not_leave_a_lost_create_pending(tmp_path: Path) -> None:
+    """Refused permanently is exit 4, not 6 whenever it is typed again."""
+    world = World()
+    world.fault("ok", "422", "lost_before")
+    plan = planned([CHEAP], *({"name": f"v{n}", "size_gb": 100} for n in (1, 2, 3)))
+    assert world.apply(tmp_path, plan, parallel=2).exit_code == 6
+    world.clock.sleep(1000)
+    done = world.apply(tmp_path, plan)
+    assert (done.exit_code, done.pending, len(world.posts)) == (4, (), 3)
+
+
+def test_sold_out_by_now_does_not_leave_a_lost_create_pending(tmp_path: Path) -> None:
+    """The market sells no more when the quarantine is over: exit 5, or bought at the other."""
+    world = World(offers=[CHEAP, DEAR])
+    world.fault("lost_before")
+    plan = planned([CHEAP, DEAR])
+    assert world.apply(tmp_path, plan).exit_code == 6
+    world.clock.sleep(1000)
+    world.set_offers([{**CHEAP, "stockStatus": "Unavailable"}, DEAR])
+    assert world.apply(tmp_path, plan).exit_code == 5
+    assert world.apply(tmp_path, plan, failover=Decimal(100)).exit_code == 0
+    assert [disk.provider for disk in world.live] == ["hyperstack"] * 2
