@@ -234,6 +234,7 @@ def test_a_safe_name_is_one(text: str) -> None:
     assert NAME.fullmatch(safe_name(text, "disk"))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.text(), st.text(), st.none() | st.text()), min_size=1, max_size=5))
 def test_every_account_makes_a_demand(texts: list[tuple[str, str, str | None]]) -> None:
     """Every disk is named once, whatever names and places say; comments add nothing."""

@@ -81,6 +81,7 @@ def test_each_fault_ends_as_the_table_says(fault: str, tmp_path: Path) -> None:
     assert codes[-1] == codes[-2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [*UNKNOWN, *LATE, *JUDGED, "ghost"])
 def test_every_stop_says_what_to_do(fault: str, tmp_path: Path) -> None:
     """Every exit 6 or 7 says what to do."""
@@ -93,6 +94,7 @@ def test_every_stop_says_what_to_do(fault: str, tmp_path: Path) -> None:
         assert "from 2026-01-01T12:1" in texts  # the quarantine ends a quarter of an hour later
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [*FINAL, *SOLD_OUT, *JUDGED, *UNKNOWN, *FOR_NOW, "ghost"])
 def test_a_stop_ends_the_run(fault: str, tmp_path: Path) -> None:
     """After a refusal, an unknown outcome or a conflict no other slot is begun."""
@@ -102,6 +104,7 @@ def test_a_stop_ends_the_run(fault: str, tmp_path: Path) -> None:
     assert len(world.posts) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", sample(), ids=str)
 def test_killed_anywhere_it_converges(case: Case, tmp_path: Path) -> None:
     """A sample of the sweep: no duplicate, no orphan, no blind retry, at most three resumes."""

@@ -42,6 +42,7 @@ def test_what_is_appended_is_read_again(tmp_path: Path) -> None:
     assert numbers(tmp_path) == [None, 0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_cut_at_every_byte(tmp_path: Path) -> None:
     """Whole lines before the cut are kept, the torn one is forgotten, and writing goes on."""
     content = written(tmp_path / "whole")

@@ -132,6 +132,7 @@ def test_another_target_is_not_reconciled_here(tmp_path: Path) -> None:
     assert world.apply(tmp_path, other).exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(6))
 def test_killed_anywhere_then_planned_again_it_converges(part: int, tmp_path: Path) -> None:
     """Kill points of the first run; then plan and apply, at most three times."""

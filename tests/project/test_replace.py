@@ -208,6 +208,7 @@ def journey(world: World, folder: Path, *, again: bool) -> ApplyOutcome:
     raise AssertionError(str(outcome and outcome.stop))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [False, True])
 def test_growth_converges_wherever_it_is_killed(again: bool, tmp_path: Path) -> None:
     """One disk is bought, one is superseded, from every step on; no one types resolve."""
