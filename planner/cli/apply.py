@@ -39,6 +39,8 @@ EPILOG = (
     "name, state, id, ids, size_gb, usd_hr, planned_usd_hr, status, created_at, why), volumes "
     "(ids by volume), pending and to_send (names), totals, usd_hr (of the project, pending disks "
     "included), superseded (volume, replica, id, by, usd_hr), pods and commands (to paste), "
+    "workloads (project, workload, offer_id, nodes, disks, beside_disks: yes, no or unconfirmed, "
+    "why), "
     "advice, warnings; a run that stopped early also has error and "
     "hint. States: planned, waiting, pending, created, kept, conflict, refused, given_up, "
     "destroyed. Exit codes: 0 done, 2 usage, "
@@ -188,7 +190,7 @@ def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], Non
     """Run the real apply against a local marketplace that has and sells what the plan saw."""
     from pydantic import SecretStr
 
-    from planner.market.api_rows import api_rows
+    from planner.market.api_rows import api_gpu_rows, api_rows
     from planner.marketplace.credentials import Credentials
     from planner.marketplace.fetch import connect
     from planner.marketplace.sim.local import Sim
@@ -198,9 +200,12 @@ def rehearsal(made: Plan, order: Order, on_event: Callable[[dict[str, Any]], Non
     # The account is as the plan saw it, and no plan is too old to be rehearsed.
     limits = replace(order.limits, max_age=timedelta.max, min_runway_hr=None)
     pace = Pace(settle_s=5.0, quarantine_s=5.0, timeout_s=10.0)
+    gpus = api_gpu_rows(made.market.gpu_rows)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Sim(offers_rows=api_rows(made.market.offer_rows), provisioning_s=0.5) as sim,
+        Sim(
+            api_rows(made.market.offer_rows), gpus["gpus"], gpus["multi-node"], provisioning_s=0.5
+        ) as sim,
         connect(Credentials(SecretStr(sim.key), sim.base_url), **pace.pacing) as marketplace,
     ):
         existing = {i for p in made.placements for i in (*p.disk_ids, *p.replaces)}
@@ -251,6 +256,7 @@ def _section(outcome: ApplyOutcome, document: dict[str, Any], *, dry_run: bool) 
     rate = f"{document['project']} costs ${money(usd_hr, 4)}/h now{since}"
     notes = [f"{_counts(outcome, document)}. {rate}."]
     notes += [f"warning: {warning}" for warning in document["warnings"]]
+    notes += [reach.text for reach in outcome.reach]
     if dry_run and outcome.stop is None:
         notes.append(
             f"dry run: {counted(len(outcome.to_send), 'disk')} would be bought; nothing was sent"

@@ -16,8 +16,9 @@ from planner.present.table import Cell, Section, TableColumn, View, counted
 EPILOG = (
     "JSON: exit_code, disks (project, volume, replica, disk, name, state, condition, ids, status, "
     "size_gb, usd_hr, provider, data_center, country, attached_to, notes), usd_hr, advice, "
-    "commands (to paste). Exit codes: 0 in order, 6 outcome unknown, 7 a disk changed, vanished, "
-    "is duplicated or in conflict, 4 unreachable, 8 state damaged."
+    "commands (to paste), workloads (project, workload, offer_id, nodes, disks, beside_disks: yes, "
+    "no or unconfirmed, why), warnings. Exit codes: 0 in order, 6 outcome unknown, 7 a disk "
+    "changed, vanished, is duplicated or in conflict, 4 unreachable, 8 state damaged."
 )
 _COLUMNS = (
     TableColumn("condition", "", "status"),
@@ -44,6 +45,7 @@ def status(
 ) -> None:
     """Show what was bought and its state in the account now; nothing is changed."""
     from planner.project.journal import Journal
+    from planner.project.pods import read_reach
     from planner.project.status import read_status
 
     digest = None
@@ -52,16 +54,20 @@ def status(
 
         digest = Plan.load(plan).digest
     pace = purchases.pace(None, None, None)
-    with Journal(purchases.state_folder(state), write=False) as journal:
+    folder = purchases.state_folder(state)
+    with Journal(folder, write=False) as journal:
         records = journal.records
     with purchases.marketplace(pace) as marketplace:
         result = read_status(records, marketplace, project=project, plan=digest)
-    document = result.to_document()
-    render(View(lambda: [_section(document)], lambda: document), output)
+        reach, problems = read_reach(records, folder, marketplace, project=project, plan=digest)
+    workloads = [each.to_document() for each in reach]
+    document = {**result.to_document(), "workloads": workloads, "warnings": list(problems)}
+    notes = (*(each.text for each in reach), *(f"warning: {problem}" for problem in problems))
+    render(View(lambda: [_section(document, notes)], lambda: document), output)
     raise typer.Exit(result.exit_code)
 
 
-def _section(document: dict[str, Any]) -> Section:
+def _section(document: dict[str, Any], more: tuple[str, ...]) -> Section:
     from planner.market.offers import place_text
     from planner.units import money, usd_month
 
@@ -103,7 +109,7 @@ def _section(document: dict[str, Any]) -> Section:
         columns,
         rows,
         None,
-        (*lines, *document["advice"], *deleted),
+        (*lines, *more, *document["advice"], *deleted),
         tuple(document["commands"]),
         ("size_gb",),
         noun="disk",

@@ -30,6 +30,48 @@ def api_rows(market: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [_row(offer) for offer in market]
 
 
+def api_gpu_rows(market: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return GPU offers in the API's shape, by listing: ``gpus`` and ``multi-node``.
+
+    Parameters
+    ----------
+    market : iterable of mapping
+        Rows as a plan file keeps them under ``market.gpus``. Their short ids are not kept: those
+        hash vCPU and memory, which a plan does not have.
+    """
+    rows: dict[str, list[dict[str, Any]]] = {"gpus": [], "multi-node": []}
+    for offer in market:
+        rows[offer["listing"]].append(_gpu_row(offer))
+    return rows
+
+
+def _gpu_row(offer: Mapping[str, Any]) -> dict[str, Any]:
+    rented = offer["problem"] is None and offer["usd_hr"] is not None
+    price = Decimal(offer["usd_hr"]) if rented else None
+    prepaid = offer["prepaid_hours"]
+    return {
+        "cloudId": offer["cloud_id"],
+        "gpuType": offer["gpu_type"],
+        "socket": offer["socket"],
+        "provider": offer["provider"],
+        "region": offer["region"],
+        "dataCenter": offer["data_center"],
+        "country": offer["country"],
+        "gpuCount": offer["gpus"],
+        "gpuMemory": offer["gpu_gb"],
+        "stockStatus": offer["stock"],
+        "security": offer["security"],
+        "prices": {
+            "onDemand": price,
+            "communityPrice": None,
+            "isVariable": offer["price_varies"],
+            "currency": "USD",
+        },
+        "isSpot": offer["spot"],
+        "prepaidTime": None if prepaid is None else Decimal(prepaid),
+    }
+
+
 def _row(offer: Mapping[str, Any]) -> dict[str, Any]:
     sold = offer["problem"] is None and offer["usd_gb_hr"] is not None
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,7 +16,7 @@ from planner.formats import JsonError
 from planner.marketplace.failures import http_date
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
     from datetime import datetime
 
     from pydantic import SecretStr
@@ -59,6 +60,10 @@ class Response:
         return http_date(self.headers.get("date", ""))
 
 
+Query = Mapping[str, str | Sequence[str]]
+"""Parameters of a request; one that has several values is repeated."""
+
+
 class Transport:
     """An httpx client that verifies certificates and follows no redirect.
 
@@ -91,7 +96,7 @@ class Transport:
         method: str,
         url: str,
         *,
-        query: Mapping[str, str] | None = None,
+        query: Query | None = None,
         content: bytes | None = None,
         seconds: float,
         read_s: float = READ_S,

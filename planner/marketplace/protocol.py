@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from decimal import Decimal
     from types import TracebackType
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 ListingName = Literal["disks", "gpus", "multi-node"]
+GpuListing = Literal["gpus", "multi-node"]
 Access = Literal["availability_read", "disks_read", "wallet_read"]
 """What a key may be allowed to read."""
 LISTING_S = 40.0
@@ -35,6 +37,34 @@ class DiskRequest:
     cloud_id: str | None
     data_center: str | None
     country: str | None
+
+
+@dataclass(frozen=True)
+class PodRequest:
+    """A pod to create: one node of a job, with its disks; what is None is not sent.
+
+    Attributes
+    ----------
+    offer_id : str
+        Short id of the GPU offer.
+    max_usd_hr : Decimal
+        The most that it may cost per hour.
+    disk_ids : tuple of str
+        The disks that it mounts.
+    """
+
+    name: str
+    offer_id: str
+    provider: str
+    cloud_id: str | None
+    gpu_type: str
+    gpus: int
+    socket: str | None
+    data_center: str | None
+    country: str | None
+    security: str | None
+    max_usd_hr: Decimal
+    disk_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -185,6 +215,31 @@ class Marketplace(Protocol):
         ------
         IncompleteListing
             When it could not be read whole within the seconds allowed.
+        """
+
+    def gpus_beside(
+        self,
+        disk_ids: Sequence[str],
+        gpu_type: str,
+        *,
+        listing: GpuListing = "gpus",
+        within_s: float = LISTING_S,
+    ) -> Snapshot:
+        """Return the GPU offers of a model where disks are, complete; there may be none.
+
+        Parameters
+        ----------
+        disk_ids : sequence of str
+            Existing disks; GPUs are listed that all of them can be attached to.
+        gpu_type : str
+            GPU model, as listed.
+
+        Raises
+        ------
+        IncompleteListing
+            When it could not be read whole within the seconds allowed.
+        RequestRefused
+            When the account has no such disk.
         """
 
     def disks(self, *, readings: int = 1, trust_empty: bool = True) -> DiskListing:

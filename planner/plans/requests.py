@@ -11,12 +11,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from planner.marketplace.prime.emit import emit_pods
 from planner.marketplace.prime.wire import create_body
 from planner.marketplace.protocol import DiskRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from planner.marketplace.protocol import PodRequest
     from planner.solve.solution import Placement
 
 
@@ -94,3 +96,8 @@ def slug(volume: str) -> str:
     text = re.sub(r"[^a-z0-9]+", "-", volume.lower()).strip("-")
     text = text if text[:1].isalpha() else f"v-{text}".rstrip("-")
     return text[: _MAX_NAME - _HASH - 1].rstrip("-")
+
+
+def pod_commands(pods: Sequence[PodRequest], team_id: str | None) -> tuple[str, ...]:
+    """Return the command of the vendor's client for each pod."""
+    return tuple(emit_pods(pods, "prime", team_id=team_id))

@@ -28,6 +28,7 @@ from planner.project.context import Context, Event, Heartbeat
 from planner.project.failover import MAX_FAILOVERS, lineage, replan
 from planner.project.journal import Journal
 from planner.project.outcome import ApplyOutcome, make_outcome
+from planner.project.pods import check_reach
 from planner.project.preflight import Funds, Limits
 from planner.project.reconcile import (
     check_no_duplicates,
@@ -199,7 +200,7 @@ def _apply_last(
         # What was lost long ago is not sent again here, so nothing else would settle it.
         with contextlib.suppress(MarketError):
             settle_absent(ctx, ctx.entries)
-    return make_outcome(
+    outcome = make_outcome(
         ctx,
         plans[-1],
         run.slots,
@@ -208,6 +209,10 @@ def _apply_last(
         balance=run.balance,
         to_send=run.to_send,
     )
+    if stop is not None or order.dry_run or ctx.pace.stop.is_set():
+        return outcome
+    reach = check_reach(ctx.project, outcome.jobs, ctx.marketplace, clock=ctx.pace.clock)
+    return replace(outcome, reach=reach)
 
 
 class _Run:

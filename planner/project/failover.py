@@ -54,12 +54,17 @@ def lineage(plan: Plan, state: State, folder: Path) -> tuple[Plan, ...]:
     root = state.agreed_plan(plan.digest)
     later = (digest for digest in state.plans if digest != root)
     digests = [root, *(digest for digest in later if state.agreed_plan(digest) == root)]
-    return tuple(
-        plan if digest == plan.digest else _kept_plan(folder, digest) for digest in digests
-    )
+    return tuple(plan if digest == plan.digest else kept_plan(folder, digest) for digest in digests)
 
 
-def _kept_plan(folder: Path, digest: str) -> Plan:
+def kept_plan(folder: Path, digest: str) -> Plan:
+    """Return an applied plan, as it is kept in the state directory.
+
+    Raises
+    ------
+    StateUnusable
+        When it is not there any more, or changed.
+    """
     path = folder / plan_file(digest)
     try:
         plan = Plan.load(path)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import Interrupted, PendingActions, PlannerError, StateUnusable
 from planner.market.disks import HEALTHY
-from planner.market.gpus import is_confirmed, meets
-from planner.market.offers import KEY
 from planner.plans.advice import attach_warnings
+from planner.project.pods import Reach, ReadyJob, jobs_of
 from planner.project.replace import (
     Superseded,
     commands_for,
@@ -114,12 +113,14 @@ class ApplyOutcome:
         What the wallet had, where it was read.
     to_send : tuple of Slot
         What was still to be sent when it was last checked.
-    pods : tuple of str
-        One command for each workload of the plan that rents its GPUs with its disks attached.
+    jobs : tuple of ReadyJob
+        The workloads of the plan whose disks exist, with the pods that mount them.
     pending : tuple of str
         Names of the project's disks whose outcome is unknown, earlier plans' included.
     superseded : tuple of Superseded
         The project's disks that later ones replaced: to be copied and retired.
+    reach : tuple of Reach
+        Whether the GPUs of each job are beside its disks, where the marketplace was asked.
     """
 
     plan_id: str
@@ -133,9 +134,15 @@ class ApplyOutcome:
     limit_usd_hr: Decimal
     balance_usd: Decimal | None
     to_send: tuple[Slot, ...]
-    pods: tuple[str, ...]
+    jobs: tuple[ReadyJob, ...]
     pending: tuple[str, ...]
     superseded: tuple[Superseded, ...]
+    reach: tuple[Reach, ...] = ()
+
+    @property
+    def pods(self) -> tuple[str, ...]:
+        """Return one command for each pod: it rents its GPUs with its disks attached."""
+        return tuple(command for job in self.jobs for command in job.commands)
 
     @property
     def exit_code(self) -> int:
@@ -170,6 +177,7 @@ class ApplyOutcome:
             "usd_hr": plain(self.usd_hr),
             "superseded": [disk.to_document() for disk in self.superseded],
             "pods": list(self.pods),
+            "workloads": [reach.to_document() for reach in self.reach],
             "commands": list(commands_for(self.superseded)),
             "advice": list(self.advice),
             "warnings": list(self.warnings),
@@ -210,7 +218,6 @@ def make_outcome(
     rows = tuple(OutcomeRow(slot, ctx.state.entries.get(slot.name)) for slot in slots)
     entries = [row.entry for row in rows if row.entry is not None]
     entries += [e for e in ctx.entries if e.plan != ctx.plan and (e.is_pending or e.has_conflict)]
-    document = plan.to_document()
     listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
     superseded = superseded_of(e for e in ctx.entries if not is_gone(ctx, e, listed))
     attached = attach_warnings(plan.demand, plan.placements, plan.gpus, ctx.pace.now().date())
@@ -226,7 +233,7 @@ def make_outcome(
         limit_usd_hr=allowed_usd_hr(ctx, ceilings),
         balance_usd=balance,
         to_send=tuple(slot for slot in to_send if _is_open(ctx, slot)),
-        pods=pod_lines(document, rows),
+        jobs=jobs_of(plan, ctx.state.entries),
         pending=tuple(entry.name for entry in entries if entry.is_pending),
         superseded=superseded,
     )
@@ -319,47 +326,3 @@ def _unwell(entries: Sequence[Entry]) -> list[str]:
         for entry in entries
         if entry.stage == "created" and entry.status not in HEALTHY
     ]
-
-
-def pod_lines(document: dict[str, Any], rows: Sequence[OutcomeRow]) -> tuple[str, ...]:
-    """Return, for each workload, the vendor's command that rents its GPUs with its disks.
-
-    Source: ``prime pods create --help`` of the vendor's client, 0.18: ``--disks`` is repeated.
-    """
-    mounts = {w["name"]: w.get("mounts", []) for w in document["demand"].get("workloads", [])}
-    lines = []
-    for gpu in document["gpus"]:
-        kept = [p for p in document.get("placements", ()) if p["action"] == "keep"]
-        disks = [
-            _kept_at(gpu, volume, kept) or _disks_at(gpu, volume, rows)
-            for volume in mounts.get(gpu["workload"], [])
-        ]
-        if not all(disks):
-            continue  # not all of its volumes have been created there
-        command = ["prime", "pods", "create", "--id", gpu["offer_id"], "--name", gpu["workload"]]
-        command += [part for ids in disks for disk_id in ids for part in ("--disks", disk_id)]
-        lines.append(shlex.join(command))
-    return tuple(lines)
-
-
-def _kept_at(gpu: dict[str, Any], volume: str, kept: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the disks of an existing replica at the place of a GPU offer, if any."""
-    here = [p for p in kept if p["volume"] == volume and meets(p, gpu)]
-    # A disk in a data centre that both name goes before one that may only be there.
-    here.sort(key=lambda placement: not is_confirmed(placement, gpu))
-    return list(here[0]["disk_ids"]) if here else []
-
-
-def _disks_at(gpu: dict[str, Any], volume: str, rows: Sequence[OutcomeRow]) -> list[str]:
-    """Return the disks of a complete replica at the place of a GPU offer, if any."""
-    replicas: dict[tuple[bool, int], list[OutcomeRow]] = {}
-    for row in rows:
-        place = dict(zip(KEY, row.slot.offer, strict=True))
-        if row.slot.volume == volume and meets(place, gpu):
-            near = not is_confirmed(place, gpu), row.slot.replica
-            replicas.setdefault(near, []).append(row)
-    for _, listed in sorted(replicas.items(), key=lambda item: item[0]):
-        entries = [row.entry for row in listed if row.entry and row.entry.stage == "created"]
-        if len(entries) == len(listed):
-            return [disk_id for entry in entries for disk_id in entry.ids]
-    return []

@@ -24,9 +24,10 @@ from planner.marketplace.protocol import (
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
-    from planner.marketplace.protocol import Access, DiskRequest, ListingName
+    from planner.marketplace.protocol import Access, DiskRequest, GpuListing, ListingName
 
 
 class Toy:
@@ -55,6 +56,19 @@ class Toy:
     def listing(self, name: ListingName, *, within_s: float = LISTING_S) -> Snapshot:  # noqa: ARG002 -- instant
         """Return the offers; there are no GPUs."""
         return Snapshot(self.offers if name == "disks" else [], self.base_url, datetime.now(UTC))
+
+    def gpus_beside(
+        self,
+        disk_ids: Sequence[str],
+        gpu_type: str,  # noqa: ARG002 -- there are no GPUs
+        *,
+        listing: GpuListing = "gpus",  # noqa: ARG002 -- there are no GPUs
+        within_s: float = LISTING_S,  # noqa: ARG002 -- instant
+    ) -> Snapshot:
+        """Return nothing: there are no GPUs; an unknown disk is refused."""
+        for disk_id in disk_ids:
+            self.disk(disk_id)
+        return Snapshot([], self.base_url, datetime.now(UTC))
 
     def disks(self, *, readings: int = 1, trust_empty: bool = True) -> DiskListing:  # noqa: ARG002 -- always whole
         """Return every disk."""

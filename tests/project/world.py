@@ -45,7 +45,7 @@ from planner.project.execute import Order, apply_plan
 from planner.project.preflight import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -132,12 +132,19 @@ class World(httpx.BaseTransport):
     ``ahead_s`` is by how much the dates of its answers are ahead of its own clock.
     """
 
-    def __init__(self, offers: list[Any] | None = None, *, lag_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        offers: list[Any] | None = None,
+        *,
+        gpus: Sequence[Any] = (),
+        nodes: Sequence[Any] = (),
+        lag_s: float = 0.0,
+    ) -> None:
         self.clock = Clock()
         self.offers = [offer()] if offers is None else offers
         self._world = SimWorld(
             self.clock.simulated,
-            {"disks": self.offers, "gpus": [], "multi-node": []},
+            {"disks": self.offers, "gpus": list(gpus), "multi-node": list(nodes)},
             paid_usd=Decimal(1000),
         )
         self.service = Service(

@@ -26,13 +26,13 @@ from planner.formats import JsonError
 from planner.market.disks import ID, read_disk
 from planner.market.snapshot import Snapshot
 from planner.marketplace import failures
-from planner.marketplace.http import CONNECT_S, DONE, OK, READ_S, Transport
+from planner.marketplace.http import CONNECT_S, DONE, OK, READ_S, Query, Transport
 from planner.marketplace.paging import PAGE_SIZE, Page, scan
 from planner.marketplace.prime import wire
 from planner.marketplace.protocol import LISTING_S, DiskListing, Probe, WalletStatement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     import httpx
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from planner.marketplace.credentials import Credentials
     from planner.marketplace.http import Response
     from planner.marketplace.paging import Scan
-    from planner.marketplace.protocol import Access, Bill, DiskRequest, ListingName
+    from planner.marketplace.protocol import Access, Bill, DiskRequest, GpuListing, ListingName
 
 
 ATTEMPTS = 5
@@ -178,11 +178,34 @@ class Client:
         RequestRefused
             When the marketplace refuses, or redirects.
         """
+        url = self._url(f"availability/{name}")
+        rows = self._offers(name, {}, within_s)
+        if not rows and name != "multi-node":
+            message = f"GET {url}: the marketplace answered with no offers, twice"
+            raise IncompleteListing(message, url=url, hint=_AGAIN)
+        return Snapshot(rows, source=url, fetched_at=datetime.now(UTC))
+
+    def gpus_beside(
+        self,
+        disk_ids: Sequence[str],
+        gpu_type: str,
+        *,
+        listing: GpuListing = "gpus",
+        within_s: float = LISTING_S,
+    ) -> Snapshot:
+        """Return the GPU offers of a model where disks are: see `Marketplace.gpus_beside`."""
+        filters = {"disks": list(disk_ids), "gpu_type": gpu_type}
+        rows = self._offers(listing, filters, within_s)
+        url = self._url(f"availability/{listing}")
+        return Snapshot(rows, source=url, fetched_at=datetime.now(UTC))
+
+    def _offers(self, name: ListingName, filters: Query, within_s: float) -> list[Any]:
+        """Return all rows of a listing that pass its filters; an empty one is read twice."""
         path = f"availability/{name}"
         url, deadline = self._url(path), self._clock() + within_s
 
         def read(number: int, _received: int) -> Page[Any]:
-            query = {"page": str(number), "page_size": str(PAGE_SIZE)}
+            query = {**filters, "page": str(number), "page_size": str(PAGE_SIZE)}
             try:
                 return self._read(path, query, _page(wire.read_offers), deadline)
             except Unavailable:
@@ -197,10 +220,7 @@ class Client:
                 message = f"GET {url}: no offers, and no time left to ask again"
                 raise IncompleteListing(message, url=url, hint=_AGAIN)
             rows = self._complete(url, read, deadline)
-        if not rows and name != "multi-node":
-            message = f"GET {url}: the marketplace answered with no offers, twice"
-            raise IncompleteListing(message, url=url, hint=_AGAIN)
-        return Snapshot(rows, source=url, fetched_at=datetime.now(UTC))
+        return rows
 
     def _complete(
         self, url: str, read: Callable[[int, int], Page[Any]], deadline: float
@@ -340,7 +360,7 @@ class Client:
     def _read(
         self,
         path: str,
-        query: dict[str, str],
+        query: Query,
         read: Callable[[Response], Value],
         deadline: float | None = None,
     ) -> Value:
@@ -382,7 +402,7 @@ class Client:
         path: str,
         read: Callable[[Response], Value],
         *,
-        query: dict[str, str] | None = None,
+        query: Query | None = None,
         content: bytes | None = None,
         deadline: float | None = None,
     ) -> Value | MarketError:
@@ -402,7 +422,7 @@ class Client:
         method: str,
         path: str,
         *,
-        query: dict[str, str] | None = None,
+        query: Query | None = None,
         content: bytes | None = None,
         deadline: float | None = None,
     ) -> Response | MarketError:

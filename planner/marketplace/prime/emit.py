@@ -1,6 +1,7 @@
 """Create requests for other tools: as JSON, as curl commands, for the vendor's client.
 
-Source: the vendor's API description of ``POST /disks/`` and its command-line client, 0.18.
+Source: the vendor's API description of ``POST /disks/`` and ``POST /pods/``, and its command-line
+client, 0.18.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
+import simplejson
+
 from planner.errors import InputError
 from planner.marketplace.credentials import checked_base_url
+from planner.marketplace.prime.wire import pod_body
 from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from planner.marketplace.protocol import PodRequest
 
 
 EmitFormat = Literal["json", "curl", "prime"]
@@ -44,10 +50,36 @@ def emit(
     if how == "json":
         return [json.dumps(body) for body in bodies]
     if how == "curl":
-        return [_curl(body, base_url) for body in bodies]
+        return [_curl(json.dumps(body), "disks", base_url) for body in bodies]
     if how == "prime":
         return [_prime(body) for body in bodies]
     raise InputError(f"there is no format {visible(str(how))!r}", hint="json, curl or prime")
+
+
+def emit_pods(
+    requests: Sequence[PodRequest],
+    how: EmitFormat,
+    *,
+    team_id: str | None = None,
+    base_url: str | None = None,
+) -> list[str]:
+    """Return one line for each pod, as `emit` does for each disk.
+
+    The vendor's client has no option for a price cap; the other two send ``maxPrice``.
+    """
+    if how == "prime":
+        return [_prime_pod(request, team_id) for request in requests]
+    bodies = [
+        simplejson.dumps(pod_body(request, team_id), use_decimal=True) for request in requests
+    ]
+    return bodies if how == "json" else [_curl(body, "pods", base_url) for body in bodies]
+
+
+def _prime_pod(request: PodRequest, team_id: str | None) -> str:
+    """Return the command of the vendor's client that rents a pod with its disks attached."""
+    command = ["prime", "pods", "create", "--id", request.offer_id, "--name", request.name]
+    command += [part for disk_id in request.disk_ids for part in ("--disks", disk_id)]
+    return shlex.join([*command, *(() if team_id is None else ("--team-id", team_id))])
 
 
 _NEEDS_KEY = """: "${PRIME_API_KEY:?is not set}\""""
@@ -64,16 +96,17 @@ _IS_SAFE = (
 _REFUSED = "{ echo 'PRIME_API_BASE_URL is no URL that a key can be sent to' >&2; exit 2; }"
 
 
-def _curl(body: Mapping[str, Any], base_url: str | None) -> str:
+def _curl(body: str, collection: Literal["disks", "pods"], base_url: str | None) -> str:
     send = (
         f"{_KEY} | curl --header @- --fail-with-body --silent --show-error --request POST "
-        f"--header 'Content-Type: application/json' --data-raw {shlex.quote(json.dumps(body))} "
+        f"--header 'Content-Type: application/json' --data-raw {shlex.quote(body)} "
     )
     if base_url is not None:
-        url = shlex.quote(f"{checked_base_url(base_url, 'base_url')}/api/v1/disks/")
+        url = shlex.quote(f"{checked_base_url(base_url, 'base_url')}/api/v1/{collection}/")
         return f"({_NEEDS_KEY}; {send}--url {url})"
     return (
-        f'({_NEEDS_KEY}; {_FOUND_URL}; {_IS_SAFE} || {_REFUSED}; {send}--url "$url/api/v1/disks/")'
+        f"({_NEEDS_KEY}; {_FOUND_URL}; {_IS_SAFE} || {_REFUSED}; "
+        f'{send}--url "$url/api/v1/{collection}/")'
     )
 
 

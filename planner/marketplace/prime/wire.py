@@ -18,7 +18,7 @@ from planner.marketplace.protocol import Bill, WalletStatement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from planner.marketplace.protocol import DiskRequest
+    from planner.marketplace.protocol import DiskRequest, PodRequest
 
 
 MAX_DEPTH = 32
@@ -39,6 +39,29 @@ def create_body(request: DiskRequest, team_id: str | None) -> dict[str, Any]:
             **{key: value for key, value in place.items() if value is not None},
         },
         "provider": {"type": request.provider},
+    }
+    if team_id is not None:
+        body["team"] = {"teamId": team_id}
+    return body
+
+
+def pod_body(request: PodRequest, team_id: str | None) -> dict[str, Any]:
+    """Return the body of ``POST /pods/``; a key without a value is left out."""
+    asked = {
+        "name": request.name,
+        "cloudId": request.cloud_id,
+        "gpuType": request.gpu_type,
+        "socket": request.socket,
+        "gpuCount": request.gpus,
+        "maxPrice": request.max_usd_hr,
+        "dataCenterId": request.data_center,
+        "country": request.country,
+        "security": request.security,
+    }
+    body: dict[str, Any] = {
+        "pod": {key: value for key, value in asked.items() if value is not None},
+        "provider": {"type": request.provider},
+        "disks": list(request.disk_ids),
     }
     if team_id is not None:
         body["team"] = {"teamId": team_id}
