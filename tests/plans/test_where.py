@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -96,7 +97,7 @@ rented = st.builds(
 questions = st.fixed_dictionaries(
     {
         "gpu": st.sampled_from([None, "H100_80GB", "H100_80GB:8"]),
-        "replicas": st.sampled_from([1, 1, 2]),
+        "replicas": st.sampled_from([1, 1, 2, 3]),
         "multinode": st.booleans(),
         "regions": st.sampled_from([[], ["united_states"]]),
     }
@@ -110,7 +111,8 @@ def test_sites_of_random_markets(
 ) -> None:
     """Each site's cost is that of planning with a copy there, each other site says what it lacks.
 
-    A copy is held at a site by leaving the plan that site and one other at a time.
+    A copy is held at a site by leaving the plan as many sites as there are copies, that one among
+    them.
     """
     offers, gpus = offers_frame(listed), gpus_frame(rows)
     try:
@@ -124,9 +126,9 @@ def test_sites_of_random_markets(
     assert {*sites} == {*at}
     demand = answered.question.demand
     for site, row in zip(sites, records(answered.sites), strict=True):
-        others = sites if asked["replicas"] > 1 else [site]
         costs = [
-            cost(demand, offers[[here in {site, other} for here in at]], gpus) for other in others
+            cost(demand, offers[[here in {site, *others} for here in at]], gpus)
+            for others in combinations(set(sites) - {site}, asked["replicas"] - 1)
         ]
         least = min((amount for amount in costs if amount is not None), default=None)
         assert row["usd_month"] == least, (site, row)
