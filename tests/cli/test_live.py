@@ -182,3 +182,21 @@ def test_gpus_that_cannot_be_read_whole_are_four(run: Run, listing: str) -> None
         ran = run("plan", "shipped:finetune", "-o", "json", env=environment(sim))
     assert ran.code == 4
     assert ran.json()["exit_code"] == 4
+
+
+def test_gpus_and_where_read_the_live_market(run: Run) -> None:
+    """`gpus` reads all three listings; `where` reads GPUs only where it is asked for one."""
+    with Sim(**listings()) as sim:
+        shown = run("gpus", "-o", "json", env=environment(sim))
+        assert shown.code == 0, shown.err
+        assert {row["listing"] for row in shown.json()} == {"gpus", "multi-node"}
+        assert {row["disks"] for row in shown.json()} == {"yes", "no"}
+        assert {*requested(sim)} == {"gpus", "disks", "multi-node"}
+    with Sim(**listings()) as sim:
+        alone = run("where", "4TB", "-o", "json", env=environment(sim))
+        assert (alone.code, len(alone.json()["sites"])) == (0, 13)
+        assert {*requested(sim)} == {"disks"}
+        beside = run("where", "4TB", "--gpu", "A100_80GB", "-o", "json", env=environment(sim))
+        assert beside.json()["sites"][0]["data_center"] == "US-KS-2"
+        assert {*requested(sim)} == {"gpus", "disks", "multi-node"}
+        assert KEY not in shown.out + shown.err + beside.out + beside.err
