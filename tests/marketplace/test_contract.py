@@ -19,7 +19,7 @@ from planner.demand.read import demand_from
 from planner.errors import NotFound, RequestRefused
 from planner.marketplace.credentials import Credentials
 from planner.marketplace.fetch import connect
-from planner.marketplace.protocol import DiskRequest, Marketplace, target_of
+from planner.marketplace.protocol import DiskRequest, GpuListing, Marketplace, target_of
 from planner.marketplace.sim.local import Sim
 from planner.project.context import Pace
 from planner.project.execute import Order, apply_plan
@@ -46,6 +46,7 @@ OFFER = {
     "isMultinode": True,
 }
 DEAR = {**OFFER, "dataCenter": "EU-1", "spec": {**OFFER["spec"], "pricePerUnit": Decimal("0.0002")}}  # type: ignore[dict-item]
+GPU_LISTINGS: tuple[GpuListing, ...] = ("gpus", "multi-node")
 WANTED = DiskRequest("data-1", 100, "runpod", "cloud-1", "US-1", "US")
 PACE = Pace(settle_s=1.0, quarantine_s=1.0, timeout_s=20.0)
 
@@ -106,6 +107,18 @@ def test_a_disk_lives_from_its_create_to_its_delete(opened: Opened) -> None:
         assert marketplace.disk(made.id).name == "data-2"
         marketplace.delete(made.id)
         assert marketplace.disks().live == ()
+
+
+def test_gpus_beside_disks_may_be_none(opened: Opened) -> None:
+    """An empty answer is an answer; a disk that the account lacks is refused."""
+    with opened() as marketplace:
+        made = marketplace.create(WANTED)
+        assert made.id is not None
+        for listing in GPU_LISTINGS:
+            shown = marketplace.gpus_beside([made.id], "A100_80GB", listing=listing)
+            assert shown.rows == []
+        with pytest.raises(RequestRefused):
+            marketplace.gpus_beside(["no-such-disk"], "A100_80GB")
 
 
 def test_refusals_are_types(opened: Opened) -> None:

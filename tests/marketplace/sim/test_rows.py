@@ -5,18 +5,38 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from planner.market.api_rows import api_rows
+from planner.market.api_rows import api_gpu_rows, api_rows
+from planner.market.canonical import Market
+from planner.market.gpus import FACTS, gpus_frame
 from planner.market.offers import offers_frame
-from planner.market.snapshot import read_offers
+from planner.market.snapshot import join_gpus, read_offers
 from planner.marketplace.sim.local import Sim
 from tests.market.rows import market_rows
-from tests.marketplace.sim.plain_http import HERE, THERE, create, offer
+from tests.marketplace.sim.plain_http import HERE, THERE, create, gpu, offer
 
 
 def test_a_plans_market_comes_back_as_it_was() -> None:
     """The documented market there and back: every fact and every short id."""
     kept = market_rows(read_offers("shipped:disk-offers"))
     assert market_rows(offers_frame(api_rows(kept))) == kept
+
+
+def test_the_gpus_of_a_plan_come_back_too() -> None:
+    """Both listings there and back: every fact but the short id, which hashes more than is kept."""
+    varied = gpu(THERE, prices={"onDemand": 9, "communityPrice": 2, "currency": "USD"})
+    prepaid = gpu({**HERE, "dataCenter": None}, prepaidTime=24, isSpot=True, stockStatus="Odd")
+    frame = join_gpus(
+        gpus_frame([gpu(), varied, gpu(prices=None)]),
+        gpus_frame([prepaid], listing="multi-node"),
+    )
+    kept = Market.of(read_offers("shipped:disk-offers"), frame).gpu_rows
+    rows = api_gpu_rows(kept)
+    again = join_gpus(
+        gpus_frame(rows["gpus"]), gpus_frame(rows["multi-node"], listing="multi-node")
+    )
+    assert len(kept) == 4
+    facts = [name for name in FACTS if name not in {"offer_id", "problem"}]
+    assert again[facts].to_dict("records") == frame[facts].to_dict("records")
 
 
 def test_odd_offers_come_back_too() -> None:
