@@ -279,8 +279,8 @@ def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.Dat
     """Return an offers frame with what is known of a GPU at each offer's site.
 
     A disk and a GPU meet as `meets` says. Where only GPUs are left that may meet, because one of
-    the two names no data centre, the mark is ``unconfirmed``: check with the API's ``disks``
-    filter after buying.
+    the two names no data centre, the mark is ``unconfirmed``: `apply` and `status` ask the
+    marketplace after buying.
 
     Parameters
     ----------
@@ -460,7 +460,7 @@ def rental_notes(gpus_row: Mapping[str, Any]) -> list[str]:
         notes.append(f"security is listed as '{shown}', which planner does not know")
     if gpus_row["data_center"] is None:
         notes.append(
-            "its data centre is not listed, so it is unconfirmed that it reaches the disks; once "
-            "they are bought, check with the API's `disks` filter"
+            "its data centre is not listed, so it is unconfirmed that it reaches the disks; "
+            "`planner apply` and `planner status` ask the marketplace once they are bought"
         )
     return notes

@@ -414,10 +414,15 @@ def test_sorted_by_key_null_first() -> None:
         (gpu(prices={"isVariable": True}), ["price may change"]),
         (gpu(prepaidTime=24), ["hours charged in advance: 24"]),
         (gpu(stockStatus=None), ["stock is not listed"]),
-        (gpu(dataCenter=None), ["`disks` filter"]),
+        (gpu(dataCenter=None), ["`planner status` ask the marketplace"]),
         (
             gpu(dataCenter=None, stockStatus="odd", prepaidTime=1, prices={"isVariable": True}),
-            ["price may change", "in advance: 1;", "listed as 'odd'", "`disks` filter"],
+            [
+                "price may change",
+                "in advance: 1;",
+                "listed as 'odd'",
+                "`planner status` ask the marketplace",
+            ],
         ),
     ],
 )

@@ -145,4 +145,5 @@ def test_a_place_that_one_side_leaves_out_is_unconfirmed(listed: str, tmp_path: 
     made.save(tmp_path / "plan.json")
     plan = Plan.load(tmp_path / "plan.json")
     assert [one.provider for one in plan.placements] == ["alpha"]
-    assert "with the API's `disks` filter" in " ".join(plan.warnings)
+    asks = "`disks` filter" if disk_at is None else "`planner status` ask the marketplace"
+    assert asks in " ".join(plan.warnings)
