@@ -12,7 +12,7 @@ import typer
 
 from planner.cli import purchases
 from planner.cli.options import OutputOption
-from planner.cli.purchases import SettleOption, StateOption
+from planner.cli.purchases import ConfirmOption, SettleOption, StateOption, YesOption
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import InputError
 from planner.present.table import Section, TableColumn, View, counted
@@ -46,11 +46,8 @@ def destroy(
         list[str] | None,
         typer.Option("--id", help="Only this disk; may be given several times."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needs --confirm.")] = False,
-    confirm: Annotated[
-        str | None,
-        typer.Option(metavar="PROJECT", help="The project's name again, to delete unattended."),
-    ] = None,
+    yes: YesOption = False,
+    confirm: ConfirmOption = None,
     state: StateOption = None,
     settle: SettleOption = None,
     output: OutputOption = Output.table,

@@ -42,6 +42,11 @@ TimeoutOption = Annotated[
 EventsOption = Annotated[
     bool, typer.Option("--events", help="Write every step to standard error as a JSON line.")
 ]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needs --confirm.")]
+ConfirmOption = Annotated[
+    str | None,
+    typer.Option(metavar="PROJECT", help="The project's name again, to delete unattended."),
+]
 _TIME = re.compile(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*(h|d|m)?\s*", re.ASCII)
 _HOURS = {"m": Decimal(1) / 60, "h": Decimal(1), "d": Decimal(24)}
 _EVENT_TEXT = {

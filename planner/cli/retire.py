@@ -10,7 +10,7 @@ import typer
 from planner.cli import purchases
 from planner.cli.destroy import ask, check_confirmed, deleted_view
 from planner.cli.options import OutputOption
-from planner.cli.purchases import SettleOption, StateOption
+from planner.cli.purchases import ConfirmOption, SettleOption, StateOption, YesOption
 from planner.cli.render import Output, render
 from planner.errors import InputError
 
@@ -26,11 +26,8 @@ def retire(
         str | None,
         typer.Argument(help="Project; without it, the only one that has superseded disks."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needs --confirm.")] = False,
-    confirm: Annotated[
-        str | None,
-        typer.Option(metavar="PROJECT", help="The project's name again, to delete unattended."),
-    ] = None,
+    yes: YesOption = False,
+    confirm: ConfirmOption = None,
     state: StateOption = None,
     settle: SettleOption = None,
     output: OutputOption = Output.table,

@@ -17,19 +17,15 @@ from itertools import chain, cycle, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import planner
 from planner.demand.read import demand_from
-from planner.project.journal import Journal
-from planner.project.preflight import read_account, recorded_disks
 from tests.project.checker import broken
 from tests.project.faults import FAULTS
-from tests.project.world import QUARANTINE_S, URL, Killed, World, offer, usd_hr
+from tests.project.world import QUARANTINE_S, URL, Killed, World, offer, planned_live, usd_hr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from planner.demand.model import Demand
-    from planner.plans.plan import Plan
 
 RERUNS = 3
 PERCENT = Decimal(200)
@@ -126,35 +122,17 @@ class Journey:
         return f"{self.project}: {typed}, {faults}, killed at {self.kills}"
 
 
-def planned(world: World, folder: Path, demand: Demand, nonce: str) -> Plan:
-    """Return a plan as with a key: the account's disks and the journal are read."""
-    with world.account() as account:
-        disks = read_account(account)
-    with Journal(folder, write=False) as journal:
-        known = recorded_disks(journal.records, "lab", TARGET, disks)
-    return planner.plan(
-        demand,
-        world.market(),
-        disks=disks,
-        recorded=known.in_use,
-        superseded=known.superseded,
-        target=TARGET,
-        now=world.clock.now(),
-        nonce=nonce,
-    )
-
-
 def play(journey: Journey, folder: Path) -> list[str]:
     """Return what a journey broke."""
     project = PROJECTS[journey.project]
     world, limit = begun(project, folder), project.limit
     theirs = {disk.id for disk in world.live if disk.name == "somebody-elses"}
-    plan = planned(world, folder, project.demand, "n0")
+    plan = planned_live(world, folder, project.demand, "n0")
     world.fault(*journey.faults)
     last, codes = len(journey.kills) + RERUNS, list[int | None]()
     for run in range(last):
         if run and journey.plans_again:
-            plan = planned(world, folder, project.demand, f"n{run}")
+            plan = planned_live(world, folder, project.demand, f"n{run}")
         kill_at = journey.kills[run] if run < len(journey.kills) else None
         world.kill_at = None if kill_at is None else world.steps + kill_at
         report = None
@@ -188,7 +166,9 @@ def begun(project: Project, folder: Path) -> World:
     world = World(offers=list(OFFERS))
     world.foreign()
     if project.before is not None:
-        assert world.apply(folder, planned(world, folder, project.before, "first")).exit_code == 0
+        assert (
+            world.apply(folder, planned_live(world, folder, project.before, "first")).exit_code == 0
+        )
     return world
 
 
@@ -197,7 +177,7 @@ def steps_of(faults: tuple[str, ...], name: str) -> int:
     project = PROJECTS[name]
     with tempfile.TemporaryDirectory() as folder:
         world = begun(project, Path(folder))
-        plan = planned(world, Path(folder), project.demand, "n0")
+        plan = planned_live(world, Path(folder), project.demand, "n0")
         world.fault(*faults)
         before = world.steps
         world.apply(Path(folder), plan, failover=PERCENT, max_usd_hr=project.limit)

@@ -10,11 +10,10 @@ import pytest
 import planner
 from planner.demand.read import demand_from
 from planner.project.journal import Journal
-from planner.project.preflight import read_account, recorded_disks
 from planner.project.state import State
 from planner.project.status import read_status
 from tests.project.checker import broken
-from tests.project.world import QUARANTINE_S, URL, Killed, World, offer, plan_of
+from tests.project.world import QUARANTINE_S, URL, Killed, World, offer, plan_of, planned_live
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,20 +36,7 @@ def killed_in_post(world: World, folder: Path, plan: Plan) -> None:
 
 def planned_again(world: World, folder: Path, nonce: str, demand: Demand | None = None) -> Plan:
     """Plan as with a key: the account's disks and the journal are read."""
-    with world.account() as account:
-        disks = read_account(account)
-    with Journal(folder, write=False) as journal:
-        known = recorded_disks(journal.records, "lab", TARGET, disks)
-    return planner.plan(
-        demand or plan_of(2).demand,
-        world.market(),
-        disks=disks,
-        recorded=known.in_use,
-        superseded=known.superseded,
-        target=TARGET,
-        now=world.clock.now(),
-        nonce=nonce,
-    )
+    return planned_live(world, folder, demand or plan_of(2).demand, nonce)
 
 
 def state_of(folder: Path) -> State:

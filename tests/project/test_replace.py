@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import planner
 from planner.demand.read import demand_from
 from planner.errors import Conflict, InputError, PendingActions
 from planner.project.destroy import check_generations, destroy, retire
 from planner.project.journal import Journal
-from planner.project.preflight import read_account, recorded_disks
 from planner.project.resolve import rename_volume
 from planner.project.state import State
 from planner.project.status import read_status
 from tests.project.test_after import opened
-from tests.project.world import URL, Killed, World
+from tests.project.world import URL, Killed, World, planned_live
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from planner.demand.model import Demand
     from planner.plans.plan import Plan
     from planner.project.outcome import ApplyOutcome
 
@@ -30,21 +29,12 @@ TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 
 def planned(world: World, folder: Path, size_gb: int, nonce: str, **volume: Any) -> Plan:
     """Plan the corpus as with a key, beside 100 GB that never change."""
-    with world.account() as account:
-        disks = read_account(account)
-    with Journal(folder, write=False) as journal:
-        known = recorded_disks(journal.records, "lab", TARGET, disks)
     volumes = [{"name": "corpus", "size_gb": size_gb, **volume}, {"name": "ckpt", "size_gb": 100}]
-    return planner.plan(
-        demand_from({"version": 1, "project": "lab", "volumes": volumes}),
-        world.market(),
-        disks=disks,
-        recorded=known.in_use,
-        superseded=known.superseded,
-        target=TARGET,
-        now=world.clock.now(),
-        nonce=nonce,
-    )
+    return planned_live(world, folder, demand_of(volumes), nonce)
+
+
+def demand_of(volumes: list[dict[str, Any]]) -> Demand:
+    return demand_from({"version": 1, "project": "lab", "volumes": volumes})
 
 
 def bought(folder: Path) -> World:
@@ -238,20 +228,8 @@ def test_growth_converges_wherever_it_is_killed(again: bool, tmp_path: Path) -> 
 
 def renamed_demand(world: World, folder: Path, nonce: str) -> Plan:
     """Plan the corpus under another name."""
-    with world.account() as account:
-        disks = read_account(account)
-    with Journal(folder, write=False) as journal:
-        known = recorded_disks(journal.records, "lab", TARGET, disks)
     volumes = [{"name": "corpus-v2", "size_gb": 600}, {"name": "ckpt", "size_gb": 100}]
-    return planner.plan(
-        demand_from({"version": 1, "project": "lab", "volumes": volumes}),
-        world.market(),
-        disks=disks,
-        recorded=known.in_use,
-        target=TARGET,
-        now=world.clock.now(),
-        nonce=nonce,
-    )
+    return planned_live(world, folder, demand_of(volumes), nonce)
 
 
 def test_a_renamed_volume_is_offered_as_a_rename_and_never_bought_silently(tmp_path: Path) -> None:

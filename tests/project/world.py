@@ -42,7 +42,8 @@ from planner.marketplace.sim.world import Clock as SimClock
 from planner.marketplace.sim.world import World as SimWorld
 from planner.project.context import Pace
 from planner.project.execute import Order, apply_plan
-from planner.project.preflight import Limits
+from planner.project.journal import Journal
+from planner.project.preflight import Limits, read_account, recorded_disks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from planner.demand.model import Demand
     from planner.plans.plan import Plan
     from planner.project.outcome import ApplyOutcome
 
@@ -91,6 +93,25 @@ def plan_of(slots: int = 2, project: str = "lab", nonce: str = "nonce-1") -> Pla
         offers_frame([offer()]),
         target={"base_url": URL, "team_id": None},
         now=START - timedelta(hours=1),
+        nonce=nonce,
+    )
+
+
+def planned_live(world: World, folder: Path, demand: Demand, nonce: str) -> Plan:
+    """Plan as with a key: the account's disks and the journal are read."""
+    target: dict[str, str | None] = {"base_url": URL, "team_id": None}
+    with world.account() as account:
+        disks = read_account(account)
+    with Journal(folder, write=False) as journal:
+        known = recorded_disks(journal.records, "lab", target, disks)
+    return planner.plan(
+        demand,
+        world.market(),
+        disks=disks,
+        recorded=known.in_use,
+        superseded=known.superseded,
+        target=target,
+        now=world.clock.now(),
         nonce=nonce,
     )
 
