@@ -113,8 +113,14 @@ class Journey:
     @property
     def endings(self) -> set[int]:
         """Return the exit codes besides 0 that the last run may have."""
-        beyond = {5} if sum("stock" in fault for fault in self.faults) > 1 else set()
+        # A disk in ERROR is billed until it is deleted: the one that replaces it may be too much.
+        beyond = {5} if sum("stock" in f for f in self.faults) > 1 or self.replaces_error else set()
         return beyond | {LAST_CODES[fault] for fault in self.faults if fault in LAST_CODES}
+
+    @property
+    def replaces_error(self) -> bool:
+        """Return whether a later plan replaces a disk that was created and went wrong."""
+        return self.plans_again and "made_error" in self.faults
 
     def __str__(self) -> str:
         typed = "plan && apply" if self.plans_again else "apply"
