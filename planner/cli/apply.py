@@ -40,12 +40,11 @@ EPILOG = (
     "(ids by volume), pending and to_send (names), totals, usd_hr (of the project, pending disks "
     "included), superseded (volume, replica, id, by, usd_hr), pods and commands (to paste), "
     "workloads (project, workload, offer_id, nodes, disks, beside_disks: yes, no or unconfirmed, "
-    "why), "
-    "advice, warnings; a run that stopped early also has error and "
-    "hint. States: planned, waiting, pending, created, kept, conflict, refused, given_up, "
-    "destroyed. Exit codes: 0 done, 2 usage, "
-    "4 unreachable or refused, 5 stale, over a limit or out of stock, 6 unknown or unfinished, "
-    "7 needs a decision, 8 state unusable, 9 locked, 130 interrupted or declined."
+    "why), advice, warnings; a run that stopped early also has error and hint. States: planned, "
+    "waiting, pending, created, superseded, kept, conflict, refused, given_up, destroyed. Exit "
+    "codes: 0 done, 2 usage, 4 unreachable or refused, 5 stale, over a limit or out of stock, 6 "
+    "unknown or unfinished, 7 needs a decision, 8 state unusable, 9 locked, 130 interrupted or "
+    "declined."
 )
 _PLACE = ("cloud_id", "data_center", "country", "multinode")
 """What a rehearsal's marketplace takes as it is from a disk that the plan keeps or replaces."""

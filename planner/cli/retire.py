@@ -13,6 +13,7 @@ from planner.cli.options import OutputOption
 from planner.cli.purchases import ConfirmOption, SettleOption, StateOption, YesOption
 from planner.cli.render import Output, render
 from planner.errors import InputError
+from planner.text import visible
 
 EPILOG = (
     "JSON: project, retired (volume, replica, disk, id), usd_hr_saved. Exit codes: 0 done, "
@@ -44,7 +45,8 @@ def retire(
         projects = sorted({entry.project for entry in chosen})
         if len(projects) > 1:
             raise InputError(
-                f"{len(projects)} projects have superseded disks", hint=f"name one: {projects}"
+                f"{len(projects)} projects have superseded disks",
+                hint=f"name one: {', '.join(map(visible, projects))}",
             )
         retired = [
             e for e in mine if e.superseded_by and e.stage == "destroyed" and e.project == project

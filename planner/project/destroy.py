@@ -18,6 +18,7 @@ from planner.errors import (
     RequestRefused,
 )
 from planner.market.disks import HEALTHY
+from planner.project.replace import successors
 from planner.project.state import Entry, sorted_entries
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ def retire(ctx: Context, entries: Sequence[Entry], *, confirm: Confirm) -> list[
     MarketError, Interrupted
         As in `destroy`.
     """
-    for name in dict.fromkeys(name for entry in entries for name in entry.superseded_by):
-        successor = ctx.state.entries[name]
+    last = {new.name: new for entry in entries for new in successors(entry, ctx.state.entries)}
+    for successor in last.values():
         disk = _get(ctx, successor)
         status = "gone" if disk is None or disk.id != successor.ids[0] else disk.status
         if status != "ACTIVE":

@@ -219,7 +219,7 @@ def make_outcome(
     entries = [row.entry for row in rows if row.entry is not None]
     entries += [e for e in ctx.entries if e.plan != ctx.plan and (e.is_pending or e.has_conflict)]
     listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
-    superseded = superseded_of(e for e in ctx.entries if not is_gone(ctx, e, listed))
+    superseded = superseded_of((e for e in ctx.entries if not is_gone(ctx, e, listed)), listed)
     attached = attach_warnings(plan.demand, plan.placements, plan.gpus, ctx.pace.now().date())
     return ApplyOutcome(
         plan_id=plan.plan_id,

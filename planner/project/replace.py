@@ -6,12 +6,14 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from planner.market.disks import NOT_KEPT
 from planner.project.state import Entry, sorted_entries
 from planner.units import money, plain, total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from planner.market.disks import Disk
     from planner.plans.plan import Plan
     from planner.project.context import Context
 
@@ -44,10 +46,11 @@ def supersede(ctx: Context) -> None:
 
 @dataclass(frozen=True)
 class Superseded:
-    """A disk that later ones replaced, and their ids."""
+    """A disk that later ones replaced, their ids, and whether it still holds its data."""
 
     entry: Entry
     by: tuple[str, ...]
+    holds_data: bool
 
     def to_document(self) -> dict[str, Any]:
         """Return the disk as JSON values."""
@@ -61,15 +64,40 @@ class Superseded:
         }
 
 
-def superseded_of(entries: Iterable[Entry]) -> tuple[Superseded, ...]:
-    """Return the superseded disks among the entries of a target."""
+def successors(entry: Entry, entries: Mapping[str, Entry]) -> list[Entry]:
+    """Return what has replaced a disk in the end: a replacement may have been replaced as well.
+
+    Parameters
+    ----------
+    entry : Entry
+        A superseded disk.
+    entries : mapping of str to Entry
+        Entries of the project, by name.
+    """
+    last: dict[str, Entry] = {}
+    waiting, seen = [*entry.superseded_by], {entry.name}
+    while waiting:
+        name = waiting.pop(0)
+        if name in seen or name not in entries:
+            continue
+        seen.add(name)
+        if entries[name].superseded_by:
+            waiting += entries[name].superseded_by
+        else:
+            last[name] = entries[name]
+    return list(last.values())
+
+
+def superseded_of(
+    entries: Iterable[Entry], disks: Mapping[str | None, Disk]
+) -> tuple[Superseded, ...]:
+    """Return the superseded disks among the entries of a target, given the account's by id."""
     listed = {entry.name: entry for entry in entries}
     return tuple(
         Superseded(
             entry,
-            tuple(
-                disk for name in entry.superseded_by if name in listed for disk in listed[name].ids
-            ),
+            tuple(disk_id for other in successors(entry, listed) for disk_id in other.ids),
+            entry.ids[0] not in disks or disks[entry.ids[0]].status not in NOT_KEPT,
         )
         for entry in sorted_entries(listed.values())
         if entry.is_superseded
@@ -86,6 +114,7 @@ def copy_advice(superseded: Sequence[Superseded]) -> list[str]:
         f"Copy {disk.entry.volume} #{disk.entry.replica} from {disk.entry.ids[0]} to "
         f"{' and '.join(disk.by)}, check the copy, then retire the old disk."
         for disk in superseded
+        if disk.holds_data
     ]
     return [f"{len(superseded)} superseded {noun} ${usd}/month.", *copies]
 
@@ -93,7 +122,7 @@ def copy_advice(superseded: Sequence[Superseded]) -> list[str]:
 def commands_for(superseded: Sequence[Superseded]) -> Iterator[str]:
     """Yield the commands that copy superseded disks, mounted under their ids, and retire them."""
     for disk in superseded:
-        if len(disk.by) == 1:
+        if len(disk.by) == 1 and disk.holds_data:
             yield f"rsync -aHAX --info=progress2 /mnt/{disk.entry.ids[0]}/ /mnt/{disk.by[0]}/"
     for project in dict.fromkeys(disk.entry.project for disk in superseded):
         yield f"planner retire {shlex.quote(project)}"

@@ -388,10 +388,10 @@ class State:
         elif kind != "journal":
             _MOVES[kind](self.entries[record["name"]], record)
             if kind == "destroyed":
-                # What it replaced is in use again: there is no other disk of the replica.
+                # What it replaced is replaced by what replaced it; by nothing, it is in use again.
                 for entry in self.entries.values():
                     if record["name"] in entry.superseded_by:
-                        entry.superseded_by = ()
+                        entry.superseded_by = self.entries[record["name"]].superseded_by
 
     def _intend(self, record: dict[str, Any]) -> None:
         names = ("name", "plan", "project", "volume", "replica", "disk")

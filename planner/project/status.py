@@ -126,7 +126,10 @@ class Status:
     def superseded(self) -> tuple[Superseded, ...]:
         """Return the superseded disks that exist."""
         there = {d.entry.name for d in self.disks if d.condition == "superseded"}
-        everything = superseded_of(disk.entry for disk in self.disks)
+        everything = superseded_of(
+            (disk.entry for disk in self.disks),
+            {disk.disk.id: disk.disk for disk in self.disks if disk.disk is not None},
+        )
         return tuple(disk for disk in everything if disk.entry.name in there)
 
     def to_document(self) -> dict[str, Any]:

@@ -278,3 +278,41 @@ def test_a_disk_that_vanished_is_created_again_and_no_longer_counted(tmp_path: P
         ("corpus", "retired"),
         ("corpus", "in order"),
     ]
+
+
+def test_a_replacement_that_went_wrong_is_replaced_and_the_data_is_copied_from_the_first(
+    tmp_path: Path,
+) -> None:
+    """The copy goes from the first disk to the third, and both old disks are retired then."""
+    world = bought(tmp_path)
+    first = next(disk.id for disk in world.live if disk.size_gb == 600)
+    grown(world, tmp_path)
+    second = next(disk for disk in world.live if disk.size_gb == 700)
+    second.forced = "ERROR"
+    outcome = world.apply(tmp_path, planned(world, tmp_path, 700, "nonce-3"))
+    assert outcome.exit_code == 0
+    (last,) = {disk.id for disk in world.live if disk.size_gb == 700} - {second.id}
+    assert {(disk.entry.ids[0], disk.by) for disk in outcome.superseded} == {
+        (first, (last,)),
+        (second.id, (last,)),
+    }
+    commands = outcome.to_document()["commands"]  # nothing is copied from what keeps nothing
+    copy = f"rsync -aHAX --info=progress2 /mnt/{first}/ /mnt/{last}/"
+    assert commands == [copy, "planner retire lab"]
+    world.disks[last].forced = "ACTIVE"
+    assert sorted(retired(world, tmp_path)) == sorted([first, second.id])
+    assert sorted(disk.size_gb for disk in world.live) == [100, 700]
+
+
+def test_a_retirement_that_stops_half_way_goes_on(tmp_path: Path) -> None:
+    """Of three disks the second is deleted before the first, which is still superseded."""
+    world = bought(tmp_path)
+    first = next(disk for disk in world.live if disk.size_gb == 600)
+    grown(world, tmp_path)
+    assert world.apply(tmp_path, planned(world, tmp_path, 800, "nonce-3")).exit_code == 0
+    make_active(world)
+    with opened(world, tmp_path) as ctx:
+        second = [e for e in ctx.state.entries.values() if e.expected.size_gb == 700]
+        retire(ctx, second, confirm=lambda _: True)
+    assert retired(world, tmp_path) == [first.id]
+    assert sorted(disk.size_gb for disk in world.live) == [100, 800]
