@@ -198,7 +198,7 @@ def test_a_grown_volume_is_a_replacement(run: Run, sim: Sim, folder: Path) -> No
     (request,) = grown.json()["requests"]
     assert (request["volume"], request["body"]["disk"]["size"]) == ("a", 150)
     assert "has 100 GB, and 150 GB are needed; replica 1 will be replaced" in grown.err
-    bought = ran(run, sim, "apply", "q.json", "--yes", "-o", "json")
+    bought = ran(run, sim, "apply", "q.json", "--yes", "--wait", "-o", "json")
     assert bought.code == 0
     (superseded,) = bought.json()["superseded"]
     assert bought.json()["commands"][-1] == "planner retire lab"
