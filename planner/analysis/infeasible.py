@@ -301,7 +301,7 @@ def _notes(search: Search, *, is_late: bool) -> Iterator[str]:
         yield f"Only the {MOST} cheapest are listed."
     for part in search.stuck:
         names = [*(v.name for v in part.volumes[:_SHOWN]), *(w.name for w in part.workloads)]
-        yield f"No change to the requirements would help: {', '.join(map(visible, names))}"
+        yield f"No change to the requirements would help {', '.join(map(visible, names))}."
 
 
 def _hint(conflicts: Sequence[Mapping[str, Any]], search: Search) -> str:

@@ -84,8 +84,8 @@ def volume_shortage(instance: Instance, v: int) -> Shortage:
     name = visible(volume.name)
     if not admissible:
         sold_at = instance.pairs.offers[[*KEY]].iloc[:sold]
-        counted = "offers by place and size" if sold_at.duplicated().any() else "offers"
-        sentence = f"none of {sold} {counted} qualifies" if sold else "no offers in this market"
+        by = " by place and size" if sold_at.duplicated().any() else ""
+        sentence = _none_qualifies(sold, "offer", by)
         return Shortage("no_offer", sold, rules, f"{name}: {sentence}", meanings)
     places = instance.places(volume.spread)
     inside = {domain for o in admissible for domain in places[o]}
@@ -106,8 +106,19 @@ def workload_shortage(instance: Instance, w: int) -> Shortage:
     rules = _counted(map(gpu_rules_of, broken))
     meanings = rule_meanings(rules, of_gpus(workload))
     count = len(broken)
-    none = f"none of {count} GPU offers qualifies" if count else "no GPU offers in this market"
+    none = _none_qualifies(count, "GPU offer")
     return Shortage("no_gpu", count, rules, f"{visible(workload.name)}: {none}", meanings)
+
+
+def _none_qualifies(count: int, noun: str, by: str = "") -> str:
+    """Return that no offer qualifies, of as many as there are."""
+    if count == 0:
+        return f"no {noun}s in this market"
+    return (
+        f"the only {noun} does not qualify"
+        if count == 1
+        else f"none of {count} {noun}s{by} qualifies"
+    )
 
 
 def first_conflict(instance: Instance) -> str:

@@ -124,6 +124,8 @@ def gpus(
     )
     listed = f"{counted(len(frame), 'GPU offer')} listed by {single.source}"
     notes = [f"{len(shown)} {'groups ' if group_by else ''}of {listed}"]
+    if frame.empty:
+        notes = [f"{listed[:1].upper()}{listed[1:]}"]
     if disks is None:
         notes.append("Which sites have disks is unknown: give --offers FILE too.")
     section = _gpus(shown) if group_by is None else _groups(shown, group_by)

@@ -33,7 +33,8 @@ def init(
     from planner.formats import write_atomic
 
     text = text_of(example.value)
-    text = re.sub(r"(?m)^project: \S+", f"project: {project_of(file)}", text, count=1)
+    # In quotes: a directory may be called 2026, or true.
+    text = re.sub(r"(?m)^project: \S+", f'project: "{project_of(file)}"', text, count=1)
     if file == "-":
         to_stdout(text)
         return

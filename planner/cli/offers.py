@@ -121,6 +121,7 @@ def offers(
     section = _offers(shown) if group_by is None else _groups(shown)
     listed_by = f"{counted(len(listed), 'offer')} listed by {snapshot.source}"
     count = f"{len(shown)} {'groups ' if group_by else ''}of {listed_by}"
+    count = count if len(listed) else f"{listed_by[:1].upper()}{listed_by[1:]}"
     render(
         View(
             lambda: [section, Section("count", notes=(count,))],

@@ -117,7 +117,7 @@ def test_a_market_without_offers() -> None:
 def test_gpus() -> None:
     """None of the kind, none at all, none beside the disks."""
     other = {**gpu("alpha", "2"), "gpuType": "A100_80GB"}
-    sentence = "train: none of 1 GPU offers qualifies; different GPU model (1 of 1)"
+    sentence = "train: the only GPU offer does not qualify; different GPU model (1 of 1)"
     assert why(A, workloads=[JOB], gpus=[other]) == sentence
     assert why(A, workloads=[JOB], gpus=[]) == "train: no GPU offers in this market"
     beside = {**A, "providers": ["beta"]}

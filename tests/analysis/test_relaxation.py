@@ -104,7 +104,7 @@ def test_a_notebook_says_what_nothing_helps() -> None:
     """Without any relaxation there is no empty table, and the reason is told once."""
     error = refused([], volume("x"))
     assert error.relaxations == ()
-    assert "No change to the requirements would help: x" in str(error)
+    assert "No change to the requirements would help x" in str(error)
     seen = look(error)
     assert seen.rows == []
     assert seen.text.count("No change to the requirements would help") == 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import planner
 from planner.shipped import shipped_path
 
 if TYPE_CHECKING:
@@ -178,6 +179,24 @@ def test_init_writes_a_demand_that_plans(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "minimal.yaml").read_text() == "mine"
     assert run("init", "minimal.yaml", "--force").code == 0
     assert run("init", "-").out.startswith("#")
+
+
+@pytest.mark.parametrize("name", ["2026", "true", "null", "1e3", "my dir"])
+def test_init_in_any_directory_names_a_project(run: Run, tmp_path: Path, name: str) -> None:
+    """What YAML reads as a number, a truth value or nothing is still the project's name."""
+    (tmp_path / name).mkdir()
+    assert run("init", f"{name}/demand.yaml").code == 0
+    assert planner.read_demand(tmp_path / name / "demand.yaml").project == name.replace(" ", "-")
+
+
+def test_an_empty_listing_is_said(run: Run, tmp_path: Path) -> None:
+    """Not "0 of no offers"."""
+    (tmp_path / "none.json").write_text("[]")
+    assert "No offers listed by none.json" in run("offers", "--offers", "none.json").out
+    assert "No GPU offers listed by none.json" in run("gpus", "--gpus-file", "none.json").out
+    refused = run("where", "4TB", "--offers", "none.json")
+    assert refused.code == 3
+    assert "No change to the requirements would help data." in refused.err
 
 
 def test_schema_accepts_the_examples(run: Run) -> None:
