@@ -58,7 +58,9 @@ def offers(
     max_price: Annotated[
         str | None, typer.Option(help="Highest price in USD per GB and hour.")
     ] = None,
-    sort: Annotated[str | None, typer.Option(help="Column to sort by, as in the JSON.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="Column to sort by, as in the JSON.  [default: the price]")
+    ] = None,
     desc: Annotated[bool, typer.Option("--desc", help="Sort the largest first.")] = False,
     group_by: Annotated[
         str | None,

@@ -350,16 +350,16 @@ def unknown_model(model: str, known: Collection[str]) -> str:
     """Return the sentence about a GPU model that no offer has, and what was likely meant.
 
     >>> unknown_model("a100 80gb", ["A100_80GB", "H100_80GB"])
-    'no GPU offer is a a100 80gb; did you mean A100_80GB?'
+    'no GPU offer has the model a100 80gb; did you mean A100_80GB?'
     >>> unknown_model("L40", ["A10_24GB", "L40S_48GB"])
-    'no GPU offer is a L40; did you mean L40S_48GB?'
+    'no GPU offer has the model L40; did you mean L40S_48GB?'
     """
     meant = _nearest_model(model, known)
     hint = f"; did you mean {visible(meant)}?" if meant else ""
     if not meant and known:
         listed = ", ".join(visible(name) for name in sorted(known)[:_LISTED_MODELS])
         hint = f"; there are {listed}" + " and more" * (len(known) > _LISTED_MODELS)
-    return f"no GPU offer is a {visible(model)}{hint}"
+    return f"no GPU offer has the model {visible(model)}{hint}"
 
 
 def _nearest_model(model: str, known: Collection[str]) -> str | None:

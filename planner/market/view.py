@@ -131,7 +131,7 @@ def list_offers(
     which : Filter
         What to keep.
     sort : str | None
-        A column; None keeps the order of create keys. Nulls come last.
+        A column; None sorts by cost, or by price where the filter has no size. Nulls come last.
     descending : bool
         Largest first.
 
@@ -162,7 +162,8 @@ def list_offers(
         kept["provision_gb"] = pd.Series(provision_gb, index=kept.index, dtype="Int64")
         kept["usd_hr"] = pd.Series(costs, index=kept.index, dtype="object")
         kept["usd_month"] = pd.Series(months, index=kept.index, dtype="object")
-    return kept if sort is None else sort_frame(kept, sort, descending=descending)
+    cost = "usd_gb_hr" if which.size_gb is None else "usd_hr"
+    return sort_frame(kept, sort or cost, descending=descending)
 
 
 def _cheapest(

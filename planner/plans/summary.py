@@ -127,8 +127,8 @@ def outcome(
 ) -> list[str]:
     """Return what the plan does and what its disks cost then, and while old and new both exist."""
     counts = Counter[str](placement.action for placement in placements)
-    counted = [f"{counts[name]} {text}" for name, (_, text) in _ACTIONS.items() if counts[name]]
-    counted += [f"{len(leftover)} to retire"] if leftover else []
+    counted = [f"{counts[name]:,} {text}" for name, (_, text) in _ACTIONS.items() if counts[name]]
+    counted += [f"{len(leftover):,} to retire"] if leftover else []
     replaced = [placement for placement in placements if placement.action == "replace"]
     old = [disks[disk_id]["usd_hr"] for placement in replaced for disk_id in placement.replaces]
     old += [disks[disk.id]["usd_hr"] for disk in leftover]
@@ -147,7 +147,7 @@ def outcome(
         left = usd_month(total(usd for usd in old[-len(leftover) :] if usd is not None), hours)
         noun, them = ("disk", "it") if len(leftover) == 1 else ("disks", "them")
         lines.append(
-            f"{len(leftover)} {noun} that the plan no longer needs: {least}${money(left)}/month "
+            f"{len(leftover):,} {noun} that the plan no longer needs: {least}${money(left)}/month "
             f"until you delete {them}."
         )
     return lines

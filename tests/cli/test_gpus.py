@@ -57,7 +57,7 @@ def test_what_is_not_there_is_said(run: Run) -> None:
     """A model, a number and a place that no offer has are answered with what was likely meant."""
     ran = run("gpus", *GPUS, "--gpu", "A100", "--gpu", "H100_80GB:8", "--region", "canda")
     assert ran.code == 0
-    assert "no GPU offer is a A100; did you mean A100_80GB?" in ran.err
+    assert "no GPU offer has the model A100; did you mean A100_80GB?" in ran.err
     assert "no offer has 8 H100_80GB; offers have 1" in ran.err
     assert "did you mean canada?" in ran.err
 

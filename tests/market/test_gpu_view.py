@@ -214,8 +214,8 @@ def test_models_are_recognised(typed: str, meant: str) -> None:
 def test_a_model_that_is_like_none_is_answered_with_what_there_is() -> None:
     """And hostile text is shown, not obeyed."""
     sentence = unknown_model("TPU\x1b[2J", ["B200_180GB", "A100_80GB"])
-    assert sentence == "no GPU offer is a TPU\\x1b[2J; there are A100_80GB, B200_180GB"
-    assert unknown_model("A100", []) == "no GPU offer is a A100"
+    assert sentence == "no GPU offer has the model TPU\\x1b[2J; there are A100_80GB, B200_180GB"
+    assert unknown_model("A100", []) == "no GPU offer has the model A100"
 
 
 def test_a_number_that_no_offer_has() -> None:
@@ -224,7 +224,7 @@ def test_a_number_that_no_offer_has() -> None:
     asked = GpuFilter(gpus=["H100_80GB:4", "H100_80GB:8", "H10_80GB"])
     assert list(unknown_gpus(rows, asked)) == [
         "no offer has 4 H100_80GB; offers have 1, 8",
-        "no GPU offer is a H10_80GB; did you mean H100_80GB?",
+        "no GPU offer has the model H10_80GB; did you mean H100_80GB?",
     ]
 
 

@@ -152,7 +152,16 @@ def test_ties_keep_their_order() -> None:
     """Sorting is stable in both directions."""
     for descending in (False, True):
         rows = shown(Filter(security="secure_cloud"), sort="security", descending=descending)
-        assert rows == shown(Filter(security="secure_cloud"))
+        assert rows == [1, 2, 7, 4, 6]
+
+
+def test_the_cheapest_is_listed_first() -> None:
+    """Where nobody asks for another order, the price decides; with a size, what the disk costs."""
+    assert shown(Filter(security="secure_cloud")) == [1, 2, 4, 6, 7]
+    frame = list_offers(offers_frame(ROWS), Filter(size_gb=100))
+    *costs, unsold = frame["usd_hr"].tolist()
+    assert costs == sorted(costs)
+    assert unsold is None
 
 
 def test_sort_by_price_is_exact() -> None:
