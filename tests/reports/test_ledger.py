@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+import planner
 from planner.errors import BudgetGate, InputError
+from planner.market.offers import offers_frame
 from planner.project.journal import Journal
+from planner.reports.holdings import account_holdings
 from planner.reports.ledger import Purchase, bought_as
+from tests.project import journeys
+from tests.project.journeys import TARGET
+from tests.project.world import START, World, planned_live
+from tests.project.world import offer as listed
 from tests.reports.world import URL, held, live, name_of, planned, report
 from tests.solve.live_disks import offer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from planner.plans.plan import Plan
+    from planner.reports.report import Report
 
 
 def standings(made: object) -> list[tuple[str | None, int | None, str, str | None]]:
@@ -150,3 +165,85 @@ def test_a_journal_names_slots_and_doubts(tmp_path: object) -> None:
     """An empty journal knows nothing; what purchases leave there is tested with the commands."""
     with Journal(tmp_path / "none", write=False) as journal:  # type: ignore[operator]
         assert bought_as(journal.records, held()) == ({}, ())
+
+
+CHEAP, DEAR = listed(), listed("hyperstack", "NO-1", price=0.0002)
+"""0.0001 and 0.0002 USD per GB and hour."""
+
+
+def after(world: World, folder: Path, plan: Plan) -> Report:
+    """Return the report of a plan held against the account, as the journal knows its disks."""
+    with world.account() as account:
+        holdings = account_holdings(account, world.clock.now())
+    with Journal(folder, write=False) as journal:
+        slots, doubts = bought_as(journal.records, holdings)
+    return planner.report(plan, holdings, bought=slots, doubts=doubts, now=world.clock.now())
+
+
+def applied(world: World, folder: Path, *volumes: dict[str, object]) -> Plan:
+    """Return a plan of volumes after it was applied, with failover."""
+    demand = journeys.lab(*(volumes or (journeys.V1, journeys.V2)))
+    plan = planner.plan(
+        demand, offers_frame(world.offers), target=TARGET, now=START, nonce="nonce-1"
+    )
+    assert world.apply(folder, plan, failover=Decimal(200)).exit_code == 0
+    return plan
+
+
+def test_a_disk_bought_elsewhere_after_a_stock_out_is_its_slot_s(tmp_path: Path) -> None:
+    """v2 was refused at the planned place and bought at the next: one disk each, none to buy."""
+    world = World(offers=[CHEAP, DEAR])
+    world.fault("ok", "409_stock")
+    made = after(world, tmp_path, applied(world, tmp_path))
+    first, second = (disk.id for disk in world.live)
+    assert standings(made) == [("v1", 1, "bought", first), ("v2", 1, "bought", second)]
+    assert made.after.usd_hr == Decimal("0.05")
+    assert [line.provider for line in made.lines] == ["runpod", "hyperstack"]
+
+
+def test_a_lost_create_elsewhere_that_is_listed_is_its_slot_s(tmp_path: Path) -> None:
+    """Its answer was lost and the run ended; its name in the listing says which slot it is."""
+    world = World(offers=[CHEAP, DEAR])
+    world.fault("ok", "409_stock", "lost_after_very_late")
+    demand = journeys.lab(journeys.V1, journeys.V2)
+    plan = planner.plan(
+        demand, offers_frame(world.offers), target=TARGET, now=START, nonce="nonce-1"
+    )
+    assert world.apply(tmp_path, plan, failover=Decimal(200)).exit_code == 6
+    world.clock.sleep(1e6)
+    made = after(world, tmp_path, plan)
+    assert [one.standing for one in made.lines] == ["bought", "bought"]
+    assert made.doubts == ()
+
+
+def test_a_slot_of_the_project_is_the_disk_in_use_whichever_plan_bought_it(tmp_path: Path) -> None:
+    """A plan made offline again buys nothing twice; one that replaces a disk still buys it."""
+    world = World(offers=[CHEAP, DEAR])
+    applied(world, tmp_path)
+    again = planner.plan(
+        journeys.lab(journeys.V1, journeys.V2),
+        offers_frame(world.offers),
+        target=TARGET,
+        now=START,
+        nonce="nonce-2",
+    )
+    first, second = (disk.id for disk in world.live)
+    assert standings(after(world, tmp_path, again)) == [
+        ("v1", 1, "bought", first),
+        ("v2", 1, "bought", second),
+    ]
+    grown = planned_live(
+        world, tmp_path, journeys.lab(journeys.V1, {**journeys.V2, "size_gb": 400}), "nonce-3"
+    )
+    assert standings(after(world, tmp_path, grown)) == [
+        ("v1", 1, "kept", first),
+        ("v2", 1, "new", None),
+        ("v2", 1, "other", second),
+    ]
+    world.apply(tmp_path, grown)
+    for plan in (again, grown):
+        made = after(world, tmp_path, plan)
+        assert [(one.volume, one.standing, one.size_gb) for one in made.lines[1:]] == [
+            ("v2", "bought", 400),
+            ("v2", "superseded", 200),
+        ]
