@@ -334,6 +334,22 @@ def _listed_id(entry: Entry, same_name: Sequence[Any]) -> str | None:
     return disk_id
 
 
+def listed_ids(entries: Iterable[Entry], disks: pd.DataFrame | None) -> dict[str, str | None]:
+    """Return the id of each slot's disk by its name: recorded, or of a pending create listed now.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        Of the journal.
+    disks : DataFrame | None
+        Columns ``DISKS``: the account.
+    """
+    listed: dict[str, list[SimpleNamespace]] = {}
+    for row in records_of(disks) if disks is not None else ():
+        listed.setdefault(row["name"], []).append(SimpleNamespace(**row))
+    return {entry.name: _listed_id(entry, listed.get(entry.name, [])) for entry in entries}
+
+
 @dataclass(frozen=True)
 class ProjectDisks:
     """The disks that the journal has of a project.
@@ -379,10 +395,7 @@ def recorded_disks(
     """
     state = State(records)
     mine = [entry for entry in state.of_project(project) if state.is_at(entry, target)]
-    listed: dict[str, list[SimpleNamespace]] = {}
-    for row in records_of(disks) if disks is not None else ():
-        listed.setdefault(row["name"], []).append(SimpleNamespace(**row))
-    ids = {entry.name: _listed_id(entry, listed.get(entry.name, [])) for entry in mine}
+    ids = listed_ids(mine, disks)
     bought: dict[tuple[str, int], dict[str, dict[int, str | None]]] = {}
     superseded: Recorded = {}
     disks_of: dict[tuple[str, str, int], int] = {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
+from planner.project.preflight import listed_ids
 from planner.project.state import State, sorted_entries
 from planner.reports.holdings import account_name
 from planner.reports.lines import Line
@@ -34,7 +35,7 @@ class Purchase:
     Attributes
     ----------
     plan : str
-        Digest of the plan.
+        Digest of the plan that was agreed to: what a stock-out made of it belongs to it.
     project, volume, replica, disk
         Which slot of it.
     owner, tags
@@ -76,21 +77,22 @@ def bought_as(
     target = {"base_url": holdings.base_url, "team_id": holdings.team_id}
     entries = state.entries.values()
     mine = [one for one in entries if holdings.base_url is None or state.is_at(one, target)]
+    ids = listed_ids(mine, holdings.disks)
     bought = {
         disk_id: Purchase(
-            **{name: getattr(one, name) for name in ("plan", "project", "volume", "replica")},
+            plan=state.agreed_plan(one.plan),
+            **{name: getattr(one, name) for name in ("project", "volume", "replica")},
             **{name: getattr(one, name) for name in ("disk", "owner", "tags")},
             superseded=one.is_superseded,
         )
         for one in sorted_entries(mine)
-        if one.stage == "created"
-        for disk_id in one.ids
+        if (disk_id := ids[one.name]) is not None
     }
     doubts = tuple(
         f"whether {one.name} was bought for {one.project} is unknown: if it exists and is not "
         "listed, it is not counted as there"
         for one in sorted_entries(mine)
-        if one.is_pending
+        if one.is_pending and ids[one.name] is None
     )
     return bought, doubts
 
@@ -104,8 +106,9 @@ def lines_of(
 ) -> tuple[tuple[Line, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the lines of a plan, of an account, or of a plan held against the account.
 
-    A live disk is the plan's when the plan keeps it, or when it was bought for it: the journal
-    says so, or the account has a disk of exactly the name that the plan gives.
+    A live disk is the plan's when the plan keeps it, or when the project has it in that slot: the
+    journal says so, whichever plan bought it, or the account has a disk of exactly the name that
+    the plan gives.
 
     Parameters
     ----------
@@ -143,7 +146,7 @@ def lines_of(
     if plan is not None:
         at = now if holdings is None else holdings.read_at
         there = _There.of(plan, live, bought)
-        for line, note in _planned(plan, there, account_of(holdings, plan), at):
+        for line, note in _planned(plan, there, regions, account_of(holdings, plan), at):
             found += [line] if line is not None else []
             (gone if line is None else notes).append(note)
     taken = {line.disk_id for line in found if line.is_live}
@@ -208,18 +211,21 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _other(
-    row: Mapping[str, Any],
-    regions: Regions,
-    slot: Purchase | None,
-) -> Line:
-    """Return the line of a live disk that is no plan's; the market tells the region of a place."""
-    place = {name: row[name] for name in ("provider", "data_center", "country")}
+_PLACE = ("provider", "data_center", "country")
+
+
+def _place(row: Mapping[str, Any], regions: Regions) -> dict[str, str | None]:
+    """Return where a live disk is; the market tells the region of a place."""
+    place = {name: row[name] for name in _PLACE}
     here = regions.get(tuple(place.values()), (None,))
+    return {**place, "region": here[0] if len(here) == 1 else None}
+
+
+def _other(row: Mapping[str, Any], regions: Regions, slot: Purchase | None) -> Line:
+    """Return the line of a live disk that is no plan's."""
     return Line(
         **_listed(row),
-        **place,
-        region=here[0] if len(here) == 1 else None,
+        **_place(row, regions),
         project=None if slot is None else slot.project,
         volume=None if slot is None else slot.volume,
         replica=None if slot is None else slot.replica,
@@ -243,10 +249,19 @@ class _There:
         cls, plan: Plan, live: dict[str, dict[str, Any]], bought: Mapping[str, Purchase]
     ) -> _There:
         digest = plan.digest
+        # What the plan keeps is its own placement's, and what it replaces is nobody's any more.
+        placed = {i for one in plan.placements for i in (*one.disk_ids, *one.replaces)}
+        slots = {
+            disk_id: slot
+            for disk_id, slot in bought.items()
+            if disk_id in live and disk_id not in placed
+        }
         by_slot = {
             (slot.volume, slot.replica, slot.disk): live[disk_id]
-            for disk_id, slot in bought.items()
-            if slot.plan == digest and disk_id in live
+            for is_own in (False, True)  # a deliberate second set has its own disks
+            for disk_id, slot in slots.items()
+            if (slot.plan == digest if is_own else slot.project == plan.project)
+            and not slot.superseded
         }
         by_name: dict[str, list[dict[str, Any]]] = {}
         for row in live.values():
@@ -255,7 +270,7 @@ class _There:
 
 
 def _planned(
-    plan: Plan, there: _There, account: str | None, at: datetime
+    plan: Plan, there: _There, regions: Regions, account: str | None, at: datetime
 ) -> Iterator[tuple[Line | None, str]]:
     """Yield a line for each disk of a plan; and what is amiss, else an empty text."""
     names = {(one.volume, one.replica, one.disk): one.request.name for one in plan.planned_disks}
@@ -271,6 +286,8 @@ def _planned(
             if found is not None:
                 note = f"{len(same)} disks are called {names[slot]}: one is a duplicate"
                 line = _line(plan, placement, disk, "bought", _listed(found))
+                if any(found[name] not in {None, getattr(line, name)} for name in _PLACE):
+                    line = replace(line, **_place(found, regions))
                 yield line, note if len(same) > 1 else ""
                 continue
             new = {
@@ -300,10 +317,9 @@ def _kept(
 def _line(
     plan: Plan, placement: Placement, disk: int, standing: Standing, listed: dict[str, Any]
 ) -> Line:
-    place = ("provider", "data_center", "country", "region")
     return Line(
         **listed,
-        **{name: getattr(placement, name) for name in place},
+        **{name: getattr(placement, name) for name in (*_PLACE, "region")},
         project=plan.project,
         volume=placement.volume,
         replica=placement.replica,
