@@ -214,7 +214,7 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
 _PLACE = ("provider", "data_center", "country")
 
 
-def _place(row: Mapping[str, Any], regions: Regions) -> dict[str, str | None]:
+def _place(row: Mapping[str, Any], regions: Regions) -> dict[str, Any]:
     """Return where a live disk is; the market tells the region of a place."""
     place = {name: row[name] for name in _PLACE}
     here = regions.get(tuple(place.values()), (None,))
