@@ -249,7 +249,7 @@ class _There:
         cls, plan: Plan, live: dict[str, dict[str, Any]], bought: Mapping[str, Purchase]
     ) -> _There:
         digest = plan.digest
-        # What the plan keeps is its own placement's, and what it replaces is nobody's any more.
+        # What the plan keeps is in its own slot already; what it replaces is in none any more.
         placed = {i for one in plan.placements for i in (*one.disk_ids, *one.replaces)}
         slots = {
             disk_id: slot
