@@ -44,7 +44,7 @@ ALTERNATIVE_PLACEMENTS = (
     *(
         column
         for column in PLACEMENTS
-        if column.name not in {"action", "replaces", "owner", "tags"}
+        if column.name not in {"action", "replaces", "disk_group", "owner", "tags"}
     ),
 )
 """Columns of their placements, by rank, then as in a plan."""

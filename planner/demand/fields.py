@@ -216,9 +216,22 @@ def wrong_levels(same: str | None, different: str | None) -> str | None:
     """Return what is wrong with what a group asks for."""
     if same is None and different is None:
         return "a group asks for something; write `same: site`, or `different: provider`"
+    if same == "disk" and different is not None:
+        return (
+            f"`same: disk` and `different: {different}` contradict each other: one disk is in one "
+            "place; keep one of them"
+        )
     if same == different:
         return f"`same: {same}` and `different: {same}` contradict each other; keep one of them"
     return None
+
+
+def unequal_copies(same: str | None, replicas: Mapping[str, int]) -> str | None:
+    """Return what is wrong with the replicas of the volumes of a group; None for nothing."""
+    if same != "disk" or len(set(replicas.values())) <= 1:
+        return None
+    listed = ", ".join(f"{name} has {count}" for name, count in replicas.items())
+    return f"volumes on one disk have equally many replicas; here {cut(listed)}"
 
 
 def _encodable(text: str) -> str:
@@ -305,6 +318,8 @@ Share = Annotated[
 ]
 Switch = Annotated[bool, Field(strict=True)]
 Level = Literal["site", "data_center", "provider", "country", "region"]
+Together = Literal["disk", Level]
+Packing = Literal["auto", "never"]
 Spread = Literal["none", Level]
 Stock = Literal["Low", "Medium", "Available", "High"]
 Security = Literal["secure_cloud", "community_cloud", "any"]

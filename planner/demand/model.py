@@ -9,7 +9,7 @@ file, for ties between offers are decided in that order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -26,12 +26,9 @@ from pydantic import (
 )
 
 from planner.demand.fields import (
-    HOURS_OF_MONTH,
     MAX_GROUPS,
-    MAX_MEMBERS,
     MAX_VOLUMES,
     MAX_WORKLOADS,
-    NAME,
     Allowed,
     AttachLimits,
     Budget,
@@ -40,7 +37,6 @@ from planner.demand.fields import (
     Denied,
     DiskIds,
     Disks,
-    FieldPath,
     GpuCount,
     HeadroomPercent,
     Hours,
@@ -48,6 +44,7 @@ from planner.demand.fields import (
     Level,
     Members,
     Name,
+    Packing,
     Price,
     Replicas,
     Security,
@@ -57,13 +54,15 @@ from planner.demand.fields import (
     Switch,
     Tags,
     Text,
+    Together,
     Value,
     WholeGb,
     dotted,
     shown,
+    unequal_copies,
     wrong_levels,
 )
-from planner.demand.problems import Problem, VolumeNames, plain_problems
+from planner.demand.problems import VolumeNames, plain_problems
 from planner.errors import DemandError
 from planner.formats import digest_of
 from planner.present.html import MOST_ROWS, to_html
@@ -71,7 +70,7 @@ from planner.present.table import UNKNOWN, Section, TableColumn, reading
 from planner.units import HOURS_PER_MONTH, grown_gb
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
 class Group(Value):
@@ -91,7 +90,11 @@ class Group(Value):
         description="Two volumes or more. The name of a counted volume means all of them, a "
         "numbered name such as scratch-2 that one."
     )
-    same: Level | None = Field(None, description="Level at which all must be in one place.")
+    same: Together | None = Field(
+        None,
+        description="Level at which all must be in one place; `disk`: they are directories of one "
+        "disk, in every replica.",
+    )
     different: Level | None = Field(None, description="Level at which no two may be in one place.")
 
     @model_validator(mode="after")
@@ -220,8 +223,12 @@ def beyond_replicas(disks: int, replicas: int) -> str | None:
     )
 
 
-_ADDED_LATER = frozenset({"max_disks_per_site", "attach_limits"})
-"""Fields of the policy that plans made before them do not have."""
+_ADDED_LATER: Mapping[str, Any] = {
+    "max_disks_per_site": None,
+    "attach_limits": {},
+    "packing": "auto",
+}
+"""Fields of the policy that plans made before them do not have, and what those plans mean."""
 
 
 class Policy(Value):
@@ -251,6 +258,11 @@ class Policy(Value):
         description="How many network disks one pod can mount, by provider, where you know better "
         "than `planner providers`.",
     )
+    packing: Packing = Field(
+        "auto",
+        description="Whether volumes that a job mounts may share a disk, as directories, where one "
+        "pod cannot mount a disk for each: auto or never. Default auto.",
+    )
     max_provider_share: Share | None = Field(
         None,
         description="Most that one provider may hold of all GB that are bought: '70%' or 0.7.",
@@ -266,7 +278,9 @@ class Policy(Value):
         """Leave out what came later and is not asked: equal demands keep their plan ids."""
         document: dict[str, Any] = serialize(self)
         return {
-            name: value for name, value in document.items() if value or name not in _ADDED_LATER
+            name: value
+            for name, value in document.items()
+            if name not in _ADDED_LATER or value != _ADDED_LATER[name]
         }
 
     @property
@@ -338,6 +352,16 @@ class Demand(Value):
             if common and common[0][1] > 1:
                 name, times = common[0]
                 raise ValueError(f"{times} {kind} are called {shown(name)}; a name is used once")
+        return self
+
+    @model_validator(mode="after")
+    def _copies_agree(self) -> Self:
+        replicas = {volume.name: volume.replicas for volume in self.volumes}
+        for index, group in enumerate(self.groups):
+            if wrong := unequal_copies(
+                group.same, {name: replicas[name] for name in group.volumes}
+            ):
+                raise ValueError(f"{wrong} (groups[{index}])")
         return self
 
     @model_validator(mode="after")
@@ -414,112 +438,6 @@ def _ordered(names: VolumeNames | None, members: tuple[str, ...], owner: str) ->
         return names.ordered(members) if names else members
     except ValueError as error:
         raise ValueError(f"{error} ({owner})") from error
-
-
-def entries(document: Mapping[str, Any], section: str) -> list[tuple[int, Mapping[str, Any]]]:
-    """Return the mappings in a list of the document, each with its index."""
-    listed = document.get(section)
-    return [
-        (index, entry)
-        for index, entry in enumerate(listed if isinstance(listed, (list, tuple)) else ())
-        if isinstance(entry, Mapping)
-    ]
-
-
-def workload_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield each workload whose name is taken, or that runs longer than the policy's month."""
-    policy = document.get("policy")
-    month = policy.get("hours_per_month") if isinstance(policy, Mapping) else None
-    month = HOURS_PER_MONTH if month is None else month
-    shortest, longest = HOURS_OF_MONTH
-    is_month = type(month) is int and shortest <= month <= longest
-    taken: dict[str, int] = {}
-    for index, entry in entries(document, "workloads"):
-        name, hours = entry.get("name"), entry.get("hours_per_month")
-        if isinstance(name, str) and taken.setdefault(name, index) != index:
-            sentence = f"workloads[{taken[name]}] is called {shown(name)} already"
-            yield ("workloads", index, "name"), sentence
-        if is_month and type(hours) is int and hours <= longest:
-            wrong = beyond_month(hours, month)
-            if wrong is not None:
-                yield ("workloads", index, "hours_per_month"), wrong
-
-
-def disk_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield each volume whose named disks cannot be its replicas."""
-    defaults = document.get("defaults")
-    defaults = defaults if isinstance(defaults, Mapping) else {}
-    if defaults.get("disks"):
-        yield ("defaults", "disks"), "disks belong to one volume; name them there"
-    taken: dict[str, int] = {}
-    for index, entry in entries(document, "volumes"):
-        named = entry.get("disks")
-        if not isinstance(named, (list, tuple)) or not named:
-            continue
-        path = ("volumes", index, "disks")
-        if entry.get("count", defaults.get("count")) is not None:
-            yield path, "`count` makes several volumes; write the one with disks on its own"
-        replicas = entry.get("replicas", defaults.get("replicas"))
-        replicas = 1 if replicas is None else replicas
-        if type(replicas) is int and (wrong := beyond_replicas(len(named), replicas)):
-            yield path, wrong
-        texts = [disk for disk in named if isinstance(disk, str)]
-        for disk in sorted({disk for disk in texts if texts.count(disk) > 1}):
-            yield path, f"disk {shown(disk)} is named twice; each replica is a disk of its own"
-        for disk in dict.fromkeys(texts):
-            if taken.setdefault(disk, index) != index:
-                yield path, f"disk {shown(disk)} is named by volumes[{taken[disk]}] already"
-
-
-def member_problems(
-    document: Mapping[str, Any], names: VolumeNames, unsure: set[str]
-) -> Iterator[Problem]:
-    """Yield each name that stands for no volume, and each group of fewer than two.
-
-    Parameters
-    ----------
-    document : Mapping
-        As the file says it.
-    names : VolumeNames
-        The volumes whose names and counts are sound.
-    unsure : set of str
-        Volumes whose count is wrong; nothing is said about what they would expand to.
-    """
-    total = 0
-    for section, field in (("workloads", "mounts"), ("groups", "volumes")):
-        for index, entry in entries(document, section):
-            path = (section, index, field)
-            meant, wrong = _meant(entry.get(field), path, names, unsure)
-            yield from wrong
-            total += sum(len(each) for each in meant or ())
-            if total > MAX_MEMBERS:
-                sentence = f"groups and workloads name more than {MAX_MEMBERS:,} volumes in all"
-                yield (section,), f"{sentence}, counts expanded; name fewer"
-                return
-            if section == "groups" and meant and len(distinct := set().union(*meant)) == 1:
-                only = shown(distinct.pop())
-                yield path, f"a group has at least two volumes; here is only {only}"
-
-
-def _meant(
-    listed: object, path: FieldPath, names: VolumeNames, unsure: set[str]
-) -> tuple[list[Sequence[str]] | None, list[Problem]]:
-    """Return what each name of a list stands for, None where that cannot be said, and why not."""
-    if not isinstance(listed, (list, tuple)):
-        return None, []
-    meant: dict[str, Sequence[str]] = {}
-    wrong: list[Problem] = []
-    known = True
-    for index, name in enumerate(listed):
-        is_name = isinstance(name, str) and NAME.fullmatch(name)
-        if not is_name or {name, name.rpartition("-")[0]} & unsure:
-            known = False
-            continue
-        try:
-            meant[name] = names.meant_by(name)
-        except ValueError as error:
-            wrong.append(((*path, index), str(error)))
-    return list(meant.values()) if known and not wrong else None, wrong
 
 
 _OF_VOLUME = ("name", "size_gb", "replicas", "owner")

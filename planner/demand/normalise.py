@@ -1,23 +1,30 @@
 """From the file to the demand: check what fields say together, merge, expand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from planner.demand.fields import FieldPath, dotted, shown
+from planner.demand.fields import (
+    HOURS_OF_MONTH,
+    MAX_MEMBERS,
+    NAME,
+    FieldPath,
+    dotted,
+    shown,
+    unequal_copies,
+)
 from planner.demand.model import (
     Demand,
     Group,
     Policy,
     Volume,
     Workload,
-    disk_problems,
-    entries,
-    member_problems,
-    workload_problems,
+    beyond_month,
+    beyond_replicas,
 )
 from planner.demand.problems import (
+    Counted,
     Problem,
     VolumeNames,
     clashes,
@@ -27,6 +34,7 @@ from planner.demand.problems import (
     too_many,
 )
 from planner.demand.schema import DemandInput
+from planner.units import HOURS_PER_MONTH
 
 _SIZES = ("size", "size_gb")
 _MERGED = ("exclude", "tags")
@@ -66,6 +74,7 @@ def check(document: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Prob
         problems += clashes(sound)
         names = VolumeNames((name, numbered(name, count)) for _, name, count in sound)
         problems += member_problems(document, names, unsure)
+        problems += _copies(document, defaults, names, sound)
     return values, [(path, _naming(message, path, document)) for path, message in problems]
 
 
@@ -150,6 +159,130 @@ def _sizes(
             yield ("volumes", index, "size"), "missing; write `size: 800 GB` or `size_gb: 800`"
         elif all(entry.get(key) is not None for key in _SIZES):
             yield ("volumes", index, "size_gb"), twice
+
+
+def entries(document: Mapping[str, Any], section: str) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return the mappings in a list of the document, each with its index."""
+    listed = document.get(section)
+    return [
+        (index, entry)
+        for index, entry in enumerate(listed if isinstance(listed, (list, tuple)) else ())
+        if isinstance(entry, Mapping)
+    ]
+
+
+def workload_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield each workload whose name is taken, or that runs longer than the policy's month."""
+    policy = document.get("policy")
+    month = policy.get("hours_per_month") if isinstance(policy, Mapping) else None
+    month = HOURS_PER_MONTH if month is None else month
+    shortest, longest = HOURS_OF_MONTH
+    is_month = type(month) is int and shortest <= month <= longest
+    taken: dict[str, int] = {}
+    for index, entry in entries(document, "workloads"):
+        name, hours = entry.get("name"), entry.get("hours_per_month")
+        if isinstance(name, str) and taken.setdefault(name, index) != index:
+            sentence = f"workloads[{taken[name]}] is called {shown(name)} already"
+            yield ("workloads", index, "name"), sentence
+        if is_month and type(hours) is int and hours <= longest:
+            wrong = beyond_month(hours, month)
+            if wrong is not None:
+                yield ("workloads", index, "hours_per_month"), wrong
+
+
+def disk_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield each volume whose named disks cannot be its replicas."""
+    defaults = document.get("defaults")
+    defaults = defaults if isinstance(defaults, Mapping) else {}
+    if defaults.get("disks"):
+        yield ("defaults", "disks"), "disks belong to one volume; name them there"
+    taken: dict[str, int] = {}
+    for index, entry in entries(document, "volumes"):
+        named = entry.get("disks")
+        if not isinstance(named, (list, tuple)) or not named:
+            continue
+        path = ("volumes", index, "disks")
+        if entry.get("count", defaults.get("count")) is not None:
+            yield path, "`count` makes several volumes; write the one with disks on its own"
+        replicas = entry.get("replicas", defaults.get("replicas"))
+        replicas = 1 if replicas is None else replicas
+        if type(replicas) is int and (wrong := beyond_replicas(len(named), replicas)):
+            yield path, wrong
+        texts = [disk for disk in named if isinstance(disk, str)]
+        for disk in sorted({disk for disk in texts if texts.count(disk) > 1}):
+            yield path, f"disk {shown(disk)} is named twice; each replica is a disk of its own"
+        for disk in dict.fromkeys(texts):
+            if taken.setdefault(disk, index) != index:
+                yield path, f"disk {shown(disk)} is named by volumes[{taken[disk]}] already"
+
+
+def member_problems(
+    document: Mapping[str, Any], names: VolumeNames, unsure: set[str]
+) -> Iterator[Problem]:
+    """Yield each name that stands for no volume, and each group of fewer than two.
+
+    Parameters
+    ----------
+    document : Mapping
+        As the file says it.
+    names : VolumeNames
+        The volumes whose names and counts are sound.
+    unsure : set of str
+        Volumes whose count is wrong; nothing is said about what they would expand to.
+    """
+    total = 0
+    for section, field in (("workloads", "mounts"), ("groups", "volumes")):
+        for index, entry in entries(document, section):
+            path = (section, index, field)
+            meant, wrong = _meant(entry.get(field), path, names, unsure)
+            yield from wrong
+            total += sum(len(each) for each in meant or ())
+            if total > MAX_MEMBERS:
+                sentence = f"groups and workloads name more than {MAX_MEMBERS:,} volumes in all"
+                yield (section,), f"{sentence}, counts expanded; name fewer"
+                return
+            if section == "groups" and meant and len(distinct := set().union(*meant)) == 1:
+                only = shown(distinct.pop())
+                yield path, f"a group has at least two volumes; here is only {only}"
+
+
+def _meant(
+    listed: object, path: FieldPath, names: VolumeNames, unsure: set[str]
+) -> tuple[list[Sequence[str]] | None, list[Problem]]:
+    """Return what each name of a list stands for, None where that cannot be said, and why not."""
+    if not isinstance(listed, (list, tuple)):
+        return None, []
+    meant: dict[str, Sequence[str]] = {}
+    wrong: list[Problem] = []
+    known = True
+    for index, name in enumerate(listed):
+        is_name = isinstance(name, str) and NAME.fullmatch(name)
+        if not is_name or {name, name.rpartition("-")[0]} & unsure:
+            known = False
+            continue
+        try:
+            meant[name] = names.meant_by(name)
+        except ValueError as error:
+            wrong.append(((*path, index), str(error)))
+    return list(meant.values()) if known and not wrong else None, wrong
+
+
+def _copies(
+    document: Mapping[str, Any], defaults: Mapping[str, Any], names: VolumeNames, sound: Counted
+) -> Iterator[Problem]:
+    """Yield each group of one disk whose volumes have different numbers of replicas."""
+    volumes = document["volumes"]
+    replicas = {
+        each: entry.get("replicas", defaults.get("replicas")) or 1
+        for index, name, count in sound
+        for entry in [volumes[index]]
+        for each in numbered(name, count)
+    }
+    for index, entry in entries(document, "groups"):
+        meant, wrong = _meant(entry.get("volumes"), (), names, set())
+        mine = {name: replicas[name] for each in meant or () for name in each}
+        if not wrong and (sentence := unequal_copies(entry.get("same"), mine)):
+            yield ("groups", index, "same"), sentence
 
 
 def _naming(message: str, path: FieldPath, document: Mapping[str, Any]) -> str:

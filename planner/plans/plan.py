@@ -202,6 +202,8 @@ def values_of(record: Placement | Gpu) -> dict[str, Any]:
     values = {name: json_value(value) for name, value in vars(record).items()}
     if isinstance(record, Placement) and record.action != "replace":
         del values["replaces"]  # as in files of versions that could not replace
+    if isinstance(record, Placement) and record.disk_group is None:
+        del values["disk_group"]  # as in files of versions that could not pack
     return values
 
 

@@ -121,6 +121,7 @@ _STORED: dict[Any, Any] = {
     Decimal: Amount,
     tuple[int, ...]: list[Size],
     tuple[str, ...]: list[str],
+    tuple[str, ...] | None: list[str] | None,
 }
 """How a file holds the types of a record."""
 

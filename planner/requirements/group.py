@@ -44,6 +44,10 @@ def labelled(groups: Iterable[Group]) -> list[tuple[Group, tuple[str, int]]]:
     return labels
 
 
+_ONE_SITE = frozenset({"data_center", "disk"})
+"""Levels at which to be together is to be at one site, at least."""
+
+
 @dataclass(frozen=True)
 class GroupConstraint:
     """A group at one level.
@@ -55,7 +59,7 @@ class GroupConstraint:
     same : bool
         Whether they share their places, or never do.
     level : str
-        What a place is; ``site`` also for ``same: data_center``.
+        What a place is; ``site`` also for ``same: data_center`` and ``same: disk``.
     """
 
     members: tuple[int, ...]
@@ -70,7 +74,7 @@ class GroupConstraint:
         )
         asked = [(word == "same", level) for word, level in levels_of(group)]
         return [
-            cls(tuple(members), same, "site" if same and level == "data_center" else level)
+            cls(tuple(members), same, "site" if same and level in _ONE_SITE else level)
             for same, level in asked
         ]
 

@@ -34,6 +34,7 @@ PLACEMENTS = (
     Column("provision_gb", WHOLE, "their sum"),
     Column("usd_gb_hr", EXACT, "price, exact Decimal"),
     Column("usd_hr", EXACT, "provision_gb * usd_gb_hr, exact Decimal"),
+    Column("disk_group", EXACT, "volumes that share the disk, as a tuple; null: it has its own"),
     Column("owner", TEXT, "from the demand; null: none"),
     Column("tags", EXACT, "dict, from the demand"),
 )
@@ -42,7 +43,12 @@ PLACEMENTS = (
 
 @dataclass(frozen=True)
 class Placement:
-    """One replica of a volume at one offer; fields as in ``PLACEMENTS``."""
+    """One replica of a volume at one offer; fields as in ``PLACEMENTS``.
+
+    Where volumes share a disk, ``disk_group`` names them in the demand's order, the first being
+    the leader, and each of them has the whole disk in ``disk_sizes_gb`` and its own share of it in
+    ``provision_gb`` and ``usd_hr``; the shares add up to the disk.
+    """
 
     volume: str
     replica: int
@@ -61,6 +67,12 @@ class Placement:
     tags: dict[str, str] = field(default_factory=dict)
     disk_ids: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+    disk_group: tuple[str, ...] | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Return whether its disks are counted and bought here, not with another volume's."""
+        return self.disk_group is None or self.disk_group[0] == self.volume
 
 
 def placements(

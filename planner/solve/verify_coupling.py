@@ -63,7 +63,7 @@ def groups(demand: Demand, where: Where) -> Iterator[str]:
 def _group(group: Group, replicas: Mapping[str, int], where: Where) -> Iterator[str]:
     if group.same is not None:
         # One data centre's name at two providers is not one place to be together in.
-        level = "site" if group.same == "data_center" else group.same
+        level = "site" if group.same in {"data_center", "disk"} else group.same
         members = _members(group, level, where)
         yield from _unknown(members, level)
         yield from _same(members, replicas, group.same)

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from planner.demand.model import Demand, Group
 from planner.demand.read import demand_from
 from planner.errors import DemandError
 
@@ -194,3 +195,34 @@ def test_fewer_disks_than_replicas_are_fine() -> None:
     }
     (volume,) = demand_from(document).volumes
     assert (volume.disks, volume.replicas) == (("disk-0001",), 2)
+
+
+def test_volumes_on_one_disk_have_equally_many_replicas() -> None:
+    """In the file, where a count stands for several, and in a demand that Python makes."""
+    group = {"volumes": ["a", "b"], "same": "disk"}
+    wrong = "volumes on one disk have equally many replicas; here a-1 has 2, a-2 has 2, b has 1"
+    volumes: list[dict[str, Any]] = [{"name": "a", "replicas": 2, "count": 2}, {"name": "b"}]
+    assert _found(volumes, groups=[group]) == {"groups[0].same": wrong}
+    demand = demand_from({"version": 1, "volumes": [{"name": n, "size": "1 GB"} for n in "ab"]})
+    more = demand.volumes[0].model_copy(update={"replicas": 2})
+    with pytest.raises(ValueError, match="equally many replicas"):
+        Demand(project="p", volumes=(more, demand.volumes[1]), groups=(Group(**group),))
+
+
+def test_one_disk_is_in_one_place() -> None:
+    group = {"volumes": ["a", "b"], "same": "disk", "different": "provider"}
+    (message,) = _found([{"name": "a"}, {"name": "b"}], groups=[group]).values()
+    assert message.startswith("`same: disk` and `different: provider` contradict each other")
+
+
+def test_packing_is_in_the_document_only_where_it_is_not_the_default() -> None:
+    """A demand that asks for nothing new keeps its digest, and so its plan ids."""
+    volumes = [{"name": "a", "size": "1 GB"}]
+    plain = demand_from({"version": 1, "volumes": volumes})
+    auto, never = (
+        demand_from({"version": 1, "volumes": volumes, "policy": {"packing": word}})
+        for word in ("auto", "never")
+    )
+    assert "packing" not in auto.to_document()["policy"]
+    assert auto.digest == plain.digest != never.digest
+    assert Demand.from_document(never.to_document()) == never
