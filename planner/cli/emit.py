@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,11 +56,20 @@ def emit(
         return
     bodies = [request["body"] for request in made.requests]
     for line in lines(bodies, how.value, base_url=base_url):
-        to_stdout(line)
+        to_stdout(_pasted(line, how))
     today = datetime.now(UTC).date()
     for warning in attach_warnings(made.demand, made.placements, made.gpus, today):
         to_stderr(f"warning: {warning}")
     to_stderr(f"requests: {len(bodies)}; nothing was sent, and sending one twice buys two disks")
+
+
+def _pasted(line: str, how: Format) -> str:
+    """Return a request as it is sent; on a terminal, a command that fits its width."""
+    if how is not Format.prime or not sys.stdout.isatty():
+        return line
+    from planner.present.terminal import folded, terminal_width
+
+    return folded(line, terminal_width())
 
 
 def _emit_pods(made: Plan, how: Format, state: str | None, base_url: str | None) -> None:
@@ -79,7 +89,7 @@ def _emit_pods(made: Plan, how: Format, state: str | None, base_url: str | None)
     team_id = made.target["team_id"] if made.target else None
     requests = [pod for job in jobs for pod in job.pods]
     for line in emit_pods(requests, how.value, team_id=team_id, base_url=base_url):
-        to_stdout(line)
+        to_stdout(_pasted(line, how))
     if waiting:
         to_stderr(f"warning: left out, since their disks are not bought: {', '.join(waiting)}")
     to_stderr(f"pods: {len(requests)}; nothing was sent, and sending one twice rents two pods")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,8 @@ def to_terminal(sections: Iterable[Section], *, width: int, colour: bool = False
     """Return sections as a terminal shows them.
 
     Where the width is not enough, the expendable columns of a table go, the first named first, and
-    a line under it names them; then texts are wrapped. An amount, an id and a command are never
-    cut.
+    a line under it names them; then texts are wrapped. An amount and an id are never cut, and
+    a command is broken only where a shell goes on reading it.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ class _Screen:
 
 
 def _section(section: Section, screen: _Screen) -> str:
-    """Return one section: title and table, then the notes, then commands that are never wrapped."""
+    """Return one section: title and table, then the notes, then commands to paste."""
     table = screen.line(section.title, "bold") if section.title else ""
     if section.is_table:
         table += _table(section, screen)
@@ -94,9 +95,38 @@ def _section(section: Section, screen: _Screen) -> str:
         screen.line(note, "yellow" if note.startswith("warning: ") else "")
         for note in section.notes
     )
-    commands = "".join(f"{visible(command)}\n" for command in section.commands)
+    commands = "".join(f"{folded(command, screen.width)}\n" for command in section.commands)
     gap = "\n" if section.is_table and notes else ""
     return f"{table}{gap}{notes}{commands}"
+
+
+def folded(command: str, width: int) -> str:
+    r"""Return a command on lines that a shell reads as one, broken before its options.
+
+    >>> print(folded("prime pods create --id 15fbab --name finetune", 40))
+    prime pods create --id 15fbab \
+      --name finetune
+    """
+    arguments: list[str] = []
+    if len(visible(command)) > width:
+        with contextlib.suppress(ValueError):  # not what a shell reads: shown as it is
+            arguments = shlex.split(command)
+    if shlex.join(arguments) != command:
+        return visible(command)
+    parts: list[str] = []
+    for argument in arguments:
+        quoted = visible(shlex.quote(argument))
+        if parts and not argument.startswith("--"):
+            parts[-1] += f" {quoted}"
+        else:
+            parts.append(quoted)
+    lines = [""]
+    for part in parts:
+        if lines[-1] and len(lines[-1]) + len(part) + len("  \\") > width:
+            lines.append(f"  {part}")
+        else:
+            lines[-1] += f" {part}" if lines[-1] else part
+    return " \\\n".join(lines)
 
 
 def _table(section: Section, screen: _Screen) -> str:

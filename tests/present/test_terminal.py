@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from decimal import Decimal
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.present.table import Section, TableColumn
-from planner.present.terminal import to_terminal
+from planner.present.terminal import folded, to_terminal
 from planner.text import visible
 from tests.looks import HOSTILE
 
@@ -46,7 +48,26 @@ def test_a_table_fits_and_names_once_what_it_leaves_out(width: int) -> None:
     assert table.count("Not shown at this width: where.") == (width == 80)
     for amount in ("306.60", "1,340.51", "1,647.11", "20,000"):
         assert amount in table
-    assert FLEET.commands[0] in below.splitlines()
+    assert max(map(len, below.splitlines())) <= width
+    assert FLEET.commands[0] in below.replace(" \\\n  ", " ")
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+@pytest.mark.parametrize("name", ["corpus", "my corpus", "it's $HOME", "a" * 60, "--x", "ü"])
+def test_a_command_on_several_lines_is_the_same_command(width: int, name: str) -> None:
+    """A shell reads the same words, whatever the width."""
+    words = ["printf", "%s\n", "--id", IDS[0], f"--name={name}", name, "--yes"]
+    command = folded(shlex.join(words), width)
+    assert (len(command.splitlines()) == 1) == (len(shlex.join(words)) <= width)
+    shell = ["sh", "-c", command]
+    ran = subprocess.run(shell, capture_output=True, encoding="utf-8", check=True)
+    assert ran.stdout.splitlines() == words[2:]
+
+
+def test_what_is_no_command_of_words_stays_as_it_is() -> None:
+    """A pipe and an open quotation are not taken apart."""
+    for command in ("echo a | sort --reverse", "echo 'open --quote"):
+        assert folded(command, 10) == command
 
 
 def test_ids_are_as_short_as_tells_them_apart() -> None:
