@@ -11,6 +11,10 @@ PREFIX = "shipped:"
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "data", _PACKAGE.parent / "data")
 _MANUAL = _PACKAGE / "manual"
+_READING_ORDER = (
+    *("market", "demand-file", "plans", "buying", "growing-and-moving", "reports", "python", "ci"),
+    *("how-it-decides", "beliefs", "faq", "glossary", "extending", "changelog"),
+)
 _SUFFIXES = frozenset({".json", ".toml", ".yaml"})
 
 
@@ -70,7 +74,7 @@ def docs(topic: str | None = None) -> str:
     InputError
         When there is no such page; the hint names the nearest.
     """
-    pages = {path.stem: path for path in sorted(_MANUAL.glob("*.md"))}
+    pages = {name: _MANUAL / f"{name}.md" for name in _READING_ORDER}
     if topic is None:
         width = max(map(len, pages))
         titles = {name: _title(path) for name, path in pages.items()}

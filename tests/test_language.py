@@ -138,7 +138,11 @@ def _texts() -> Iterator[tuple[Path, int, str]]:
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         for cell, text in _notebook(path.read_text(encoding="utf-8")):
             yield path, cell, text
-    pages = [ROOT / "README.md", *(ROOT / "data").glob("*.yaml"), *(PACKAGE / "manual").glob("*")]
+    pages = [
+        ROOT / "README.md",
+        *(ROOT / "data").glob("*.yaml"),
+        *(PACKAGE / "manual").glob("*.md"),
+    ]
     for path in sorted(pages):
         for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             yield path, number, text

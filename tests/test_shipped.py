@@ -1,8 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from planner.errors import InputError
+from planner.present.manual import page_sections
+from planner.present.terminal import to_terminal
 from planner.shipped import docs, resolve, shipped_names, shipped_path
 
 ROOT = Path(__file__).parent.parent
@@ -34,18 +37,37 @@ def test_what_is_not_shipped_is_refused(name: str) -> None:
     assert "\x1b" not in str(caught.value)
 
 
-PAGES = sorted(path.stem for path in (ROOT / "planner" / "manual").iterdir())
+PAGES = sorted(path.stem for path in (ROOT / "planner" / "manual").glob("*.md"))
 
 
 def test_every_page_of_the_manual_is_listed_with_its_title() -> None:
     """Without a topic, one line a page."""
     lines = docs().splitlines()
-    assert [line.split()[0] for line in lines] == PAGES
-    assert {"changelog", "glossary"} <= set(PAGES)
+    assert sorted(line.split()[0] for line in lines) == PAGES
+    assert lines[0].startswith("market "), "in the order in which they are read"
     assert all(
-        docs(name).startswith(f"# {line.split('  ', 1)[1].strip()}\n")
-        for name, line in zip(PAGES, lines, strict=True)
+        docs(name).startswith(f"# {title.strip()}\n")
+        for name, _, title in (line.partition(" ") for line in lines)
     )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_read_on_a_terminal(page: str) -> None:
+    """At 80 columns: no line is longer but code, which is as it was written, nothing is lost."""
+    written = docs(page)
+    sections = [*page_sections(written, 80)]
+    code = [line for section in sections for line in section.commands]
+    assert code == [
+        line
+        for text in re.findall(r"(?ms)^```\w*\n(.*?)^```$", written)
+        for line in text.splitlines()
+    ]
+    shown = to_terminal(sections, width=80)
+    assert [line for line in shown.splitlines() if len(line) > 80 and line not in code] == []
+    words = re.findall(r"[\w.%$-]+", re.sub(r"```\w*|\]\([^)]*\)", " ", written).replace("**", ""))
+    assert {word for word in words if not word.strip("-_")} | set(
+        re.findall(r"[\w.%$-]+", shown)
+    ) >= {*words}
 
 
 @pytest.mark.parametrize(

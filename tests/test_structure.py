@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
-import importlib.metadata
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -309,8 +309,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_the_version_is_the_one_that_is_installed() -> None:
-    """What `planner --version` says is what pip shows."""
-    assert planner.__version__ == importlib.metadata.version("planner")
+    """What `planner --version` says is what pip installs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert planner.__version__ == project["version"]
 
 
 def _commands() -> dict[str, typer.core.TyperCommand]:
@@ -326,9 +327,10 @@ def _commands() -> dict[str, typer.core.TyperCommand]:
 COMMANDS = _commands()
 
 
-def test_a_command_has_help_and_a_place_in_the_readme() -> None:
+def test_a_command_has_help_and_a_place_in_the_manual() -> None:
     """A command, option or argument without help might as well not exist."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = (ROOT / "README.md", *(PACKAGE / "manual").glob("*.md"))
+    manual = "".join(page.read_text(encoding="utf-8") for page in pages)
     unexplained = [
         f"{name} {param.name}"
         for name, command in COMMANDS.items()
@@ -337,4 +339,4 @@ def test_a_command_has_help_and_a_place_in_the_readme() -> None:
     ]
     assert not unexplained
     assert [name for name, command in COMMANDS.items() if not command.help] == []
-    assert [name for name in COMMANDS if f"planner {name}" not in readme] == []
+    assert [name for name in COMMANDS if f"planner {name}" not in manual] == []

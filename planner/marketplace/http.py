@@ -214,6 +214,6 @@ def _open(inner: httpx.BaseTransport | None, *, is_local: bool) -> httpx.Client:
 
 def _version() -> str:
     try:
-        return metadata.version("planner")
+        return metadata.version("disk-planner")
     except metadata.PackageNotFoundError:
         return "unknown"
