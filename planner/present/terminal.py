@@ -114,18 +114,20 @@ def folded(command: str, width: int) -> str:
     if shlex.join(arguments) != command:
         return visible(command)
     parts: list[str] = []
+    before = ""
     for argument in arguments:
         quoted = visible(shlex.quote(argument))
-        if parts and not argument.startswith("--"):
-            parts[-1] += f" {quoted}"
+        if before.startswith("--") and "=" not in before and not argument.startswith("-"):
+            parts[-1] += f" {quoted}"  # an option keeps its value beside it
         else:
             parts.append(quoted)
-    lines = [""]
-    for part in parts:
-        if lines[-1] and len(lines[-1]) + len(part) + len("  \\") > width:
+        before = argument
+    lines = parts[:1]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) + len("  \\") > width:
             lines.append(f"  {part}")
         else:
-            lines[-1] += f" {part}" if lines[-1] else part
+            lines[-1] += f" {part}"
     return " \\\n".join(lines)
 
 

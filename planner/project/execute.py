@@ -256,9 +256,20 @@ class _Run:
 
     def _close(self) -> None:
         supersede(self.ctx)
+        self._assign()
         check_final_listing(self.ctx)
         if self.order.wait:
             wait_active(self.ctx)
+
+    def _assign(self) -> None:
+        """Write down who pays for kept disks, where the plan names another owner or other tags."""
+        bought = {e.ids[0]: e for e in self.ctx.entries if e.stage == "created"}
+        for placement in self.plan.placements:
+            for disk_id in placement.disk_ids:
+                entry, tags = bought.get(disk_id), dict(placement.tags)
+                if entry is not None and (entry.owner, entry.tags) != (placement.owner, tags):
+                    named = {"owner": placement.owner, "tags": tags}
+                    self.ctx.record("assigned", name=entry.name, **named)
 
     def _is_open(self, slot: Slot) -> bool:
         """Return whether a slot is still to be sent; a pending slot is out of quarantine here."""

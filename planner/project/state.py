@@ -434,6 +434,11 @@ def _step(stage: Stage) -> Any:  # noqa: ANN401 -- one of the moves below
     return move
 
 
+def _assigned(entry: Entry, record: dict[str, Any]) -> None:
+    """Take over who pays for a disk that a later plan keeps."""
+    entry.owner, entry.tags = record["owner"], dict(record["tags"])
+
+
 def _limited(entry: Entry, record: dict[str, Any]) -> None:
     entry.stage, entry.why = "limited", record["why"]
     entry.until = datetime.fromisoformat(record["until"])
@@ -507,6 +512,7 @@ def _seen(entry: Entry, record: dict[str, Any]) -> None:
 
 
 _MOVES: dict[str, Any] = {
+    "assigned": _assigned,
     "not_sent": _step("not_sent"),
     "limited": _limited,
     "paused": _step("paused"),

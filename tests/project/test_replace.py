@@ -316,3 +316,18 @@ def test_a_retirement_that_stops_half_way_goes_on(tmp_path: Path) -> None:
         retire(ctx, second, confirm=lambda _: True)
     assert retired(world, tmp_path) == [first.id]
     assert sorted(disk.size_gb for disk in world.live) == [100, 800]
+
+
+def test_a_kept_disk_is_paid_for_by_whom_the_last_plan_names(tmp_path: Path) -> None:
+    """A volume that changes hands is the new owner's in the journal, once, and nothing is sent."""
+    world = bought(tmp_path)
+    sent = len(world.log)
+    plan = planned(world, tmp_path, 600, "nonce-2", owner="vision", tags={"team": "a"})
+    for _ in range(2):
+        assert world.apply(tmp_path, plan).exit_code == 0
+    with Journal(tmp_path, write=False) as journal:
+        entries = {e.volume: e for e in State(journal.records).entries.values()}
+        assert [r["kind"] for r in journal.records].count("assigned") == 1
+    assert (entries["corpus"].owner, entries["corpus"].tags) == ("vision", {"team": "a"})
+    assert entries["ckpt"].owner is None
+    assert "POST" not in {request.method for request in world.log[sent:]}
