@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from planner.present.table import Section
     from planner.reports.holdings import Holdings
     from planner.reports.insights import Insights
-    from planner.reports.ledger import Purchase
+    from planner.reports.months import MonthReport
     from planner.reports.report import Report
 
 EPILOG = (
@@ -36,7 +36,10 @@ EPILOG = (
     "now_usd_month, projected_usd_month, left_usd_month, percent, unpriced, state), by (volume, "
     "owner, tag:NAME, provider, site, region: value, a rate, now, gpu_usd_month), comparisons, "
     "runways, disks, gpus, baselines, wallets, limits, sources, warn_above, warnings, doubts, "
-    "alerts, assumptions. "
+    "alerts, assumptions. With --month: month, hours, is_over, account, as_of, totals (disks, "
+    "usd = billed_usd + unbilled_usd, expected_usd when it ends), by, disks (hours, usd, billed_usd, "
+    "unbilled_usd, list_usd, ending and others), unknown (name, why, most_usd), notes, before (the "
+    "month of --compare); CSV has the disks, or --section groups. "
     "Amounts are exact decimals as text; null is unknown. Where --fail-above fails, error, hint, "
     "exit_code and over are added. CSV: section, name, disks, unpriced, size_gb, usd_hr, usd_day, "
     "usd_month, usd_calendar_month, each section adding up to the total; with --section disks, "
@@ -52,6 +55,8 @@ _SHORT = frozenset(
     }
 )
 """Sections that a terminal shows where none are asked for."""
+_SHORT_MONTH = frozenset({"unknown", "by-owner", "by-volume", "by-site", "assumptions"})
+"""Sections of a month that a terminal shows where none are asked for."""
 _MOST_PAGE = 20
 """Rows of a table in Markdown before it sums the rest."""
 
@@ -83,6 +88,18 @@ def report(
         ),
     ] = None,
     offers_file: OffersOption = None,
+    month: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YYYY-MM",
+            help="What a calendar month cost, of disks that are there or gone: billed where the "
+            "account's billing rows say so, else at list price.",
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM", help="The month that --month is compared with."),
+    ] = None,
     budget: Annotated[
         list[str] | None,
         typer.Option(
@@ -144,6 +161,19 @@ def report(
     warn = options.percent(warn_above, "--warn-above")
     limits = options.budgets(budget or [])
     _check(output, section or [], live=live, disks=disks_file)
+    if compare is not None and month is None:
+        raise InputError("--compare comes with --month", hint="such as --month 2026-10")
+    if month is not None:
+        _without(
+            {
+                "--budget": budget,
+                "--warn-above": warn_above,
+                "--fail-above": fail_above,
+                "--why": why,
+                "--charts": charts,
+                "--out": out,
+            }
+        )
     for name, path, other in (("--out", out, html), ("--html", html, out)):
         inputs = (*(files or []), disks_file, wallet_file, offers_file)
         options.check_out(path, *inputs, name=name, other=other)
@@ -151,10 +181,17 @@ def report(
     read_at = options.moment(as_of, "--as-of")
     if as_of is not None and disks_file is None:
         raise InputError("--as-of comes with --disks", hint="the live account tells its time")
-    holdings = _holdings(disks_file, wallet_file, read_at, live=live or not files)
+    is_live = live or not files or (month is not None and disks_file is None)
+    holdings = _holdings(disks_file, wallet_file, read_at, live=is_live)
     offers = _offers(offers_file, live=holdings is not None and not plans and disks_file is None)
-    made = [*saved, *_made(plans, holdings, state, offers)]
+    records = _records(state) if holdings is not None else []
+    made = [*saved, *_made(plans, holdings, records, offers)]
     whole = merge_reports(made) if len(made) > 1 else made[0]
+    if month is not None and holdings is not None:
+        _render_month(
+            _month(whole, holdings, records, offers, (month, compare)), html, section, output
+        )
+        return
     whole = whole.against(limits, warn)
     insights = _insights(plans) if why else None
     gate = None
@@ -179,6 +216,13 @@ def _check(output: Output, section: Sequence[str], *, live: bool, disks: str | N
         raise InputError("--section chooses tables, or one table of CSV", hint="leave it out")
     if output is Output.csv and len(section) > 1:
         raise InputError("CSV has one section", hint="give one --section, or none")
+
+
+def _without(others: Mapping[str, object]) -> None:
+    """Refuse options that a month has no use for."""
+    for name, given in others.items():
+        if given:
+            raise InputError(f"{name} does not go with --month", hint="use only one of the two")
 
 
 def _holdings(
@@ -224,29 +268,70 @@ def _insights(plans: Sequence[tuple[str, Plan]]) -> Insights:
         return Insights.of(plans[0][1])
 
 
+def _records(state: str | None) -> list[dict[str, Any]]:
+    """Return the records of the journal."""
+    from planner.project.journal import Journal
+
+    with Journal(purchases.state_folder(state), write=False) as journal:
+        return journal.records
+
+
 def _made(
     plans: Sequence[tuple[str, Plan]],
     holdings: Holdings | None,
-    state: str | None,
+    records: list[dict[str, Any]],
     offers: pd.DataFrame | None,
 ) -> list[Report]:
     """Return a report for each plan, or one of the account; the journal says what was bought."""
-    from planner.project.journal import Journal
     from planner.reports import make
-    from planner.reports.ledger import bought_as
 
-    slots: Mapping[str, Purchase] = {}
-    doubts: tuple[str, ...] = ()
-    if holdings is not None:
-        with Journal(purchases.state_folder(state), write=False) as journal:
-            slots, doubts = bought_as(journal.records, holdings)
-    elif not plans:
+    if holdings is None and not plans:
         return []
     known: list[tuple[str, Plan | None]] = [*plans] or [("", None)]
     return [
-        make.report(plan, holdings, bought=slots, doubts=doubts, offers=offers, plan_source=file)
+        make.report(plan, holdings, records=records, offers=offers, plan_source=file)
         for file, plan in known
     ]
+
+
+def _month(
+    whole: Report,
+    holdings: Holdings,
+    records: list[dict[str, Any]],
+    offers: pd.DataFrame | None,
+    months: tuple[str, str | None],
+) -> MonthReport:
+    from planner.reports.make import past_of
+    from planner.reports.months import month_report
+
+    gone = past_of(records, holdings, offers)
+    return month_report(whole, holdings, *months, past=gone)
+
+
+def _render_month(
+    made: MonthReport, html: str | None, section: Sequence[str] | None, output: Output
+) -> None:
+    """Write what a month cost, and its page."""
+    from planner.formats import write_atomic
+    from planner.reports.months import MOST
+
+    if html is not None:
+        write_atomic(html, made.to_html().encode())
+        to_stderr(f"page: {html}")
+    if output is not Output.json:
+        for warning in made.warnings:
+            to_stderr(f"warning: {warning}")
+
+    def shown() -> list[Section]:
+        first, *rest = made.sections(None if section else MOST)
+        if section:
+            return _chosen({one.name: one for one in rest}, section)
+        left = ", ".join(one.name for one in rest if one.name not in _SHORT_MONTH)
+        to_stderr(f"more with --section: {left}, or all")
+        return [first, *(one for one in rest if one.name in _SHORT_MONTH)]
+
+    rows = next(iter(section or []), None)
+    render(View(shown, made.to_document, lambda: made.rows(rows), made.sections), output)
 
 
 def _keep(

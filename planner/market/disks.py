@@ -149,7 +149,7 @@ def disks_frame(disks: Iterable[Disk]) -> pd.DataFrame:
         {
             **vars(disk),
             "size_gb": None if disk.size_gb is None or disk.size_gb < 0 else disk.size_gb,
-            "created_at": _utc(disk.created_at),
+            "created_at": utc_text(disk.created_at),
         }
         for disk in disks
         if disk.is_live
@@ -227,7 +227,7 @@ def read_disks(path: str | Path) -> pd.DataFrame:
     return frame
 
 
-def _utc(stamp: str | None) -> str | None:
+def utc_text(stamp: str | None) -> str | None:
     """Return a time of the API, which leaves out that it is UTC, as planner writes times."""
     try:
         moment = datetime.fromisoformat(stamp or "")

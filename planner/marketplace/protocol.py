@@ -113,12 +113,16 @@ class Bill:
         Such as ``disks`` or ``compute``; ``unknown`` where it is missing.
     resource_id : str | None
         Which disk, pod or run; None where it is missing.
+    created_at, billed_until : str | None
+        When the row began, and until when it was billed, UTC; None where unknown.
     """
 
     key: str
     amount_usd: Decimal | None
     resource_type: str
     resource_id: str | None
+    created_at: str | None = None
+    billed_until: str | None = None
 
 
 @dataclass(frozen=True)

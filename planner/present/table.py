@@ -32,6 +32,7 @@ Kind = Literal[
     "count",
     "percent",
     "days",
+    "hours",
     "date",
     "number",
 ]
@@ -40,10 +41,18 @@ difference; GB; and other numbers."""
 _NUMERIC = frozenset(
     {
         *("usd", "usd_hr", "usd_month", "usd_gb_hr", "difference"),
-        *("size_gb", "count", "percent", "days", "number"),
+        *("size_gb", "count", "percent", "days", "hours", "number"),
     }
 )
-_PLACES = {"usd": 2, "usd_hr": 4, "usd_month": 2, "difference": 2, "percent": 1, "days": 1}
+_PLACES = {
+    "usd": 2,
+    "usd_hr": 4,
+    "usd_month": 2,
+    "difference": 2,
+    "percent": 1,
+    "days": 1,
+    "hours": 1,
+}
 """Decimal places that a person reads."""
 _PRICE_PLACES = 8
 """Decimal places of a price per GB that a person reads; the documented ones have up to twenty."""

@@ -128,7 +128,7 @@ def groups(
         Whether an account was read.
     """
     several = len({line.project for line in lines if line.volume is not None}) > 1
-    key = _key(by, several=several)
+    key = group_key(by, several=several)
     members: dict[str | None, list[Line]] = {}
     for line in lines:
         members.setdefault(key(line), []).append(line)
@@ -151,7 +151,8 @@ def groups(
     )
 
 
-def _key(by: str, *, several: bool) -> Callable[[Line], str | None]:
+def group_key(by: str, *, several: bool) -> Callable[[Line], str | None]:
+    """Return what lines are grouped by; volumes have their project where there are several."""
     if by.startswith(TAG):
         name = by.removeprefix(TAG)
         return lambda line: line.tags.get(name)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from planner.plans.plan import Plan
+    from planner.project.state import Entry
     from planner.reports.holdings import Holdings
     from planner.reports.lines import Standing
     from planner.solve.solution import Placement
@@ -74,9 +75,7 @@ def bought_as(
         A sentence for each disk that may exist and is not listed.
     """
     state = State(records)
-    target = {"base_url": holdings.base_url, "team_id": holdings.team_id}
-    entries = state.entries.values()
-    mine = [one for one in entries if holdings.base_url is None or state.is_at(one, target)]
+    mine = entries_at(state, holdings)
     ids = listed_ids(mine, holdings.disks)
     bought = {
         disk_id: Purchase(
@@ -95,6 +94,13 @@ def bought_as(
         if one.is_pending and ids[one.name] is None
     )
     return bought, doubts
+
+
+def entries_at(state: State, holdings: Holdings) -> list[Entry]:
+    """Return the slots that a journal has at an account; a file may be of any account."""
+    target = {"base_url": holdings.base_url, "team_id": holdings.team_id}
+    is_file = holdings.base_url is None
+    return [entry for entry in state.entries.values() if is_file or state.is_at(entry, target)]
 
 
 def lines_of(
@@ -214,7 +220,7 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
 _PLACE = ("provider", "data_center", "country")
 
 
-def _place(row: Mapping[str, Any], regions: Regions) -> dict[str, Any]:
+def place_of(row: Mapping[str, Any], regions: Regions) -> dict[str, Any]:
     """Return where a live disk is; the market tells the region of a place."""
     place = {name: row[name] for name in _PLACE}
     here = regions.get(tuple(place.values()), (None,))
@@ -225,7 +231,7 @@ def _other(row: Mapping[str, Any], regions: Regions, slot: Purchase | None) -> L
     """Return the line of a live disk that is no plan's."""
     return Line(
         **_listed(row),
-        **_place(row, regions),
+        **place_of(row, regions),
         project=None if slot is None else slot.project,
         volume=None if slot is None else slot.volume,
         replica=None if slot is None else slot.replica,
@@ -287,7 +293,7 @@ def _planned(
                 note = f"{len(same)} disks are called {names[slot]}: one is a duplicate"
                 line = _line(plan, placement, disk, "bought", _listed(found))
                 if any(found[name] not in {None, getattr(line, name)} for name in _PLACE):
-                    line = replace(line, **_place(found, regions))
+                    line = replace(line, **place_of(found, regions))
                 yield line, note if len(same) > 1 else ""
                 continue
             new = {

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
+from planner.errors import InputError
 from planner.market.offers import place_text
 from planner.plans.file import Amount, Signed, Size, Utc
 from planner.schema import EXACT, TEXT, WHOLE, Column
@@ -78,6 +79,21 @@ class Month:
         """Return the month of a moment."""
         start = moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         return cls(start, (start + timedelta(days=32)).replace(day=1))
+
+    @classmethod
+    def named(cls, text: str) -> Month:
+        """Return the month of ``2026-10``.
+
+        Raises
+        ------
+        InputError
+            When it is no month.
+        """
+        try:
+            return cls.of(datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC))
+        except (ValueError, OverflowError) as error:
+            message = f"{visible(text)!r} is not a month"
+            raise InputError(message, hint="write year and month, such as 2026-10") from error
 
     @property
     def hours(self) -> int:
@@ -297,19 +313,20 @@ class Accrual:
         now = datetime.fromisoformat(line.as_of)
         month = Month.of(now)
         starts = now if line.created_at is None else datetime.fromisoformat(line.created_at)
-        rest = _usd(line.usd_hr, min(max(now, starts), month.end), month.end)
+        rest = usd_between(line.usd_hr, min(max(now, starts), month.end), month.end)
         if not line.is_live or line.created_at is None:
             return cls(None, None, None, rest)
         created = min(starts, now)
         return cls(
             hours=usd_elapsed(Decimal(1), (now - created) // _MICROSECOND),
-            accrued_usd=_usd(line.usd_hr, created, now),
-            month_so_far_usd=_usd(line.usd_hr, max(created, month.start), now),
+            accrued_usd=usd_between(line.usd_hr, created, now),
+            month_so_far_usd=usd_between(line.usd_hr, max(created, month.start), now),
             rest_of_month_usd=rest,
         )
 
 
-def _usd(usd_hr: Decimal | None, start: datetime, end: datetime) -> Decimal | None:
+def usd_between(usd_hr: Decimal | None, start: datetime, end: datetime) -> Decimal | None:
+    """Return what an hourly amount comes to between two times; None where it is unknown."""
     return None if usd_hr is None else usd_elapsed(usd_hr, (end - start) // _MICROSECOND)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from planner.errors import InputError
 from planner.formats import JsonError, parse, read_bytes
@@ -14,8 +14,10 @@ from planner.present.table import reading
 from planner.reports.aggregates import PlanBaseline
 from planner.reports.budgets import Limit
 from planner.reports.holdings import Holdings, Source, existing_then, wallet_of
-from planner.reports.ledger import account_of, lines_of
+from planner.reports.ledger import account_of, bought_as, lines_of
 from planner.reports.lines import GpuLine
+from planner.reports.months import MonthReport, month_report
+from planner.reports.past import past_disks
 from planner.reports.report import Report
 from planner.solve.existing import regions_by_site
 from planner.text import visible
@@ -28,6 +30,38 @@ if TYPE_CHECKING:
 
     from planner.reports.ledger import Purchase, Regions
     from planner.reports.lines import Line
+    from planner.reports.past import PastDisk
+
+
+@overload
+def report(
+    plan: Plan | None = None,
+    holdings: Holdings | None = None,
+    *,
+    bought: Mapping[str, Purchase] | None = None,
+    doubts: Sequence[str] = (),
+    records: Sequence[dict[str, Any]] = (),
+    offers: pd.DataFrame | None = None,
+    budgets: Mapping[str | None, Decimal] | None = None,
+    warn_above: Decimal | None = None,
+    plan_source: str = "plan",
+    now: datetime | None = None,
+    month: None = None,
+) -> Report: ...
+
+
+@overload
+def report(
+    plan: Plan | None = None,
+    holdings: Holdings | None = None,
+    *,
+    records: Sequence[dict[str, Any]] = (),
+    offers: pd.DataFrame | None = None,
+    plan_source: str = "plan",
+    now: datetime | None = None,
+    month: str,
+    compare: str | None = None,
+) -> MonthReport: ...
 
 
 def report(
@@ -36,13 +70,16 @@ def report(
     *,
     bought: Mapping[str, Purchase] | None = None,
     doubts: Sequence[str] = (),
+    records: Sequence[dict[str, Any]] = (),
     offers: pd.DataFrame | None = None,
     budgets: Mapping[str | None, Decimal] | None = None,
     warn_above: Decimal | None = None,
     plan_source: str = "plan",
     now: datetime | None = None,
-) -> Report:
-    """Return the budget report of a plan, of an account, or of a plan held against the account.
+    month: str | None = None,
+    compare: str | None = None,
+) -> Report | MonthReport:
+    """Return the budget report of a plan, of an account, or of both, or what a month cost.
 
     Parameters
     ----------
@@ -56,6 +93,8 @@ def report(
     doubts : sequence of str
         What may exist and was not seen, such as `bought_as` says; no budget is known to be kept
         then.
+    records : sequence of dict
+        The journal's; they say both, and which disks are gone.
     offers : DataFrame | None
         Columns ``OFFERS``: they tell the region of a disk's place, which no disk does; None takes
         the plan's.
@@ -68,6 +107,11 @@ def report(
         Where the plan came from, for the record.
     now : datetime | None
         Time of the report; this moment when None.
+    month : str | None
+        A calendar month, such as ``2026-10``: what disks that are there or gone cost in it, see
+        `MonthReport`. It takes an account, and no budgets.
+    compare : str | None
+        The month that it is compared with.
 
     Raises
     ------
@@ -85,6 +129,10 @@ def report(
     """
     if plan is None and holdings is None:
         raise InputError("There is nothing to report on.", hint="Give a plan, an account, or both.")
+    if month is not None or compare is not None:
+        return _month(plan, holdings, records, offers, now, month, compare)
+    if records and holdings is not None:
+        bought, doubts = bought_as(records, holdings)
     created = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     read = holdings
     if holdings is None and plan is not None and "disks" in plan.inputs:
@@ -113,6 +161,35 @@ def report(
         doubts=(*gone, *doubts),
     )
     return report.against(budgets or {}, warn_above)
+
+
+def _month(
+    plan: Plan | None,
+    holdings: Holdings | None,
+    records: Sequence[dict[str, Any]],
+    offers: pd.DataFrame | None,
+    now: datetime | None,
+    month: str | None,
+    compare: str | None,
+) -> MonthReport:
+    """Return what a month cost."""
+    if month is None:
+        raise InputError("compare needs a month", hint="give both, such as 2026-10 and 2026-09")
+    if holdings is None:
+        raise InputError("A month is reported of an account.", hint="Give its disks too.")
+    made = report(plan, holdings, records=records, offers=offers, now=now)
+    gone = past_of(records, holdings, offers, plan)
+    return month_report(made, holdings, month, compare, past=gone)
+
+
+def past_of(
+    records: Sequence[dict[str, Any]],
+    holdings: Holdings,
+    offers: pd.DataFrame | None = None,
+    plan: Plan | None = None,
+) -> tuple[PastDisk, ...]:
+    """Return the disks of an account that a journal knows and that are gone, see `past_disks`."""
+    return past_disks(records, holdings, _regions(plan, offers))
 
 
 def _regions(plan: Plan | None, offers: pd.DataFrame | None) -> Regions:

@@ -125,6 +125,8 @@ def test_a_warning_is_no_failure(run: Run, plan: str) -> None:
         (("--as-of", "2026-01-01"), "--disks"),
         (("--as-of", "yesterday", "--disks", "d.json"), "is no time"),
         (("--out", ""), "names a file"),
+        (("--compare", "2026-01"), "comes with --month"),
+        (("--month", "2026-01", "--budget", "5"), "--budget does not go with --month"),
     ],
 )
 def test_wrong_words(words: tuple[str, ...], says: str, run: Run, plan: str) -> None:
@@ -275,6 +277,34 @@ def test_reports_are_merged(run: Run, sim: Sim, plan: str) -> None:
     assert merged["totals"]["now"]["disks"] == 3
     assert merged["totals"]["new"]["disks"] == 11
     assert [one["standing"] for one in merged["disks"]].count("bought") == 3
+
+
+@pytest.mark.slow
+def test_a_month_with_disks_that_are_gone(run: Run, tmp_path: Path) -> None:
+    """As the simulator's own books have it: a month of disks that live, and one destroyed."""
+    now = datetime.now(UTC)
+    with Sim(clock_speed=0, now=now - timedelta(days=40), provisioning_s=0) as sim:
+        bought(run, sim)
+        sim.advance(hours=40 * 24)
+        disk, *_ = sim.live()
+        env = {**sim.environ, **QUICK}
+        words = ("destroy", "my-first-plan", "--id", disk["id"], "--yes", "--confirm")
+        assert run(*words, "my-first-plan", "--state", "state", env=env).code == 0
+        books = {one["id"]: one["cost_usd"] for one in sim.disks()}
+        months = [f"{now - timedelta(days=days):%Y-%m}" for days in (40, 20, 0)]
+        found = [live(run, sim, "--month", one, "-o", "json").json() for one in sorted(set(months))]
+        sums = dict.fromkeys(books, Decimal(0))
+        for one in (one for document in found for one in document["disks"]):
+            sums[one["disk_id"]] += Decimal(one["list_usd"])
+        assert {key: round(usd, 1) for key, usd in sums.items()} == {
+            key: round(usd, 1) for key, usd in books.items()
+        }
+        assert {one["ending"] for one in found[0]["disks"]} == {"live", "deleted"}
+        words = ("--month", months[2], "--compare", months[0], "--html", "m.html")
+        ran = live(run, sim, *words)
+        assert ran.code == 0
+        assert f"compared with {months[0]}" in ran.out
+        assert f"compared with {months[0]}" in (tmp_path / "m.html").read_text()
 
 
 def test_a_marketplace_that_does_not_answer(run: Run, sim: Sim) -> None:

@@ -81,7 +81,8 @@ def bill(resource: str | None, usd: str | None, kind: str = "disks", key: str = 
 
 def report(plan: Plan | None = None, holdings: Holdings | None = None, **more: Any) -> Report:
     """Return a report made at the time of `READ`."""
-    return planner.report(plan, holdings, now=READ, **more)
+    made: Report = planner.report(plan, holdings, now=READ, **more)
+    return made
 
 
 def name_of(plan: Plan, volume: str, replica: int = 1) -> str:

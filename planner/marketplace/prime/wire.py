@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.formats import JsonError, identity, parse
-from planner.market.disks import Disk, amount_field, read_disk, text_field
+from planner.market.disks import Disk, amount_field, read_disk, text_field, utc_text
 from planner.marketplace.paging import Page
 from planner.marketplace.protocol import Bill, WalletStatement
 
@@ -175,6 +175,8 @@ def _bill(listed: Any) -> Bill:  # noqa: ANN401 -- a listing may hold anything
         amount_usd=-usd if usd is not None and is_credit else usd,
         resource_type=text_field(row.get("resource_type")) or "unknown",
         resource_id=text_field(row.get("resource_id")),
+        created_at=utc_text(text_field(row.get("created_at"))),
+        billed_until=utc_text(text_field(row.get("last_billed_at"))),
     )
 
 

@@ -1,0 +1,525 @@
+"""Months: what a calendar month cost, of disks that are there and of disks that are gone.
+
+A disk counts for the hours that it lived within the month. What billing rows of the month say is
+billed; the rest is list price at the price that the disk had last; what neither knows is listed,
+and is in no sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import InputError
+from planner.formats import digest_of
+from planner.present.data import to_csv
+from planner.present.html import to_html
+from planner.present.markdown import to_markdown
+from planner.present.table import Cell, Section, TableColumn, counted, moment, split
+from planner.reports.aggregates import group_key, group_keys
+from planner.reports.lines import Month, ReplicaLabels, usd_between
+from planner.reports.page import page
+from planner.reports.past import (
+    MONTH_DISKS,
+    MonthLine,
+    PastDisk,
+    UnknownCost,
+    month_costs,
+    other_charges,
+)
+from planner.schema import EXACT, TEXT, WHOLE, Column, Table, build, frame_section, json_value
+from planner.text import nearest, visible
+from planner.units import difference, money, percent_of, plain, total
+
+if TYPE_CHECKING:
+    from planner.reports.holdings import Holdings
+    from planner.reports.report import Report
+
+FORMAT = "planner.month/1"
+MONTH_GROUPS = (
+    Column("by", TEXT, "volume, owner, tag:NAME, provider, site or region"),
+    Column("value", TEXT, "null: none, or unknown"),
+    Column("disks", WHOLE, "how many"),
+    Column("usd", EXACT, "billed_usd and unbilled_usd together, exact Decimal"),
+    Column("billed_usd", EXACT, "of billing rows that lie in the month"),
+    Column("unbilled_usd", EXACT, "list price of the rest"),
+    Column("before_usd", EXACT, "usd of the month that it is compared with; null: none is"),
+    Column("change_usd", EXACT, "usd minus before_usd; null: it is compared with none"),
+)
+"""Columns of the groups of a month, the dearest of each kind first."""
+
+_ORDER = {"owner": 0, "volume": 1, "site": 3, "provider": 4, "region": 5}
+"""Ways of grouping in the order in which people read; tags stand between volume and site."""
+MOST = 20
+_MOST_DISKS = 40
+
+
+@dataclass(frozen=True)
+class MonthSums:
+    """What disks cost together; see ``MONTH_GROUPS``."""
+
+    disks: int
+    billed_usd: Decimal
+    unbilled_usd: Decimal
+
+    @classmethod
+    def of(cls, lines: Iterable[MonthLine]) -> MonthSums:
+        """Return the sums of disks."""
+        counted_lines = list(lines)
+        return cls(
+            len(counted_lines),
+            *(
+                total(usd for line in counted_lines if (usd := getattr(line, name)) is not None)
+                for name in ("billed_usd", "unbilled_usd")
+            ),
+        )
+
+    @property
+    def usd(self) -> Decimal:
+        """Return what is billed and what is not together."""
+        return total([self.billed_usd, self.unbilled_usd])
+
+    def to_document(self) -> dict[str, Any]:
+        """Return them as JSON values."""
+        amounts = {name: plain(getattr(self, name)) for name in _AMOUNTS}
+        return {"disks": self.disks, **amounts}
+
+
+_AMOUNTS = ("usd", "billed_usd", "unbilled_usd")
+_NOTHING = MonthSums(0, Decimal(0), Decimal(0))
+
+
+@dataclass(frozen=True, repr=False)
+class MonthReport:
+    """What a calendar month cost, by disk, owner, volume and site.
+
+    Attributes
+    ----------
+    month : Month
+        Which.
+    account : str
+        Whose disks.
+    as_of : datetime
+        When the account was read; a month that goes on is reported until then.
+    lines : tuple of MonthLine
+        Every disk that lived in it as far as is known, the dearest first.
+    unknown : tuple of UnknownCost
+        What is in no sum.
+    warnings : tuple of str
+        What a person should look at.
+    notes : tuple of str
+        What else the month's billing rows say.
+    before : MonthReport | None
+        The month that it is compared with.
+    """
+
+    month: Month
+    account: str
+    as_of: datetime
+    lines: tuple[MonthLine, ...]
+    unknown: tuple[UnknownCost, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    before: MonthReport | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the month was over when the account was read."""
+        return self.as_of >= self.month.end
+
+    @property
+    def until(self) -> datetime:
+        """Return until when it is reported."""
+        return min(self.as_of, self.month.end)
+
+    @property
+    def total(self) -> MonthSums:
+        """Return what everything cost."""
+        return MonthSums.of(self.lines)
+
+    @property
+    def expected_usd(self) -> Decimal:
+        """Return what the month comes to when it ends, if no disk is created or deleted."""
+        live = (one.line.usd_hr for one in self.lines if one.ending == "live")
+        more = (usd_between(usd_hr, self.until, self.month.end) for usd_hr in live)
+        return total([self.total.usd, *(usd for usd in more if usd is not None)])
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Return how the disks can be grouped."""
+        keys = group_keys([one.line for one in self._all])
+        return (*sorted(keys, key=lambda key: _ORDER.get(key, 2)),)
+
+    @property
+    def _all(self) -> tuple[MonthLine, ...]:
+        return (*self.lines, *(() if self.before is None else self.before.lines))
+
+    def groups(self, by: str) -> dict[str | None, MonthSums]:
+        """Return the sums by value, the dearest first.
+
+        Raises
+        ------
+        InputError
+            When it is none of ``by``.
+        """
+        if by not in self.by:
+            meant = nearest(by, self.by)
+            hint = f"Did you mean {meant}?" if meant else f"one of {', '.join(self.by)}"
+            raise InputError(f"Cannot group by {visible(by)!r}", hint=hint)
+        named = {one.line.project for one in self._all if one.line.volume is not None}
+        key = group_key(by, several=len(named) > 1)
+        members: dict[str | None, list[MonthLine]] = {}
+        for one in self.lines:
+            members.setdefault(key(one.line), []).append(one)
+        if self.before is not None:
+            for one in self.before.lines:
+                members.setdefault(key(one.line), [])
+        sums = {value: MonthSums.of(lines) for value, lines in members.items()}
+        return dict(sorted(sums.items(), key=lambda pair: (-pair[1].usd, pair[0] or "~")))
+
+    def compared(self, by: str) -> Iterator[tuple[str | None, MonthSums, MonthSums | None]]:
+        """Yield each value with its sums, and those of the month that it is compared with."""
+        before = None if self.before is None else replace(self.before, before=self).groups(by)
+        for value, sums in self.groups(by).items():
+            yield value, sums, None if before is None else before.get(value, _NOTHING)
+
+    @property
+    def title(self) -> str:
+        """Return what it is about."""
+        return f"Storage costs, {self.month.name}" + ("" if self.is_over else " so far")
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Return the key figures in sentences."""
+        return tuple(self._summary())
+
+    def _summary(self) -> Iterator[str]:
+        sums = self.total
+        when = "" if self.is_over else f" until {moment(self.as_of.isoformat())}"
+        yield f"{self.month.name}{when}: ${money(sums.usd)} for {counted(sums.disks, 'disk')}."
+        if sums.disks:
+            billed, unbilled = money(sums.billed_usd), money(sums.unbilled_usd)
+            yield f"${billed} of it is billed, ${unbilled} is list price."
+        if not self.is_over:
+            yield (
+                f"The whole month will cost ${money(self.expected_usd)}, if no disk is created or "
+                "deleted before it ends."
+            )
+        if self.before is not None:
+            yield self._change(self.before)
+        if self.unknown:
+            known = [one.most_usd for one in self.unknown if one.most_usd is not None]
+            most = f" (${money(total(known))} at most)" if len(known) == len(self.unknown) else ""
+            yield f"Not in these sums: {counted(len(self.unknown), 'unknown cost')}{most}."
+
+    def _change(self, before: MonthReport) -> str:
+        old, new = before.total.usd, self.total.usd
+        more = difference(new, old)
+        share = percent_of(abs(more), old)
+        sign = "-" if more < 0 else "+"
+        percent = "" if share is None else f" ({sign}{money(share, 1)} %)"
+        running = [one.month.name for one in (before, self) if not one.is_over]
+        so_far = f"; {running[0]} is not over" if running else ""
+        change = f"{sign}${money(abs(more))}{percent}"
+        return f"{change} compared with {before.month.name} (${money(old)}){so_far}."
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """Return what the figures assume."""
+        return tuple(self._assumptions())
+
+    def _assumptions(self) -> Iterator[str]:
+        yield (
+            "Times are UTC. A disk counts for the hours from its creation until it was deleted, as "
+            "far as they lie within the month."
+        )
+        yield (
+            "Billed amounts are those of billing rows that began and ended within the month. Of "
+            "longer ones, the month's part is unknown: those disks count at list price."
+        )
+        yield "List price is the price that the disk had last; earlier prices are unknown."
+        yield "A disk that is gone and that planner did not delete ended when its billing did."
+        yield (
+            "Disks that planner did not buy and that are gone are known from billing rows only, "
+            "without owner and volume."
+        )
+
+    def sections(self, most: int | None = MOST) -> tuple[Section, ...]:
+        """Return the report as tables, the key figures first.
+
+        Parameters
+        ----------
+        most : int | None
+            Rows that a table shows before it sums the rest in one; None shows all.
+        """
+        groups = (_groups(self, by, most) for by in self.by if self._all)
+        disks = (_disks(self, None if most is None else _MOST_DISKS),)
+        unknown = (_unknown(self),) if self.unknown else ()
+        assumed = Section("assumptions", "Assumptions", notes=self.assumptions, is_folded=True)
+        figures = Section("summary", self.title, notes=(*self.summary, *self.notes))
+        return (figures, *unknown, *groups, *disks, assumed)
+
+    def to_frame(self) -> Table:
+        """Return the disks as a frame (columns ``MONTH_DISKS``)."""
+        return build([one.row() for one in self.lines], MONTH_DISKS)
+
+    def groups_frame(self, by: str | None = None) -> Table:
+        """Return the groups as a frame (columns ``MONTH_GROUPS``); None: every way of grouping."""
+        rows = []
+        for way in self.by if by is None else (by,):
+            for value, sums, before in self.compared(way):
+                old = None if before is None else before.usd
+                change = None if old is None else difference(sums.usd, old)
+                amounts = {name: getattr(sums, name) for name in _AMOUNTS}
+                rows.append(
+                    {
+                        "by": way,
+                        "value": value,
+                        "disks": sums.disks,
+                        **amounts,
+                        "before_usd": old,
+                        "change_usd": change,
+                    }
+                )
+        return build(rows, MONTH_GROUPS)
+
+    def rows(self, section: str | None = None) -> Section:
+        """Return what CSV writes: the disks, which add up to the total, or ``groups``.
+
+        Raises
+        ------
+        InputError
+            When it has no such section.
+        """
+        frames = {"disks": self.to_frame, "groups": self.groups_frame}
+        if section not in {None, *frames}:
+            raise InputError(
+                f"a month has no section {visible(str(section))!r}", hint="disks or groups"
+            )
+        return frame_section(frames[section or "disks"]())
+
+    def to_csv(self, section: str | None = None) -> str:
+        """Return `rows` as CSV."""
+        return to_csv(self.rows(section))
+
+    def to_markdown(self) -> str:
+        """Return the report as Markdown."""
+        return to_markdown(self.sections())
+
+    def to_html(self) -> str:
+        """Return one self-contained page."""
+        tables = [one for one in self.sections() if one.name != "summary"]
+        return page(self.title, (*self.summary, *self.notes), tables, {}, self.warnings)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        before = self.before
+        document = {
+            "month": self.month.name,
+            "hours": self.month.hours,
+            "is_over": self.is_over,
+            "account": self.account,
+            "as_of": self.as_of.isoformat(),
+            "totals": {**self.total.to_document(), "expected_usd": plain(self.expected_usd)},
+            "by": {
+                by: [
+                    {
+                        "value": value,
+                        **sums.to_document(),
+                        "before_usd": None if old is None else plain(old.usd),
+                    }
+                    for value, sums, old in self.compared(by)
+                ]
+                for by in self.by
+            },
+            "disks": [
+                {name: json_value(value) for name, value in one.row().items()} for one in self.lines
+            ],
+            "unknown": [
+                {"name": one.name, "why": one.why, "most_usd": json_value(one.most_usd)}
+                for one in self.unknown
+            ],
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+            "assumptions": list(self.assumptions),
+            "before": None if before is None else before.to_document(),
+        }
+        return {"format": FORMAT, "digest": digest_of(document), **document}
+
+    def __repr__(self) -> str:
+        return f"<Month {self.month.name}: {len(self.lines)} disks, {money(self.total.usd)} USD>"
+
+    def _repr_html_(self) -> str:
+        return to_html(one for one in self.sections() if one.name != "assumptions")
+
+
+def month_report(
+    report: Report,
+    holdings: Holdings,
+    month: str,
+    compare: str | None = None,
+    *,
+    past: Sequence[PastDisk] = (),
+) -> MonthReport:
+    """Return what a month cost.
+
+    Parameters
+    ----------
+    report : Report
+        Of the account, and of its plans: whose the live disks are.
+    holdings : Holdings
+        The account, with its billing rows.
+    month, compare : str
+        Such as ``2026-10``; the month that it is compared with.
+    past : sequence of PastDisk
+        Disks that planner bought and that are gone.
+
+    Raises
+    ------
+    InputError
+        When a month is none, begins after the account was read, or is compared with itself.
+    """
+    made = _month_report(report, holdings, month, past)
+    if compare is None:
+        return made
+    if compare == month:
+        raise InputError(f"{month} cannot be compared with itself", hint="give another month")
+    return replace(made, before=_month_report(report, holdings, compare, past))
+
+
+def _month_report(
+    report: Report, holdings: Holdings, name: str, past: Sequence[PastDisk]
+) -> MonthReport:
+    month, as_of = Month.named(name), holdings.read_at
+    if as_of <= month.start:
+        when = moment(as_of.isoformat())
+        hint = f"The account was read {when}: give that month, or an earlier one."
+        raise InputError(f"{name} has not begun", hint=hint)
+    here = [line for line in report.lines if line.is_live and line.account == holdings.account]
+    live = [PastDisk(line, "live", as_of, as_of) for line in here]
+    lines, unknown = month_costs((*live, *past), holdings, month)
+    return MonthReport(
+        month=month,
+        account=holdings.account,
+        as_of=as_of,
+        lines=lines,
+        unknown=unknown,
+        warnings=(*report.doubts, *holdings.notes),
+        notes=tuple(other_charges(holdings, month)),
+    )
+
+
+_USD = TableColumn("usd", "$", "usd")
+_BILLED = TableColumn("billed_usd", "billed", "usd", "\N{EN DASH}")
+_UNBILLED = TableColumn("unbilled_usd", "list price", "usd", "\N{EN DASH}")
+
+
+def _groups(report: MonthReport, by: str, most: int | None) -> Section:
+    rows = [*report.compared(by)]
+    shown, rest = split(rows, most)
+    title = by.removeprefix("tag:")
+    empty = f"(no {title})" if by in {"volume", "owner"} or by != title else "(unknown)"
+    cells = [(value or Cell(None, empty), sums, old) for value, sums, old in shown]
+    if rest:
+        old = None if rest[0][2] is None else _sum(one for _, _, one in rest if one is not None)
+        cells.append((f"{len(rest)} more", _sum(sums for _, sums, _ in rest), old))
+    whole = None if report.before is None else report.before.total
+    columns = [
+        TableColumn(by, title),
+        TableColumn("disks", "disks", "count"),
+        replace(_USD, heading=report.month.name),
+        _BILLED,
+        _UNBILLED,
+    ]
+    if report.before is not None:
+        columns.insert(2, TableColumn("before_usd", report.before.month.name, "usd"))
+        columns[4:4] = [
+            TableColumn("change_usd", "change", "difference"),
+            TableColumn("percent", "%", "percent"),
+        ]
+
+    def row(name: Any, sums: MonthSums, old: MonthSums | None) -> tuple[Any, ...]:  # noqa: ANN401 -- a cell
+        change = None if old is None else difference(sums.usd, old.usd)
+        return (
+            *(name, sums.disks),
+            *(() if old is None else (old.usd,)),
+            sums.usd,
+            *(() if old is None or change is None else (change, percent_of(change, old.usd))),
+            *(sums.billed_usd, sums.unbilled_usd),
+        )
+
+    return Section(
+        f"by-{title}",
+        f"By {title}",
+        tuple(columns),
+        tuple(row(*one) for one in cells),
+        row("total", report.total, whole),
+        expendable=("percent", "unbilled_usd", "billed_usd"),
+    )
+
+
+def _sum(sums: Iterable[MonthSums]) -> MonthSums:
+    taken = list(sums)
+    return MonthSums(
+        sum(one.disks for one in taken),
+        total(one.billed_usd for one in taken),
+        total(one.unbilled_usd for one in taken),
+    )
+
+
+def _disks(report: MonthReport, most: int | None) -> Section:
+    labels = ReplicaLabels.of([one.line for one in report.lines])
+    shown, rest = split(report.lines, most)
+    rows = [
+        (
+            labels.title_of(one.line),
+            one.line.disk_id,
+            _day(one.start_at, report.month),
+            _day(one.end_at, report.month),
+            one.hours,
+            one.line.usd_hr,
+            one.usd,
+            "billed" if one.billed_usd is not None else "list price",
+            one.ending,
+        )
+        for one in shown
+    ]
+    if rest:
+        blank: Any = Cell(None, "")
+        usd = MonthSums.of(rest).usd
+        more = (f"{len(rest)} more", blank, "", "", blank, blank, usd, "", "")
+        rows.append(more)
+    columns = (
+        TableColumn("disk", "disk"),
+        TableColumn("disk_id", "id", "id", "no id"),
+        TableColumn("start_at", "from"),
+        TableColumn("end_at", "until"),
+        TableColumn("hours", "hours", "hours"),
+        TableColumn("usd_hr", "$/hour", "usd_hr"),
+        _USD,
+        TableColumn("basis", "basis"),
+        TableColumn("ending", "status", "status"),
+    )
+    expendable = ("basis", "usd_hr", "disk_id", "start_at", "end_at")
+    none = () if rows else ("No disk is known to have lived in this month.",)
+    return Section("disks", "Disks", columns, tuple(rows), notes=none, expendable=expendable)
+
+
+def _day(at: datetime | None, month: Month) -> str:
+    """Return a time within the month; nothing where it is the month's own begin or end."""
+    if at is None or at in {month.start, month.end}:
+        return ""
+    return f"{at.astimezone(UTC):%d %H:%M}"
+
+
+def _unknown(report: MonthReport) -> Section:
+    columns = (
+        TableColumn("name", "not in any sum"),
+        TableColumn("why", "why"),
+        TableColumn("most_usd", "$ at most", "usd", "unknown"),
+    )
+    rows = tuple((one.name, one.why, one.most_usd) for one in report.unknown)
+    return Section("unknown", "Unknown costs", columns, rows)
