@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from planner.demand.model import Demand, Group, Policy, Volume, Workload
     from planner.demand.read import demand_from, read_demand
     from planner.demand.schema import demand_schema, example
+    from planner.demand.validate import validate
     from planner.errors import (
         DemandError,
         Infeasible,
@@ -64,6 +65,7 @@ _HOME = {
     "planner.demand.model": ("Demand", "Group", "Policy", "Volume", "Workload"),
     "planner.demand.read": ("demand_from", "read_demand"),
     "planner.demand.schema": ("demand_schema", "example"),
+    "planner.demand.validate": ("validate",),
     "planner.errors": (
         "DemandError",
         "Infeasible",
@@ -152,6 +154,7 @@ __all__ = [
     "read_offers",
     "report",
     "sweep",
+    "validate",
     "verify",
     "where",
 ]
