@@ -282,7 +282,7 @@ def test_killed_with_a_create_on_its_way(run: Run, sim: Sim, tmp_path: Path) -> 
 def test_interrupted_once(run: Run, sim: Sim, tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C, or the terminal is closed: the open create is awaited and recorded, exit 130."""
     planned(tmp_path, sim)
-    sim.fault("POST /disks/#1:hang-after=1")
+    sim.fault("POST /disks/#1:hang-after=5")
     process = begun(tmp_path, sim, "apply", "p.json", "--yes", "--state", "s", "-o", "json")
     process.send_signal(number)
     out, _ = process.communicate(timeout=30)

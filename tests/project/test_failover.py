@@ -381,7 +381,9 @@ def test_a_stock_out_does_not_leave_a_lost_create_pending(
     world.fault("ok", "409_stock", "lost_before")
     plan = planned([CHEAP, DEAR], *({"name": f"v{n}", "size_gb": 100} for n in (1, 2, 3)))
     failover = None if percent is None else Decimal(percent)
+    world.in_pairs()
     assert world.apply(tmp_path, plan, failover=failover, parallel=2).exit_code == 6
+    world.pair = None
     world.clock.sleep(1000)
     done = world.apply(tmp_path, plan, failover=failover, parallel=2)
     assert (done.exit_code, done.pending) == (code, ())
@@ -394,7 +396,9 @@ def test_a_refusal_does_not_leave_a_lost_create_pending(tmp_path: Path) -> None:
     world = World()
     world.fault("ok", "422", "lost_before")
     plan = planned([CHEAP], *({"name": f"v{n}", "size_gb": 100} for n in (1, 2, 3)))
+    world.in_pairs()
     assert world.apply(tmp_path, plan, parallel=2).exit_code == 6
+    world.pair = None
     world.clock.sleep(1000)
     done = world.apply(tmp_path, plan)
     assert (done.exit_code, done.pending, len(world.posts)) == (4, (), 3)

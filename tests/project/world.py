@@ -179,6 +179,7 @@ class World(httpx.BaseTransport):
         self._transport = SimTransport(self.service)
         self._lag_s = lag_s
         self.ahead_s = 0.0
+        self.pair: threading.Barrier | None = None
         self.kill_at: int | None = None
         self.log: list[Sent] = []
         self.creates: list[str] = []
@@ -203,6 +204,10 @@ class World(httpx.BaseTransport):
     def order(self, *texts: str) -> None:
         """Order faults of the simulator for requests of any kind."""
         self.service.faults += [parse_fault(text) for text in texts]
+
+    def in_pairs(self) -> None:
+        """Let the creates after the first wait for each other, two at a time."""
+        self.pair = threading.Barrier(2, timeout=60)
 
     def hide(self) -> None:
         """Show no disk in any listing."""
@@ -322,6 +327,8 @@ class World(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.step()
+        if self.pair is not None and request.method == "POST" and self.creates:
+            self.pair.wait()
         with self._lock:
             response = self._answer(request)
         if self.ahead_s:
