@@ -3,6 +3,9 @@
 A table that planner hands out or takes in has its columns declared once, with type, unit and what
 null means; ``conform`` holds a caller's frame against the declaration and never changes it. What
 is handed out is a `Table`: a DataFrame that a notebook shows well.
+
+Inside planner amounts are exact decimals. Two doors turn them into what pandas computes with and
+back: `handed_out` gives floats, ``conform`` takes a float as the shortest decimal that reads so.
 """
 
 from __future__ import annotations
@@ -15,10 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from planner.errors import FrameError
+from planner.errors import FrameError, InputError
 from planner.present.html import to_html
 from planner.present.table import UNKNOWN, Section, TableColumn, counted
-from planner.units import plain
+from planner.units import HOURS_PER_MONTH, plain, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,14 +37,22 @@ class Column:
     dtype: str
     meaning: str
 
+    @property
+    def stored(self) -> str:
+        """Return the pandas type that it has inside planner."""
+        return EXACT if self.dtype == AMOUNT else self.dtype
+
 
 TEXT, WHOLE, YES_NO, EXACT = "string", "Int64", "boolean", "object"
-"""Nullable text, whole numbers, booleans; and objects: Decimal amounts or tuples."""
+"""Nullable text, whole numbers, booleans; and objects: tuples, mappings."""
+AMOUNT = "amount"
+"""Exact Decimals, which `handed_out` gives as float64."""
 _KINDS: dict[str, tuple[type, ...]] = {
     TEXT: (str,),
     WHOLE: (int, float, np.integer, np.floating),
     YES_NO: (int, float, np.bool_, np.integer, np.floating),
-    EXACT: (Decimal, tuple),
+    EXACT: (tuple, list),
+    AMOUNT: (Decimal, int, float, np.integer, np.floating),
 }
 
 
@@ -55,14 +66,23 @@ class Table(pd.DataFrame):
     ``display.notebook_repr_html``.
     """
 
-    _metadata: ClassVar[list[str]] = ["_declared"]
+    _metadata: ClassVar[list[str]] = ["_declared", "_exact"]
     _declared: tuple[Column, ...] = ()
+    _exact: Mapping[float, Decimal] | None = None
+    """Amounts of more digits than a float has, by the float that stands for each."""
 
     @classmethod
-    def of(cls, data: Mapping[str, pd.Series[Any]], columns: Sequence[Column]) -> Table:
+    def of(
+        cls,
+        data: Mapping[str, pd.Series[Any]] | pd.DataFrame,
+        columns: Iterable[Column],
+        exact: Mapping[float, Decimal] | None = None,
+    ) -> Table:
         """Return data as a frame whose headings say what the columns mean."""
         table = cls(data)
-        table._declared = tuple(columns)
+        table._declared, table._exact = tuple(columns), exact
+        if isinstance(data, pd.DataFrame):
+            table.attrs = dict(data.attrs)
         return table
 
     @property
@@ -90,14 +110,24 @@ def frame_section(frame: pd.DataFrame) -> Section:
     columns = _read(frame)
     declared: tuple[Column, ...] = getattr(frame, "_declared", ())
     meanings = {column.name: column.meaning for column in declared}
+    kinds = [_kind(name, values) for name, values in columns]
+    cells = [
+        [_money(value) for value in values] if kind.startswith("usd") else values
+        for kind, (_, values) in zip(kinds, columns, strict=True)
+    ]
     return Section(
         "rows",
         columns=tuple(
-            TableColumn(name, name, _kind(name, values), UNKNOWN, meanings.get(name, ""))
-            for name, values in columns
+            TableColumn(name, name, kind, UNKNOWN, meanings.get(name, ""))
+            for kind, (name, _) in zip(kinds, columns, strict=True)
         ),
-        rows=tuple(zip(*(values for _, values in columns), strict=True)),
+        rows=tuple(zip(*cells, strict=True)),
     )
+
+
+def _money(value: Any) -> Any:  # noqa: ANN401 -- a cell
+    """Return a float as the amount that it stands for, to be written as amounts are."""
+    return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 def frame_document(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -155,30 +185,132 @@ def _caption(frame: pd.DataFrame, shown: pd.DataFrame) -> str:
 def build(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Table:
     """Return a frame with the declared columns, one row for each mapping."""
     data = {
-        column.name: pd.Series([row[column.name] for row in rows], dtype=column.dtype)
+        column.name: pd.Series([row[column.name] for row in rows], dtype=column.stored)
         for column in columns
     }
     return Table.of(data, columns)
 
 
+def with_columns(
+    frame: pd.DataFrame, more: Mapping[Column, Iterable[Any]], after: str | None = None
+) -> Table:
+    """Return a frame with declared columns more: at its end, or after another column."""
+    result = frame.copy()
+    at = len(result.columns) if after is None else [*result.columns].index(after) + 1
+    for place, (column, values) in enumerate(more.items(), at):
+        stored = pd.Series([*values], index=frame.index, dtype=column.stored)
+        result.insert(place, column.name, stored)
+    return Table.of(result, (*getattr(frame, "_declared", ()), *more))
+
+
+def handed_out(
+    frame: pd.DataFrame, *, exact: bool, hours_per_month: int = HOURS_PER_MONTH
+) -> pd.DataFrame:
+    """Return a frame as a caller gets it: amounts as floats, months beside hours.
+
+    Where there is ``usd_hr`` and no ``usd_month``, that follows it. The exact values of amounts
+    that have more digits than a float stay with the frame: taken in again, they are what they were.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Amounts are Decimals, in the columns declared so.
+    exact : bool
+        Leave them Decimals.
+    hours_per_month : int
+        Hours of ``usd_month``.
+    """
+    frame = _with_month(frame, hours_per_month)
+    declared = {column.name: column for column in getattr(frame, "_declared", ())}
+    data: dict[str, pd.Series[Any]] = {}
+    longer: dict[float, Decimal] = {}
+    for name in frame.columns:
+        dtype, values = declared[name].dtype if name in declared else "", _plain(frame[name])
+        if dtype == AMOUNT:
+            usd = _amounts(values, frame)
+            longer |= {float(each): each for each in usd if each is not None and _is_longer(each)}
+            floats = [None if each is None else float(each) for each in usd]
+            made = pd.Series(usd if exact else floats, dtype=EXACT if exact else "float64")
+        elif dtype == EXACT:
+            tags = [Tags(value) if isinstance(value, dict) else value for value in values]
+            made = pd.Series(tags, dtype=EXACT)
+        else:
+            made = frame[name].reset_index(drop=True)
+        data[name] = made.set_axis(frame.index)
+    table = Table.of(data, declared.values(), longer)
+    table.attrs = dict(frame.attrs)
+    return table
+
+
+def _is_longer(amount: Decimal) -> bool:
+    """Return whether an amount has more digits than the float that stands for it."""
+    return _amount(float(amount)) != amount
+
+
+def _amounts(values: Iterable[Any], frame: pd.DataFrame) -> list[Decimal | None]:
+    """Return values of a frame as exact amounts, see `_amount`."""
+    known: Mapping[float, Decimal] = getattr(frame, "_exact", None) or {}
+    return [None if value is None else _amount(value, known) for value in values]
+
+
+def _with_month(frame: pd.DataFrame, hours_per_month: int) -> pd.DataFrame:
+    """Return a frame with a month's cost after an hourly cost that has none."""
+    if "usd_hr" not in frame or "usd_month" in frame:
+        return frame
+    amounts = [
+        None if usd is None else usd_month(usd, hours_per_month)
+        for usd in _amounts(_plain(frame["usd_hr"]), frame)
+    ]
+    month = Column("usd_month", AMOUNT, f"usd_hr in a month of {hours_per_month} hours")
+    return with_columns(frame, {month: amounts}, after="usd_hr")
+
+
+class Tags(dict[str, str]):
+    """Tags that pandas can group by."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
+def as_pandas(frame: Any) -> pd.DataFrame:  # noqa: ANN401 -- a frame of any library
+    """Return a polars frame as a DataFrame; a DataFrame is returned as it is.
+
+    Raises
+    ------
+    InputError
+        When it is neither.
+    """
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if not (hasattr(frame, "columns") and hasattr(frame, "iter_columns")):
+        raise InputError(
+            f"a frame is needed, not {type(frame).__name__}",
+            hint='read one, such as planner.read_offers("shipped:disk-offers")',
+        )
+    columns = {column.name: column.to_list() for column in frame.iter_columns()}
+    return pd.DataFrame({name: pd.Series(each, dtype=EXACT) for name, each in columns.items()})
+
+
 def conform(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> Table:
     """Return a copy with the declared columns in their types; other columns are left out.
+
+    Amounts may be Decimals, whole numbers or floats.
 
     Raises
     ------
     FrameError
         When a column is missing or holds values of another type; ``failures`` names each.
     """
-    failures = []
+    frame, failures = as_pandas(frame), []
     data: dict[str, pd.Series[Any]] = {}
     for column in columns:
         if column.name not in frame:
             failures.append(f"column {column.name} is missing")
             continue
         try:
-            data[column.name] = _as_declared(frame[column.name], column.dtype)
+            data[column.name] = _as_declared(frame, column)
         except (TypeError, ValueError, OverflowError):
-            expected = "exact (Decimal or tuple)" if column.dtype == EXACT else column.dtype
+            expected = {EXACT: "of tuples", AMOUNT: "of numbers"}.get(column.dtype, column.dtype)
             failures.append(f"column {column.name} is not {expected}")
     if failures:
         raise FrameError(what, failures)
@@ -187,16 +319,51 @@ def conform(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> Tab
     return result
 
 
-def _as_declared(values: pd.Series[Any], dtype: str) -> pd.Series[Any]:
-    """Return values in a declared type, where pandas alone would make text of anything."""
+def _as_declared(frame: pd.DataFrame, column: Column) -> pd.Series[Any]:
+    """Return a column in its declared type, where pandas alone would make text of anything."""
+    values, dtype, stored = frame[column.name], column.dtype, column.stored
     if values.ndim != 1:
         raise ValueError("there are several columns of this name")
-    if dtype != EXACT and values.dtype == pd.api.types.pandas_dtype(dtype):
+    if stored != EXACT and values.dtype == pd.api.types.pandas_dtype(stored):
         return values
     known = _plain(values)
     if not all(value is None or isinstance(value, _KINDS[dtype]) for value in known):
         raise TypeError(dtype)
-    return pd.Series(known, index=values.index, dtype=dtype)
+    if dtype == AMOUNT:
+        known = _amounts(known, frame)
+    elif dtype == EXACT:
+        known = [tuple(value) if isinstance(value, list) else value for value in known]
+    return pd.Series(known, index=values.index, dtype=stored)
+
+
+_NONE: Mapping[float, Decimal] = {}
+
+
+def _amount(value: Any, exact: Mapping[float, Decimal] = _NONE) -> Decimal:  # noqa: ANN401 -- a number
+    """Return a number as the amount that it stands for: 0.1 is a tenth."""
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, bool):
+        raise TypeError("a yes or no is no amount")
+    number = value.item() if isinstance(value, np.generic) else value
+    return exact.get(number) or Decimal(repr(number))
+
+
+def exactly(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> pd.DataFrame:
+    """Return a frame as it is where its amounts are exact, else what ``conform`` makes of it."""
+    amounts = [column.name for column in columns if column.dtype == AMOUNT]
+    is_exact = isinstance(frame, pd.DataFrame) and all(
+        name in frame and frame[name].dtype == EXACT for name in amounts
+    )
+    return frame if is_exact else conform(frame, columns, what=what)
+
+
+def conformed(frame: pd.DataFrame, declared: Table) -> Table:
+    """Return a caller's frame with what ``conform`` made of it; its other columns are kept."""
+    columns = {column.name: column for column in getattr(frame, "_declared", ())}
+    columns |= {column.name: column for column in declared._declared}  # noqa: SLF001 -- a Table's
+    kept = frame.assign(**declared.set_axis(frame.index))
+    return Table.of(kept, columns.values(), getattr(frame, "_exact", None))
 
 
 def json_value(value: Any) -> Any:  # noqa: ANN401 -- a cell of a frame

@@ -141,7 +141,7 @@ def test_gpu_rows_have_the_documented_keys() -> None:
 
 def test_disk_offers_are_sellable() -> None:
     """Every row is read without a problem, has an exact positive price and room for a disk."""
-    offers = planner.read_offers("shipped:disk-offers")
+    offers = planner.read_offers("shipped:disk-offers", exact=True)
     assert len(offers) == LISTINGS["disk-offers.json"]
     assert offers["problem"].isna().all()
     assert not offers["ambiguous"].any()
@@ -152,7 +152,7 @@ def test_disk_offers_are_sellable() -> None:
 
 def test_gpu_offers_are_rentable() -> None:
     """The same for GPUs."""
-    gpus = planner.read_gpus("shipped:gpu-offers")
+    gpus = planner.read_gpus("shipped:gpu-offers", exact=True)
     assert len(gpus) == LISTINGS["gpu-offers.json"]
     assert gpus["problem"].isna().all()
     assert all(isinstance(price, Decimal) and price > 0 for price in gpus["usd_hr"])
@@ -165,14 +165,14 @@ def test_prices_are_read_to_the_last_digit() -> None:
         (row["provider"], row["dataCenter"]): row["spec"]["pricePerUnit"]
         for row in _document("disk-offers.json")["items"]
     }
-    rows = records(planner.read_offers("shipped:disk-offers"))
+    rows = records(planner.read_offers("shipped:disk-offers", exact=True))
     read = {(row["provider"], row["data_center"]): row["usd_gb_hr"] for row in rows}
     assert read == listed
 
 
 def test_short_ids_are_the_published_ones() -> None:
     """A row here and a row of the vendor's client are the same row."""
-    rows = records(planner.read_offers("shipped:disk-offers"))
+    rows = records(planner.read_offers("shipped:disk-offers", exact=True))
     read = {(row["provider"], row["data_center"]): row["offer_id"] for row in rows}
     assert read == SHORT_IDS
 
@@ -182,13 +182,13 @@ def test_short_ids_are_the_published_ones() -> None:
 def test_a_shipped_demand_has_a_proven_plan(path: Path) -> None:
     """On the shipped market every example is planned to proven optimality, and the plan holds."""
     demand = planner.read_demand(path)
-    offers = planner.read_offers("shipped:disk-offers")
-    gpus = planner.read_gpus("shipped:gpu-offers")
+    offers = planner.read_offers("shipped:disk-offers", exact=True)
+    gpus = planner.read_gpus("shipped:gpu-offers", exact=True)
     plan = planner.plan(demand, offers, gpus)
     assert plan.solver.status == "optimal"
     assert plan.solver.objective_usd_hr == plan.solver.bound_usd_hr
     assert plan.violations() == ()
-    buyable, placed, rented = planner.addressable(offers), plan.placements, plan.gpus
+    buyable, placed, rented = planner.addressable(offers, exact=True), plan.placements, plan.gpus
     assert planner.verify(demand, buyable, placed, gpus=gpus, rented=rented) == ()
     known = ("data centre not listed", "one pod can mount")
     assert all(any(text in warning for text in known) for warning in plan.warnings)
@@ -198,8 +198,8 @@ def test_one_example_shows_disks_that_are_cheapest_where_there_are_no_gpus() -> 
     """The cheapest disks of the market have no GPUs beside them, and the plan says what that is."""
     plan = planner.plan(
         planner.read_demand("shipped:finetune"),
-        planner.read_offers("shipped:disk-offers"),
-        planner.read_gpus("shipped:gpu-offers"),
+        planner.read_offers("shipped:disk-offers", exact=True),
+        planner.read_gpus("shipped:gpu-offers", exact=True),
     )
     *_, disks = plan.baselines()
     assert disks.usd_month is None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.analysis.evaluator import Evaluator, forbid, force
 from planner.market.offers import place_text
-from planner.schema import EXACT, TEXT, WHOLE, Column, build, records
+from planner.schema import AMOUNT, TEXT, WHOLE, Column, build, records
 from planner.solve.optimum import Optimum, optimum
 from planner.solve.problem import Chosen, Instance
 from planner.solve.solution import PLACEMENTS, placements
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 ALTERNATIVES = (
     Column("rank", WHOLE, "1 is the best plan but this one"),
-    Column("usd_hr", EXACT, "disks and averaged GPUs, exact Decimal; see averaged_usd_hr"),
-    Column("usd_month", EXACT, "disks and GPUs, exact Decimal"),
-    Column("extra_usd_month", EXACT, "how much dearer than this plan, exact Decimal"),
+    Column("usd_hr", AMOUNT, "disks and averaged GPUs; see averaged_usd_hr"),
+    Column("usd_month", AMOUNT, "disks and GPUs"),
+    Column("extra_usd_month", AMOUNT, "how much dearer than this plan"),
     Column("changes", TEXT, "which volumes and workloads move where"),
 )
 """Columns of alternatives, by cost."""

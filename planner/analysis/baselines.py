@@ -10,7 +10,7 @@ import numpy as np
 from planner.analysis.evaluator import on_offers, without_budgets
 from planner.market.market import key_order
 from planner.requirements.spread import spreads
-from planner.schema import EXACT, TEXT, Column, build, frame_html
+from planner.schema import AMOUNT, TEXT, Column, build, frame_html
 from planner.solve.candidates import domains
 from planner.solve.optimum import optimum
 from planner.units import usd_month
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 BASELINES = (
     Column("name", TEXT, "what is kept simple"),
     Column("place", TEXT, "provider or site it ends at; null: no one place, or impossible"),
-    Column("usd_month", EXACT, "disks and GPUs of the best such placement; null: impossible"),
-    Column("disks_usd_month", EXACT, "its disks, also where GPUs are missing; null: impossible"),
+    Column("usd_month", AMOUNT, "disks and GPUs of the best such placement; null: impossible"),
+    Column("disks_usd_month", AMOUNT, "its disks, also where GPUs are missing; null: impossible"),
     Column("why_not", TEXT, "what rules it out; empty: it is possible"),
 )
 """Columns of baselines as a frame; amounts are exact Decimals."""

@@ -25,7 +25,7 @@ from planner.analysis.evaluator import (
 from planner.requirements import volume as asked_of_volumes
 from planner.requirements import workload as asked_of_workloads
 from planner.requirements.policy import policy_requirements
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, records
 from planner.solve.candidates import rules_of
 from planner.solve.rentals import gpu_rules_of
 from planner.units import averaged_usd_hr, difference, total
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 
 _EXTRA = (
-    Column("extra_usd_hr", EXACT, "the same as an hourly average, see averaged_usd_hr"),
-    Column("extra_usd_month", EXACT, "how much dearer the whole plan is, exact Decimal; null: why"),
+    Column("extra_usd_hr", AMOUNT, "the same as an hourly average, see averaged_usd_hr"),
+    Column("extra_usd_month", AMOUNT, "how much dearer the whole plan is; null: why"),
     Column("why", TEXT, "why there is no amount, or how sure it is; else empty"),
 )
 CHOICES = (
@@ -53,7 +53,7 @@ CHOICES = (
     Column("provider", TEXT, "of the chosen offer"),
     Column("data_center", TEXT, "of the chosen offer; null: unknown"),
     Column("country", TEXT, "of the chosen offer; null: unknown"),
-    Column("usd_hr", EXACT, "hourly cost of the replica, exact Decimal"),
+    Column("usd_hr", AMOUNT, "hourly cost of the replica"),
     Column("next_offer_id", TEXT, "where it goes in the best plan without the chosen offer"),
     Column("next_provider", TEXT, "of that offer; null: there is no such plan"),
     Column("next_data_center", TEXT, "of that offer; null: unknown"),
@@ -235,8 +235,8 @@ REQUIREMENTS = (
     Column("about", TEXT, "volume or workload; null: a group or the policy"),
     Column("requirement", TEXT, "what is asked, as the demand file has it"),
     Column("without", TEXT, "what the comparison does instead"),
-    Column("saves_usd_hr", EXACT, "the same as an hourly average, see averaged_usd_hr"),
-    Column("saves_usd_month", EXACT, "how much cheaper the best plan is without it, exact Decimal"),
+    Column("saves_usd_hr", AMOUNT, "the same as an hourly average, see averaged_usd_hr"),
+    Column("saves_usd_month", AMOUNT, "how much cheaper the best plan is without it"),
     Column("why", TEXT, "why there is no amount, or how sure it is; else empty"),
 )
 """Columns of the requirements: the dearest first, then those that cost nothing, as demanded."""

@@ -19,7 +19,7 @@ from planner.requirements import volume, workload
 from planner.requirements.field import Step
 from planner.requirements.group import labelled
 from planner.requirements.policy import KINDS, BudgetLimit, policy_requirements
-from planner.schema import EXACT, TEXT, WHOLE, Column, build
+from planner.schema import AMOUNT, TEXT, WHOLE, Column, build
 from planner.text import visible
 from planner.units import money, plain
 
@@ -201,8 +201,8 @@ def _usd(amount: Decimal) -> str:
 RELAXATIONS = (
     Column("change", TEXT, "what to change, as a person reads it"),
     Column("changes", WHOLE, "how many fields of the demand change"),
-    Column("usd_hr", EXACT, "hourly cost of the best plan with exactly these changes, Decimal"),
-    Column("usd_month", EXACT, "the same in a month of the policy's hours, exact Decimal"),
+    Column("usd_hr", AMOUNT, "hourly cost of the best plan with exactly these changes"),
+    Column("usd_month", AMOUNT, "the same in a month of the policy's hours"),
 )
 """Columns of relaxations as a frame, cheapest first."""
 _HEADING = "Ways to make it feasible, cheapest first:"

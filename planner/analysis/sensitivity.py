@@ -33,7 +33,7 @@ import pandas as pd
 from planner.analysis.alternatives import changes_between
 from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper, forbid, without_budgets
 from planner.requirements.spread import spreads
-from planner.schema import EXACT, TEXT, YES_NO, Column, build, records
+from planner.schema import AMOUNT, TEXT, YES_NO, Column, build, records
 from planner.solve.candidates import BIT, rules_of, tiered
 from planner.solve.optimum import optimum
 
@@ -238,9 +238,9 @@ PRICES = (
     Column("data_center", TEXT, "where; null: unknown"),
     Column("country", TEXT, "where; null: unknown"),
     Column("chosen", YES_NO, "the plan has a disk there: the price may rise; else it has to fall"),
-    Column("usd_gb_hr", EXACT, "today's price, exact Decimal"),
-    Column("threshold_usd_gb_hr", EXACT, "price at which the plan changes, 15 digits; null: none"),
-    Column("change_percent", EXACT, "from today's price to the threshold, three digits"),
+    Column("usd_gb_hr", AMOUNT, "today's price"),
+    Column("threshold_usd_gb_hr", AMOUNT, "price at which the plan changes, 15 digits; null: none"),
+    Column("change_percent", AMOUNT, "from today's price to the threshold, three digits"),
     Column("then", TEXT, "what the plan changes to, or what it breaks; why there is no threshold"),
 )
 """Columns of the prices: chosen offers first, then by the distance to the threshold."""

@@ -12,7 +12,7 @@ from planner.analysis.reasons import rule_meanings
 from planner.market.market import key_order
 from planner.requirements.volume import of_offers
 from planner.requirements.workload import of_gpus
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build, records
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, records
 from planner.solve.candidates import rules_of
 from planner.solve.rentals import gpu_rules_of
 from planner.text import visible
@@ -37,10 +37,10 @@ SITES = (
     Column("offer_id", TEXT, "short id of the disk offer there, the cheapest that qualifies"),
     Column("disks", WHOLE, "disks that hold one replica; null: none can"),
     Column("provision_gb", WHOLE, "what they hold together"),
-    Column("disk_usd_month", EXACT, "one replica there, exact Decimal; null: unpriced"),
-    Column("gpu_usd_month", EXACT, "the GPUs of the plan with a replica there; null: none"),
-    Column("usd_month", EXACT, "cheapest plan with a replica there, exact; null: see missing"),
-    Column("extra_usd_month", EXACT, "how much dearer that is than the cheapest plan"),
+    Column("disk_usd_month", AMOUNT, "one replica there; null: unpriced"),
+    Column("gpu_usd_month", AMOUNT, "the GPUs of the plan with a replica there; null: none"),
+    Column("usd_month", AMOUNT, "cheapest plan with a replica there; null: see missing"),
+    Column("extra_usd_month", AMOUNT, "how much dearer that is than the cheapest plan"),
     Column("missing", EXACT, "tuple of what keeps the volume away; empty: a candidate"),
 )
 """Columns of the sites of a market: the chosen ones, candidates by cost, then the others."""

@@ -23,7 +23,7 @@ from planner.market.canonical import Market
 from planner.market.market import addressable, key_order
 from planner.market.offers import place_text
 from planner.market.wire import is_price
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build
 from planner.solve.existing import keep
 from planner.solve.optimise import require_listings, solve
 from planner.solve.problem import Instance
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 SWEEP = (
     Column("feasible", YES_NO, "whether there is a plan; null: not decided in time"),
     Column("status", TEXT, "optimal; feasible: not proven in time; infeasible; unknown"),
-    Column("usd_hr", EXACT, "disks and averaged GPUs, USD per hour, exact Decimal; null: no plan"),
-    Column("usd_month", EXACT, "the same in a month of the policy's hours; null: no plan"),
-    Column("disk_usd_month", EXACT, "disks alone, exact Decimal; null: no plan"),
-    Column("gpu_usd_month", EXACT, "GPUs alone, exact Decimal; null: no plan"),
+    Column("usd_hr", AMOUNT, "disks and averaged GPUs, USD per hour; null: no plan"),
+    Column("usd_month", AMOUNT, "the same in a month of the policy's hours; null: no plan"),
+    Column("disk_usd_month", AMOUNT, "disks alone; null: no plan"),
+    Column("gpu_usd_month", AMOUNT, "GPUs alone; null: no plan"),
     Column("gb", WHOLE, "what is provisioned; null: no plan"),
     Column("disks", WHOLE, "how many are bought or kept; null: no plan"),
     Column("sites", WHOLE, "how many have disks; null: no plan"),
@@ -123,7 +123,7 @@ class Variants:
             As `listings_at`.
         """
         offers, gpus = self.listings_at(point)
-        return addressable(offers), gpus
+        return addressable(offers, exact=True), gpus
 
     def listings_at(self, point: Point) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         """Return the listings (columns ``OFFERS`` and ``GPUS``) at the prices of a point.

@@ -84,7 +84,7 @@ def _disks(file: str | None) -> tuple[pd.DataFrame, dict[str, str | None] | None
     from planner.marketplace.protocol import target_of
 
     if file is not None:
-        return read_disks(file), None
+        return read_disks(file, exact=True), None
     pace = purchases.pace(None, None, None)
     with purchases.marketplace(pace) as marketplace:
         listing = marketplace.disks(trust_empty=False)

@@ -121,6 +121,7 @@ def gpus(
         sort=sort,
         descending=desc,
         group_by=group_by,
+        exact=True,
     )
     listed = f"{counted(len(frame), 'GPU offer')} listed by {single.source}"
     notes = [f"{len(shown)} {'groups ' if group_by else ''}of {listed}"]

@@ -116,9 +116,9 @@ def offers(
         to_stderr(f"warning: {warning}")
     if gpus is not None and single is not None:
         listed = _marked(listed, gpus, single, multi)
-    shown = list_offers(listed, which, sort=None if group_by else sort, descending=desc)
+    shown = list_offers(listed, which, sort=None if group_by else sort, descending=desc, exact=True)
     if group_by is not None:
-        shown = group_offers(shown, group_by)
+        shown = group_offers(shown, group_by, exact=True)
         shown = sort_frame(shown, sort, descending=desc) if sort else shown
     section = _offers(shown) if group_by is None else _groups(shown)
     listed_by = f"{counted(len(listed), 'offer')} listed by {snapshot.source}"
@@ -143,7 +143,7 @@ def _marked(
     known = set(frame["gpu_type"].dropna())
     if gpu_type not in known:
         to_stderr(f"warning: {unknown_model(gpu_type, known)}")
-    return mark_gpus(listed, frame, gpu_type)
+    return mark_gpus(listed, frame, gpu_type, exact=True)
 
 
 def _offers(shown: pd.DataFrame) -> Section:

@@ -215,10 +215,12 @@ def market_for(
         wanted.append("gpus")
         wanted += ["multi-node"] if multinode_file is None else []
     read, target = _read_live(wanted)
-    offers = read_offers(offers_file) if offers_file is not None else read["disks"].offers()
+    offers = (
+        read_offers(offers_file, exact=True) if offers_file is not None else read["disks"].offers()
+    )
     gpus = None
     if gpus_file is not None:
-        gpus = read_gpus(gpus_file, multinode=multinode_file)
+        gpus = read_gpus(gpus_file, multinode=multinode_file, exact=True)
     elif "gpus" in read:
         several = read.get("multi-node") or read_snapshot(str(multinode_file), "multi-node")
         gpus = join_gpus(read["gpus"].gpus(), several.gpus(listing="multi-node"))
@@ -252,7 +254,7 @@ def _account(
     if disks_file is not None:
         from planner.market.disks import read_disks
 
-        disks = read_disks(disks_file)
+        disks = read_disks(disks_file, exact=True)
         return disks, _recorded(demand, state, target, disks) if state else None
     if target is None:
         return None, None

@@ -246,14 +246,14 @@ def _offers(file: str | None, *, live: bool) -> pd.DataFrame | None:
     if file is not None:
         from planner.market.snapshot import read_offers
 
-        return read_offers(file)
+        return read_offers(file, exact=True)
     if not live:
         return None
     from planner.errors import MarketError
     from planner.marketplace.fetch import fetch_offers
 
     try:
-        return fetch_offers()
+        return fetch_offers(exact=True)
     except MarketError as error:
         to_stderr(f"warning: the regions of disks are unknown: {error}")
         return None

@@ -18,6 +18,7 @@ from planner.formats import JsonError, identity, parse, read_bytes
 from planner.market.shapes import ACCOUNT, document_name, row_kind
 from planner.market.wire import is_price
 from planner.schema import (
+    AMOUNT,
     EXACT,
     TEXT,
     WHOLE,
@@ -25,6 +26,7 @@ from planner.schema import (
     Column,
     build,
     conform,
+    handed_out,
     records,
     stored_amount,
 )
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+    from planner.schema import Table
 
 
 ID = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
@@ -101,7 +105,7 @@ DISKS = (
     Column("data_center", TEXT, "where; null: unknown"),
     Column("country", TEXT, "where; null: unknown"),
     Column("size_gb", WHOLE, "null: unknown"),
-    Column("usd_hr", EXACT, "exact Decimal, USD per hour for the whole disk; null: unknown"),
+    Column("usd_hr", AMOUNT, "USD per hour for the whole disk; null: unknown"),
     Column("multinode", YES_NO, "several nodes can mount it; null: unknown"),
     Column("attached", EXACT, "tuple of pods and clusters it is attached to; null: unknown"),
 )
@@ -187,10 +191,17 @@ def stored_disks(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return build(read, DISKS)
 
 
-def read_disks(path: str | Path) -> pd.DataFrame:
+def read_disks(path: str | Path, *, exact: bool = False) -> pd.DataFrame:
     """Return the disks of a file in the API's shape (columns ``LISTED``).
 
     A bare list of disks, or ``{data, totalCount}`` with every one of them.
+
+    Parameters
+    ----------
+    path : str | Path
+        What ``GET /disks`` answered.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Raises
     ------
@@ -224,7 +235,7 @@ def read_disks(path: str | Path) -> pd.DataFrame:
             raise InputError(message, hint="save one listing, whole: a disk is there once")
     frame = disks_frame(disks)
     frame.attrs = {"source": str(path), "fetched_at": None}
-    return frame
+    return handed_out(frame, exact=exact)
 
 
 def utc_text(stamp: str | None) -> str | None:
@@ -240,7 +251,7 @@ def _order(row: Mapping[str, Any]) -> tuple[bool, str, str]:
     return row["id"] is not None, row["id"] or "", str(sorted(row.items(), key=str))
 
 
-def _conform(disks: pd.DataFrame) -> pd.DataFrame:
+def _conform(disks: pd.DataFrame) -> Table:
     frame = conform(disks, DISKS, what="disks")
     prices = [price is None or price == 0 or is_price(price) for price in frame["usd_hr"]]
     ids = frame["id"].dropna()

@@ -14,7 +14,17 @@ from planner.market.market import as_sold, key_order
 from planner.market.offers import offer_records
 from planner.market.tiers import grid_of
 from planner.market.view import check_filter, kept_rows, sort_frame
-from planner.schema import EXACT, TEXT, WHOLE, Column, build, records
+from planner.schema import (
+    AMOUNT,
+    EXACT,
+    TEXT,
+    WHOLE,
+    Column,
+    build,
+    handed_out,
+    records,
+    with_columns,
+)
 from planner.text import nearest, visible
 from planner.units import quotient, usd_hr, usd_month
 
@@ -36,12 +46,17 @@ _SUMS = (
     Column("sites", WHOLE, "places: provider, data centre and country"),
     Column("models", EXACT, "tuple of the GPU models"),
     Column("gpus", EXACT, "tuple of the numbers of GPUs in one offer"),
-    Column("min_usd_gpu_hr", EXACT, "exact Decimal over priced rows; null: none"),
-    Column("max_usd_gpu_hr", EXACT, "the same, highest"),
+    Column("min_usd_gpu_hr", AMOUNT, "lowest price of one GPU; null: none is priced"),
+    Column("max_usd_gpu_hr", AMOUNT, "the same, highest"),
     Column("disk_sites", WHOLE, "sites with disks, unconfirmed ones included; null: unknown"),
-    Column("disk_usd_tb_month", EXACT, "lowest price there, exact Decimal; null: none"),
+    Column("disk_usd_tb_month", AMOUNT, "lowest price there; null: none"),
 )
 """Columns of GPU groups, after those that name the group."""
+_PRICED = (
+    Column("usd_gpu_hr", AMOUNT, "of one GPU, to 30 digits; null: it cannot be rented"),
+    Column("disks", TEXT, "at the site: yes, unconfirmed or no; null: unknown"),
+    Column("disk_usd_tb_month", AMOUNT, "cheapest disk in stock there, 1,000 GB; null: none"),
+)
 _GPU = re.compile(r"(?P<model>[^:]*[^:\s])\s*(?::\s*(?P<gpus>\d{1,4}))?")
 
 
@@ -115,6 +130,7 @@ def gpus(
     sort: str | None = None,
     descending: bool = False,
     group_by: str | None = None,
+    exact: bool = False,
 ) -> pd.DataFrame:
     """Return the GPU market: what one GPU costs where, and what disks cost there.
 
@@ -132,12 +148,14 @@ def gpus(
         Largest first.
     group_by : str | None
         ``model``, ``provider``, ``site`` or ``region``: one row for each value.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Returns
     -------
     DataFrame
-        Columns ``GPUS`` and: ``usd_gpu_hr`` (exact Decimal, price of the offer divided by its
-        GPUs, rounded to 30 digits where that never ends; null where it cannot be rented),
+        Columns ``GPUS`` and: ``usd_gpu_hr`` (price of the offer divided by its
+        GPUs; null where it cannot be rented),
         ``disks`` (yes, unconfirmed or no; null: unknown) and ``disk_usd_tb_month`` (lowest price
         of a disk in stock there, USD per 1000 GB and 730 h). Grouped: the columns of the group,
         then offers, in_stock, sites, models, gpus, min_usd_gpu_hr, max_usd_gpu_hr, disk_sites and
@@ -154,27 +172,25 @@ def gpus(
     --------
     >>> import planner
     >>> shown = gpus(planner.read_gpus("shipped:gpu-offers"), which=GpuFilter(gpus=["A100_80GB"]))
-    >>> str(shown["usd_gpu_hr"].iloc[0])
-    '1.6568'
+    >>> shown["usd_gpu_hr"].iloc[0].item()
+    1.6568
     """
     which = which or GpuFilter()
     if group_by is not None and group_by not in GPU_GROUPS:
         meant = nearest(group_by, GPU_GROUPS)
         hint = f"did you mean {meant}?" if meant else f"choose from {', '.join(GPU_GROUPS)}"
         raise InputError(f"cannot group by {visible(group_by)!r}", hint=hint)
-    frame = conform_gpus(listing)
-    frame = frame[kept_rows(frame, which) & _kept(frame, which)].copy()
+    frame: pd.DataFrame = conform_gpus(listing)
+    frame = frame[kept_rows(frame, which) & _kept(frame, which)]
     rows = records(frame)
     beside = _disks_beside(rows, offers)
-    frame["usd_gpu_hr"] = pd.Series(map(_per_gpu, rows), index=frame.index, dtype="object")
-    frame["disks"] = pd.Series([state for state, _ in beside], index=frame.index, dtype="string")
-    prices = [price for _, price in beside]
-    frame["disk_usd_tb_month"] = pd.Series(prices, index=frame.index, dtype="object")
+    more = (map(_per_gpu, rows), (state for state, _ in beside), (usd for _, usd in beside))
+    frame = with_columns(frame, dict(zip(_PRICED, more, strict=True)))
     price = "usd_gpu_hr"
     if group_by is not None:
         frame, price = _grouped(frame, GPU_GROUPS[group_by]), "min_usd_gpu_hr"
     shown = sort_frame(frame, sort or price, descending=descending, price=price)
-    return shown.reset_index(drop=True)
+    return handed_out(shown.reset_index(drop=True), exact=exact)
 
 
 def unknown_gpus(rows: Sequence[Mapping[str, Any]], which: GpuFilter) -> Iterator[str]:

@@ -19,16 +19,20 @@ from planner.market.market import key_order
 from planner.market.offers import KEY, conform_offers, stock_note
 from planner.market.wire import REGIONS, SECURITY, SOCKETS, RowReader, id_part, is_price, stock_word
 from planner.schema import (
-    EXACT,
+    AMOUNT,
     TEXT,
     WHOLE,
     YES_NO,
     Column,
+    as_pandas,
     build,
     conform,
+    conformed,
+    handed_out,
     json_value,
     records,
     stored_amount,
+    with_columns,
 )
 from planner.text import nearest, visible
 from planner.units import plain
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from numpy.typing import NDArray
+
+    from planner.schema import Table
 
 
 GPUS = (
@@ -52,12 +58,12 @@ GPUS = (
     Column("data_center", TEXT, "null: unknown"),
     Column("country", TEXT, "null: unknown"),
     Column("region", TEXT, "null: unknown"),
-    Column("usd_hr", EXACT, "exact Decimal, USD per hour for the whole offer; null: unpriced"),
+    Column("usd_hr", AMOUNT, "USD per hour for the whole offer; null: unpriced"),
     Column(
         "charged_extra", TEXT, "vcpu, memory, disk that the price leaves out; null: none is named"
     ),
     Column("price_varies", YES_NO, "the price may change while it runs; null: unknown"),
-    Column("prepaid_hours", EXACT, "hours charged at the start, Decimal; null: none"),
+    Column("prepaid_hours", AMOUNT, "hours charged at the start; null: none"),
     Column("spot", YES_NO, "can be interrupted; null: unknown, taken as not spot"),
     Column("stock", TEXT, "level, see STOCK_RANK; a word planner does not know as it is listed"),
     Column("security", TEXT, "secure_cloud, community_cloud; null: unknown"),
@@ -170,7 +176,7 @@ def _short_id(row: Mapping[str, Any]) -> str:
     return digest.hexdigest()[:6]
 
 
-def conform_gpus(gpus: pd.DataFrame) -> pd.DataFrame:
+def conform_gpus(gpus: pd.DataFrame) -> Table:
     """Return a caller's GPU frame, columns ``GPUS``, held against what a GPU offer can be.
 
     Raises
@@ -275,7 +281,9 @@ def _by_site(frame: pd.DataFrame) -> list[tuple[dict[str, Any], list[int]]]:
     return list(sites.values())
 
 
-def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.DataFrame:
+def mark_gpus(
+    offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str, *, exact: bool = False
+) -> pd.DataFrame:
     """Return an offers frame with what is known of a GPU at each offer's site.
 
     A disk and a GPU meet as `meets` says. Where only GPUs are left that may meet, because one of
@@ -290,12 +298,14 @@ def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.Dat
         Columns ``GPUS``.
     gpu_type : str
         GPU model, as listed.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Returns
     -------
     DataFrame
         The offers with ``gpu`` (yes, unconfirmed or no) and ``gpu_usd_hr`` (the cheapest price of
-        one such GPU offer there, exact Decimal, null where there is none or it is unpriced).
+        one such GPU offer there, null where there is none or it is unpriced).
 
     Raises
     ------
@@ -307,11 +317,18 @@ def mark_gpus(offers: pd.DataFrame, gpus: pd.DataFrame, gpu_type: str) -> pd.Dat
         for row in records(conform_gpus(gpus))
         if row["gpu_type"] == gpu_type and row["problem"] is None and row["stock"] != "Unavailable"
     ]
-    met = [meeting_price(row, rentable, "usd_hr") for row in records(conform_offers(offers))]
-    marked = offers.copy()
-    marked["gpu"] = pd.Series([state for state, _ in met], index=offers.index, dtype="string")
-    marked["gpu_usd_hr"] = pd.Series([usd for _, usd in met], index=offers.index, dtype="object")
-    return marked
+    offers = as_pandas(offers)
+    declared = conform_offers(offers)
+    met = [meeting_price(row, rentable, "usd_hr") for row in records(declared)]
+    marks = ([state for state, _ in met], [usd for _, usd in met])
+    marked = with_columns(conformed(offers, declared), dict(zip(_MARKS, marks, strict=True)))
+    return handed_out(marked, exact=exact)
+
+
+_MARKS = (
+    Column("gpu", TEXT, "whether the GPU is at the site: yes, unconfirmed or no"),
+    Column("gpu_usd_hr", AMOUNT, "cheapest offer of it there; null: none, or unpriced"),
+)
 
 
 def meeting_price(

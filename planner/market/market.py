@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from planner.market.offers import KEY, OFFERS, offer_records
 from planner.market.tiers import divide, grid_of
 from planner.market.wire import STOCK_RANK, UNBOUNDED_GB
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, handed_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ ADDRESSABLE = (
     Column("min_gb", WHOLE, "smallest size; sizes are min_gb + k * step_gb"),
     Column("max_gb", WHOLE, "largest bound of sizes; null: unbounded"),
     Column("step_gb", WHOLE, "step between sizes"),
-    Column("usd_gb_hr", EXACT, "highest price, exact Decimal; null: a row is unpriced"),
+    Column("usd_gb_hr", AMOUNT, "highest price; null: a row is unpriced"),
     Column("default_included", YES_NO, "a row's price is said to include the default size"),
     Column("stock", TEXT, "weakest level"),
     Column("security", TEXT, "weakest class; null: unknown"),
@@ -42,20 +42,22 @@ ADDRESSABLE = (
 """Columns of the offers that a plan chooses from, by create key, null first, and sizes."""
 
 
-def addressable(offers: pd.DataFrame) -> pd.DataFrame:
+def addressable(offers: pd.DataFrame, *, exact: bool = False) -> pd.DataFrame:
     """Return the rows (columns ``ADDRESSABLE``) of each create key: no size is in two of them.
 
     Parameters
     ----------
     offers : DataFrame
         Columns ``OFFERS``.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Raises
     ------
     FrameError
         When the frame is not one of offers.
     """
-    return build(as_sold(offer_records(offers)), ADDRESSABLE)
+    return handed_out(build(as_sold(offer_records(offers)), ADDRESSABLE), exact=exact)
 
 
 def as_sold(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

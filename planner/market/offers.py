@@ -26,7 +26,7 @@ from planner.market.wire import (
     stock_word,
 )
 from planner.schema import (
-    EXACT,
+    AMOUNT,
     TEXT,
     WHOLE,
     YES_NO,
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from planner.schema import Table
+
 
 OFFERS = (
     Column("row", WHOLE, "place in the listing, from 1"),
@@ -57,7 +59,7 @@ OFFERS = (
     Column("max_gb", WHOLE, "largest size; null: unbounded"),
     Column("step_gb", WHOLE, "step between sizes"),
     Column("default_gb", WHOLE, "the vendor's default size; null: none"),
-    Column("usd_gb_hr", EXACT, "price as an exact Decimal, USD per GB and hour; null: unpriced"),
+    Column("usd_gb_hr", AMOUNT, "price, USD per GB and hour; null: unpriced"),
     Column("default_included", YES_NO, "the price is said to include the default size"),
     Column("stock", TEXT, "level, see STOCK_RANK; a word planner does not know as it is listed"),
     Column("security", TEXT, "secure_cloud, community_cloud; null: unknown"),
@@ -152,7 +154,7 @@ def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing
     return {**values, "problem": read.problem}
 
 
-def conform_offers(offers: pd.DataFrame) -> pd.DataFrame:
+def conform_offers(offers: pd.DataFrame) -> Table:
     """Return a caller's offers frame, columns ``OFFERS``, held against what an offer can be.
 
     Raises

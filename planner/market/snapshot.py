@@ -12,9 +12,10 @@ import simplejson
 
 from planner.errors import InputError
 from planner.formats import JsonError, parse, read_bytes, write_atomic
-from planner.market.gpus import gpus_frame
+from planner.market.gpus import GPUS, gpus_frame
 from planner.market.offers import offers_frame
 from planner.market.shapes import document_name, listed_rows
+from planner.schema import Table, handed_out
 from planner.shipped import resolve
 from planner.text import visible
 
@@ -135,8 +136,15 @@ def save_snapshot(snapshot: Snapshot, path: str | Path) -> None:
     write_atomic(path, f"{text}\n".encode())
 
 
-def read_offers(path: str | Path) -> pd.DataFrame:
+def read_offers(path: str | Path, *, exact: bool = False) -> pd.DataFrame:
     """Return the disk offers of a snapshot file as a frame (columns ``OFFERS``).
+
+    Parameters
+    ----------
+    path : str | Path
+        What ``planner offers --save`` wrote, or ``shipped:disk-offers``.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Raises
     ------
@@ -145,13 +153,17 @@ def read_offers(path: str | Path) -> pd.DataFrame:
 
     Examples
     --------
-    >>> len(read_offers("shipped:disk-offers.json"))
-    13
+    >>> import planner
+    >>> offers = planner.read_offers("shipped:disk-offers")
+    >>> offers.groupby("provider")["usd_gb_hr"].min().nsmallest(2).to_dict()
+    {'dc_roan': 7e-05, 'hyperstack': 9.7e-05}
     """
-    return read_snapshot(path, "disks").offers()
+    return handed_out(read_snapshot(path, "disks").offers(), exact=exact)
 
 
-def read_gpus(path: str | Path, *, multinode: str | Path | None = None) -> pd.DataFrame:
+def read_gpus(
+    path: str | Path, *, multinode: str | Path | None = None, exact: bool = False
+) -> pd.DataFrame:
     """Return the GPU offers of snapshot files as a frame (columns ``GPUS``).
 
     Parameters
@@ -160,21 +172,24 @@ def read_gpus(path: str | Path, *, multinode: str | Path | None = None) -> pd.Da
         A snapshot of the single-node listing.
     multinode : str | Path | None
         A snapshot of the multi-node listing.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Raises
     ------
     InputError
         When a file cannot be read whole.
     """
-    single = read_snapshot(path, "gpus").gpus()
-    if multinode is None:
-        return single
-    return join_gpus(single, read_snapshot(multinode, "multi-node").gpus(listing="multi-node"))
+    listed = read_snapshot(path, "gpus").gpus()
+    if multinode is not None:
+        more = read_snapshot(multinode, "multi-node").gpus(listing="multi-node")
+        listed = join_gpus(listed, more)
+    return handed_out(listed, exact=exact)
 
 
 def join_gpus(single: pd.DataFrame, multinode: pd.DataFrame) -> pd.DataFrame:
     """Return the two GPU listings as one frame, with the origin of the first."""
-    both = pd.concat([single, multinode], ignore_index=True)
+    both = Table.of(pd.concat([single, multinode], ignore_index=True), GPUS)
     both.attrs = dict(single.attrs)
     return both
 

@@ -13,9 +13,20 @@ from planner.market.offers import KEY, Sizes, conform_offers, offer_records
 from planner.market.places import PLACES, as_options, known_places, unknown_place
 from planner.market.tiers import grid_of
 from planner.market.wire import STOCK_RANK, UNBOUNDED_GB
-from planner.schema import Table, records
+from planner.schema import (
+    AMOUNT,
+    TEXT,
+    WHOLE,
+    Column,
+    as_pandas,
+    build,
+    conformed,
+    handed_out,
+    records,
+    with_columns,
+)
 from planner.text import nearest, visible
-from planner.units import usd_hr, usd_month
+from planner.units import HOURS_PER_MONTH, usd_hr, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +34,18 @@ if TYPE_CHECKING:
 
 GROUPS = ("provider", "data_center", "country", "region", "security", "stock")
 """Columns that offers can be grouped by."""
-
+_GROUPED = (
+    Column("offers", WHOLE, "rows"),
+    Column("in_stock", WHOLE, "rows that are not Unavailable"),
+    Column("sites", WHOLE, "places: provider, data centre and country"),
+    Column("min_usd_gb_hr", AMOUNT, "lowest price; null: none is priced"),
+    Column("max_usd_gb_hr", AMOUNT, "the same, highest"),
+)
+_SIZED = (
+    Column("provision_gb", WHOLE, "the cheapest disk that holds the size"),
+    Column("usd_hr", AMOUNT, "what it costs an hour; null: unpriced"),
+    Column("usd_month", AMOUNT, f"the same in {HOURS_PER_MONTH} hours"),
+)
 
 _WORDS = {
     "security": ("secure_cloud", "community_cloud"),
@@ -120,7 +142,12 @@ def unknown_places(offers: Sequence[Mapping[str, Any]], which: OfferFilter) -> l
 
 
 def list_offers(
-    offers: pd.DataFrame, which: Filter, *, sort: str | None = None, descending: bool = False
+    offers: pd.DataFrame,
+    which: Filter,
+    *,
+    sort: str | None = None,
+    descending: bool = False,
+    exact: bool = False,
 ) -> pd.DataFrame:
     """Return the offers a filter keeps, priced for its size.
 
@@ -134,12 +161,14 @@ def list_offers(
         A column; None sorts by cost, or by price where the filter has no size. Nulls come last.
     descending : bool
         Largest first.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Returns
     -------
     DataFrame
         With a size also ``provision_gb`` (the cheapest disk that holds it), ``usd_hr`` and
-        ``usd_month`` (exact Decimals, the month at 730 h; null where unpriced): where several rows
+        ``usd_month`` (the month at 730 h; null where unpriced): where several rows
         sell that size at one create key, those of the dearest, as a plan counts them.
 
     Raises
@@ -149,8 +178,9 @@ def list_offers(
     FrameError
         When the frame is not one of offers.
     """
-    declared = conform_offers(offers).set_axis(offers.index)
-    kept = offers.assign(**declared)[_kept(declared, which)].copy()
+    offers = as_pandas(offers)
+    kept: pd.DataFrame = conformed(offers, conform_offers(offers))
+    kept = kept[_kept(kept, which)]
     if which.size_gb is not None:
         sold, rows = Sold(as_sold(offer_records(offers))), records(conform_offers(kept))
         cheapest = [
@@ -159,11 +189,9 @@ def list_offers(
         costs = [cost for cost, _ in cheapest]
         provision_gb = [size for _, size in cheapest]
         months = [None if cost is None else usd_month(cost) for cost in costs]
-        kept["provision_gb"] = pd.Series(provision_gb, index=kept.index, dtype="Int64")
-        kept["usd_hr"] = pd.Series(costs, index=kept.index, dtype="object")
-        kept["usd_month"] = pd.Series(months, index=kept.index, dtype="object")
+        kept = with_columns(kept, dict(zip(_SIZED, (provision_gb, costs, months), strict=True)))
     cost = "usd_gb_hr" if which.size_gb is None else "usd_hr"
-    return sort_frame(kept, sort or cost, descending=descending)
+    return handed_out(sort_frame(kept, sort or cost, descending=descending), exact=exact)
 
 
 def _cheapest(
@@ -242,14 +270,23 @@ def sort_frame(
     return frame.iloc[[*known, *nulls]]
 
 
-def group_offers(offers: pd.DataFrame, by: str) -> pd.DataFrame:
+def group_offers(offers: pd.DataFrame, by: str, *, exact: bool = False) -> pd.DataFrame:
     """Return one row for each value of a column, the cheapest first.
+
+    Parameters
+    ----------
+    offers : DataFrame
+        Columns ``OFFERS``.
+    by : str
+        One of ``GROUPS``.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Returns
     -------
     DataFrame
         The column, ``offers`` (rows), ``in_stock`` (rows not Unavailable), ``sites``,
-        ``min_usd_gb_hr`` and ``max_usd_gb_hr`` (exact Decimals over priced rows; null: none).
+        ``min_usd_gb_hr`` and ``max_usd_gb_hr`` (of priced rows; null: none).
 
     Raises
     ------
@@ -275,6 +312,6 @@ def group_offers(offers: pd.DataFrame, by: str) -> pd.DataFrame:
                 "max_usd_gb_hr": max(prices, default=None),
             }
         )
-    names = [by, "offers", "in_stock", "sites", "min_usd_gb_hr", "max_usd_gb_hr"]
-    grouped = sort_frame(Table(rows, columns=names, dtype="object"), "min_usd_gb_hr")
-    return grouped.reset_index(drop=True)
+    columns = (Column(by, TEXT, "of the group; null: unknown"), *_GROUPED)
+    grouped = sort_frame(build(rows, columns), "min_usd_gb_hr").reset_index(drop=True)
+    return handed_out(grouped, exact=exact)

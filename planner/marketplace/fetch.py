@@ -14,6 +14,7 @@ from planner.marketplace.credentials import Credentials, read_credentials
 from planner.marketplace.prime.client import Client
 from planner.marketplace.prime.wire import read_wallet
 from planner.marketplace.protocol import LISTING_S
+from planner.schema import handed_out
 from planner.shipped import resolve
 from planner.text import visible
 
@@ -77,13 +78,15 @@ def fetch_market(
         return tuple(market.listing(name, within_s=deadline - time.monotonic()) for name in names)
 
 
-def fetch_offers(credentials: Credentials | None = None) -> pd.DataFrame:
+def fetch_offers(credentials: Credentials | None = None, *, exact: bool = False) -> pd.DataFrame:
     """Return the live disk offers as a frame (columns ``OFFERS``), every listed row.
 
     Parameters
     ----------
     credentials : Credentials | None
         None finds them as the vendor's client does.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Raises
     ------
@@ -91,11 +94,18 @@ def fetch_offers(credentials: Credentials | None = None) -> pd.DataFrame:
         As `fetch_market`.
     """
     (disks,) = fetch_market("disks", credentials=credentials)
-    return disks.offers()
+    return handed_out(disks.offers(), exact=exact)
 
 
-def fetch_gpus(credentials: Credentials | None = None) -> pd.DataFrame:
+def fetch_gpus(credentials: Credentials | None = None, *, exact: bool = False) -> pd.DataFrame:
     """Return the live GPU offers of both listings as a frame (columns ``GPUS``).
+
+    Parameters
+    ----------
+    credentials : Credentials | None
+        None finds them as the vendor's client does.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Raises
     ------
@@ -103,7 +113,8 @@ def fetch_gpus(credentials: Credentials | None = None) -> pd.DataFrame:
         As `fetch_market`.
     """
     single, multinode = fetch_market("gpus", "multi-node", credentials=credentials)
-    return join_gpus(single.gpus(), multinode.gpus(listing="multi-node"))
+    both = join_gpus(single.gpus(), multinode.gpus(listing="multi-node"))
+    return handed_out(both, exact=exact)
 
 
 def read_wallet_file(path: str | Path) -> WalletStatement:

@@ -203,7 +203,7 @@ def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
 
 
 def _market_input(frame: pd.DataFrame, digest: str, rows: int) -> dict[str, Any]:
-    origin = frame.attrs
+    origin = getattr(frame, "attrs", {})  # a polars frame has none
     return _input(origin.get("source", "frame"), digest, rows, origin.get("fetched_at"))
 
 

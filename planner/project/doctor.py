@@ -270,7 +270,7 @@ def _tiny() -> tuple[SolverRecord, Decimal]:
             "groups": [{"volumes": ["a", "b"], "same": "provider"}],
         }
     )
-    offers = addressable(offers_frame(rows))
+    offers = addressable(offers_frame(rows), exact=True)
     solved = optimise(demand, offers, time_limit_s=_SECONDS, full=True)
     return solved.solver, solved.solver.objective_usd_hr
 

@@ -25,7 +25,7 @@ from planner.reports.lines import (
     RunRate,
     amounts,
 )
-from planner.schema import EXACT, TEXT, WHOLE, Column
+from planner.schema import AMOUNT, TEXT, WHOLE, Column
 from planner.text import nearest, visible
 from planner.units import HOURS_PER_MONTH, difference, plain, total
 
@@ -33,11 +33,11 @@ COMPARISONS = (
     Column("project", TEXT, "the plan's"),
     Column("name", TEXT, "what is compared"),
     Column("place", TEXT, "where a baseline ends; null: at no one place"),
-    Column("usd_month", EXACT, "its cost in the policy's month, exact; null: impossible"),
-    Column("plan_usd_month", EXACT, "what the plan costs beside it, exact Decimal"),
+    Column("usd_month", AMOUNT, "its cost in the policy's month; null: impossible"),
+    Column("plan_usd_month", AMOUNT, "what the plan costs beside it"),
     Column("why_not", TEXT, "what rules it out; else empty"),
     Column("unpriced", WHOLE, "disks of the account without a price, not in its amount"),
-    Column("saves_usd_month", EXACT, "how much cheaper the plan is; null: impossible"),
+    Column("saves_usd_month", AMOUNT, "how much cheaper the plan is; null: impossible"),
 )
 """Columns of what a plan is compared with."""
 
@@ -56,14 +56,14 @@ GROUPS = (
     Column("size_gb", WHOLE, "their sizes together"),
     Column(
         "now_usd_hr",
-        EXACT,
-        "of existing disks, exact Decimal; null: no account was read",
+        AMOUNT,
+        "of existing disks; null: no account was read",
     ),
-    Column("usd_hr", EXACT, "with those to be bought, exact Decimal"),
-    Column("usd_day", EXACT, "the same in 24 hours"),
-    Column("usd_month", EXACT, "the same in 730 hours"),
-    Column("usd_calendar_month", EXACT, "the same in the calendar month of the report"),
-    Column("gpu_usd_month", EXACT, "GPUs of workloads there, in a month; null: not by place"),
+    Column("usd_hr", AMOUNT, "with those to be bought"),
+    Column("usd_day", AMOUNT, "the same in 24 hours"),
+    Column("usd_month", AMOUNT, "the same in 730 hours"),
+    Column("usd_calendar_month", AMOUNT, "the same in the calendar month of the report"),
+    Column("gpu_usd_month", AMOUNT, "GPUs of workloads there, in a month; null: not by place"),
 )
 """Columns of the groups, the dearest of each kind first."""
 

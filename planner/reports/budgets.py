@@ -10,7 +10,7 @@ from planner.errors import BudgetGate, InputError
 from planner.plans.file import Amount, Size
 from planner.present.table import counted
 from planner.reports.lines import RunRate
-from planner.schema import EXACT, TEXT, WHOLE, Column
+from planner.schema import AMOUNT, TEXT, WHOLE, Column
 from planner.text import nearest, visible
 from planner.units import (
     HOURS_PER_MONTH,
@@ -32,14 +32,12 @@ if TYPE_CHECKING:
 BUDGETS = (
     Column("project", TEXT, "whose plan it is about; null: everything in the report"),
     Column("owner", TEXT, "whose disks; null: everybody's"),
-    Column("limit_usd_month", EXACT, "most that may be spent in a month, exact Decimal"),
+    Column("limit_usd_month", AMOUNT, "most that may be spent in a month"),
     Column("hours_per_month", WHOLE, "hours of that month"),
-    Column(
-        "now_usd_month", EXACT, "cost of existing disks, exact Decimal; null: no account was read"
-    ),
-    Column("projected_usd_month", EXACT, "with what is to be bought, exact Decimal"),
-    Column("left_usd_month", EXACT, "what is left of it, negative where it is exceeded"),
-    Column("percent", EXACT, "spent of the limit, rounded at 4 places; null: the limit is zero"),
+    Column("now_usd_month", AMOUNT, "cost of existing disks; null: no account was read"),
+    Column("projected_usd_month", AMOUNT, "with what is to be bought"),
+    Column("left_usd_month", AMOUNT, "what is left of it, negative where it is exceeded"),
+    Column("percent", AMOUNT, "spent of the limit, rounded at 4 places; null: the limit is zero"),
     Column("unpriced", WHOLE, "disks without a price, which are not in the amounts"),
     Column("state", TEXT, "within, warn, over; unknown: within, but for unpriced disks or doubts"),
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.plans.summary import money_change
 from planner.reports.lines import GpuLine, Line
-from planner.schema import EXACT, TEXT, WHOLE, Column
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column
 from planner.text import visible
 from planner.units import difference, percent_of, plain, product, total, usd_month
 
@@ -36,9 +36,9 @@ CHANGES = (
     Column("new_size_gb", WHOLE, "null: removed, unknown, or GPUs"),
     Column("old_gpus", TEXT, "nodes, GPUs and model; null: added, or a disk"),
     Column("new_gpus", TEXT, "nodes, GPUs and model; null: removed, or a disk"),
-    Column("old_usd_month", EXACT, "exact Decimal; null: added, or price unknown"),
-    Column("new_usd_month", EXACT, "exact Decimal; null: removed, or price unknown"),
-    Column("difference_usd_month", EXACT, "new minus old, exact Decimal; unknown prices count 0"),
+    Column("old_usd_month", AMOUNT, "before; null: added, or price unknown"),
+    Column("new_usd_month", AMOUNT, "after; null: removed, or price unknown"),
+    Column("difference_usd_month", AMOUNT, "new minus old; unknown prices count 0"),
 )
 """Columns of what changed: disks in the new document's order, removed disks, then GPUs."""
 

@@ -224,7 +224,7 @@ def read_holdings(
     InputError
         When a file cannot be read, or is not of that shape.
     """
-    frame = read_disks(disks)
+    frame = read_disks(disks, exact=True)
     read_at = (now or datetime.now(UTC)).astimezone(UTC)
     if wallet is None:
         return Holdings(str(disks), None, None, read_at, frame)

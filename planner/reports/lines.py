@@ -14,7 +14,7 @@ from typing import Any, Literal
 from planner.errors import InputError
 from planner.market.offers import place_text
 from planner.plans.file import Amount, Signed, Size, Utc
-from planner.schema import EXACT, TEXT, WHOLE, Column
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column
 from planner.solve.rentals import CHOSEN_GPUS
 from planner.text import visible
 from planner.units import HOURS_PER_MONTH, plain, total, usd_elapsed, usd_month
@@ -39,16 +39,16 @@ LEDGER = (
     Column("country", TEXT, "where; null: unknown"),
     Column("region", TEXT, "where; null: unknown"),
     Column("size_gb", WHOLE, "null: unknown"),
-    Column("usd_gb_hr", EXACT, "price of a new disk, exact Decimal; null: live"),
-    Column("usd_hr", EXACT, "list price of the whole disk per hour, exact Decimal; null: unpriced"),
+    Column("usd_gb_hr", AMOUNT, "price of a new disk; null: live"),
+    Column("usd_hr", AMOUNT, "list price of the whole disk per hour; null: unpriced"),
     Column("attached", EXACT, "tuple of pods and clusters; null: unknown, or not there yet"),
     Column("created_at", TEXT, "when it was created, UTC; null: unknown, or not there yet"),
-    Column("billed_usd", EXACT, "sum of its billing rows, exact Decimal; null: none were read"),
+    Column("billed_usd", AMOUNT, "sum of its billing rows; null: none were read"),
     Column("site", TEXT, "provider, data centre and country as people read them"),
-    Column("hours", EXACT, "since it was created; null: unknown, or not there yet"),
-    Column("accrued_usd", EXACT, "list cost since it was created; null: unknown or unpriced"),
-    Column("month_so_far_usd", EXACT, "the same since the calendar month began"),
-    Column("rest_of_month_usd", EXACT, "list cost from the report's moment to the month's end"),
+    Column("hours", AMOUNT, "since it was created; null: unknown, or not there yet"),
+    Column("accrued_usd", AMOUNT, "list cost since it was created; null: unknown or unpriced"),
+    Column("month_so_far_usd", AMOUNT, "the same since the calendar month began"),
+    Column("rest_of_month_usd", AMOUNT, "list cost from the report's moment to the month's end"),
 )
 """Columns of a report's disks, in the order of the plans; other disks of the account last."""
 
@@ -57,7 +57,7 @@ RENTALS = (
     Column("project", TEXT, "the plan's"),
     *(column for column in CHOSEN_GPUS if column.name not in {"cloud_id", "security"}),
     Column("site", TEXT, "provider, data centre and country as people read them"),
-    Column("usd_month", EXACT, "usd_hr_on times the hours of the job, exact Decimal"),
+    Column("usd_month", AMOUNT, "usd_hr_on times the hours of the job"),
 )
 """Columns of a report's GPUs, in the order of the plans."""
 

@@ -195,7 +195,7 @@ def past_of(
 def _regions(plan: Plan | None, offers: pd.DataFrame | None) -> Regions:
     """Return the regions of the places that a market knows."""
     if offers is not None:
-        return regions_by_site(addressable(offers))
+        return regions_by_site(addressable(offers, exact=True))
     return {} if plan is None else regions_by_site(plan.market.addressable)
 
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from planner.market.market import ADDRESSABLE
 from planner.market.offers import KEY
 from planner.present.html import to_html
 from planner.present.table import Section, TableColumn
 from planner.requirements.group import GroupPlace, group_places
 from planner.requirements.offer import At, OfferColumns
 from planner.requirements.volume import OF_OFFERS, of_offers
-from planner.schema import EXACT, TEXT, WHOLE, Column, build
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, build, exactly
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
@@ -183,8 +184,8 @@ CANDIDATES = (
     Column("data_center", TEXT, "of the offer; null: unknown"),
     Column("disks", WHOLE, "fewest disks that can hold the volume there"),
     Column("provision_gb", WHOLE, "least total size on the offer's grid"),
-    Column("usd_gb_hr", EXACT, "price, exact Decimal"),
-    Column("usd_hr", EXACT, "hourly cost of one replica, exact Decimal"),
+    Column("usd_gb_hr", AMOUNT, "price"),
+    Column("usd_hr", AMOUNT, "hourly cost of one replica"),
 )
 REJECTIONS = (
     Column("volume", TEXT, "name in the demand"),
@@ -305,6 +306,7 @@ def pair(demand: Demand, offers: pd.DataFrame) -> Pairs:
     offers : DataFrame
         Columns ``ADDRESSABLE``, O rows.
     """
+    offers = exactly(offers, ADDRESSABLE, what="offers")
     market = OfferRules(offers)
     shape = (len(demand.volumes), len(offers))
     broken = np.zeros(shape, dtype=np.uint32)

@@ -16,7 +16,7 @@ from planner.market.gpus import gpus_by_key, meeting
 from planner.market.wire import STOCK_RANK
 from planner.requirements.offer import At, OfferColumns
 from planner.requirements.workload import OF_GPUS, of_gpus
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build
 from planner.units import averaged_usd_hr, usd_hr, usd_month
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ CHOSEN_GPUS = (
     Column("country", TEXT, "where; null: unknown"),
     Column("region", TEXT, "where; null: unknown"),
     Column("hours_per_month", WHOLE, "hours the job runs in a month"),
-    Column("usd_hr_on", EXACT, "hourly cost of all nodes while it runs, exact Decimal"),
-    Column("usd_hr", EXACT, "the month's cost over the policy's hours, see averaged_usd_hr"),
+    Column("usd_hr_on", AMOUNT, "hourly cost of all nodes while it runs"),
+    Column("usd_hr", AMOUNT, "the month's cost over the policy's hours, see averaged_usd_hr"),
 )
 """Columns of the GPUs of a plan as a frame, in the demand's order."""
 

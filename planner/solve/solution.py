@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.market.offers import disk_sizes_gb
-from planner.schema import EXACT, TEXT, WHOLE, Column, records
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, records
 from planner.units import quotient, usd_hr
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ PLACEMENTS = (
     Column("replaces", EXACT, "tuple of the ids of the live disks that the new ones replace"),
     Column("disk_sizes_gb", EXACT, "tuple of the sizes of the disks, larger first"),
     Column("provision_gb", WHOLE, "their sum"),
-    Column("usd_gb_hr", EXACT, "price, exact Decimal"),
-    Column("usd_hr", EXACT, "provision_gb * usd_gb_hr, exact Decimal"),
+    Column("usd_gb_hr", AMOUNT, "price"),
+    Column("usd_hr", AMOUNT, "provision_gb * usd_gb_hr"),
     Column("disk_group", EXACT, "volumes that share the disk, as a tuple; null: it has its own"),
     Column("owner", TEXT, "from the demand; null: none"),
     Column("tags", EXACT, "dict, from the demand"),

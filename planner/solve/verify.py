@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from planner.schema import records
+from planner.market.disks import DISKS
+from planner.market.gpus import GPUS
+from planner.market.market import ADDRESSABLE
+from planner.schema import exactly, records
 from planner.solve import verify_coupling as coupling
 from planner.text import visible
 from planner.units import plain, quotient, total, usd_hr
@@ -61,9 +64,10 @@ def verify(
     tuple of str
         One sentence for each violation; empty when all holds.
     """
-    gpu_rows = records(gpus) if gpus is not None and rented else ()
-    disk_rows = records(disks) if disks is not None else ()
-    return violations(demand, records(offers), placements, gpu_rows, rented, disk_rows)
+    gpu_rows = () if gpus is None or not rented else records(exactly(gpus, GPUS, what="gpus"))
+    disk_rows = () if disks is None else records(exactly(disks, DISKS, what="disks"))
+    offer_rows = records(exactly(offers, ADDRESSABLE, what="offers"))
+    return violations(demand, offer_rows, placements, gpu_rows, rented, disk_rows)
 
 
 def violations(

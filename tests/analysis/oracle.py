@@ -51,7 +51,7 @@ class World:
 
     def __init__(self, rows: list[Row], gpus: list[Row], nodes: list[Row], demand: Demand) -> None:
         self.rows, self.gpus, self.nodes, self.demand = rows, gpus, nodes, demand
-        self.offers = Offers(addressable(offers_frame(rows)), listings(gpus, nodes))
+        self.offers = Offers(addressable(offers_frame(rows), exact=True), listings(gpus, nodes))
 
     @classmethod
     def coupled(cls, seed: int) -> World:

@@ -101,7 +101,7 @@ def case(seed: int) -> Case | None:
 
 def made(demand: Row, rows: list[Row], gpus: list[Row], nodes: list[Row]) -> Case | None:
     instance = Instance.of(
-        demand_from(demand), addressable(offers_frame(rows)), listings(gpus, nodes)
+        demand_from(demand), addressable(offers_frame(rows), exact=True), listings(gpus, nodes)
     )
     best = optimum(instance)
     if best is None:

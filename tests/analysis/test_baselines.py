@@ -110,7 +110,7 @@ def test_on_the_shipped_market_the_cheapest_disks_are_where_there_are_no_gpus() 
     """4,800 GB at dc_roan are $245.28 a month; beside the GPUs they are $144.05 more."""
     document = demanded(volume("x", 4800), workloads=[{**JOB, "mounts": ["x"]}])
     offers, gpus = read_offers("shipped:disk-offers"), read_gpus("shipped:gpu-offers")
-    instance = Instance.of(demand_from(document), addressable(offers), gpus)
+    instance = Instance.of(demand_from(document), addressable(offers, exact=True), gpus)
     *_, disks = baselines(instance)
     assert disks.usd_month is None
     assert disks.disks_usd_month == Decimal("245.28")

@@ -79,7 +79,7 @@ def test_conflicts_are_irreducible() -> None:
 
 def texts(rows: list[Any], *volumes: Any, **rest: Any) -> list[list[str]]:
     demand = demand_from({"version": 1, "volumes": list(volumes), **rest})
-    found = conflicts(Offers(addressable(offers_frame(rows)), None), demand)
+    found = conflicts(Offers(addressable(offers_frame(rows), exact=True), None), demand)
     return [[one.text for one in conflict] for conflict, _ in found]
 
 
@@ -126,7 +126,7 @@ def test_out_of_work_a_conflict_is_not_said_to_be_irreducible() -> None:
     demand = demand_from(
         {"version": 1, "volumes": [{**X, "regions": ["eu_north"], "multinode": True}]}
     )
-    offers = Offers(addressable(offers_frame(rows)), None)
+    offers = Offers(addressable(offers_frame(rows), exact=True), None)
     ((conflict, is_irreducible),) = conflicts(offers, demand, calls=1)
     assert conflict
     assert not is_irreducible

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from planner.solve.existing import Existing
 
-OFFERS = addressable(offers_frame(MARKET))
+OFFERS = addressable(offers_frame(MARKET), exact=True)
 
 
 def _case(seed: int) -> tuple[Any, Existing] | None:

@@ -33,7 +33,7 @@ def why(
 ) -> str:
     """Return the sentence, having made sure that there is no plan."""
     demand = demand_from({"version": 1, "volumes": list(volumes), **top})
-    offers = addressable(offers_frame(market))
+    offers = addressable(offers_frame(market), exact=True)
     kept = () if disks is None else keep(demand, disks, {}, offers)[0]
     instance = Instance.of(demand, offers, None if gpus is None else gpus_frame(gpus), kept)
     assert optimum(instance) is None

@@ -23,7 +23,7 @@ from tests.solve.plans import listings
 def refused(rows: list[Any], *volumes: Any, gpus: Any = None, **rest: Any) -> Infeasible:
     demand = demand_from({"version": 1, "volumes": list(volumes), **rest})
     listed = None if gpus is None else listings(gpus, [])
-    offers = addressable(offers_frame(rows))
+    offers = addressable(offers_frame(rows), exact=True)
     with pytest.raises(Infeasible):
         optimise(demand, offers, listed)
     error = infeasible(demand, Offers(offers, listed))
@@ -163,7 +163,7 @@ def test_a_budget_needs_the_cost_to_the_last_decimal() -> None:
         assert Decimal(conflict["needed_usd_month"]) == exact
         assert error.hint == "Raise the budget to at least $67.43, or store less."
         (one,) = error.relaxations
-        assert optimise(one.demand, addressable(offers_frame(rows))).placements
+        assert optimise(one.demand, addressable(offers_frame(rows), exact=True)).placements
 
 
 def test_each_volume_is_named_with_how_many_offers_break_each_rule() -> None:

@@ -125,7 +125,7 @@ def strained(count: int) -> Demand:
 def test_many_conflicting_requirements_on_the_shipped_market(count: int) -> None:
     """Ten ways at most, each as dear as planning with it, within seconds of processor time."""
     demand = strained(count)
-    offers = Offers(addressable(read_offers("shipped:disk-offers")), None)
+    offers = Offers(addressable(read_offers("shipped:disk-offers"), exact=True), None)
     started = time.process_time()
     error = infeasible(demand, offers)
     assert time.process_time() - started < 15
@@ -140,7 +140,7 @@ def test_many_conflicting_requirements_on_the_shipped_market(count: int) -> None
 @pytest.mark.slow
 def test_the_same_answer_every_time() -> None:
     """Only work bounds the search: repeated runs give the same sentence, word for word."""
-    offers = Offers(addressable(read_offers("shipped:disk-offers")), None)
+    offers = Offers(addressable(read_offers("shipped:disk-offers"), exact=True), None)
     first, again = (str(infeasible(strained(6), offers)) for _ in range(2))
     assert first == again
 
@@ -162,7 +162,7 @@ def test_little_work_gives_the_beginning_of_the_list() -> None:
 
 def test_a_time_limit_is_said() -> None:
     """Only an explicit time limit brings the clock in, and the output says that it did."""
-    offers = Offers(addressable(offers_frame([row("a", "0.0001")])), None)
+    offers = Offers(addressable(offers_frame([row("a", "0.0001")]), exact=True), None)
     demand = demand_from({"version": 1, "volumes": [{**X, "regions": ["mars"]}]})
     error = infeasible(demand, offers, time_limit_s=0)
     assert "The time limit stopped the search; there may be others." in str(error)
@@ -195,7 +195,7 @@ def ways(rows: list[Row], *volumes: Row, **rest: Any) -> list[Relaxation]:
     """Return the relaxations of a demand that has no plan, by way of the error."""
     policy = rest.pop("policy", {})
     demand = demand_from({"version": 1, "volumes": list(volumes), "policy": policy, **rest})
-    offers = addressable(offers_frame(rows))
+    offers = addressable(offers_frame(rows), exact=True)
     with pytest.raises(Infeasible):
         optimise(demand, offers)
     error = infeasible(demand, Offers(offers, None))
@@ -290,7 +290,7 @@ def test_groups_are_dropped_one_at_a_time() -> None:
 
 def _infeasible(one: Relaxation, offers: list[Row], **policy: Any) -> bool:
     demand = one.demand.model_copy(update={"policy": one.demand.policy.model_copy(update=policy)})
-    frame = addressable(offers_frame(offers))
+    frame = addressable(offers_frame(offers), exact=True)
     return optimum(Instance.of(demand, frame, None), tie_break=False) is None
 
 
@@ -329,7 +329,7 @@ def test_a_budget_needs_the_cheapest_disks_not_those_beside_the_cheapest_gpus() 
         "workloads": [{"name": "ft", "gpu": "A100_80GB", "mounts": ["x"], "hours_per_month": 10}],
         "policy": {"budget_usd_month": 7},
     }
-    offers, listed = addressable(offers_frame(rows)), listings(gpus, [])
+    offers, listed = addressable(offers_frame(rows), exact=True), listings(gpus, [])
     (found,) = infeasible(demand_from(document), Offers(offers, listed)).relaxations
     assert found.changes[0]["to"] == "7.3"
     assert found.usd_month == Decimal("7.3") + 50
@@ -373,7 +373,7 @@ def test_each_kind_of_relaxation_of_a_workload(wish: Row, offer: Row, text: str)
         "workloads": [{"name": "ft", "gpu": "A100_80GB", "mounts": ["x"], **wish}],
     }
     offers, listed = (
-        addressable(offers_frame([row("a", "0.0001")])),
+        addressable(offers_frame([row("a", "0.0001")]), exact=True),
         listings([gpu("a", "1", **offer)], []),
     )
     (found,) = infeasible(demand_from(document), Offers(offers, listed)).relaxations
@@ -389,7 +389,7 @@ def test_a_job_may_take_another_model_or_spread_its_gpus_over_nodes() -> None:
         "volumes": [X],
         "workloads": [{"name": "ft", "gpu": "A100_80GB", "gpus": 16, "mounts": ["x"]}],
     }
-    offers = addressable(offers_frame([row("a", "0.0001")]))
+    offers = addressable(offers_frame([row("a", "0.0001")]), exact=True)
     gpus = [
         gpu("a", "8", gpuCount=8),
         gpu("a", "30", gpuCount=16, gpuType="H100_80GB"),
@@ -412,7 +412,8 @@ def test_one_gpu_a_node_is_singular() -> None:
         "workloads": [{"name": "ft", "gpu": "A100_80GB", "gpus": 16, "mounts": ["x"]}],
     }
     market = Offers(
-        addressable(offers_frame([row("a", "0.0001")])), listings([gpu("a", "1", gpuCount=1)], [])
+        addressable(offers_frame([row("a", "0.0001")]), exact=True),
+        listings([gpu("a", "1", gpuCount=1)], []),
     )
     (only,) = infeasible(demand_from(document), market).relaxations
     assert only.text == "use 1 GPU on each of 16 nodes on ft"
@@ -478,7 +479,7 @@ def test_the_policy_has_its_say_about_every_combination() -> None:
 
 def test_nothing_helps_where_facts_are_in_the_way() -> None:
     """Out of stock is a fact: no relaxation is proposed, and the sentence says which fact."""
-    offers = addressable(offers_frame([row("a", "0.0001", stockStatus="Unavailable")]))
+    offers = addressable(offers_frame([row("a", "0.0001", stockStatus="Unavailable")]), exact=True)
     demand = demand_from({"version": 1, "volumes": [{**X, "regions": ["mars"]}]})
     error = infeasible(demand, Offers(offers, None))
     assert "  1  out of stock" in str(error)

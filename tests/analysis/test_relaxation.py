@@ -25,7 +25,7 @@ ROWS = [row("alpha", "0.0001"), row("beta", "0.0002", region="eu_north", country
 
 def refused(rows: list[dict[str, Any]], *volumes: dict[str, Any]) -> Infeasible:
     """Return why a demand has no plan."""
-    offers = Offers(addressable(offers_frame(rows)), None)
+    offers = Offers(addressable(offers_frame(rows), exact=True), None)
     return infeasible(demand_from(demanded(*volumes)), offers)
 
 

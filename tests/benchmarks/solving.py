@@ -157,7 +157,7 @@ def frames(size: Size) -> tuple[Any, Any]:
     for disk in rng.choices(disks, k=size.gpus):
         price = {"onDemand": Decimal(rng.randint(80, 400)) / 100, "currency": "USD"}
         gpus.append({**disk, "gpuType": rng.choice(GPUS), "gpuCount": 1, "prices": price})
-    return addressable(offers_frame(disks)), gpus_frame(gpus) if gpus else None
+    return addressable(offers_frame(disks), exact=True), gpus_frame(gpus) if gpus else None
 
 
 def measure(who: str, size: Size, limit_s: float) -> Measured:

@@ -30,7 +30,7 @@ LISTING = gpus_frame(
 
 
 def shown(which: GpuFilter | None = None, **asked: Any) -> list[dict[str, Any]]:
-    return cells(gpus(LISTING, None, which, **asked))
+    return cells(gpus(LISTING, None, which, **asked, exact=True))
 
 
 def test_sorted_by_the_price_of_one_gpu() -> None:
@@ -80,7 +80,7 @@ def test_disks_beside_gpus() -> None:
     )
     beside = {
         (row["provider"], row["data_center"]): (row["disks"], row["disk_usd_tb_month"])
-        for row in cells(gpus(LISTING, disks))
+        for row in cells(gpus(LISTING, disks, exact=True))
     }
     assert beside == {
         ("alpha", "A-1"): ("yes", TB_MONTH * Decimal("0.0002")),
@@ -96,13 +96,13 @@ def test_a_cluster_needs_disks_that_several_nodes_mount() -> None:
     shared = disk(cloudId="b", spec={"pricePerUnit": Decimal("0.0005")})
     prices = {
         row["listing"]: row["disk_usd_tb_month"]
-        for row in cells(gpus(both, offers_frame([cheap, shared])))
+        for row in cells(gpus(both, offers_frame([cheap, shared]), exact=True))
     }
     assert prices == {
         "gpus": TB_MONTH * Decimal("0.0001"),
         "multi-node": TB_MONTH * Decimal("0.0005"),
     }
-    alone = cells(gpus(both, offers_frame([cheap])))
+    alone = cells(gpus(both, offers_frame([cheap]), exact=True))
     assert {row["listing"]: row["disks"] for row in alone} == {"gpus": "yes", "multi-node": "no"}
 
 
@@ -126,8 +126,8 @@ def test_gpus_and_offers_agree_on_who_meets_whom(
     """A site has the GPU in one table exactly where the GPU has a disk in the other."""
     offers = offers_frame([disk(cloudId=str(n), **place) for n, place in enumerate(disks)])
     listing = gpus_frame([gpu(**place) for place in rented])
-    of_gpus = {row["disks"] for row in cells(gpus(listing, offers))}
-    of_disks = {row["gpu"] for row in cells(mark_gpus(offers, listing, "H100_80GB"))}
+    of_gpus = {row["disks"] for row in cells(gpus(listing, offers, exact=True))}
+    of_disks = {row["gpu"] for row in cells(mark_gpus(offers, listing, "H100_80GB", exact=True))}
     assert ("yes" in of_gpus) == ("yes" in of_disks)
     assert (of_gpus == {"no"}) == (of_disks == {"no"})
 
@@ -135,7 +135,7 @@ def test_gpus_and_offers_agree_on_who_meets_whom(
 def test_groups() -> None:
     """Counts, the prices of one GPU, and the sites with disks, the cheapest group first."""
     disks = offers_frame([disk()])
-    grouped = cells(gpus(LISTING, disks, group_by="model"))
+    grouped = cells(gpus(LISTING, disks, group_by="model", exact=True))
     assert grouped[0] == {
         "gpu_type": "A100_80GB",
         "offers": 2,
@@ -150,13 +150,15 @@ def test_groups() -> None:
     }
     assert grouped[1]["gpus"] == (1, 8)
     assert (grouped[1]["disk_sites"], grouped[1]["disk_usd_tb_month"]) == (1, Decimal(73))
-    assert cells(gpus(LISTING, group_by="model"))[0]["disk_sites"] is None
+    assert cells(gpus(LISTING, group_by="model", exact=True))[0]["disk_sites"] is None
 
 
 @pytest.mark.parametrize("by", GPU_GROUPS)
 def test_groups_count_every_row_once(by: str) -> None:
     """No offer is lost in a table of groups."""
-    assert sum(row["offers"] for row in cells(gpus(LISTING, group_by=by))) == len(LISTING)
+    assert sum(row["offers"] for row in cells(gpus(LISTING, group_by=by, exact=True))) == len(
+        LISTING
+    )
 
 
 @pytest.mark.parametrize(
@@ -231,4 +233,4 @@ def test_a_number_that_no_offer_has() -> None:
 def test_a_frame_that_is_no_listing() -> None:
     """What is not a GPU listing is refused with the columns it lacks."""
     with pytest.raises(FrameError, match="gpu_type"):
-        gpus(LISTING.drop(columns="gpu_type"))
+        gpus(LISTING.drop(columns="gpu_type"), exact=True)

@@ -39,7 +39,7 @@ ROWS = [
 
 def shown(which: Filter, **options: Any) -> list[int]:
     """Return the rows, by their place, that a filter keeps of ``ROWS``, in the order shown."""
-    frame = list_offers(offers_frame(ROWS), which, **options)
+    frame = list_offers(offers_frame(ROWS), which, **options, exact=True)
     return frame["row"].tolist()
 
 
@@ -91,7 +91,7 @@ def test_size_must_fit_on_the_grid(size_gb: int, rows: list[int]) -> None:
             disk(dataCenter="D", spec={"maxCount": 0}),
         ]
     )
-    assert list_offers(offers, Filter(size_gb=size_gb))["row"].tolist() == rows
+    assert list_offers(offers, Filter(size_gb=size_gb), exact=True)["row"].tolist() == rows
 
 
 def test_priced_for_a_size() -> None:
@@ -103,7 +103,7 @@ def test_priced_for_a_size() -> None:
             disk(dataCenter="B", spec={"pricePerUnit": None, "maxCount": None}),
         ]
     )
-    first, second = cells(list_offers(offers, Filter(size_gb=1234)))
+    first, second = cells(list_offers(offers, Filter(size_gb=1234), exact=True))
     assert first["provision_gb"] == 1400
     assert first["usd_hr"] == Decimal("0.161638554150537632")
     assert first["usd_month"] == Decimal("117.99614452989247136")
@@ -116,7 +116,9 @@ def test_listing_leaves_the_callers_frame_alone() -> None:
     offers.index = pd.Index([*"gfedcba"])
     offers.attrs = {"source": "here"}
     before = offers.copy()
-    found = list_offers(offers, Filter(size_gb=100, regions=["united_states"]), sort="provider")
+    found = list_offers(
+        offers, Filter(size_gb=100, regions=["united_states"]), sort="provider", exact=True
+    )
     pd.testing.assert_frame_equal(offers, before)
     assert found.attrs == {"source": "here"}
     assert set(found.index) < set("abcdefg")
@@ -131,15 +133,17 @@ def test_types_of_a_callers_frame() -> None:
     which = Filter(multinode=True, stock="Low", security="secure_cloud", size_gb=900)
     which_places = Filter(regions=["united_states"], max_usd_gb_hr=Decimal("0.0001"))
     for each in (which, which_places):
-        strict = list_offers(offers_frame(ROWS), each)
-        pd.testing.assert_frame_equal(list_offers(loose, each), strict)
+        strict = list_offers(offers_frame(ROWS), each, exact=True)
+        pd.testing.assert_frame_equal(list_offers(loose, each, exact=True), strict)
 
 
 @pytest.mark.parametrize("column", [column.name for column in OFFERS])
 @pytest.mark.parametrize("descending", [False, True])
 def test_sort_by_every_column(column: str, *, descending: bool) -> None:
     """Any column sorts, nulls last whichever the direction, stock by level."""
-    found = cells(list_offers(offers_frame(ROWS), Filter(), sort=column, descending=descending))
+    found = cells(
+        list_offers(offers_frame(ROWS), Filter(), sort=column, descending=descending, exact=True)
+    )
     values = [row[column] for row in found]
     known = [value for value in values if value is not None]
     assert values == known + [None] * (len(values) - len(known))
@@ -158,7 +162,7 @@ def test_ties_keep_their_order() -> None:
 def test_the_cheapest_is_listed_first() -> None:
     """Where nobody asks for another order, the price decides; with a size, what the disk costs."""
     assert shown(Filter(security="secure_cloud")) == [1, 2, 4, 6, 7]
-    frame = list_offers(offers_frame(ROWS), Filter(size_gb=100))
+    frame = list_offers(offers_frame(ROWS), Filter(size_gb=100), exact=True)
     *costs, unsold = frame["usd_hr"].tolist()
     assert costs == sorted(costs)
     assert unsold is None
@@ -201,8 +205,8 @@ def test_unknown_column_is_shown_harmless() -> None:
 
 def test_sort_by_marked_gpus() -> None:
     """Columns added by ``mark_gpus`` can be sorted by."""
-    marked = mark_gpus(offers_frame(ROWS), gpus_frame([gpu()]), "H100_80GB")
-    assert list_offers(marked, Filter(), sort="gpu_usd_hr")["row"].iat[0] == 1
+    marked = mark_gpus(offers_frame(ROWS), gpus_frame([gpu()]), "H100_80GB", exact=True)
+    assert list_offers(marked, Filter(), sort="gpu_usd_hr", exact=True)["row"].iat[0] == 1
 
 
 def test_groups_by_hand() -> None:
@@ -216,7 +220,7 @@ def test_groups_by_hand() -> None:
         disk(provider="beta", spec={"pricePerUnit": None}),
         disk(provider=None, spec={"pricePerUnit": Decimal("0.00001")}),
     ]
-    assert cells(group_offers(offers_frame(rows), "provider")) == [
+    assert cells(group_offers(offers_frame(rows), "provider", exact=True)) == [
         {
             "provider": None,
             "offers": 1,
@@ -264,7 +268,7 @@ def test_groups_by_hand() -> None:
 def test_groups_count_every_row_once(rows: list[dict[str, Any]], by: str) -> None:
     """Counts of groups add up to the whole, nulls are a group, the cheapest comes first."""
     offers = offers_frame(rows)
-    groups = cells(group_offers(offers, by))
+    groups = cells(group_offers(offers, by, exact=True))
     listed = cells(offers)
     assert sum(group["offers"] for group in groups) == len(rows)
     assert {group[by] for group in groups} == {row[by] for row in listed}
@@ -279,7 +283,7 @@ def test_groups_count_every_row_once(rows: list[dict[str, Any]], by: str) -> Non
 def test_group_by_something_else() -> None:
     """Only some columns make groups, and the error says which."""
     with pytest.raises(InputError, match="cannot group by 'row'") as caught:
-        group_offers(offers_frame(ROWS), "row")
+        group_offers(offers_frame(ROWS), "row", exact=True)
     assert all(name in (caught.value.hint or "") for name in GROUPS)
 
 
@@ -287,11 +291,11 @@ def test_empty_frame() -> None:
     """No offers, and no offers that match, are filtered, sorted and grouped like any other."""
     which = Filter(size_gb=5, stock="Low", multinode=True, security="secure_cloud", regions=["x"])
     for offers in (offers_frame([]), offers_frame(ROWS)):
-        found = list_offers(offers, which, sort="usd_month")
+        found = list_offers(offers, which, sort="usd_month", exact=True)
         assert len(found) == 0
         assert {"provision_gb", "usd_hr", "usd_month"} <= set(found.columns)
         assert str(found["provision_gb"].dtype) == "Int64"
-        grouped = group_offers(found, "region")
+        grouped = group_offers(found, "region", exact=True)
         assert "region" in grouped
         assert len(grouped) == 0
 
@@ -300,9 +304,9 @@ def test_frame_that_is_not_offers() -> None:
     """A missing column is named."""
     lacking = offers_frame(ROWS).drop(columns="stock")
     with pytest.raises(FrameError, match="column stock is missing"):
-        list_offers(lacking, Filter())
+        list_offers(lacking, Filter(), exact=True)
     with pytest.raises(FrameError, match="column stock is missing"):
-        group_offers(lacking, "region")
+        group_offers(lacking, "region", exact=True)
 
 
 def test_places_that_no_offer_has_are_named() -> None:
@@ -325,8 +329,8 @@ def test_every_view_of_the_market_is_a_table() -> None:
     """Listed, sorted, grouped or marked: a notebook shows it well."""
     offers = offers_frame(ROWS)
     views = [
-        list_offers(offers, Filter(size_gb=100), sort="usd_hr"),
-        group_offers(offers, "provider"),
-        mark_gpus(offers, gpus_frame([gpu()]), "A100_80GB"),
+        list_offers(offers, Filter(size_gb=100), sort="usd_hr", exact=True),
+        group_offers(offers, "provider", exact=True),
+        mark_gpus(offers, gpus_frame([gpu()]), "A100_80GB", exact=True),
     ]
     assert [type(view) for view in views] == [Table] * 3

@@ -67,7 +67,7 @@ def test_the_listing_and_the_plan_agree(size_gb: int, large: dict[str, Any]) -> 
     """What the plan pays for a size is the least that the listing shows for it."""
     rows = [SMALL, large]
     (placed,) = planned(size_gb, *rows).placements
-    listed = list_offers(offers_frame(rows), Filter(size_gb=size_gb))
+    listed = list_offers(offers_frame(rows), Filter(size_gb=size_gb), exact=True)
     shown = {(row["provision_gb"], row["usd_hr"]) for row in records(listed)}
     assert placed.usd_hr in {cost for gb, cost in shown if gb == placed.provision_gb}
     assert len({cost for gb, cost in shown if gb == placed.provision_gb}) == 1

@@ -76,7 +76,7 @@ def instance_of(
     document: Row, rows: Sequence[Row], gpus: Sequence[Row] = (), nodes: Sequence[Row] = ()
 ) -> Instance:
     """Return the instance of a document and rows of the three listings."""
-    offers = addressable(offers_frame(list(rows)))
+    offers = addressable(offers_frame(list(rows)), exact=True)
     rented = listings(gpus, nodes) if document.get("workloads") else None
     return Instance.of(demand_from(document), offers, rented)
 

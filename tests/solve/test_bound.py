@@ -31,7 +31,7 @@ def tied_pairs(seed: int) -> Pairs:
     for row in rows:
         row["spec"] |= {"pricePerUnit": 0.0001, "minCount": 0, "step": 1, "maxCount": None}
         row["stockStatus"] = rng.choice(["Available", "Low"])
-    return pair(demand_from(instances.demand(rng)), addressable(offers_frame(rows)))
+    return pair(demand_from(instances.demand(rng)), addressable(offers_frame(rows), exact=True))
 
 
 def choices(pairs: Pairs, v: int) -> list[Choice]:

@@ -21,7 +21,7 @@ ROWS = [
 
 def paired(*volumes: dict[str, object]) -> Pairs:
     """Return the pairs of some volumes and three offers."""
-    return pair(demand_from(demanded(*volumes)), addressable(offers_frame(ROWS)))
+    return pair(demand_from(demanded(*volumes)), addressable(offers_frame(ROWS), exact=True))
 
 
 def test_pairs_are_counted_where_they_are_printed() -> None:
@@ -65,6 +65,6 @@ def test_a_fleet_is_counted() -> None:
 def test_hostile_offers_are_shown_as_text(evil: str, shown: str) -> None:
     """What cannot be sent is rejected, and shown with its reason all the same."""
     rows = [row("alpha", "0.0001", region=evil, dataCenter="alpha-1")]
-    offers = addressable(offers_frame(rows))
+    offers = addressable(offers_frame(rows), exact=True)
     assert look(offers).rows[1][6] == shown
     assert shown in look(offers_frame(rows)).rows[1]

@@ -624,7 +624,7 @@ def test_presolve_gives_the_plan_of_the_full_program(block: int) -> None:
         rows, (gpus, _) = instances.coupled_market(rng), instances.gpu_market(rng)
         demanded = instances.coupled_demand(rng)
         disks, recorded = account_of(rng, demanded, rows)
-        demand, offers = demand_from(demanded), addressable(offers_frame(rows))
+        demand, offers = demand_from(demanded), addressable(offers_frame(rows), exact=True)
         listed = gpus_frame(gpus) if demand.workloads else None
         kept = keep(demand, frame(*disks), recorded, offers).kept
         instance = Instance.of(demand, offers, listed, kept)
@@ -692,7 +692,7 @@ def test_every_requirement_is_held_against_existing_disks() -> None:
             if rng.random() < 0.4:
                 volume["max_usd_gb_hr"] = rng.choice([0.00005, 0.0001, 0.0002])
         disks, recorded = account_of(rng, demanded, rows)
-        demand, offers = demand_from(demanded), addressable(offers_frame(rows))
+        demand, offers = demand_from(demanded), addressable(offers_frame(rows), exact=True)
         volumes = {volume["name"]: volume for volume in demanded["volumes"]}
         listed = {one["id"]: one for one in disks}
         expected = {
@@ -718,7 +718,7 @@ def test_cost_equals_brute_force(block: int) -> None:
         rows, demanded = instances.coupled_market(rng), instances.coupled_demand(rng)
         demanded.pop("workloads", None)
         disks, recorded = account_of(rng, demanded, rows)
-        demand, offers = demand_from(demanded), addressable(offers_frame(rows))
+        demand, offers = demand_from(demanded), addressable(offers_frame(rows), exact=True)
         kept = keep(demand, frame(*disks), recorded, offers).kept
         expected = _least(demanded, rows, kept)
         if optimum(Instance.of(demand, offers, None, kept)) is None:

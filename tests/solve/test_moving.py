@@ -104,7 +104,7 @@ def test_no_baseline_is_cheaper_than_the_plan_beside_existing_disks(block: int) 
         disks, recorded = account_of(rng, demanded, rows)
         for one in disks:
             one["priceHr"] = Decimal(rng.choice(["0.0001", "0.0023", "0.02"]))
-        demand, offers = demand_from(demanded), addressable(offers_frame(rows))
+        demand, offers = demand_from(demanded), addressable(offers_frame(rows), exact=True)
         kept = keep(demand, frame(*disks), recorded, offers).kept
         instance = Instance.of(demand, offers, None, kept)
         found = optimum(instance)

@@ -23,7 +23,7 @@ from tests.solve.plans import listings
 
 
 def solve(demand: dict[str, Any], rows: list[dict[str, Any]], **options: Any) -> Solution:
-    return optimise(demand_from(demand), addressable(offers_frame(rows)), **options)
+    return optimise(demand_from(demand), addressable(offers_frame(rows), exact=True), **options)
 
 
 def demanded(*volumes: dict[str, Any], **policy: Any) -> dict[str, Any]:
@@ -250,7 +250,7 @@ def test_a_mounted_volume_takes_the_size_that_its_nodes_can_share() -> None:
     job = {"name": "job", "gpu": "A100_80GB", "gpus": 1, "nodes": 2, "mounts": ["a"]}
     demand = demand_from({**demanded(volume("a", 2)), "workloads": [job]})
     gpus = listings([gpu("alpha", "1"), gpu("beta", "1")], [])
-    solution = optimise(demand, addressable(offers_frame(rows)), gpus)
+    solution = optimise(demand, addressable(offers_frame(rows), exact=True), gpus)
     (placement,) = solution.placements
     assert (placement.provider, placement.provision_gb) == ("alpha", 6)
 

@@ -114,7 +114,7 @@ def test_no_time_for_coupled_volumes_is_not_proven() -> None:
     rows = [row(f"p{n}", f"0.000{100 + n * 7 % 31}") for n in range(30)]
     volumes = [volume(f"v{n}", 100 + 37 * n % 90, replicas=2) for n in range(60)]
     document = demanded(*volumes, policy={"max_sites": 7, "max_provider_share": 0.17})
-    offers = addressable(offers_frame(rows))
+    offers = addressable(offers_frame(rows), exact=True)
     with pytest.raises(NotProven) as caught:
         optimise(demand_from(document), offers, time_limit_s=0.0)
     assert caught.value.exit_code == 11
@@ -129,12 +129,14 @@ def test_a_solver_that_knows_nothing_without_a_limit_is_not_proven(
     monkeypatch.setattr(coupled, "_TRIES", 0)
     document = demanded(volume("x"), volume("y"), policy={"max_provider_share": 0.5})
     with pytest.raises(NotProven, match=r"no plan was found$"):
-        optimise(demand_from(document), addressable(offers_frame(ROWS)))
+        optimise(demand_from(document), addressable(offers_frame(ROWS), exact=True))
 
 
 def test_what_needs_no_solver_needs_no_time() -> None:
     """Uncoupled volumes are proven in no time at all, and no solver is said to have run."""
     document = demanded(*(volume(f"v{n}", replicas=2) for n in range(50)))
-    record = optimise(demand_from(document), addressable(offers_frame(ROWS)), time_limit_s=0).solver
+    record = optimise(
+        demand_from(document), addressable(offers_frame(ROWS), exact=True), time_limit_s=0
+    ).solver
     assert (record.status, record.gap, record.seconds) == ("optimal", 0, 0)
     assert (record.variables, record.constraints) == (0, 0)

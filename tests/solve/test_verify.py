@@ -64,7 +64,7 @@ DEMAND = demand_from(
 )
 
 
-OFFERS = addressable(offers_frame(ROWS))
+OFFERS = addressable(offers_frame(ROWS), exact=True)
 AT = {offer["provider"]: offer for offer in records(OFFERS)}
 SOLUTION = [place(DEMAND.volumes[0], n, AT[at]) for n, at in enumerate(("alpha", "beta"), 1)]
 
@@ -144,7 +144,7 @@ MARKETS: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_plan_on_another_market_is_rejected(change: str) -> None:
     """When the chosen offer is not what it was, the plan fails, and the reason is said."""
     fields, sentence = MARKETS[change]
-    offers = addressable(offers_frame([{**ROWS[0], **fields}, *ROWS[1:]]))
+    offers = addressable(offers_frame([{**ROWS[0], **fields}, *ROWS[1:]]), exact=True)
     assert says(verify(DEMAND, offers, SOLUTION), sentence)
 
 
@@ -184,7 +184,7 @@ def test_a_place_that_nobody_knows_keeps_no_copies_apart() -> None:
     (volume,) = DEMAND.volumes
     spread = volume.model_copy(update={"spread": "region"})
     demand = DEMAND.model_copy(update={"volumes": (spread,)})
-    offers = addressable(offers_frame([{**ROWS[0], "region": None}, *ROWS[1:]]))
+    offers = addressable(offers_frame([{**ROWS[0], "region": None}, *ROWS[1:]]), exact=True)
     assert says(verify(demand, offers, SOLUTION), "a replica's region is unknown")
 
 
@@ -211,7 +211,7 @@ def test_a_split_without_need_is_rejected_where_sizes_have_no_bound() -> None:
     row = {**ROWS[0], "spec": {"pricePerUnit": Decimal("0.0001")}}
     volume = {"name": "x", "size_gb": 800, "max_disks": 2}
     demand = demand_from({"version": 1, "volumes": [volume]})
-    offers = addressable(offers_frame([row]))
+    offers = addressable(offers_frame([row]), exact=True)
     placement = place(demand.volumes[0], 1, records(offers)[0])
     assert placement.disk_sizes_gb == (800,)
     assert verify(demand, offers, [placement]) == ()
@@ -247,7 +247,7 @@ def test_moving_a_volume_to_an_inadmissible_offer_is_rejected() -> None:
         rows, document = instances.market(rng), instances.demand(rng)
         volume = {**document["volumes"][0], "replicas": 1}
         demand = demand_from({"version": 1, "volumes": [volume]})
-        offers = addressable(offers_frame(rows))
+        offers = addressable(offers_frame(rows), exact=True)
         sold = Sold(records(offers))
         for merged in brute.merge(rows):
             allowed = brute.provision_of(volume, merged) is not None

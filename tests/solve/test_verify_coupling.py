@@ -120,7 +120,7 @@ def plan(
     gpus_at: Sequence[int] = GPUS_AT,
 ) -> Plan:
     """Return the plan with replicas at these rows of disks and workloads at these rows of GPUs."""
-    offers = records(addressable(offers_frame(disks)))
+    offers = records(addressable(offers_frame(disks), exact=True))
     at = {tuple(offer[name] for name in KEY): offer for offer in offers}
     by_row = [
         at[row["provider"], row.get("cloudId"), row["dataCenter"], row["country"]] for row in disks
@@ -137,7 +137,7 @@ def plan(
 def check(
     demand: Demand, made: Plan, disks: Sequence[Any] = DISKS, gpus: pd.DataFrame | None = None
 ) -> tuple[str, ...]:
-    offers = addressable(offers_frame(disks))
+    offers = addressable(offers_frame(disks), exact=True)
     gpus = listed() if gpus is None else gpus
     return verify(demand, offers, made[0], gpus=gpus, rented=made[1])
 
@@ -335,7 +335,7 @@ def test_a_missing_repeated_or_strange_gpu_is_rejected() -> None:
 def test_without_a_gpu_market_no_workload_is_placed() -> None:
     """A plan with GPUs is not valid on a market that has none; one without needs none."""
     chosen, rented = plan(DEMAND)
-    offers = addressable(offers_frame(DISKS))
+    offers = addressable(offers_frame(DISKS), exact=True)
     found = verify(DEMAND, offers, chosen, rented=rented)
     assert found[0] == "workload train: no such GPU offer in this market"
     assert verify(DEMAND, offers, chosen)[0] == "workload train: no GPU is rented"
@@ -436,7 +436,7 @@ def test_every_step_away_from_the_only_solution_is_rejected() -> None:
 def mutations() -> Iterator[Plan]:
     """Yield the plan with one thing changed, and all that follows from it put right."""
     chosen, rented = plan(DEMAND)
-    offers = records(addressable(offers_frame(DISKS)))
+    offers = records(addressable(offers_frame(DISKS), exact=True))
     volumes = {volume.name: volume for volume in DEMAND.volumes}
     for index, one in enumerate(chosen):
         before, after = chosen[:index], chosen[index + 1 :]

@@ -47,7 +47,7 @@ class World:
         self.merged = brute.merge(rows)
         self.options = exact.options_of(document, self.merged)
         self.rentals = set(map(_ids, exact.rentals(document, gpu_rows, nodes, every=True)))
-        self.offers = addressable(offers_frame(rows))
+        self.offers = addressable(offers_frame(rows), exact=True)
         self.sold = Sold(records(self.offers))
         self.gpus = listings(gpu_rows, nodes)
         self.listed = {(row["listing"], row["row"]): row for row in records(self.gpus)}

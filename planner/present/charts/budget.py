@@ -16,7 +16,7 @@ from planner.present.charts.bars import (
     titled,
 )
 from planner.present.charts.base import OVER, REST, WARN, WITHIN, altair, counted, labels, usd
-from planner.schema import EXACT, TEXT, Column, conform, records
+from planner.schema import AMOUNT, TEXT, Column, conform, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 CHART_BUDGETS = (
     Column("project", TEXT, "whose plan; null: unknown"),
     Column("owner", TEXT, "whose budget; null: that of the whole plan"),
-    Column("limit_usd_month", EXACT, "exact Decimal, USD a month; null: unknown"),
-    Column("now_usd_month", EXACT, "what is there now, exact Decimal; null: unknown"),
-    Column("projected_usd_month", EXACT, "with the plan carried out, exact Decimal; null: unknown"),
+    Column("limit_usd_month", AMOUNT, "USD a month; null: unknown"),
+    Column("now_usd_month", AMOUNT, "what is there now; null: unknown"),
+    Column("projected_usd_month", AMOUNT, "with the plan carried out; null: unknown"),
     Column("state", TEXT, "within, warn, over or unknown"),
 )
 """Columns of the budgets that ``budget_chart`` reads."""

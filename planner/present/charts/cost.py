@@ -16,7 +16,7 @@ from planner.present.charts.bars import (
     usd_axis,
 )
 from planner.present.charts.base import altair, counted, named, usd
-from planner.schema import EXACT, TEXT, Column, conform, records
+from planner.schema import AMOUNT, TEXT, Column, conform, records
 from planner.units import HOURS_PER_MONTH, total, usd_month
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ COST_DISKS = (
     Column("owner", TEXT, "who pays; null: unknown"),
     Column("site", TEXT, "where it is, as people read it"),
     Column("standing", TEXT, "kept, bought, new or other; new is not bought yet"),
-    Column("usd_hr", EXACT, "exact Decimal, USD an hour; null: unpriced"),
+    Column("usd_hr", AMOUNT, "USD an hour; null: unpriced"),
 )
 """Columns of the disks that ``cost_chart`` reads."""
 

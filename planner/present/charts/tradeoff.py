@@ -15,7 +15,7 @@ from planner.present.charts.points import (
     points_of,
     series_of,
 )
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, conform, records
+from planner.schema import AMOUNT, TEXT, WHOLE, YES_NO, Column, conform, records
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SWEPT = (
     Column("feasible", YES_NO, "whether there is a plan"),
-    Column("usd_month", EXACT, "what it costs, exact Decimal; null: there is none"),
+    Column("usd_month", AMOUNT, "what it costs; null: there is none"),
     Column("sites", WHOLE, "how many sites it has; null: there is none"),
     Column("providers", WHOLE, "how many providers it has; null: there is none"),
     Column("why", TEXT, "why there is none; else empty or null"),
