@@ -18,6 +18,7 @@ from planner.text import nearest, visible
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from decimal import Decimal
 
     import pandas as pd
 
@@ -40,13 +41,16 @@ EPILOG = (
     "usd = billed_usd + unbilled_usd, expected_usd when it ends), by, disks (hours, usd, "
     "billed_usd, unbilled_usd, list_usd, ending and others), unknown (name, why, most_usd), "
     "notes, before (the month of --compare); CSV has the disks, or --section groups. "
-    "Amounts are exact decimals as text; null is unknown. Where --fail-above fails, error, hint, "
-    "exit_code and over are added. CSV: section, name, disks, unpriced, size_gb, usd_hr, usd_day, "
-    "usd_month, usd_calendar_month, each section adding up to the total; with --section disks, "
-    "budgets, groups, gpus or comparisons that table's own columns. Exit codes: 10 a budget is "
-    "above --fail-above, or cannot be shown to be kept; 4 the account cannot be read; 5 a plan is "
+    "Amounts are exact decimals as text; null is unknown. Where --fail-above or --min-runway fails, "
+    "error, hint, exit_code and over are added. CSV: section, name, disks, unpriced, size_gb, "
+    "usd_hr, usd_day, usd_month, usd_calendar_month, each section adding up to the total; with "
+    "--section disks, budgets, groups, gpus or comparisons that table's own columns. Exit codes: "
+    "10 a budget is above --fail-above or a wallet below --min-runway, or neither can be shown not "
+    "to be; 4 the account cannot be read; 5 a plan is "
     "damaged."
 )
+_FIRST = frozenset({"low-wallet", "summary", "notices"})
+"""Sections that stand before those that can be asked for."""
 _SHORT = frozenset(
     {
         *("totals", "budgets", "wallet", "billed", "idle", "accrued", "comparisons"),
@@ -118,6 +122,12 @@ def report(
             metavar="PCT", help="Exit 10 where a budget is spent beyond this: 100 or 100%."
         ),
     ] = None,
+    min_runway: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Exit 10 where a wallet does not last that long: 72h or 30d."
+        ),
+    ] = None,
     why: Annotated[
         bool,
         typer.Option(
@@ -158,6 +168,7 @@ def report(
     from planner.reports.merge import merge_reports
 
     fail = options.percent(fail_above, "--fail-above")
+    runway_hr = purchases.hours(min_runway, "--min-runway")
     warn = options.percent(warn_above, "--warn-above")
     limits = options.budgets(budget or [])
     _check(output, section or [], live=live, disks=disks_file)
@@ -169,6 +180,7 @@ def report(
                 "--budget": budget,
                 "--warn-above": warn_above,
                 "--fail-above": fail_above,
+                "--min-runway": min_runway,
                 "--why": why,
                 "--charts": charts,
                 "--out": out,
@@ -194,18 +206,32 @@ def report(
         return
     whole = whole.against(limits, warn)
     insights = _insights(plans) if why else None
-    gate = None
-    if fail is not None:
-        try:
-            whole.check(fail)
-        except BudgetGate as error:
-            gate = error
+    gate = _gate(whole, fail, runway_hr)
     _keep(whole, insights, (out, html, charts), chart_format or [PictureFormat.svg])
     if output is not Output.json:
         for warning in whole.notices:
             to_stderr(f"warning: {warning}")
     render(_view(whole, insights, section or [], gate), output)
     purchases.exit_with(gate, output)
+
+
+def _gate(whole: Report, fail: Decimal | None, runway_hr: Decimal | None) -> BudgetGate | None:
+    """Return what closes the gates that were asked for, as one error."""
+    closed: list[BudgetGate] = []
+    for check, asked in ((whole.check, fail), (whole.check_runway, runway_hr)):
+        if asked is not None:
+            try:
+                check(asked)
+            except BudgetGate as error:
+                closed.append(error)
+    if not closed:
+        return None
+    hints = dict.fromkeys(error.hint for error in closed if error.hint)
+    return BudgetGate(
+        "\n".join(map(str, closed)),
+        over=[each for error in closed for each in error.over],
+        hint=" ".join(hints),
+    )
 
 
 def _check(output: Output, section: Sequence[str], *, live: bool, disks: str | None) -> None:
@@ -323,12 +349,13 @@ def _render_month(
             to_stderr(f"warning: {warning}")
 
     def shown() -> list[Section]:
-        first, *rest = made.sections(None if section else MOST)
+        sections = made.sections(None if section else MOST)
         if section:
-            return _chosen({one.name: one for one in rest}, section)
-        left = ", ".join(one.name for one in rest if one.name not in _SHORT_MONTH)
+            return _chosen({one.name: one for one in sections if one.name not in _FIRST}, section)
+        short = _SHORT_MONTH | _FIRST
+        left = ", ".join(one.name for one in sections if one.name not in short)
         to_stderr(f"more with --section: {left}, or all")
-        return [first, *(one for one in rest if one.name in _SHORT_MONTH)]
+        return [one for one in sections if one.name in short]
 
     rows = next(iter(section or []), None)
     render(View(shown, made.to_document, lambda: made.rows(rows), made.sections), output)
@@ -381,13 +408,14 @@ def _shown(whole: Report, insights: Insights | None, wanted: Sequence[str]) -> l
     """Return what a terminal shows: the sections asked for, else the ones that matter most."""
     from planner.reports.sections import MOST
 
-    first, *sections = whole.page_sections(insights, None if wanted else MOST)
-    found = {one.name: one for one in sections if one.name != "notices"}
+    sections = whole.page_sections(insights, None if wanted else MOST)
+    found = {one.name: one for one in sections if one.name not in _FIRST}
     if wanted:
         return _chosen(found, wanted)
     left = ", ".join(name for name in found if name not in _SHORT)
     to_stderr(f"more with --section: {left}, or all")
-    return [first, *(one for name, one in found.items() if name in _SHORT)]
+    first = [one for one in sections if one.name in _FIRST and one.name != "notices"]
+    return [*first, *(one for name, one in found.items() if name in _SHORT)]
 
 
 def _chosen(found: Mapping[str, Section], wanted: Sequence[str]) -> list[Section]:

@@ -12,8 +12,9 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Self
 
-from planner.errors import InputError
+from planner.errors import BudgetGate, InputError
 from planner.plans.file import Amount, Utc
+from planner.present.table import counted, moment
 from planner.reports.budgets import Budget, Limit, check_budgets, checked_percent, limit_of
 from planner.reports.holdings import Source, Wallet
 from planner.reports.lines import (
@@ -27,7 +28,7 @@ from planner.reports.lines import (
 )
 from planner.schema import AMOUNT, TEXT, WHOLE, Column
 from planner.text import nearest, visible
-from planner.units import HOURS_PER_MONTH, difference, plain, total
+from planner.units import HOURS_PER_MONTH, difference, money, plain, total
 
 COMPARISONS = (
     Column("project", TEXT, "the plan's"),
@@ -159,6 +160,38 @@ def group_key(by: str, *, several: bool) -> Callable[[Line], str | None]:
     if by == "volume" and several:
         return lambda line: None if line.volume is None else f"{line.project}/{line.volume}"
     return lambda line: getattr(line, by)
+
+
+LOW_DAYS = 7
+"""Days below which a wallet is the first line of every report."""
+
+
+def _is_lasting(runway: Mapping[str, Any], hours: Decimal) -> bool:
+    """Return whether a wallet is known to last so many hours."""
+    after = runway["after"]
+    if after["unpriced"] or runway["balance_usd"] is None:
+        return False
+    return after["hours_left"] is None or Decimal(after["hours_left"]) >= hours
+
+
+def runway_text(runway: Mapping[str, Any]) -> str:
+    """Return how long a wallet lasts with what is to be bought, as a person says it."""
+    after, balance = runway["after"], runway["balance_usd"]
+    if balance is None:
+        return "The balance of the wallet is unknown"
+    held = Decimal(balance)
+    if held <= 0:
+        return f"The wallet is empty ({'-' if held < 0 else ''}${money(abs(held))})"
+    usd_hr = f"${money(Decimal(after['usd_hr']), 4)}/h"
+    if after["unpriced"]:
+        usd_hr += f" and {counted(after['unpriced'], 'disk')} without a price"
+    costs = f"${money(held)} at {usd_hr}"
+    if after["hours_left"] is None:
+        return f"How long the wallet lasts is unknown: {costs}"
+    days = money(Decimal(after["hours_left"]) / HOURS_PER_DAY, 1)
+    empty = f", until {moment(after['empty_at'])}" if after["empty_at"] else ""
+    most = "at most " if after["unpriced"] else ""
+    return f"The wallet lasts {most}{days} days{empty}: {costs}"
 
 
 @dataclass(frozen=True)
@@ -415,6 +448,42 @@ class Aggregates:
             When one is exceeded, or cannot be shown to be kept; ``over`` says by how much.
         """
         check_budgets(self.budgets, checked_percent(fail_above), self.doubts)
+
+    def check_runway(self, hours: Decimal) -> None:
+        """Let the report pass when every wallet lasts so many hours, with what is to be bought.
+
+        Raises
+        ------
+        InputError
+            When no wallet was read.
+        BudgetGate
+            When one does not last, or cannot be shown to: its balance or a price is unknown;
+            ``over`` has its runway.
+        """
+        if not self.wallets:
+            raise InputError(
+                "There is no wallet to check.", hint="Report the live account, or give --wallet."
+            )
+        short = [one for one in self.runways() if not _is_lasting(one, hours)]
+        if short or self.doubts:
+            asked = f"less than the {plain(hours)} hours asked for"
+            sentences = [f"{runway_text(one)}, {asked}" for one in short]
+            sentences += [f"The runway cannot be confirmed: {doubt}" for doubt in self.doubts]
+            raise BudgetGate(
+                "\n".join(sentences),
+                over=[{**one, "asked_hours": plain(hours)} for one in short],
+                hint="Add funds, or delete what you do not need.",
+            )
+
+    @property
+    def low_wallets(self) -> tuple[str, ...]:
+        """Return a sentence for each wallet that lasts less than `LOW_DAYS`."""
+        low = Decimal(LOW_DAYS * HOURS_PER_DAY)
+        return tuple(
+            f"{runway_text(one)}. Disks of an empty wallet may be lost: add funds."
+            for one in self.runways()
+            if one["after"]["hours_left"] is not None and Decimal(one["after"]["hours_left"]) < low
+        )
 
     def runways(self) -> tuple[dict[str, Any], ...]:
         """Return, for each wallet, how long it lasts now, with the plans, and with their GPUs."""

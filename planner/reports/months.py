@@ -114,6 +114,8 @@ class MonthReport:
         What else the month's billing rows say.
     before : MonthReport | None
         The month that it is compared with.
+    low_wallets : tuple of str
+        As of the account's report.
     """
 
     month: Month
@@ -124,6 +126,7 @@ class MonthReport:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     before: MonthReport | None = None
+    low_wallets: tuple[str, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -260,7 +263,8 @@ class MonthReport:
         unknown = (_unknown(self),) if self.unknown else ()
         assumed = Section("assumptions", "Assumptions", notes=self.assumptions, is_folded=True)
         figures = Section("summary", self.title, notes=(*self.summary, *self.notes))
-        return (figures, *unknown, *groups, *disks, assumed)
+        low = (Section("low-wallet", notes=self.low_wallets),) if self.low_wallets else ()
+        return (*low, figures, *unknown, *groups, *disks, assumed)
 
     def to_frame(self) -> Table:
         """Return the disks as a frame (columns ``MONTH_DISKS``)."""
@@ -311,8 +315,9 @@ class MonthReport:
 
     def to_html(self) -> str:
         """Return one self-contained page."""
-        tables = [one for one in self.sections() if one.name != "summary"]
-        return page(self.title, (*self.summary, *self.notes), tables, {}, self.warnings)
+        tables = [one for one in self.sections() if one.name not in {"low-wallet", "summary"}]
+        lead = (*self.low_wallets, *self.summary, *self.notes)
+        return page(self.title, lead, tables, {}, self.warnings)
 
     def to_document(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -409,6 +414,7 @@ def _month_report(
         unknown=unknown,
         warnings=(*report.doubts, *holdings.notes),
         notes=tuple(other_charges(holdings, month)),
+        low_wallets=report.low_wallets,
     )
 
 

@@ -64,7 +64,7 @@ _RATE = (
 )
 _OPEN = frozenset({"totals", "budgets", "wallet"})
 """Sections that a page does not fold."""
-_LEAD = frozenset({"summary", "notices"})
+_LEAD = frozenset({"low-wallet", "summary", "notices"})
 """Sections that a page has in its header."""
 _MOST_MARKDOWN = 20
 
@@ -145,7 +145,9 @@ class Report(Aggregates):
         )
         figures = Section("summary", self.title, notes=self.summary)
         notices = Section("notices", "Warnings", notes=self.notices)
-        return (figures, *([notices] if self.notices else []), *folded)
+        low = Section("low-wallet", notes=self.low_wallets)
+        first = (low,) if self.low_wallets else ()
+        return (*first, figures, *([notices] if self.notices else []), *folded)
 
     def to_markdown(self, insights: Insights | None = None) -> str:
         """Return the report as Markdown, fit for a pull request: long tables are folded."""
@@ -198,7 +200,7 @@ class Report(Aggregates):
         """
         drawn = self.charts(insights) if charts and drawable() else {}
         tables = [one for one in self.page_sections(insights) if one.name not in _LEAD]
-        return page(self.title, self.summary, tables, drawn, self.notices)
+        return page(self.title, (*self.low_wallets, *self.summary), tables, drawn, self.notices)
 
     def charts(self, insights: Insights | None = None) -> dict[str, Any]:
         """Return the charts by the name of the section that each stands beside.

@@ -202,6 +202,11 @@ def test_a_live_account(run: Run, sim: Sim) -> None:
     assert document["totals"]["idle"]["disks"] == 4
     (runway,) = document["runways"]
     assert Decimal(runway["balance_usd"]) == sim.balance_usd == 500 - sum(books.values())
+    words = ("--budget", "1", "--fail-above", "100", "--min-runway", "9000h", "-o", "json")
+    closed = live(run, sim, *words)
+    assert (closed.code, len(closed.json()["over"])) == (10, 2)
+    assert "hours asked for" in closed.json()["error"]
+    assert live(run, sim, "--min-runway", "1h").code == 0
     alone = live(run, sim)
     assert "How long the wallet lasts" in alone.out
     assert "is ERROR and still billed: $0.0300/h" in alone.err

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import pytest
+
+import planner
+from planner.errors import BudgetGate, InputError
 from tests.looks import texts
-from tests.reports.world import bill, held, live, planned, report
+from tests.reports.world import URL, bill, held, live, planned, report
 from tests.shipped_plans import finetune
 
 if TYPE_CHECKING:
@@ -112,3 +117,51 @@ def test_where_no_wallet_was_asked_for_there_is_none() -> None:
     made = report(None, held(live("disk-0001"), base_url=None))
     assert not made.wallets
     assert "wallet" not in {one.name for one in made.sections()}
+
+
+def test_a_wallet_with_little_left_is_the_first_line_of_every_report() -> None:
+    """0.02 USD an hour: 3.35 USD last less than seven days, 3.36 USD exactly seven."""
+    low = report(None, held(live("disk-0001"), balance="3.35"))
+    first = "The wallet lasts 7.0 days, until 2026-02-18 11:30 UTC: $3.35 at $0.0200/h"
+    assert low.low_wallets[0].startswith(first)
+    assert low.to_markdown().startswith(f"- {first}")
+    assert low.page_sections()[0].notes == low.low_wallets
+    assert low.to_html().index("<li>The wallet lasts") < low.to_html().index("<li>1 disk")
+    month = planner.report(None, held(live("disk-0001"), balance="3.35"), month="2026-02")
+    assert month.sections()[0].notes == low.low_wallets
+    assert report(None, held(live("disk-0001"), balance="3.36")).low_wallets == ()
+    assert report(None, held(balance="0")).low_wallets == ()
+    empty = report(None, held(live("disk-0001"), balance="-2"))
+    assert empty.low_wallets[0].startswith("The wallet is empty (-$2.00).")
+
+
+@pytest.mark.parametrize(
+    ("balance", "usd_hr", "hours", "says"),
+    [
+        ("4.8", "0.02", "240", None),
+        (
+            "4.8",
+            "0.02",
+            "240.1",
+            "lasts 10.0 days, until 2026-02-21 12:00 UTC: $4.80 at $0.0200/h, ",
+        ),
+        ("0", "0.02", "1", "is empty"),
+        (None, "0.02", "1", "balance of the wallet is unknown"),
+        ("100", None, "1", "How long the wallet lasts is unknown"),
+    ],
+)
+def test_a_runway_can_be_a_gate(
+    balance: str | None, usd_hr: str | None, hours: str, says: str | None
+) -> None:
+    """Exactly so long passes; what is unknown does not."""
+    account = held(live("disk-0001", usd_hr=usd_hr), balance=balance, base_url=URL)
+    made = report(None, account)
+    if says is None:
+        made.check_runway(Decimal(hours))
+        return
+    with pytest.raises(BudgetGate, match=re.escape(says)) as raised:
+        made.check_runway(Decimal(hours))
+    assert raised.value.over[0]["asked_hours"] == hours
+    report(None, held(balance="1")).check_runway(Decimal(10**6))
+    with pytest.raises(InputError, match="no wallet"):
+        report(planned()).check_runway(Decimal(1))
