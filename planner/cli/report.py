@@ -41,7 +41,7 @@ EPILOG = (
     "usd = billed_usd + unbilled_usd, expected_usd when it ends), by, disks (hours, usd, "
     "billed_usd, unbilled_usd, list_usd, ending and others), unknown (name, why, most_usd), "
     "notes, before (the month of --compare); CSV has the disks, or --section groups. "
-    "Amounts are exact decimals as text; null is unknown. Where --fail-above or --min-runway fails, "
+    "Amounts are exact decimals as text, null is unknown. If --fail-above or --min-runway fails, "
     "error, hint, exit_code and over are added. CSV: section, name, disks, unpriced, size_gb, "
     "usd_hr, usd_day, usd_month, usd_calendar_month, each section adding up to the total; with "
     "--section disks, budgets, groups, gpus or comparisons that table's own columns. Exit codes: "
