@@ -20,7 +20,7 @@ from decimal import (
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 HOURS_PER_MONTH = 730
 MAX_GB = 10**9
@@ -159,6 +159,36 @@ def percent_of(amount: Decimal, whole: Decimal) -> Decimal | None:
 def quotient(amount: Decimal, parts: int) -> Decimal:
     """Return an equal part of an amount, rounded half even to 30 digits where it goes on."""
     return Context(prec=30).divide(amount, Decimal(parts))
+
+
+def split_gb(size_gb: int, weights: Sequence[int]) -> tuple[int, ...]:
+    """Return whole GB in proportion to weights; what rounding adds goes to the largest.
+
+    >>> split_gb(3000, [2000, 1000]), split_gb(100, [1, 1, 1])
+    ((2000, 1000), (34, 33, 33))
+    """
+    largest, all_of_it = _largest(weights), sum(weights)
+    parts = [size_gb * weight // all_of_it for weight in weights]
+    parts[largest] += size_gb - sum(parts)
+    return tuple(parts)
+
+
+def split_usd(usd: Decimal, weights: Sequence[int]) -> tuple[Decimal, ...]:
+    """Return an amount in proportion to weights; the parts add up to it, to the last decimal.
+
+    >>> [str(part) for part in split_usd(Decimal("0.3"), [2000, 1000])]
+    ['0.2', '0.1']
+    """
+    largest, all_of_it = _largest(weights), sum(weights)
+    parts = [quotient(product(usd, Decimal(weight)), all_of_it) for weight in weights]
+    rest = total(part for number, part in enumerate(parts) if number != largest)
+    parts[largest] = difference(usd, rest)
+    return tuple(parts)
+
+
+def _largest(weights: Sequence[int]) -> int:
+    """Return the number of the largest weight, the first of equal ones."""
+    return max(range(len(weights)), key=lambda number: (weights[number], -number))
 
 
 def plain(amount: Decimal) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from planner.marketplace.prime.emit import emit_pods
 from planner.marketplace.prime.wire import create_body
 from planner.marketplace.protocol import DiskRequest
+from planner.plans.sharing import DiskShare, by_disk, shares_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,12 +29,17 @@ _HASH = 12
 
 @dataclass(frozen=True)
 class PlannedDisk:
-    """A disk that a plan creates: which disk of the demand (``disk`` from 1), and what is sent."""
+    """A disk that a plan creates: which disk of the demand (``disk`` from 1), and what is sent.
+
+    Of a disk that volumes share, ``volume`` and ``replica`` are the first one's, and ``group`` says
+    what each of them has of it; of any other disk it is empty.
+    """
 
     volume: str
     replica: int
     disk: int
     request: DiskRequest
+    group: tuple[DiskShare, ...] = ()
 
 
 def planned_disks(placements: Sequence[Placement], nonce: str) -> tuple[PlannedDisk, ...]:
@@ -48,21 +54,22 @@ def planned_disks(placements: Sequence[Placement], nonce: str) -> tuple[PlannedD
     """
     return tuple(
         PlannedDisk(
-            placement.volume,
-            placement.replica,
+            leader.volume,
+            leader.replica,
             disk,
             DiskRequest(
-                name=disk_name(placement, size_gb, disk, nonce=nonce),
+                name=disk_name(leader, size_gb, disk, nonce=nonce),
                 size_gb=size_gb,
-                provider=placement.provider,
-                cloud_id=placement.cloud_id,
-                data_center=placement.data_center,
-                country=placement.country,
+                provider=leader.provider,
+                cloud_id=leader.cloud_id,
+                data_center=leader.data_center,
+                country=leader.country,
             ),
+            shares_of((leader, *others)),
         )
-        for placement in placements
-        if placement.action != "keep"
-        for disk, size_gb in enumerate(placement.disk_sizes_gb, 1)
+        for leader, *others in by_disk(placements)
+        if leader.action != "keep"
+        for disk, size_gb in enumerate(leader.disk_sizes_gb, 1)
     )
 
 
@@ -80,15 +87,16 @@ def requests(disks: Iterable[PlannedDisk], team_id: str | None) -> list[dict[str
 
 
 def disk_name(placement: Placement, size_gb: int, disk: int, *, nonce: str) -> str:
-    """Return the disk's name: the volume's, readable, and a hash of plan and slot.
+    """Return the disk's name: its volumes', readable, and a hash of plan and slot.
 
     At most 48 characters of ``[a-z0-9-]``, starting with a letter; never a function of the
     attempt, so that a disk can be recognised after a lost answer.
     """
     slot = [nonce, placement.volume, placement.replica, disk, placement.offer_id, size_gb]
     slot += [placement.provider, placement.cloud_id, placement.data_center, placement.country]
+    slot += placement.disk_group or ()
     digest = hashlib.sha256(json.dumps(slot).encode("ascii")).hexdigest()[:_HASH]
-    return f"{slug(placement.volume)}-{digest}"
+    return f"{slug('-'.join(placement.disk_group or (placement.volume,)))}-{digest}"
 
 
 def slug(volume: str) -> str:
