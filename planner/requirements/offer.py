@@ -123,6 +123,8 @@ class LiveReplica:
         Whether several nodes can mount all of them; None where unknown.
     places : mapping
         Their places by level.
+    group : tuple of str
+        The volumes that share them; empty where they hold one.
     """
 
     disks: int
@@ -130,6 +132,7 @@ class LiveReplica:
     usd_hr: Decimal
     multinode: bool | None
     places: Mapping[str, Names]
+    group: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

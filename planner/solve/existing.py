@@ -25,7 +25,7 @@ from planner.requirements.volume import of_disks
 from planner.schema import build, records
 from planner.solve.candidates import BIT, sites
 from planner.text import visible
-from planner.units import quotient, total
+from planner.units import quotient, split_usd, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,6 +54,10 @@ class Kept:
         What they cost together, as billed.
     multinode : bool | None
         Whether several nodes can mount all of them; None where unknown.
+    disk_group : tuple of str | None
+        Volumes that share the disk, in the demand's order; None where it is this one's alone.
+    share_gb : int | None
+        What this volume has of a shared disk; ``usd_hr`` then is what that part costs.
     provider, cloud_id, data_center, country : str | None
         Where they are.
     """
@@ -68,6 +72,23 @@ class Kept:
     cloud_id: str | None
     data_center: str | None
     country: str | None
+    disk_group: tuple[str, ...] | None = None
+    share_gb: int | None = None
+
+    @property
+    def provision_gb(self) -> int:
+        """Return what the volume has: its disks, or its share of one."""
+        return sum(self.sizes_gb) if self.share_gb is None else self.share_gb
+
+    @property
+    def usd_gb_hr(self) -> Decimal:
+        """Return the price of a GB; shares of a disk cost the same."""
+        return quotient(self.usd_hr, max(self.provision_gb, 1))
+
+    @property
+    def leads(self) -> bool:
+        """Return whether its disks are counted here, not with another volume's."""
+        return self.disk_group is None or self.disk_group[0] == self.volume
 
 
 @dataclass(frozen=True)
@@ -134,7 +155,8 @@ def keep(
     A disk is a replica because the demand names it, or because it was bought as that replica, and
     it is held against every requirement that its listing can answer. One that lost its data or is
     outgrown is replaced, and so is one that was bought and breaks a requirement. A demand that
-    names a disk which breaks its other requirements contradicts itself.
+    names a disk which breaks its other requirements contradicts itself. A disk that volumes share
+    is kept or replaced for all of them.
 
     Parameters
     ----------
@@ -155,13 +177,17 @@ def keep(
     replaced: dict[tuple[str, int], tuple[str, ...]] = {}
     regions, tied = regions_by_site(offers), group_places(demand)
     for volume, number, claims in _claims(demand, recorded):
-        asked = (*of_disks(volume), *tied.get(volume.name, ()))
-        for ids in claims:
+        for claim in claims:
+            ids = claim.ids
             replica = _replica(volume, number, [live.get(disk, {"id": disk}) for disk in ids])
-            why = replica if isinstance(replica, str) else _outgrown(replica, volume)
+            why = replica if isinstance(replica, str) else _outgrown(replica, claim.members)
             if isinstance(replica, Kept) and not why:
                 here = regions.get((replica.provider, replica.data_center, replica.country))
-                why = _broken(replica, asked, here or (None,))
+                asked = [
+                    (*of_disks(member), *tied.get(member.name, ())) for member in claim.members
+                ]
+                why = _unwanted(demand, claim) or _broken(replica, claim, asked, here or (None,))
+                replica = _shared(replica, claim.members)
                 if not why:
                     kept.append(replica)
                     break
@@ -169,14 +195,15 @@ def keep(
                     contradictions.append((replica, why))
                     break
             there = tuple(disk for disk in ids if disk in live)
-            if ids is not claims[-1]:
+            if claim is not claims[-1]:
                 then = "a disk that was bought later is used: take this one out of `disks`"
             elif there:
                 replaced[volume.name, number] = there
                 then = f"replica {number} will be replaced"
             else:
                 then = f"replica {number} will be created again"
-            notes.append(f"volume {volume.name}: disk {' and '.join(ids)} {why}; {then}")
+            if volume is claim.members[0]:
+                notes.append(f"{claim.title}: disk {' and '.join(ids)} {why}; {then}")
     used = {disk for volume in demand.volumes for disk in volume.disks}
     used.update(disk for replica in kept for disk in replica.disk_ids)
     used.update(disk for ids in replaced.values() for disk in ids)
@@ -194,20 +221,80 @@ def keep(
     )
 
 
+class _Claim(NamedTuple):
+    """Disks that may be a replica, and the volumes that are on them: one, or those that share."""
+
+    ids: tuple[str, ...]
+    members: tuple[Volume, ...]
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """Return the volumes that share the disk; nothing where it holds one."""
+        return tuple(volume.name for volume in self.members) if len(self.members) > 1 else ()
+
+    @property
+    def title(self) -> str:
+        """Return what the disks hold, for a message."""
+        names = " + ".join(volume.name for volume in self.members)
+        return f"volume{'s' * (len(self.members) > 1)} {names}"
+
+
 def _claims(
     demand: Demand, recorded: Mapping[tuple[str, int], Sequence[str]]
-) -> Iterator[tuple[Volume, int, list[tuple[str, ...]]]]:
+) -> Iterator[tuple[Volume, int, list[_Claim]]]:
     """Yield each replica that disks may be, with them: as the demand says, then as bought."""
-    taken = {disk for volume in demand.volumes for disk in volume.disks}
-    for volume in demand.volumes:
-        for number in range(1, volume.replicas + 1):
-            claims: list[tuple[str, ...]] = [(disk,) for disk in volume.disks[number - 1 : number]]
-            bought = tuple(dict.fromkeys(recorded.get((volume.name, number), ())))
-            if bought and taken.isdisjoint(bought):
-                claims.append(bought)
-                taken.update(bought)
-            if claims:
-                yield volume, number, claims
+    named = {
+        (volume.name, number): (disk,)
+        for volume in demand.volumes
+        for number, disk in enumerate(volume.disks, 1)
+    }
+    bought = {replica: tuple(dict.fromkeys(ids)) for replica, ids in recorded.items()}
+    # A disk that is named for one volume alone is no longer another's, unless both are on it.
+    alone = {ids for slot, ids in named.items() if bought.get(slot) != ids}
+    alone -= {ids for ids, times in Counter(named.values()).items() if times > 1}
+    by_name = {volume.name: volume for volume in demand.volumes}
+    slots = [(v.name, number) for v in demand.volumes for number in range(1, v.replicas + 1)]
+    holders: defaultdict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
+    for name, number in slots:
+        ids = named.get((name, number)) or bought.get((name, number), ())
+        if len(ids) == 1 and ((name, number) in named or ids not in alone):
+            holders[ids].setdefault(name, number)
+    taken = {disk for ids in named.values() for disk in ids}
+    for name, number in slots:
+        claims: list[tuple[str, ...]] = [named[name, number]] if (name, number) in named else []
+        ids = bought.get((name, number), ())
+        is_shared = len(holders[ids]) > 1 and holders[ids].get(name) == number
+        if ids and (taken.isdisjoint(ids) or (is_shared and not claims)):
+            claims.append(ids)
+            taken.update(ids)
+        if claims:
+            on_disk = ([*holders[ids]] if name in holders[ids] else [name] for ids in claims)
+            members = (tuple(by_name[each] for each in names) for names in on_disk)
+            yield by_name[name], number, [*map(_Claim, claims, members)]
+
+
+def _unwanted(demand: Demand, claim: _Claim) -> str:
+    """Return why volumes may not share a disk that they are on; nothing where they may."""
+    if not claim.group or demand.policy.packing != "never":
+        return ""
+    if any(group.same == "disk" and claim.group[0] in group.volumes for group in demand.groups):
+        return ""
+    return "is shared, which `packing: never` rules out"
+
+
+def _shared(replica: Kept, members: Sequence[Volume]) -> Kept:
+    """Return a volume's share of a disk: what it needs, the largest the rest as well."""
+    if len(members) == 1:
+        return replica
+    size_gb = sum(replica.sizes_gb)
+    needs = [volume.need_gb for volume in members]
+    needs = needs if sum(needs) <= size_gb else [volume.size_gb for volume in members]
+    largest = needs.index(max(needs))
+    needs[largest] += size_gb - sum(needs)
+    names = tuple(volume.name for volume in members)
+    number = names.index(replica.volume)
+    usd_hr = split_usd(replica.usd_hr, needs)[number]
+    return replace(replica, disk_group=names, share_gb=needs[number], usd_hr=usd_hr)
 
 
 def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | str:
@@ -241,14 +328,14 @@ def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | 
     )
 
 
-def _outgrown(replica: Kept, volume: Volume) -> str:
-    size_gb = sum(replica.sizes_gb)
-    if size_gb >= volume.size_gb:
-        return ""
-    return f"has {size_gb:,} GB, and {volume.size_gb:,} GB are needed"
+def _outgrown(replica: Kept, members: Sequence[Volume]) -> str:
+    size_gb, needed = sum(replica.sizes_gb), sum(volume.size_gb for volume in members)
+    return "" if size_gb >= needed else f"has {size_gb:,} GB, and {needed:,} GB are needed"
 
 
-def _broken(replica: Kept, asked: Iterable[OfferRequirement], regions: Names) -> str:
+def _broken(
+    replica: Kept, claim: _Claim, asked: Iterable[Iterable[OfferRequirement]], regions: Names
+) -> str:
     """Return which requirements disks break; what their listing lacks: `unchecked_existing`."""
     places: dict[str, Names] = {level: (getattr(replica, level, None),) for level in PLACES}
     live = LiveReplica(
@@ -257,8 +344,9 @@ def _broken(replica: Kept, asked: Iterable[OfferRequirement], regions: Names) ->
         replica.usd_hr,
         replica.multinode,
         places | {"region": regions},
+        claim.group,
     )
-    broken = (why for requirement in asked for why in requirement.broken_by(live))
+    broken = (why for each in asked for requirement in each for why in requirement.broken_by(live))
     # A place that two lists rule out is named once.
     reasons = {why.partition(",")[0]: why for why in broken}
     return " and ".join(reasons.values())
@@ -302,6 +390,7 @@ def reserve(pairs: Pairs, kept: Sequence[tuple[str, int]]) -> Pairs:
             broken[at[name]] |= np.uint32(BIT["kept"])
     live = sorted(pairs.fixed_usd_hr)
     broken[:, live] |= np.uint32(BIT["kept"])
+    # A disk that volumes share is counted for the first of them.
     disks[:, live] = [len(ids) for ids in pairs.offers["offer_ids"].iloc[live]]
     gb[:, live] = pairs.offers["min_gb"].iloc[live].to_numpy(np.int64)
     for name, o in kept:
@@ -322,12 +411,12 @@ def _offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
     regions = regions_by_site(market)
     rows = []
     for replica in kept:
-        size_gb = sum(replica.sizes_gb)
+        size_gb = replica.provision_gb
         here = regions.get((replica.provider, replica.data_center, replica.country), (None,))
         rows.append(
             {
                 "offer_id": replica.disk_ids[0],
-                "offer_ids": replica.disk_ids,
+                "offer_ids": replica.disk_ids if replica.leads else (),
                 "provider": replica.provider,
                 "cloud_id": replica.cloud_id,
                 "data_center": replica.data_center,
@@ -339,7 +428,7 @@ def _offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
                 "min_gb": size_gb,
                 "max_gb": size_gb,
                 "step_gb": 1,
-                "usd_gb_hr": quotient(replica.usd_hr, max(size_gb, 1)),
+                "usd_gb_hr": replica.usd_gb_hr,
                 "default_included": None,
                 "stock": "Available",
                 "security": None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from planner.market.offers import disk_sizes_gb
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, records
-from planner.units import quotient, usd_hr
+from planner.units import usd_hr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,7 +109,6 @@ def placements(
 
 
 def _kept(existing: Kept, volume: Volume, regions: Mapping[str, str | None]) -> Placement:
-    size_gb = sum(existing.sizes_gb)
     return Placement(
         volume=volume.name,
         replica=existing.replica,
@@ -121,12 +120,13 @@ def _kept(existing: Kept, volume: Volume, regions: Mapping[str, str | None]) -> 
         country=existing.country,
         region=regions[existing.disk_ids[0]],
         disk_sizes_gb=existing.sizes_gb,
-        provision_gb=size_gb,
-        usd_gb_hr=quotient(existing.usd_hr, max(size_gb, 1)),
+        provision_gb=existing.provision_gb,
+        usd_gb_hr=existing.usd_gb_hr,
         usd_hr=existing.usd_hr,
         owner=volume.owner,
         tags=dict(volume.tags),
         disk_ids=existing.disk_ids,
+        disk_group=existing.disk_group,
     )
 
 

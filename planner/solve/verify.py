@@ -9,6 +9,7 @@ What placements and GPUs must be together is in `verify_coupling`.
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.market.disks import DISKS
@@ -330,7 +331,7 @@ def existing_problems(
 def claims(
     demand: Demand, placements: Sequence[Placement], live: Mapping[str, Row]
 ) -> Iterator[str]:
-    """Yield where placements share a disk, or one is not the replica that the demand calls it."""
+    """Yield where placements claim one disk, or one is not the replica that the demand calls it."""
     needs = {volume.name: volume.size_gb for volume in demand.volumes}
     named = {
         disk: (volume.name, number)
@@ -338,21 +339,28 @@ def claims(
         for number, disk in enumerate(volume.disks, 1)
     }
     of_replica = {replica: disk for disk, replica in named.items()}
-    taken: set[str] = set()
-    replaced = {disk for placement in placements for disk in placement.disk_ids}
+    taken: dict[str, list[Placement]] = {}
+    replaced = {disk: "" for placement in placements for disk in placement.disk_ids}
     for placement in placements:
         mine = (placement.volume, placement.replica)
         who = f"{placement.volume} replica {placement.replica}"
-        if taken.intersection(placement.disk_ids):
-            yield f"{who}: its disk is another replica already"
-        taken.update(placement.disk_ids)
+        for disk in placement.disk_ids:
+            others, group = taken.setdefault(disk, []), placement.disk_group
+            if others and (
+                group is None
+                or any(other.volume == placement.volume for other in others)
+                or any(other.disk_group != group for other in others)
+            ):
+                yield f"{who}: its disk is another replica already"
+            others.append(placement)
         if placement.action != "keep" and placement.disk_ids:
             yield f"{who}: what is to be bought has an id"
         if bool(placement.replaces) != (placement.action == "replace"):
             yield f"{who}: it is a {placement.action}, and replaces {len(placement.replaces)} disks"
-        if replaced.intersection(placement.replaces):
+        # Several volumes may have shared it.
+        if any(replaced.get(disk) in {"", placement.volume} for disk in placement.replaces):
             yield f"{who}: a disk that it replaces is replaced or kept already"
-        replaced.update(placement.replaces)
+        replaced.update(dict.fromkeys(placement.replaces, placement.volume))
         if not live.keys() >= set(placement.replaces):
             yield f"{who}: it replaces a disk that the account does not have"
         if any(named.get(disk, mine) != mine for disk in placement.disk_ids) or (
@@ -362,6 +370,32 @@ def claims(
             and _holds(live.get(of_replica[mine]), needs.get(placement.volume, 0))
         ):
             yield f"{who}: the demand names another disk for this replica"
+    for members in taken.values():
+        yield from _shared_problems(members, live)
+
+
+def _shared_problems(members: Sequence[Placement], live: Mapping[str, Row]) -> Iterator[str]:
+    """Yield where the volumes of one kept disk are not its group, or their shares not all of it."""
+    group, (disk_id, *_) = members[0].disk_group, members[0].disk_ids
+    if group is None:
+        return
+    who = " + ".join(other.volume for other in members)
+    if tuple(other.volume for other in members) != group:
+        yield f"{who}: the disk is shared by {' + '.join(group)}"
+    row = live.get(disk_id, {})
+    size_gb, usd_hr = row.get("size_gb") or 0, row.get("usd_hr") or Decimal(0)
+    if (sum(other.provision_gb for other in members), total(other.usd_hr for other in members)) != (
+        size_gb,
+        usd_hr,
+    ):
+        yield f"{who}: their shares do not add up to the disk"
+    parts = (other.usd_hr * size_gb - usd_hr * other.provision_gb for other in members)
+    if any(abs(part) > _UNEVEN for part in parts):
+        yield f"{who}: the cost is not shared by GB"
+
+
+_UNEVEN = Decimal("1e-12")
+"""USD per hour times GB that rounding one share may make of the others."""
 
 
 def _holds(row: Row | None, size_gb: int) -> bool:
@@ -372,6 +406,7 @@ def _holds(row: Row | None, size_gb: int) -> bool:
 def _as_listed(placement: Placement, rows: Sequence[Row], offer: Row) -> Iterator[str]:
     """Yield where a kept placement is not what the account says of its disks."""
     usd_hr = total(row["usd_hr"] for row in rows if row["usd_hr"] is not None)
+    is_alone = placement.disk_group is None  # else see `_shared_problems`
     wrong = {
         "one disk is counted twice": len(set(placement.disk_ids)) < len(rows),
         "its price is not listed in the account": any(row["usd_hr"] is None for row in rows),
@@ -384,11 +419,11 @@ def _as_listed(placement: Placement, rows: Sequence[Row], offer: Row) -> Iterato
         != _region(offer["regions"]),
         "the disks have other sizes": tuple(row["size_gb"] for row in rows)
         != placement.disk_sizes_gb,
-        "provision_gb is not the sum of the disks": sum(placement.disk_sizes_gb)
-        != placement.provision_gb,
-        "usd_hr is not what the disks cost": placement.usd_hr != usd_hr,
+        "provision_gb is not the sum of the disks": is_alone
+        and sum(placement.disk_sizes_gb) != placement.provision_gb,
+        "usd_hr is not what the disks cost": is_alone and placement.usd_hr != usd_hr,
         "usd_gb_hr is not their price by size": placement.usd_gb_hr
-        != quotient(placement.usd_hr, max(sum(placement.disk_sizes_gb), 1)),
+        != quotient(placement.usd_hr, max(placement.provision_gb, 1)),
     }
     yield from (sentence for sentence, holds in wrong.items() if holds)
 

@@ -444,7 +444,6 @@ def test_a_disk_named_for_another_volume_is_no_recorded_replica() -> None:
 @pytest.mark.parametrize(
     "recorded",
     [
-        {("a", 1): ("disk-0001",), ("b", 1): ("disk-0001",)},
         {("a", 1): ("disk-0001", "disk-0001")},
         {("a", 1): ("disk-0001",), ("a", 2): ("disk-0001",)},
     ],
