@@ -290,7 +290,7 @@ def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
     price, planned = Decimal(row["usd_hr"]), Decimal(row["planned_usd_hr"])
     status = f" ({row['status']})" if row["status"] else ""
     return (
-        f"{row['volume']} #{row['replica']}",
+        f"{' + '.join(row['disk_group'] or (row['volume'],))} #{row['replica']}",
         row["disk"],
         row["size_gb"],
         price or Cell(planned, f"({money(planned, 4)})"),

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from planner.project.destroy import DeletionTarget
 
 EPILOG = (
-    "JSON: project, destroyed (volume, replica, disk, id), usd_hr_saved. Exit codes: 0 done, "
-    "2 usage, 4 refused, 6 not gone yet: run again, 7 attached, renamed or changed: nothing was "
-    "deleted, 130 declined."
+    "JSON: project, destroyed (volume, disk_group, replica, disk, id), usd_hr_saved. Exit codes: "
+    "0 done, 2 usage, 4 refused, 6 not gone yet: run again, 7 attached, renamed or changed: "
+    "nothing was deleted, 130 declined."
 )
 _COLUMNS = (
     TableColumn("volume", "volume"),
@@ -56,7 +56,7 @@ def destroy(
 
     Each disk is checked first: if one is attached, renamed or changed, nothing is deleted.
     """
-    from planner.project.destroy import check_generations
+    from planner.project.destroy import check_generations, check_shared
     from planner.project.destroy import destroy as delete
 
     check_confirmed(project, confirm, yes=yes)
@@ -65,7 +65,7 @@ def destroy(
             entry
             for entry in ctx.state.of_project(project)
             if ctx.state.is_at(entry, ctx.target)
-            and (not volume or entry.volume in volume)
+            and (not volume or not {*volume}.isdisjoint(entry.volumes))
             and (not disk_id or not {*entry.ids}.isdisjoint(disk_id))
         ]
         chosen = [entry for entry in selected if entry.stage == "created"]
@@ -73,6 +73,8 @@ def destroy(
             raise ctx.state.nothing_selected(project, ctx.target)
         if volume and not disk_id:
             check_generations(chosen)
+        if volume:
+            check_shared(chosen, volume)
         pending = [entry for entry in selected if entry.is_pending]
         ended = delete(ctx, chosen, confirm=partial(ask, project, yes=yes))
     for entry in pending:
@@ -107,15 +109,23 @@ def deleted_view(project: str, key: str, ended: Sequence[DeletionTarget]) -> Vie
     )
     rows = tuple(
         (
-            *(target.entry.volume, target.entry.replica, target.entry.disk, target.entry.ids[0]),
+            *(target.entry.title, target.entry.replica, target.entry.disk, target.entry.ids[0]),
             "deleted" if target.is_live else "was gone already",
         )
         for target in ended
     )
-    names = ("volume", "replica", "disk", "id")
     document = {
         "project": project,
-        key: [dict(zip(names, row, strict=False)) for row in rows],
+        key: [
+            {
+                "volume": entry.volume,
+                "disk_group": entry.disk_group,
+                "replica": entry.replica,
+                "disk": entry.disk,
+                "id": entry.ids[0],
+            }
+            for entry in (target.entry for target in ended)
+        ],
         "usd_hr_saved": plain(saved),
     }
     notes = (f"{counted(len(ended), 'disk')}; ${money(saved, 4)}/h less",)
@@ -128,10 +138,10 @@ def ask(project: str, targets: Sequence[DeletionTarget], *, yes: bool) -> bool:
     if yes:
         return True
     for target in targets:
-        price = target.disk.usd_hr if target.disk else None
+        entry, price = target.entry, target.disk.usd_hr if target.disk else None
         to_stderr(
-            f"  {target.entry.key}: {target.entry.ids[0]}, {target.entry.expected.size_gb:,} GB, "
-            f"${price if price is not None else target.entry.counted_usd_hr}/h"
+            f"  {' + '.join(entry.keys)}: {entry.ids[0]}, {entry.size_gb:,} GB, "
+            f"${price if price is not None else entry.counted_usd_hr}/h"
         )
     for origin in dict.fromkeys(t.entry.origin for t in targets if t.entry.origin):
         to_stderr(f"  bought for {visible(origin)}")

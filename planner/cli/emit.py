@@ -90,6 +90,8 @@ def _emit_pods(made: Plan, how: Format, state: str | None, base_url: str | None)
     requests = [pod for job in jobs for pod in job.pods]
     for line in emit_pods(requests, how.value, team_id=team_id, base_url=base_url):
         to_stdout(_pasted(line, how))
+    for text in dict.fromkeys(text for job in jobs for text in job.mounted):
+        to_stderr(text)
     if waiting:
         to_stderr(f"warning: left out, since their disks are not bought: {', '.join(waiting)}")
     to_stderr(f"pods: {len(requests)}; nothing was sent, and sending one twice rents two pods")

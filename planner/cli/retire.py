@@ -16,9 +16,10 @@ from planner.errors import InputError
 from planner.text import visible
 
 EPILOG = (
-    "JSON: project, retired (volume, replica, disk, id), usd_hr_saved. Exit codes: 0 done, "
-    "2 usage, or nothing is superseded, 4 refused, 6 a new disk is not ready, or an old one not "
-    "gone yet: run again, 7 attached, renamed or changed: nothing was deleted, 130 declined."
+    "JSON: project, retired (volume, disk_group, replica, disk, id), usd_hr_saved. Exit codes: "
+    "0 done, 2 usage, or nothing is superseded, 4 refused, 6 a new disk is not ready, or an old "
+    "one not gone yet: run again, 7 attached, renamed or changed: nothing was deleted, "
+    "130 declined."
 )
 
 

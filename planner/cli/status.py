@@ -14,11 +14,12 @@ from planner.cli.render import Output, render
 from planner.present.table import Cell, Section, TableColumn, View, counted
 
 EPILOG = (
-    "JSON: exit_code, disks (project, volume, replica, disk, name, state, condition, ids, status, "
-    "size_gb, usd_hr, provider, data_center, country, attached_to, notes), usd_hr, advice, "
-    "commands (to paste), workloads (project, workload, offer_id, nodes, disks, beside_disks: yes, "
-    "no or unconfirmed, why), warnings. Exit codes: 0 in order, 6 outcome unknown, 7 a disk "
-    "changed, vanished, is duplicated or in conflict, 4 unreachable, 8 state damaged."
+    "JSON: exit_code, disks (project, volume, disk_group (volumes that share it), replica, disk, "
+    "name, state, condition, ids, status, size_gb, usd_hr, provider, data_center, country, "
+    "attached_to, notes), usd_hr, advice, commands (to paste), workloads (project, workload, "
+    "offer_id, nodes, disks, beside_disks: yes, no or unconfirmed, why), warnings. Exit codes: 0 "
+    "in order, 6 outcome unknown, 7 a disk changed, vanished, is duplicated or in conflict, "
+    "4 unreachable, 8 state damaged."
 )
 _COLUMNS = (
     TableColumn("condition", "", "status"),
@@ -117,9 +118,9 @@ def _section(document: dict[str, Any], more: tuple[str, ...]) -> Section:
 
 
 def _title(disk: dict[str, Any]) -> str:
-    """Return what a person calls a disk: its volume, replica and, of several disks, its number."""
+    """Return what a person calls a disk: volumes, replica and, of several disks, its number."""
     number = f".{disk['disk']}" if disk["disk"] > 1 else ""
-    return f"{disk['volume']} #{disk['replica']}{number}"
+    return f"{' + '.join(disk['disk_group'] or (disk['volume'],))} #{disk['replica']}{number}"
 
 
 def _shown(disk: dict[str, Any]) -> str:

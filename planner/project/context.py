@@ -297,6 +297,7 @@ class Context:
             tags=slot.tags,
             replaces=list(slot.replaces),
             disks=slot.disks,
+            **({"shares": [vars(share) for share in slot.group]} if slot.group else {}),
             origin=self.origin,
             body=slot.digest,
             sends=sends,
@@ -341,7 +342,7 @@ class Context:
             own = self.state.entries.get(slot.name)
             is_open = own is None or (own.stage == "not_sent" and own.attempts == 0)
             wanted = slot.expected
-            if slot.key == entry.key and is_open:
+            if slot.keys == entry.keys and is_open:
                 fits = not wanted.differences(disk) and not wanted.costs_more(disk)
                 return slot if fits else None
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from planner.project.replace import successors
 from planner.project.state import Entry, sorted_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from planner.market.disks import Disk
     from planner.project.context import Context
@@ -59,8 +60,9 @@ def check_generations(entries: Iterable[Entry]) -> None:
     """
     generations: dict[tuple[str, int], dict[str, list[Entry]]] = {}
     for entry in sorted_entries(entries):
-        plans = generations.setdefault((entry.volume, entry.replica), {})
-        plans.setdefault(entry.plan, []).append(entry)
+        for share in entry.shares:
+            plans = generations.setdefault((share.volume, share.replica), {})
+            plans.setdefault(entry.plan, []).append(entry)
     several = {replica: plans for replica, plans in generations.items() if len(plans) > 1}
     if several:
         lines = [
@@ -74,6 +76,31 @@ def check_generations(entries: Iterable[Entry]) -> None:
             "a volume is on disks of several plans:\n" + "\n".join(lines),
             hint="name the disks to delete with --id; `planner retire` deletes superseded ones",
         )
+
+
+def check_shared(entries: Iterable[Entry], volumes: Collection[str]) -> None:
+    """Check that disks hold no other volumes than those that are to be deleted.
+
+    Raises
+    ------
+    InputError
+        When one does; it names them all.
+    """
+    shared = [entry for entry in sorted_entries(entries) if not {*entry.volumes} <= {*volumes}]
+    if not shared:
+        return
+    lines = [
+        f"  {entry.title}: {entry.ids[0]}, {entry.size_gb:,} GB; also holds "
+        + " and ".join(name for name in entry.volumes if name not in volumes)
+        for entry in shared
+    ]
+    every = dict.fromkeys([*volumes, *(name for entry in shared for name in entry.volumes)])
+    chosen = " ".join(f"--volume {name}" for name in every)
+    raise InputError(
+        "nothing was deleted: a disk is deleted whole, and other volumes are on it:\n"
+        + "\n".join(lines),
+        hint=f"to delete all of them: planner destroy {shlex.quote(shared[0].project)} {chosen}",
+    )
 
 
 def retire(ctx: Context, entries: Sequence[Entry], *, confirm: Confirm) -> list[DeletionTarget]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from planner.errors import Interrupted, PendingActions, PlannerError, StateUnusable
 from planner.market.disks import HEALTHY
 from planner.plans.advice import attach_warnings
+from planner.plans.sharing import by_disk
 from planner.project.pods import Reach, ReadyJob, jobs_of
 from planner.project.replace import (
     Superseded,
@@ -49,6 +50,7 @@ class OutcomeRow:
         slot, entry = self.slot, self.entry
         return _disk_document(
             (slot.volume, slot.replica, slot.disk, slot.name, self.state),
+            slot.disk_group,
             slot.size_gb,
             entry.counted_usd_hr if entry else Decimal(0),
             slot.usd_hr,
@@ -66,6 +68,7 @@ def _shown_state(entry: Entry) -> str:
 
 def _disk_document(
     what: tuple[str, int, int, str, str],
+    disk_group: Sequence[str] | None,
     size_gb: int,
     usd_hr: Decimal,
     planned_usd_hr: Decimal,
@@ -79,6 +82,7 @@ def _disk_document(
     status = entry.status if entry else disk.status if disk else ""
     return {
         **dict(zip(("volume", "replica", "disk", "name", "state"), what, strict=True)),
+        "disk_group": None if disk_group is None else [*disk_group],
         "id": known[0] if len(known) == 1 else None,
         "ids": list(ids),
         "size_gb": size_gb,
@@ -155,7 +159,8 @@ class ApplyOutcome:
         by_volume: dict[str, list[str]] = {}
         for row in rows:
             if row["state"] in {"created", "kept"}:
-                by_volume.setdefault(row["volume"], []).append(row["id"])
+                for volume in row["disk_group"] or (row["volume"],):
+                    by_volume.setdefault(volume, []).append(row["id"])
         document: dict[str, Any] = {
             "plan_id": self.plan_id,
             "project": self.project,
@@ -220,6 +225,7 @@ def make_outcome(
     entries += [e for e in ctx.entries if e.plan != ctx.plan and (e.is_pending or e.has_conflict)]
     listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
     superseded = superseded_of((e for e in ctx.entries if not is_gone(ctx, e, listed)), listed)
+    jobs = jobs_of(plan, ctx.state.entries)
     attached = attach_warnings(plan.demand, plan.placements, plan.gpus, ctx.pace.now().date())
     return ApplyOutcome(
         plan_id=plan.plan_id,
@@ -227,13 +233,18 @@ def make_outcome(
         rows=rows,
         disks=tuple(_project_disks(ctx, plan, rows)),
         stop=_worst(ctx, entries, stop),
-        advice=(*_advice(ctx, entries), *copy_advice(superseded), *foreign_advice(ctx, plan)),
+        advice=(
+            *_advice(ctx, entries),
+            *copy_advice(superseded),
+            *foreign_advice(ctx, plan),
+            *(text for job in jobs for text in job.mounted),
+        ),
         warnings=(*ctx.warnings, *_unwell(entries), *attached),
         usd_hr=project_usd_hr(ctx),
         limit_usd_hr=allowed_usd_hr(ctx, ceilings),
         balance_usd=balance,
         to_send=tuple(slot for slot in to_send if _is_open(ctx, slot)),
-        jobs=jobs_of(plan, ctx.state.entries),
+        jobs=jobs,
         pending=tuple(entry.name for entry in entries if entry.is_pending),
         superseded=superseded,
     )
@@ -252,10 +263,12 @@ def _project_disks(
             what = entry.volume, entry.replica, entry.disk, entry.name, _shown_state(entry)
             expected, price = entry.expected, cost(ctx, entry, listed)
             documents.append(
-                _disk_document(what, expected.size_gb, price, expected.usd_hr, entry=entry)
+                _disk_document(
+                    what, entry.disk_group, expected.size_gb, price, expected.usd_hr, entry=entry
+                )
             )
     recorded = {disk_id for entry in paid for disk_id in entry.ids}
-    for placement in plan.placements:
+    for placement, *_ in by_disk(plan.placements):
         for number, disk_id in enumerate(placement.disk_ids, 1):
             disk = listed.get(disk_id)
             if disk_id not in recorded and disk is not None and disk.is_live:
@@ -264,7 +277,12 @@ def _project_disks(
                 price = kept_cost(ctx, disk_id, listed)
                 documents.append(
                     _disk_document(
-                        what, disk.size_gb or 0, price, kept["usd_hr"] or price, disk=disk
+                        what,
+                        placement.disk_group,
+                        disk.size_gb or 0,
+                        price,
+                        kept["usd_hr"] or price,
+                        disk=disk,
                     )
                 )
     order = {volume.name: number for number, volume in enumerate(plan.demand.volumes)}

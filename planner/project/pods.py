@@ -47,6 +47,8 @@ class ReadyJob:
         The disks that each of its pods mounts.
     team_id : str | None
         The team that pays.
+    directories : tuple of (str, tuple of str)
+        Disk that it shares with others or mounts for several volumes, and its volumes there.
     """
 
     gpu: Gpu
@@ -54,6 +56,16 @@ class ReadyJob:
     usd_hr: Decimal
     disk_ids: tuple[str, ...]
     team_id: str | None
+    directories: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def mounted(self) -> tuple[str, ...]:
+        """Return where the job finds its volumes on disks that volumes share, in sentences."""
+        return tuple(
+            f"{self.gpu.workload} mounts disk {disk_id} once; its volumes are directories there: "
+            f"{', '.join(f'{volume}/' for volume in volumes)}"
+            for disk_id, volumes in self.directories
+        )
 
     @property
     def pods(self) -> tuple[PodRequest, ...]:
@@ -97,6 +109,11 @@ def jobs_of(plan: Plan, entries: Mapping[str, Entry]) -> tuple[ReadyJob, ...]:
     mounts = {workload.name: workload.mounts for workload in plan.demand.workloads}
     slots = slots_of(plan)
     team_id = plan.target["team_id"] if plan.target else None
+    groups: dict[str, Sequence[str] | None] = {}
+    for placement in plan.placements:
+        groups |= dict.fromkeys(placement.disk_ids, placement.disk_group)
+    for entry in entries.values():
+        groups |= dict.fromkeys(entry.ids, entry.disk_group)
     jobs = []
     for gpu in plan.gpus:
         disks = [
@@ -106,7 +123,12 @@ def jobs_of(plan: Plan, entries: Mapping[str, Entry]) -> tuple[ReadyJob, ...]:
         if all(disks):
             listing, price = _listed(gpu, plan)
             ids = tuple(dict.fromkeys(disk_id for listed in disks for disk_id in listed))
-            jobs.append(ReadyJob(gpu, listing, price, ids, team_id))
+            shared = {disk_id: groups[disk_id] for disk_id in ids if groups[disk_id]}
+            directories = tuple(
+                (disk_id, tuple(v for v in mounts[gpu.workload] if v in (group or ())))
+                for disk_id, group in shared.items()
+            )
+            jobs.append(ReadyJob(gpu, listing, price, ids, team_id, directories))
     return tuple(jobs)
 
 
@@ -148,8 +170,9 @@ def _bought_at(
     replicas: dict[tuple[bool, int], list[Entry | None]] = {}
     for slot in slots:
         place = dict(zip(KEY, slot.offer, strict=True))
-        if slot.volume == volume and meets(place, vars(gpu)):
-            near = not is_confirmed(place, vars(gpu)), slot.replica
+        replica = next((share.replica for share in slot.shares if share.volume == volume), None)
+        if replica is not None and meets(place, vars(gpu)):
+            near = not is_confirmed(place, vars(gpu)), replica
             replicas.setdefault(near, []).append(entries.get(slot.name))
     for _, listed in sorted(replicas.items(), key=lambda item: item[0]):
         created = [entry for entry in listed if entry and entry.stage == "created"]

@@ -146,13 +146,13 @@ def check_second_purchase(
     if ctx.again:
         return
     _check_renamed(ctx, slots, {*volumes}, listing)
-    wanted = {slot.key for slot in slots}
+    wanted = {key for slot in slots for key in slot.keys}
     replaced = {disk_id for slot in slots for disk_id in slot.replaces}
     twins = [
         entry
         for entry in ctx.entries
         if entry.plan != ctx.plan
-        and entry.key in wanted
+        and not wanted.isdisjoint(entry.keys)
         and entry.stage == "created"
         and not entry.superseded_by
         and replaced.isdisjoint(entry.ids)
@@ -174,22 +174,26 @@ def _check_renamed(
     ctx: Context, slots: Sequence[Slot], volumes: set[str], listing: DiskListing
 ) -> None:
     """Check that no new volume is one that the project has on a disk under another name."""
-    known = {entry.volume for entry in ctx.entries if entry.may_exist and entry.plan != ctx.plan}
+    before = [entry for entry in ctx.entries if entry.may_exist and entry.plan != ctx.plan]
+    known = {volume for entry in before for volume in entry.volumes}
     former = [
-        entry
+        (entry, share)
         for entry in ctx.entries
-        if entry.stage == "created" and not entry.superseded_by and entry.volume not in volumes
+        if entry.stage == "created" and not entry.superseded_by
+        for share in entry.shares
+        if share.volume not in volumes
     ]
-    for slot in slots:
-        same = (entry for entry in former if entry.expected.size_gb == slot.size_gb)
-        entry = None if slot.volume in known else next(same, None)
+    for new in (share for slot in slots for share in slot.shares if share.volume not in known):
+        same = (each for each in former if each[1].size_gb == new.size_gb)
+        entry, share = next(same, (None, new))
         if entry is not None and ctx.is_live(entry, listing):
-            old, new = visible(f"{ctx.project}/{entry.volume}"), visible(slot.volume)
+            old, name = visible(f"{ctx.project}/{share.volume}"), visible(new.volume)
+            rename = f"planner rename {shlex.quote(old)} {shlex.quote(name)}"
             raise Conflict(
-                f"{new} is new, and {old} is no longer in the demand: disk {entry.ids[0]} of "
-                f"{entry.expected.size_gb:,} GB may be the same data under its former name",
-                hint=f"if it is: `planner rename {shlex.quote(old)} {shlex.quote(new)}`, then plan "
-                "again; if not, buy with --again, or destroy the old disk first",
+                f"{name} is new, and {old} is no longer in the demand: disk {entry.ids[0]} of "
+                f"{entry.size_gb:,} GB may be the same data under its former name",
+                hint=f"if it is: `{rename}`, then plan again; if not, buy with --again, or "
+                "destroy the old disk first",
             )
 
 
@@ -399,8 +403,8 @@ def recorded_disks(
     bought: dict[tuple[str, int], dict[str, dict[int, str | None]]] = {}
     superseded: Recorded = {}
     disks_of: dict[tuple[str, str, int], int] = {}
-    for entry in mine:
-        replica = (entry.volume, entry.replica)
+    for entry, share in ((each, share) for each in mine for share in each.shares):
+        replica = (share.volume, share.replica)
         if entry.is_superseded:
             superseded[replica] = (*superseded.get(replica, ()), *entry.ids)
         elif entry.stage != "transferred":
@@ -420,7 +424,7 @@ def recorded_disks(
         {**incomplete, **complete},
         superseded,
         tuple(
-            f"volume {entry.volume}: whether {entry.name} was bought is unknown; "
+            f"volume {entry.title}: whether {entry.name} was bought is unknown; "
             "`planner apply` reconciles it, and buys nothing twice"
             for entry in mine
             if entry.is_pending and ids[entry.name] is None

@@ -356,13 +356,13 @@ def take_over(ctx: Context) -> None:
 
     A plan keeps complete replicas only. It replaces these, unless they are what it buys.
     """
-    wanted = {slot.key for slot in ctx.slots.values()}
+    wanted = {slot.keys for slot in ctx.slots.values()}
     halves = [
         entry
         for entry in ctx.entries
         if entry.stage == "created"
         and entry.plan != ctx.plan
-        and entry.key in wanted
+        and entry.keys in wanted
         and entry.disks > 1
         and not ctx.is_complete(entry)
     ]

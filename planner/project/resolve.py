@@ -27,7 +27,7 @@ def find_entry(state: State, text: str, target: dict[str, str | None]) -> Entry:
     """
     entries = [entry for entry in state.entries.values() if state.is_at(entry, target)]
     matches = [entry for entry in entries if text == entry.name] or [
-        entry for entry in entries if text in {entry.key, *entry.ids}
+        entry for entry in entries if text in {*entry.keys, *entry.ids}
     ]
     if len(matches) > 1:
         unresolved = [entry for entry in matches if entry.is_pending or entry.stage == "conflict"]
@@ -124,21 +124,21 @@ def rename_volume(ctx: Context, project: str, volume: str, name: str) -> int:
         When the project has no such volume, or the name is invalid or another volume's.
     """
     mine = [e for e in ctx.state.of_project(project) if ctx.state.is_at(e, ctx.target)]
-    disks = [entry for entry in mine if entry.volume == volume and entry.may_exist]
+    disks = [entry for entry in mine if volume in entry.volumes and entry.may_exist]
     if not disks:
-        close = nearest(volume, [entry.volume for entry in mine])
+        close = nearest(volume, [known for entry in mine for known in entry.volumes])
         raise InputError(
             f"no recorded disk of {visible(project)} is volume {visible(volume)!r}",
             hint=f"did you mean {close}?" if close else "`planner status` lists what is recorded",
         )
     if not NAME.fullmatch(name):
         raise InputError("not a valid volume name", hint="letters, digits, - _ and .")
-    if any(entry.volume == name and entry.may_exist for entry in mine):
+    if any(name in entry.volumes and entry.may_exist for entry in mine):
         raise InputError(
             f"volume {name} of {project} is on other disks already",
             hint="`planner status` shows them; a name that has no disk can be given",
         )
-    ctx.record("volume", names=[entry.name for entry in disks], volume=name)
+    ctx.record("volume", names=[entry.name for entry in disks], was=volume, volume=name)
     return len(disks)
 
 

@@ -11,7 +11,9 @@ from planner.errors import InputError, StateUnusable
 from planner.formats import digest_of
 from planner.market.disks import HEALTHY
 from planner.market.offers import KEY
+from planner.market.wire import STOCK_RANK
 from planner.marketplace.protocol import DiskRequest
+from planner.plans.sharing import DiskShare, VolumesOnDisk, by_disk
 from planner.text import visible
 from planner.units import plain, usd_hr
 
@@ -27,7 +29,7 @@ _SHARE, _LEAST = Decimal("0.005"), Decimal("0.0001")
 
 
 @dataclass(frozen=True)
-class Slot:
+class Slot(VolumesOnDisk):
     """One disk of a plan.
 
     Attributes
@@ -52,6 +54,8 @@ class Slot:
         Ids of the live disks that the slot's replica replaces.
     disks : int
         How many disks its replica has.
+    group : tuple of DiskShare
+        What each volume has of a disk that several share; else empty.
     """
 
     volume: str
@@ -66,11 +70,7 @@ class Slot:
     tags: dict[str, str]
     replaces: tuple[str, ...] = ()
     disks: int = 1
-
-    @property
-    def key(self) -> str:
-        """Return the slot's short name: volume/replica/disk."""
-        return f"{self.volume}/{self.replica}/{self.disk}"
+    group: tuple[DiskShare, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -152,21 +152,25 @@ class ExpectedDisk(DiskRequest):
 
 def slots_of(plan: Plan) -> tuple[Slot, ...]:
     """Return the slots of a plan, in its order."""
-    placements = {(placement.volume, placement.replica): placement for placement in plan.placements}
+    on_disk = {
+        (members[0].volume, members[0].replica): members for members in by_disk(plan.placements)
+    }
     volumes = {volume.name: volume for volume in plan.demand.volumes}
     slots = []
     for disk in plan.planned_disks:
-        placement = placements[disk.volume, disk.replica]
+        members = on_disk[disk.volume, disk.replica]
+        placement = members[0]
+        stocks = [volumes[member.volume].stock for member in members]
         slots.append(
             Slot(
                 **vars(disk),
                 name=disk.request.name,
                 offer=tuple(getattr(placement, name) for name in KEY),
                 usd_gb_hr=placement.usd_gb_hr,
-                stock=volumes[disk.volume].stock,
+                stock=max(stocks, key=lambda stock: STOCK_RANK[stock or "unknown"]),
                 owner=volumes[disk.volume].owner,
                 tags=dict(volumes[disk.volume].tags),
-                replaces=placement.replaces,
+                replaces=tuple(dict.fromkeys(old for member in members for old in member.replaces)),
                 disks=len(placement.disk_sizes_gb),
             )
         )
@@ -195,7 +199,7 @@ UNPROVEN = frozenset({"limited", "paused"})
 
 
 @dataclass
-class Entry:
+class Entry(VolumesOnDisk):
     """What the journal says of one slot.
 
     Attributes
@@ -238,6 +242,8 @@ class Entry:
         Names of the disks that replaced it; it is billed until it is retired.
     owner, tags, origin
         Who pays, labels, and the demand file that it was bought for.
+    group : tuple of DiskShare
+        What each volume has of a disk that several share; else empty.
     """
 
     name: str
@@ -270,11 +276,12 @@ class Entry:
     owner: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     origin: str = ""
+    group: tuple[DiskShare, ...] = ()
 
     @property
-    def key(self) -> str:
-        """Return volume/replica/disk."""
-        return f"{self.volume}/{self.replica}/{self.disk}"
+    def size_gb(self) -> int:
+        """Return the size that was sent, or the disk's own."""
+        return self.expected.size_gb
 
     @property
     def is_pending(self) -> bool:
@@ -384,7 +391,7 @@ class State:
             _transferred(self.entries[record["source"]], record)
         elif kind == "volume":
             for name in record["names"]:
-                self.entries[name].volume = record["volume"]
+                _called(self.entries[name], record.get("was"), record["volume"])
         elif kind != "journal":
             _MOVES[kind](self.entries[record["name"]], record)
             if kind == "destroyed":
@@ -406,6 +413,7 @@ class State:
         entry.replaces, entry.disks = tuple(record.get("replaces", ())), record.get("disks", 1)
         entry.owner, entry.origin = record.get("owner"), record.get("origin", "")
         entry.tags = dict(record.get("tags", {}))
+        entry.group = tuple(map(DiskShare.from_record, record.get("shares", ())))
         entry.attempts += record["sends"]
         entry.baseline = frozenset(record["baseline"])
         entry.until = None
@@ -488,6 +496,15 @@ def _not_ours(entry: Entry, record: dict[str, Any]) -> None:
             "unknown",
             "its outcome is unknown: the disk that was suspected is not it",
         )
+
+
+def _called(entry: Entry, was: str | None, volume: str) -> None:
+    """Give a volume on a disk another name; ``was`` is None where the disk has only one."""
+    if was in {None, entry.volume}:
+        entry.volume = volume
+    entry.group = tuple(
+        replace(share, volume=volume) if share.volume == was else share for share in entry.group
+    )
 
 
 def _renamed(entry: Entry, record: dict[str, Any]) -> None:

@@ -66,6 +66,7 @@ class DiskStatus:
         return {
             "project": entry.project,
             "volume": entry.volume,
+            "disk_group": entry.disk_group,
             "replica": entry.replica,
             "disk": entry.disk,
             "name": entry.name,
