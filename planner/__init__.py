@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from planner.market.gpu_view import GpuFilter, gpus
     from planner.market.gpus import mark_gpus
+    from planner.market.history import history
     from planner.market.market import addressable
     from planner.market.providers import providers
     from planner.market.snapshot import read_gpus, read_offers
@@ -77,6 +78,7 @@ _HOME = {
     ),
     "planner.market.gpu_view": ("GpuFilter", "gpus"),
     "planner.market.gpus": ("mark_gpus",),
+    "planner.market.history": ("history",),
     "planner.market.market": ("addressable",),
     "planner.market.providers": ("providers",),
     "planner.market.snapshot": ("read_gpus", "read_offers"),
@@ -140,6 +142,7 @@ __all__ = [
     "fetch_offers",
     "gpus",
     "group_offers",
+    "history",
     "list_offers",
     "mark_gpus",
     "merge_reports",

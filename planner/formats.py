@@ -9,10 +9,13 @@ import os
 import secrets
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
 from planner.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class JsonError(ValueError):
@@ -110,6 +113,17 @@ def _value_text(value: Decimal) -> dict[str, str]:
     if not kept:
         return {"decimal": "0"}
     return {"decimal": f"{'-' * sign}{kept}e{int(exponent) + len(text) - len(kept)}"}
+
+
+def state_home(environ: Mapping[str, str], home: Path) -> Path:
+    """Return the default state directory (under the XDG state home)."""
+    base = environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if base.startswith("/") else home / ".local" / "state") / "planner"
+
+
+def default_state() -> Path:
+    """Return the state directory of this user."""
+    return state_home(os.environ, Path(os.path.expanduser("~")))  # noqa: PTH111 -- no home is no error
 
 
 MAX_BYTES = 16 * 2**20

@@ -153,7 +153,7 @@ def apply(
         to_stderr("this was a rehearsal on a local marketplace: nothing real was sent")
         purchases.exit_with(outcome.stop, output)
         return
-    with purchases.marketplace(pace) as marketplace, _signals(pace):
+    with purchases.marketplace(pace, state) as marketplace, _signals(pace):
         outcome = apply_plan(
             made,
             marketplace,

@@ -28,9 +28,9 @@ _UsageError: type[Exception] = next(
 """What typer raises for a command line that it refuses: its own, or click's."""
 
 COMMANDS = (
-    *("where", "offers", "gpus", "providers", "init", "validate", "plan", "explain", "diff"),
-    *("emit", "report", "apply", "status", "resolve", "rename", "retire", "destroy", "doctor"),
-    *("adopt", "schema", "sim", "docs"),
+    *("where", "offers", "gpus", "history", "providers", "init", "validate", "plan", "explain"),
+    *("diff", "emit", "report", "apply", "status", "resolve", "rename", "retire", "destroy"),
+    *("doctor", "adopt", "schema", "sim", "docs"),
 )
 """The commands, in the order of the help; each is a function of that name."""
 

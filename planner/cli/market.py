@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def snapshots(files: dict[ListingName, str | None]) -> dict[ListingName, Snapshot]:
     """Return listings by name: from the file where there is one, the rest live."""
+    from planner.cli.purchases import warn
     from planner.market.snapshot import read_snapshot
 
     read = {name: read_snapshot(file, name) for name, file in files.items() if file is not None}
@@ -22,7 +23,7 @@ def snapshots(files: dict[ListingName, str | None]) -> dict[ListingName, Snapsho
     if missing:
         from planner.marketplace.fetch import fetch_market
 
-        read |= dict(zip(missing, fetch_market(*missing), strict=True))
+        read |= dict(zip(missing, fetch_market(*missing, on_failure=warn), strict=True))
     return read
 
 

@@ -151,7 +151,7 @@ def planned(
 
     demanded = read_demand(source)
     offers, gpus, target = market_for(
-        demanded, files or dict.fromkeys(("disks", "gpus", "multi-node"))
+        demanded, files or dict.fromkeys(("disks", "gpus", "multi-node")), state
     )
     disks, project = _account(demanded, disks_file, state, target, is_needed=needs_account)
     origin = origin_of(source)
@@ -193,7 +193,7 @@ def warn(warnings: Sequence[str]) -> None:
 
 
 def market_for(
-    demand: Demand, files: dict[ListingName, str | None]
+    demand: Demand, files: dict[ListingName, str | None], state: str | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None, dict[str, str | None] | None]:
     """Return disk offers, GPU offers where there are any, and the marketplace to buy at.
 
@@ -214,7 +214,7 @@ def market_for(
             )
         wanted.append("gpus")
         wanted += ["multi-node"] if multinode_file is None else []
-    read, target = _read_live(wanted)
+    read, target = _read_live(wanted, state)
     offers = (
         read_offers(offers_file, exact=True) if offers_file is not None else read["disks"].offers()
     )
@@ -228,16 +228,23 @@ def market_for(
 
 
 def _read_live(
-    names: list[ListingName],
+    names: list[ListingName], state: str | None
 ) -> tuple[dict[ListingName, Snapshot], dict[str, str | None] | None]:
     if not names:
         return {}, None
+    from planner.cli import purchases
     from planner.marketplace.fetch import fetch_market, find_credentials
 
     credentials = find_credentials()
     to_stderr(f"reading the market at {credentials.base_url}")
     target = {"base_url": credentials.base_url, "team_id": credentials.team_id}
-    return dict(zip(names, fetch_market(*names, credentials=credentials), strict=True)), target
+    read = fetch_market(
+        *names,
+        credentials=credentials,
+        state=purchases.state_folder(state),
+        on_failure=purchases.warn,
+    )
+    return dict(zip(names, read, strict=True)), target
 
 
 def _account(
@@ -263,7 +270,7 @@ def _account(
 
     waits = purchases.pace(None, None, None)
     try:
-        with purchases.marketplace(waits) as marketplace:
+        with purchases.marketplace(waits, state) as marketplace:
             disks = read_account(marketplace)
     except MarketError as error:
         # A plan buys nothing, and `apply` reads the account again before it does.

@@ -94,13 +94,11 @@ def duration(text: str, name: str) -> timedelta:
 
 def state_folder(given: str | None) -> Path:
     """Return the state directory."""
-    from planner.project.journal import state_home
+    from planner.formats import default_state
 
     if given == "":
         raise InputError("--state is empty", hint="name a directory")
-    if given is not None:
-        return Path(given)
-    return state_home(os.environ, Path(os.path.expanduser("~")))  # noqa: PTH111 -- no home is no error
+    return default_state() if given is None else Path(given)
 
 
 def pace(settle: float | None, quarantine: float | None, timeout: float | None) -> Pace:
@@ -114,11 +112,16 @@ def pace(settle: float | None, quarantine: float | None, timeout: float | None) 
     )
 
 
-def marketplace(pace: Pace) -> Marketplace:
-    """Return the marketplace of this user's key."""
+def marketplace(pace: Pace, state: str | None = None) -> Marketplace:
+    """Return the marketplace of this user's key, which records what it lists."""
     from planner.marketplace.fetch import connect
 
-    return connect(**pace.pacing)
+    return connect(state=state_folder(state), on_failure=warn, **pace.pacing)
+
+
+def warn(text: str) -> None:
+    """Write a warning to standard error."""
+    to_stderr(f"warning: {text}")
 
 
 @contextmanager
@@ -129,7 +132,7 @@ def context(state: str | None, *, settle: float | None = None) -> Iterator[Conte
     from planner.project.state import State
 
     waits = pace(settle, None, None)
-    with marketplace(waits) as opened, Journal(state_folder(state), write=True) as journal:
+    with marketplace(waits, state) as opened, Journal(state_folder(state), write=True) as journal:
         yield Context(
             marketplace=opened,
             journal=journal,

@@ -195,7 +195,8 @@ def report(
         raise InputError("--as-of comes with --disks", hint="the live account tells its time")
     is_live = live or not files or (month is not None and disks_file is None)
     holdings = _holdings(disks_file, wallet_file, read_at, live=is_live)
-    offers = _offers(offers_file, live=holdings is not None and not plans and disks_file is None)
+    needs_offers = holdings is not None and not plans and disks_file is None
+    offers = _offers(offers_file, state, live=needs_offers)
     records = _records(state) if holdings is not None else []
     made = [*saved, *_made(plans, holdings, records, offers)]
     whole = merge_reports(made) if len(made) > 1 else made[0]
@@ -267,7 +268,7 @@ def _holdings(
         return account_holdings(marketplace, pace.now())
 
 
-def _offers(file: str | None, *, live: bool) -> pd.DataFrame | None:
+def _offers(file: str | None, state: str | None, *, live: bool) -> pd.DataFrame | None:
     """Return the market that tells the region of a place; without it, regions are unknown."""
     if file is not None:
         from planner.market.snapshot import read_offers
@@ -276,13 +277,15 @@ def _offers(file: str | None, *, live: bool) -> pd.DataFrame | None:
     if not live:
         return None
     from planner.errors import MarketError
-    from planner.marketplace.fetch import fetch_offers
+    from planner.marketplace.fetch import fetch_market
 
+    folder = purchases.state_folder(state)
     try:
-        return fetch_offers(exact=True)
+        (disks,) = fetch_market("disks", state=folder, on_failure=purchases.warn)
     except MarketError as error:
         to_stderr(f"warning: the regions of disks are unknown: {error}")
         return None
+    return disks.offers()
 
 
 def _insights(plans: Sequence[tuple[str, Plan]]) -> Insights:

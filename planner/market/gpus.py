@@ -91,7 +91,7 @@ def gpus_frame(rows: Iterable[Any], *, listing: str = "gpus") -> pd.DataFrame:
     listing : str
         Which of the two: ``gpus`` or ``multi-node``.
     """
-    read = [_gpu(place, row, listing) for place, row in enumerate(rows, 1)]
+    read = [gpu_facts(place, row, listing) for place, row in enumerate(rows, 1)]
     return build(sorted(read, key=gpu_order), GPUS)
 
 
@@ -107,7 +107,8 @@ def gpu_order(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return (*named, tuple(str(json_value(row[name])) for name in FACTS), row["row"])
 
 
-def _gpu(place: int, row: Any, listing: str) -> dict[str, Any]:  # noqa: ANN401 -- any JSON value
+def gpu_facts(place: int, row: Any, listing: str) -> dict[str, Any]:  # noqa: ANN401 -- any JSON value
+    """Return what one row of the API says (keys ``GPUS``)."""
     read = RowReader(row)
     currency = read.text("prices.currency")
     community = read.price("prices.communityPrice")

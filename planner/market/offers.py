@@ -115,10 +115,11 @@ def stock_note(stock: str) -> str | None:
 
 def offers_frame(rows: Iterable[Any]) -> pd.DataFrame:
     """Return rows of the API as an offers frame (columns ``OFFERS``), every row kept."""
-    return build(_marked([_offer(place, row) for place, row in enumerate(rows, 1)]), OFFERS)
+    return build(_marked([offer_facts(place, row) for place, row in enumerate(rows, 1)]), OFFERS)
 
 
-def _offer(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a listing may hold anything
+def offer_facts(place: int, row: Any) -> dict[str, Any]:  # noqa: ANN401 -- any JSON value
+    """Return what one row of the API says, all but ``ambiguous``, which other rows decide."""
     read = RowReader(row)
     where = {
         "provider": read.text("provider", required=True, sent=True),

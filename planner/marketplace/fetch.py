@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
-from planner.formats import JsonError, read_bytes
+from planner.formats import JsonError, default_state, read_bytes
+from planner.market.history_file import Recorder
 from planner.market.snapshot import join_gpus
 from planner.marketplace.credentials import Credentials, read_credentials
 from planner.marketplace.prime.client import Client
@@ -19,6 +20,8 @@ from planner.shipped import resolve
 from planner.text import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from planner.market.snapshot import Snapshot
@@ -36,13 +39,23 @@ def find_credentials() -> Credentials:
     return read_credentials(os.environ, Path(os.path.expanduser("~")))  # noqa: PTH111 -- no home is no error
 
 
-def connect(credentials: Credentials | None = None, **pacing: Any) -> Marketplace:  # noqa: ANN401 -- as Client
+def connect(
+    credentials: Credentials | None = None,
+    *,
+    state: Path | None = None,
+    on_failure: Callable[[str], object] = lambda _: None,
+    **pacing: Any,  # noqa: ANN401 -- as Client
+) -> Marketplace:
     """Return the marketplace of these credentials, to be used in a ``with`` statement.
 
     Parameters
     ----------
     credentials : Credentials | None
         None finds them as the vendor's client does.
+    state : Path | None
+        State directory whose market history records each complete listing; None records none.
+    on_failure : callable
+        Called with a sentence where the history cannot be written; nothing else comes of that.
     **pacing
         Timeouts and pauses: see `Client`.
 
@@ -51,13 +64,20 @@ def connect(credentials: Credentials | None = None, **pacing: Any) -> Marketplac
     InputError
         When there is no usable key.
     """
-    return Client(credentials or find_credentials(), **pacing)
+    credentials = credentials or find_credentials()
+    if state is not None:
+        of = (state, credentials.base_url, credentials.team_id)
+        pacing["on_listing"] = Recorder(*of, on_failure)
+    return Client(credentials, **pacing)
 
 
 def fetch_market(
-    *names: ListingName, credentials: Credentials | None = None
+    *names: ListingName,
+    credentials: Credentials | None = None,
+    state: Path | None = None,
+    on_failure: Callable[[str], object] = lambda _: None,
 ) -> tuple[Snapshot, ...]:
-    """Return complete live listings, all within `LISTING_S`.
+    """Return complete live listings, all within `LISTING_S`; the market history records them.
 
     Parameters
     ----------
@@ -65,6 +85,8 @@ def fetch_market(
         Which listings.
     credentials : Credentials | None
         None finds them as the vendor's client does.
+    state, on_failure
+        As of `connect`; None is planner's own state directory.
 
     Raises
     ------
@@ -74,7 +96,7 @@ def fetch_market(
         When the marketplace is unreachable, refuses, or a listing cannot be read whole.
     """
     deadline = time.monotonic() + LISTING_S
-    with connect(credentials) as market:
+    with connect(credentials, state=state or default_state(), on_failure=on_failure) as market:
         return tuple(market.listing(name, within_s=deadline - time.monotonic()) for name in names)
 
 

@@ -16,7 +16,6 @@ import socket
 import stat
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from planner.errors import JournalLocked, StateUnusable
@@ -24,6 +23,7 @@ from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 FORMAT = "planner.journal/1"
@@ -42,12 +42,6 @@ def utc_now() -> datetime:
 def plan_file(digest: str) -> str:
     """Return where in a state directory a plan is kept."""
     return f"plans/{digest}.json"
-
-
-def state_home(environ: dict[str, str] | os._Environ[str], home: Path) -> Path:
-    """Return the default state directory (under the XDG state home)."""
-    base = environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if base.startswith("/") else home / ".local" / "state") / "planner"
 
 
 class Journal:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner.errors import JournalLocked, StateUnusable
-from planner.project.journal import FILE, FORMAT, LOCK, Journal, state_home
+from planner.formats import state_home
+from planner.project.journal import FILE, FORMAT, LOCK, Journal
 from planner.project.state import State
 from tests.project.world import World, plan_of
 

@@ -92,6 +92,8 @@ class Client:
         Seconds that the answer to a write is waited for, and to a read at most.
     pause_s : float
         The first pause between attempts of a read; it doubles.
+    on_listing : callable
+        Called with the name and the snapshot of each complete listing of the whole market.
     max_wait_s : float
         The longest pause asked for by the server that is waited for; every request of every thread
         keeps it. A longer one ends the request with `RateLimited`.
@@ -123,7 +125,9 @@ class Client:
         timeout_s: float = 60.0,
         pause_s: float = 0.5,
         max_wait_s: float = MAX_WAIT_S,
+        on_listing: Callable[[ListingName, Snapshot], object] = lambda *_: None,
     ) -> None:
+        self._on_listing = on_listing
         self._credentials = credentials
         self._clock, self._now, self._sleep = clock, now, sleep
         self._timeout_s, self._pause_s, self._max_wait_s = timeout_s, pause_s, max_wait_s
@@ -183,7 +187,9 @@ class Client:
         if not rows and name != "multi-node":
             message = f"GET {url}: the marketplace answered with no offers, twice"
             raise IncompleteListing(message, url=url, hint=_AGAIN)
-        return Snapshot(rows, source=url, fetched_at=datetime.now(UTC))
+        snapshot = Snapshot(rows, source=url, fetched_at=self._now())
+        self._on_listing(name, snapshot)
+        return snapshot
 
     def gpus_beside(
         self,
