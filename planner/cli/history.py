@@ -27,9 +27,9 @@ EPILOG = (
     "min_usd_gb_hr, max_usd_gb_hr, price_changes, change_percent (last price against the first), "
     "stock (newest listing; null: not listed), listings (read since it was first listed), "
     "stock_listings (of these, stock known), in_stock, in_stock_percent, first_seen_at, "
-    "last_seen_at. For GPUs listing, gpu_type, gpus, socket, spot instead of the sizes, and usd_hr "
-    "instead of usd_gb_hr. With --changes one object for each stretch without a change: from_at, "
-    "to_at, listings, the offer, its price and stock. Null is unknown."
+    "last_seen_at. For GPUs listing, gpu_type, gpus, socket, spot instead of the sizes, and "
+    "usd_hr and usd_month instead of usd_gb_hr. With --changes one object for each stretch without "
+    "a change: from_at, to_at, listings, the offer, its price and stock. Null is unknown."
 )
 
 
@@ -78,6 +78,7 @@ def history(
         "since": options.moment(since, "--since"),
         "target": _target(folder),
         "state": folder,
+        "exact": True,
     }
     shown = recorded(**asked, changes=changes)
     if chart is not None:

@@ -24,7 +24,7 @@ from planner.market.offers import KEY
 from planner.market.tiers import grid_of
 from planner.market.wire import STOCK_RANK
 from planner.present.table import counted
-from planner.schema import EXACT, TEXT, WHOLE, YES_NO, Column, build
+from planner.schema import AMOUNT, TEXT, WHOLE, YES_NO, Column, build, handed_out
 from planner.text import visible
 from planner.units import difference, percent_of
 
@@ -62,16 +62,16 @@ _GPU = (
 def _summary(offer: Sequence[Column], price: str) -> tuple[Column, ...]:
     return (
         *offer,
-        Column(price, EXACT, "last price, exact Decimal; null: never priced"),
-        Column(f"min_{price}", EXACT, "lowest price"),
-        Column(f"max_{price}", EXACT, "highest price"),
+        Column(price, AMOUNT, "last price, null: never priced"),
+        Column(f"min_{price}", AMOUNT, "lowest price"),
+        Column(f"max_{price}", AMOUNT, "highest price"),
         Column("price_changes", WHOLE, "how often the price changed"),
-        Column("change_percent", EXACT, "last price against the first, exact Decimal"),
+        Column("change_percent", AMOUNT, "last price against the first"),
         Column("stock", TEXT, "level in the newest listing; null: it is not listed there"),
         Column("listings", WHOLE, "listings read since it was first listed"),
         Column("stock_listings", WHOLE, "listings of these in which its stock is known"),
         Column("in_stock", WHOLE, "listings of these in which it was in stock"),
-        Column("in_stock_percent", EXACT, "share of them, exact Decimal; null: never known"),
+        Column("in_stock_percent", AMOUNT, "share of them, null: never known"),
         Column("first_seen_at", TEXT, "when it was first listed, UTC"),
         Column("last_seen_at", TEXT, "when it was last listed, UTC"),
     )
@@ -83,7 +83,7 @@ def _changes(offer: Sequence[Column], price: str) -> tuple[Column, ...]:
         Column("to_at", TEXT, "last listing in a row in which they were, UTC"),
         Column("listings", WHOLE, "how many listings in a row"),
         *offer,
-        Column(price, EXACT, "exact Decimal; null: unpriced or not listed"),
+        Column(price, AMOUNT, "null: unpriced or not listed"),
         Column("stock", TEXT, "level, or as listed; null: it was not listed"),
     )
 
@@ -227,6 +227,7 @@ def history(
     gpus: bool = False,
     target: Mapping[str, str | None] | None = None,
     state: str | Path | None = None,
+    exact: bool = False,
 ) -> pd.DataFrame:
     """Return how often each offer was in stock, and how its price moved, in the listings so far.
 
@@ -249,6 +250,8 @@ def history(
         ``base_url`` and ``team_id``; None takes the marketplace that was read last.
     state : str | Path | None
         State directory; None is planner's own.
+    exact : bool
+        Amounts as Decimals instead of floats.
 
     Returns
     -------
@@ -302,7 +305,7 @@ def history(
         "since": first[0] if first else None,
         "source": target["base_url"],
     }
-    return frame
+    return handed_out(frame, exact=exact)
 
 
 def _changed(stretches: Sequence[_Stretch], read: Readings, price: str) -> Iterator[_Row]:

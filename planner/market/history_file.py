@@ -25,7 +25,7 @@ from planner.errors import StateUnusable
 from planner.formats import identity
 from planner.market.gpus import FACTS, GPUS, gpu_facts
 from planner.market.offers import MARKET, OFFERS, offer_facts
-from planner.schema import EXACT, TEXT, json_rows
+from planner.schema import WHOLE, YES_NO, json_rows
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ def _schema() -> Iterator[str]:
     yield f"PRAGMA application_id = {_APPLICATION}"
     yield f"PRAGMA user_version = {_VERSION}"
     for table, (names, dtypes) in _DECLARED.items():
-        types = {TEXT: "TEXT", EXACT: "TEXT"}
-        columns = ", ".join(f"{name} {types.get(dtypes[name], 'INTEGER')}" for name in names)
+        # Amounts are text: a number would not be exact.
+        types = {WHOLE: "INTEGER", YES_NO: "INTEGER"}
+        columns = ", ".join(f"{name} {types.get(dtypes[name], 'TEXT')}" for name in names)
         yield f"CREATE TABLE {table} (row_id INTEGER PRIMARY KEY, digest TEXT UNIQUE, {columns})"
     yield (
         "CREATE TABLE listings (listing_id INTEGER PRIMARY KEY, listing TEXT NOT NULL, "

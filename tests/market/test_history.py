@@ -47,7 +47,7 @@ def test_stock_and_price_are_counted_over_the_listings(tmp_path: Path) -> None:
         [priced("0.00008", "Low"), other],
         [priced("0.00008", "Low"), other],
     )
-    frame = planner.history(state=tmp_path, data_centers=["A-1"])
+    frame = planner.history(exact=True, state=tmp_path, data_centers=["A-1"])
     assert [column.name for column in HISTORY] == list(frame.columns)
     (row,) = records(frame)
     wanted = {
@@ -65,14 +65,14 @@ def test_stock_and_price_are_counted_over_the_listings(tmp_path: Path) -> None:
     }
     assert {name: row[name] for name in wanted} == wanted
     assert frame.attrs == {"listings": 5, "since": wanted["first_seen_at"], "source": URL}
-    assert planner.history(state=tmp_path)["data_center"].tolist() == ["A-1", "B-1"]
+    assert planner.history(exact=True, state=tmp_path)["data_center"].tolist() == ["A-1", "B-1"]
 
 
 def test_changes_are_stretches(tmp_path: Path) -> None:
     """Four listings, three stretches: available, gone, and back at another price."""
     row = priced("0.0001")
     listed(tmp_path, [row], [row], [priced("2", provider="b")], [priced("0.0002")])
-    frame = planner.history(state=tmp_path, providers=["alpha"], changes=True)
+    frame = planner.history(exact=True, state=tmp_path, providers=["alpha"], changes=True)
     assert [column.name for column in CHANGES] == list(frame.columns)
     assert [
         (row["from_at"][:10], row["to_at"][:10], row["listings"], row["usd_gb_hr"], row["stock"])
@@ -87,7 +87,7 @@ def test_changes_are_stretches(tmp_path: Path) -> None:
 def test_an_offer_counts_from_its_first_listing(tmp_path: Path) -> None:
     """What came later is not held to listings before it was there."""
     listed(tmp_path, [priced("1")], [priced("1"), priced("1", dataCenter="New")])
-    frame = planner.history(state=tmp_path)
+    frame = planner.history(exact=True, state=tmp_path)
     assert frame["listings"].tolist() == [2, 1]
     assert frame["in_stock_percent"].tolist() == [Decimal(100), Decimal(100)]
 
@@ -95,21 +95,21 @@ def test_an_offer_counts_from_its_first_listing(tmp_path: Path) -> None:
 def test_unknown_stock_is_neither_in_stock_nor_out(tmp_path: Path) -> None:
     """A share is of the listings in which the stock is known."""
     listed(tmp_path, [priced("1", "maybe")], [priced("1", "Low")], [priced("1", "Unavailable")])
-    (row,) = records(planner.history(state=tmp_path))
+    (row,) = records(planner.history(exact=True, state=tmp_path))
     assert (row["listings"], row["stock_listings"], row["in_stock"]) == (3, 2, 1)
     listed(tmp_path / "other", [disk(stockStatus=None)] * 1, [disk(stockStatus=None)])
-    (row,) = records(planner.history(state=tmp_path / "other"))
+    (row,) = records(planner.history(exact=True, state=tmp_path / "other"))
     assert row["in_stock_percent"] is None
 
 
 def test_earlier_listings_can_be_left_out(tmp_path: Path) -> None:
     """A date is midnight, UTC."""
     listed(tmp_path, [priced("1")], [priced("2")], [priced("3")])
-    frame = planner.history(state=tmp_path, since="2026-10-02")
+    frame = planner.history(exact=True, state=tmp_path, since="2026-10-02")
     assert frame["listings"].tolist() == [2]
     assert frame["min_usd_gb_hr"].tolist() == [Decimal(2)]
     with pytest.raises(InputError, match="not a date"):
-        planner.history(state=tmp_path, since="yesterday")
+        planner.history(exact=True, state=tmp_path, since="yesterday")
 
 
 def test_gpus_have_a_history_too(tmp_path: Path) -> None:
@@ -126,10 +126,10 @@ def test_gpus_have_a_history_too(tmp_path: Path) -> None:
     }
     listed(tmp_path, [gpu, {**gpu, "gpuCount": 1}], [gpu], name="gpus")
     listed(tmp_path, [{**gpu, "gpuType": "H100_80GB", "isSpot": None}], name="multi-node")
-    frame = planner.history(state=tmp_path, gpu="A100_80GB:8")
-    assert [column.name for column in GPU_HISTORY] == list(frame.columns)
+    frame = planner.history(exact=True, state=tmp_path, gpu="A100_80GB:8")
+    assert {column.name for column in GPU_HISTORY} | {"usd_month"} == set(frame.columns)
     assert frame[["gpus", "listings", "usd_hr"]].values.tolist() == [[8, 2, Decimal("12.5")]]
-    every = planner.history(state=tmp_path, gpus=True)
+    every = planner.history(exact=True, state=tmp_path, gpus=True)
     assert every["listing"].tolist() == ["gpus", "gpus", "multi-node"]
     assert every["spot"].tolist()[:2] == [False, False]
 
