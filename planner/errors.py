@@ -335,7 +335,7 @@ class SolverFailed(PlannerError, exit_code=1):
 
 
 class NotProven(PlannerError, exit_code=11, shows=("plan",)):
-    """The time limit came before the proof.
+    """The time limit, or the limit of work, came before the proof.
 
     Attributes
     ----------

@@ -60,7 +60,9 @@ def plan(
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Save the plan there.")] = None,
     time_limit: Annotated[
         float | None,
-        typer.Option(min=0, help="Seconds for the solver; without it, as many as the proof takes."),
+        typer.Option(
+            min=0, help="Seconds for the solver. Without it, its work is limited instead."
+        ),
     ] = None,
     accept_gap: Annotated[
         str | None,

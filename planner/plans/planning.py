@@ -194,11 +194,12 @@ def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
     gap_percent = spare / record.objective_usd_hr * 100
     if accept_gap is not None and gap_percent <= accept_gap:
         return
+    limit = record.termination.replace("_", " ")
     raise NotProven(
-        f"not proven within the time limit: the plan below may cost up to ${money(spare, 4)}/h "
+        f"not proven within the {limit}: the plan below may cost up to ${money(spare, 4)}/h "
         f"({gap_percent:.2g} %) more than the best",
         plan=plan,
-        hint="give it more time with --time-limit, or accept it with --accept-gap PCT",
+        hint="give it more time with --time-limit SECONDS, or accept it with --accept-gap PCT",
     )
 
 

@@ -223,7 +223,8 @@ def certainty(record: SolverRecord, *, keeps: bool = False, unchecked: str = "")
         sure = f"optimal: proven to {record.gap:.1e} of its cost, ${money(spare, 6)} an hour"
     else:
         gap = money(Decimal(record.gap) * 100, 2)
-        sure = f"NOT PROVEN (time limit): at most {gap} % of its cost above the best plan"
+        ended = record.termination.replace("_", " ")
+        sure = f"NOT PROVEN ({ended}): at most {gap} % of its cost above the best plan"
     size = f"{record.variables:,} variables, {record.constraints:,} constraints"
     how = f"{record.name}, {size}, {record.seconds:.2f} s"
     if not record.variables:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from planner.requirements.policy import ProviderShare
 from planner.solve.heuristic import round_relaxation
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
@@ -36,10 +37,11 @@ PROOF = 1e-6
 """Relative gap up to which a large program counts as solved; the record always has the gap."""
 _NEAR = 1e-8
 """Relative gap that a solver is asked for where the last cent is out of reach."""
-_PATIENCE_S = 5.0
-"""Seconds for the last cent of a program before `_NEAR` has to do."""
-_LAST_PATIENCE_S = 60.0
-"""Seconds for a large program to come within `PROOF`, before what is found is all there is."""
+_FIRST_WORK, _WORK = 1e7, 1e8
+"""Work for the last cent of a program before its relaxation has to help, and for the proof around
+the relaxation: seconds, and about a minute, of a processor. No clock decides, so that every machine
+gives the same answer."""
+_UNLIMITED = 2**31 - 1
 _ROUNDING = 1e-9
 _TRIES = 50
 """Solutions that may be within tolerance beyond a limit before the search is given up."""
@@ -81,12 +83,16 @@ def solve_scope(instance: Instance, scope: Scope, stats: SolveStats) -> ScopeOpt
         return None
     if stats.full:
         return _exactly(instance, scope, columns, stats)
-    if len(columns) <= SMALL:
-        seconds = _PATIENCE_S if stats.deadline is None else stats.left_s
-        best = _exactly(instance, scope, columns, stats, seconds=seconds)
+    if len(columns) <= SMALL and not _rounds(instance, scope):
+        best = _exactly(instance, scope, columns, stats, work=_FIRST_WORK)
         if best is None or best.bound_month is None or (best.chosen and stats.is_over):
             return best
     return _around_relaxation(instance, scope, columns, stats)
+
+
+def _rounds(instance: Instance, scope: Scope) -> bool:
+    """Return whether the relaxation can be rounded: then it is solved first, which costs least."""
+    return scope.capped and any(isinstance(r, ProviderShare) for r in instance.requirements)
 
 
 def _exactly(
@@ -96,21 +102,20 @@ def _exactly(
     stats: SolveStats,
     *,
     gap: float = 0.0,
-    seconds: float | None = None,
+    work: float | None = None,
 ) -> ScopeOptimum | None:
-    """Solve a program as it is, to the last cent unless patience or time end first."""
+    """Solve a program as it is, to the last cent unless work or time end first."""
     program = Program(instance, scope, columns)
+    nodes = min(_nodes(work, len(columns)), stats.nodes or _UNLIMITED)
     for _ in range(_TRIES):
         outcome = stats.record(
-            program.cheapest(
-                time_limit_s=seconds or stats.left_s, gap_usd_hr=gap, nodes=stats.nodes
-            ),
+            program.cheapest(time_limit_s=stats.left_s, gap_usd_hr=gap, nodes=nodes),
             program,
         )
         if outcome.run.status == "infeasible":
             return None
         if outcome.counts is None:
-            if stats.is_over or seconds is None:
+            if stats.is_over or work is None:
                 raise Undecided
             return ScopeOptimum({}, Decimal("Infinity"), 0.0, columns)
         best = _incumbent(instance, scope, columns, outcome)
@@ -120,6 +125,11 @@ def _exactly(
         if not program.exclude(outcome.counts):
             program = Program(instance, scope, columns, tolerance=-FEASIBILITY_TOLERANCE)
     raise Undecided
+
+
+def _nodes(work: float | None, columns: int) -> int:
+    """Return the branch-and-bound nodes that are so much work: wide programs have slow nodes."""
+    return _UNLIMITED if work is None else max(1, int(work / max(1, columns) ** 1.5))
 
 
 def _incumbent(
@@ -154,14 +164,17 @@ def _around_relaxation(
     if best is None:
         return None
     distance = float(best.usd_month) - bound_month
-    if distance > PROOF * float(best.usd_month) and not stats.is_over:
+    to_last_cent = len(columns) <= SMALL and _rounds(instance, scope)
+    near_enough = 0.0 if to_last_cent else PROOF * float(best.usd_month)
+    if distance > near_enough and not stats.is_over:
         needed = ideal.reduced * hours <= distance + abs(bound_month) * _ROUNDING
         left = columns.take(needed | (ideal.counts > 0))
-        gap = PROOF / 2 * ideal.bound_usd_hr
-        seconds = _LAST_PATIENCE_S if stats.deadline is None else stats.left_s
-        better = _polished(instance, scope, left, stats, gap, seconds)
+        gap = 0.0 if to_last_cent else PROOF / 2 * ideal.bound_usd_hr
+        better = _polished(instance, scope, left, stats, gap)
         if better is not None and better.usd_month <= best.usd_month:
             best = better
+            if to_last_cent and best.bound_month is None:
+                return best
     proven = max(bound_month, best.bound_month or bound_month)
     return replace(best, bound_month=proven)
 
@@ -172,11 +185,11 @@ def _polished(
     columns: Columns,
     stats: SolveStats,
     gap: float,
-    seconds: float | None,
 ) -> ScopeOptimum | None:
     """Return what a solver makes of the columns that are left, if it makes anything of them."""
+    work = _WORK if stats.deadline is None else None
     try:
-        return _exactly(instance, scope, columns, stats, gap=gap, seconds=seconds)
+        return _exactly(instance, scope, columns, stats, gap=gap, work=work)
     except Undecided:
         return None
 

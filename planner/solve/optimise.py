@@ -44,7 +44,7 @@ class SolverRecord:
         ``optimal``: proven, to the last cent where the gap is zero, else to ``PROOF``;
         ``feasible``: an incumbent.
     termination : str
-        Why the search ended: ``proven`` or ``time_limit``.
+        Why the search ended: ``proven``, ``time_limit`` or ``work_limit``.
     objective_usd_hr, bound_usd_hr : Decimal
         Cost of disks and averaged GPUs, and the proven limit below which no plan can be.
     gap : float
@@ -61,7 +61,7 @@ class SolverRecord:
 
     name: str
     status: Literal["optimal", "feasible"]
-    termination: Literal["proven", "time_limit"]
+    termination: Literal["proven", "time_limit", "work_limit"]
     objective_usd_hr: Decimal
     bound_usd_hr: Decimal
     gap: float
@@ -251,11 +251,13 @@ def prove(
     if best.bound_month is not None and best.usd_month > floor:
         bound = min(objective, averaged_usd_hr(max(floor, best.bound_month), hours))
     spare = difference(objective, bound)
+    stopped: Literal["time_limit", "work_limit"]
+    stopped = "work_limit" if best.stats.deadline is None else "time_limit"
     proven_enough = spare <= objective * PROOF + bound * cost_slack / 100
     record = SolverRecord(
         name=SOLVER,
         status="optimal" if proven_enough else "feasible",
-        termination="proven" if proven_enough else "time_limit",
+        termination="proven" if proven_enough else stopped,
         objective_usd_hr=objective,
         bound_usd_hr=bound,
         gap=float(spare / objective) if objective else 0.0,

@@ -6,6 +6,7 @@ apart: what is the solution worth (``sol_status``), and why did the solver stop.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -38,7 +39,7 @@ _GRACE, _GRACE_S = 1.1, 2.0
 THREADS = 1
 """Threads of the solver: its parallel search could end at another of several equal optima."""
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]
-Termination = Literal["proven", "time_limit"]
+Termination = Literal["proven", "time_limit", "work_limit"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Run:
         ``optimal`` and ``infeasible`` are proven; ``feasible`` is an incumbent,
         ``unknown`` is no solution.
     termination : str
-        Why it stopped: ``proven`` or ``time_limit``.
+        Why it stopped: ``proven``, ``time_limit`` or ``work_limit``.
     seconds : float
         Wall time.
     bound : float | None
@@ -98,7 +99,8 @@ def run(
     if not ended:
         return Run("unknown", "time_limit", seconds, None, gap)
     status = _status(problem)
-    termination: Termination = "proven" if status in {"optimal", "infeasible"} else "time_limit"
+    stopped: Termination = "work_limit" if time_limit_s is None else "time_limit"
+    termination = "proven" if status in {"optimal", "infeasible"} else stopped
     return Run(status, termination, seconds, _bound(problem, status, gap), gap)
 
 
@@ -132,6 +134,8 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc]
         try:
             status: tuple[int, int] = super().findSolutionValues(lp)
         except KeyError:
+            if math.isfinite(lp.solverModel.getObjectiveValue()):
+                return pulp.LpStatusOptimal, pulp.LpSolutionIntegerFeasible
             return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
         return status
 
@@ -164,11 +168,10 @@ def _interruptible(
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
-    started = time.monotonic()
+    end = None if time_limit_s is None else time.monotonic() + time_limit_s * _GRACE + _GRACE_S
     while worker.is_alive():
         worker.join(_LISTEN_S)
-        waited = time.monotonic() - started
-        if time_limit_s is not None and waited > time_limit_s * _GRACE + _GRACE_S:
+        if end is not None and time.monotonic() > end:
             return False
     if raised and isinstance(raised[0], _FAILURES):
         raise SolverFailed(

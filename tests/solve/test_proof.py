@@ -29,12 +29,14 @@ def an_instance(**policy: Any) -> Instance:
     return instance_of(demanded(volume("x", 10), policy=policy), ROWS)
 
 
-def proved(offer: int, bound_month: str | None, slack: str = "0", **policy: Any) -> Solution:
+def proved(
+    offer: int, bound_month: str | None, slack: str = "0", *, deadline: float | None = 0.0
+) -> Solution:
     """Return what is said of ten GB at an offer, given a solver's bound of the monthly cost."""
-    instance = an_instance(**policy)
+    instance = an_instance()
     run = Run("feasible", "time_limit", 0.25)
     bound = None if bound_month is None else Decimal(bound_month)
-    stats = SolveStats(runs=[run, run], variables=2, constraints=1, dominated=7)
+    stats = SolveStats(deadline, runs=[run, run], variables=2, constraints=1, dominated=7)
     cost = instance.usd_month({0: [offer]}, {})
     found = Optimum({0: [offer]}, {}, cost, bound, stats)
     return prove(instance, found, Decimal(slack))
@@ -74,6 +76,8 @@ def test_what_is_near_enough_is_proven_with_its_gap() -> None:
     assert near.gap == pytest.approx(1e-6)
     far = proved(DEAR, str(cost * (1 - PROOF * 2))).solver
     assert (far.status, far.termination) == ("feasible", "time_limit")
+    unlimited = proved(DEAR, "0.8", deadline=None).solver
+    assert (unlimited.status, unlimited.termination) == ("feasible", "work_limit")
 
 
 def test_a_cost_that_was_allowed_is_no_missing_proof() -> None:
@@ -127,6 +131,7 @@ def test_a_solver_that_knows_nothing_without_a_limit_is_not_proven(
 ) -> None:
     """A solver may end with nothing though nobody stopped it: no plan, and no crash over it."""
     monkeypatch.setattr(coupled, "_TRIES", 0)
+    monkeypatch.setattr(coupled, "_rounded", lambda *_: None)
     document = demanded(volume("x"), volume("y"), policy={"max_provider_share": 0.5})
     with pytest.raises(NotProven, match=r"no plan was found$"):
         optimise(demand_from(document), addressable(offers_frame(ROWS), exact=True))
