@@ -133,6 +133,7 @@ def _where(one: Mapping[str, Any]) -> str:
 
 
 def _choices(asked: Explanation) -> Section:
+    from planner.plans.track_record import track_record
     from planner.schema import records
 
     named = ("offer_id", "provider", "data_center")
@@ -149,7 +150,7 @@ def _choices(asked: Explanation) -> Section:
         _MORE,
     )
     title = "Chosen, and the best plan without it"
-    return Section("choices", title, columns, tuple(rows))
+    return Section("choices", title, columns, tuple(rows), notes=track_record(asked.plan))
 
 
 def _offers(asked: Explanation) -> Section:

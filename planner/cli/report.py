@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,7 +55,7 @@ _FIRST = frozenset({"low-wallet", "summary", "notices"})
 _SHORT = frozenset(
     {
         *("totals", "budgets", "wallet", "billed", "idle", "accrued", "comparisons"),
-        *("by-owner", "by-site", "gpus", "assumptions"),
+        *("by-owner", "by-site", "gpus", "history", "assumptions"),
         *("market", "requirements", "sites", "share"),
     }
 )
@@ -205,7 +206,7 @@ def report(
             _month(whole, holdings, records, offers, (month, compare)), html, section, output
         )
         return
-    whole = whole.against(limits, warn)
+    whole = replace(whole.against(limits, warn), track_record=_track_record(plans, state))
     insights = _insights(plans) if why else None
     gate = _gate(whole, fail, runway_hr)
     _keep(whole, insights, (out, html, charts), chart_format or [PictureFormat.svg])
@@ -214,6 +215,14 @@ def report(
             to_stderr(f"warning: {warning}")
     render(_view(whole, insights, section or [], gate), output)
     purchases.exit_with(gate, output)
+
+
+def _track_record(plans: Sequence[tuple[str, Plan]], state: str | None) -> tuple[str, ...]:
+    """Return how the offers of the plans did so far, each offer once."""
+    from planner.plans.track_record import track_record
+
+    folder = purchases.state_folder(state)
+    return tuple(dict.fromkeys(text for _, plan in plans for text in track_record(plan, folder)))
 
 
 def _gate(whole: Report, fail: Decimal | None, runway_hr: Decimal | None) -> BudgetGate | None:

@@ -92,6 +92,8 @@ HISTORY, GPU_HISTORY = _summary(_DISK, "usd_gb_hr"), _summary(_GPU, "usd_hr")
 """Columns of a history: one row for each offer, sorted by place."""
 CHANGES, GPU_CHANGES = _changes(_DISK, "usd_gb_hr"), _changes(_GPU, "usd_hr")
 """Columns of the changes: one row for each stretch without a change, sorted by time."""
+_FEWEST = 2
+"""Listings that make a record: one is today's."""
 _Row = dict[str, Any]
 
 
@@ -382,37 +384,41 @@ class OfferRecord:
         return f"price changed {times}, {self.change_percent:+.1f} % in all"
 
 
-def offer_record(
-    key: Sequence[str | None],
-    size_gb: int,
-    target: Mapping[str, str | None] | None,
+def offer_records(
+    disks: Sequence[tuple[Sequence[str | None], int]],
+    target: Mapping[str, str | None],
     state: str | Path | None = None,
-) -> OfferRecord | None:
-    """Return how the offer of a disk did, None where fewer than two listings have shown it.
+) -> list[OfferRecord | None]:
+    """Return how the offers of disks did, None where fewer than two listings have shown one.
 
     Parameters
     ----------
-    key : sequence of str | None
-        Create key: provider, cloud id, data centre, country.
-    size_gb : int
-        Size of the disk: rows that do not sell it are left out.
-    target : mapping | None
-        Marketplace and team; None has no history.
+    disks : sequence of (sequence of str | None, int)
+        Create key (provider, cloud id, data centre, country) and size in GB: rows that do not
+        sell the size are left out.
+    target : mapping
+        ``base_url`` and ``team_id``.
     state : str | Path | None
         State directory; None is planner's own.
     """
-    if target is None:
-        return None
     folder = default_state() if state is None else Path(state)
-    where = {name: [value] for name, value in zip(KEY, key, strict=True)}
+    providers = [*dict.fromkeys(key[0] for key, _ in disks)]
     try:
-        read = read_readings(folder, "disks", target, where=where)
+        read = read_readings(folder, "disks", target, where={"provider": providers})
     except StateUnusable:
-        return None  # recording, or `planner history`, says so
-    sold = {row_id: row for row_id, row in read.rows.items() if size_gb in grid_of(row)}
+        return [None] * len(disks)  # recording, or `planner history`, says so
+    return [_offer_record(read, tuple(key), size_gb) for key, size_gb in disks]
+
+
+def _offer_record(read: Readings, key: tuple[str | None, ...], size_gb: int) -> OfferRecord | None:
+    sold = {
+        row_id
+        for row_id, row in read.rows.items()
+        if tuple(row[name] for name in KEY) == key and size_gb in grid_of(row)
+    }
     row_ids = {number: rows.intersection(sold) for number, rows in read.row_ids.items()}
     stretches = next(iter(_stretches(replace(read, row_ids=row_ids), KEY)), [])
-    if sum(each.readings for each in stretches) < 2:  # noqa: PLR2004 -- one is today's
+    if sum(each.readings for each in stretches) < _FEWEST:
         return None
     summary = _summarised(stretches, read, "usd_gb_hr")
     return OfferRecord(

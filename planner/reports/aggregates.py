@@ -275,6 +275,8 @@ class Aggregates:
         Why a budget cannot be confirmed: disks that may exist, are gone, or are claimed twice.
     warn_above : Decimal | None
         Per cent of a budget beyond which it is warned about.
+    track_record : tuple of str
+        How the offers of its plans did so far; not saved.
     """
 
     created_at: Utc
@@ -287,6 +289,7 @@ class Aggregates:
     warnings: tuple[str, ...]
     doubts: tuple[str, ...] = ()
     warn_above: Amount | None = None
+    track_record: tuple[str, ...] = ()
 
     @property
     def as_of(self) -> str:

@@ -139,9 +139,10 @@ class Report(Aggregates):
         """
         more = () if insights is None else insights.sections(most)
         assumed = Section("assumptions", "Assumptions", notes=self.assumptions)
+        record = Section("history", "Stock and price so far", notes=self.track_record)
         folded = (
             replace(one, is_folded=one.name not in _OPEN)
-            for one in (*self.sections(most), *more, assumed)
+            for one in (*self.sections(most), *more, *([record] if record.notes else []), assumed)
         )
         figures = Section("summary", self.title, notes=self.summary)
         notices = Section("notices", "Warnings", notes=self.notices)

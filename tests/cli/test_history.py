@@ -78,3 +78,26 @@ def test_a_file_that_cannot_be_written_is_a_line(run: Run, tmp_path: Path) -> No
         assert len(lines) == 1
         assert "market history not recorded" in lines.pop()
         assert run("history", env=env).code == 8
+
+
+def test_where_explain_and_report_say_how_the_choice_did(run: Run) -> None:
+    """From the second listing on; a plan of files has no history, and says nothing."""
+    sentence = "in stock in 100 % of {} listings since 2"
+    with Sim() as sim:
+        env = environment(sim)
+        first = run("where", "4TB", env=env)
+        assert "listings since" not in first.out
+        assert run("plan", "-", "--out", "plan.json", env=env, stdin=SMALL).code == 0
+        again = run("where", "4TB", env=env)
+        assert sentence.format(3) in " ".join(again.out.split())
+        assert "price unchanged" in again.out
+        for command, *more in (("explain",), ("report",), ("report", "-o", "md")):
+            ran = run(command, "plan.json", *more, env=env)
+            assert sentence.format(3) in " ".join(ran.out.split()), (command, more)
+        run("report", "plan.json", "--html", "page.html", "--out", "saved.json", env=env)
+        assert run("report", "saved.json", env=env).code == 0
+        free = run(
+            "plan", "-", "--offers", "shipped:disk-offers", "--out", "free.json", stdin=SMALL
+        )
+        assert free.code == 0
+        assert "listings since" not in run("explain", "free.json", env=env).out

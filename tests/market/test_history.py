@@ -10,7 +10,7 @@ import pytest
 
 import planner
 from planner.errors import InputError
-from planner.market.history import CHANGES, GPU_HISTORY, HISTORY, offer_record
+from planner.market.history import CHANGES, GPU_HISTORY, HISTORY, OfferRecord, offer_records
 from planner.market.history_file import Recorder
 from planner.market.snapshot import Snapshot
 from planner.schema import records
@@ -30,6 +30,11 @@ def listed(folder: Path, *listings: list[dict[str, Any]], name: Any = "disks") -
     record = Recorder(folder, URL, None, pytest.fail)
     for day, rows in enumerate(listings):
         record(name, Snapshot(rows, "test", START + timedelta(days=day)))
+
+
+def record_of(folder: Path, team: str | None = None) -> OfferRecord | None:
+    (record,) = offer_records([(KEY, 500)], {**TARGET, "team_id": team}, folder)
+    return record
 
 
 def priced(price: str, stock: str = "High", **more: Any) -> dict[str, Any]:
@@ -156,14 +161,13 @@ def test_the_record_of_one_offer_is_a_sentence(
     """Only the row that sells the size counts: tiers of one create key have prices of their own."""
     tier = disk(spec={"minCount": 2000, "maxCount": 4000, "pricePerUnit": Decimal(9)})
     listed(tmp_path, [priced("0.0001"), tier], [priced("0.0001")], [later, tier])
-    assert str(offer_record(KEY, 500, TARGET, tmp_path)) == text
+    assert str(record_of(tmp_path)) == text
 
 
 def test_one_listing_is_no_record(tmp_path: Path) -> None:
-    """Nor is a market of another team, nor a plan of no marketplace."""
+    """Nor is what another team was offered."""
     listed(tmp_path, [priced("1")])
-    assert offer_record(KEY, 500, TARGET, tmp_path) is None
+    assert record_of(tmp_path) is None
     listed(tmp_path, [priced("1")])
-    assert offer_record(KEY, 500, TARGET, tmp_path) is not None
-    assert offer_record(KEY, 500, {**TARGET, "team_id": "x"}, tmp_path) is None
-    assert offer_record(KEY, 500, None, tmp_path) is None
+    assert record_of(tmp_path) is not None
+    assert record_of(tmp_path, "x") is None
