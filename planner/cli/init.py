@@ -41,7 +41,7 @@ def init(
     if is_there(file) and not force:
         raise InputError(f"{file}: is already there", hint="name another file, or use --force")
     write_atomic(file, text.encode())
-    to_stderr(f"wrote {file}; try: planner plan {shlex.quote(file)} --offers shipped:disk-offers")
+    to_stderr(f"Wrote {file}. Next:\nplanner plan {shlex.quote(file)} --offers shipped:disk-offers")
 
 
 def project_of(file: str) -> str:

@@ -15,6 +15,7 @@ import typer
 
 from planner import __version__
 from planner.cli import glyphs
+from planner.cli.help import COMMAND_PANELS, epilog, helped
 from planner.cli.render import to_stderr, to_stdout
 from planner.errors import InputError, PlannerError
 from planner.text import visible
@@ -28,9 +29,10 @@ _UsageError: type[Exception] = next(
 """What typer raises for a command line that it refuses: its own, or click's."""
 
 COMMANDS = (
-    *("where", "offers", "gpus", "history", "providers", "init", "validate", "plan", "explain"),
-    *("diff", "emit", "report", "apply", "status", "resolve", "rename", "retire", "destroy"),
-    *("doctor", "adopt", "schema", "sim", "docs"),
+    *("where", "offers", "gpus", "history", "providers"),
+    *("init", "validate", "plan", "explain", "diff", "emit", "schema"),
+    *("apply", "status", "resolve", "rename", "retire", "destroy", "adopt"),
+    *("report", "doctor", "sim", "docs"),
 )
 """The commands, in the order of the help; each is a function of that name."""
 
@@ -47,7 +49,10 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
     app.callback(epilog=_EXIT_CODES)(_planner)
     for name in names:
         module = import_module(f"planner.cli.{'init' if name == 'schema' else name}")
-        app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
+        more = getattr(module, "EPILOG", None)
+        panel = COMMAND_PANELS.get(name, "Help")
+        command = app.command(name, epilog=epilog(name, more), rich_help_panel=panel)
+        command(helped(getattr(module, name)))
     return app
 
 

@@ -117,7 +117,7 @@ def plan(
     render(_view(made), output)
     warn(made.warnings)
     if out is not None:
-        following = f" Next: planner apply {shlex.quote(out)}" if made.requests else ""
+        following = f" Next:\nplanner apply {shlex.quote(out)}" if made.requests else ""
         to_stderr(f"Saved to {out}.{following}")
     if detailed_exitcode and made.requests:
         raise typer.Exit(_CHANGES)

@@ -78,7 +78,10 @@ def show(sections: Iterable[Section]) -> None:
 
 def to_stderr(text: str) -> None:
     """Write a message for people to standard error."""
-    _write_stderr("\n".join(visible(line) for line in text.split("\n")) + "\n")
+    from planner.present import terminal
+
+    lines = "\n".join(visible(line) for line in text.split("\n"))
+    _write_stderr(terminal.labelled(lines, colour=terminal.has_colour(sys.stderr)) + "\n")
 
 
 def _write_stderr(text: str) -> None:

@@ -33,6 +33,9 @@ _STYLES = {
 }
 """Texts of an action or a status → their colour, which is never all that tells them apart."""
 
+_LABELS = {"warning:": "33", "planner:": "1;31"}
+"""Label of a message → the terminal's code for its colour."""
+
 
 def to_terminal(sections: Iterable[Section], *, width: int, colour: bool = False) -> str:
     """Return sections as a terminal shows them.
@@ -214,6 +217,17 @@ def has_colour(stream: TextIO | None = None) -> bool:
     """
     is_terminal = (sys.stdout if stream is None else stream).isatty()
     return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def labelled(text: str, *, colour: bool) -> str:
+    r"""Return a message, its label in colour: a warning yellow, an error red.
+
+    >>> labelled("warning: low stock", colour=True)
+    '\x1b[33mwarning:\x1b[0m low stock'
+    """
+    label, space, rest = text.partition(" ")
+    code = _LABELS.get(label)
+    return f"\x1b[{code}m{label}\x1b[0m{space}{rest}" if colour and code else text
 
 
 @contextlib.contextmanager

@@ -284,7 +284,8 @@ def test_every_mistake_on_a_terminal(command: str, monkeypatch: pytest.MonkeyPat
         assert "Traceback" not in ended.err, (words, ended)
         if words in lines:
             assert ended.code == 2, (words, ended)
-            assert f"\n{ended.err}".count("\nplanner: ") == 1 or command in ALWAYS_JSON, words
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", f"\n{ended.err}")
+            assert plain.count("\nplanner: ") == 1 or command in ALWAYS_JSON, words
 
 
 @pytest.mark.usefixtures("here")
