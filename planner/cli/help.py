@@ -32,7 +32,7 @@ EXAMPLES = {
     ),
     "history": (
         "planner history",
-        "planner history --provider runpod",
+        "planner history --provider runpod --since 2026-10-01",
     ),
     "providers": ("planner providers", "planner providers runpod -o json"),
     "init": ("planner init", "planner init research.yaml --example research"),

@@ -59,10 +59,7 @@ def history(
     state: StateOption = None,
     output: OutputOption = Output.table,
 ) -> None:
-    """Show how often offers were in stock and how prices moved, in every listing read so far.
-
-    Example: planner history --provider runpod --since 2026-10-01
-    """
+    """Show how often offers were in stock and how prices moved, in every listing read so far."""
     from planner.market.history import history as recorded
     from planner.schema import frame_document, frame_section
 

@@ -66,10 +66,7 @@ def where(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     output: OutputOption = Output.table,
 ) -> None:
-    """Show the cheapest place for data, what others cost, and what they lack. Buys nothing.
-
-    Example: planner where 4TB --gpu A100_80GB --hours 200
-    """
+    """Show the cheapest place for data, what others cost, and what they lack. Buys nothing."""
     from planner.cli.init import is_there, project_of
     from planner.cli.plan import market_for, warn
     from planner.plans.where import WhereQuestion, answer
