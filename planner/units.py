@@ -180,10 +180,18 @@ def split_usd(usd: Decimal, weights: Sequence[int]) -> tuple[Decimal, ...]:
     ['0.2', '0.1']
     """
     largest, all_of_it = _largest(weights), sum(weights)
-    parts = [quotient(product(usd, Decimal(weight)), all_of_it) for weight in weights]
+    parts = [_divided(product(usd, Decimal(weight)), all_of_it) for weight in weights]
     rest = total(part for number, part in enumerate(parts) if number != largest)
     parts[largest] = difference(usd, rest)
     return tuple(parts)
+
+
+def _divided(amount: Decimal, parts: int) -> Decimal:
+    """Return an equal part, exact where it ends."""
+    try:
+        return _EXACT.divide(amount, Decimal(parts))
+    except Inexact:
+        return quotient(amount, parts)
 
 
 def _largest(weights: Sequence[int]) -> int:

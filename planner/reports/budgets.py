@@ -165,7 +165,7 @@ class Budget:
     @property
     def unpriced(self) -> int:
         """Return how many of the lines have no price."""
-        return sum(line.usd_hr is None for line in self.lines)
+        return RunRate.of(self.lines).unpriced
 
     @property
     def percent(self) -> Decimal | None:

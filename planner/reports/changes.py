@@ -97,9 +97,10 @@ class Change:
     Attributes
     ----------
     changes : tuple of str
-        ``added``; ``removed``; of disks ``moved``, ``resized``, ``repriced``, ``renamed`` (another
-        volume) and ``reassigned`` (another owner); of GPUs ``moved``, ``reconfigured`` (another
-        model or number), ``rescheduled`` (other hours) and ``repriced``; or ``unchanged``.
+        ``added``; ``removed``; of disks ``moved``, ``resized``, ``repriced``, ``regrouped`` (shared
+        with other volumes), ``renamed`` (another volume) and ``reassigned`` (another owner); of
+        GPUs ``moved``, ``reconfigured`` (another model or number), ``rescheduled`` (other hours)
+        and ``repriced``; or ``unchanged``.
     old, new : Line or GpuLine, or None
         Before and after.
     cost : Cost
@@ -135,6 +136,7 @@ class Change:
             "resized": _amount,
             "reconfigured": _amount,
             "renamed": lambda side: side.title,
+            "regrouped": lambda side: " + ".join(side.disk_group or ("a disk of its own",)),
             "reassigned": lambda side: visible(side.owner or "no owner"),
             "rescheduled": lambda side: f"{side.hours_per_month} h",
         }
@@ -211,6 +213,7 @@ def _disk_keys(*, several: bool) -> tuple[Callable[[Line], object], ...]:
         return key
 
     return (
+        lambda line: line.disk_id and (line.disk_id, line.project, line.volume),
         lambda line: line.disk_id,
         keyed(_place, lambda line: line.size_gb, lambda line: line.replica),
         keyed(_place, lambda line: line.size_gb),
@@ -255,6 +258,8 @@ def _disk_changes(
         yield "resized"
     if not moved and _is_repriced(old, new, hours):
         yield "repriced"
+    if old.disk_group != new.disk_group:
+        yield "regrouped"
     if old.volume != new.volume or (several and old.project != new.project):
         yield "renamed"
     if old.owner != new.owner:

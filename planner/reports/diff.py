@@ -20,7 +20,7 @@ from planner.reports.changes import (
     gpu_changes,
 )
 from planner.reports.ledger import lines_of
-from planner.reports.lines import GpuLine, Line, ReplicaLabels
+from planner.reports.lines import GpuLine, Line, ReplicaLabels, RunRate
 from planner.reports.make import gpu_lines_of, planned_with
 from planner.reports.report import Report
 from planner.schema import Table, build, frame_document, frame_section
@@ -90,7 +90,7 @@ class Side:
     @property
     def unpriced(self) -> int:
         """Return how many disks have no price."""
-        return sum(line.usd_hr is None for line in self.lines)
+        return RunRate.of(self.lines).unpriced
 
     def to_document(self) -> dict[str, Any]:
         """Return what it was as JSON values."""
@@ -99,7 +99,7 @@ class Side:
             "plan_id": self.plan_id,
             "created_at": self.created_at,
             "projects": list(self.projects),
-            "disks": len(self.lines),
+            "disks": sum(line.leads for line in self.lines),
             "unpriced": self.unpriced,
         }
 

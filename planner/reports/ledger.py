@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
+from planner.plans.sharing import DiskShare, by_disk, shares_of
 from planner.project.preflight import listed_ids
 from planner.project.state import State, sorted_entries
 from planner.reports.holdings import account_name
 from planner.reports.lines import Line
+from planner.reports.shares import divided, with_shares
 from planner.schema import records
 from planner.text import visible
 from planner.units import total, usd_hr
@@ -43,6 +45,8 @@ class Purchase:
         Who pays, and labels, as the demand said when it was bought.
     superseded : bool
         Whether a later disk replaced it.
+    group : tuple of DiskShare
+        What each volume has of a disk that several share; else empty.
     """
 
     plan: str
@@ -53,6 +57,17 @@ class Purchase:
     owner: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     superseded: bool = False
+    group: tuple[DiskShare, ...] = ()
+
+    @property
+    def slot(self) -> SlotKey:
+        """Return which disk of the project it is."""
+        alone = ((self.volume, self.replica),)
+        return tuple((share.volume, share.replica) for share in self.group) or alone, self.disk
+
+
+SlotKey = tuple[tuple[tuple[str, int], ...], int]
+"""Volumes with their replicas that are on a disk, and which disk of the replica it is."""
 
 
 def bought_as(
@@ -83,6 +98,7 @@ def bought_as(
             **{name: getattr(one, name) for name in ("project", "volume", "replica")},
             **{name: getattr(one, name) for name in ("disk", "owner", "tags")},
             superseded=one.is_superseded,
+            group=one.group,
         )
         for one in sorted_entries(mine)
         if (disk_id := ids[one.name]) is not None
@@ -153,10 +169,10 @@ def lines_of(
         at = now if holdings is None else holdings.read_at
         there = _There.of(plan, live, bought)
         for line, note in _planned(plan, there, regions, account_of(holdings, plan), at):
-            found += [line] if line is not None else []
+            found += () if line is None else divided([line])
             (gone if line is None else notes).append(note)
     taken = {line.disk_id for line in found if line.is_live}
-    found += (
+    found += divided(
         _other(row, regions, bought.get(row["id"] or ""))
         for row in live.values()
         if row["id"] is None or row["id"] not in taken
@@ -229,7 +245,7 @@ def place_of(row: Mapping[str, Any], regions: Regions) -> dict[str, Any]:
 
 def _other(row: Mapping[str, Any], regions: Regions, slot: Purchase | None) -> Line:
     """Return the line of a live disk that is no plan's."""
-    return Line(
+    line = Line(
         **_listed(row),
         **place_of(row, regions),
         project=None if slot is None else slot.project,
@@ -240,6 +256,7 @@ def _other(row: Mapping[str, Any], regions: Regions, slot: Purchase | None) -> L
         owner=None if slot is None else slot.owner,
         tags={} if slot is None else dict(slot.tags),
     )
+    return with_shares(line, () if slot is None else slot.group)
 
 
 @dataclass(frozen=True)
@@ -248,7 +265,7 @@ class _There:
 
     by_id: dict[str, dict[str, Any]]
     by_name: dict[str, list[dict[str, Any]]]
-    by_slot: dict[tuple[str, int, int], dict[str, Any]]
+    by_slot: dict[SlotKey, dict[str, Any]]
 
     @classmethod
     def of(
@@ -263,7 +280,7 @@ class _There:
             if disk_id in live and disk_id not in placed
         }
         by_slot = {
-            (slot.volume, slot.replica, slot.disk): live[disk_id]
+            slot.slot: live[disk_id]
             for is_own in (False, True)  # a deliberate second set has its own disks
             for disk_id, slot in slots.items()
             if (slot.plan == digest if is_own else slot.project == plan.project)
@@ -280,18 +297,20 @@ def _planned(
 ) -> Iterator[tuple[Line | None, str]]:
     """Yield a line for each disk of a plan; and what is amiss, else an empty text."""
     names = {(one.volume, one.replica, one.disk): one.request.name for one in plan.planned_disks}
-    for placement in plan.placements:
+    for members in by_disk(plan.placements):
+        placement = members[0]
         for disk, size_gb in enumerate(placement.disk_sizes_gb, 1):
             if placement.action == "keep":
                 row = there.by_id.get(placement.disk_ids[disk - 1])
-                yield _kept(plan, placement, disk, row)
+                yield _kept(plan, members, disk, row)
                 continue
-            slot = (placement.volume, placement.replica, disk)
-            same = there.by_name.get(names[slot], [])
+            name = names[placement.volume, placement.replica, disk]
+            slot = tuple((member.volume, member.replica) for member in members), disk
+            same = there.by_name.get(name, [])
             found = there.by_slot.get(slot) or next(iter(same), None)
             if found is not None:
-                note = f"{len(same)} disks are called {names[slot]}: one is a duplicate"
-                line = _line(plan, placement, disk, "bought", _listed(found))
+                note = f"{len(same)} disks are called {name}: one is a duplicate"
+                line = _line(plan, members, disk, "bought", _listed(found))
                 if any(found[name] not in {None, getattr(line, name)} for name in _PLACE):
                     line = replace(line, **place_of(found, regions))
                 yield line, note if len(same) > 1 else ""
@@ -300,30 +319,31 @@ def _planned(
                 **dict.fromkeys(("disk_id", "status", "attached", "created_at", "billed_usd")),
                 "account": account,
                 "as_of": at.isoformat(),
-                "name": names[slot],
+                "name": name,
                 "size_gb": size_gb,
                 "usd_gb_hr": placement.usd_gb_hr,
                 "usd_hr": usd_hr(size_gb, placement.usd_gb_hr),
             }
-            yield _line(plan, placement, disk, "new", new), ""
+            yield _line(plan, members, disk, "new", new), ""
 
 
 def _kept(
-    plan: Plan, placement: Placement, disk: int, row: dict[str, Any] | None
+    plan: Plan, members: Sequence[Placement], disk: int, row: dict[str, Any] | None
 ) -> tuple[Line | None, str]:
     if row is not None:
-        return _line(plan, placement, disk, "kept", _listed(row)), ""
-    gone = placement.disk_ids[disk - 1]
+        return _line(plan, members, disk, "kept", _listed(row)), ""
+    gone, volumes = members[0].disk_ids[disk - 1], " + ".join(each.volume for each in members)
     return None, (
-        f"disk {visible(gone)}, which the plan keeps for {visible(placement.volume)}, is no longer "
+        f"disk {visible(gone)}, which the plan keeps for {visible(volumes)}, is no longer "
         "there and is not counted; plan again"
     )
 
 
 def _line(
-    plan: Plan, placement: Placement, disk: int, standing: Standing, listed: dict[str, Any]
+    plan: Plan, members: Sequence[Placement], disk: int, standing: Standing, listed: dict[str, Any]
 ) -> Line:
-    return Line(
+    placement = members[0]
+    line = Line(
         **listed,
         **{name: getattr(placement, name) for name in (*_PLACE, "region")},
         project=plan.project,
@@ -334,3 +354,4 @@ def _line(
         owner=placement.owner,
         tags=dict(placement.tags),
     )
+    return with_shares(line, shares_of(members))

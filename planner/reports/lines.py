@@ -28,6 +28,7 @@ LEDGER = (
     Column("volume", TEXT, "name in the demand; null: of none that is known"),
     Column("replica", WHOLE, "from 1; null: unknown"),
     Column("disk", WHOLE, "of the replica, from 1; null: unknown"),
+    Column("disk_group", EXACT, "volumes that share the disk, as a tuple; null: it has its own"),
     Column("standing", TEXT, "kept or bought: live, the plan's; new: to be bought; other: live"),
     Column("owner", TEXT, "from the demand; null: none"),
     Column("tags", EXACT, "dict, from the demand"),
@@ -38,9 +39,9 @@ LEDGER = (
     Column("data_center", TEXT, "where; null: unknown"),
     Column("country", TEXT, "where; null: unknown"),
     Column("region", TEXT, "where; null: unknown"),
-    Column("size_gb", WHOLE, "null: unknown"),
+    Column("size_gb", WHOLE, "of a shared disk, the volume's part; null: unknown"),
     Column("usd_gb_hr", AMOUNT, "price of a new disk; null: live"),
-    Column("usd_hr", AMOUNT, "list price of the whole disk per hour; null: unpriced"),
+    Column("usd_hr", AMOUNT, "list price of those GB per hour; null: unpriced"),
     Column("attached", EXACT, "tuple of pods and clusters; null: unknown, or not there yet"),
     Column("created_at", TEXT, "when it was created, UTC; null: unknown, or not there yet"),
     Column("billed_usd", AMOUNT, "sum of its billing rows; null: none were read"),
@@ -50,7 +51,11 @@ LEDGER = (
     Column("month_so_far_usd", AMOUNT, "the same since the calendar month began"),
     Column("rest_of_month_usd", AMOUNT, "list cost from the report's moment to the month's end"),
 )
-"""Columns of a report's disks, in the order of the plans; other disks of the account last."""
+"""Columns of a report's disks, in the order of the plans; other disks of the account last.
+
+A disk that volumes share has a line for each, with its part of all amounts; it counts as a disk
+where the volume is the first of ``disk_group``.
+"""
 
 RENTALS = (
     Column("account", TEXT, "base URL and team; null: a file, or a plan made offline"),
@@ -126,7 +131,7 @@ def amounts(usd_hr: Decimal, month: Month) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Line:
-    """One disk; fields as in ``LEDGER``, but for those that are computed."""
+    """One disk, or a volume's part of one; fields as in ``LEDGER``, but for what is computed."""
 
     account: str | None
     as_of: Utc
@@ -150,6 +155,12 @@ class Line:
     created_at: Utc | None
     billed_usd: Signed | None
     tags: dict[str, str] = field(default_factory=dict)
+    disk_group: tuple[str, ...] | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Return whether its disk is counted here: a shared one with the first of its volumes."""
+        return self.disk_group is None or self.disk_group[0] == self.volume
 
     @property
     def is_live(self) -> bool:
@@ -223,6 +234,17 @@ class GpuLine:
         return usd_month(self.usd_hr_on, self.hours_per_month)
 
 
+def _disks(lines: Iterable[Line]) -> int:
+    """Return on how many disks lines are, whether or not the first volume's is among them."""
+    shared, alone = set(), 0
+    for line in lines:
+        if line.disk_group is None:
+            alone += 1
+        else:
+            shared.add((line.account, line.disk_id, line.name))
+    return alone + len(shared)
+
+
 @dataclass(frozen=True)
 class RunRate:
     """What disks cost while they are there.
@@ -230,7 +252,7 @@ class RunRate:
     Attributes
     ----------
     disks : int
-        How many.
+        How many; a shared disk counts with the first of its volumes.
     unpriced : int
         How many of them have no price, and are not in the amount: it is the least, then.
     size_gb : int
@@ -249,8 +271,8 @@ class RunRate:
         """Return the rate of lines together."""
         taken = list(lines)
         return cls(
-            disks=len(taken),
-            unpriced=sum(line.usd_hr is None for line in taken),
+            disks=sum(line.leads for line in taken),
+            unpriced=_disks(line for line in taken if line.usd_hr is None),
             size_gb=sum(line.size_gb or 0 for line in taken),
             usd_hr=total(line.usd_hr for line in taken if line.usd_hr is not None),
         )
@@ -358,7 +380,8 @@ class ReplicaLabels:
         volume = (line.project, line.volume)
         number = f" #{line.replica}" if len(self.replicas[volume]) > 1 else ""
         disk = f", disk {line.disk}" if len(self.disks[*volume, line.replica]) > 1 else ""
-        return f"{line.title}{number}{disk}"
+        shared = "" if line.disk_group is None else ", shared disk"
+        return f"{line.title}{number}{disk}{shared}"
 
 
 def row_of(line: Line) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from planner.reports.lines import GpuLine
 from planner.reports.months import MonthReport, month_report
 from planner.reports.past import past_disks
 from planner.reports.report import Report
+from planner.reports.shares import whole
 from planner.solve.existing import regions_by_site
 from planner.text import visible
 
@@ -248,7 +249,7 @@ def _baselines(plan: Plan) -> Iterator[PlanBaseline]:
 
 def _amiss(lines: Sequence[Line]) -> Iterator[str]:
     """Yield what a person should look at: disks that are ill, or have no price."""
-    for one in lines:
+    for one in whole(lines):
         name = visible(one.disk_id or "without id")
         if one.status is not None and one.status not in HEALTHY:
             cost = (

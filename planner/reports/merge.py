@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from planner.errors import InputError
 from planner.reports.holdings import FILE
+from planner.reports.shares import divided, whole
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _lines(reports: Sequence[Report]) -> tuple[tuple[Line, ...], list[str]]:
     order: dict[_Key, int] = {}
     contested: list[str] = []
     for report in reports:
-        for key, line in _keyed(report.lines):
+        for key, line in _keyed(whole(report.lines)):
             if line.is_planned:
                 order.setdefault(_slot(line), len(order))
             if key in found and _are_rivals(found[key], line):
@@ -111,7 +112,7 @@ def _lines(reports: Sequence[Report]) -> tuple[tuple[Line, ...], list[str]]:
             found[key] = _same(replace(line, standing="bought"), found.pop(there))
     last = len(order)
     lines = sorted(found.values(), key=lambda one: order.get(_slot(one), last))
-    return tuple(lines), contested
+    return divided(lines), contested
 
 
 def _planned_once(reports: Sequence[Report]) -> frozenset[str | None]:
@@ -147,7 +148,8 @@ def _slot(line: Line) -> _Key:
 
 def _same(known: Line, other: Line) -> Line:
     """Return two lines of one disk as one: what it is for, and the latest that is known of it."""
-    planned = known if known.is_planned else other
+    has_volume = other.is_planned or other.volume is not None
+    planned = known if known.is_planned or not has_volume else other
     seen = [line for line in (known, other) if line.disk_id is not None]
     latest = max(seen or [known, other], key=lambda one: one.as_of)
     return replace(planned, **{name: getattr(latest, name) for name in _SEEN})

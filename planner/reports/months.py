@@ -30,6 +30,7 @@ from planner.reports.past import (
     month_costs,
     other_charges,
 )
+from planner.reports.shares import whole
 from planner.schema import EXACT, TEXT, WHOLE, Column, Table, build, frame_section, json_value
 from planner.text import nearest, visible
 from planner.units import difference, money, percent_of, plain, total
@@ -70,7 +71,7 @@ class MonthSums:
         """Return the sums of disks."""
         counted_lines = list(lines)
         return cls(
-            len(counted_lines),
+            sum(line.line.leads for line in counted_lines),
             *(
                 total(usd for line in counted_lines if (usd := getattr(line, name)) is not None)
                 for name in ("billed_usd", "unbilled_usd")
@@ -404,7 +405,7 @@ def _month_report(
         hint = f"The account was read {when}: give that month, or an earlier one."
         raise InputError(f"{name} has not begun", hint=hint)
     here = [line for line in report.lines if line.is_live and line.account == holdings.account]
-    live = [PastDisk(line, "live", as_of, as_of) for line in here]
+    live = [PastDisk(line, "live", as_of, as_of) for line in whole(here)]
     lines, unknown = month_costs((*live, *past), holdings, month)
     return MonthReport(
         month=month,

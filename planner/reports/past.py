@@ -17,6 +17,7 @@ from planner.present.table import counted, moment
 from planner.project.state import State, sorted_entries
 from planner.reports.ledger import account_of, entries_at, place_of
 from planner.reports.lines import Line, Month, usd_between
+from planner.reports.shares import divided, with_shares
 from planner.schema import EXACT, TEXT, WHOLE, Column
 from planner.text import visible
 from planner.units import money, total
@@ -39,6 +40,7 @@ MONTH_DISKS = (
     Column("owner", TEXT, "who pays; null: unknown"),
     Column("tags", EXACT, "dict, from the demand"),
     Column("site", TEXT, "provider, data centre and country as people read them"),
+    Column("disk_group", EXACT, "volumes that share the disk, each with its part; null: its own"),
     Column("size_gb", WHOLE, "null: unknown"),
     Column("usd_hr", EXACT, "list price that it had last, exact Decimal; null: unknown"),
     Column("ending", TEXT, "live, deleted, retired (replaced), or gone: not by planner"),
@@ -136,7 +138,7 @@ def _past(
 
 def _line(entry: Entry, holdings: Holdings, regions: Regions, recorded_at: str) -> Line:
     names = ("project", "volume", "replica", "disk", "owner")
-    return Line(
+    line = Line(
         account=account_of(holdings),
         as_of=holdings.read_at.isoformat(),
         **{name: getattr(entry, name) for name in names},
@@ -153,6 +155,7 @@ def _line(entry: Entry, holdings: Holdings, regions: Regions, recorded_at: str) 
         billed_usd=None,
         tags=dict(entry.tags),
     )
+    return with_shares(line, entry.group)
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,12 @@ class MonthLine:
         if self.start_at is None or self.end_at is None:
             return None
         return usd_between(usd_hr, self.start_at, self.end_at)
+
+    def divided(self) -> Iterator[MonthLine]:
+        """Yield it for each volume where several share the disk; billed amounts by GB as well."""
+        parts = divided([replace(self.line, billed_usd=self.billed_usd)])
+        for line in parts:
+            yield replace(self, line=line, billed_usd=line.billed_usd)
 
     def row(self) -> dict[str, Any]:
         """Return it as a row of ``MONTH_DISKS``."""
@@ -250,7 +259,7 @@ def month_costs(
     for disk_id, rows in bills.items():
         if disk_id is None or disk_id not in known:
             parts += _other_costs(disk_id, rows, holdings, month)
-    lines = [part for part in parts if isinstance(part, MonthLine)]
+    lines = [part for each in parts if isinstance(each, MonthLine) for part in each.divided()]
     lines.sort(key=lambda one: (-(one.usd or Decimal(0)), one.line.title, one.line.disk_id or ""))
     return tuple(lines), tuple(part for part in parts if isinstance(part, UnknownCost))
 

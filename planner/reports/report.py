@@ -320,7 +320,9 @@ def _totals(report: Report) -> dict[str, Any]:
             "usd_calendar_month": plain(total([report.after.per(month.hours), monthly])),
         },
         **sums,
-        "undated": sum(one.is_live and one.created_at is None for one in report.lines),
+        "undated": sum(
+            one.leads and one.is_live and one.created_at is None for one in report.lines
+        ),
     }
 
 

@@ -320,7 +320,7 @@ def _accrued(report: Aggregates, live: Sequence[Line], most: int | None) -> Sect
     ends = (_BLANK, _BLANK, _BLANK)
     if rest:
         rows.append((f"{len(rest):,} more", *_sums(rest), *ends))
-    undated = sum(line.created_at is None for line in live)
+    undated = sum(line.leads and line.created_at is None for line in live)
     columns = (
         _DISK,
         TableColumn("accrued_usd", "accrued $", "usd", "unknown"),
@@ -423,6 +423,7 @@ def _groups(report: Aggregates, found: Sequence[CostGroup], by: str, most: int |
         columns,
         tuple(rows),
         row("total", _sum(found)),
+        notes=_shared(report.lines),
         expendable=("usd_calendar_month", "disks", "size_gb", "now_usd_month", "usd_hr"),
     )
 
@@ -442,6 +443,15 @@ def _sum(found: Sequence[CostGroup]) -> CostGroup:
         RunRate.sum(one.rate for one in found),
         RunRate.sum(nows) if len(nows) == len(found) else None,
         total(gpus) if gpus else None,
+    )
+
+
+def _shared(lines: Sequence[Line]) -> tuple[str, ...]:
+    """Return how disks that volumes share are counted, where there are any."""
+    if all(line.disk_group is None for line in lines):
+        return ()
+    return (
+        "Volumes on a shared disk pay for it by GB; it is counted once, with the first of them.",
     )
 
 
@@ -510,5 +520,6 @@ def _disks(report: Aggregates, most: int | None) -> Section:
         columns,
         tuple(rows),
         sums("total", report.after),
+        notes=_shared(report.lines),
         expendable=("usd_hr",),
     )

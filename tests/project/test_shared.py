@@ -17,7 +17,7 @@ from planner.plans.sharing import DiskShare, by_disk
 from planner.project.destroy import check_shared
 from planner.project.journal import Journal
 from planner.project.resolve import find_entry, rename_volume
-from planner.project.state import State
+from planner.project.state import State, slots_of
 from planner.project.status import read_status
 from tests.plans.packed import packed
 from tests.project.test_after import opened
@@ -86,7 +86,6 @@ def test_the_demands_of_both_volumes_are_held_against_the_market(tmp_path: Path)
     base = planner.plan(
         demand(CORPUS, {**CKPT, "stock": "High"}), offers_frame([offer()]), now=START
     )
-    from planner.project.state import slots_of
 
     (slot,) = slots_of(packed(base, "corpus", "ckpt"))
     assert (slot.stock, slot.size_gb, slot.usd_hr) == ("High", 3000, Decimal("0.3"))
