@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
+    from pathlib import Path
 
     import pandas as pd
 
@@ -129,6 +130,14 @@ def report(
             metavar="TIME", help="Exit 10 where a wallet does not last that long: 72h or 30d."
         ),
     ] = None,
+    idle_after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Count a disk as idle from then on, as far as planner saw it: 7d or 48h. Without "
+            "it, every unattached disk.",
+        ),
+    ] = None,
     why: Annotated[
         bool,
         typer.Option(
@@ -182,6 +191,7 @@ def report(
                 "--warn-above": warn_above,
                 "--fail-above": fail_above,
                 "--min-runway": min_runway,
+                "--idle-after": idle_after,
                 "--why": why,
                 "--charts": charts,
                 "--out": out,
@@ -195,7 +205,8 @@ def report(
     if as_of is not None and disks_file is None:
         raise InputError("--as-of comes with --disks", hint="the live account tells its time")
     is_live = live or not files or (month is not None and disks_file is None)
-    holdings = _holdings(disks_file, wallet_file, read_at, live=is_live)
+    folder = purchases.state_folder(state)
+    holdings = _holdings(disks_file, wallet_file, read_at, folder if is_live else None)
     needs_offers = holdings is not None and not plans and disks_file is None
     offers = _offers(offers_file, state, live=needs_offers)
     records = _records(state) if holdings is not None else []
@@ -207,6 +218,8 @@ def report(
         )
         return
     whole = replace(whole.against(limits, warn), track_record=_track_record(plans, state))
+    if idle_after is not None:
+        whole = replace(whole, idle_after_hr=purchases.hours(idle_after, "--idle-after"))
     insights = _insights(plans) if why else None
     gate = _gate(whole, fail, runway_hr)
     _keep(whole, insights, (out, html, charts), chart_format or [PictureFormat.svg])
@@ -262,7 +275,7 @@ def _without(others: Mapping[str, object]) -> None:
 
 
 def _holdings(
-    disks: str | None, wallet: str | None, read_at: datetime | None, *, live: bool
+    disks: str | None, wallet: str | None, read_at: datetime | None, folder: Path | None
 ) -> Holdings | None:
     from planner.reports.holdings import account_holdings, read_holdings
 
@@ -270,11 +283,11 @@ def _holdings(
         raise InputError("--wallet comes with --disks", hint="give both, or --live")
     if disks is not None:
         return read_holdings(disks, wallet, now=read_at)
-    if not live:
+    if folder is None:
         return None
     pace = purchases.pace(None, None, None)
     with working("reading the account"), purchases.marketplace(pace) as marketplace:
-        return account_holdings(marketplace, pace.now())
+        return account_holdings(marketplace, pace.now(), folder)
 
 
 def _offers(file: str | None, state: str | None, *, live: bool) -> pd.DataFrame | None:

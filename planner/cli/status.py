@@ -16,10 +16,10 @@ from planner.present.table import Cell, Section, TableColumn, View, counted
 EPILOG = (
     "JSON: exit_code, disks (project, volume, disk_group (volumes that share it), replica, disk, "
     "name, state, condition, ids, status, size_gb, usd_hr, provider, data_center, country, "
-    "attached_to, notes), usd_hr, advice, commands (to paste), workloads (project, workload, "
-    "offer_id, nodes, disks, beside_disks: yes, no or unconfirmed, why), warnings. Exit codes: 0 "
-    "in order, 6 outcome unknown, 7 a disk changed, vanished, is duplicated or in conflict, "
-    "4 unreachable, 8 state damaged."
+    "attached_to, unattached_since, notes), usd_hr, advice, commands (to paste), workloads "
+    "(project, workload, offer_id, nodes, disks, beside_disks: yes, no or unconfirmed, why), "
+    "warnings. Exit codes: 0 in order, 6 outcome unknown, 7 a disk changed, vanished, is "
+    "duplicated or in conflict, 4 unreachable, 8 state damaged."
 )
 _COLUMNS = (
     TableColumn("condition", "", "status"),
@@ -59,7 +59,7 @@ def status(
     with Journal(folder, write=False) as journal:
         records = journal.records
     with purchases.marketplace(pace) as marketplace:
-        result = read_status(records, marketplace, project=project, plan=digest)
+        result = read_status(records, marketplace, project=project, plan=digest, folder=folder)
         reach, problems = read_reach(records, folder, marketplace, project=project, plan=digest)
     workloads = [each.to_document() for each in reach]
     document = {**result.to_document(), "workloads": workloads, "warnings": list(problems)}

@@ -90,6 +90,11 @@ class DiskListing:
         """Return the disks that exist and are billed."""
         return tuple(disk for disk in self.disks if disk.is_live)
 
+    @property
+    def attachments(self) -> dict[str, tuple[str, ...] | None]:
+        """Return what each live disk is attached to, by id."""
+        return {disk.id: disk.attached for disk in self.live if disk.id is not None}
+
     def named(self, name: str) -> tuple[Disk, ...]:
         """Return the live disks of a name."""
         return tuple(disk for disk in self.live if disk.name == name)

@@ -38,6 +38,7 @@ from planner.project.reconcile import (
     take_over,
 )
 from planner.project.replace import supersede
+from planner.project.sightings import record_sightings
 from planner.project.spending import Ceilings, check_ceilings, project_usd_hr
 from planner.project.state import SENDABLE, ExpectedDisk, Slot, State, slots_of
 from planner.project.status import disk_status
@@ -143,6 +144,9 @@ def apply_plan(
         while True:
             ctx = _context(plans, marketplace, journal, state, pace, order, heartbeat)
             outcome = _apply_last(ctx, plans, order, ask)
+            if ctx.listing is not None and not order.dry_run:
+                seen_at = ctx.listing.date or pace.now()
+                record_sightings(folder, ctx.target, ctx.listing.attachments, seen_at)
             if len(plans) == last or not isinstance(outcome.stop, OutOfStock):
                 return outcome
             try:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import NotFound
 from planner.marketplace.protocol import target_of
+from planner.project.journal import utc_now
 from planner.project.reconcile import match_name
 from planner.project.replace import Superseded, commands_for, copy_advice, superseded_of
+from planner.project.sightings import IDLE_DAYS, record_sightings
 from planner.project.state import SENDABLE, Entry, State, sorted_entries
 from planner.units import plain, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
+    from pathlib import Path
 
     from planner.market.disks import Disk
     from planner.marketplace.protocol import DiskListing, Marketplace
+    from planner.project.sightings import Sighting
 
 
 Condition = Literal[
@@ -53,12 +58,15 @@ class DiskStatus:
         What differs: renamed, repriced, resized, its status, what it is attached to.
     disk : Disk | None
         The account's disk.
+    unattached_since : datetime | None
+        As far as planner has seen it; None where it is attached, or unknown.
     """
 
     entry: Entry
     condition: Condition
     notes: tuple[str, ...]
     disk: Disk | None
+    unattached_since: datetime | None = None
 
     def to_document(self) -> dict[str, Any]:
         """Return the standing as JSON values."""
@@ -81,6 +89,7 @@ class DiskStatus:
                 for name in ("provider", "data_center", "country")
             },
             "attached_to": list(disk.attached or ()) if disk else [],
+            "unattached_since": self.unattached_since and self.unattached_since.isoformat(),
             "notes": list(self.notes),
         }
 
@@ -150,6 +159,7 @@ def read_status(
     *,
     project: str | None = None,
     plan: str | None = None,
+    folder: Path | None = None,
 ) -> Status:
     """Return the journal compared with the account; nothing is changed.
 
@@ -165,6 +175,8 @@ def read_status(
     project, plan : str | None
         Only the slots of this project, or of the plan with this digest and those that continue
         it.
+    folder : Path | None
+        State directory, to write down which disks are unattached, see `sightings`.
 
     Raises
     ------
@@ -189,7 +201,25 @@ def read_status(
             raise state.nothing_selected(project, target)
         return Status(())
     listing = marketplace.disks()
-    return Status(tuple(disk_status(entry, listing, marketplace) for entry in entries))
+    statuses = [disk_status(entry, listing, marketplace) for entry in entries]
+    if folder is not None:
+        at = listing.date or utc_now()
+        seen = record_sightings(folder, target, listing.attachments, at)
+        statuses = [_with_idle(status, seen, at) for status in statuses]
+    return Status(tuple(statuses))
+
+
+def _with_idle(status: DiskStatus, seen: Mapping[str, Sighting], now: datetime) -> DiskStatus:
+    """Return a slot with since when its disk is unattached, marked where that is long."""
+    disk = status.disk
+    known = None if disk is None else seen.get(disk.id or "")
+    if known is None or known.unattached_since is None or not disk or not disk.is_live:
+        return status
+    since = known.unattached_since
+    days = (now - since).days
+    note = f"unattached since {since:%Y-%m-%d} ({days} days), still billed"
+    notes = (*status.notes, note) if days >= IDLE_DAYS else status.notes
+    return replace(status, unattached_since=since, notes=notes)
 
 
 def _without_abandoned(entries: Iterable[Entry]) -> list[Entry]:

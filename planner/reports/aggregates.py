@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Self
@@ -277,6 +277,8 @@ class Aggregates:
         Per cent of a budget beyond which it is warned about.
     track_record : tuple of str
         How the offers of its plans did so far; not saved.
+    idle_after_hr : Decimal | None
+        Hours unattached, as far as planner saw it, from which a disk counts as idle; None: all.
     """
 
     created_at: Utc
@@ -290,6 +292,7 @@ class Aggregates:
     doubts: tuple[str, ...] = ()
     warn_above: Amount | None = None
     track_record: tuple[str, ...] = ()
+    idle_after_hr: Amount | None = None
 
     @property
     def as_of(self) -> str:
@@ -329,6 +332,15 @@ class Aggregates:
     def after(self) -> RunRate:
         """Return what everything costs once the plans are carried out; nothing is deleted."""
         return RunRate.of(self.lines)
+
+    @property
+    def idle(self) -> tuple[Line, ...]:
+        """Return the disks that are unattached, those that are so for long enough."""
+        unattached = (line for line in self.lines if line.is_idle)
+        if self.idle_after_hr is None:
+            return tuple(unattached)
+        least = timedelta(hours=float(self.idle_after_hr))
+        return tuple(one for one in unattached if (one.idle_time or timedelta(-1)) >= least)
 
     @property
     def gpu_usd_month(self) -> Decimal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,14 +10,16 @@ from planner.errors import MarketError
 from planner.formats import digest_of
 from planner.market.disks import ACCOUNT_FACTS, disk_records, disks_frame, read_disks
 from planner.marketplace.fetch import connect, read_wallet_file
+from planner.marketplace.protocol import target_of
 from planner.plans.file import Signed, Size, Utc
+from planner.project.sightings import record_sightings
 from planner.reports.lines import RunRate, in_hours
 from planner.schema import json_rows, records
 from planner.text import visible
 from planner.units import hours_left, plain, total
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from decimal import Decimal
     from pathlib import Path
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from planner.marketplace.credentials import Credentials
     from planner.marketplace.protocol import Bill, Marketplace, WalletStatement
+    from planner.project.sightings import Sighting
     from planner.reports.lines import GpuLine, Line
 
 
@@ -96,6 +99,8 @@ class Holdings:
         Billing rows that were not read; None where the number is unknown.
     notes : tuple of str
         What could not be read, and why.
+    seen : mapping
+        Id → what planner saw of the disk until now, gone ones too.
     """
 
     source: str
@@ -107,6 +112,7 @@ class Holdings:
     bills: tuple[Bill, ...] = ()
     unread_bills: int | None = None
     notes: tuple[str, ...] = ()
+    seen: Mapping[str, Sighting] = field(default_factory=dict)
 
     @property
     def has_wallet(self) -> bool:
@@ -151,7 +157,9 @@ def existing_then(holdings: Holdings) -> tuple[Holdings, tuple[str, ...]]:
     return replace(holdings, disks=kept), (note,)
 
 
-def account_holdings(marketplace: Marketplace, now: datetime) -> Holdings:
+def account_holdings(
+    marketplace: Marketplace, now: datetime, folder: Path | None = None
+) -> Holdings:
     """Return what an account holds: its disks, complete, and its wallet where the key may read it.
 
     Parameters
@@ -160,6 +168,8 @@ def account_holdings(marketplace: Marketplace, now: datetime) -> Holdings:
         Whose.
     now : datetime
         When, where the server tells no time.
+    folder : Path | None
+        State directory, to write down which disks are unattached, see `sightings`.
 
     Raises
     ------
@@ -173,11 +183,16 @@ def account_holdings(marketplace: Marketplace, now: datetime) -> Holdings:
         wallet = marketplace.wallet(bills=True)
     except MarketError as error:
         notes = (f"the balance is unknown: {error}",)
+    read_at = (listing.date or now).astimezone(UTC)
+    seen: dict[str, Sighting] = {}
+    if folder is not None:
+        seen = record_sightings(folder, target_of(marketplace), listing.attachments, read_at)
     return Holdings(
         source=listing.source,
         base_url=marketplace.base_url,
         team_id=marketplace.team_id,
-        read_at=(listing.date or now).astimezone(UTC),
+        read_at=read_at,
+        seen=seen,
         disks=disks_frame(listing.live),
         balance_usd=wallet.balance_usd if wallet else None,
         bills=wallet.bills if wallet else (),
@@ -186,13 +201,15 @@ def account_holdings(marketplace: Marketplace, now: datetime) -> Holdings:
     )
 
 
-def fetch_holdings(credentials: Credentials | None = None) -> Holdings:
+def fetch_holdings(credentials: Credentials | None = None, folder: Path | None = None) -> Holdings:
     """Return what the live account holds.
 
     Parameters
     ----------
     credentials : Credentials | None
         None finds them as the vendor's client does.
+    folder : Path | None
+        State directory, to write down which disks are unattached; None writes nothing.
 
     Raises
     ------
@@ -202,7 +219,7 @@ def fetch_holdings(credentials: Credentials | None = None) -> Holdings:
         When the account cannot be read whole.
     """
     with connect(credentials) as marketplace:
-        return account_holdings(marketplace, datetime.now(UTC))
+        return account_holdings(marketplace, datetime.now(UTC), folder)
 
 
 def read_holdings(

@@ -207,6 +207,8 @@ def _live(holdings: Holdings) -> dict[str, dict[str, Any]]:
             billed.setdefault(bill.resource_id, []).append(bill.amount_usd)
     rows = {}
     for number, row in enumerate(records(holdings.disks)):
+        seen = holdings.seen.get(row["id"] or "")
+        since = None if seen is None else seen.unattached_since
         amounts = billed.get(row["id"] or "")
         known = amounts is not None and None not in amounts
         rows[row["id"] or f"#{number}"] = {
@@ -215,11 +217,15 @@ def _live(holdings: Holdings) -> dict[str, dict[str, Any]]:
             "billed_usd": total(amounts or ()) if known else None,
             "account": account_of(holdings),
             "as_of": holdings.read_at.isoformat(),
+            "unattached_since": None if since is None else since.isoformat(),
         }
     return rows
 
 
-_LISTED = ("account", "as_of", "name", "status", "size_gb", "usd_hr", "created_at", "billed_usd")
+_LISTED = (
+    *("account", "as_of", "name", "status", "size_gb", "usd_hr", "created_at", "billed_usd"),
+    "unattached_since",
+)
 
 
 def _listed(row: Mapping[str, Any]) -> dict[str, Any]:

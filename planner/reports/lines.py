@@ -156,6 +156,7 @@ class Line:
     billed_usd: Signed | None
     tags: dict[str, str] = field(default_factory=dict)
     disk_group: tuple[str, ...] | None = None
+    unattached_since: Utc | None = None
 
     @property
     def leads(self) -> bool:
@@ -176,6 +177,20 @@ class Line:
     def is_idle(self) -> bool:
         """Return whether it exists and is attached to nothing."""
         return self.is_live and self.attached == ()
+
+    @property
+    def idle_time(self) -> timedelta | None:
+        """Return for how long it is unattached, as far as planner has seen it; None: unknown."""
+        if not self.is_idle or self.unattached_since is None:
+            return None
+        since = datetime.fromisoformat(self.unattached_since)
+        return max(datetime.fromisoformat(self.as_of) - since, timedelta(0))
+
+    @property
+    def idle_usd(self) -> Decimal | None:
+        """Return what it costs since then."""
+        time = self.idle_time
+        return None if time is None else usd_between(self.usd_hr, time)
 
     @property
     def site(self) -> str:
@@ -335,21 +350,21 @@ class Accrual:
         now = datetime.fromisoformat(line.as_of)
         month = Month.of(now)
         starts = now if line.created_at is None else datetime.fromisoformat(line.created_at)
-        rest = usd_between(line.usd_hr, min(max(now, starts), month.end), month.end)
+        rest = usd_between(line.usd_hr, month.end - min(max(now, starts), month.end))
         if not line.is_live or line.created_at is None:
             return cls(None, None, None, rest)
         created = min(starts, now)
         return cls(
             hours=usd_elapsed(Decimal(1), (now - created) // _MICROSECOND),
-            accrued_usd=usd_between(line.usd_hr, created, now),
-            month_so_far_usd=usd_between(line.usd_hr, max(created, month.start), now),
+            accrued_usd=usd_between(line.usd_hr, now - created),
+            month_so_far_usd=usd_between(line.usd_hr, now - max(created, month.start)),
             rest_of_month_usd=rest,
         )
 
 
-def usd_between(usd_hr: Decimal | None, start: datetime, end: datetime) -> Decimal | None:
-    """Return what an hourly amount comes to between two times; None where it is unknown."""
-    return None if usd_hr is None else usd_elapsed(usd_hr, (end - start) // _MICROSECOND)
+def usd_between(usd_hr: Decimal | None, time: timedelta) -> Decimal | None:
+    """Return what an hourly amount comes to in a time; None where it is unknown."""
+    return None if usd_hr is None else usd_elapsed(usd_hr, time // _MICROSECOND)
 
 
 @dataclass(frozen=True)
@@ -386,4 +401,5 @@ class ReplicaLabels:
 
 def row_of(line: Line) -> dict[str, Any]:
     """Return a line with what is computed of it, as a row of ``LEDGER``."""
-    return {**vars(line), "site": line.site, **vars(Accrual.of(line))}
+    computed = {"site": line.site, "idle_usd": line.idle_usd}
+    return {**vars(line), **computed, **vars(Accrual.of(line))}

@@ -190,7 +190,8 @@ def past_of(
     plan: Plan | None = None,
 ) -> tuple[PastDisk, ...]:
     """Return the disks of an account that a journal knows and that are gone, see `past_disks`."""
-    return past_disks(records, holdings, _regions(plan, offers))
+    seen = {key: one.seen_at for key, one in holdings.seen.items()}
+    return past_disks(records, holdings, _regions(plan, offers), seen)
 
 
 def _regions(plan: Plan | None, offers: pd.DataFrame | None) -> Regions:

@@ -157,7 +157,7 @@ def _same(known: Line, other: Line) -> Line:
 
 _SEEN = (
     *("account", "as_of", "disk_id", "name", "status", "size_gb", "usd_gb_hr", "usd_hr"),
-    *("attached", "created_at", "billed_usd"),
+    *("attached", "created_at", "billed_usd", "unattached_since"),
 )
 """What a reading of the account says of a disk; the rest is what it is for."""
 

@@ -148,7 +148,7 @@ class MonthReport:
     def expected_usd(self) -> Decimal:
         """Return what the month comes to when it ends, if no disk is created or deleted."""
         live = (one.line.usd_hr for one in self.lines if one.ending == "live")
-        more = (usd_between(usd_hr, self.until, self.month.end) for usd_hr in live)
+        more = (usd_between(usd_hr, self.month.end - self.until) for usd_hr in live)
         return total([self.total.usd, *(usd for usd in more if usd is not None)])
 
     @property

@@ -191,7 +191,7 @@ class MonthLine:
     def _elapsed(self, usd_hr: Decimal | None) -> Decimal | None:
         if self.start_at is None or self.end_at is None:
             return None
-        return usd_between(usd_hr, self.start_at, self.end_at)
+        return usd_between(usd_hr, self.end_at - self.start_at)
 
     def divided(self) -> Iterator[MonthLine]:
         """Yield it for each volume where several share the disk; billed amounts by GB as well."""
@@ -272,7 +272,7 @@ def _disk_costs(
     name = f"{line.title} ({visible(line.disk_id or 'without id')})"
     if line.created_at is None:
         if billed_usd is None:
-            most = usd_between(line.usd_hr, window.start, window.end)
+            most = usd_between(line.usd_hr, window.end - window.start)
             yield UnknownCost(name, "when it was created is unknown", most)
         else:
             yield MonthLine(line, disk.ending, None, None, billed_usd)
@@ -288,7 +288,7 @@ def _disk_costs(
     latest = min(disk.gone_at or window.end, window.end)
     if disk.ended_at is None and billed_usd is None and max(start, end) < latest:
         seen = moment(disk.seen_at.isoformat())
-        most = usd_between(line.usd_hr, max(start, end), latest)
+        most = usd_between(line.usd_hr, latest - max(start, end))
         yield UnknownCost(name, f"it is gone; planner saw it last on {seen}", most)
 
 

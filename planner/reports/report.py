@@ -53,6 +53,7 @@ _STORED = {
     "warnings": "warnings",
     "doubts": "doubts",
     "warn_above": "warn_above",
+    "idle_after_hr": "idle_after_hr",
 }
 """What a saved report is made of again, and where its file has it."""
 _FAILURE = ("error", "hint", "exit_code", "over")
@@ -289,6 +290,7 @@ def _to_document(report: Report) -> dict[str, Any]:
         "limits": [_values(vars(one)) for one in report.limits],
         "sources": [_values(vars(one)) for one in report.sources],
         "warn_above": json_value(report.warn_above),
+        "idle_after_hr": json_value(report.idle_after_hr),
         "warnings": list(report.warnings),
         "doubts": list(report.doubts),
         "alerts": list(report.alerts),
@@ -305,7 +307,7 @@ def _totals(report: Report) -> dict[str, Any]:
     for name in ("accrued_usd", "month_so_far_usd", "rest_of_month_usd"):
         known = [usd for one in accruals if (usd := getattr(one, name)) is not None]
         sums[name] = plain(total(known)) if known else None
-    idle = RunRate.of(one for one in report.lines if one.is_idle)
+    idle = RunRate.of(report.idle)
     outside = RunRate.of(one for one in report.lines if not one.is_planned)
     return {
         "now": None if report.now is None else report.now.to_document(month),

@@ -6,11 +6,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.present.table import Cell, Section, TableColumn, reading, split
+from planner.present.table import Cell, Section, TableColumn, counted, reading, split
 from planner.reports.aggregates import AS_IT_IS, AS_IT_IS_NOTE, TAG, CostGroup
 from planner.reports.holdings import GONE
 from planner.reports.lines import HOURS_PER_DAY, Accrual, RunRate
-from planner.units import HOURS_PER_MONTH, difference, money, total, usd_month
+from planner.units import HOURS_PER_MONTH, difference, money, plain, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ def _sections(report: Aggregates, most: int | None) -> Iterator[Section]:
         yield _wallets(report)
     if any(wallet.billed for wallet in report.wallets):
         yield _billed(report)
-    if idle := [line for line in report.lines if line.is_idle]:
+    if idle := report.idle:
         yield _idle(report, idle, most)
     if live := [line for line in report.lines if line.is_live]:
         yield _accrued(report, live, most)
@@ -279,25 +279,58 @@ def _by_cost(lines: Sequence[Line], most: int | None) -> tuple[Sequence[Line], S
 def _idle(report: Aggregates, idle: Sequence[Line], most: int | None) -> Section:
     shown, rest = _by_cost(idle, most)
     rows = [
-        (report.title_of(one), _month_of(one), one.size_gb, one.disk_id, one.site) for one in shown
+        (
+            report.title_of(one),
+            _month_of(one),
+            one.size_gb,
+            one.unattached_since,
+            one.idle_usd,
+            one.disk_id,
+            one.site,
+        )
+        for one in shown
     ]
     if rest:
         rate = RunRate.of(rest)
         month = rate.per(HOURS_PER_MONTH)
-        rows.append((f"{rate.disks:,} more", month, rate.size_gb, _BLANK, ""))
+        rows.append(
+            (f"{rate.disks:,} more", month, rate.size_gb, _BLANK, _idle_usd(rest), _BLANK, "")
+        )
     rate = RunRate.of(idle)
     return Section(
         "idle",
         "Idle disks (unattached, still billed)",
-        (_DISK, replace(_MONTH, null="no price"), _SIZE, _ID, _WHERE),
+        (
+            *(_DISK, replace(_MONTH, null="no price"), _SIZE),
+            TableColumn("unattached_since", "since", "date", "unknown"),
+            TableColumn("idle_usd", "$ since", "usd", "unknown"),
+            *(_ID, _WHERE),
+        ),
         tuple(rows),
-        ("total", rate.per(HOURS_PER_MONTH), rate.size_gb, _BLANK, ""),
+        ("total", rate.per(HOURS_PER_MONTH), rate.size_gb, _BLANK, _idle_usd(idle), _BLANK, ""),
         notes=(
             "a disk is billed until it is deleted; deleting it destroys its data",
+            "since: as far as planner has seen it; it may be longer",
             *((f"{rate.unpriced} of them have no price",) if rate.unpriced else ()),
+            *_recent(report, rate.disks),
         ),
-        expendable=("site",),
+        expendable=("site", "size_gb"),
     )
+
+
+def _recent(report: Aggregates, idle: int) -> Iterator[str]:
+    """Yield how many unattached disks are left out for they are so for a short or unknown time."""
+    recent = sum(line.is_idle for line in report.lines) - idle
+    if recent and report.idle_after_hr is not None:
+        hours = plain(report.idle_after_hr)
+        more = counted(recent, "more disk")
+        yield f"{more} unattached for less than {hours} hours, or for an unknown time"
+
+
+def _idle_usd(idle: Sequence[Line]) -> Decimal | None:
+    """Return what unattached disks cost since they are; None where it is unknown of all."""
+    known = [line.idle_usd for line in idle if line.idle_usd is not None]
+    return total(known) if known else None
 
 
 def _month_of(line: Line) -> Decimal | None:

@@ -40,12 +40,15 @@ def _summary(report: Aggregates) -> Iterator[str]:
         percent = "" if one.percent is None else f" ({money(one.percent, 1)} %)"
         spent, limit = money(one.projected_usd_month), money(one.limit.usd_month)
         yield f"{one.title}: ${spent} of ${limit}/month{percent}"
-    idle = [line for line in report.lines if line.is_idle]
+    idle = report.idle
     if idle:
         rate = RunRate.of(idle)
         cost = money(rate.per(HOURS_PER_MONTH))
         more = f", and {rate.unpriced} without a price" if rate.unpriced else ""
-        yield f"Idle (unattached, still billed): {counted(len(idle), 'disk')}, ${cost}/month{more}"
+        times = [one.idle_time for one in idle if one.idle_time is not None]
+        oldest = f"; the oldest for {counted(max(times).days, 'day')}" if times else ""
+        disks = counted(len(idle), "disk")
+        yield f"Idle (unattached, still billed): {disks}, ${cost}/month{more}{oldest}"
     for wallet in report.runways():
         if wallet["balance_usd"] is not None and wallet["after"]["hours_left"] is not None:
             days = money(Decimal(wallet["after"]["hours_left"]) / HOURS_PER_DAY, 1)
