@@ -79,7 +79,7 @@ def record_sightings(
         before = known.get(account, {})
         nothing = Sighting(at, None)
         now = {key: before.get(key, nothing).later(at, on) for key, on in listed.items()}
-        gone = {key: one for key, one in before.items() if at - one.seen_at < _KEPT}
+        gone = {key: last for key, last in before.items() if at - last.seen_at < _KEPT}
         known[account] = {**gone, **now}
         if is_writable:
             with contextlib.suppress(InputError, OSError):
@@ -132,8 +132,8 @@ def _sighting(row: Mapping[str, Any]) -> Sighting:
 def _text(known: Mapping[str, Mapping[str, Sighting]]) -> bytes:
     accounts = {
         account: {
-            key: {name: None if at is None else at.isoformat() for name, at in vars(one).items()}
-            for key, one in rows.items()
+            key: {name: None if at is None else at.isoformat() for name, at in vars(row).items()}
+            for key, row in rows.items()
         }
         for account, rows in known.items()
     }
