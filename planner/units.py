@@ -231,6 +231,23 @@ def parse_size_gb(text: str) -> int:
     ValueError
         When there is no number, no unit, or nothing is left of it; the message says what to write.
     """
+    size_gb = int(exact_gb(text).to_integral_value(ROUND_CEILING))
+    if size_gb < 1:
+        raise ValueError("the size is nothing; write at least 1 GB")
+    return size_gb
+
+
+def exact_gb(text: str) -> Decimal:
+    """Return GB for a size as people write it, exactly.
+
+    >>> exact_gb("0.5 TB"), exact_gb("1 GiB")
+    (Decimal('500.0'), Decimal('1.073741824'))
+
+    Raises
+    ------
+    ValueError
+        When there is no number or no unit; the message says what to write.
+    """
     match = _SIZE.fullmatch(text.translate(_BLANKS))
     if match is None:
         hint = "write a number and a unit, such as '800 GB' or '4 TB'"
@@ -238,11 +255,7 @@ def parse_size_gb(text: str) -> int:
             hint = f"write decimals with a point, such as '{pointed}'"
         raise ValueError(f"{text!r} is not a size; {hint}")
     number = Decimal(re.sub("[,_ ]", "", match[1]) + (match[2] or ""))
-    size = _ROUNDED.multiply(number, _BYTES[match[3].upper()])
-    size_gb = int(_ROUNDED.divide(size, _BYTES["G"]).to_integral_value(ROUND_CEILING))
-    if size_gb < 1:
-        raise ValueError("the size is nothing; write at least 1 GB")
-    return size_gb
+    return _ROUNDED.divide(_ROUNDED.multiply(number, _BYTES[match[3].upper()]), _BYTES["G"])
 
 
 def parse_percent(text: str) -> Decimal:

@@ -304,7 +304,7 @@ def _view(made: Plan) -> View:
     from planner.schema import frame_section
 
     return View(
-        lambda: [replace(made.summary(), title="")],
+        lambda: [replace(made.summary(), title=""), *made.sections()[1:]],
         made.to_json,
         lambda: frame_section(made.to_frame()),
     )

@@ -62,6 +62,7 @@ from planner.demand.fields import (
     unequal_copies,
     wrong_levels,
 )
+from planner.demand.growth import Growth, Horizon, Move, beyond_horizon, grown, months_of
 from planner.demand.problems import VolumeNames, plain_problems
 from planner.errors import DemandError
 from planner.formats import digest_of
@@ -161,6 +162,11 @@ class Volume(Value):
     headroom_percent: HeadroomPercent = Field(
         Decimal(0), description="Bought beyond the size, because disks cannot be resized."
     )
+    growth: Growth | None = Field(
+        None,
+        description="How it grows over the policy's horizon: 10%/month or 400 GB/month. Default: "
+        "it does not.",
+    )
     replicas: Replicas = Field(1, description="Copies, each in another failure domain. Default 1.")
     spread: Spread = Field(
         "data_center", description="Level at which the copies must differ. Default data_center."
@@ -207,10 +213,33 @@ class Volume(Value):
             raise ValueError(wrong)
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what came later and is not asked: equal demands keep their plan ids."""
+        return _without_added(serialize(self))
+
     @property
     def need_gb(self) -> int:
         """Return what must be bought at least: the size with its headroom, in whole GB."""
         return grown_gb(self.size_gb, self.headroom_percent)
+
+    def held_gb(self, month: int) -> int:
+        """Return what a disk that exists must hold at least until the end of a month, from 0."""
+        return grown(self.size_gb, self.growth, month)
+
+    def need_at(self, month: int) -> int:
+        """Return what a disk must be bought for that is to last until the end of a month."""
+        return grown(self.need_gb, self.growth, month)
+
+    def in_month(self, month: int) -> Volume:
+        """Return the volume as it is at the end of a month; it grows no more."""
+        size = {"size_gb": self.held_gb(month), "growth": None}
+        return self if self.growth is None else self.model_copy(update=size)
+
+    def bought_for(self, month: int) -> Volume:
+        """Return a volume that needs, now, what this one needs at the end of a month."""
+        size = {"size_gb": self.need_at(month), "headroom_percent": Decimal(0), "growth": None}
+        return self if self.growth is None else self.model_copy(update=size)
 
 
 def beyond_replicas(disks: int, replicas: int) -> str | None:
@@ -227,8 +256,20 @@ _ADDED_LATER: Mapping[str, Any] = {
     "max_disks_per_site": None,
     "attach_limits": {},
     "packing": "auto",
+    "growth": None,
+    "horizon": None,
+    "move": None,
 }
-"""Fields of the policy that plans made before them do not have, and what those plans mean."""
+"""Fields that plans made before them do not have, and what those plans mean."""
+
+
+def _without_added(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without later fields that ask nothing."""
+    return {
+        name: value
+        for name, value in document.items()
+        if name not in _ADDED_LATER or value != _ADDED_LATER[name]
+    }
 
 
 class Policy(Value):
@@ -272,16 +313,29 @@ class Policy(Value):
         description="Whether workloads that mount one volume may take turns, where their hours "
         "together fit the month. Default false.",
     )
+    horizon: Horizon | None = Field(
+        None, description="How far ahead growth is planned. Default: today's sizes only."
+    )
+    move: Move | None = Field(
+        None,
+        description="What moving data costs, and when an existing disk may move for a better "
+        "price.",
+    )
 
     @model_serializer(mode="wrap")
     def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what came later and is not asked: equal demands keep their plan ids."""
-        document: dict[str, Any] = serialize(self)
-        return {
-            name: value
-            for name, value in document.items()
-            if name not in _ADDED_LATER or value != _ADDED_LATER[name]
-        }
+        return _without_added(serialize(self))
+
+    @property
+    def months(self) -> int:
+        """Return how many months ahead are planned; 0 where no horizon is given."""
+        return 0 if self.horizon is None else months_of(self.horizon)
+
+    @property
+    def moving(self) -> Move:
+        """Return what moving data costs."""
+        return self.move or Move()
 
     @property
     def limits(self) -> list[tuple[str | None, Decimal]]:
@@ -378,6 +432,25 @@ class Demand(Value):
             if wrong := beyond_month(workload.hours_per_month, self.policy.hours_per_month):
                 raise ValueError(f"{wrong} (workload {shown(workload.name)})")
         return self
+
+    @model_validator(mode="after")
+    def _growth_ends(self) -> Self:
+        for volume in self.volumes:
+            if volume.growth is not None and (
+                wrong := beyond_horizon(volume.need_gb, volume.growth, self.policy.months)
+            ):
+                raise ValueError(f"{wrong} (volume {shown(volume.name)})")
+        return self
+
+    @property
+    def grows(self) -> bool:
+        """Return whether any volume grows."""
+        return any(volume.growth is not None for volume in self.volumes)
+
+    def in_month(self, month: int) -> Demand:
+        """Return the demand as it is at the end of a month, from 0; it grows no more."""
+        volumes = tuple(volume.in_month(month) for volume in self.volumes)
+        return self.model_copy(update={"volumes": volumes})
 
     def hours_of(self, workload: Workload) -> int:
         """Return the hours a workload runs in a month: its own, or the policy's.

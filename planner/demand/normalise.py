@@ -14,6 +14,7 @@ from planner.demand.fields import (
     shown,
     unequal_copies,
 )
+from planner.demand.growth import beyond_horizon
 from planner.demand.model import (
     Demand,
     Group,
@@ -67,6 +68,7 @@ def check(document: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Prob
     problems += _sizes(defaults, volumes)
     problems += workload_problems(document)
     problems += disk_problems(document)
+    problems += growth_problems(document)
     sound, unsure = counted(defaults, volumes)
     if many := too_many(sound):
         problems.append((("volumes",), many))
@@ -188,6 +190,20 @@ def workload_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
             wrong = beyond_month(hours, month)
             if wrong is not None:
                 yield ("workloads", index, "hours_per_month"), wrong
+
+
+def growth_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield each place that says how something grows where no horizon is given."""
+    policy = document.get("policy")
+    if isinstance(policy, Mapping) and policy.get("horizon") is not None:
+        return
+    defaults = document.get("defaults")
+    places: list[tuple[FieldPath, object]] = [(("defaults",), defaults)]
+    places += [(("volumes", index), entry) for index, entry in entries(document, "volumes")]
+    for path, entry in places:
+        growth = entry.get("growth") if isinstance(entry, Mapping) else None
+        if isinstance(growth, str) and (wrong := beyond_horizon(1, growth, 0)):
+            yield (*path, "growth"), wrong
 
 
 def disk_problems(document: Mapping[str, Any]) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ from planner.demand.fields import (
     Value,
     Version,
 )
+from planner.demand.growth import Move
 from planner.demand.model import Exclude, Group, Policy, Volume, Workload
 from planner.errors import InputError
 from planner.shipped import shipped_path
@@ -70,11 +71,13 @@ _OPTIONAL = frozenset({"size_gb"})
 """What a file may leave out although the model requires it."""
 
 ExcludeInput = _input("ExcludeInput", Exclude)
+MoveInput = _input("MoveInput", Move)
 PolicyInput = _input(
     "PolicyInput",
     Policy,
     budgets=dict[Text, Budget | None],
     attach_limits=dict[Text, Cap | None],
+    move=MoveInput,
 )
 WorkloadInput = _input("WorkloadInput", Workload)
 _OF_VOLUME: dict[str, Any] = {

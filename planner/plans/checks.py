@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from planner.solve.optimise import PROOF
 from planner.solve.optimum import dual_bound, least_month
+from planner.solve.schedule import least_usd
+from planner.solve.tenures import horizon_usd
 from planner.units import averaged_usd_hr, difference, plain, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from planner.demand.model import Demand
     from planner.solve.optimise import SolverRecord
     from planner.solve.problem import Instance
     from planner.solve.rentals import Gpu
     from planner.solve.solution import Placement
+    from planner.solve.tenures import Tenure
+    from planner.solve.timeline import Timeline
 
 
 _ROUNDING = Decimal("1e-9")
@@ -46,6 +51,46 @@ def totals(
     }
 
 
+def horizon_totals(
+    demand: Demand, placements: Sequence[Placement], schedule: Sequence[Tenure]
+) -> dict[str, Any]:
+    """Return what all disks cost over the horizon; nothing where there is none."""
+    months = demand.policy.months
+    if not months:
+        return {}
+    usd = horizon_usd(demand, placements, schedule)
+    return {"horizon_usd": plain(usd), "horizon_months": months}
+
+
+def schedule_violations(
+    record: SolverRecord,
+    line: Timeline,
+    placements: Sequence[Placement],
+    later: Sequence[Tenure],
+) -> Iterator[str]:
+    """Yield where a solver's record contradicts a schedule, and what the market allows.
+
+    Parameters
+    ----------
+    record : SolverRecord
+        What is said.
+    line : Timeline
+        Demand and market.
+    placements, later : sequence
+        What was chosen.
+    """
+    usd, least = horizon_usd(line.demand, placements, later), least_usd(line)
+    hours = line.demand.policy.hours_per_month * line.horizon
+    cost, bound = record.objective_usd_hr, record.bound_usd_hr
+    if not line.demand.workloads and cost != averaged_usd_hr(usd, hours):
+        yield "the solver's objective is not the average of the schedule"
+    if least is None or cost < averaged_usd_hr(least.bound_usd or least.usd, hours) - _ROUNDING:
+        yield "the schedule costs less than this market allows"
+    elif least.bound_usd is None and abs(bound - averaged_usd_hr(least.usd, hours)) > _ROUNDING:
+        yield "the solver's bound is not the least that this market allows"
+    yield from _status_violations(record)
+
+
 def record_violations(
     record: SolverRecord, instance: Instance, placements: Sequence[Placement], gpus: Sequence[Gpu]
 ) -> Iterator[str]:
@@ -70,6 +115,12 @@ def record_violations(
         yield "the solver's bound is below what this market allows"
     elif least is not None and abs(record.bound_usd_hr - averaged_usd_hr(least, hours)) > _ROUNDING:
         yield "the solver's bound is not the least that this market allows"
+    yield from _status_violations(record)
+
+
+def _status_violations(record: SolverRecord) -> Iterator[str]:
+    """Yield where what a record says of its proof does not follow from its cost and bound."""
+    cost = record.objective_usd_hr
     spare = difference(cost, record.bound_usd_hr)
     allowed = cost * PROOF + record.bound_usd_hr * record.cost_slack_percent / 100
     is_proven = spare <= allowed

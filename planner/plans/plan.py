@@ -21,8 +21,14 @@ from planner.demand.model import Demand
 from planner.errors import InputError, PlanCorrupt, PlanInvalid
 from planner.formats import digest_of, read_bytes, write_atomic
 from planner.market.canonical import Market
-from planner.plans.checks import record_violations, totals
+from planner.plans.checks import (
+    horizon_totals,
+    record_violations,
+    schedule_violations,
+    totals,
+)
 from planner.plans.file import EDITED, read, write
+from planner.plans.growth import Outlook
 from planner.plans.requests import PlannedDisk, planned_disks, requests
 from planner.plans.summary import (
     budgets,
@@ -42,6 +48,8 @@ from planner.solve.moving import Moving, moving
 from planner.solve.problem import Instance
 from planner.solve.rentals import CHOSEN_GPUS, Gpu
 from planner.solve.solution import PLACEMENTS, Placement
+from planner.solve.tenures import SCHEDULE, Tenure, bought_now
+from planner.solve.timeline import Timeline
 from planner.solve.unchecked import unchecked_existing
 from planner.solve.verify import violations
 from planner.text import visible
@@ -88,6 +96,8 @@ class Decision:
         Disks of the project that it neither keeps nor replaces.
     origin : str
         Where the demand file lives; empty where unknown.
+    schedule : tuple of Tenure
+        What is bought in later months, where volumes grow.
     """
 
     project: str
@@ -103,6 +113,7 @@ class Decision:
     market: Market
     leftover: tuple[Leftover, ...] = ()
     origin: str = ""
+    schedule: tuple[Tenure, ...] = ()
 
     @property
     def plan_id(self) -> str:
@@ -116,7 +127,8 @@ class Decision:
     @property
     def totals(self) -> dict[str, Any]:
         """Return the run-rate: exact amounts as text, USD per hour and month."""
-        return totals(self.placements, self.gpus, self.demand.policy.hours_per_month)
+        now = totals(self.placements, self.gpus, self.demand.policy.hours_per_month)
+        return now | horizon_totals(self.demand, self.placements, self.schedule)
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -131,8 +143,11 @@ class Decision:
 
     @cached_property
     def instance(self) -> Instance:
-        """Return demand and market as they are solved: see `pairs`."""
-        return Instance.of(self.demand, self.market.addressable, self.market.gpus, self.kept)
+        """Return demand and market as they are solved, at what is bought now: see `pairs`."""
+        demand = self.demand
+        if demand.grows:
+            demand = bought_now(demand, self.placements, self.schedule)
+        return Instance.of(demand, self.market.addressable, self.market.gpus, self.kept)
 
     @property
     def kept(self) -> tuple[Kept, ...]:
@@ -165,7 +180,15 @@ class Decision:
         """Return the GPUs of the workloads as a frame (columns ``CHOSEN_GPUS``)."""
         return build([vars(gpu) for gpu in self.gpus], CHOSEN_GPUS)
 
+    def schedule_to_frame(self) -> pd.DataFrame:
+        """Return what is bought later as a frame (columns ``SCHEDULE``)."""
+        return build([vars(tenure) for tenure in self.schedule], SCHEDULE)
+
     def _record_violations(self) -> tuple[str, ...]:
+        if self.demand.grows:
+            gpus = self.market.gpus if self.demand.workloads else None
+            line = Timeline.of(self.demand, self.market.addressable, gpus, self.kept)
+            return tuple(schedule_violations(self.solver, line, self.placements, self.schedule))
         try:
             instance = self.instance
         except InputError as error:
@@ -182,6 +205,7 @@ class Decision:
             market.gpu_records,
             self.gpus,
             market.disk_records,
+            self.schedule,
         )
 
     def violations(self) -> tuple[str, ...]:
@@ -197,8 +221,8 @@ def _plan_id(*inputs_and_choice: Any) -> str:  # noqa: ANN401 -- JSON values
     return digest_of(list(inputs_and_choice))[:16]
 
 
-def values_of(record: Placement | Gpu) -> dict[str, Any]:
-    """Return the fields of a placement or GPU as JSON values."""
+def values_of(record: Placement | Gpu | Tenure) -> dict[str, Any]:
+    """Return the fields of a placement, GPU or tenure as JSON values."""
     values = {name: json_value(value) for name, value in vars(record).items()}
     if isinstance(record, Placement) and record.action != "replace":
         del values["replaces"]  # as in files of versions that could not replace
@@ -240,6 +264,7 @@ class Plan(Decision):
             "warnings": list(self.warnings),
             "placements": [values_of(placement) for placement in self.placements],
             "gpus": [values_of(gpu) for gpu in self.gpus],
+            "schedule": [values_of(tenure) for tenure in self.schedule],
             "requests": self.requests,
             "leftover": [vars(disk) for disk in self.leftover],
             "demand": self.demand.to_document(),
@@ -340,6 +365,7 @@ class Plan(Decision):
             gpus=tuple(stored.gpus),
             origin=stored.origin,
             leftover=tuple(stored.leftover),
+            schedule=tuple(stored.schedule),
             demand=Demand.from_document(known_fields(Demand, stored.demand)),
             market=Market(
                 tuple(stored.market.offers), tuple(stored.market.gpus), tuple(stored.market.disks)
@@ -437,6 +463,7 @@ class Plan(Decision):
             disks,
             (
                 *outcome(self.placements, hours, disks, self.leftover),
+                *self._months_ahead(),
                 *gpu_lines(self.gpus, self.totals),
                 *budgets(self.placements, self.demand.policy),
                 *compared(
@@ -457,6 +484,19 @@ class Plan(Decision):
             self.leftover,
         )
 
+    @property
+    def outlook(self) -> Outlook:
+        """Return the months of a plan that grows."""
+        return Outlook(self.demand, self.placements, self.schedule, self.created_at)
+
+    def _months_ahead(self) -> Iterator[str]:
+        if self.demand.grows:
+            yield from self.outlook.lines(self.market.addressable, self.kept)
+
+    def sections(self) -> list[Section]:
+        """Return the whole plan as a person reads it: what is done now, and what comes later."""
+        return [self.summary(), *([self.outlook.section()] if self.schedule else [])]
+
     def __repr__(self) -> str:
         totals, record = self.totals, self.solver
         return (
@@ -465,7 +505,7 @@ class Plan(Decision):
         )
 
     def _repr_html_(self) -> str:
-        return to_html([self.summary(), Section("warnings", notes=self.warnings)])
+        return to_html([*self.sections(), Section("warnings", notes=self.warnings)])
 
 
 _NO_MARKET = (KeyError, TypeError, ValueError, ArithmeticError)

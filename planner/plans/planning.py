@@ -20,8 +20,9 @@ from planner.plans.advice import (
 )
 from planner.plans.plan import Plan
 from planner.solve.existing import keep
-from planner.solve.optimise import require_listings, solve
+from planner.solve.optimise import optimise, require_listings, solve, solve_growing
 from planner.solve.problem import Instance
+from planner.solve.timeline import Timeline
 from planner.units import difference, money
 
 if TYPE_CHECKING:
@@ -110,25 +111,24 @@ def plan(
     choice = market.addressable
     existing = keep(demand, market.disks, recorded or {}, choice, superseded)
 
-    def kept_of(changed: Demand) -> Sequence[Kept]:
-        return keep(changed, market.disks, recorded or {}, choice).kept
-
     kept, solution = existing.kept, None
+    listed = market.gpus if demand.workloads else None
     with suppress(Infeasible):
-        if not existing.contradictions:
-            instance = Instance.of(demand, choice, market.gpus if demand.workloads else None, kept)
+        if existing.contradictions:
+            pass
+        elif demand.grows:
+            line = Timeline.of(demand, choice, listed, kept)
+            solution = solve_growing(
+                line, time_limit_s=time_limit_s, full=full, cost_slack=cost_slack
+            )
+        else:
+            instance = Instance.of(demand, choice, listed, kept)
             solution = solve(
                 instance, kept, time_limit_s=time_limit_s, full=full, cost_slack=cost_slack
             )
     if solution is None:
-        from planner.analysis.infeasible import infeasible  # noqa: PLC0415 -- only then
-        from planner.analysis.relax import Offers  # noqa: PLC0415 -- the same
-
-        market_of = Offers(choice, market.gpus, kept_of)
         name = "the demand" if demand_source == "demand" else demand_source
-        why = infeasible(demand, market_of, existing, name=name, time_limit_s=time_limit_s)
-        why.warnings = input_warnings(demand, market)
-        raise why
+        raise _infeasible(demand, market, recorded or {}, superseded, name, time_limit_s)
     inputs = {
         "demand": _input(demand_source, demand.digest, len(demand.volumes), None),
         **{
@@ -163,6 +163,7 @@ def plan(
         market=market,
         leftover=existing.leftover,
         origin=origin,
+        schedule=solution.schedule,
     )
     vars(plan)["instance"] = solution.instance  # what was solved; the plan would make it again
     violations = plan.choice_violations()
@@ -170,6 +171,41 @@ def plan(
         raise Defect("the solution fails its own check: " + "; ".join(violations))
     require_proof(plan, accept_gap)
     return plan
+
+
+def _infeasible(
+    demand: Demand,
+    market: Market,
+    recorded: Mapping[tuple[str, int], Sequence[str]],
+    superseded: Mapping[tuple[str, int], Sequence[str]] | None,
+    name: str,
+    time_limit_s: float | None,
+) -> Infeasible:
+    """Return why there is no plan; of a demand that grows, in the first month that has none."""
+    from planner.analysis.infeasible import infeasible  # noqa: PLC0415 -- only then
+    from planner.analysis.relax import Offers  # noqa: PLC0415 -- the same
+
+    choice = market.addressable
+
+    def kept_of(changed: Demand) -> Sequence[Kept]:
+        return keep(changed, market.disks, recorded, choice).kept
+
+    asked = demand
+    if demand.grows:
+        listed = market.gpus if demand.workloads else None
+        for month in range(demand.policy.months):
+            asked = demand.in_month(month)
+            try:
+                optimise(asked, choice, listed, kept=kept_of(asked), time_limit_s=time_limit_s)
+            except Infeasible:
+                name = f"{name} in month {month + 1} of {demand.policy.months}"
+                break
+    existing = keep(asked, market.disks, recorded, choice, superseded)
+    why = infeasible(
+        asked, Offers(choice, market.gpus, kept_of), existing, name=name, time_limit_s=time_limit_s
+    )
+    why.warnings = input_warnings(demand, market)
+    return why
 
 
 def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:

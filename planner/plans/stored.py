@@ -15,6 +15,7 @@ from planner.solve.existing import Leftover
 from planner.solve.optimise import SolverRecord
 from planner.solve.rentals import Gpu
 from planner.solve.solution import Placement
+from planner.solve.tenures import Tenure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -144,5 +145,6 @@ class StoredPlan(_Stored):
     requests: list[dict[str, Any]]
     leftover: list[Annotated[Any, PlainValidator(_reader(Leftover))]] = []
     origin: str = ""
+    schedule: list[Annotated[Any, PlainValidator(_reader(Tenure))]] = []
     demand: dict[str, Any]
     market: StoredMarket

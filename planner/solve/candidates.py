@@ -27,7 +27,7 @@ from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, build, exactly
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from decimal import Decimal
 
     import pandas as pd
@@ -306,22 +306,61 @@ def pair(demand: Demand, offers: pd.DataFrame) -> Pairs:
     offers : DataFrame
         Columns ``ADDRESSABLE``, O rows.
     """
+    return _pairs(demand, offers, lambda volume: [volume])[0]
+
+
+def monthly_pairs(demand: Demand, offers: pd.DataFrame) -> list[Pairs]:
+    """Hold every volume against every offer, at what it needs at the end of each month.
+
+    Parameters
+    ----------
+    demand : Demand
+        V volumes, and a horizon.
+    offers : DataFrame
+        Columns ``ADDRESSABLE``, O rows.
+    """
+    months = range(demand.policy.months)
+    return _pairs(
+        demand,
+        offers,
+        lambda volume: (
+            [volume] if volume.growth is None else [volume.bought_for(month) for month in months]
+        ),
+        len(months),
+    )
+
+
+def _pairs(
+    demand: Demand,
+    offers: pd.DataFrame,
+    stages: Callable[[Volume], Sequence[Volume]],
+    count: int = 1,
+) -> list[Pairs]:
+    """Return the pairs at every stage of the volumes; one stage stands for all of them."""
     offers = exactly(offers, ADDRESSABLE, what="offers")
     market = OfferRules(offers)
-    shape = (len(demand.volumes), len(offers))
+    shape = (count, len(demand.volumes), len(offers))
     broken = np.zeros(shape, dtype=np.uint32)
     disks, provision_gb = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     tied = group_places(demand)
     mounted = frozenset(name for workload in demand.workloads for name in workload.mounts)
+    volumes: list[list[Volume]] = [[] for _ in range(count)]
     for index, volume in enumerate(demand.volumes):
-        disks[index], provision_gb[index] = market.columns.sizes.provision(volume.need_gb)
-        broken[index] = market.broken_rules(
-            (*of_offers(volume), *tied.get(volume.name, ())),
-            disks[index],
-            provision_gb[index],
-            mounted=volume.name in mounted,
-        )
-    return Pairs(demand.volumes, offers, broken, disks, provision_gb, mounted=mounted)
+        asked = (*of_offers(volume), *tied.get(volume.name, ()))
+        each = stages(volume)
+        for stage, grown in enumerate(each):
+            here = slice(None) if len(each) < count else slice(stage, stage + 1)
+            amounts = market.columns.sizes.provision(grown.need_gb)
+            disks[here, index], provision_gb[here, index] = amounts
+            broken[here, index] = market.broken_rules(
+                asked, *amounts, mounted=volume.name in mounted
+            )
+        for stage, mine in enumerate(volumes):
+            mine.append(each[min(stage, len(each) - 1)])
+    return [
+        Pairs(tuple(mine), offers, broken[n], disks[n], provision_gb[n], mounted=mounted)
+        for n, mine in enumerate(volumes)
+    ]
 
 
 def tiered(pairs: Pairs) -> Pairs:

@@ -329,7 +329,7 @@ def _replica(volume: Volume, number: int, rows: list[dict[str, Any]]) -> Kept | 
 
 
 def _outgrown(replica: Kept, members: Sequence[Volume]) -> str:
-    size_gb, needed = sum(replica.sizes_gb), sum(volume.size_gb for volume in members)
+    size_gb, needed = sum(replica.sizes_gb), sum(volume.held_gb(0) for volume in members)
     return "" if size_gb >= needed else f"has {size_gb:,} GB, and {needed:,} GB are needed"
 
 
@@ -364,7 +364,7 @@ def with_kept(pairs: Pairs, kept: Sequence[Kept]) -> Pairs:
     more = np.zeros(shape, np.int64)
     wider = replace(
         pairs,
-        offers=pd.concat([pairs.offers, _offers(pairs.offers, kept)], ignore_index=True),
+        offers=pd.concat([pairs.offers, existing_offers(pairs.offers, kept)], ignore_index=True),
         broken=np.hstack([pairs.broken, np.zeros(shape, np.uint32)]),
         disks=np.hstack([pairs.disks, more]),
         provision_gb=np.hstack([pairs.provision_gb, more]),
@@ -407,7 +407,8 @@ def movable(pairs: Pairs) -> Pairs:
     return replace(pairs, broken=broken)
 
 
-def _offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
+def existing_offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
+    """Return kept replicas as offers (columns ``ADDRESSABLE``), in their order."""
     regions = regions_by_site(market)
     rows = []
     for replica in kept:

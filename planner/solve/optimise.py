@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.market.gpus import conform_gpus
@@ -13,18 +14,23 @@ from planner.present.table import Cell, Section, TableColumn, reading
 from planner.solve.optimum import Optimum, dual_bound, optimum
 from planner.solve.problem import Instance
 from planner.solve.rentals import Gpu, gpu_choice
+from planner.solve.schedule import schedule
 from planner.solve.solution import Placement, placements
-from planner.solve.stats import Undecided
+from planner.solve.stats import SolveStats, Undecided
+from planner.solve.tenures import bought_now
+from planner.solve.timeline import Timeline, tenures
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
     from planner.demand.model import Demand
     from planner.solve.existing import Kept
+    from planner.solve.tenures import Tenure
 
+_Result = TypeVar("_Result")
 
 SOLVER = "HiGHS"
 PROOF = Decimal("1e-6")
@@ -96,6 +102,8 @@ class Solution:
         All pairs and rentals.
     rented : dict of int
         For each workload, which row of the rentals' GPUs.
+    schedule : tuple of Tenure
+        What is bought later, where volumes grow.
     """
 
     placements: tuple[Placement, ...]
@@ -103,6 +111,7 @@ class Solution:
     solver: SolverRecord
     instance: Instance
     rented: dict[int, int]
+    schedule: tuple[Tenure, ...] = ()
 
 
 def optimise(
@@ -148,7 +157,11 @@ def optimise(
     FrameError
         When the GPU frame is not one of GPU offers; ``failures`` names each column.
     """
-    instance = Instance.of(demand, offers, None if gpus is None else conform_gpus(gpus), kept)
+    listed = None if gpus is None else conform_gpus(gpus)
+    if demand.grows:
+        line = Timeline.of(demand, offers, listed, kept)
+        return solve_growing(line, time_limit_s=time_limit_s, full=full, cost_slack=cost_slack)
+    instance = Instance.of(demand, offers, listed, kept)
     return solve(instance, kept, time_limit_s=time_limit_s, full=full, cost_slack=cost_slack)
 
 
@@ -176,21 +189,85 @@ def solve(
     Infeasible, NotProven
         As `optimise` does.
     """
-    try:
+
+    def search() -> Optimum | None:
         best = optimum(instance, time_limit_s=time_limit_s, full=full)
         if best is not None and cost_slack > 0:
             from planner.solve.cost_tolerance import with_slack  # noqa: PLC0415 -- with PuLP
 
             best = with_slack(instance, best, cost_slack)
-    except Undecided as error:
-        within = "" if time_limit_s is None else f" in {time_limit_s:g} s"
-        raise NotProven(
-            f"no plan was found{within}",
-            hint="give it more time with --time-limit, or leave the limit out",
-        ) from error
+        return best
+
+    best = within(search, time_limit_s)
     if best is None:
         raise Infeasible("No plan satisfies the demand.")
     return prove(instance, best, cost_slack, kept)
+
+
+def within(search: Callable[[], _Result], time_limit_s: float | None) -> _Result:
+    """Return what a search comes to; `NotProven` where time ran out before it came to anything."""
+    try:
+        return search()
+    except Undecided as error:
+        limit = "" if time_limit_s is None else f" in {time_limit_s:g} s"
+        raise NotProven(
+            f"no plan was found{limit}",
+            hint="give it more time with --time-limit, or leave the limit out",
+        ) from error
+
+
+def solve_growing(
+    line: Timeline,
+    *,
+    time_limit_s: float | None = None,
+    full: bool = False,
+    cost_slack: Decimal = Decimal(0),
+) -> Solution:
+    """Return the cheapest schedule of a demand that grows, and what of it is bought now.
+
+    The record is of the whole horizon, averaged over its hours.
+
+    Raises
+    ------
+    InputError
+        When volumes share a disk, or cost may be traded for stock and sites: no schedule does.
+    Infeasible, NotProven
+        As `optimise` does.
+    """
+    if any(group.same == "disk" for group in line.demand.groups) or any(
+        kept.disk_group for kept in line.kept
+    ):
+        raise InputError(
+            "growth cannot be planned for volumes that share a disk",
+            hint="leave `growth` out, or give each volume its own disk",
+        )
+    if cost_slack:
+        raise InputError(
+            "--cost-slack cannot be used where volumes grow",
+            hint="leave it out, or leave `growth` out of the demand",
+        )
+    deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+    stats = SolveStats(deadline, full=full)
+    best = within(lambda: schedule(line, stats), time_limit_s)
+    if best is None:
+        raise Infeasible("No schedule satisfies the demand.")
+    months, hours = line.horizon, line.demand.policy.hours_per_month
+    now = line.chosen(best.stays, 0)
+    rented = {w: line.instance.rent_best(w, now) for w in range(len(line.demand.workloads))}
+    chosen = {w: g for w, g in rented.items() if g is not None}
+    rentals = line.instance.rentals
+    gpus = tuple(gpu_choice(rentals, w, g) for w, g in chosen.items() if rentals is not None)
+    live = {months * line.offers + n: kept for n, kept in enumerate(line.kept)}
+    places = [now[v] for v in range(len(line.demand.volumes))]
+    bought, later = placements(line.instance.pairs, places, live), tenures(line, best.stays)
+    objective = averaged_usd_hr(best.usd, hours * months)
+    bound = objective
+    if best.bound_usd is not None:
+        bound = min(objective, averaged_usd_hr(best.bound_usd, hours * months))
+    record = _record(stats, objective, bound, cost_slack)
+    market = line.months[0].offers
+    instance = Instance.of(bought_now(line.demand, bought, later), market, line.gpus, line.kept)
+    return Solution(bought, gpus, record, instance, chosen, later)
 
 
 def require_listings(demand: Demand, gpus: pd.DataFrame | None, disks: pd.DataFrame | None) -> None:
@@ -250,23 +327,30 @@ def prove(
     bound = objective
     if best.bound_month is not None and best.usd_month > floor:
         bound = min(objective, averaged_usd_hr(max(floor, best.bound_month), hours))
+    record = _record(best.stats, objective, bound, cost_slack)
+    chosen = [best.chosen[v] for v in range(len(instance.pairs.volumes))]
+    live = {o: replica for (_, o), replica in zip(instance.kept, kept, strict=True)}
+    return Solution(placements(instance.pairs, chosen, live), rented, record, instance, best.rented)
+
+
+def _record(
+    stats: SolveStats, objective: Decimal, bound: Decimal, cost_slack: Decimal
+) -> SolverRecord:
+    """Return how a solution was found, and how far from its bound it is."""
     spare = difference(objective, bound)
     stopped: Literal["time_limit", "work_limit"]
     stopped = "work_limit" if best.stats.deadline is None else "time_limit"
     proven_enough = spare <= objective * PROOF + bound * cost_slack / 100
-    record = SolverRecord(
+    return SolverRecord(
         name=SOLVER,
         status="optimal" if proven_enough else "feasible",
         termination="proven" if proven_enough else stopped,
         objective_usd_hr=objective,
         bound_usd_hr=bound,
         gap=float(spare / objective) if objective else 0.0,
-        seconds=round(best.stats.seconds, 3),
-        variables=best.stats.variables,
-        constraints=best.stats.constraints,
-        dominated=best.stats.dominated,
+        seconds=round(stats.seconds, 3),
+        variables=stats.variables,
+        constraints=stats.constraints,
+        dominated=stats.dominated,
         cost_slack_percent=cost_slack,
     )
-    chosen = [best.chosen[v] for v in range(len(instance.pairs.volumes))]
-    live = {o: replica for (_, o), replica in zip(instance.kept, kept, strict=True)}
-    return Solution(placements(instance.pairs, chosen, live), rented, record, instance, best.rented)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from planner.solve.model import Outcome, Program
+    from planner.solve.model import Model, Outcome, Program
     from planner.solve.solver import Run
 
 
@@ -64,8 +64,12 @@ class SolveStats:
 
     def record(self, outcome: Outcome, program: Program) -> Outcome:
         """Keep a record of a run."""
-        self.runs.append(outcome.run)
+        self.note(outcome.run, program)
+        return outcome
+
+    def note(self, run: Run, program: Model) -> None:
+        """Keep a record of what a solver said of a program."""
+        self.runs.append(run)
         variables, constraints = program.size
         self.variables = max(self.variables, variables)
         self.constraints = max(self.constraints, constraints)
-        return outcome

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.market.disks import DISKS
 from planner.market.gpus import GPUS
 from planner.market.market import ADDRESSABLE
 from planner.schema import exactly, records
 from planner.solve import verify_coupling as coupling
+from planner.solve import verify_growth as growth
+from planner.solve.solution import Placement
 from planner.text import visible
 from planner.units import plain, quotient, total, usd_hr
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from planner.demand.model import Demand, Volume
     from planner.solve.rentals import Gpu
-    from planner.solve.solution import Placement
+    from planner.solve.tenures import Tenure
 
 Row = dict[str, Any]
 
@@ -42,6 +44,7 @@ def verify(
     gpus: pd.DataFrame | None = None,
     rented: Sequence[Gpu] = (),
     disks: pd.DataFrame | None = None,
+    schedule: Sequence[Tenure] = (),
 ) -> tuple[str, ...]:
     """Return every way in which a plan breaks the demand or contradicts the market.
 
@@ -59,6 +62,8 @@ def verify(
         What was chosen of these, one for each workload.
     disks : DataFrame, optional
         Columns ``DISKS``: what the account has; without it nothing can be kept.
+    schedule : sequence of Tenure
+        What is to be bought later, where volumes grow.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def verify(
     gpu_rows = () if gpus is None or not rented else records(exactly(gpus, GPUS, what="gpus"))
     disk_rows = () if disks is None else records(exactly(disks, DISKS, what="disks"))
     offer_rows = records(exactly(offers, ADDRESSABLE, what="offers"))
-    return violations(demand, offer_rows, placements, gpu_rows, rented, disk_rows)
+    return violations(demand, offer_rows, placements, gpu_rows, rented, disk_rows, schedule)
 
 
 def violations(
@@ -78,25 +83,65 @@ def violations(
     gpus: Sequence[Row] = (),
     rented: Sequence[Gpu] = (),
     disks: Sequence[Row] = (),
+    schedule: Sequence[Tenure] = (),
 ) -> tuple[str, ...]:
     """Return what `verify` does, of rows in place of frames."""
     sold: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in market:
         sold.setdefault(_key(row), []).append(row)
-    live = {row["id"]: row for row in disks}
-    by_name = {volume.name: volume for volume in demand.volumes}
-    violations = list(_replicas(demand, placements))
+    account = _Account(demand, market, sold, {row["id"]: row for row in disks})
+    now = [*growth.in_month(placements, schedule, 0)]
+    where, broken = _month(account, [(p, end) for p, end in now if isinstance(p, Placement)])
     of_volume: dict[str, list[Placement]] = {}
-    where: coupling.Where = {}
     for placement in placements:
-        volume, listed = by_name.get(placement.volume), sold.get(_key(vars(placement)), [])
+        of_volume.setdefault(placement.volume, []).append(placement)
+    return (
+        *_replicas(demand, placements),
+        *broken,
+        *(each for v in demand.volumes for each in _order(v, of_volume.get(v.name, ()))),
+        *claims(demand, placements, account.live),
+        *coupling.workloads(demand, where, gpus, rented),
+        *growth.gaps(demand, placements, schedule),
+        *_later(account, placements, schedule, gpus),
+    )
+
+
+class _Account(NamedTuple):
+    """What placements are held against: demand, market (also by create key), live disks by id."""
+
+    demand: Demand
+    market: Sequence[Row]
+    sold: Mapping[tuple[Any, ...], list[Row]]
+    live: Mapping[str, Row]
+
+
+def _month(
+    account: _Account, placements: Sequence[tuple[Placement, int]]
+) -> tuple[coupling.Where, list[str]]:
+    """Return where volumes are, and what is wrong with placements that are there in one month.
+
+    Parameters
+    ----------
+    placements : sequence of (Placement, int)
+        With the month in which they are replaced; -1 for the end of the horizon.
+    """
+    demand = account.demand
+    by_name = {volume.name: volume for volume in demand.volumes}
+    violations: list[str] = []
+    where: coupling.Where = {}
+    for placement, end in placements:
+        listed = account.sold.get(_key(vars(placement)), [])
         offer = _of_size(listed, placement.disk_sizes_gb)
         who = f"{placement.volume} replica {placement.replica}"
-        if placement.action == "keep":
-            offer = stand_in(placement, market)
-            offer["multinode"] = multinode(placement, live)
+        volume, is_kept = by_name.get(placement.volume), placement.action == "keep"
+        if volume is not None:
+            until = growth.months_of(demand) if end < 0 else end
+            volume = growth.as_bought(volume, until, exists=is_kept)
+        if is_kept:
+            offer = stand_in(placement, account.market)
+            offer["multinode"] = multinode(placement, account.live)
             if volume is not None:
-                problems = tuple(existing_problems(placement, volume, live, offer))
+                problems = tuple(existing_problems(placement, volume, account.live, offer))
                 violations += [f"{who}: {problem}" for problem in problems]
         elif offer is None:
             violations.append(f"{who}: no such offer in this market")
@@ -114,19 +159,46 @@ def violations(
             violations += [
                 f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
             ]
-        of_volume.setdefault(placement.volume, []).append(placement)
         if offer is not None:
             where.setdefault(placement.volume, []).append(offer)
     for volume in demand.volumes:
         violations += coupling.spread(volume, where.get(volume.name, ()))
-        violations += _order(volume, of_volume.get(volume.name, ()))
-    return (
-        *violations,
-        *claims(demand, placements, live),
-        *coupling.groups(demand, where),
-        *coupling.workloads(demand, where, gpus, rented),
-        *coupling.caps(demand, placements),
-        *coupling.budgets(demand, placements),
+    here = [placement for placement, _ in placements]
+    violations += coupling.groups(demand, where)
+    violations += coupling.caps(demand, here)
+    violations += coupling.budgets(demand, here)
+    return where, violations
+
+
+def _later(
+    account: _Account,
+    placements: Sequence[Placement],
+    schedule: Sequence[Tenure],
+    gpus: Sequence[Row],
+) -> Iterator[str]:
+    """Yield what is wrong with the months of a schedule in which something changes."""
+    by_name = {volume.name: volume for volume in account.demand.volumes}
+    for month in growth.beginnings(schedule):
+        there = [
+            (each if isinstance(each, Placement) else _bought(account, by_name, each), end)
+            for each, end in growth.in_month(placements, schedule, month)
+        ]
+        where, problems = _month(account, there)
+        problems += coupling.stranded(account.demand, where, gpus)
+        yield from (f"in month {month}: {problem}" for problem in problems)
+
+
+def _bought(account: _Account, by_name: Mapping[str, Volume], tenure: Tenure) -> Placement:
+    """Return a tenure as a placement at its offer's price."""
+    size_gb, volume = sum(tenure.disk_sizes_gb), by_name.get(tenure.volume)
+    offer = _of_size(account.sold.get(_key(vars(tenure)), []), tenure.disk_sizes_gb)
+    mine = {name: value for name, value in vars(tenure).items() if not name.endswith("month")}
+    return Placement(
+        **mine,
+        provision_gb=size_gb,
+        usd_gb_hr=(offer or {}).get("usd_gb_hr") or Decimal(0),
+        owner=volume.owner if volume else None,
+        tags=dict(volume.tags) if volume else {},
     )
 
 
@@ -332,7 +404,7 @@ def claims(
     demand: Demand, placements: Sequence[Placement], live: Mapping[str, Row]
 ) -> Iterator[str]:
     """Yield where placements claim one disk, or one is not the replica that the demand calls it."""
-    needs = {volume.name: volume.size_gb for volume in demand.volumes}
+    needs = {v.name: growth.as_bought(v, 1, exists=True).size_gb for v in demand.volumes}
     named = {
         disk: (volume.name, number)
         for volume in demand.volumes

@@ -171,6 +171,16 @@ def workloads(
         yield from (f"workload {gpu.workload}: {problem}" for problem in problems)
 
 
+def stranded(demand: Demand, where: Where, gpus: Sequence[Row]) -> Iterator[str]:
+    """Yield the workloads that no GPU offer can run where the volumes are."""
+    shared = _shared(demand)
+    for workload in demand.workloads:
+        if not any(
+            not [*_suits(workload, row), *_mounts(workload, row, where, shared)] for row in gpus
+        ):
+            yield f"workload {workload.name}: no GPU offer is where its volumes are"
+
+
 def _each_once(demand: Demand, rented: Sequence[Gpu]) -> Iterator[str]:
     wanted = Counter(workload.name for workload in demand.workloads)
     counts = Counter(gpu.workload for gpu in rented)

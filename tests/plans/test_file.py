@@ -73,7 +73,7 @@ def test_fields_that_a_newer_planner_adds_are_kept_and_ignored(tmp_path: Path) -
     """Wherever they stand in the document: the plan loads, is used, and is saved as it was."""
 
     def add(document: dict[str, Any]) -> None:
-        document["schedule"] = [{"month": 3}]
+        document["months_later"] = [{"month": 3}]
         parts = ("placements", "requests")
         for place in (document["totals"], document["solver"], *(document[p][0] for p in parts)):
             place["added_later"] = {"deep": [1, None]}

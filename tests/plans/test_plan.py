@@ -140,6 +140,7 @@ def test_document_has_the_keys_of_the_format(plan: Plan) -> None:
         "warnings",
         "placements",
         "gpus",
+        "schedule",
         "requests",
         "leftover",
         "demand",

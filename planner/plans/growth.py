@@ -1,0 +1,144 @@
+"""What a person reads of a plan that grows: what is bought when, and what that saves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from planner.market.offers import place_text
+from planner.present.table import Section, TableColumn
+from planner.solve.optimum import optimum
+from planner.solve.problem import Instance
+from planner.solve.stats import Undecided
+from planner.solve.tenures import horizon_usd
+from planner.units import difference, money, percent_of, usd_month
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
+    from planner.demand.model import Demand
+    from planner.solve.existing import Kept
+    from planner.solve.solution import Placement
+    from planner.solve.tenures import Tenure
+
+_NODES = 20_000
+"""Branch-and-bound nodes after which a comparison is left out: work, never a clock."""
+
+
+def month_text(created_at: str, month: int) -> str:
+    """Return in which calendar month a month of the horizon begins.
+
+    >>> month_text("2026-11-27T08:00:00+00:00", 2)
+    '2027-01'
+    """
+    months = int(created_at[:4]) * 12 + int(created_at[5:7]) - 1 + month
+    return f"{months // 12}-{months % 12 + 1:02}"
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The months of a plan that grows.
+
+    Attributes
+    ----------
+    demand : Demand
+        What grows, and how far ahead that is planned.
+    placements : tuple of Placement
+        What is there now.
+    schedule : tuple of Tenure
+        What is bought later.
+    created_at : str
+        When the first month begins.
+    """
+
+    demand: Demand
+    placements: tuple[Placement, ...]
+    schedule: tuple[Tenure, ...]
+    created_at: str
+
+    def later(self, placement: Placement) -> list[Tenure]:
+        """Return what a replica is moved to, in turn."""
+        replica = placement.volume, placement.replica
+        return [row for row in self.schedule if (row.volume, row.replica) == replica]
+
+    def section(self) -> Section:
+        """Return one row for each replica that moves: what it is on now, next, and at the end."""
+        months, rows = self.demand.policy.months, []
+        replicas = Counter(placement.volume for placement in self.placements)
+        for placement in self.placements:
+            mine = self.later(placement)
+            if not mine:
+                continue
+            number = f" #{placement.replica}" if replicas[placement.volume] > 1 else ""
+            rows.append(
+                (
+                    placement.volume + number,
+                    placement.provision_gb,
+                    month_text(self.created_at, mine[0].month),
+                    sum(mine[0].disk_sizes_gb),
+                    place_text(vars(mine[0])),
+                    len(mine),
+                    sum(mine[-1].disk_sizes_gb),
+                    horizon_usd(self.demand, [placement], mine),
+                )
+            )
+        columns = (
+            TableColumn("volume", "volume"),
+            TableColumn("now_gb", "GB now", "size_gb"),
+            TableColumn("month", "move in"),
+            TableColumn("next_gb", "to GB", "size_gb"),
+            TableColumn("where", "at"),
+            TableColumn("moves", "moves", "count"),
+            TableColumn("last_gb", "last GB", "size_gb"),
+            TableColumn("horizon_usd", f"$/{months} months", "usd"),
+        )
+        title = "What moves next, and what each volume costs"
+        return Section("schedule", title, columns, tuple(rows), expendable=("last_gb", "moves"))
+
+    def lines(self, offers: pd.DataFrame, kept: Sequence[Kept]) -> Iterator[str]:
+        """Yield what the horizon costs, beside buying the final sizes, or today's, at once."""
+        months = self.demand.policy.months
+        usd = horizon_usd(self.demand, self.placements, self.schedule)
+        moves = f"{len(self.schedule)} move{'s' * (len(self.schedule) != 1)}"
+        total = f"Over {months} months the disks cost ${money(usd)}, {moves} included"
+        final = self._final(offers, kept)
+        if final is None:
+            yield f"{total}."
+        else:
+            saved = difference(final[1], usd)
+            share = money(percent_of(abs(saved), final[1]) or Decimal(0), 0)
+            less = f"${money(abs(saved))} ({share} %) {'less' if saved >= 0 else 'more'}"
+            yield f"{total}: {less} than buying {final[0]:,} GB today."
+        full = [
+            month
+            for volume in self.demand.volumes
+            for month in range(months)
+            if volume.growth is not None and volume.held_gb(month) > volume.need_gb
+        ]
+        if full:
+            when = month_text(self.created_at, min(full))
+            yield f"Disks of today's sizes with their headroom would be too small in {when}."
+
+    def _final(self, offers: pd.DataFrame, kept: Sequence[Kept]) -> tuple[int, Decimal] | None:
+        """Return how many GB all final sizes are, and what buying them today costs to the end.
+
+        Existing disks stay where they last that long; None where that is no plan.
+        """
+        months = self.demand.policy.months
+        volumes = tuple(volume.bought_for(months - 1) for volume in self.demand.volumes)
+        final = self.demand.model_copy(update={"volumes": volumes, "workloads": ()})
+        moved = {(row.volume, row.replica) for row in self.schedule}
+        stay = [each for each in kept if (each.volume, each.replica) not in moved]
+        instance = Instance.of(final, offers, None, stay)
+        try:
+            best = optimum(instance, tie_break=False, nodes=_NODES)
+        except Undecided:
+            return None
+        if best is None:
+            return None
+        size_gb = sum(instance.gb(v, o) for v, places in best.chosen.items() for o in places)
+        return size_gb, usd_month(best.usd_month, months)

@@ -1,0 +1,282 @@
+"""When to buy what for volumes that grow: the cheapest disks over the whole horizon.
+
+Months are t = 0 … H-1; at the end of month t a volume needs need_t. A stay is one disk of one
+replica from month i to month j. It is bought for need_{j-1}, and costs
+
+    usd_hr (hours (j - i) + overlap [j < H]) + egress need_{j-1} [j < H]
+
+Replicas are covered by stays over all months.
+
+Where nothing couples the replicas the least cost is a shortest path through the months. Replicas
+that are spread stay in different domains in every month: each of the cheapest domains on its own
+path is the optimum where a price p(i) - p(j) of having one replica in months i … j proves it
+
+    R p(0) - Σ_d max Σ (p(i) - p(j) - cost of the stay)   over stays in d that do not overlap.
+
+Other volumes, and those that are coupled, are decided in a program: `schedule_program`.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.requirements.spread import spreads
+from planner.solve.problem import Scope
+from planner.solve.stats import SolveStats, Undecided
+from planner.solve.timeline import Schedule, Stay
+from planner.units import difference, total
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from numpy.typing import NDArray
+
+    from planner.solve.timeline import Stays, Timeline
+
+
+class Paths:
+    """Shortest paths of volumes alone, in whole numbers: cost, then stays, then their stock.
+
+    Parameters
+    ----------
+    line : Timeline
+        V volumes, H months, O offers.
+    """
+
+    def __init__(self, line: Timeline) -> None:
+        self.line, self.horizon = line, line.horizon
+        volumes, hours = line.demand.volumes, line.demand.policy.hours_per_month
+        scale, overlap, egress = line.scale
+        ends = range(1, self.horizon + 1)
+        prices = [
+            int(Fraction(price or 0) * scale / overlap.denominator)
+            for price in line.months[0].offers["usd_gb_hr"]
+        ]
+        billed = [
+            [
+                int((hours * (j - i) + overlap * (j < self.horizon)) * overlap.denominator)
+                for j in ends
+            ]
+            for i in range(self.horizon)
+        ]
+        once = [
+            [int(egress * scale * volume.need_at(j - 1) * (j < self.horizon)) for j in ends]
+            if egress
+            else [0] * self.horizon
+            for volume in volumes
+        ]
+        gb = np.stack([pairs.provision_gb for pairs in line.months], axis=1)
+        allowed = np.stack([pairs.broken == 0 for pairs in line.months], axis=1)
+        stays = self.horizon * max(volume.replicas for volume in volumes)
+        unit = 4 * stays * (stays + 1)
+        dearest = int(gb[allowed].max(initial=0)) * max(prices, default=0)
+        most = (dearest * max(billed[0]) + max(map(max, once)) + 1) * unit * stays
+        kind: Any = np.int64 if most < _MOST else object
+        self.never = max(most, _MOST)
+        self._billed = np.array(billed, dtype=object).astype(kind) * unit
+        self._once = np.array(once, dtype=object).astype(kind) * unit + 4 * stays
+        priced = np.array(prices, dtype=object).astype(kind) * 4 + line.month(0).penalty
+        # What an hour costs, times four, and its stock: the least is the offer to take.
+        self.weights = np.where(
+            allowed, gb.astype(kind) * (priced - priced % 4) + priced % 4, self.never
+        )
+
+    def stays(self, weights: NDArray[Any], path: NDArray[np.int64], start: int) -> list[Stay]:
+        """Return the stays of a path from a month on, at the least of these weights, (H, O)."""
+        stays = []
+        while start < self.horizon:
+            end = int(path[start])
+            offer = int(np.argmin(weights[end - 1]))
+            stays.append(Stay(start, end, offer * self.horizon + end - 1))
+            start = end
+        return stays
+
+    def arcs(self, least: NDArray[Any], once: NDArray[Any], start: int) -> NDArray[Any]:
+        """Return what stays from a month on cost: of weights (…, H) until each month after it."""
+        weight = least[..., start:]
+        cost = weight // 4 * self._billed[start, start:] + once[..., start:] + weight % 4
+        return np.where(weight < self.never, cost, self.never)
+
+    def paths(
+        self, least: NDArray[Any], once: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return the least cost from each month to the end, and where the stay from it ends."""
+        shape = least.shape[:-1]
+        left = np.zeros((*shape, self.horizon + 1), least.dtype)
+        following = np.zeros((*shape, self.horizon), np.int64)
+        for start in reversed(range(self.horizon)):
+            cost = self.arcs(least, once, start) + left[..., start + 1 :]
+            best = np.argmin(cost, axis=-1)
+            following[..., start] = best + start + 1
+            cheapest = np.take_along_axis(cost, best[..., None], -1)[..., 0]
+            left[..., start] = np.minimum(cheapest, self.never)
+        return left, following
+
+    def cheapest(self) -> Stays:
+        """Return the cheapest stays of every volume, were its replicas not kept apart."""
+        _, following = self.paths(self.weights.min(axis=2, initial=self.never), self._once)
+        cheapest: Stays = {}
+        for v, volume in enumerate(self.line.demand.volumes):
+            mine = self.line.first[v]
+            starts = [*(stay.end for stay in mine), *[0] * (volume.replicas - len(mine))]
+            paths = (self.stays(self.weights[v], following[v], start) for start in starts)
+            cheapest[v] = [*mine, *(stay for path in paths for stay in path)]
+        return cheapest
+
+    def alone(self) -> tuple[Stays, set[int]] | None:
+        """Return the best stays of each volume alone, and the volumes of which that is not known.
+
+        None where a volume has no choice in some month.
+        """
+        line = self.line
+        least = self.weights.min(axis=2, initial=self.never)
+        left, following = self.paths(least, self._once)
+        done: Stays = {}
+        unknown: set[int] = set()
+        apart: dict[str, list[int]] = {}
+        for v, volume in enumerate(line.demand.volumes):
+            mine = list(line.first[v])
+            starts = [*(stay.end for stay in mine), *[0] * (volume.replicas - len(mine))]
+            if any(left[v, start] >= self.never for start in starts):
+                return None
+            if not spreads(volume.replicas, volume.spread):
+                for start in starts:
+                    mine += self.stays(self.weights[v], following[v], start)
+                done[v] = mine
+            elif mine:
+                unknown.add(v)
+            else:
+                apart.setdefault(volume.spread, []).append(v)
+        for level, volumes in apart.items():
+            proven = self._apart(level, np.array(volumes, np.int64))
+            done.update(proven)
+            unknown.update(v for v in volumes if v not in proven)
+        return done, unknown
+
+    def _apart(self, level: str, volumes: NDArray[np.int64]) -> Stays:
+        """Return the stays of volumes of which the cheapest domains are proven to be the best."""
+        places = self.line.month(0).spread_domains(level)
+        if any(len(place) > 1 for place in places):
+            return {}
+        numbers = {place: n for n, place in enumerate(dict.fromkeys(places))}
+        code = np.array([numbers[place] for place in places], np.int64)
+        weights, once = self.weights[volumes], self._once[volumes]
+        least = np.stack(
+            [weights[:, :, code == n].min(axis=2) for n in range(len(numbers))], axis=1
+        )
+        left, following = self.paths(least, once[:, None])
+        replicas = np.array([self.line.demand.volumes[v].replicas for v in volumes.tolist()])
+        order = np.argsort(left[..., 0], axis=1, kind="stable")
+        ranked = np.take_along_axis(left[..., 0], order, axis=1)
+        enough = replicas <= len(numbers)
+        last = np.minimum(replicas, len(numbers)) - 1
+        price = left[np.arange(len(volumes)), order[np.arange(len(volumes)), last]]
+        profit = self._profit(least, once[:, None], price[:, None])
+        stays: Stays = {}
+        for n, v in enumerate(volumes.tolist()):
+            best = ranked[n, : replicas[n]]
+            if not enough[n] or best[-1] >= self.never:
+                continue
+            if sum(best.tolist()) == int(price[n, 0]) * int(replicas[n]) - sum(profit[n].tolist()):
+                stays[v] = [
+                    stay
+                    for d in order[n, : replicas[n]].tolist()
+                    for stay in self.stays(
+                        np.where(code == d, weights[n], self.never), following[n, d], 0
+                    )
+                ]
+        return stays
+
+    def _profit(self, least: NDArray[Any], once: NDArray[Any], price: NDArray[Any]) -> NDArray[Any]:
+        """Return the most that stays in a domain earn at prices (…, H + 1), shape (…)."""
+        most = np.zeros((*least.shape[:-1], self.horizon + 1), least.dtype)
+        for start in range(self.horizon):
+            here = most[..., start]
+            earned = price[..., start, None] - price[..., start + 1 :]
+            gain = here[..., None] + earned - self.arcs(least, once, start)
+            most[..., start + 1 :] = np.maximum(most[..., start + 1 :], gain)
+            most[..., start + 1] = np.maximum(most[..., start + 1], here)
+        return most[..., -1]
+
+
+_MOST = 2**58
+"""Up to what sums are held in 64 bits, exactly; beyond it in whole numbers of Python."""
+
+
+def schedule(line: Timeline, stats: SolveStats) -> Schedule | None:
+    """Return the cheapest schedule; None where there is none.
+
+    Raises
+    ------
+    Undecided
+        When time ran out before there was any.
+    """
+    alone = Paths(line).alone()
+    if alone is None:
+        return None
+    stays, unknown = alone
+    bounds: list[Decimal] = []
+    parts = [Scope((v,), (), ()) for v in sorted(unknown)]
+    for scope in (*parts, *line.instance.components):
+        volumes = {v: stays[v] for v in scope.volumes if v in stays}
+        if len(volumes) == len(scope.volumes) and _settles(line, scope, volumes):
+            continue
+        part = _solved(line, scope, stats)
+        if part is None:
+            return None
+        stays.update(part.stays)
+        if part.bound_usd is not None:
+            bounds.append(difference(part.usd, part.bound_usd))
+    if not line.holds(line.instance.whole, stays):
+        return _solved(line, line.instance.whole, stats)
+    gpus = line.gpus_usd(stays, line.instance.whole.workloads)
+    if gpus is None:
+        return None
+    usd = total([line.disks_usd(stays), gpus])
+    return Schedule(stays, usd, difference(usd, total(bounds)) if bounds else None)
+
+
+def least_usd(line: Timeline) -> Schedule | None:
+    """Return the cheapest schedule where no solver is needed to know it; None where there is none.
+
+    Elsewhere its cost and bound are those of every volume and workload alone: nothing costs less.
+    """
+    try:
+        return schedule(line, SolveStats(forbidden=True))
+    except Undecided:
+        usd = line.disks_usd(Paths(line).cheapest())
+        rentals = line.instance.rentals
+        if rentals is not None:
+            anywhere = np.ones(len(rentals.gpus), np.bool_)
+            best = [(w, rentals.best(w, anywhere)) for w in range(len(rentals.workloads))]
+            costs = (rentals.usd_month(w, g) * line.horizon for w, g in best if g is not None)
+            usd = total([usd, *costs])
+        return Schedule({}, usd, usd)
+
+
+def _settles(line: Timeline, scope: Scope, stays: Stays) -> bool:
+    """Return whether the best stays of each volume alone are the best of a scope."""
+    if not line.holds(scope, stays):
+        return False
+    rentals = line.instance.rentals
+    if rentals is None or not scope.workloads:
+        return not line.demand.workloads or rentals is not None
+    anywhere = np.ones(len(rentals.gpus), np.bool_)
+    best = [rentals.best(w, anywhere) for w in scope.workloads]
+    if None in best:
+        return False
+    least = [
+        rentals.usd_month(w, g) for w, g in zip(scope.workloads, best, strict=True) if g is not None
+    ]
+    return line.gpus_usd(stays, scope.workloads) == total(least * line.horizon)
+
+
+def _solved(line: Timeline, scope: Scope, stats: SolveStats) -> Schedule | None:
+    from planner.solve.schedule_program import solve_scope  # noqa: PLC0415 -- it loads the solver
+
+    if stats.forbidden:
+        raise Undecided
+    return solve_scope(line, scope, stats)

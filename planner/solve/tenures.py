@@ -1,0 +1,100 @@
+"""Tenures: a schedule in the words of the plan, and what it costs over the horizon."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+from planner.market.offers import KEY
+from planner.schema import TEXT, WHOLE, Column
+from planner.solve.solution import PLACEMENTS
+from planner.units import product, total
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from planner.demand.model import Demand, Volume
+    from planner.solve.solution import Placement
+
+_OF_PLACEMENT = ("volume", "replica", "offer_id", *KEY, "region", "disk_sizes_gb", "usd_hr")
+SCHEDULE = (
+    Column("month", WHOLE, "when it is bought; 0 is now, and is in the placements"),
+    Column("until_month", WHOLE, "when it is replaced, or the horizon ends"),
+    Column("action", TEXT, "replace: the disk before it is copied, then deleted"),
+    *(column for column in PLACEMENTS if column.name in _OF_PLACEMENT),
+)
+"""Columns of a schedule as a frame, by volume, replica and month."""
+
+
+@dataclass(frozen=True)
+class Tenure:
+    """A disk that is to be bought in a later month; fields as in ``SCHEDULE``."""
+
+    month: int
+    until_month: int
+    volume: str
+    replica: int
+    action: Literal["replace"]
+    offer_id: str
+    provider: str
+    cloud_id: str | None
+    data_center: str | None
+    country: str | None
+    region: str | None
+    disk_sizes_gb: tuple[int, ...]
+    usd_hr: Decimal
+
+
+def _replica(row: Placement | Tenure) -> tuple[str, int]:
+    return row.volume, row.replica
+
+
+def horizon_usd(
+    demand: Demand, placements: Sequence[Placement], schedule: Sequence[Tenure]
+) -> Decimal:
+    """Return what the disks of all months cost, with overlap and egress of every move, exactly."""
+    volumes = {volume.name: volume for volume in demand.volumes}
+    begin: defaultdict[tuple[str, int], list[tuple[int, Decimal]]] = defaultdict(list)
+    for placement in placements:
+        begin[_replica(placement)].append((0, placement.usd_hr))
+    for row in schedule:
+        begin[_replica(row)].append((row.month, row.usd_hr))
+    return total(
+        tenure_usd(demand, volumes[name], usd_hr, start, end)
+        for (name, _), each in begin.items()
+        if name in volumes
+        for (start, usd_hr), end in zip(
+            sorted(each),
+            [*(month for month, _ in sorted(each)[1:]), demand.policy.months],
+            strict=True,
+        )
+    )
+
+
+def tenure_usd(demand: Demand, volume: Volume, usd_hr: Decimal, start: int, end: int) -> Decimal:
+    """Return what a disk of a volume costs from one month to another, exactly."""
+    policy = demand.policy
+    billed, once = Decimal(policy.hours_per_month * (end - start)), Decimal(0)
+    if end < policy.months:
+        billed += policy.moving.overlap_hours
+        once = product(policy.moving.egress_usd_gb, Decimal(volume.need_at(end - 1)))
+    return total([product(usd_hr, billed), once])
+
+
+def bought_now(
+    demand: Demand, placements: Sequence[Placement], schedule: Sequence[Tenure]
+) -> Demand:
+    """Return a demand that does not grow, and asks for the sizes that a plan buys now."""
+    ends: dict[str, int] = {}
+    for placement in placements:
+        if placement.action != "keep":
+            mine = (row.month for row in schedule if _replica(row) == _replica(placement))
+            end = min(mine, default=demand.policy.months)
+            ends[placement.volume] = max(end, ends.get(placement.volume, 0))
+    volumes = tuple(
+        volume.bought_for(ends[volume.name] - 1) if volume.name in ends else volume.in_month(0)
+        for volume in demand.volumes
+    )
+    return demand.model_copy(update={"volumes": volumes})

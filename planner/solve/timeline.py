@@ -1,0 +1,267 @@
+"""A growing demand held against a market in every month.
+
+Whether a size may be bought of an offer, and what it costs, depends on the month until which it
+has to do. So an offer bought for each such month is one *choice*, and all choices together are an
+instance like any other, in which every requirement is held against each month.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property
+from math import lcm
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from planner.market.offers import KEY, disk_sizes_gb
+from planner.schema import records
+from planner.solve.candidates import Pairs, monthly_pairs
+from planner.solve.existing import existing_offers
+from planner.solve.problem import Instance, Scope
+from planner.solve.rentals import rent
+from planner.solve.tenures import Tenure, tenure_usd
+from planner.units import total
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from planner.demand.model import Demand
+    from planner.solve.existing import Kept
+    from planner.solve.problem import Chosen
+
+
+class Stay(NamedTuple):
+    """One disk of one replica.
+
+    Attributes
+    ----------
+    start, end : int
+        Months from which and until which it is there: ``start ≤ t < end``.
+    choice : int
+        The offer and what it is bought for, as a number of the timeline's choices.
+    """
+
+    start: int
+    end: int
+    choice: int
+
+
+Stays = dict[int, list[Stay]]
+"""Stays of each volume, of all replicas."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The cheapest stays, and what they are proven to cost at least.
+
+    Attributes
+    ----------
+    stays : dict of list of Stay
+        Of each volume.
+    usd : Decimal
+        Exact cost of disks and GPUs over the horizon.
+    bound_usd : Decimal | None
+        Proven limit of it; None where the cost is proven to be the least.
+    """
+
+    stays: Stays
+    usd: Decimal
+    bound_usd: Decimal | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A growing demand held against a market in every month.
+
+    Choice ``o * H + j - 1`` is offer o bought for what is needed until month j; after them come the
+    live disks.
+
+    Attributes
+    ----------
+    demand : Demand
+        V volumes, over H months.
+    months : list of Pairs
+        Volumes and O offers, at what is needed at the end of each month.
+    kept : tuple of Kept
+        Replicas that live disks already are: their first stay.
+    gpus : DataFrame | None
+        Columns ``GPUS``.
+    """
+
+    demand: Demand
+    months: list[Pairs]
+    kept: tuple[Kept, ...] = ()
+    gpus: pd.DataFrame | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        demand: Demand,
+        offers: pd.DataFrame,
+        gpus: pd.DataFrame | None,
+        kept: Sequence[Kept] = (),
+    ) -> Timeline:
+        """Return the timeline of a demand and a market, columns ``ADDRESSABLE`` and ``GPUS``."""
+        return cls(demand, monthly_pairs(demand, offers), tuple(kept), gpus)
+
+    @property
+    def horizon(self) -> int:
+        """Return how many months there are."""
+        return len(self.months)
+
+    @property
+    def offers(self) -> int:
+        """Return how many offers there are."""
+        return len(self.months[0].offers)
+
+    @cached_property
+    def instance(self) -> Instance:
+        """Return all choices as the offers of one instance, live disks last."""
+        market, live = self.months[0].offers, existing_offers(self.months[0].offers, self.kept)
+        sizes = np.array([sum(each.sizes_gb) for each in self.kept], np.int64)
+        disks = np.array([len(each.disk_ids) for each in self.kept], np.int64)
+        pairs = Pairs(
+            self.demand.volumes,
+            pd.concat(
+                [market.iloc[np.repeat(np.arange(len(market)), self.horizon)], live],
+                ignore_index=True,
+            ),
+            self._choices([each.broken for each in self.months], np.ones(len(live), np.uint32)),
+            self._choices([each.disks for each in self.months], disks),
+            self._choices([each.provision_gb for each in self.months], sizes),
+            {self.horizon * len(market) + n: each.usd_hr for n, each in enumerate(self.kept)},
+            self.months[0].mounted,
+        )
+        return self._instance(pairs)
+
+    def _choices(self, months: Sequence[NDArray[Any]], live: NDArray[Any]) -> NDArray[Any]:
+        """Return an array of volumes and choices, of arrays (V, O) of each month."""
+        volumes = len(self.demand.volumes)
+        bought = np.stack(months, axis=2).reshape(volumes, -1)
+        return np.hstack([bought, np.broadcast_to(live, (volumes, len(live)))])
+
+    def month(self, month: int) -> Instance:
+        """Return what is bought for the needs of a month as an instance of its own."""
+        return self._instance(self.months[month])
+
+    def _instance(self, pairs: Pairs) -> Instance:
+        demand, gpus = self.demand, self.gpus
+        rentals = None
+        if demand.workloads and gpus is not None:
+            rentals = rent(demand, pairs.offers, gpus)
+        return Instance(demand, pairs, rentals)
+
+    @cached_property
+    def first(self) -> Stays:
+        """Return the stays that live disks are: each until it can hold its volume no more."""
+        index = {volume.name: v for v, volume in enumerate(self.demand.volumes)}
+        stays: Stays = {v: [] for v in index.values()}
+        for n, kept in enumerate(self.kept):
+            v = index[kept.volume]
+            volume, size_gb = self.demand.volumes[v], sum(kept.sizes_gb)
+            held = (t for t in range(self.horizon) if volume.held_gb(t) > size_gb)
+            stays[v].append(Stay(0, next(held, self.horizon), self.horizon * self.offers + n))
+        return stays
+
+    @cached_property
+    def scale(self) -> tuple[int, Fraction, Fraction]:
+        """Return what makes USD whole numbers, overlap hours, and egress in USD per GB."""
+        move = self.demand.policy.moving
+        overlap, egress = Fraction(move.overlap_hours), Fraction(move.egress_usd_gb)
+        prices = [Fraction(p) for p in self.months[0].offers["usd_gb_hr"] if p is not None]
+        parts = [*(p.denominator for p in prices), egress.denominator]
+        return lcm(*parts) * overlap.denominator, overlap, egress
+
+    def usd(self, v: int, stay: Stay) -> Decimal:
+        """Return what a stay costs, exactly."""
+        usd_hr = self.instance.usd_hr(v, stay.choice)
+        return tenure_usd(self.demand, self.demand.volumes[v], usd_hr, stay.start, stay.end)
+
+    def disks_usd(self, stays: Mapping[int, Sequence[Stay]]) -> Decimal:
+        """Return what all disks cost over the horizon, exactly."""
+        return total(self.usd(v, stay) for v, each in stays.items() for stay in each)
+
+    def chosen(self, stays: Mapping[int, Sequence[Stay]], month: int) -> Chosen:
+        """Return what is there in a month."""
+        return {
+            v: [stay.choice for stay in each if stay.start <= month < stay.end]
+            for v, each in stays.items()
+        }
+
+    def gpus_usd(self, stays: Mapping[int, Sequence[Stay]], jobs: Sequence[int]) -> Decimal | None:
+        """Return what the cheapest GPUs cost over the horizon; None where there are none."""
+        rentals, costs = self.instance.rentals, list[Decimal]()
+        for month in range(self.horizon) if jobs else ():
+            chosen = self.chosen(stays, month)
+            for w in jobs:
+                g = self.instance.rent_best(w, chosen) if rentals else None
+                if g is None or rentals is None:
+                    return None
+                costs.append(rentals.usd_month(w, g))
+        return total(costs)
+
+    def holds(self, scope: Scope, stays: Mapping[int, Sequence[Stay]]) -> bool:
+        """Return whether stays satisfy a scope in every month."""
+        if not scope.ties and not (scope.capped and self.instance.requirements):
+            return True
+        return all(
+            self.instance.holds(scope, self.chosen(stays, month)) for month in range(self.horizon)
+        )
+
+
+def tenures(line: Timeline, stays: Stays) -> tuple[Tenure, ...]:
+    """Return what is bought later, replica by replica; replicas are numbered as in placements."""
+    offers = records(line.months[0].offers)
+    listed: list[Tenure] = []
+    for v, volume in enumerate(line.demand.volumes):
+        for replica, path in enumerate(_paths(line, stays[v]), 1):
+            for stay in path[1:]:
+                o = stay.choice // line.horizon
+                size_gb = line.instance.gb(v, stay.choice)
+                disks, offer = line.instance.disks(v, stay.choice), offers[o]
+                listed.append(
+                    Tenure(
+                        month=stay.start,
+                        until_month=stay.end,
+                        volume=volume.name,
+                        replica=replica,
+                        action="replace",
+                        **{name: offer[name] for name in ("offer_id", *KEY, "region")},
+                        disk_sizes_gb=disk_sizes_gb(
+                            size_gb, disks, offer["min_gb"], offer["step_gb"]
+                        ),
+                        usd_hr=line.instance.usd_hr(v, stay.choice),
+                    )
+                )
+    return tuple(listed)
+
+
+def _paths(line: Timeline, stays: Sequence[Stay]) -> list[list[Stay]]:
+    """Return the stays of each replica: what begins where one ends, at the same offer if it can."""
+    live = line.horizon * line.offers
+    begin = sorted((stay for stay in stays if not stay.start), key=lambda stay: stay.choice)
+    kept = {line.kept[stay.choice - live].replica: stay for stay in begin if stay.choice >= live}
+    new = iter(stay for stay in begin if stay.choice < live)
+    paths = [[kept[r] if r in kept else next(new)] for r in range(1, len(begin) + 1)]
+    for month in range(1, line.horizon):
+        later = sorted(stay for stay in stays if stay.start == month)
+        for same in (True, False):
+            for stay in [*later]:
+                offer = stay.choice // line.horizon
+                ended = (
+                    path
+                    for path in paths
+                    if path[-1].end == month
+                    and (not same or path[-1].choice // line.horizon == offer)
+                )
+                path = next(ended, None)
+                if path is not None:
+                    path.append(stay)
+                    later.remove(stay)
+    return paths

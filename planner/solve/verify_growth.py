@@ -1,0 +1,102 @@
+"""The independent check of a schedule: every month by itself, from the words of the design.
+
+Needs are exact fractions of what the demand file says. What is there in a month is held against
+every rule that `verify` holds a plan against.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from planner.demand.model import Demand, Volume
+    from planner.solve.solution import Placement
+    from planner.solve.tenures import Tenure
+
+
+def months_of(demand: Demand) -> int:
+    """Return how many months a demand that grows is planned for; 1 where nothing grows."""
+    grows = any(volume.growth for volume in demand.volumes)
+    return int((demand.policy.horizon or "1").split(" ")[0]) if grows else 1
+
+
+def as_bought(volume: Volume, until_month: int, *, exists: bool = False) -> Volume:
+    """Return a volume that needs now what this one needs at the end of the last month before one.
+
+    Parameters
+    ----------
+    volume : Volume
+        That may grow.
+    until_month : int
+        When its disk is replaced.
+    exists : bool
+        Whether the disk is there already: it was not bought for the headroom of today.
+    """
+    if volume.growth is None:
+        return volume
+    base = Fraction(volume.size_gb)
+    if not exists:
+        base = Fraction(ceil(base * (100 + Fraction(volume.headroom_percent)) / 100))
+    amount, _, _ = volume.growth.partition("/")
+    if amount.endswith("%"):
+        size = base * (1 + Fraction(amount[:-1]) / 100) ** until_month
+    else:
+        size = base + Fraction(amount.split(" ")[0]) * until_month
+    same = {name: getattr(volume, name) for name in type(volume).model_fields}
+    return type(volume)(**{**same, "size_gb": ceil(size), "headroom_percent": 0, "growth": None})
+
+
+def gaps(
+    demand: Demand, placements: Sequence[Placement], schedule: Sequence[Tenure]
+) -> Iterator[str]:
+    """Yield where the tenures of a replica do not follow one another to the end of the horizon."""
+    months = months_of(demand)
+    if schedule and months == 1 and not any(volume.growth for volume in demand.volumes):
+        yield "there is a schedule, and no volume grows"
+    expected = {(each.volume, each.replica): months for each in placements}
+    for row in reversed(schedule):
+        expected[row.volume, row.replica] = row.month
+    placed = {(each.volume, each.replica) for each in placements}
+    order = {volume.name: n for n, volume in enumerate(demand.volumes)}
+    keys = [(order.get(row.volume, -1), row.replica, row.month) for row in schedule]
+    if keys != sorted(keys):
+        yield "the schedule is not in order"
+    for row in schedule:
+        replica = (row.volume, row.replica)
+        who = f"{row.volume} replica {row.replica} in month {row.month}"
+        if replica not in placed:
+            yield f"{who}: no such replica"
+        elif row.month != expected[replica] or not 0 < row.month < row.until_month <= months:
+            yield f"{who}: the disks before and after it do not meet"
+        if row.action != "replace":
+            yield f"{who}: action {row.action} is not known"
+        expected[replica] = row.until_month
+    for (name, number), end in expected.items():
+        if end != months:
+            yield f"{name} replica {number}: has no disk from month {end} on"
+
+
+def beginnings(schedule: Sequence[Tenure]) -> list[int]:
+    """Return the months in which anything changes: in the others all is as in the one before."""
+    return sorted({row.month for row in schedule})
+
+
+def in_month(
+    placements: Sequence[Placement], schedule: Sequence[Tenure], month: int
+) -> Iterator[tuple[Placement | Tenure, int]]:
+    """Yield what each replica is on in a month, and when that is replaced."""
+    for placement in placements:
+        mine = [
+            row
+            for row in schedule
+            if (row.volume, row.replica) == (placement.volume, placement.replica)
+        ]
+        here = [row for row in mine if row.month <= month < row.until_month]
+        if here:
+            yield here[0], here[0].until_month
+        else:
+            yield placement, mine[0].month if mine else -1

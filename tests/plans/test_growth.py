@@ -1,0 +1,184 @@
+"""Plans of demands that grow: the document, its totals, its check, and what a person reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import planner
+from planner.demand.read import demand_from
+from planner.errors import Infeasible, PlanCorrupt, PlanInvalid
+from planner.market.offers import offers_frame
+from planner.plans.plan import Plan
+from tests.solve.hand import row
+from tests.solve.live_disks import disk, frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
+# A step of 100 GB: 100, 200, 300 … at 0.0001 or, elsewhere, 0.0002 an hour and GB.
+OFFERS = [
+    row("alpha", "0.0001", spec={"minCount": 100, "step": 100}),
+    row("beta", "0.0002", spec={"minCount": 100, "step": 100}),
+]
+CORPUS = {"name": "corpus", "size_gb": 100, "growth": "100 GB/month"}
+
+
+def made(*volumes: dict[str, Any], rows: Any = OFFERS, **policy: Any) -> Plan:
+    """Return a plan of growing volumes over three months, unless said otherwise."""
+    disks = policy.pop("disks", None)
+    recorded = policy.pop("recorded", None)
+    document = {"version": 1, "project": "demo", "volumes": list(volumes)}
+    demand = demand_from({**document, "policy": {"horizon": 3, **policy}})
+    return planner.plan(
+        demand, offers_frame(rows), disks=disks, recorded=recorded, now=NOW, nonce="0" * 16
+    )
+
+
+def test_each_month_buys_what_it_needs() -> None:
+    """200, 300 and 400 GB at 0.0001: a month more of 100 GB is 7.30, three days of 200 are 1.44."""
+    plan = made(CORPUS)
+    assert [placement.disk_sizes_gb for placement in plan.placements] == [(200,)]
+    assert [(t.month, t.until_month, t.disk_sizes_gb) for t in plan.schedule] == [
+        (1, 2, (300,)),
+        (2, 3, (400,)),
+    ]
+    # 730 h of 0.02, 0.03, 0.04, and 72 h of 0.02 and 0.03.
+    assert plan.totals["horizon_usd"] == "69.3"
+    assert plan.totals["horizon_months"] == 3
+    assert plan.totals["usd_month"] == "14.6"
+
+
+def test_moving_that_costs_more_than_it_saves_is_not_planned() -> None:
+    """At 0.10 USD a GB copied, 400 GB now: 730 h x 3 of 0.04."""
+    plan = made(CORPUS, move={"egress_usd_gb": "0.10"})
+    assert [placement.disk_sizes_gb for placement in plan.placements] == [(400,)]
+    assert plan.schedule == ()
+    assert plan.totals["horizon_usd"] == "87.6"
+
+
+def test_the_file_has_the_schedule_and_loads(tmp_path: Path) -> None:
+    """One record a tenure, with what is to be bought where; loaded, it is the same plan."""
+    plan = made({**CORPUS, "replicas": 2})
+    plan.save(tmp_path / "plan.json")
+    document = json.loads((tmp_path / "plan.json").read_text())
+    assert document["schedule"][0] == {
+        "month": 1,
+        "until_month": 2,
+        "volume": "corpus",
+        "replica": 1,
+        "action": "replace",
+        "offer_id": plan.placements[0].offer_id,
+        "provider": "alpha",
+        "cloud_id": None,
+        "data_center": "alpha-1",
+        "country": "US",
+        "region": "united_states",
+        "disk_sizes_gb": [300],
+        "usd_hr": "0.03",
+    }
+    assert len(document["requests"]) == 2
+    loaded = Plan.load(tmp_path / "plan.json")
+    assert (loaded.schedule, loaded.totals) == (plan.schedule, plan.totals)
+    assert plan.schedule_to_frame()["month"].tolist() == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"disk_sizes_gb": (200,)}, "200 GB cannot hold 300 GB"),
+        ({"disk_sizes_gb": (350,)}, "the offer sells no disk of 350 GB"),
+        ({"usd_hr": Decimal("0.02")}, "usd_hr is not size times price"),
+        ({"until_month": 3}, "the disks before and after it do not meet"),
+        ({"month": 2}, "the disks before and after it do not meet"),
+        ({"provider": "gamma"}, "no such offer in this market"),
+        ({"replica": 2}, "no such replica"),
+    ],
+)
+def test_a_changed_schedule_is_not_verified(change: dict[str, Any], problem: str) -> None:
+    """Every size, price, place and month is held against demand and market."""
+    plan = made(CORPUS)
+    changed = replace(plan, schedule=(replace(plan.schedule[0], **change), plan.schedule[1]))
+    assert any(problem in sentence for sentence in changed.violations())
+    assert made(CORPUS).violations() == ()
+
+
+def test_requirements_hold_in_later_months() -> None:
+    """A schedule that brings copies together, or breaks a budget in a later month, is found out."""
+    plan = made({**CORPUS, "replicas": 2})
+    first, *rest = plan.schedule
+    other = next(tenure for tenure in rest if tenure.replica == 2)
+    same = replace(first, provider=other.provider, data_center=other.data_center)
+    joined = replace(plan, schedule=(replace(same, offer_id=other.offer_id), *rest))
+    assert any("two replicas share a data_center" in text for text in joined.violations())
+    plan = made(CORPUS)
+    policy = plan.demand.policy.model_copy(update={"budget_usd_month": Decimal(25)})
+    poor = replace(plan, demand=plan.demand.model_copy(update={"policy": policy}))
+    assert any(text.startswith("in month 2: the plan spends 29.2") for text in poor.violations())
+
+
+def test_a_schedule_that_costs_too_much_is_not_the_optimum(tmp_path: Path) -> None:
+    """Buying 400 GB now is a plan, but not the cheapest: the record of a proof is refuted."""
+    plan = made(CORPUS)
+    dear = made(CORPUS, move={"egress_usd_gb": "0.10"})
+    false = replace(plan, placements=dear.placements, schedule=())
+    assert "the solver's objective is not the average of the schedule" in false.violations()
+    record = replace(plan.solver, objective_usd_hr=Decimal("0.04"), bound_usd_hr=Decimal("0.04"))
+    false = replace(false, solver=record)
+    assert false.violations() == ("the solver's bound is not the least that this market allows",)
+    false.save(tmp_path / "plan.json")
+    with pytest.raises((PlanInvalid, PlanCorrupt)):
+        Plan.load(tmp_path / "plan.json")
+
+
+def test_a_budget_holds_in_every_month() -> None:
+    """400 GB in the last month are 29.20; less than that is no plan, and the month is named."""
+    assert made(CORPUS, budget_usd_month="29.20").totals["horizon_usd"] == "69.3"
+    with pytest.raises(Infeasible, match="No plan satisfies the demand in month 3 of 3"):
+        made(CORPUS, budget_usd_month="29.19")
+
+
+def test_an_existing_disk_is_the_first_disk() -> None:
+    """300 GB hold two months; the third buys 400 GB. Nothing is bought now."""
+    live = frame(disk("disk-0001", size=300, usd_hr="0.05"))
+    plan = made(CORPUS, disks=live, recorded={("corpus", 1): ("disk-0001",)})
+    assert [(p.action, p.disk_ids) for p in plan.placements] == [("keep", ("disk-0001",))]
+    assert [(t.month, t.disk_sizes_gb) for t in plan.schedule] == [(2, (400,))]
+    # 2 months and 3 days of 0.05, a month of 0.04.
+    assert plan.totals["horizon_usd"] == "105.8"
+    assert plan.violations() == ()
+
+
+def test_a_disk_that_is_full_this_month_is_replaced_now() -> None:
+    """150 GB cannot hold the 200 GB of the end of this month."""
+    live = frame(disk("disk-0001", size=150, usd_hr="0.05"))
+    plan = made(CORPUS, disks=live, recorded={("corpus", 1): ("disk-0001",)})
+    assert [(p.action, p.replaces) for p in plan.placements] == [("replace", ("disk-0001",))]
+
+
+def test_what_a_person_reads() -> None:
+    """The total, what it saves, when today's size is full, and the next move of each replica."""
+    plan = made({**CORPUS, "headroom": "100%"})
+    notes = plan.summary().notes
+    assert (
+        "Over 3 months the disks cost $92.64, 2 moves included: $16.86 (15 %) less than buying 500 "
+        "GB today."
+    ) in notes
+    assert "Disks of today's sizes with their headroom would be too small in 2026-12." in notes
+    (section,) = plan.sections()[1:]
+    ((volume, now, month, then, *_),) = section.rows
+    assert (volume, now, month, then) == ("corpus", 300, "2026-12", 400)
+
+
+def test_a_plan_without_growth_has_no_schedule() -> None:
+    """A horizon alone changes nothing that is bought."""
+    plan = made({"name": "corpus", "size_gb": 100})
+    assert plan.schedule == ()
+    assert plan.totals["horizon_usd"] == "21.9"
+    assert "horizon_usd" not in made({"name": "corpus", "size_gb": 100}, horizon=None).totals

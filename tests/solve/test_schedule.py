@@ -1,0 +1,125 @@
+"""Schedules of growing volumes equal the dynamic program of `growing`, to the last decimal."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from planner.demand.read import demand_from
+from planner.market.market import addressable
+from planner.market.offers import offers_frame
+from planner.solve.schedule import schedule
+from planner.solve.stats import SolveStats
+from planner.solve.timeline import Timeline
+from tests.solve import growing, instances
+
+Row = dict[str, Any]
+
+
+def file_of(demand: Row) -> Row:
+    """Return a demand as a file says it: the tests' hours of overlap are a text there."""
+    policy = dict(demand["policy"])
+    if "move" in policy:
+        move = dict(policy["move"])
+        policy["move"] = {**move, "overlap": f"{move.pop('overlap_hours')} hours"}
+        del policy["move"]["overlap_hours"]
+    return {**demand, "policy": policy}
+
+
+def solved(demand: Row, rows: list[Row]) -> tuple[Fraction | None, Timeline]:
+    """Return the least cost that planner finds."""
+    line = Timeline.of(demand_from(file_of(demand)), addressable(offers_frame(rows)), None)
+    found = schedule(line, SolveStats())
+    if found is None:
+        return None, line
+    assert found.bound_usd is None
+    for v, volume in enumerate(demand["volumes"]):
+        for month in range(line.horizon):
+            here = [s for s in found.stays[v] if s.start <= month < s.end]
+            assert len(here) == volume.get("replicas", 1)
+            held = [line.instance.gb(v, stay.choice) for stay in here]
+            assert min(held) >= growing.need_gb(volume, month)
+    return Fraction(found.usd), line
+
+
+def volume(rng: random.Random, name: str) -> Row:
+    """Return a volume that grows, by per cent or by GB, or does not."""
+    growth = rng.choice(
+        ["0.7%/month", "5%/month", "12.5%/month", "60%/month", "1 GB/month", "2.5 GB/month", None]
+    )
+    replicas = rng.choice([1, 1, 2, 2, 3])
+    spread = rng.choice(["none", "site", "data_center", "data_center", "provider", "region"])
+    asked = {"name": name, "size_gb": rng.randint(1, 25), "replicas": replicas, "spread": spread}
+    asked |= {"growth": growth} if growth else {}
+    asked |= {"max_disks": 2} if rng.random() < 0.3 else {}
+    asked |= {"headroom": f"{rng.choice([10, 33])}%"} if rng.random() < 0.3 else {}
+    return asked | ({"owner": "ada"} if rng.random() < 0.5 else {})
+
+
+def policy(rng: random.Random, horizon: int) -> Row:
+    """Return a horizon, and what moving costs."""
+    asked: Row = {"horizon": horizon}
+    if rng.random() < 0.8:
+        overlap, egress = rng.choice([0, 36, 72, 400]), rng.choice([0, 0.0001, 0.01])
+        asked["move"] = {"overlap_hours": overlap, "egress_usd_gb": egress}
+    return asked
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_one_volume_costs_what_the_dynamic_program_says(seed: int) -> None:
+    """Replicas with spread, both kinds of growth, overlap, egress, several horizons."""
+    rng = random.Random(seed)
+    rows = instances.market(rng, 7)
+    demand = {"version": 1, "volumes": [volume(rng, "v")], "policy": policy(rng, rng.randint(1, 4))}
+    assert solved(demand, rows)[0] == growing.least_usd(demand, rows)
+
+
+def coupled(rng: random.Random) -> tuple[Row, list[Row]]:
+    """Return two growing volumes that budgets, caps, a share or a group couple, and a market."""
+    rows = instances.coupled_market(rng)[:5]
+    volumes = [{**volume(rng, "a"), "replicas": rng.choice([1, 2])}]
+    volumes += [{**volume(rng, "b"), "replicas": 1}]
+    policy_ = policy(rng, rng.choice([1, 2, 2, 3]))
+    monthly = sum(each["size_gb"] * each["replicas"] for each in volumes) * 0.12
+    wishes: Row = {
+        "budget_usd_month": round(monthly * rng.uniform(0.6, 2), 2),
+        "budgets": {"ada": round(monthly * rng.uniform(0.3, 1.5), 2)},
+        "max_sites": rng.choice([1, 2]),
+        "max_providers": rng.choice([1, 2]),
+        "max_provider_share": rng.choice([0.5, 0.6, 0.75]),
+    }
+    policy_ |= {word: wishes[word] for word in rng.sample([*wishes], rng.choice([1, 1, 2]))}
+    demand = {"version": 1, "volumes": volumes, "policy": policy_}
+    if rng.random() < 0.4:
+        group = {rng.choice(["same", "different"]): rng.choice(["site", "provider", "country"])}
+        demand["groups"] = [{"volumes": ["a", "b"], **group}]
+    return demand, rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(50))
+def test_coupled_volumes_cost_what_the_dynamic_program_says(seed: int) -> None:
+    """Budgets, caps, shares and groups hold in every month, at the least cost."""
+    demand, rows = coupled(random.Random(seed))
+    assert solved(demand, rows)[0] == growing.least_usd(demand, rows)
+
+
+def test_random_demands_are_worth_solving() -> None:
+    """Most have a schedule, many of them with a move, and about half need no solver."""
+    moves = plans = without = 0
+    for seed in range(60):
+        rng = random.Random(seed)
+        rows = instances.market(rng, 7)
+        asked = {"version": 1, "volumes": [volume(rng, "v")], "policy": policy(rng, 4)}
+        line = Timeline.of(demand_from(file_of(asked)), addressable(offers_frame(rows)), None)
+        stats = SolveStats()
+        found = schedule(line, stats)
+        plans += found is not None
+        without += found is not None and not stats.runs
+        moves += found is not None and any(stay.end < 4 for stay in found.stays[0])
+    assert plans > 25
+    assert moves > 15
+    assert without > 15
