@@ -339,7 +339,7 @@ def _record(
     """Return how a solution was found, and how far from its bound it is."""
     spare = difference(objective, bound)
     stopped: Literal["time_limit", "work_limit"]
-    stopped = "work_limit" if best.stats.deadline is None else "time_limit"
+    stopped = "work_limit" if stats.deadline is None else "time_limit"
     proven_enough = spare <= objective * PROOF + bound * cost_slack / 100
     return SolverRecord(
         name=SOLVER,
