@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -122,9 +123,10 @@ def test_growth_beyond_every_disk_is_refused() -> None:
 def test_what_moving_costs_has_defaults() -> None:
     """Three days of both disks, no price for the copy, and no move for a better price."""
     move = Policy().moving
-    assert (move.overlap_hours, move.egress_usd_gb, move.payback_hours) == (72, 0, None)
+    assert (move.overlap_hours, move.egress_usd_gb) == (Decimal(72), Decimal(0))
+    assert move.payback_hours is None
     policy = _demand(_file(horizon=6, move={"payback": "2 weeks", "overlap": "36 hours"})).policy
-    assert (policy.moving.payback, policy.moving.payback_hours) == ("14 days", 336)
+    assert (policy.moving.payback, policy.moving.payback_hours) == ("14 days", Decimal(336))
     assert span_hours(policy.moving.overlap) == 36
     assert policy.months == 6
 
