@@ -223,7 +223,7 @@ def _renamed(
     pairs = {
         (disk.volume, p.volume): None
         for disk in existing.leftover
-        if not disk.superseded and disk.volume not in volumes
+        if not (disk.superseded or disk.disk_group) and disk.volume not in volumes
         for p in new
         if sizes[disk.id] in p.disk_sizes_gb
     }

@@ -39,6 +39,7 @@ from planner.plans.summary import (
     origin,
     outcome,
     placements_section,
+    shared_disks,
 )
 from planner.present.html import to_html
 from planner.present.table import Section
@@ -463,6 +464,7 @@ class Plan(Decision):
             disks,
             (
                 *outcome(self.placements, hours, disks, self.leftover),
+                *shared_disks(self.placements),
                 *self._months_ahead(),
                 *gpu_lines(self.gpus, self.totals),
                 *budgets(self.placements, self.demand.policy),

@@ -12,13 +12,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import place_text
+from planner.plans.sharing import by_disk
 from planner.present.table import Cell, Section, TableColumn, moment
 from planner.solve.moving import OVERLAP_DAYS
 from planner.text import visible
 from planner.units import difference, money, percent_of, plain, total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from planner.analysis.baselines import Baseline
     from planner.demand.model import Policy
@@ -78,12 +79,14 @@ def placements_section(
         Disks that are no longer needed; they are not in the total.
     """
     replicas = Counter(placement.volume for placement in placements)
+    replaced = Counter(disk_id for placement in placements for disk_id in placement.replaces)
+    shared = frozenset(disk_id for disk_id, volumes in replaced.items() if volumes > 1)
     rows = tuple(
         (
             Cell(placement.action, _ACTIONS[placement.action][0]),
             placement.volume + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
             _place(placement, disks),
-            Cell(placement.provision_gb, _size(placement, disks)),
+            Cell(placement.provision_gb, _size(placement, disks, shared)),
             placement.usd_hr,
             usd_month(placement.usd_hr, hours),
         )
@@ -106,7 +109,8 @@ def placements_section(
 
 
 def _leftover_row(disk: Leftover, row: Mapping[str, Any], hours: int) -> tuple[Any, ...]:
-    what = f"{disk.volume} #{disk.replica} ({row['id'][:_SHORT_ID]})"
+    volumes = " + ".join(disk.disk_group or (disk.volume,))
+    what = f"{volumes} #{disk.replica} ({row['id'][:_SHORT_ID]})"
     usd_hr = row["usd_hr"]
     usd = None if usd_hr is None else usd_month(usd_hr, hours)
     return (Cell("retire", "-"), what, place_text(row), row["size_gb"], usd_hr, usd)
@@ -130,7 +134,8 @@ def outcome(
     counted = [f"{counts[name]:,} {text}" for name, (_, text) in _ACTIONS.items() if counts[name]]
     counted += [f"{len(leftover):,} to retire"] if leftover else []
     replaced = [placement for placement in placements if placement.action == "replace"]
-    old = [disks[disk_id]["usd_hr"] for placement in replaced for disk_id in placement.replaces]
+    gone = dict.fromkeys(disk_id for placement in replaced for disk_id in placement.replaces)
+    old = [disks[disk_id]["usd_hr"] for disk_id in gone]
     old += [disks[disk.id]["usd_hr"] for disk in leftover]
     old_usd_hr = total(usd for usd in old if usd is not None)
     kept = total(placement.usd_hr for placement in placements if placement.action == "keep")
@@ -171,6 +176,20 @@ def money_change(before: Decimal, after: Decimal, *, percent: bool = False) -> s
     return f"{sign}${money(abs(more))}/month{amounts}"
 
 
+def shared_disks(placements: Sequence[Placement]) -> list[str]:
+    """Return which volumes share a disk, in sentences; equal ones once, with their number."""
+    texts = Counter(
+        f"{' + '.join(visible(placement.volume) for placement in members)} on one disk of "
+        f"{members[0].disk_sizes_gb[0]:,} GB"
+        for members in by_disk(placements)
+        if members[0].disk_group is not None
+    )
+    return [
+        f"{text}, as directories" + (f" ({number} such disks)" if number > 1 else "")
+        for text, number in texts.items()
+    ]
+
+
 def _volumes(placements: Sequence[Placement]) -> str:
     names = [*dict.fromkeys(visible(placement.volume) for placement in placements)]
     if len(names) > _NAMED:
@@ -184,9 +203,16 @@ def _place(placement: Placement, disks: Disks) -> str:
     return _ARROW.join(dict.fromkeys((*places, place_text(vars(placement)))))
 
 
-def _size(placement: Placement, disks: Disks) -> str:
-    """Return the sizes of a replica's disks; of one that is replaced, the old sizes as well."""
+def _size(placement: Placement, disks: Disks, shared: Container[str]) -> str:
+    """Return the sizes of a replica's disks; of one that is replaced, the old sizes as well.
+
+    Of a disk that volumes share, or did, the whole size is not one volume's.
+    """
+    if placement.disk_group is not None:
+        return f"{placement.provision_gb:,}"
     new = _sizes(placement.disk_sizes_gb)
+    if any(disk_id in shared for disk_id in placement.replaces):
+        return new
     known = [disks[disk_id]["size_gb"] for disk_id in placement.replaces]
     old = _sizes(tuple(size for size in known if size is not None))
     return _ARROW.join(dict.fromkeys(filter(None, (old, new))))

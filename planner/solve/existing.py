@@ -28,7 +28,7 @@ from planner.text import visible
 from planner.units import quotient, split_usd, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from planner.demand.model import Demand, Volume
@@ -103,12 +103,15 @@ class Leftover:
         Which replica of the volume.
     superseded : bool
         Whether a later disk replaced it; otherwise the demand has no such replica any more.
+    disk_group : tuple of str | None
+        The volumes that are on it, where there are several.
     """
 
     id: str
     volume: str
     replica: int
     superseded: bool
+    disk_group: tuple[str, ...] | None = None
 
 
 class Existing(NamedTuple):
@@ -207,18 +210,27 @@ def keep(
     used = {disk for volume in demand.volumes for disk in volume.disks}
     used.update(disk for replica in kept for disk in replica.disk_ids)
     used.update(disk for ids in replaced.values() for disk in ids)
-    past = (*(superseded or {}).items(), *recorded.items())
-    leftover = {
-        disk: Leftover(
-            disk, volume, replica, superseded=disk in (superseded or {}).get((volume, replica), ())
+    left = _leftover(recorded, superseded or {}, live.keys() - used)
+    return Existing(tuple(kept), tuple(notes), tuple(contradictions), replaced, tuple(left))
+
+
+def _leftover(
+    recorded: Mapping[tuple[str, int], Sequence[str]],
+    superseded: Mapping[tuple[str, int], Sequence[str]],
+    unused: Collection[str],
+) -> Iterator[Leftover]:
+    """Yield the disks that were bought for volumes and that are of no use to them any more."""
+    left: dict[str, list[tuple[str, int]]] = {}
+    for replica, ids in (*superseded.items(), *recorded.items()):
+        for disk in filter(unused.__contains__, dict.fromkeys(ids)):
+            left.setdefault(disk, []).append(replica)
+    for disk, replicas in left.items():
+        yield Leftover(
+            disk,
+            *replicas[0],
+            superseded=disk in superseded.get(replicas[0], ()),
+            disk_group=tuple(volume for volume, _ in replicas) if len(replicas) > 1 else None,
         )
-        for (volume, replica), ids in past
-        for disk in ids
-        if disk in live and disk not in used
-    }
-    return Existing(
-        tuple(kept), tuple(notes), tuple(contradictions), replaced, tuple(leftover.values())
-    )
 
 
 class _Claim(NamedTuple):

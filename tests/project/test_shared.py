@@ -323,3 +323,31 @@ def test_a_pod_mounts_it_once_and_says_where_each_volume_is(tmp_path: Path) -> N
         f"train mounts disk {disk.id} once; its volumes are directories there: corpus/, ckpt/"
         in outcome.advice
     )
+
+
+def test_a_plan_says_what_is_on_one_disk_and_counts_it_once(tmp_path: Path) -> None:
+    """Each row has its part; the total, and what is replaced, are of one disk."""
+    world, plan = bought(tmp_path)
+    page = plan.summary()
+    assert "corpus + ckpt on one disk of 3,000 GB, as directories" in page.notes
+    assert page.footer is not None
+    assert page.footer[3] == 3000
+    assert [row[3].text for row in page.rows] == ["2,000", "1,000"]
+    grown = growing(world, tmp_path).summary()
+    assert grown.notes[0] == "Plan: 2 to replace. +$36.50/month ($219.00 → $255.50)."
+    assert "While both copies of corpus and ckpt exist you pay $474.50/month." in grown.notes
+    frame = plan.to_frame()
+    assert (frame["provision_gb"].sum(), [*frame["disk_sizes_gb"]]) == (3000, [(3000,), (3000,)])
+
+
+def test_a_shared_disk_that_is_no_longer_needed_is_left_over_once(tmp_path: Path) -> None:
+    """Both volumes are gone from the demand: one disk, one command, both names."""
+    world, _ = bought(tmp_path)
+    plan = planned(world, tmp_path, "nonce-2", {"name": "other", "size_gb": 1})
+    (left,) = plan.leftover
+    assert left.disk_group == ("corpus", "ckpt")
+    page = plan.summary()
+    assert page.commands == (f"planner destroy lab --id {left.id}",)
+    assert page.rows[-1][1].startswith("corpus + ckpt #1")
+    plan.save(tmp_path / "plan.json")
+    assert planner.Plan.load(tmp_path / "plan.json").leftover == plan.leftover
