@@ -299,8 +299,8 @@ def _shared(replica: Kept, members: Sequence[Volume]) -> Kept:
     if len(members) == 1:
         return replica
     size_gb = sum(replica.sizes_gb)
-    needs = [volume.need_gb for volume in members]
-    needs = needs if sum(needs) <= size_gb else [volume.size_gb for volume in members]
+    needs = [volume.need_at(0) for volume in members]
+    needs = needs if sum(needs) <= size_gb else [volume.held_gb(0) for volume in members]
     largest = needs.index(max(needs))
     needs[largest] += size_gb - sum(needs)
     names = tuple(volume.name for volume in members)
