@@ -166,7 +166,7 @@ def separable_bound(instance: Instance, owner: str | None) -> Decimal:
 
 def overspent_budgets(instance: Instance) -> Iterator[tuple[str | None, Decimal, Decimal]]:
     """Yield the budgets that are less than the least choices of their volumes: owner and both."""
-    for owner, limit in instance.demand.policy.limits:
+    for owner, limit in instance.demand.policy.enforced:
         needed = separable_bound(instance, owner)
         if needed > limit:
             yield owner, limit, needed

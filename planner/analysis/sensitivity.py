@@ -156,7 +156,7 @@ class Question:
     def rise(self) -> Threshold:
         """Return how far the price of a chosen offer may rise."""
         first = self.climb()
-        if not self.instance.demand.policy.limits:
+        if not self.instance.demand.policy.enforced:
             return first
         sooner = Question(without_budgets(self.instance), self.plan, self.offer).climb()
         edge, rival = sooner.usd_gb_hr, sooner.rival
@@ -203,7 +203,7 @@ class Question:
     def budgets(self, plan: PlanChoice) -> Iterator[tuple[Fraction, str]]:
         """Yield up to which price a plan keeps within each budget that sees the offer."""
         volumes = self.instance.pairs.volumes
-        for owner, limit in self.instance.demand.policy.limits:
+        for owner, limit in self.instance.demand.policy.enforced:
             mine = [v for v in plan.chosen if owner in {None, volumes[v].owner}]
             line = self.line_of(plan, mine)
             if line.b:

@@ -93,8 +93,8 @@ _PANELS = {
     "Rows": "sort desc group_by every",
     "Inputs": "offers_file gpus_file multinode_file disks_file wallet_file state live month as_of",
     "Solver": "time_limit accept_gap cost_slack full_program",
-    "Limits": "max_usd_hr price_tolerance max_age min_runway failover budget warn_above fail_above "
-    "fail_on_increase",
+    "Limits": "max_usd_hr price_tolerance max_age min_runway failover over_budget_ok budget "
+    "warn_above fail_above fail_on_increase",
     "Confirmation": "yes confirm dry_run rehearse again",
     "Waiting": "wait parallel settle quarantine timeout",
     "Output": "output out save save_gpus save_multinode force section why html charts chart_format "

@@ -75,6 +75,13 @@ def plan(
             help="Let better stock and then fewer sites cost up to this much more: 5 or 5%.",
         ),
     ] = "0",
+    over_budget_ok: Annotated[
+        bool,
+        typer.Option(
+            "--over-budget-ok",
+            help="Where no plan is within the budgets, show the cheapest over them, marked OVER.",
+        ),
+    ] = False,
     full_program: Annotated[
         bool,
         typer.Option(
@@ -105,6 +112,7 @@ def plan(
             accept_gap=gap,
             cost_slack=slack,
             full=full_program,
+            over_budget_ok=over_budget_ok,
         )
     except NotProven as error:
         if error.plan is not None:

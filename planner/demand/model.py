@@ -44,6 +44,7 @@ from planner.demand.fields import (
     Level,
     Members,
     Name,
+    OverBudget,
     Packing,
     Price,
     Replicas,
@@ -259,6 +260,7 @@ _ADDED_LATER: Mapping[str, Any] = {
     "growth": None,
     "horizon": None,
     "move": None,
+    "over_budget": "refuse",
 }
 """Fields that plans made before them do not have, and what those plans mean."""
 
@@ -281,6 +283,11 @@ class Policy(Value):
     budgets: Budgets = Field(
         default_factory=dict,
         description="Most that the disks of one owner may cost in a month, in USD.",
+    )
+    over_budget: OverBudget = Field(
+        "refuse",
+        description="Whether a plan may exceed the budgets, which are then shown and not enforced: "
+        "refuse or allow. Default refuse.",
     )
     hours_per_month: Hours = Field(
         HOURS_PER_MONTH, description="Hours that make a month. Default 730."
@@ -336,6 +343,11 @@ class Policy(Value):
     def moving(self) -> Move:
         """Return what moving data costs."""
         return self.move or Move()
+
+    @property
+    def enforced(self) -> list[tuple[str | None, Decimal]]:
+        """Return the budgets that a plan must keep, with their owners."""
+        return self.limits if self.over_budget == "refuse" else []
 
     @property
     def limits(self) -> list[tuple[str | None, Decimal]]:

@@ -20,7 +20,7 @@ from planner.plans.proportion import disk_warnings, limit_warnings, price_warnin
 from planner.plans.requests import slug
 from planner.solve.unchecked import unchecked_existing
 from planner.text import nearest, visible
-from planner.units import money
+from planner.units import difference, money, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -343,3 +343,14 @@ def _unknown_limits(demand: Demand, market: Market) -> Iterator[str]:
 def _meant(name: str, known: set[str]) -> str:
     close = nearest(name, known)
     return f"; did you mean {visible(close)}?" if close else ""
+
+
+def over_budget_warnings(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
+    """Yield by how much disks exceed each budget that does not bind them."""
+    for owner, limit in demand.policy.limits:
+        mine = (each.usd_hr for each in placements if owner is None or each.owner == owner)
+        spent = usd_month(total(mine), demand.policy.hours_per_month)
+        if spent > limit:
+            whose = "the budget" if owner is None else f"the budget of {visible(owner)}"
+            amounts = f"${money(spent)} of ${money(limit)}/month"
+            yield f"over {whose}: {amounts}, ${money(difference(spent, limit))} more"

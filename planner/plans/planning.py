@@ -16,6 +16,7 @@ from planner.plans.advice import (
     attach_warnings,
     existing_warnings,
     input_warnings,
+    over_budget_warnings,
     plan_warnings,
 )
 from planner.plans.plan import Plan
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from planner.demand.model import Demand
     from planner.solve.existing import Kept
+    from planner.solve.optimise import Solution
 
 
 def plan(
@@ -46,6 +48,7 @@ def plan(
     full: bool = False,
     cost_slack: Decimal = Decimal(0),
     accept_gap: Decimal | None = None,
+    over_budget_ok: bool = False,
     target: dict[str, str | None] | None = None,
     demand_source: str = "demand",
     origin: str = "",
@@ -77,6 +80,9 @@ def plan(
         Per cent of the least cost that better stock and fewer sites may cost.
     accept_gap : Decimal | None
         Per cent by which an unproven plan may exceed the bound and still be returned.
+    over_budget_ok : bool
+        Where no plan is within the budgets, return the cheapest that exceeds them; its demand says
+        so (``over_budget: allow``), and its warnings by how much.
     target : dict | None
         ``base_url`` and ``team_id`` of the marketplace the plan is for.
     origin : str
@@ -111,21 +117,32 @@ def plan(
     choice = market.addressable
     existing = keep(demand, market.disks, recorded or {}, choice, superseded)
 
-    kept, solution = existing.kept, None
-    listed = market.gpus if demand.workloads else None
-    with suppress(Infeasible):
+    def solved(asked: Demand) -> Solution | None:
         if existing.contradictions:
-            pass
-        elif demand.grows:
-            line = Timeline.of(demand, choice, listed, kept)
-            solution = solve_growing(
-                line, time_limit_s=time_limit_s, full=full, cost_slack=cost_slack
+            return None
+        listed = market.gpus if asked.workloads else None
+        with suppress(Infeasible):
+            if asked.grows:
+                line = Timeline.of(asked, choice, listed, existing.kept)
+                return solve_growing(
+                    line, time_limit_s=time_limit_s, full=full, cost_slack=cost_slack
+                )
+            instance = Instance.of(asked, choice, listed, existing.kept)
+            return solve(
+                instance,
+                existing.kept,
+                time_limit_s=time_limit_s,
+                full=full,
+                cost_slack=cost_slack,
             )
-        else:
-            instance = Instance.of(demand, choice, listed, kept)
-            solution = solve(
-                instance, kept, time_limit_s=time_limit_s, full=full, cost_slack=cost_slack
-            )
+        return None
+
+    solution = solved(demand)
+    if solution is None and over_budget_ok and demand.policy.enforced:
+        policy = demand.policy.model_copy(update={"over_budget": "allow"})
+        allowed = demand.model_copy(update={"policy": policy})
+        solution = solved(allowed)
+        demand = demand if solution is None else allowed
     if solution is None:
         name = "the demand" if demand_source == "demand" else demand_source
         raise _infeasible(demand, market, recorded or {}, superseded, name, time_limit_s)
@@ -147,6 +164,7 @@ def plan(
         solver=solution.solver,
         warnings=(
             *attach_warnings(demand, solution.placements, solution.gpus, created.date()),
+            *over_budget_warnings(demand, solution.placements),
             *plan_warnings(demand, market, solution),
             *existing.notes,
             *existing_warnings(demand, solution.placements),

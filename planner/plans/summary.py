@@ -286,6 +286,8 @@ def budgets(placements: Sequence[Placement], policy: Policy) -> list[str]:
         mine = (p.usd_hr for p in placements if owner is None or p.owner == owner)
         spent = usd_month(total(mine), policy.hours_per_month)
         share = f" ({money(spent / limit * 100, 0)} %)" if limit else ""
+        if spent > limit:
+            share += f", ${money(difference(spent, limit))} OVER"
         name = "budget" if owner is None else f"budget of {visible(owner)}"
         lines.append(f"{name}: ${money(spent)} of ${money(limit)} a month{share}")
     return lines

@@ -46,7 +46,7 @@ class BudgetLimit(PolicyRequirement):
     @classmethod
     def of(cls, policy: Policy) -> Iterator[BudgetLimit]:
         """Yield the budget of the whole plan, then those of owners."""
-        yield from (cls(limit, owner) for owner, limit in policy.limits)
+        yield from (cls(limit, owner) for owner, limit in policy.enforced)
 
     def lifted(self, policy: Policy) -> Policy:
         """Return the policy without it."""

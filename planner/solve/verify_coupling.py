@@ -137,6 +137,8 @@ def caps(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
 
 def budgets(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
     """Yield the budgets that disks exceed."""
+    if demand.policy.over_budget == "allow":
+        return
     whole, by_owner = demand.policy.budget_usd_month, demand.policy.budgets
     for owner, limit in [(None, whole), *by_owner.items()]:
         mine = (p.usd_hr for p in placements if owner is None or p.owner == owner)
