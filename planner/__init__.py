@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from planner.plans.plan import Plan
     from planner.plans.planning import plan
     from planner.plans.where import where
+    from planner.project.watch import watch
     from planner.reports.diff import Diff, diff
     from planner.reports.holdings import Holdings, fetch_holdings, read_holdings
     from planner.reports.make import report
@@ -91,6 +92,7 @@ _HOME = {
     "planner.plans.plan": ("Plan",),
     "planner.plans.planning": ("plan",),
     "planner.plans.where": ("where",),
+    "planner.project.watch": ("watch",),
     "planner.marketplace.prime.emit": ("emit",),
     "planner.reports.diff": ("Diff", "diff"),
     "planner.reports.holdings": ("Holdings", "fetch_holdings", "read_holdings"),
@@ -159,6 +161,7 @@ __all__ = [
     "sweep",
     "validate",
     "verify",
+    "watch",
     "where",
 ]
 

@@ -29,7 +29,7 @@ _UsageError: type[Exception] = next(
 """What typer raises for a command line that it refuses: its own, or click's."""
 
 COMMANDS = (
-    *("where", "offers", "gpus", "history", "providers"),
+    *("where", "offers", "gpus", "history", "watch", "providers"),
     *("init", "validate", "plan", "explain", "diff", "emit", "schema"),
     *("apply", "status", "resolve", "rename", "retire", "destroy", "adopt"),
     *("report", "doctor", "sim", "docs"),

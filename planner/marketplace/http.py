@@ -85,7 +85,7 @@ class Transport:
 
     def __init__(self, credentials: Credentials, inner: httpx.BaseTransport | None = None) -> None:
         self._auth = _Bearer(credentials.api_key)
-        self._http = _open(inner, is_local=credentials.is_local)
+        self._http = open_client(inner, is_local=credentials.is_local)
 
     def close(self) -> None:
         """Close every connection."""
@@ -186,8 +186,8 @@ class _Bearer(httpx.Auth):
         yield request
 
 
-def _open(inner: httpx.BaseTransport | None, *, is_local: bool) -> httpx.Client:
-    """Return the httpx client; certificates are verified whatever the environment holds."""
+def open_client(inner: httpx.BaseTransport | None, *, is_local: bool) -> httpx.Client:
+    """Return an httpx client; certificates are verified whatever the environment holds."""
     problem = "the proxies named in the environment cannot be used"
     try:
         return httpx.Client(
