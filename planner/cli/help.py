@@ -34,6 +34,10 @@ EXAMPLES = {
         "planner history",
         "planner history --provider runpod --since 2026-10-01",
     ),
+    "watch": (
+        "planner watch demand.yaml",
+        "planner watch demand.yaml --until cheaper:5% --every 10m",
+    ),
     "providers": ("planner providers", "planner providers runpod -o json"),
     "init": ("planner init", "planner init research.yaml --example research"),
     "validate": ("planner validate demand.yaml", "planner validate *.yaml -o github"),
@@ -89,20 +93,20 @@ EXAMPLES = {
 """Command → lines that work as they are typed."""
 
 _PANELS = {
-    "Filters": "region country provider data_center security stock multinode spot max_price",
+    "Filters": "region country provider data_center security stock multinode spot max_price since",
     "Rows": "sort desc group_by every",
     "Inputs": "offers_file gpus_file multinode_file disks_file wallet_file state live month as_of",
     "Solver": "time_limit accept_gap cost_slack full_program",
     "Limits": "max_usd_hr price_tolerance max_age min_runway failover over_budget_ok budget "
     "warn_above fail_above fail_on_increase",
     "Confirmation": "yes confirm dry_run rehearse again",
-    "Waiting": "wait parallel settle quarantine timeout",
+    "Waiting": "until interval wait parallel settle quarantine timeout",
     "Output": "output out save save_gpus save_multinode force section why html charts chart_format "
     "compare events detailed_exitcode",
 }
 _PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}
 _COMMANDS = {
-    "Market": "where offers gpus history providers",
+    "Market": "where offers gpus history watch providers",
     "Plan": "init validate plan explain diff emit schema",
     "Buy": "apply status resolve rename retire destroy adopt",
     "Costs": "report",

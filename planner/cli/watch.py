@@ -46,8 +46,9 @@ def watch(
     until: Annotated[
         str, typer.Option(metavar="WHAT", help="feasible, stock, cheaper, or such as cheaper:5%.")
     ] = "feasible",
-    every: Annotated[
-        str, typer.Option(metavar="TIME", help="How often to read the market, such as 10m or 2h.")
+    interval: Annotated[
+        str,
+        typer.Option("--every", metavar="TIME", help="How often to read the market: 10m, 2h."),
     ] = "10m",
     command: Annotated[
         str | None,
@@ -63,7 +64,7 @@ def watch(
 ) -> None:
     """Read the market now and then, show what changes, and end when what you wait for is so.
 
-    Buys nothing. Example: planner watch demand.yaml --until cheaper:5% --every 10m
+    Buys nothing.
     """
     from planner.demand.read import read_demand
     from planner.marketplace.notify import checked_url
@@ -77,7 +78,7 @@ def watch(
     for change in changes(
         read_demand(demand),
         until=until,
-        every_s=purchases.duration(every, "--every").total_seconds(),
+        every_s=purchases.duration(interval, "--every").total_seconds(),
         state=purchases.state_folder(state),
         sleep=_sleep,
         on_failure=purchases.warn,
