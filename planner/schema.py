@@ -205,7 +205,7 @@ def with_columns(
 
 def handed_out(
     frame: pd.DataFrame, *, exact: bool, hours_per_month: int = HOURS_PER_MONTH
-) -> pd.DataFrame:
+) -> Table:
     """Return a frame as a caller gets it: amounts as floats, months beside hours.
 
     Where there is ``usd_hr`` and no ``usd_month``, that follows it. The exact values of amounts
@@ -232,14 +232,20 @@ def handed_out(
             floats = [None if each is None else float(each) for each in usd]
             made = pd.Series(usd if exact else floats, dtype=EXACT if exact else "float64")
         elif dtype == EXACT:
-            tags = [Tags(value) if isinstance(value, dict) else value for value in values]
-            made = pd.Series(tags, dtype=EXACT)
+            made = pd.Series([_hashable(value) for value in values], dtype=EXACT)
         else:
             made = frame[name].reset_index(drop=True)
         data[name] = made.set_axis(frame.index)
     table = Table.of(data, declared.values(), longer)
     table.attrs = dict(frame.attrs)
     return table
+
+
+def _hashable(value: Any) -> Any:  # noqa: ANN401 -- a cell
+    """Return a cell that pandas can group by: a tuple for a list, `Tags` for a mapping."""
+    if isinstance(value, list):
+        return tuple(map(_hashable, value))
+    return Tags(value) if isinstance(value, dict) else value
 
 
 def _is_longer(amount: Decimal) -> bool:

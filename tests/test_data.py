@@ -204,5 +204,5 @@ def test_one_example_shows_disks_that_are_cheapest_where_there_are_no_gpus() -> 
     *_, disks = plan.baselines()
     assert disks.usd_month is None
     assert disks.disks_usd_month is not None
-    assert disks.disks_usd_month < Decimal(plan.totals["disk_usd_hr"]) * 730
+    assert disks.disks_usd_month < Decimal(plan.exact_totals["disk_usd_hr"]) * 730
     assert {one.workload for one in plan.gpus} == {"finetune", "evaluate"}

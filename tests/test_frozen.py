@@ -18,6 +18,7 @@ import simplejson
 
 import planner
 from planner.market.snapshot import join_gpus
+from planner.units import plain
 from tests.solve import instances
 
 RECORD = Path(__file__).parent / "data" / "frozen.json"
@@ -29,7 +30,7 @@ DEMANDS = 14
 def _decision(plan: planner.Plan) -> dict[str, Any]:
     return {
         "plan_id": plan.plan_id,
-        "usd_month": plan.totals["usd_month"],
+        "usd_month": plain(plan.exact_totals["usd_month"]),
         "disks": [
             f"{one.volume}#{one.replica} {one.offer_id} {'+'.join(map(str, one.disk_sizes_gb))}"
             for one in plan.placements

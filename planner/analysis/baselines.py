@@ -10,7 +10,7 @@ import numpy as np
 from planner.analysis.evaluator import on_offers, without_budgets
 from planner.market.market import key_order
 from planner.requirements.spread import spreads
-from planner.schema import AMOUNT, TEXT, Column, build, frame_html
+from planner.schema import AMOUNT, TEXT, Column, build, frame_html, handed_out
 from planner.solve.candidates import domains
 from planner.solve.optimum import optimum
 from planner.units import usd_month
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
+    import pandas as pd
+
     from planner.requirements.base import PolicyRequirement
     from planner.requirements.group import GroupConstraint
-    from planner.schema import Table
     from planner.solve.candidates import Pairs
     from planner.solve.problem import Chosen, Instance
 
@@ -68,9 +69,9 @@ class Baselines(tuple[Baseline, ...]):
 
     __slots__ = ()
 
-    def to_frame(self) -> Table:
-        """Return them as a frame (columns ``BASELINES``)."""
-        return build([vars(baseline) for baseline in self], BASELINES)
+    def to_frame(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return them as a frame (columns ``BASELINES``), amounts as floats or Decimals."""
+        return handed_out(build([vars(baseline) for baseline in self], BASELINES), exact=exact)
 
     def _repr_html_(self) -> str:
         return frame_html(self.to_frame())

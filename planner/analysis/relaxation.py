@@ -19,7 +19,7 @@ from planner.requirements import volume, workload
 from planner.requirements.field import Step
 from planner.requirements.group import labelled
 from planner.requirements.policy import KINDS, BudgetLimit, policy_requirements
-from planner.schema import AMOUNT, TEXT, WHOLE, Column, build
+from planner.schema import AMOUNT, TEXT, WHOLE, Column, build, handed_out
 from planner.text import visible
 from planner.units import money, plain
 
@@ -271,8 +271,8 @@ class Relaxations(tuple[Relaxation, ...]):  # noqa: SLOT001 -- the notes are its
         made.notes = tuple(notes)
         return made
 
-    def to_frame(self) -> Table:
-        """Return them as a frame (columns ``RELAXATIONS``)."""
+    def to_frame(self, *, exact: bool = False) -> Table:
+        """Return them as a frame (columns ``RELAXATIONS``), amounts as floats or Decimals."""
         rows = [
             {
                 "change": relaxation.text,
@@ -282,7 +282,7 @@ class Relaxations(tuple[Relaxation, ...]):  # noqa: SLOT001 -- the notes are its
             }
             for relaxation in self
         ]
-        return build(rows, RELAXATIONS)
+        return handed_out(build(rows, RELAXATIONS), exact=exact)
 
     def __str__(self) -> str:
         costs = [f"${money(relaxation.usd_month)}/month" for relaxation in self]

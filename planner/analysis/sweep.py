@@ -23,7 +23,7 @@ from planner.market.canonical import Market
 from planner.market.market import addressable, key_order
 from planner.market.offers import place_text
 from planner.market.wire import is_price
-from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, handed_out
 from planner.solve.existing import keep
 from planner.solve.optimise import require_listings, solve
 from planner.solve.problem import Instance
@@ -400,6 +400,7 @@ def sweep(
     executor: Executor | None = None,
     time_limit_s: float | None = None,
     cost_slack: Decimal = Decimal(0),
+    exact: bool = False,
 ) -> pd.DataFrame:
     """Return the cheapest plan of every combination of changes, as `planner.plan` would find it.
 
@@ -446,13 +447,16 @@ def sweep(
         Seconds for the solver at each point; None waits for the proof.
     cost_slack : Decimal
         Per cent of the least cost that better stock and fewer sites may cost.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Returns
     -------
     DataFrame
-        A column for each key with the values as they were given (``volumes.disks`` and
-        ``volumes.providers`` where the key is one of ``SWEEP``), then the columns ``SWEEP``. A row
-        for each combination, the last key's values in turn first, whoever solves.
+        A column for each key with the values that were given, numbers and factors as numbers, lists
+        as tuples (``volumes.disks`` and ``volumes.providers`` where the key is one of ``SWEEP``),
+        then the columns ``SWEEP``. A row for each combination, the last key's values in turn first,
+        whoever solves.
 
     Raises
     ------
@@ -468,7 +472,7 @@ def sweep(
     >>> demand, offers = read_demand("shipped:minimal"), read_offers("shipped:disk-offers")
     >>> frame = sweep(demand, offers, {"corpus.replicas": [1, 2], "price_factor": [1, "1.1"]})
     >>> frame[["corpus.replicas", "price_factor", "feasible"]].to_numpy().tolist()
-    [[1, 1, True], [1, '1.1', True], [2, 1, True], [2, '1.1', True]]
+    [[1, 1.0, True], [1, 1.1, True], [2, 1.0, True], [2, 1.1, True]]
     """
     market = Market.of(offers, gpus, disks)
     listings: dict[Section, pd.DataFrame] = {"price_factor": market.offers}
@@ -491,7 +495,8 @@ def sweep(
     weight = 1 + len(demand.volumes) * len(offers) // _AS_MUCH
     rows = work_on(partial(solved, task), [points[n] for n in order], executor, weight=weight)
     placed = dict(zip(order, rows, strict=True))
-    return _frame(variants.axes, points, [placed[n] for n in range(len(points))])
+    frame = _frame(variants.axes, points, [placed[n] for n in range(len(points))])
+    return handed_out(frame, exact=exact)
 
 
 def _check(task: Task, points: Sequence[Point]) -> None:
@@ -503,6 +508,24 @@ def _check(task: Task, points: Sequence[Point]) -> None:
         variants.listings_at(point)
 
 
+_TYPES: Sequence[tuple[str, type | tuple[type, ...]]] = (
+    (YES_NO, bool),
+    (WHOLE, int),
+    (AMOUNT, (int, float, Decimal)),
+    (TEXT, str),
+)
+
+
+def _type_of(values: Iterable[Any]) -> str:
+    """Return the type of a column of values: numbers can be computed with, lists are tuples."""
+    known = [value for value in values if value is not None]
+    flags = {isinstance(value, bool) for value in known}
+    for name, kinds in _TYPES:
+        if all(isinstance(value, kinds) for value in known) and flags <= {name == YES_NO}:
+            return name
+    return EXACT
+
+
 _RESULTS = frozenset(column.name for column in SWEEP)
 
 
@@ -510,11 +533,15 @@ def _frame(
     axes: Sequence[Axis], points: Sequence[Point], rows: Sequence[Mapping[str, Any]]
 ) -> pd.DataFrame:
     keys = [f"volumes.{axis.key}" if axis.key in _RESULTS else axis.key for axis in axes]
+    given = [axis.settings if axis.is_factor else axis.given for axis in axes]
     tried = [
-        {key: axis.given[n] for key, axis, n in zip(keys, axes, point, strict=True)}
+        {key: values[n] for key, values, n in zip(keys, given, point, strict=True)}
         for point in points
     ]
-    columns = [Column(key, EXACT, "value as it was given") for key in keys]
+    columns = [
+        Column(key, _type_of(values), "value that was given")
+        for key, values in zip(keys, given, strict=True)
+    ]
     return build(
         [{**values, **row} for values, row in zip(tried, rows, strict=True)], [*columns, *SWEEP]
     )

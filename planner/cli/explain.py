@@ -60,7 +60,7 @@ def explain(
     made = Plan.load(plan)
     with working("Testing alternatives"):
         if alternatives is not None:
-            view = _alternatives(made, others(made, alternatives))
+            view = _alternatives(made, others(made, alternatives, exact=True))
         else:
             view = _explanation(made, ask(made, volume, offer))
         render(view, output)
@@ -103,7 +103,7 @@ def _alternatives(made: Plan, found: Alternatives) -> View:
 
 
 def _head(made: Plan) -> dict[str, Any]:
-    totals = made.totals
+    totals = made.exact_totals
     return {
         "plan_id": made.plan_id,
         "usd_month": totals["usd_month"],

@@ -314,5 +314,5 @@ def _view(made: Plan) -> View:
     return View(
         lambda: [replace(made.summary(), title=""), *made.sections()[1:]],
         made.to_json,
-        lambda: frame_section(made.to_frame()),
+        lambda: frame_section(made.to_frame(exact=True)),
     )

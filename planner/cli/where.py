@@ -100,7 +100,7 @@ def where(
     try:
         with working("comparing the sites"):
             answered = answer(question, offers, gpus, target=target)
-            answered.sites  # noqa: B018 -- worked out here
+            answered.exact_sites  # noqa: B018 -- worked out here
     except Infeasible as error:
         warn(error.warnings)
         error.hint = "Change the question, or where you ask it; `planner offers` shows the market."
@@ -111,7 +111,7 @@ def where(
         View(
             lambda: [_section(answered, every=every, is_saved=save is not None)],
             answered.to_document,
-            lambda: frame_section(answered.sites),
+            lambda: frame_section(answered.exact_sites),
         ),
         output,
     )

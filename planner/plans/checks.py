@@ -13,7 +13,7 @@ from planner.solve.optimise import PROOF
 from planner.solve.optimum import dual_bound, least_month
 from planner.solve.schedule import least_usd
 from planner.solve.tenures import horizon_usd
-from planner.units import averaged_usd_hr, difference, plain, total, usd_month
+from planner.units import averaged_usd_hr, difference, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ _ROUNDING = Decimal("1e-9")
 def totals(
     placements: Sequence[Placement], gpus: Sequence[Gpu], hours_per_month: int
 ) -> dict[str, Any]:
-    """Return the run-rate: exact amounts as text, USD per hour and month.
+    """Return the run-rate: exact amounts, USD per hour and month.
 
     What is new, and bought by the plan, are the disks; GPUs are rented when they are needed.
     """
@@ -42,12 +42,12 @@ def totals(
     gpu_usd_hr = total(gpu.usd_hr for gpu in gpus)
     gpu_months = (usd_month(gpu.usd_hr_on, gpu.hours_per_month) for gpu in gpus)
     return {
-        "disk_usd_hr": plain(disk_usd_hr),
-        "gpu_usd_hr": plain(gpu_usd_hr),
-        "usd_hr": plain(total([disk_usd_hr, gpu_usd_hr])),
-        "usd_month": plain(total([usd_month(disk_usd_hr, hours_per_month), *gpu_months])),
+        "disk_usd_hr": disk_usd_hr,
+        "gpu_usd_hr": gpu_usd_hr,
+        "usd_hr": total([disk_usd_hr, gpu_usd_hr]),
+        "usd_month": total([usd_month(disk_usd_hr, hours_per_month), *gpu_months]),
         "hours_per_month": hours_per_month,
-        "new_usd_hr": plain(total(p.usd_hr for p in placements if p.action != "keep")),
+        "new_usd_hr": total(p.usd_hr for p in placements if p.action != "keep"),
     }
 
 
@@ -59,7 +59,7 @@ def horizon_totals(
     if not months:
         return {}
     usd = horizon_usd(demand, placements, schedule)
-    return {"horizon_usd": plain(usd), "horizon_months": months}
+    return {"horizon_usd": usd, "horizon_months": months}
 
 
 def schedule_violations(

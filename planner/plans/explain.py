@@ -22,7 +22,7 @@ from planner.errors import Defect, InputError
 from planner.market.market import Sold
 from planner.present.html import paragraph_html, title_html
 from planner.present.table import counted
-from planner.schema import frame_html, records
+from planner.schema import frame_html, handed_out, records
 from planner.solve.rentals import gpu_choice
 from planner.text import nearest, visible
 
@@ -53,36 +53,44 @@ class Explanation:
         The volume that is asked about; None asks about all.
     offers_asked : tuple of int | None
         The disk offers that are asked about; None asks about all.
+    exact : bool
+        Amounts are Decimals; else floats.
     """
 
     plan: Plan
     volume: int | None
     offers_asked: tuple[int, ...] | None
+    exact: bool = False
 
     @cached_property
     def choices(self) -> pd.DataFrame:
         """Return where each replica is and where it would be otherwise (``CHOICES``)."""
-        return answers.choices(self._evaluator, self._volumes)
+        return self._handed_out(answers.choices(self._evaluator, self._volumes))
 
     @cached_property
     def offers(self) -> pd.DataFrame:
         """Return what each volume would break or cost at every offer (``OFFERS``)."""
-        return answers.offers(self._evaluator, self._volumes, self.offers_asked)
+        shown = answers.offers(self._evaluator, self._volumes, self.offers_asked)
+        return self._handed_out(shown)
 
     @cached_property
     def gpus(self) -> pd.DataFrame:
         """Return what each workload would break or cost on every GPU offer (``WORKLOAD_GPUS``)."""
-        return answers.gpus(self._evaluator, self._workloads)
+        return self._handed_out(answers.gpus(self._evaluator, self._workloads))
 
     @cached_property
     def requirements(self) -> pd.DataFrame:
         """Return what each requirement costs (``REQUIREMENTS``)."""
-        return requirements(self._evaluator, self.volume)
+        return self._handed_out(requirements(self._evaluator, self.volume))
 
     @cached_property
     def prices(self) -> pd.DataFrame:
         """Return how far prices may rise or have to fall (``PRICES``)."""
-        return prices(self._evaluator, self.offers_asked)
+        return self._handed_out(prices(self._evaluator, self.offers_asked))
+
+    def _handed_out(self, answer: pd.DataFrame) -> pd.DataFrame:
+        hours = self.plan.demand.policy.hours_per_month
+        return handed_out(answer, exact=self.exact, hours_per_month=hours)
 
     def __repr__(self) -> str:
         return f"<Explanation of {self._about}>"
@@ -123,7 +131,9 @@ class Explanation:
         return [w for w, job in enumerate(demand.workloads) if name is None or name in job.mounts]
 
 
-def explain(plan: Plan, volume: str | None = None, offer_id: str | None = None) -> Explanation:
+def explain(
+    plan: Plan, volume: str | None = None, offer_id: str | None = None, *, exact: bool = False
+) -> Explanation:
     """Return why a plan is as it is.
 
     Parameters
@@ -134,6 +144,8 @@ def explain(plan: Plan, volume: str | None = None, offer_id: str | None = None) 
         Ask about one volume, its groups and its workloads.
     offer_id : str | None
         Ask about one disk offer, by the id of any row of it.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Raises
     ------
@@ -159,7 +171,7 @@ def explain(plan: Plan, volume: str | None = None, offer_id: str | None = None) 
         if not wanted:
             known = {offer_id for each in ids for offer_id in each}
             raise _unknown("the plan's market has no disk offer", offer_id, known)
-    return Explanation(plan, None if volume is None else names.index(volume), wanted)
+    return Explanation(plan, None if volume is None else names.index(volume), wanted, exact)
 
 
 @dataclass(frozen=True, repr=False)
@@ -185,7 +197,7 @@ class Alternatives:
         return frame_html(self.frame) + paragraph_html(note)
 
 
-def alternatives(plan: Plan, k: int) -> Alternatives:
+def alternatives(plan: Plan, k: int, *, exact: bool = False) -> Alternatives:
     """Return the k cheapest plans that place some volume at other offers.
 
     Plans of equal cost count, this plan does not, and GPUs are the cheapest that the disks allow.
@@ -197,6 +209,8 @@ def alternatives(plan: Plan, k: int) -> Alternatives:
         Stays as it is.
     k : int
         How many.
+    exact : bool
+        Amounts are Decimals; else floats.
 
     Raises
     ------
@@ -207,7 +221,11 @@ def alternatives(plan: Plan, k: int) -> Alternatives:
         raise InputError(f"{k} alternatives cannot be shown", hint="ask for 1 or more")
     evaluator = evaluator_of(plan)
     others = best_others(evaluator, k)
-    return Alternatives(to_frame(evaluator, others), placements_frame(evaluator.instance, others))
+    hours = plan.demand.policy.hours_per_month
+    frames = (to_frame(evaluator, others), placements_frame(evaluator.instance, others))
+    return Alternatives(
+        *(handed_out(frame, exact=exact, hours_per_month=hours) for frame in frames)
+    )
 
 
 def evaluator_of(plan: Plan) -> Evaluator:

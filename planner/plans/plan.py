@@ -14,7 +14,6 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-import pandas as pd
 from pydantic import ValidationError
 
 from planner.demand.model import Demand
@@ -43,7 +42,7 @@ from planner.plans.summary import (
 )
 from planner.present.html import to_html
 from planner.present.table import Section
-from planner.schema import build, json_value
+from planner.schema import AMOUNT, Column, build, handed_out, json_value, with_columns
 from planner.solve.existing import Kept, Leftover, keep
 from planner.solve.moving import Moving, moving
 from planner.solve.problem import Instance
@@ -59,6 +58,8 @@ from planner.units import difference, plain, usd_month
 if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
+
+    import pandas as pd
 
     from planner.analysis.baselines import Baselines
     from planner.solve.candidates import Pairs
@@ -127,9 +128,22 @@ class Decision:
 
     @property
     def totals(self) -> dict[str, Any]:
-        """Return the run-rate: exact amounts as text, USD per hour and month."""
+        """Return the run-rate in numbers: USD per hour and month."""
+        return {
+            name: float(value) if isinstance(value, Decimal) else value
+            for name, value in self.exact_totals.items()
+        }
+
+    @property
+    def exact_totals(self) -> dict[str, Any]:
+        """Return the run-rate with amounts as Decimals."""
         now = totals(self.placements, self.gpus, self.demand.policy.hours_per_month)
         return now | horizon_totals(self.demand, self.placements, self.schedule)
+
+    @property
+    def _stated_totals(self) -> dict[str, Any]:
+        """Return the run-rate as the file has it: amounts as text."""
+        return {name: json_value(value) for name, value in self.exact_totals.items()}
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -171,19 +185,45 @@ class Decision:
         """Return what moving existing disks would save; None where it saves nothing."""
         if not self.instance.kept:
             return None
-        return moving(self.instance, Decimal(self.totals["usd_month"]))
+        return moving(self.instance, self.exact_totals["usd_month"])
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return the placements as a frame (columns ``PLACEMENTS``)."""
-        return build([vars(placement) for placement in self.placements], PLACEMENTS)
+    def to_frame(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return the placements as a frame (columns ``PLACEMENTS`` and ``usd_month``).
 
-    def gpus_to_frame(self) -> pd.DataFrame:
-        """Return the GPUs of the workloads as a frame (columns ``CHOSEN_GPUS``)."""
-        return build([vars(gpu) for gpu in self.gpus], CHOSEN_GPUS)
+        Parameters
+        ----------
+        exact : bool
+            Amounts are Decimals; else floats.
 
-    def schedule_to_frame(self) -> pd.DataFrame:
-        """Return what is bought later as a frame (columns ``SCHEDULE``)."""
-        return build([vars(tenure) for tenure in self.schedule], SCHEDULE)
+        Examples
+        --------
+        >>> import planner
+        >>> offers = planner.read_offers("shipped:disk-offers")
+        >>> plan = planner.plan(planner.read_demand("shipped:minimal"), offers)
+        >>> plan.to_frame().groupby("volume")["usd_month"].sum().round(2).to_dict()
+        {'checkpoints': 51.1, 'corpus': 243.82}
+        """
+        made = build([vars(placement) for placement in self.placements], PLACEMENTS)
+        hours = self.demand.policy.hours_per_month
+        return handed_out(made, exact=exact, hours_per_month=hours)
+
+    def gpus_to_frame(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return the GPUs of the workloads as a frame (columns ``CHOSEN_GPUS``, ``usd_month``).
+
+        Parameters
+        ----------
+        exact : bool
+            Amounts are Decimals; else floats.
+        """
+        months = [usd_month(gpu.usd_hr_on, gpu.hours_per_month) for gpu in self.gpus]
+        made = build([vars(gpu) for gpu in self.gpus], CHOSEN_GPUS)
+        return handed_out(with_columns(made, {RENTED_MONTH: months}), exact=exact)
+
+    def schedule_to_frame(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return what is bought later as a frame (columns ``SCHEDULE`` and ``usd_month``)."""
+        made = build([vars(tenure) for tenure in self.schedule], SCHEDULE)
+        hours = self.demand.policy.hours_per_month
+        return handed_out(made, exact=exact, hours_per_month=hours)
 
     def _record_violations(self) -> tuple[str, ...]:
         if self.demand.grows:
@@ -216,6 +256,10 @@ class Decision:
             *self._record_violations(),
             *(() if self.project == self.demand.project else ("the project is not the demand's",)),
         )
+
+
+RENTED_MONTH = Column("usd_month", AMOUNT, "usd_hr_on times the hours of the job")
+EXTRA_MONTH = Column("extra_usd_month", AMOUNT, "how much more than the plan; null: no plan")
 
 
 def _plan_id(*inputs_and_choice: Any) -> str:  # noqa: ANN401 -- JSON values
@@ -258,10 +302,10 @@ class Plan(Decision):
             "nonce": self.nonce,
             "target": self.target,
             "origin": self.origin,
-            "limit_usd_hr": self.totals["new_usd_hr"],
+            "limit_usd_hr": self._stated_totals["new_usd_hr"],
             "inputs": self.inputs,
             "solver": {name: json_value(value) for name, value in vars(self.solver).items()},
-            "totals": self.totals,
+            "totals": self._stated_totals,
             "warnings": list(self.warnings),
             "placements": [values_of(placement) for placement in self.placements],
             "gpus": [values_of(gpu) for gpu in self.gpus],
@@ -329,8 +373,9 @@ class Plan(Decision):
 
     def contradictions(self, document: Mapping[str, Any]) -> Iterator[str]:
         """Yield what a plan's document states that does not follow from its decision."""
-        totals = {name: document["totals"].get(name) for name in self.totals}
-        if totals != self.totals or document.get("limit_usd_hr") != self.totals["new_usd_hr"]:
+        totals = self._stated_totals
+        written = {name: document["totals"].get(name) for name in totals}
+        if written != totals or document.get("limit_usd_hr") != totals["new_usd_hr"]:
             yield "the totals are not the sums of the placements and GPUs"
         asked_for = [{name: row.get(name) for name in _REQUEST} for row in document["requests"]]
         if asked_for != self.requests:
@@ -381,6 +426,7 @@ class Plan(Decision):
         /,
         *,
         executor: Executor | None = None,
+        exact: bool = False,
         **changes: Any,  # noqa: ANN401 -- whatever a demand file may say
     ) -> pd.DataFrame:
         """Return what the plan would be with something changed, for every combination of changes.
@@ -394,6 +440,8 @@ class Plan(Decision):
             What is changed → the values to try, as in `planner.sweep`.
         executor : Executor | None
             Who solves, as in `planner.sweep`.
+        exact : bool
+            Amounts are Decimals; else floats.
         **changes
             The same as `grid`, for what can be written so: ``max_sites=2``, ``replicas=[1, 2]``. A
             list is always a list of values to try: ``regions=["canada", "eu_north"]`` tries one
@@ -403,7 +451,7 @@ class Plan(Decision):
         -------
         DataFrame
             As of `planner.sweep`, with ``extra_usd_month`` after ``usd_month``: how much more than
-            the plan it costs, exact Decimal, null where there is no plan.
+            the plan it costs, null where there is no plan.
 
         Raises
         ------
@@ -416,12 +464,12 @@ class Plan(Decision):
         >>> demand = planner.read_demand("shipped:minimal")
         >>> offers = planner.read_offers("shipped:disk-offers")
         >>> plan = planner.plan(demand, offers)
-        >>> plan.what_if(price_factor=[1, "1.5"])["extra_usd_month"].map(str).tolist()
-        ['0', '147.46']
+        >>> plan.what_if(price_factor=[1, "1.5"])["extra_usd_month"].tolist()
+        [0.0, 147.46]
         """
         from planner.analysis.sweep import sweep  # noqa: PLC0415 -- only for this question
 
-        asked = {} if grid is None else grid
+        asked: Mapping[str, Any] = {} if grid is None else grid
         if isinstance(asked, Mapping):
             if twice := sorted(changes.keys() & asked.keys()):
                 message = f"`{twice[0]}` is in the grid and among the changes"
@@ -441,16 +489,15 @@ class Plan(Decision):
                 if placement.disk_ids and named[placement.volume].isdisjoint(placement.disk_ids)
             },
             executor=executor,
+            exact=True,
             cost_slack=self.solver.cost_slack_percent,
         )
-        mine = Decimal(self.totals["usd_month"])
+        mine = self.exact_totals["usd_month"]
         more = [
             None if usd is None else Decimal(plain(difference(usd, mine)))
             for usd in frame["usd_month"]
         ]
-        behind = [*frame.columns].index("usd_month") + 1
-        frame.insert(behind, "extra_usd_month", pd.Series(more, dtype="object"))
-        return frame
+        return handed_out(with_columns(frame, {EXTRA_MONTH: more}, "usd_month"), exact=exact)
 
     def summary(self) -> Section:
         """Return what a person reads of the plan: rows, total and notes."""
@@ -466,11 +513,11 @@ class Plan(Decision):
                 *outcome(self.placements, hours, disks, self.leftover),
                 *shared_disks(self.placements),
                 *self._months_ahead(),
-                *gpu_lines(self.gpus, self.totals),
+                *gpu_lines(self.gpus, self.exact_totals),
                 *budgets(self.placements, self.demand.policy),
                 *compared(
-                    Decimal(self.totals["usd_month"]),
-                    usd_month(Decimal(self.totals["disk_usd_hr"]), hours),
+                    self.exact_totals["usd_month"],
+                    usd_month(self.exact_totals["disk_usd_hr"], hours),
                     self.baselines(),
                     keeps=keeps,
                     proven=record.status == "optimal" and not record.cost_slack_percent,
@@ -500,7 +547,7 @@ class Plan(Decision):
         return [self.summary(), *([self.outlook.section()] if self.schedule else [])]
 
     def __repr__(self) -> str:
-        totals, record = self.totals, self.solver
+        totals, record = self._stated_totals, self.solver
         return (
             f"<Plan {self.plan_id} of {self.project}: {len(self.placements)} placements, "
             f"{totals['usd_hr']} USD/h, {record.status}>"

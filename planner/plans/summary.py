@@ -275,7 +275,7 @@ def gpu_lines(gpus: Sequence[Gpu], totals: Mapping[str, Any]) -> list[str]:
             f"${money(gpu.usd_hr_on, 4)} an hour x {gpu.hours_per_month} h = ${month} a month"
         )
     if gpus:
-        lines.append(f"disks and GPUs together: ${money(Decimal(totals['usd_month']))} a month")
+        lines.append(f"disks and GPUs together: ${money(totals['usd_month'])} a month")
     return lines
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 from collections import Counter
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,9 @@ from planner.plans.explain import evaluator_of
 from planner.plans.planning import plan
 from planner.present.html import to_html
 from planner.present.table import UNKNOWN, Cell, Section, TableColumn, counted
-from planner.schema import frame_document, records
+from planner.schema import frame_document, handed_out, records
 from planner.text import visible
-from planner.units import money, parse_size_gb
+from planner.units import money, parse_size_gb, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -140,12 +139,18 @@ class WhereAnswer:
     question: WhereQuestion
     plan: Plan
 
-    @cached_property
+    @property
     def sites(self) -> pd.DataFrame:
         """Return every site of the market (columns ``SITES``): the chosen ones first.
 
-        The cost of a candidate is that of the cheapest plan with a replica there.
+        The cost of a candidate is that of the cheapest plan with a replica there. Amounts are
+        floats; those of ``exact_sites`` are Decimals.
         """
+        return handed_out(self.exact_sites, exact=False)
+
+    @cached_property
+    def exact_sites(self) -> pd.DataFrame:
+        """Return `sites` with amounts as Decimals."""
         return candidate_sites(evaluator_of(self.plan))
 
     def save(self, path: str | Path, project: str) -> None:
@@ -170,10 +175,10 @@ class WhereAnswer:
             if demand.workloads
             else None,
             "hours_per_month": demand.policy.hours_per_month,
-            "usd_month": self.plan.totals["usd_month"],
+            "usd_month": plain(self.plan.exact_totals["usd_month"]),
             "status": self.plan.solver.status,
             "plan_id": self.plan.plan_id,
-            "sites": frame_document(self.sites),
+            "sites": frame_document(self.exact_sites),
         }
 
     def section(self, *, every: bool = False) -> Section:
@@ -184,7 +189,7 @@ class WhereAnswer:
         every : bool
             Show every site; else the cheapest, and one of each kind that lacks something.
         """
-        rows = records(self.sites)
+        rows = records(self.exact_sites)
         candidates = [row for row in rows if row["usd_month"] is not None]
         others = [row for row in rows if row["usd_month"] is None]
         kinds = {row["missing"][0]: row for row in reversed(others)}
@@ -227,8 +232,8 @@ class WhereAnswer:
             yield f"Total: all {copies} copies, one of them at that site."
 
     def __repr__(self) -> str:
-        usd_month = self.plan.totals["usd_month"]
-        return f"<WhereAnswer: {self.question}, ${money(Decimal(usd_month))}/month>"
+        usd_month = self.plan.exact_totals["usd_month"]
+        return f"<WhereAnswer: {self.question}, ${money(usd_month)}/month>"
 
     def _repr_html_(self) -> str:
         return to_html([self.section(every=True)])

@@ -123,7 +123,7 @@ def replan(ctx: Context, plans: Sequence[Plan]) -> Plan:
         )
     except Infeasible as error:
         raise OutOfStock(f"no other place is left: {error}", drift=drift) from error
-    before, after = (Decimal(plan.totals["disk_usd_hr"]) for plan in (agreed, other))
+    before, after = (plan.exact_totals["disk_usd_hr"] for plan in (agreed, other))
     if after > total((before, part(before, percent))):
         more = money(difference(after, before), 4)
         raise OutOfStock(

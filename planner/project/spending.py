@@ -69,7 +69,7 @@ class Ceilings:
 
 
 def _with_failover(agreed: Plan, percent: Decimal) -> Decimal:
-    new, fleet = (Decimal(agreed.totals[name]) for name in ("new_usd_hr", "disk_usd_hr"))
+    new, fleet = (agreed.exact_totals[name] for name in ("new_usd_hr", "disk_usd_hr"))
     return total((new, part(fleet, percent)))
 
 

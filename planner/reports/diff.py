@@ -23,7 +23,7 @@ from planner.reports.ledger import lines_of
 from planner.reports.lines import GpuLine, Line, ReplicaLabels, RunRate
 from planner.reports.make import gpu_lines_of, planned_with
 from planner.reports.report import Report
-from planner.schema import Table, build, frame_document, frame_section
+from planner.schema import build, frame_document, frame_section, handed_out
 from planner.text import visible
 from planner.units import (
     HOURS_PER_MONTH,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from planner.plans.plan import Plan
+    from planner.schema import Table
 
 _MONEY = (
     TableColumn("old_usd_month", "before", "usd_month", UNKNOWN),
@@ -175,13 +176,13 @@ class Diff:
             )
         return (*notes, *(f"warning: {text}" for text in self.new.pending))
 
-    def to_frame(self) -> Table:
+    def to_frame(self, *, exact: bool = False) -> Table:
         """Return what changed as a frame (columns ``CHANGES``)."""
-        return build([item.row() for item in self.changes], CHANGES)
+        return handed_out(build([item.row() for item in self.changes], CHANGES), exact=exact)
 
     def rows(self) -> Section:
         """Return what changed, as CSV writes it."""
-        return frame_section(self.to_frame())
+        return frame_section(self.to_frame(exact=True))
 
     def to_document(self) -> dict[str, Any]:
         """Return the comparison as JSON values: exact amounts as text."""
@@ -195,7 +196,7 @@ class Diff:
             "owners": [
                 {"owner": owner, **cost.to_document()} for owner, cost in self.owners.items()
             ],
-            "changes": frame_document(self.to_frame()),
+            "changes": frame_document(self.to_frame(exact=True)),
             "unchanged": len(self.disks) + len(self.gpus) - len(self.changes),
             "notes": list(self.notes),
         }

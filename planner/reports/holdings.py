@@ -14,7 +14,7 @@ from planner.marketplace.protocol import target_of
 from planner.plans.file import Signed, Size, Utc
 from planner.project.sightings import record_sightings
 from planner.reports.lines import RunRate, in_hours
-from planner.schema import json_rows, records
+from planner.schema import handed_out, json_rows, records
 from planner.text import visible
 from planner.units import hours_left, plain, total
 
@@ -89,8 +89,8 @@ class Holdings:
         Whose; None where a file does not say.
     read_at : datetime
         When, UTC, by the server's clock where it tells the time.
-    disks : DataFrame
-        Columns ``LISTED``: what exists and is billed.
+    listed : DataFrame
+        Columns ``LISTED``, amounts exact: what exists and is billed.
     balance_usd : Decimal | None
         What the wallet has; None where unknown.
     bills : tuple of Bill
@@ -107,12 +107,17 @@ class Holdings:
     base_url: str | None
     team_id: str | None
     read_at: datetime
-    disks: pd.DataFrame
+    listed: pd.DataFrame
     balance_usd: Decimal | None = None
     bills: tuple[Bill, ...] = ()
     unread_bills: int | None = None
     notes: tuple[str, ...] = ()
     seen: Mapping[str, Sighting] = field(default_factory=dict)
+
+    @property
+    def disks(self) -> pd.DataFrame:
+        """Return what exists and is billed (columns ``LISTED`` and ``usd_month``), in floats."""
+        return handed_out(self.listed, exact=False)
 
     @property
     def has_wallet(self) -> bool:
@@ -123,7 +128,7 @@ class Holdings:
     def account(self) -> str:
         """Return whose it is: base URL and team, or the file and a digest of what it lists."""
         if self.base_url is None:
-            listed = json_rows(disk_records(self.disks), ACCOUNT_FACTS)
+            listed = json_rows(disk_records(self.listed), ACCOUNT_FACTS)
             return f"{FILE}{self.source} ({digest_of(listed)[:8]})"
         return account_name(self.base_url, self.team_id)
 
@@ -133,11 +138,11 @@ def existing_then(holdings: Holdings) -> tuple[Holdings, tuple[str, ...]]:
 
     Only a file has such disks: it is read as of any time. A live account is what is there.
     """
-    if holdings.base_url is not None or "created_at" not in holdings.disks:
+    if holdings.base_url is not None or "created_at" not in holdings.listed:
         return holdings, ()
     created = [
         None if text is None else datetime.fromisoformat(text)
-        for text in (row["created_at"] for row in records(holdings.disks))
+        for text in (row["created_at"] for row in records(holdings.listed))
     ]
     later = [at is not None and at > holdings.read_at for at in created]
     if not any(later):
@@ -145,7 +150,7 @@ def existing_then(holdings: Holdings) -> tuple[Holdings, tuple[str, ...]]:
     named = [
         f"{visible(row['name'] or row['id'] or 'without name and id')} "
         f"(created {row['created_at'][:16].replace('T', ' ')} UTC)"
-        for row in records(holdings.disks[later])
+        for row in records(holdings.listed[later])
     ]
     more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
     disks = f"{len(named)} disk{'s' * (len(named) > 1)}"
@@ -153,8 +158,8 @@ def existing_then(holdings: Holdings) -> tuple[Holdings, tuple[str, ...]]:
         f"{disks} created after {holdings.read_at:%Y-%m-%d %H:%M} UTC left out: "
         f"{', '.join(named[:_NAMED])}{more}"
     )
-    kept = holdings.disks[[not one for one in later]].reset_index(drop=True)
-    return replace(holdings, disks=kept), (note,)
+    kept = holdings.listed[[not one for one in later]].reset_index(drop=True)
+    return replace(holdings, listed=kept), (note,)
 
 
 def account_holdings(
@@ -193,7 +198,7 @@ def account_holdings(
         team_id=marketplace.team_id,
         read_at=read_at,
         seen=seen,
-        disks=disks_frame(listing.live),
+        listed=disks_frame(listing.live),
         balance_usd=wallet.balance_usd if wallet else None,
         bills=wallet.bills if wallet else (),
         unread_bills=wallet.unread_bills if wallet else None,
@@ -251,7 +256,7 @@ def read_holdings(
         base_url=None,
         team_id=None,
         read_at=read_at,
-        disks=frame,
+        listed=frame,
         balance_usd=found.balance_usd,
         bills=found.bills,
         unread_bills=found.unread_bills,
@@ -343,7 +348,7 @@ class Wallet:
 
 def wallet_of(holdings: Holdings, account: str | None) -> Wallet:
     """Return the wallet of what was read, its billing rows summed by kind, disks first."""
-    live = set(holdings.disks["id"].dropna())
+    live = set(holdings.listed["id"].dropna())
     kinds: dict[str, list[Decimal | None]] = {}
     for bill in holdings.bills:
         gone = bill.resource_type == "disks" and bill.resource_id not in live

@@ -62,9 +62,9 @@ class Insights:
         aside |= {"budget_usd_month": [None]}
         return cls(
             plan,
-            explain(plan).requirements,
-            plan.what_if({"max_sites": [*range(1, most + 1)], **aside}),
-            plan.what_if({"max_provider_share": [*map(Decimal, _SHARES)], **aside}),
+            explain(plan, exact=True).requirements,
+            plan.what_if({"max_sites": [*range(1, most + 1)], **aside}, exact=True),
+            plan.what_if({"max_provider_share": [*map(Decimal, _SHARES)], **aside}, exact=True),
         )
 
     def sections(self, most: int | None) -> tuple[Section, ...]:

@@ -91,7 +91,7 @@ def bought_as(
     """
     state = State(records)
     mine = entries_at(state, holdings)
-    ids = listed_ids(mine, holdings.disks)
+    ids = listed_ids(mine, holdings.listed)
     bought = {
         disk_id: Purchase(
             plan=state.agreed_plan(one.plan),
@@ -206,7 +206,7 @@ def _live(holdings: Holdings) -> dict[str, dict[str, Any]]:
         if bill.resource_type == "disks" and bill.resource_id is not None:
             billed.setdefault(bill.resource_id, []).append(bill.amount_usd)
     rows = {}
-    for number, row in enumerate(records(holdings.disks)):
+    for number, row in enumerate(records(holdings.listed)):
         seen = holdings.seen.get(row["id"] or "")
         since = None if seen is None else seen.unattached_since
         amounts = billed.get(row["id"] or "")

@@ -209,7 +209,7 @@ def planned_with(plan: Plan) -> Holdings:
         base_url=target["base_url"],
         team_id=target["team_id"],
         read_at=datetime.fromisoformat(plan.created_at),
-        disks=plan.market.disks,
+        listed=plan.market.disks,
     )
 
 

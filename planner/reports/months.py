@@ -31,24 +31,34 @@ from planner.reports.past import (
     other_charges,
 )
 from planner.reports.shares import whole
-from planner.schema import EXACT, TEXT, WHOLE, Column, Table, build, frame_section, json_value
+from planner.schema import (
+    AMOUNT,
+    TEXT,
+    WHOLE,
+    Column,
+    build,
+    frame_section,
+    handed_out,
+    json_value,
+)
 from planner.text import nearest, visible
 from planner.units import difference, money, percent_of, plain, total
 
 if TYPE_CHECKING:
     from planner.reports.holdings import Holdings
     from planner.reports.report import Report
+    from planner.schema import Table
 
 FORMAT = "planner.month/1"
 MONTH_GROUPS = (
     Column("by", TEXT, "volume, owner, tag:NAME, provider, site or region"),
     Column("value", TEXT, "null: none, or unknown"),
     Column("disks", WHOLE, "how many"),
-    Column("usd", EXACT, "billed_usd and unbilled_usd together, exact Decimal"),
-    Column("billed_usd", EXACT, "of billing rows that lie in the month"),
-    Column("unbilled_usd", EXACT, "list price of the rest"),
-    Column("before_usd", EXACT, "usd of the month that it is compared with; null: none is"),
-    Column("change_usd", EXACT, "usd minus before_usd; null: it is compared with none"),
+    Column("usd", AMOUNT, "billed_usd and unbilled_usd together"),
+    Column("billed_usd", AMOUNT, "of billing rows that lie in the month"),
+    Column("unbilled_usd", AMOUNT, "list price of the rest"),
+    Column("before_usd", AMOUNT, "usd of the month that it is compared with; null: none is"),
+    Column("change_usd", AMOUNT, "usd minus before_usd; null: it is compared with none"),
 )
 """Columns of the groups of a month, the dearest of each kind first."""
 
@@ -267,11 +277,11 @@ class MonthReport:
         low = (Section("low-wallet", notes=self.low_wallets),) if self.low_wallets else ()
         return (*low, figures, *unknown, *groups, *disks, assumed)
 
-    def to_frame(self) -> Table:
+    def to_frame(self, *, exact: bool = False) -> Table:
         """Return the disks as a frame (columns ``MONTH_DISKS``)."""
-        return build([one.row() for one in self.lines], MONTH_DISKS)
+        return handed_out(build([one.row() for one in self.lines], MONTH_DISKS), exact=exact)
 
-    def groups_frame(self, by: str | None = None) -> Table:
+    def groups_frame(self, by: str | None = None, *, exact: bool = False) -> Table:
         """Return the groups as a frame (columns ``MONTH_GROUPS``); None: every way of grouping."""
         rows = []
         for way in self.by if by is None else (by,):
@@ -289,7 +299,7 @@ class MonthReport:
                         "change_usd": change,
                     }
                 )
-        return build(rows, MONTH_GROUPS)
+        return handed_out(build(rows, MONTH_GROUPS), exact=exact)
 
     def rows(self, section: str | None = None) -> Section:
         """Return what CSV writes: the disks, which add up to the total, or ``groups``.
@@ -304,7 +314,7 @@ class MonthReport:
             raise InputError(
                 f"a month has no section {visible(str(section))!r}", hint="disks or groups"
             )
-        return frame_section(frames[section or "disks"]())
+        return frame_section(frames[section or "disks"](exact=True))
 
     def to_csv(self, section: str | None = None) -> str:
         """Return `rows` as CSV."""

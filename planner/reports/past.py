@@ -18,7 +18,7 @@ from planner.project.state import State, sorted_entries
 from planner.reports.ledger import account_of, entries_at, place_of
 from planner.reports.lines import Line, Month, usd_between
 from planner.reports.shares import divided, with_shares
-from planner.schema import EXACT, TEXT, WHOLE, Column
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column
 from planner.text import visible
 from planner.units import money, total
 
@@ -42,15 +42,15 @@ MONTH_DISKS = (
     Column("site", TEXT, "provider, data centre and country as people read them"),
     Column("disk_group", EXACT, "volumes that share the disk, each with its part; null: its own"),
     Column("size_gb", WHOLE, "null: unknown"),
-    Column("usd_hr", EXACT, "list price that it had last, exact Decimal; null: unknown"),
+    Column("usd_hr", AMOUNT, "list price that it had last; null: unknown"),
     Column("ending", TEXT, "live, deleted, retired (replaced), or gone: not by planner"),
     Column("start_at", TEXT, "from when it counts in this month, UTC; null: unknown"),
     Column("end_at", TEXT, "until when; null: unknown"),
-    Column("hours", EXACT, "between the two, exact at 12 places; null: unknown"),
-    Column("usd", EXACT, "what it cost: billed_usd and unbilled_usd together; null: unknown"),
-    Column("billed_usd", EXACT, "of its billing rows that lie in the month; null: none do"),
-    Column("unbilled_usd", EXACT, "list price of its hours, where nothing of it is billed"),
-    Column("list_usd", EXACT, "list price of its hours, beside what was billed; null: unknown"),
+    Column("hours", AMOUNT, "between the two at 12 places; null: unknown"),
+    Column("usd", AMOUNT, "what it cost: billed_usd and unbilled_usd together; null: unknown"),
+    Column("billed_usd", AMOUNT, "of its billing rows that lie in the month; null: none do"),
+    Column("unbilled_usd", AMOUNT, "list price of its hours, where nothing of it is billed"),
+    Column("list_usd", AMOUNT, "list price of its hours, beside what was billed; null: unknown"),
 )
 """Columns of the disks of a month, the dearest first."""
 
@@ -110,7 +110,7 @@ def _past(
     regions: Regions,
     seen: Mapping[str, datetime],
 ) -> Iterator[PastDisk]:
-    live = set(holdings.disks["id"].dropna())
+    live = set(holdings.listed["id"].dropna())
     times: dict[str, dict[str, datetime]] = {}
     for record in records:
         if record["kind"] in {"created", "transferred", "seen", "deleting", "destroyed"}:

@@ -29,7 +29,7 @@ from planner.reports.lines import LEDGER, RENTALS, Accrual, RunRate, row_of
 from planner.reports.page import page
 from planner.reports.sections import MOST, sections
 from planner.reports.summary import assumptions, summary
-from planner.schema import build, frame_section, json_value
+from planner.schema import build, frame_section, handed_out, json_value
 from planner.text import nearest, visible
 from planner.units import HOURS_PER_MONTH, money, plain, total
 
@@ -74,29 +74,31 @@ _MOST_MARKDOWN = 20
 class Report(Aggregates):
     """A budget report, saved, loaded, shown; see `planner.report`."""
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return the lines as a frame (columns ``LEDGER``)."""
-        return build([row_of(line) for line in self.lines], LEDGER)
+    def to_frame(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return the lines as a frame (columns ``LEDGER`` and ``usd_month``)."""
+        return handed_out(build([row_of(line) for line in self.lines], LEDGER), exact=exact)
 
-    def groups_frame(self, by: str | None = None) -> pd.DataFrame:
+    def groups_frame(self, by: str | None = None, *, exact: bool = False) -> pd.DataFrame:
         """Return the groups as a frame (columns ``GROUPS``); None takes every way of grouping."""
         chosen = self.by if by is None else (by,)
         rows = [one.row(self.month) for way in chosen for one in self.groups(way)]
-        return build(rows, GROUPS)
+        return handed_out(build(rows, GROUPS), exact=exact)
 
-    def gpus_frame(self) -> pd.DataFrame:
+    def gpus_frame(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the GPUs as a frame (columns ``RENTALS``)."""
         rows = [{**vars(g), "site": g.site, "usd_month": g.usd_month} for g in self.gpus]
-        return build(rows, RENTALS)
+        return handed_out(build(rows, RENTALS), exact=exact)
 
-    def comparisons_frame(self) -> pd.DataFrame:
+    def comparisons_frame(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the comparisons as a frame (columns ``COMPARISONS``)."""
         rows = [{**vars(c), "saves_usd_month": c.saves_usd_month} for c in self.comparisons]
-        return build(rows, COMPARISONS)
+        return handed_out(build(rows, COMPARISONS), exact=exact)
 
-    def budgets_frame(self) -> pd.DataFrame:
+    def budgets_frame(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the budgets as a frame (columns ``BUDGETS``)."""
-        return build([one.row(self.warn_above) for one in self.budgets], BUDGETS)
+        return handed_out(
+            build([one.row(self.warn_above) for one in self.budgets], BUDGETS), exact=exact
+        )
 
     def to_document(self) -> dict[str, Any]:
         """Return the report as JSON values: what was read, and every sum of it."""
@@ -188,7 +190,7 @@ class Report(Aggregates):
             meant = nearest(section, frames)
             hint = f"Did you mean {meant}?" if meant else f"one of {', '.join(frames)}"
             raise InputError(f"a report has no section {visible(section)!r}", hint=hint)
-        return frame_section(frames[section]())
+        return frame_section(frames[section](exact=True))
 
     def to_html(self, insights: Insights | None = None, *, charts: bool = True) -> str:
         """Return one self-contained page: see `planner.reports.page`.

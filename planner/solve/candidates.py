@@ -23,7 +23,7 @@ from planner.present.table import Section, TableColumn
 from planner.requirements.group import GroupPlace, group_places
 from planner.requirements.offer import At, OfferColumns
 from planner.requirements.volume import OF_OFFERS, of_offers
-from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, build, exactly
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, build, exactly, handed_out
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
@@ -243,8 +243,8 @@ class Pairs:
     def _prices(self) -> list[Decimal]:
         return self.offers["usd_gb_hr"].tolist()
 
-    def candidates(self) -> pd.DataFrame:
-        """Return the admissible pairs (columns ``CANDIDATES``), by volume and create key."""
+    def candidates(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return the admissible pairs (``CANDIDATES``, ``usd_month``), by volume and create key."""
         rows = []
         for volume, offer in np.argwhere(self.broken == 0).tolist():
             row = self._pair(volume, offer)
@@ -253,7 +253,7 @@ class Pairs:
             row["usd_gb_hr"] = self._prices[offer]
             row["usd_hr"] = self.usd_hr(volume, offer)
             rows.append(row)
-        return build(rows, CANDIDATES)
+        return handed_out(build(rows, CANDIDATES), exact=exact)
 
     def rejections(self) -> pd.DataFrame:
         """Return the other pairs (columns ``REJECTIONS``), by volume and create key."""

@@ -109,7 +109,7 @@ def test_the_cheapest_disks_may_have_no_gpus() -> None:
 def test_on_the_shipped_market_the_cheapest_disks_are_where_there_are_no_gpus() -> None:
     """4,800 GB at dc_roan are $245.28 a month; beside the GPUs they are $144.05 more."""
     document = demanded(volume("x", 4800), workloads=[{**JOB, "mounts": ["x"]}])
-    offers, gpus = read_offers("shipped:disk-offers"), read_gpus("shipped:gpu-offers")
+    offers, gpus = read_offers("shipped:disk-offers"), read_gpus("shipped:gpu-offers", exact=True)
     instance = Instance.of(demand_from(document), addressable(offers, exact=True), gpus)
     *_, disks = baselines(instance)
     assert disks.usd_month is None
@@ -151,7 +151,11 @@ def test_a_notebook_shows_baselines_as_a_table() -> None:
         ["single provider", "alpha", "29.20", dash, ""],
         ["single site", dash, dash, dash, "no place for x"],
     ]
-    assert found.to_frame()["usd_month"].tolist() == [Decimal("8.03"), Decimal("29.2"), None]
+    assert found.to_frame(exact=True)["usd_month"].tolist() == [
+        Decimal("8.03"),
+        Decimal("29.2"),
+        None,
+    ]
 
 
 @pytest.mark.parametrize(("evil", "shown"), [*zip(HOSTILE, SHOWN, strict=True)])

@@ -62,7 +62,7 @@ def test_relaxations_are_a_tuple_and_a_frame(error: Infeasible) -> None:
     assert ways == tuple(ways)
     again = pickle.loads(pickle.dumps(ways))  # noqa: S301 -- its own
     assert (again, again.notes) == (ways, ways.notes)
-    frame = ways.to_frame()
+    frame = ways.to_frame(exact=True)
     assert list(frame.columns) == [column.name for column in RELAXATIONS]
     assert records(frame)[2] == {
         "change": "allow region eu_north on x",

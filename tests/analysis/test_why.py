@@ -21,13 +21,13 @@ def plan() -> Plan:
 
 @pytest.fixture(scope="module")
 def everything(plan: Plan) -> Explanation:
-    return explain(plan)
+    return explain(plan, exact=True)
 
 
 def test_an_explanation_says_what_it_is_about(plan: Plan, everything: Explanation) -> None:
     """The plan, and of what in it; printing it works nothing out."""
     assert repr(everything) == f"<Explanation of plan {plan.plan_id}: every volume>"
-    one = explain(plan, volume="corpus", offer_id=plan.placements[0].offer_id)
+    one = explain(plan, volume="corpus", offer_id=plan.placements[0].offer_id, exact=True)
     assert repr(one) == f"<Explanation of plan {plan.plan_id}: volume corpus at one offer>"
     assert "offers" not in vars(one)
 
@@ -43,7 +43,7 @@ def test_a_notebook_shows_the_choices_of_a_whole_plan(plan: Plan, everything: Ex
 
 def test_a_notebook_shows_every_offer_of_one_volume(plan: Plan) -> None:
     """Asked about one volume, where else it could be, and why it is not."""
-    asked = explain(plan, volume="checkpoints")
+    asked = explain(plan, volume="checkpoints", exact=True)
     seen = look(asked)
     assert seen.rows[0] == [*asked.offers.columns]
     assert len(seen.rows) == 1 + len(plan.market.addressable)
@@ -52,7 +52,7 @@ def test_a_notebook_shows_every_offer_of_one_volume(plan: Plan) -> None:
 
 def test_a_notebook_shows_the_other_plans(plan: Plan) -> None:
     """One row each, to the cent; and where their placements are."""
-    found = alternatives(plan, 2)
+    found = alternatives(plan, 2, exact=True)
     assert repr(found) == "<Alternatives: 2 plans>"
     seen = look(found)
     assert [row[0] for row in seen.rows] == ["rank", "1", "2"]

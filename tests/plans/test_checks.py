@@ -43,7 +43,7 @@ def test_totals_are_the_sum_of_size_times_price(plan: Plan) -> None:
     """Worked out from sizes, hours and published prices, to the last decimal of the month."""
     disks = sum((sum(one.disk_sizes_gb) * one.usd_gb_hr for one in plan.placements), Decimal(0))
     gpus = sum((one.usd_hr_on * one.hours_per_month for one in plan.gpus), Decimal(0))
-    totals = {name: Decimal(value) for name, value in plan.totals.items()}
+    totals = {name: Decimal(value) for name, value in plan.exact_totals.items()}
     assert totals["disk_usd_hr"] == totals["new_usd_hr"] == disks
     assert totals["usd_month"] == disks * totals["hours_per_month"] + gpus
     assert totals["gpu_usd_hr"] == sum(one.usd_hr for one in plan.gpus)
@@ -55,9 +55,9 @@ def test_totals_are_the_sum_of_size_times_price(plan: Plan) -> None:
 def test_the_month_is_exact_where_the_average_is_rounded(joint: Plan) -> None:
     """A 730th of a price has no end: the average is rounded, what a month costs is not."""
     on = [Fraction(one.usd_hr_on) * one.hours_per_month for one in joint.gpus]
-    disks = Fraction(joint.totals["disk_usd_hr"]) * 730
-    assert Fraction(joint.totals["usd_month"]) == disks + sum(on)
-    assert Fraction(joint.totals["usd_hr"]) * 730 != disks + sum(on)
+    disks = Fraction(joint.exact_totals["disk_usd_hr"]) * 730
+    assert Fraction(joint.exact_totals["usd_month"]) == disks + sum(on)
+    assert Fraction(joint.exact_totals["usd_hr"]) * 730 != disks + sum(on)
 
 
 def test_an_honest_record_follows(plan: Plan) -> None:

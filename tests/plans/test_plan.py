@@ -166,7 +166,7 @@ def test_plan_id_depends_on_inputs_and_placements_only(tmp_path: Path) -> None:
     other.write_text(re.sub(r"(?m)^project:.*$", "", text))
     offers = read_offers("shipped:disk-offers")
     assert planner.plan(read_demand(other), offers).plan_id == plan.plan_id
-    offers["usd_gb_hr"] = [price * Decimal("0.99") for price in offers["usd_gb_hr"]]
+    offers["usd_gb_hr"] *= 0.99
     assert planner.plan(read_demand("shipped:research"), offers).plan_id != plan.plan_id
 
 
@@ -190,12 +190,18 @@ def test_rows_in_any_order_give_the_same_plan(joint: Plan, tmp_path: Path) -> No
 
 def test_a_plan_as_frames_has_the_declared_columns(plan: Plan) -> None:
     """One row a placement and one a workload, with exact costs that add up to the totals."""
-    frame, gpus = plan.to_frame(), plan.gpus_to_frame()
-    assert list(frame.columns) == [column.name for column in PLACEMENTS]
-    assert list(gpus.columns) == [column.name for column in CHOSEN_GPUS]
+    frame, gpus = plan.to_frame(exact=True), plan.gpus_to_frame(exact=True)
+    declared = [column.name for column in PLACEMENTS]
+    declared.insert(declared.index("usd_hr") + 1, "usd_month")
+    assert list(frame.columns) == declared
+    assert list(gpus.columns) == [*(column.name for column in CHOSEN_GPUS), "usd_month"]
     assert (len(frame), len(gpus)) == (len(plan.placements), len(plan.demand.workloads))
-    assert sum(frame["usd_hr"], Decimal(0)) == Decimal(plan.totals["disk_usd_hr"])
-    assert sum(gpus["usd_hr"], Decimal(0)) == Decimal(plan.totals["gpu_usd_hr"])
+    assert sum(frame["usd_hr"], Decimal(0)) == Decimal(plan.exact_totals["disk_usd_hr"])
+    assert sum(gpus["usd_hr"], Decimal(0)) == Decimal(plan.exact_totals["gpu_usd_hr"])
+    months = [*frame["usd_month"], *gpus["usd_month"]]
+    assert sum(months, Decimal(0)) == plan.exact_totals["usd_month"]
+    assert plan.to_frame()["usd_month"].sum() == pytest.approx(float(sum(frame["usd_month"])))
+    assert plan.totals == {name: float(usd) for name, usd in plan.exact_totals.items()}
 
 
 STRANGE: dict[str, dict[str, Any]] = {

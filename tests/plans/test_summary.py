@@ -56,7 +56,7 @@ def small(**gpu_fields: Any) -> Plan:
 def test_each_workload_says_what_it_rents_where_for_how_much() -> None:
     """Nodes, GPUs, model, socket, site, offer, price an hour, hours and the month they make."""
     plan = small(isSpot=True)
-    lines = gpu_lines(plan.gpus, plan.totals)
+    lines = gpu_lines(plan.gpus, plan.exact_totals)
     (first,) = plan.gpus
     assert lines == [
         (
@@ -66,8 +66,8 @@ def test_each_workload_says_what_it_rents_where_for_how_much() -> None:
         "disks and GPUs together: $50.40 a month",
     ]
     plain = small(socket=None)
-    assert "8 A100_80GB at alpha" in gpu_lines(plain.gpus, plain.totals)[0]
-    assert gpu_lines((), research().totals) == []
+    assert "8 A100_80GB at alpha" in gpu_lines(plain.gpus, plain.exact_totals)[0]
+    assert gpu_lines((), research().exact_totals) == []
 
 
 def test_rows_of_copies_are_numbered_and_add_up() -> None:
@@ -215,7 +215,7 @@ def test_how_sure_a_plan_is_depends_on_its_proof() -> None:
 def test_budgets_say_what_is_spent_of_them(joint: Plan) -> None:
     """Disks only, of all and of each owner, with the share of the budget."""
     policy = joint.demand.policy.model_copy(update={"budgets": {"research": Decimal(500)}})
-    spent = Decimal(joint.totals["disk_usd_hr"]) * 730
+    spent = Decimal(joint.exact_totals["disk_usd_hr"]) * 730
     whole, mine = budgets(joint.placements, policy)
     assert whole == f"budget: ${spent:.2f} of $450.00 a month ({spent / 450 * 100:.0f} %)"
     assert mine == f"budget of research: ${spent:.2f} of $500.00 a month ({spent / 5:.0f} %)"

@@ -34,7 +34,7 @@ KINDS = {"provider": "providers", "data_center": "data_centers", "country": "cou
 def cost(demand: planner.Demand, offers: pd.DataFrame, gpus: pd.DataFrame) -> Decimal | None:
     """Return what planning costs, None where there is no plan."""
     try:
-        return Decimal(planner.plan(demand, offers, gpus).totals["usd_month"])
+        return Decimal(planner.plan(demand, offers, gpus).exact_totals["usd_month"])
     except Infeasible:
         return None
 
@@ -53,7 +53,7 @@ def only_at(site: dict[str, Any], offers: pd.DataFrame) -> dict[str, Any]:
 def test_every_site_costs_what_planning_there_costs() -> None:
     """On the documented market, to the last digit, with the site forced by allow-lists."""
     answered = planner.where("4TB", OFFERS, GPUS, gpu="A100_80GB", hours_per_month=200)
-    rows = records(answered.sites)
+    rows = records(answered.exact_sites)
     assert len(rows) == 13
     assert [row["data_center"] for row in rows[:2]] == ["US-KS-2", "US-CA-2"]
     for row in rows:
@@ -120,12 +120,12 @@ def test_sites_of_random_markets(
     except Infeasible:
         assert cost(WhereQuestion.of("800 GB", **asked).demand, offers, gpus) is None
         return
-    sites = [tuple(row[name] for name in SITE) for row in records(answered.sites)]
+    sites = [tuple(row[name] for name in SITE) for row in records(answered.exact_sites)]
     assert len({*sites}) == len(sites)
     at = [tuple(row[name] for name in SITE) for row in records(offers)]
     assert {*sites} == {*at}
     demand = answered.question.demand
-    for site, row in zip(sites, records(answered.sites), strict=True):
+    for site, row in zip(sites, records(answered.exact_sites), strict=True):
         costs = [
             cost(demand, offers[[here in {site, *others} for here in at]], gpus)
             for others in combinations(set(sites) - {site}, asked["replicas"] - 1)
@@ -133,20 +133,20 @@ def test_sites_of_random_markets(
         least = min((amount for amount in costs if amount is not None), default=None)
         assert row["usd_month"] == least, (site, row)
         assert bool(row["missing"]) == (least is None)
-    total = Decimal(answered.plan.totals["usd_month"])
-    chosen = [row for row in records(answered.sites) if row["chosen"]]
+    total = Decimal(answered.plan.exact_totals["usd_month"])
+    chosen = [row for row in records(answered.exact_sites) if row["chosen"]]
     assert chosen
     assert {row["usd_month"] for row in chosen} == {total}
     assert all(
         row["extra_usd_month"] is None or row["extra_usd_month"] == row["usd_month"] - total
-        for row in records(answered.sites)
+        for row in records(answered.exact_sites)
     )
 
 
 def lacks(asked: dict[str, Any], *rows: dict[str, Any], gpus: list[dict[str, Any]]) -> list[str]:
     """Return what the sites lack that are no candidates."""
     answered = planner.where("800 GB", offers_frame(rows), gpus_frame(gpus), **asked)
-    return [text for row in records(answered.sites) for text in row["missing"]]
+    return [text for row in records(answered.exact_sites) for text in row["missing"]]
 
 
 GOOD = disk()
@@ -197,7 +197,7 @@ def test_a_cluster_beside_single_node_disks() -> None:
     near = join_gpus(gpus_frame([NEAR]), both)
     offers = offers_frame([GOOD, disk(dataCenter="B", isMultinode=False)])
     answered = planner.where("800 GB", offers, near, gpu="H100_80GB")
-    assert records(answered.sites)[1]["missing"] == (
+    assert records(answered.exact_sites)[1]["missing"] == (
         "its disks are not multi-node, as its GPUs need",
     )
 
@@ -206,7 +206,7 @@ def test_a_site_that_no_two_copies_can_use() -> None:
     """One copy needs the GPU: without it, in the GPU's own data centre, is nowhere to be."""
     offers = offers_frame([disk(), disk(provider="beta"), disk(provider="beta", dataCenter="B")])
     answered = planner.where("800 GB", offers, gpus_frame([NEAR]), gpu="H100_80GB", replicas=2)
-    rows = {(row["provider"], row["data_center"]): row for row in records(answered.sites)}
+    rows = {(row["provider"], row["data_center"]): row for row in records(answered.exact_sites)}
     assert rows["beta", "A-1"]["missing"] == ("no H100_80GB",)
     assert {site for site, row in rows.items() if row["chosen"]} == {
         ("alpha", "A-1"),
@@ -231,7 +231,7 @@ def test_the_saved_demand_plans_to_the_same_result(asked: dict[str, Any], tmp_pa
     assert demand.project == "elsewhere"
     again = planner.plan(demand, OFFERS, GPUS)
     assert again.plan_id == answered.plan.plan_id
-    assert again.totals == answered.plan.totals
+    assert again.exact_totals == answered.plan.exact_totals
 
 
 @settings(max_examples=50, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -123,7 +124,7 @@ def test_what_was_bought_is_kept_by_the_next_plan(tmp_path: Path) -> None:
     )
     assert again.requests == []
     assert [one.action for one in again.placements] == ["keep"]
-    assert again.totals["disk_usd_hr"] == "0.9"
+    assert again.exact_totals["disk_usd_hr"] == Decimal("0.9")
     report = world.apply(tmp_path, again)
     assert report.exit_code == 0
     assert len(world.posts) == 2

@@ -76,7 +76,10 @@ def test_the_rest_goes_elsewhere_and_the_first_stays(tmp_path: Path) -> None:
         ("create", "hyperstack"),
     ]
     assert other.placements[0].disk_ids == (world.live[0].id,)
-    assert (other.totals["new_usd_hr"], other.totals["disk_usd_hr"]) == ("0.02", "0.03")
+    assert (other.exact_totals["new_usd_hr"], other.exact_totals["disk_usd_hr"]) == (
+        Decimal("0.02"),
+        Decimal("0.03"),
+    )
     assert [disk.provider for disk in world.live] == ["runpod", "hyperstack"]
     assert len(world.posts) == len(set(world.posts)) == 3  # v1, v2 refused, v2 elsewhere
     for again in (plan, other):

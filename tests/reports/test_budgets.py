@@ -149,7 +149,7 @@ def test_the_gate_compares_exactly(spent: Decimal, limit: Decimal, percent: Deci
 
 def test_budgets_as_a_frame() -> None:
     """Declared columns, one row each, whole before owners."""
-    frame = report(planned()).budgets_frame()
+    frame = report(planned()).budgets_frame(exact=True)
     assert list(frame.columns) == [column.name for column in BUDGETS]
     assert frame["owner"].isna().tolist() == [True, False, False]
 

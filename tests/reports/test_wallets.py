@@ -29,10 +29,10 @@ def test_now_with_the_plan_and_with_its_gpus() -> None:
     plan = finetune()
     made = report(plan, held(live("disk-0001", usd_hr="0.1"), balance="100"))
     (lasts,) = made.runways()
-    disks = Decimal("0.1") + Decimal(plan.totals["disk_usd_hr"])
+    disks = Decimal("0.1") + Decimal(plan.exact_totals["disk_usd_hr"])
     assert Decimal(lasts["now"]["usd_hr"]) == Decimal("0.1")
     assert Decimal(lasts["after"]["usd_hr"]) == disks
-    assert Decimal(lasts["with_gpus"]["usd_hr"]) == disks + Decimal(plan.totals["gpu_usd_hr"])
+    assert Decimal(lasts["with_gpus"]["usd_hr"]) == disks + Decimal(plan.exact_totals["gpu_usd_hr"])
     assert report(planned(), held(balance="1")).runways()[0]["with_gpus"] is None
     together = made.to_document()["totals"]["together"]
     assert Decimal(together["usd_hr"]) == Decimal(lasts["with_gpus"]["usd_hr"])

@@ -67,7 +67,7 @@ def held(
         base_url=base_url,
         team_id=None,
         read_at=read_at,
-        disks=disks_frame(map(read_disk, disks)),
+        listed=disks_frame(map(read_disk, disks)),
         balance_usd=None if balance is None else Decimal(balance),
         bills=tuple(bills),
         unread_bills=unread,

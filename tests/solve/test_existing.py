@@ -42,9 +42,9 @@ def test_a_named_disk_is_kept_at_its_live_price() -> None:
     assert made.placements[0].disk_ids == ("disk-0001",)
     assert made.placements[0].offer_id is None
     assert made.requests == []
-    assert made.totals["new_usd_hr"] == "0"
-    assert made.totals["disk_usd_hr"] == "0.0371"
-    assert made.totals["usd_month"] == "27.083"  # 0.0371 * 730
+    assert made.exact_totals["new_usd_hr"] == Decimal(0)
+    assert made.exact_totals["disk_usd_hr"] == Decimal("0.0371")
+    assert made.exact_totals["usd_month"] == Decimal("27.083")  # 0.0371 * 730
     assert made.warnings == ()
 
 
@@ -52,8 +52,8 @@ def test_only_what_is_bought_is_new() -> None:
     """Fleet: 0.02 live + 0.01 bought; the plan adds, and may spend, 0.01."""
     made = plan([NAMED, B], disk("disk-0001"))
     assert held(made) == [("a", 1, "keep", "alpha", "0.02"), ("b", 1, "create", "alpha", "0.01")]
-    assert made.totals["new_usd_hr"] == "0.01"
-    assert made.totals["disk_usd_hr"] == "0.03"
+    assert made.exact_totals["new_usd_hr"] == Decimal("0.01")
+    assert made.exact_totals["disk_usd_hr"] == Decimal("0.03")
     assert made.to_document()["limit_usd_hr"] == "0.01"
     assert [one["volume"] for one in made.requests] == ["b"]
 
@@ -73,7 +73,7 @@ def test_a_kept_disk_needs_no_market() -> None:
 def test_a_price_of_many_digits_is_kept_exactly(tmp_path: Path) -> None:
     """A price that size does not divide comes back to the last digit, also from the file."""
     made = plan([NAMED, B], disk("disk-0001", 300, usd_hr="0.02222222222222222"))
-    assert made.totals["disk_usd_hr"] == "0.03222222222222222"
+    assert made.exact_totals["disk_usd_hr"] == Decimal("0.03222222222222222")
     made.save(tmp_path / "p.json")
     assert Plan.load(tmp_path / "p.json") == made
 
@@ -85,7 +85,9 @@ def test_budgets_count_what_is_kept() -> None:
     """0.02 live + 0.01 new is 21.90 a month: so much is enough, and a cent less is not."""
     volumes = [{**NAMED, "owner": "ada"}, {**B, "owner": "ada"}]
     for policy in ({"budget_usd_month": "21.90"}, {"budgets": {"ada": "21.90"}}):
-        assert plan(volumes, disk("disk-0001"), policy=policy).totals["usd_month"] == "21.9"
+        assert plan(volumes, disk("disk-0001"), policy=policy).exact_totals["usd_month"] == Decimal(
+            "21.9"
+        )
     for policy in ({"budget_usd_month": "21.89"}, {"budgets": {"ada": "21.89"}}):
         with pytest.raises(Infeasible):
             plan(volumes, disk("disk-0001"), policy=policy)
@@ -137,7 +139,7 @@ def test_jobs_run_beside_kept_disks() -> None:
         gpus=[gpu("alpha", "1"), gpu("beta", "2")],
         workloads=[job],
     )
-    assert (made.gpus[0].provider, made.totals["gpu_usd_hr"]) == ("beta", "2")
+    assert (made.gpus[0].provider, made.exact_totals["gpu_usd_hr"]) == ("beta", Decimal(2))
     with pytest.raises(Infeasible):
         plan([NAMED], disk("disk-0001", provider="beta"), gpus=[gpu("alpha", "1")], workloads=[job])
 
@@ -200,7 +202,7 @@ def test_of_volumes_alike_only_the_named_one_is_kept() -> None:
     )
     actions = [one.action for one in made.placements]
     assert actions == ["create", "create", "keep", "create", "create"]
-    assert made.totals["new_usd_hr"] == "0.04"
+    assert made.exact_totals["new_usd_hr"] == Decimal("0.04")
 
 
 def test_a_disk_is_nobody_elses_place() -> None:
@@ -355,7 +357,7 @@ def test_an_outgrown_disk_is_replaced_and_nothing_else_is_said_of_it(tmp_path: P
         "volume a: disk disk-0001 has 99 GB, and 100 GB are needed; replica 1 will be replaced",
     )
     assert [one["body"]["disk"]["size"] for one in made.requests] == [100]
-    assert made.totals["new_usd_hr"] == "0.01"
+    assert made.exact_totals["new_usd_hr"] == Decimal("0.01")
     made.save(tmp_path / "p.json")
     (placement,) = Plan.load(tmp_path / "p.json").placements
     assert (placement.action, placement.replaces) == ("replace", ("disk-0001",))
@@ -452,7 +454,7 @@ def test_one_disk_is_one_replica(recorded: dict[tuple[str, int], tuple[str, ...]
     """Whatever a record claims, it is kept once and billed once."""
     made = plan([{**A, "replicas": 2, "spread": "none"}, B], disk("disk-0001"), recorded=recorded)
     assert [one.action for one in made.placements].count("keep") == 1
-    assert made.totals["disk_usd_hr"] == "0.04"
+    assert made.exact_totals["disk_usd_hr"] == Decimal("0.04")
 
 
 def test_replicas_beyond_those_asked_for_are_orphans() -> None:
@@ -570,7 +572,7 @@ def test_naming_disks_without_an_account_is_wrong_input() -> None:
 def test_explaining_a_plan_leaves_kept_disks_where_they_are() -> None:
     """Every answer keeps them: the runner-up of b is beta, and a's disk is offered to nobody."""
     made = plan([NAMED, B], disk("disk-0001", usd_hr="0.001"))
-    why = explain(made)
+    why = explain(made, exact=True)
     rows = {row["volume"]: row for row in why.choices.to_dict("records")}
     assert set(rows) == {"a", "b"}
     offers = why.offers[why.offers["volume"] == "b"]
@@ -814,7 +816,7 @@ def test_a_plan_with_kept_disks_is_read_back_equal(tmp_path: Path) -> None:
     )
     assert document["inputs"]["disks"]["rows"] == 2
     assert document["placements"][0]["disk_ids"] == ["disk-0001"]
-    assert made.to_frame()["disk_ids"].tolist() == [("disk-0001",), (), ()]
+    assert made.to_frame(exact=True)["disk_ids"].tolist() == [("disk-0001",), (), ()]
 
 
 def test_the_plan_id_is_of_the_account_too() -> None:
@@ -828,7 +830,7 @@ def test_what_a_requirement_costs_is_told_beside_kept_disks() -> None:
     """Free of its allow-list b would be at alpha for 0.01, not on a's disk for 0.001: 7.30 less."""
     volumes = [{**NAMED, "replicas": 2, "spread": "none"}, {**B, "providers": ["beta"]}]
     made = plan(volumes, disk("disk-0001", usd_hr="0.001"))
-    rows = explain(made).requirements.to_dict("records")
+    rows = explain(made, exact=True).requirements.to_dict("records")
     saved = {(row["about"], row["requirement"]): row["saves_usd_month"] for row in rows}
     assert {name: saves for name, saves in saved.items() if saves} == {
         ("b", "providers: [beta]"): Decimal("7.30"),

@@ -72,7 +72,7 @@ def test_where_nothing_costs_anything_the_chart_says_so() -> None:
 
 def test_the_shipped_plan() -> None:
     """What `explain` says of it is what is drawn."""
-    found = explain(research()).requirements
+    found = explain(research(), exact=True).requirements
     dear = [row for row in records(found) if row["saves_usd_month"]]
     chart = requirement_chart(found)
     assert [p["end"] for p in pieces(chart)] == [float(row["saves_usd_month"]) for row in dear]

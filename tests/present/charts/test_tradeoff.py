@@ -131,7 +131,9 @@ def test_a_frame_of_something_else_is_refused() -> None:
 def test_a_real_sweep() -> None:
     """What `planner.sweep` returns is what is drawn: the shipped demand needs two sites."""
     offers = planner.read_offers("shipped:disk-offers")
-    frame = planner.sweep(planner.read_demand("shipped:minimal"), offers, {"max_sites": [1, None]})
+    frame = planner.sweep(
+        planner.read_demand("shipped:minimal"), offers, {"max_sites": [1, None]}, exact=True
+    )
     chart = tradeoff_chart(frame, "max_sites")
     (lost, kept) = frame["usd_month"]
     assert lost is None
