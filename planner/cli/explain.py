@@ -62,7 +62,7 @@ def explain(
         if alternatives is not None:
             view = _alternatives(made, others(made, alternatives, exact=True))
         else:
-            view = _explanation(made, ask(made, volume, offer))
+            view = _explanation(made, ask(made, volume, offer, exact=True))
         render(view, output)
 
 
