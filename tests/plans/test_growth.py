@@ -50,9 +50,9 @@ def test_each_month_buys_what_it_needs() -> None:
         (2, 3, (400,)),
     ]
     # 730 h of 0.02, 0.03, 0.04, and 72 h of 0.02 and 0.03.
-    assert plan.totals["horizon_usd"] == "69.3"
+    assert plan.exact_totals["horizon_usd"] == Decimal("69.3")
     assert plan.totals["horizon_months"] == 3
-    assert plan.totals["usd_month"] == "14.6"
+    assert plan.exact_totals["usd_month"] == Decimal("14.6")
 
 
 def test_moving_that_costs_more_than_it_saves_is_not_planned() -> None:
@@ -60,7 +60,7 @@ def test_moving_that_costs_more_than_it_saves_is_not_planned() -> None:
     plan = made(CORPUS, move={"egress_usd_gb": "0.10"})
     assert [placement.disk_sizes_gb for placement in plan.placements] == [(400,)]
     assert plan.schedule == ()
-    assert plan.totals["horizon_usd"] == "87.6"
+    assert plan.exact_totals["horizon_usd"] == Decimal("87.6")
 
 
 def test_the_file_has_the_schedule_and_loads(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_schedule_that_costs_too_much_is_not_the_optimum(tmp_path: Path) -> No
 
 def test_a_budget_holds_in_every_month() -> None:
     """400 GB in the last month are 29.20; less than that is no plan, and the month is named."""
-    assert made(CORPUS, budget_usd_month="29.20").totals["horizon_usd"] == "69.3"
+    assert made(CORPUS, budget_usd_month="29.20").exact_totals["horizon_usd"] == Decimal("69.3")
     with pytest.raises(Infeasible, match="No plan satisfies the demand in month 3 of 3"):
         made(CORPUS, budget_usd_month="29.19")
 
@@ -151,7 +151,7 @@ def test_an_existing_disk_is_the_first_disk() -> None:
     assert [(p.action, p.disk_ids) for p in plan.placements] == [("keep", ("disk-0001",))]
     assert [(t.month, t.disk_sizes_gb) for t in plan.schedule] == [(2, (400,))]
     # 2 months and 3 days of 0.05, a month of 0.04.
-    assert plan.totals["horizon_usd"] == "105.8"
+    assert plan.exact_totals["horizon_usd"] == Decimal("105.8")
     assert plan.violations() == ()
 
 
@@ -180,5 +180,5 @@ def test_a_plan_without_growth_has_no_schedule() -> None:
     """A horizon alone changes nothing that is bought."""
     plan = made({"name": "corpus", "size_gb": 100})
     assert plan.schedule == ()
-    assert plan.totals["horizon_usd"] == "21.9"
+    assert plan.exact_totals["horizon_usd"] == Decimal("21.9")
     assert "horizon_usd" not in made({"name": "corpus", "size_gb": 100}, horizon=None).totals
