@@ -432,11 +432,21 @@ class Demand(Value):
 
     @model_validator(mode="after")
     def _disks_differ(self) -> Self:
-        named = Counter(disk for volume in self.volumes for disk in volume.disks)
-        for disk, times in named.most_common(1):
-            if times > 1:
-                raise ValueError(f"disk {shown(disk)} is named by {times} volumes; it is one")
+        named: dict[str, set[str]] = {}
+        for volume in self.volumes:
+            for disk in volume.disks:
+                named.setdefault(disk, set()).add(volume.name)
+        for disk, volumes in named.items():
+            if len(volumes) > 1 and not self.share_disks(volumes):
+                raise ValueError(
+                    f"disk {shown(disk)} is named by {len(volumes)} volumes; they share one only "
+                    "in a group with `same: disk`"
+                )
         return self
+
+    def share_disks(self, volumes: Collection[str]) -> bool:
+        """Return whether a group wants all of the volumes, by name, on one disk."""
+        return any(group.same == "disk" and {*volumes} <= {*group.volumes} for group in self.groups)
 
     @model_validator(mode="after")
     def _hours_fit(self) -> Self:

@@ -212,9 +212,14 @@ def disk_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
     defaults = defaults if isinstance(defaults, Mapping) else {}
     if defaults.get("disks"):
         yield ("defaults", "disks"), "disks belong to one volume; name them there"
-    taken: dict[str, int] = {}
+    together = [
+        {name for name in group["volumes"] if isinstance(name, str)}
+        for _, group in entries(document, "groups")
+        if group.get("same") == "disk" and isinstance(group.get("volumes"), (list, tuple))
+    ]
+    taken: dict[str, tuple[int, object]] = {}
     for index, entry in entries(document, "volumes"):
-        named = entry.get("disks")
+        named, name = entry.get("disks"), entry.get("name")
         if not isinstance(named, (list, tuple)) or not named:
             continue
         path = ("volumes", index, "disks")
@@ -228,8 +233,10 @@ def disk_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
         for disk in sorted({disk for disk in texts if texts.count(disk) > 1}):
             yield path, f"disk {shown(disk)} is named twice; each replica is a disk of its own"
         for disk in dict.fromkeys(texts):
-            if taken.setdefault(disk, index) != index:
-                yield path, f"disk {shown(disk)} is named by volumes[{taken[disk]}] already"
+            first, other = taken.setdefault(disk, (index, name))
+            if first != index and not any({name, other} <= names for names in together):
+                twice = f"disk {shown(disk)} is named by volumes[{first}] already"
+                yield path, f"{twice}; volumes share a disk only in a group with `same: disk`"
 
 
 def member_problems(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from planner.plans.sharing import DiskShare
     from planner.project.state import Entry, State
 
 
@@ -56,6 +57,8 @@ class AdoptedVolume:
         Project and volume in planner's journal; None for a disk that planner did not buy.
     owner, tags
         As the journal has them.
+    share_gb : int | None
+        What it has of disks that it shares with other volumes; None where they are its own.
     """
 
     name: str
@@ -63,11 +66,12 @@ class AdoptedVolume:
     known_as: str | None
     owner: str | None = None
     tags: Mapping[str, str] | None = None
+    share_gb: int | None = None
 
     @property
     def size_gb(self) -> int:
         """Return the size that every replica has."""
-        return int(min(disk["size_gb"] for disk in self.disks))
+        return self.share_gb or int(min(disk["size_gb"] for disk in self.disks))
 
     @property
     def multinode(self) -> bool:
@@ -118,8 +122,17 @@ class Adopted:
 
     @property
     def disks(self) -> list[DiskRow]:
-        """Return every disk that is in a volume."""
-        return [disk for volume in self.volumes for disk in volume.disks]
+        """Return every disk that is in a volume, or in several."""
+        return [*{disk["id"]: disk for each in self.volumes for disk in each.disks}.values()]
+
+    @property
+    def groups(self) -> list[tuple[str, ...]]:
+        """Return the volumes that share a disk, each group once."""
+        on_disk: dict[str, list[str]] = {}
+        for volume in self.volumes:
+            for disk in volume.disks:
+                on_disk.setdefault(disk["id"], []).append(volume.name)
+        return [*dict.fromkeys(tuple(names) for names in on_disk.values() if len(names) > 1)]
 
     @property
     def usd_hr(self) -> Decimal:
@@ -248,46 +261,68 @@ class _Group:
     wish: str
     disks: tuple[DiskRow, ...]
     entry: Entry | None
+    shares: tuple[DiskShare, ...] = ()
 
 
 def _grouped(rows: Sequence[DiskRow], known: Mapping[str, Entry], state: State) -> Iterator[_Group]:
     """Yield volumes, those of the journal first.
 
-    A replica on several disks cannot be named by one id: every disk becomes a volume.
+    A replica on several disks cannot be named by one id: every disk becomes a volume. So does a
+    disk of volumes of which some replicas share a disk and others do not.
     """
     split = {
         (entry.project, entry.volume)
         for entry in state.entries.values()
         if entry.disk > 1 and entry.may_exist
-    }
-    sets: dict[tuple[str, str], list[dict[int, DiskRow]]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: _order(known.get(row["id"]), row)):
-        entry = known.get(row["id"])
-        if entry is None:
-            continue
-        key = (entry.project, entry.volume)
+    } | _partly_shared(known.values())
+    sets: dict[tuple[str, str], list[dict[int, tuple[DiskRow, DiskShare]]]] = defaultdict(list)
+    held = [
+        (known[row["id"]], row, share)
+        for row in rows
+        if row["id"] in known
+        for share in known[row["id"]].shares
+    ]
+    for entry, row, share in sorted(held, key=lambda each: _order(*each)):
+        key = (entry.project, share.volume)
         if key in split:
-            yield _Group(f"{entry.volume}-{entry.replica}-{entry.disk}", (row,), entry)
+            wish = f"{share.volume}-{share.replica}-{entry.disk}"
+            yield _Group(wish, (row,), entry, (share,))
             continue
         # A second set of the same volume, bought on purpose, is a volume of its own.
-        free = (s for s in sets[key] if entry.replica not in s and len(s) < MAX_REPLICAS)
+        free = (s for s in sets[key] if share.replica not in s and len(s) < MAX_REPLICAS)
         own = next(free, None)
         if own is None:
             sets[key].append(own := {})
-        own[entry.replica] = row
+        own[share.replica] = row, share
     for (_, volume), copies in sets.items():
         for own in copies:
-            disks = tuple(row for _, row in sorted(own.items()))
-            yield _Group(volume, disks, known[disks[0]["id"]])
+            disks, shares = zip(*(held for _, held in sorted(own.items())), strict=True)
+            yield _Group(volume, disks, known[disks[0]["id"]], shares)
     for row in rows:
         if row["id"] not in known:
             yield _Group(safe_name(row["name"], "disk"), (row,), None)
 
 
-def _order(entry: Entry | None, row: DiskRow) -> tuple[Any, ...]:
-    if entry is None:
-        return ("", "", 0, 0, "", row["id"])
-    return entry.project, entry.volume, entry.replica, entry.disk, entry.plan, row["id"]
+def _partly_shared(entries: Iterable[Entry]) -> set[tuple[str, str]]:
+    """Return the volumes whose replicas do not all share a disk with the same volumes.
+
+    A group wants every replica of its volumes on one disk, so no group says this.
+    """
+    together: dict[tuple[str, str], set[frozenset[str]]] = defaultdict(set)
+    for entry in entries:
+        for volume in entry.volumes:
+            together[entry.project, volume].add(frozenset(entry.volumes))
+    return {
+        (project, volume)
+        for (project, _), groups in together.items()
+        if len(groups) > 1
+        for group in groups
+        for volume in group
+    }
+
+
+def _order(entry: Entry, row: DiskRow, share: DiskShare) -> tuple[Any, ...]:
+    return entry.project, share.volume, share.replica, entry.disk, entry.plan, row["id"]
 
 
 def _named(groups: Iterable[_Group], project: str, state: State) -> Iterator[AdoptedVolume]:
@@ -296,18 +331,30 @@ def _named(groups: Iterable[_Group], project: str, state: State) -> Iterator[Ado
     The name of a recorded volume of this project is given to no other disk: a plan would confuse
     the two.
     """
-    kept = {entry.volume for entry in state.of_project(project) if entry.may_exist}
+    kept = {
+        volume for entry in state.of_project(project) if entry.may_exist for volume in entry.volumes
+    }
     taken: set[str] = set()
     for group in groups:
         entry = group.entry
-        owned = entry is not None and (entry.project, entry.volume) == (project, group.wish)
+        share = group.shares[0] if group.shares else None
+        owned = (
+            entry is not None
+            and share is not None
+            and (entry.project, share.volume)
+            == (
+                project,
+                group.wish,
+            )
+        )
         name = _unique(group.wish, taken if owned else taken | kept)
         taken.add(name)
-        if entry is None:
+        if entry is None or share is None:
             yield AdoptedVolume(name, group.disks, None)
-        else:
-            known_as = f"{entry.project}/{entry.volume}"
-            yield AdoptedVolume(name, group.disks, known_as, entry.owner, entry.tags)
+            continue
+        known_as = f"{entry.project}/{share.volume}"
+        share_gb = min(each.size_gb for each in group.shares) if entry.group else None
+        yield AdoptedVolume(name, group.disks, known_as, share.owner, share.tags, share_gb)
 
 
 def _unique(wish: str, taken: set[str]) -> str:
@@ -355,6 +402,10 @@ def to_yaml(adopted: Adopted) -> str:
         volumes.append(_volume(volume))
         about = "\n".join(_about(volume))
         volumes.yaml_set_comment_before_after_key(index, before=about, indent=2)
+    if adopted.groups:
+        document["groups"] = groups = CommentedSeq()
+        for names in adopted.groups:
+            groups.append(CommentedMap(volumes=_list(names), same="disk"))
     if adopted.left_out:
         lines = (f"{_disk(row)}: {reason}" for row, reason in adopted.left_out)
         before = "\n".join([_LEFT_OUT, *lines])

@@ -289,7 +289,7 @@ def _unwanted(demand: Demand, claim: _Claim) -> str:
     """Return why volumes may not share a disk that they are on; nothing where they may."""
     if not claim.group or demand.policy.packing != "never":
         return ""
-    if any(group.same == "disk" and claim.group[0] in group.volumes for group in demand.groups):
+    if demand.share_disks(claim.group):
         return ""
     return "is shared, which `packing: never` rules out"
 

@@ -405,26 +405,22 @@ def claims(
 ) -> Iterator[str]:
     """Yield where placements claim one disk, or one is not the replica that the demand calls it."""
     needs = {v.name: growth.as_bought(v, 1, exists=True).size_gb for v in demand.volumes}
-    named = {
-        disk: (volume.name, number)
+    of_replica = {
+        (volume.name, number): disk
         for volume in demand.volumes
         for number, disk in enumerate(volume.disks, 1)
     }
-    of_replica = {replica: disk for disk, replica in named.items()}
+    named = {*of_replica.values()}
     taken: dict[str, list[Placement]] = {}
     replaced = {disk: "" for placement in placements for disk in placement.disk_ids}
     for placement in placements:
         mine = (placement.volume, placement.replica)
         who = f"{placement.volume} replica {placement.replica}"
-        for disk in placement.disk_ids:
-            others, group = taken.setdefault(disk, []), placement.disk_group
-            if others and (
-                group is None
-                or any(other.volume == placement.volume for other in others)
-                or any(other.disk_group != group for other in others)
-            ):
-                yield f"{who}: its disk is another replica already"
-            others.append(placement)
+        on_disks = [taken.setdefault(disk, []) for disk in placement.disk_ids]
+        if any(not _share(placement, other) for held in on_disks for other in held):
+            yield f"{who}: its disk is another replica already"
+        for held in on_disks:
+            held.append(placement)
         if placement.action != "keep" and placement.disk_ids:
             yield f"{who}: what is to be bought has an id"
         if bool(placement.replaces) != (placement.action == "replace"):
@@ -435,7 +431,9 @@ def claims(
         replaced.update(dict.fromkeys(placement.replaces, placement.volume))
         if not live.keys() >= set(placement.replaces):
             yield f"{who}: it replaces a disk that the account does not have"
-        if any(named.get(disk, mine) != mine for disk in placement.disk_ids) or (
+        beside = placement.disk_group or ()  # what one of them names, all of them share
+        own = {disk for replica, disk in of_replica.items() if replica[0] in beside}
+        if named.intersection(placement.disk_ids) - own - {of_replica.get(mine)} or (
             placement.action == "keep"
             and mine in of_replica
             and placement.disk_ids != (of_replica[mine],)
@@ -444,6 +442,12 @@ def claims(
             yield f"{who}: the demand names another disk for this replica"
     for members in taken.values():
         yield from _shared_problems(members, live)
+
+
+def _share(placement: Placement, other: Placement) -> bool:
+    """Return whether two placements say that they are different volumes of one disk."""
+    group = placement.disk_group
+    return group is not None and group == other.disk_group and placement.volume != other.volume
 
 
 def _shared_problems(members: Sequence[Placement], live: Mapping[str, Row]) -> Iterator[str]:

@@ -11,13 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+import planner
 from planner.demand.fields import NAME
 from planner.demand.read import read_demand
-from planner.errors import InputError
+from planner.errors import DemandError, InputError
 from planner.market.disks import disks_frame, read_disk
+from planner.market.offers import offers_frame
+from planner.plans.sharing import DiskShare
 from planner.project.adopt import Adopted, adopt, safe_name, to_yaml
 from planner.project.state import Entry, ExpectedDisk, Stage, State
 from planner.text import visible
+from tests.project.world import START, offer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -245,3 +249,53 @@ def test_every_account_makes_a_demand(texts: list[tuple[str, str, str | None]]) 
     adopted = adopt(frame(*rows), State())
     named = [one for volume in read(adopted).volumes for one in volume.disks]
     assert sorted(named) == [row["id"] for row in rows]
+
+
+def shared(number: int, *volumes: tuple[str, int, int]) -> State:
+    """Return a state in which a disk holds several volumes: name, replica and GB of each."""
+    name, replica, _ = volumes[0]
+    state = known((number, name, replica, 1))
+    entry = state.entries[f"{name}-p-{number}"]
+    entry.group = tuple(DiskShare(*volume, owner=f"owner of {volume[0]}") for volume in volumes)
+    return state
+
+
+def test_a_shared_disk_is_volumes_in_a_group() -> None:
+    """Each with its own size and owner; the disk is named by both, and they share it."""
+    adopted = adopt(frame(disk(1, size=300)), shared(1, ("corpus", 1, 200), ("ckpt", 1, 100)))
+    demand = read(adopted)
+    assert [(v.name, v.size_gb, v.disks, v.owner) for v in demand.volumes] == [
+        ("ckpt", 100, ("disk-0001",), "owner of ckpt"),
+        ("corpus", 200, ("disk-0001",), "owner of corpus"),
+    ]
+    (group,) = demand.groups
+    assert (group.same, {*group.volumes}) == ("disk", {"corpus", "ckpt"})
+    assert len(adopted.disks) == 1
+    made = planner.plan(
+        demand, offers_frame([offer()]), disks=frame(disk(1, size=300)), now=START, nonce="n"
+    )
+    assert [(p.action, p.provision_gb) for p in made.placements] == [("keep", 100), ("keep", 200)]
+
+
+def test_replicas_that_share_differently_are_volumes_of_their_own() -> None:
+    """One copy of the corpus is beside the checkpoints, the other is alone: no group says that."""
+    state = shared(1, ("corpus", 1, 200), ("ckpt", 1, 100))
+    state.entries |= known((2, "corpus", 2, 1)).entries
+    demand = read(adopt(frame(disk(1, size=300), disk(2, size=200)), state))
+    assert {v.name: v.disks for v in demand.volumes} == {
+        "corpus-1-1": ("disk-0001",),
+        "corpus-2-1": ("disk-0002",),
+        "ckpt-1-1": ("disk-0001",),
+    }
+    assert [{*group.volumes} for group in demand.groups] == [{"corpus-1-1", "ckpt-1-1"}]
+
+
+def test_a_disk_is_named_twice_only_in_a_group() -> None:
+    """Without `same: disk` it is still one volume's."""
+    text = "version: 1\nvolumes:\n" + "".join(
+        f"  - {{name: {name}, size_gb: 10, disks: [disk-0001]}}\n" for name in ("a", "b")
+    )
+    with pytest.raises(DemandError, match="share a disk only in a group with `same: disk`"):
+        read_demand(io.StringIO(text))
+    group = "groups:\n  - {volumes: [a, b], same: disk}\n"
+    assert read_demand(io.StringIO(text + group)).volumes[1].disks == ("disk-0001",)

@@ -351,3 +351,12 @@ def test_a_shared_disk_that_is_no_longer_needed_is_left_over_once(tmp_path: Path
     assert page.rows[-1][1].startswith("corpus + ckpt #1")
     plan.save(tmp_path / "plan.json")
     assert planner.Plan.load(tmp_path / "plan.json").leftover == plan.leftover
+
+
+def test_naming_the_disk_for_one_volume_keeps_it_for_both(tmp_path: Path) -> None:
+    """The journal has both on it, so the other one is not bought again."""
+    world, _ = bought(tmp_path)
+    (disk,) = world.live
+    plan = planned(world, tmp_path, "nonce-2", {**CORPUS, "disks": [disk.id]}, CKPT)
+    assert [(p.volume, p.action) for p in plan.placements] == [("corpus", "keep"), ("ckpt", "keep")]
+    assert plan.placements[1].disk_group == ("corpus", "ckpt")
