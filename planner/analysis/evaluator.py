@@ -56,6 +56,8 @@ def without_budgets(instance: Instance) -> Instance:
     for requirement in instance.requirements:
         if isinstance(requirement, BudgetLimit):
             policy = requirement.lifted(policy)
+    if policy is instance.demand.policy:
+        return instance  # with what is known of it
     return replace(instance, demand=instance.demand.model_copy(update={"policy": policy}))
 
 

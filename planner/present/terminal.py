@@ -7,7 +7,9 @@ import io
 import os
 import shlex
 import sys
+import textwrap
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from planner.text import visible
@@ -83,10 +85,14 @@ class _Screen:
         return "\n".join(lines).strip("\n") + "\n"
 
     def line(self, text: str, style: str = "") -> str:
-        """Return a sentence, wrapped."""
+        """Return a sentence, wrapped; rich is not loaded for one that needs neither."""
+        shown = visible(text)
+        is_plain = not self.colour and shown.isascii() and shown.isprintable()
+        if is_plain and max(map(len, shown.split()), default=0) <= self.width:
+            return textwrap.fill(shown, self.width, break_on_hyphens=False) + "\n"
         from rich.text import Text  # noqa: PLC0415
 
-        return self.drawn(Text(visible(text), style=style))
+        return self.drawn(Text(shown, style=style))
 
 
 def _section(section: Section, screen: _Screen) -> str:
@@ -136,10 +142,6 @@ def folded(command: str, width: int) -> str:
 
 def _table(section: Section, screen: _Screen) -> str:
     """Return a table, and a line that names the columns for which there is no room."""
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     columns = section.columns
     lines = [[visible(cell.text) for cell in row] for row in section.readings()]
     headings = [visible(column.heading) for column in columns]
@@ -150,29 +152,59 @@ def _table(section: Section, screen: _Screen) -> str:
         for width, whole in zip(widths, wholes, strict=True)
     ]
     kept = _kept(section, wanted, screen.width)
-    drawn = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        header_style="",
-    )
-    for at in kept:
-        column = columns[at]
+    shown = [[line[at] for at in kept] for line in (headings, *lines)]
+    fits = sum(widths[at] for at in kept) + len("  ") - _GAP <= screen.width
+    if fits and lines and not screen.colour and all(map(str.isprintable, chain(*shown))):
+        text = _plain([columns[at].is_right for at in kept], [widths[at] for at in kept], shown)
+    else:
+        text = _wrapped(section, screen, kept, shown, wholes, widths)
+    gone = [columns[at].heading for at in range(len(columns)) if at not in kept]
+    return text + (screen.line(f"Not shown at this width: {', '.join(gone)}.") if gone else "")
+
+
+def _plain(is_right: Sequence[bool], widths: Sequence[int], lines: Sequence[Sequence[str]]) -> str:
+    """Return a table that needs neither colour nor wrapping, as rich draws it in a tenth of it."""
+    drawn = []
+    for line in lines:
+        cells = []
+        for text, right, width in zip(line, is_right, widths, strict=True):
+            pad = " " * (width - _GAP - _cells(text))
+            cells.append(pad + text if right else text + pad)
+        drawn.append(f" {(' ' * _GAP).join(cells)}".rstrip())
+    drawn.insert(1, f" {'─' * (sum(widths) - _GAP)}")
+    return "\n".join(drawn) + "\n"
+
+
+def _wrapped(
+    section: Section,
+    screen: _Screen,
+    kept: Sequence[int],
+    lines: Sequence[Sequence[str]],
+    wholes: Sequence[bool],
+    widths: Sequence[int],
+) -> str:
+    """Return a table with its colours, texts wrapped where there is no room."""
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="")
+    least = 0
+    for at, heading in zip(kept, lines[0], strict=True):
         drawn.add_column(
-            Text(headings[at]),
-            justify="right" if column.is_right else "left",
+            Text(heading),
+            justify="right" if section.columns[at].is_right else "left",
             overflow="fold",
             no_wrap=wholes[at],
         )
-        widths[at] = widths[at] if wholes[at] else min(widths[at], _NARROW + _GAP)
-    for number, row in enumerate(lines):
+        least += widths[at] if wholes[at] else min(widths[at], _NARROW + _GAP)
+    for number, line in enumerate(lines[1:]):
         drawn.add_row(
-            *(Text(row[at], style=_style(section, at, row[at])) for at in kept),
+            *(Text(text, _style(section, at, text)) for at, text in zip(kept, line, strict=True)),
             style="bold" if number == len(section.rows) else "",
         )
     # An amount is never cut: where even the rest is too wide, the terminal wraps the lines.
-    text = screen.drawn(drawn, max(screen.width, sum(widths[at] for at in kept)))
-    gone = [columns[at].heading for at in range(len(columns)) if at not in kept]
-    return text + (screen.line(f"Not shown at this width: {', '.join(gone)}.") if gone else "")
+    return screen.drawn(drawn, max(screen.width, least))
 
 
 def _style(section: Section, at: int, text: str) -> str:
@@ -195,16 +227,27 @@ def _kept(section: Section, widths: Sequence[int], width: int) -> list[int]:
 
 def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
     """Return how wide each column is, with the gap after it."""
+    return [max(map(_cells, column)) + _GAP for column in zip(*lines, strict=True)]
+
+
+def _cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
     from rich.cells import cell_len  # noqa: PLC0415
 
-    return [max(map(cell_len, column)) + _GAP for column in zip(*lines, strict=True)]
+    return cell_len(text)
 
 
 def terminal_width() -> int:
     """Return how wide the terminal is; 80 where there is none and nothing says so."""
-    from rich.console import Console  # noqa: PLC0415
-
-    return Console().width
+    said = os.environ.get("COLUMNS", "")
+    if said.isdigit():
+        return int(said) or 80
+    for descriptor in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            return os.get_terminal_size(descriptor).columns or 80
+    return 80
 
 
 def has_colour(stream: TextIO | None = None) -> bool:

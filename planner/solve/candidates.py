@@ -426,4 +426,7 @@ def sites(offers: pd.DataFrame) -> list[Site]:
 
 def _plain(column: pd.Series[Any]) -> list[str | None]:
     """Return a column of nullable text as Python has it."""
-    return column.astype(object).where(column.notna(), None).tolist()
+    return [
+        None if is_missing else text
+        for text, is_missing in zip(column.tolist(), column.isna().tolist(), strict=True)
+    ]

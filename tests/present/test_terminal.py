@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from decimal import Decimal
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.present.table import Section, TableColumn
-from planner.present.terminal import folded, to_terminal
+from planner.present.terminal import _Screen, folded, to_terminal
 from planner.text import visible
 from tests.looks import HOSTILE
 
@@ -103,3 +104,22 @@ def test_no_width_loses_a_row_or_cuts_an_amount(width: int) -> None:
     """However narrow, every amount is there."""
     text = to_terminal([FLEET], width=width)
     assert all(amount in text for amount in ("306.60", "1,340.51", "1,647.11"))
+
+
+@pytest.mark.parametrize("where", ["runpod US-KS-2", "東京 1", "", "e\u0301", "→ unknown"])
+def test_what_fits_is_drawn_without_rich_as_rich_draws_it(where: str) -> None:
+    """A table and sentences that fit are what they are in colour, which rich draws."""
+    row = ("+", "corpus", IDS[0], 6000, Decimal("306.6"), where, "ACTIVE")
+    section = Section("d", "Disks", COLUMNS, (row, *FLEET.rows), FLEET.footer, ("a note",))
+    plain, coloured = (to_terminal([section], width=160, colour=c) for c in (False, True))
+    uncoloured = re.sub("\x1b\\[[0-9;]*m", "", coloured).splitlines()
+    assert plain.splitlines() == [line.rstrip() for line in uncoloured]
+    assert where in plain
+
+
+@given(st.text(st.sampled_from("ab -.,'"), max_size=60), st.integers(8, 30))
+def test_a_sentence_is_wrapped_as_rich_wraps_it(text: str, width: int) -> None:
+    """Words stay whole where they fit; rich is loaded for the rest."""
+    plain, rich = (_Screen(width, colour=c).line(text) for c in (False, True))
+    uncoloured = re.sub("\x1b\\[[0-9;]*m", "", rich)
+    assert plain.splitlines() == [line.rstrip() for line in uncoloured.splitlines()]
