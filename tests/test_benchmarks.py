@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 
-from tests.benchmarks import solving, sweeping
+from tests.benchmarks import history, solving, sweeping
 from tests.benchmarks.solving import Case, Measured, Size
 
 
@@ -83,3 +83,11 @@ def test_frames_that_differ_or_two_that_are_slower_are_told(
     )
     line, held = sweeping.row(case, 1)
     assert (line.split()[-1], held) == ("DIFFER", False)
+
+
+def test_a_small_history_is_recorded_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line of the table has its times."""
+    assert history.main(["--quick"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("20 listings of 30 offers")
+    assert len(lines) == 9

@@ -113,7 +113,7 @@ class _Stretch:
         None: not listed.
     """
 
-    offer: _Row
+    offer: Mapping[str, Any]
     first: int
     last: int
     price: Decimal | None
@@ -168,7 +168,7 @@ def _stretches(read: Readings, names: Sequence[str]) -> list[list[_Stretch]]:
     end = len(read.listing_ids)
     return [
         [
-            _Stretch(dict(read.rows[offers[key]]), first, after - 1, price, stock)
+            _Stretch(read.rows[offers[key]], first, after - 1, price, stock)
             for (first, price, stock), (after, *_) in zip(
                 turns, [*turns[1:], (end, None, None)], strict=True
             )

@@ -377,11 +377,12 @@ def read_readings(
             row_id: dict(zip(names, values, strict=True))
             for row_id, *values in base.execute(query, given)
         }
+        query = "SELECT listing_id, row_ids FROM listings WHERE listing = ?"
         row_ids = {
-            listing_id: frozenset(json.loads(text)).intersection(rows)
-            for listing_id, text in base.execute(
-                "SELECT listing_id, row_ids FROM listings WHERE listing = ?", (listing,)
-            )
+            listing_id: frozenset(json.loads(text))
+            for listing_id, text in base.execute(query, (listing,))
         }
+    if tests:
+        row_ids = {number: ids.intersection(rows) for number, ids in row_ids.items()}
     seen_at, listing_ids = zip(*read, strict=True) if read else ((), ())
     return Readings(seen_at, listing_ids, row_ids, rows)
