@@ -127,7 +127,10 @@ def _with_gpus(instance: Instance, chosen: Chosen, name: str) -> Baseline:
             why = f"no {workload.gpu} for {workload.name} can be rented beside {', '.join(at)}"
             return Baseline(name, None, None, why, disks)
         rented[w] = g
-    return Baseline(name, None, instance.usd_month(chosen, rented), disks_usd_month=disks)
+    together = instance.rent(rented, chosen)
+    if together is None:
+        return Baseline(name, None, None, "no job needs its volumes to share a disk", disks)
+    return Baseline(name, None, instance.usd_month(chosen, together), disks_usd_month=disks)
 
 
 def _best(name: str, instance: Instance, groups: Sequence[tuple[str | None, ...]]) -> Baseline:
@@ -202,7 +205,8 @@ def cheapest_in_turn(instance: Instance) -> Chosen | str:
 
     Each volume in the demand's order keeps its existing disks and takes its cheapest offers that
     agree with the volumes before it: their groups, the caps on sites and providers, and GPUs for
-    what is mounted with them.
+    what is mounted with them. Volumes share a disk only where a group wants it: what a job mounts
+    is not looked at ahead.
 
     Returns
     -------
@@ -263,7 +267,8 @@ def _cheapest(
 
 def _by_cost(instance: Instance, v: int) -> Iterator[int]:
     offers = np.flatnonzero(instance.pairs.broken[v] == 0).tolist()
-    yield from sorted(offers, key=lambda o: (instance.pairs.usd_hr(v, o), o))
+    alone = (o for o in offers if not instance.is_packed(o))
+    yield from sorted(alone, key=lambda o: (instance.pairs.usd_hr(v, o), o))
 
 
 def _fits(
@@ -283,6 +288,9 @@ def _fits(
         if any(places[o] & places[other] for other in mine):
             return False
     if not all(tie.admits(instance, chosen, v, o) for tie in ties):
+        return False
+    before = [chosen[u] for u in instance.shared_disks.get(o, ()) if u in chosen]
+    if any(other.count(o) <= mine.count(o) for other in before):
         return False
     together = {**chosen, v: [*mine, o]}
     return all(cap.holds(instance, together) for cap in _place_caps(instance))

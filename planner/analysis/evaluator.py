@@ -25,6 +25,7 @@ from planner.requirements.policy import BudgetLimit, without_limits
 from planner.solve.candidates import Pairs, pair
 from planner.solve.existing import reserve
 from planner.solve.optimum import Optimum, dual_bound, optimum, solve_component
+from planner.solve.packing import attach_limits, with_shared_disks
 from planner.solve.problem import Instance
 from planner.solve.rentals import Rentals, rent
 from planner.solve.stats import SolveStats
@@ -78,13 +79,13 @@ def force(instance: Instance, v: int, offers: Iterable[int]) -> Instance:
 
 
 def excluding(name: str, offer: int) -> Change:
-    """Return the change that keeps a volume away from an offer."""
-    return lambda instance: forbid(instance, instance.index[name], [offer])
+    """Return the change that keeps a volume away from an offer, and from disks shared there."""
+    return lambda instance: forbid(instance, instance.index[name], instance.pairs.alike(offer))
 
 
 def including(name: str, offer: int) -> Change:
-    """Return the change that requires a replica of a volume at an offer."""
-    return lambda instance: force(instance, instance.index[name], [offer])
+    """Return the change that requires a replica of a volume at an offer, shared or not."""
+    return lambda instance: force(instance, instance.index[name], instance.pairs.alike(offer))
 
 
 def rented_from(name: str, gpus: NDArray[np.bool_]) -> Change:
@@ -116,12 +117,24 @@ def with_demand(instance: Instance, demand: Demand) -> Instance:
     demand : Demand
         What is asked instead.
     """
+    shared, instance = instance.pairs.shared, _without_shared(instance)
     old, at = instance.pairs, {volume.name: v for v, volume in enumerate(demand.volumes)}
     existing = [(old.volumes[v].name, o) for v, o in instance.kept]
     kept = tuple((at[name], o) for name, o in existing if name in at)
     pairs = reserve(_paired(instance, demand), existing)
     rentals = _rented(instance.rentals, instance.demand, demand, old) if demand.workloads else None
-    return Instance(demand, pairs, rentals, kept)
+    limits = None if rentals is None else attach_limits(demand, pairs, rentals)
+    pairs, rentals = with_shared_disks(demand, pairs, rentals, limits, known=shared)
+    return Instance(demand, pairs, rentals, kept, limits=limits)
+
+
+def _without_shared(instance: Instance) -> Instance:
+    """Return an instance without the disks that volumes may share."""
+    pairs = instance.pairs
+    if not pairs.shared:
+        return instance
+    own = on_offers(replace(instance, pairs=replace(pairs, shared={})), range(pairs.own))
+    return replace(own, limits=None)
 
 
 def _paired(instance: Instance, demand: Demand) -> Pairs:
@@ -174,9 +187,9 @@ def subset(instance: Instance, volumes: Sequence[int], workloads: Sequence[int])
     demand, pairs, rentals = instance.demand, instance.pairs, instance.rentals
     smaller = demand_of(demand, volumes)
     rows, at = list(volumes), {v: i for i, v in enumerate(volumes)}
+    jobs = list(workloads)
     arrays = (pairs.broken[rows], pairs.disks[rows], pairs.provision_gb[rows])
     if rentals is not None:
-        jobs = list(workloads)
         rentals = replace(
             rentals,
             workloads=smaller.workloads,
@@ -186,8 +199,12 @@ def subset(instance: Instance, volumes: Sequence[int], workloads: Sequence[int])
             hours=tuple(rentals.hours[w] for w in jobs),
         )
     kept = tuple((at[v], o) for v, o in instance.kept if v in at)
-    part = Pairs(smaller.volumes, pairs.offers, *arrays, pairs.fixed_usd_hr, pairs.mounted)
-    return Instance(smaller, part, rentals, kept)
+    facts = (pairs.fixed_usd_hr, pairs.mounted, pairs.shared)
+    part = Pairs(smaller.volumes, pairs.offers, *arrays, *facts)
+    limits = instance.limits
+    if limits is not None:
+        limits = replace(limits, too_many=limits.too_many[jobs], limited=limits.limited[jobs])
+    return Instance(smaller, part, rentals, kept, limits=limits)
 
 
 def demand_of(demand: Demand, volumes: Iterable[int]) -> Demand:
@@ -215,13 +232,18 @@ def on_offers(instance: Instance, offers: Sequence[int]) -> Instance:
         pairs.provision_gb[:, columns],
         {at[o]: usd_hr for o, usd_hr in pairs.fixed_usd_hr.items() if o in at},
         pairs.mounted,
+        {
+            at[o]: replace(disk, offer=at.get(disk.offer, -1))
+            for o, disk in pairs.shared.items()
+            if o in at
+        },
     )
     if rentals is not None:
         rentals = replace(
             rentals, meets=rentals.meets[:, columns], multinode=rentals.multinode[columns]
         )
     kept = tuple((v, at[o]) for v, o in instance.kept if o in at)
-    return Instance(instance.demand, smaller, rentals, kept)
+    return Instance(instance.demand, smaller, rentals, kept, limits=instance.limits)
 
 
 # Parts.
@@ -275,8 +297,7 @@ def optimum_of_parts(instance: Instance) -> PartsOptimum:
             failing.append(scope.volumes)
             continue
         result.chosen.update(solution.chosen)
-        rented = {w: instance.rent_best(w, solution.chosen) for w in scope.workloads}
-        result.rented.update((w, g) for w, g in rented.items() if g is not None)
+        result.rented.update(instance.rent(scope.workloads, solution.chosen) or {})
     alone = [v for v in range(len(demand.volumes)) if v not in coupled]
     result.chosen.update((v, placed[v]) for v in alone if v in placed)
     failing += [(v,) for v in alone if v not in placed]

@@ -95,12 +95,13 @@ def choices(evaluator: Evaluator, volumes: Sequence[int]) -> pd.DataFrame:
     instance, offers = evaluator.instance, records(evaluator.instance.pairs.offers)
     rows: list[dict[str, Any]] = []
     for v in volumes:
-        volume, mine = instance.pairs.volumes[v], evaluator.chosen[v]
+        volume, base = instance.pairs.volumes[v], instance.pairs.base
+        mine = [base(o) for o in evaluator.chosen[v]]
         asked: dict[int, Answer] = {}
-        for replica, o in enumerate(mine, 1):
+        for replica, (chosen, o) in enumerate(zip(evaluator.chosen[v], mine, strict=True), 1):
             if o not in asked:
                 asked[o] = _elsewhere(evaluator, v, o)
-            other = _next(mine, o, asked[o].chosen.get(v, ()))
+            other = _next(mine, o, [*map(base, asked[o].chosen.get(v, ()))])
             after = offers[other] if other is not None else dict.fromkeys(offers[o])
             rows.append(
                 {
@@ -108,7 +109,7 @@ def choices(evaluator: Evaluator, volumes: Sequence[int]) -> pd.DataFrame:
                     **{f"next_{name}": after[name] for name in _PLACE[:3]},
                     "volume": volume.name,
                     "replica": replica,
-                    "usd_hr": instance.pairs.usd_hr(v, o),
+                    "usd_hr": instance.pairs.usd_hr(v, chosen),
                     **_costs(evaluator, asked[o]),
                 }
             )
@@ -122,7 +123,8 @@ def _elsewhere(evaluator: Evaluator, v: int, o: int) -> Answer:
     instance = evaluator.instance
     if (v, o) in instance.kept:
         return Answer(None, {}, {}, "existing disk, kept")
-    if np.count_nonzero(instance.pairs.broken[v] == 0) == 1:
+    admissible = np.flatnonzero(instance.pairs.broken[v] == 0).tolist()
+    if len({*map(instance.pairs.base, admissible)}) == 1:
         return Answer(None, {}, {}, "no other offer is admissible")
     name = instance.pairs.volumes[v].name
     return evaluator.evaluate(evaluator.part_of(v), excluding(name, o), tie_break=True)
@@ -151,7 +153,7 @@ def offers(
         Offers to look at; None looks at all.
     """
     instance, named = evaluator.instance, records(evaluator.instance.pairs.offers)
-    every = range(len(named)) if wanted is None else wanted
+    every = range(instance.pairs.own) if wanted is None else wanted
     rows: list[dict[str, Any]] = []
     for v in volumes:
         mine = [_at(evaluator, v, o) | {name: named[o][name] for name in _PLACE} for o in every]
@@ -161,7 +163,10 @@ def offers(
 
 def _at(evaluator: Evaluator, v: int, o: int) -> dict[str, Any]:
     pairs = evaluator.instance.pairs
-    rules, here = rules_of(int(pairs.broken[v, o])), o in evaluator.chosen[v]
+    rules = (
+        () if (pairs.broken[v, pairs.alike(o)] == 0).any() else rules_of(int(pairs.broken[v, o]))
+    )
+    here = not {*pairs.alike(o)}.isdisjoint(evaluator.chosen[v])
     if rules:
         amounts = {"extra_usd_hr": None, "extra_usd_month": None, "why": "it breaks rules"}
     elif here:

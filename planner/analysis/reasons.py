@@ -9,6 +9,7 @@ import numpy as np
 
 from planner.market.offers import KEY
 from planner.requirements.group import GroupPlace
+from planner.requirements.packing import OneDisk
 from planner.requirements.volume import of_offers
 from planner.requirements.workload import of_gpus
 from planner.solve.candidates import rules_of
@@ -29,6 +30,8 @@ _FACTS = {
     "unavailable": "out of stock",
     "unsellable": "sells no size of at least 1 GB",
     "group": GroupPlace.wrong,
+    "one_disk": OneDisk.wrong,
+    "shared": "other volumes share the disk",
     "kept": "an existing disk already is this volume, or belongs to another",
 }
 _PLURAL = {"data_center": "data centres", "country": "countries"}

@@ -83,6 +83,7 @@ class Question:
 
     def __init__(self, instance: Instance, plan: PlanChoice, offer: int) -> None:
         self.instance, self.plan, self.offer = instance, plan, offer
+        self.alike = instance.pairs.alike(offer)
         self.price = Fraction(instance.pairs.offers["usd_gb_hr"].tolist()[offer])
         limits = [volume.max_usd_gb_hr for volume in instance.pairs.volumes]
         self.limits = {v: Fraction(most) for v, most in enumerate(limits) if most is not None}
@@ -94,8 +95,9 @@ class Question:
         if volumes is not None:
             chosen, rented = {v: at for v, at in chosen.items() if v in volumes}, {}
         gb = sum(
-            int(self.instance.pairs.provision_gb[v, self.offer]) * at.count(self.offer)
+            int(self.instance.pairs.provision_gb[v, o]) * at.count(o)
             for v, at in chosen.items()
+            for o in self.alike
         )
         slope = Fraction(gb * self.instance.demand.policy.hours_per_month)
         return _Line(Fraction(self.instance.usd_month(chosen, rented)) - slope * self.price, slope)
@@ -118,12 +120,13 @@ class Question:
         """Return the instance with another price of the offer."""
         pairs, bit = self.instance.pairs, np.uint32(BIT["max_usd_gb_hr"])
         prices = pairs.offers["usd_gb_hr"].tolist()
-        prices[self.offer] = price
+        for o in self.alike:
+            prices[o] = price
         broken = pairs.broken.copy()
         for v, most in self.limits.items():
-            broken[v, self.offer] &= ~bit
+            broken[v, self.alike] &= ~bit
             if admitted_at > most:
-                broken[v, self.offer] |= bit
+                broken[v, self.alike] |= bit
         offers = pairs.offers.assign(usd_gb_hr=pd.Series(prices, dtype=object))
         return replace(self.instance, pairs=tiered(replace(pairs, offers=offers, broken=broken)))
 
@@ -182,7 +185,7 @@ class Question:
         beyond = max([self.price, *self.limits.values()]) * _FAR
         away = self.at(Decimal(1), beyond)
         broken = away.pairs.broken.copy()
-        broken[:, self.offer] |= np.uint32(BIT["unavailable"])
+        broken[:, self.alike] |= np.uint32(BIT["unavailable"])
         gone = tiered(replace(away.pairs, broken=broken))
         far = optimum(replace(away, pairs=gone), tie_break=False)
         if far is None:
@@ -195,7 +198,7 @@ class Question:
         dear = [
             (most, f"{self.instance.pairs.volumes[v].name} exceeds its max_usd_gb_hr")
             for v, most in self.limits.items()
-            if self.offer in self.plan.chosen[v]
+            if not {*self.alike}.isdisjoint(self.plan.chosen[v])
         ]
         never = (None, "no plan has less there, were it a million times dearer")
         return min([*dear, *self.budgets(self.plan)], default=never)
@@ -250,9 +253,10 @@ _DIGITS = 15
 def prices(evaluator: Evaluator, wanted: Sequence[int] | None = None) -> pd.DataFrame:
     """Return how far prices of some or all offers may rise, or have to fall (``PRICES``)."""
     offers = records(evaluator.instance.pairs.offers)
-    used = {o for at in evaluator.chosen.values() for o in at}
+    pairs = evaluator.instance.pairs
+    used = {pairs.base(o) for at in evaluator.chosen.values() for o in at}
     rows = []
-    every = range(len(offers)) if wanted is None else wanted
+    every = range(pairs.own) if wanted is None else wanted
     for o in sorted(every, key=lambda o: o not in used):  # the budget is for the chosen first
         threshold = _threshold(evaluator, o, chosen=o in used)
         price, edge = offers[o]["usd_gb_hr"], threshold.usd_gb_hr
@@ -272,10 +276,11 @@ def prices(evaluator: Evaluator, wanted: Sequence[int] | None = None) -> pd.Data
 
 
 def _threshold(evaluator: Evaluator, o: int, *, chosen: bool) -> Threshold:
-    bits = evaluator.instance.pairs.broken[:, o]
+    alike = evaluator.instance.pairs.alike(o)
+    bits = evaluator.instance.pairs.broken_at(o)
     if np.any(bits & BIT["tier"]):  # another size costs less, or takes fewer disks at any price
         free = Question(evaluator.instance, evaluator.plan(), o).at(Decimal(0), Fraction(0))
-        bits = free.pairs.broken[:, o]
+        bits = free.pairs.broken_at(o)
     bits = bits & ~np.uint32(BIT["max_usd_gb_hr"])
     if np.all(bits):
         rules = rules_of(int(np.bitwise_and.reduce(bits)))
@@ -283,7 +288,7 @@ def _threshold(evaluator: Evaluator, o: int, *, chosen: bool) -> Threshold:
     if not evaluator.is_cheapest:
         return Threshold(None, "another plan is cheaper, even at today's price")
     thresholds: list[tuple[Threshold, Question]] = []
-    there = [v for v, at in evaluator.chosen.items() if o in at]
+    there = [v for v, at in evaluator.chosen.items() if not {*alike}.isdisjoint(at)]
     for instance, plan in _questions(evaluator, there or np.flatnonzero(bits == 0).tolist()):
         question = Question(instance, plan, o)
         if not evaluator.is_capped and _is_alone(instance, plan):

@@ -101,7 +101,9 @@ def plan_warnings(demand: Demand, market: Market, solution: Solution) -> tuple[s
 def attach_warnings(
     demand: Demand, placements: Sequence[Placement], gpus: Sequence[Gpu], day: date
 ) -> Iterator[str]:
-    """Yield where a job mounts more disks than one pod of its provider can, or may.
+    """Yield where it is unknown, or old, how many disks one pod of a job can mount.
+
+    What is known the plan already keeps to.
 
     Parameters
     ----------
@@ -116,24 +118,15 @@ def attach_warnings(
     unknown: dict[str, list[str]] = {}
     old: dict[str, str] = {}
     for gpu in gpus:
-        disks = _mounted(placements, gpu, mounts[gpu.workload])
-        number = sum(disks.values())
-        if number < 2:  # noqa: PLR2004 -- one disk can be mounted everywhere
+        volumes, where = mounts[gpu.workload], visible(gpu.provider)
+        number = _mounted(placements, gpu, volumes)
+        if max(number, len(volumes)) < 2:  # noqa: PLR2004 -- one disk can be mounted everywhere
             continue
-        where = visible(gpu.provider)
         limit, age = attach_limit(gpu.provider, demand.policy.attach_limits, day)
-        if limit is None:
+        if limit is None and number > 1:
             unknown.setdefault(where, []).append(f"{gpu.workload} ({number} disks)")
-        elif number > limit:
-            whole = all(count == 1 for count in disks.values())
-            store = "store them in one volume" if whole else "store them in fewer disks"
-            yield (
-                f"job {gpu.workload} mounts {number} disks at {where} ({', '.join(disks)}), where "
-                f"one pod can mount {limit}{f' ({age})' if age else ''}: {store}, or write "
-                f"`attach_limits: {{{where}: {number}}}` in the policy if you know that it can"
-            )
-        elif age:
-            old[where] = f"one pod at {where} can mount {limit} disks, {age}"
+        elif limit is not None and age:
+            old[where] = f"one pod at {where} can mount {limit} disk{'s' * (limit != 1)}, {age}"
     for where, jobs in unknown.items():
         yield (
             f"how many disks one pod can mount at {where} is unknown; check it before you buy "
@@ -142,14 +135,16 @@ def attach_warnings(
     yield from old.values()
 
 
-def _mounted(placements: Sequence[Placement], gpu: Gpu, volumes: Sequence[str]) -> dict[str, int]:
-    """Return how many disks hold each volume of a job where its GPUs are: one replica of it."""
-    here: dict[str, int] = {}
+def _mounted(placements: Sequence[Placement], gpu: Gpu, volumes: Sequence[str]) -> int:
+    """Return how many disks a job mounts where its GPUs are: one replica of each volume."""
+    here: dict[str, tuple[int, object]] = {}
     for placement in placements:
         if placement.volume in volumes and meets(vars(placement), vars(gpu)):
-            disks = len(placement.disk_sizes_gb)
-            here[placement.volume] = min(disks, here.get(placement.volume, disks))
-    return here
+            disk = placement.disk_group or placement.volume
+            least = here.setdefault(placement.volume, (len(placement.disk_sizes_gb), disk))
+            if len(placement.disk_sizes_gb) < least[0]:
+                here[placement.volume] = (len(placement.disk_sizes_gb), disk)
+    return sum(number for number, _ in set(here.values()))
 
 
 def account_warnings(

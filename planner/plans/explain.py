@@ -231,10 +231,10 @@ def alternatives(plan: Plan, k: int, *, exact: bool = False) -> Alternatives:
 def evaluator_of(plan: Plan) -> Evaluator:
     """Return the evaluator of a plan."""
     instance = plan.instance
-    live = instance.pairs.fixed_usd_hr
     rows = records(instance.pairs.offers)
-    disks = {row["offer_id"]: o for o, row in enumerate(rows) if o in live}
-    sold = Sold(rows[: len(rows) - len(live)])
+    disks = {(v, rows[o]["offer_id"]): o for v, o in instance.kept}
+    sold = Sold(rows[: instance.pairs.sold])
+    shared = {(disk.members, disk.offer): o for o, disk in instance.pairs.shared.items()}
     names = {volume.name: v for v, volume in enumerate(plan.demand.volumes)}
     chosen: Chosen = {v: [] for v in range(len(names))}
     for placement in plan.placements:
@@ -245,10 +245,10 @@ def evaluator_of(plan: Plan) -> Evaluator:
             placement.country,
         )
         sizes = placement.disk_sizes_gb
-        kept = placement.disk_ids
-        chosen[names[placement.volume]].append(
-            disks[kept[0]] if kept else sold.numbers(place, sizes[0])[0]
-        )
+        kept, v = placement.disk_ids, names[placement.volume]
+        offer = disks[v, kept[0]] if kept else sold.numbers(place, sizes[0])[0]
+        # What is known of pods may have changed since: then the volume is taken to be alone there.
+        chosen[v].append(shared.get((placement.disk_group or (), offer), offer))
     return Evaluator(instance, chosen, _rented(plan))
 
 

@@ -236,8 +236,14 @@ class Decision:
             return (str(error),)
         return tuple(record_violations(self.solver, instance, self.placements, self.gpus))
 
-    def choice_violations(self) -> tuple[str, ...]:
-        """Return every way in which the choice breaks the demand: the independent check."""
+    def choice_violations(self, limits: Mapping[str, int] | None = None) -> tuple[str, ...]:
+        """Return every way in which the choice breaks the demand: the independent check.
+
+        Parameters
+        ----------
+        limits : mapping | None
+            How many disks one pod can mount, by provider; None for what the demand itself states.
+        """
         market = self.market
         return violations(
             self.demand,
@@ -247,6 +253,7 @@ class Decision:
             self.gpus,
             market.disk_records,
             self.schedule,
+            limits=limits,
         )
 
     def violations(self) -> tuple[str, ...]:

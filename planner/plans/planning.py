@@ -22,6 +22,7 @@ from planner.plans.advice import (
 from planner.plans.plan import Plan
 from planner.solve.existing import keep
 from planner.solve.optimise import optimise, require_listings, solve, solve_growing
+from planner.solve.packing import stated_limits
 from planner.solve.problem import Instance
 from planner.solve.timeline import Timeline
 from planner.units import difference, money
@@ -184,7 +185,7 @@ def plan(
         schedule=solution.schedule,
     )
     vars(plan)["instance"] = solution.instance  # what was solved; the plan would make it again
-    violations = plan.choice_violations()
+    violations = plan.choice_violations(stated_limits(demand))
     if violations:
         raise Defect("the solution fails its own check: " + "; ".join(violations))
     require_proof(plan, accept_gap)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from planner.requirements.base import negated, opened_by
+from planner.requirements.packing import OneDisk, one_disk_groups
 from planner.requirements.spread import KnownPlace
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from planner.demand.model import Demand, Group, Volume
     from planner.requirements.base import Choice, ProblemView, ProgramRows, Terms
+    from planner.requirements.offer import OfferRequirement
 
 
 class GroupPlace(KnownPlace):
@@ -44,8 +46,8 @@ def labelled(groups: Iterable[Group]) -> list[tuple[Group, tuple[str, int]]]:
     return labels
 
 
-_ONE_SITE = frozenset({"data_center", "disk"})
-"""Levels at which to be together is to be at one site, at least."""
+DISK = "disk"
+"""Level of a group whose volumes share every disk: see `planner.solve.packing`."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class GroupConstraint:
     same : bool
         Whether they share their places, or never do.
     level : str
-        What a place is; ``site`` also for ``same: data_center`` and ``same: disk``.
+        What a place is; ``site`` also for ``same: data_center``.
     """
 
     members: tuple[int, ...]
@@ -68,13 +70,13 @@ class GroupConstraint:
 
     @classmethod
     def of(cls, group: Group, index: Mapping[str, int], volumes: Sequence[Volume]) -> list[Self]:
-        """Return what a group asks, at each level that it names."""
+        """Return what a group asks, at each level that it names; what shares disks is no tie."""
         members = sorted(
             (index[name] for name in group.volumes), key=lambda v: (volumes[v].replicas, v)
         )
-        asked = [(word == "same", level) for word, level in levels_of(group)]
+        asked = [(word == "same", level) for word, level in levels_of(group) if level != DISK]
         return [
-            cls(tuple(members), same, "site" if same and level in _ONE_SITE else level)
+            cls(tuple(members), same, "site" if same and level == "data_center" else level)
             for same, level in asked
         ]
 
@@ -182,10 +184,17 @@ class GroupConstraint:
         return True
 
 
-def group_places(demand: Demand) -> dict[str, tuple[GroupPlace, ...]]:
+def group_places(demand: Demand) -> dict[str, tuple[OfferRequirement, ...]]:
     """Return what groups ask of each offer, by name of the volumes in them."""
     levels: dict[str, dict[str, None]] = {}
     for group in demand.groups:
         for name in group.volumes:
             levels.setdefault(name, {}).update((level, None) for _, level in levels_of(group))
-    return {name: tuple(map(GroupPlace, asked)) for name, asked in levels.items()}
+    together = one_disk_groups(demand)
+    return {
+        name: (
+            *(GroupPlace(level) for level in asked if level != DISK),
+            *([OneDisk(together[name])] if name in together else []),
+        )
+        for name, asked in levels.items()
+    }

@@ -22,12 +22,13 @@ from planner.present.html import to_html
 from planner.present.table import Section, TableColumn
 from planner.requirements.group import GroupPlace, group_places
 from planner.requirements.offer import At, OfferColumns
+from planner.requirements.packing import OneDisk
 from planner.requirements.volume import OF_OFFERS, of_offers
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, build, exactly, handed_out
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
     from decimal import Decimal
 
     import pandas as pd
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from planner.demand.model import Demand, Volume
     from planner.requirements.offer import OfferRequirement
 
-KINDS: tuple[type[OfferRequirement], ...] = (*OF_OFFERS, GroupPlace)
+KINDS: tuple[type[OfferRequirement], ...] = (*OF_OFFERS, GroupPlace, OneDisk)
 """What volumes and their groups ask of an offer."""
 RULES = {
     "malformed": "its row in the listing has errors",
@@ -46,6 +47,7 @@ RULES = {
     **{rule: meaning for kind in KINDS for rule, meaning in kind.rules},
     "tier": "another size that the same place sells takes fewer disks, or costs less",
     "kept": "an existing disk already holds this volume, or another volume is on this disk",
+    "shared": "the disk is shared by other volumes",
 }
 """Every rule a pair can break, and what breaking it means."""
 
@@ -186,6 +188,7 @@ CANDIDATES = (
     Column("provision_gb", WHOLE, "least total size on the offer's grid"),
     Column("usd_gb_hr", AMOUNT, "price"),
     Column("usd_hr", AMOUNT, "hourly cost of one replica"),
+    Column("disk_group", EXACT, "volumes that share the disk, of which this is one's part; null"),
 )
 REJECTIONS = (
     Column("volume", TEXT, "name in the demand"),
@@ -197,6 +200,25 @@ REJECTIONS = (
 
 
 Site = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class SharedDisk:
+    """A disk that volumes share as directories, where one of the market's offers is.
+
+    Attributes
+    ----------
+    members : tuple of str
+        Volumes, in the demand's order; the first leads.
+    offer : int
+        The market's offer.
+    by_group : bool
+        Whether a group wants it everywhere; else it is only where jobs need it.
+    """
+
+    members: tuple[str, ...]
+    offer: int
+    by_group: bool
 
 
 @dataclass(frozen=True, repr=False)
@@ -219,6 +241,9 @@ class Pairs:
         Hourly cost of offers that are live disks, by number: what is billed.
     mounted : frozenset of str
         Names of the volumes that a workload mounts.
+    shared : dict of SharedDisk
+        Disks that volumes may share: the last of the offers, by number. Amounts there are a
+        volume's share of one disk, which is counted once, for the first of its volumes.
     """
 
     volumes: tuple[Volume, ...]
@@ -228,6 +253,7 @@ class Pairs:
     provision_gb: NDArray[np.int64]
     fixed_usd_hr: dict[int, Decimal] = field(default_factory=dict)
     mounted: frozenset[str] = frozenset()
+    shared: dict[int, SharedDisk] = field(default_factory=dict)
 
     def usd_hr(self, volume: int, offer: int) -> Decimal:
         """Return the exact hourly cost of one replica of a candidate."""
@@ -239,9 +265,51 @@ class Pairs:
         """Return the price of an offer."""
         return self._prices[offer]
 
+    def base(self, offer: int) -> int:
+        """Return the offer of which a shared disk is bought; any other offer is its own."""
+        return self.shared[offer].offer if offer in self.shared else offer
+
+    def alike(self, offer: int) -> list[int]:
+        """Return the offer of a disk of one's own, and the shared disks that are bought there."""
+        return [offer, *self._shared_at[offer]]
+
+    def broken_at(self, offer: int) -> NDArray[np.uint32]:
+        """Return the rules that volumes break at an offer, alone or sharing a disk, shape (V,)."""
+        is_possible = (self.broken[:, self.alike(offer)] == 0).any(axis=1)
+        return np.where(is_possible, np.uint32(0), self.broken[:, offer])
+
+    @cached_property
+    def _shared_at(self) -> dict[int, list[int]]:
+        at = defaultdict[int, list[int]](list)
+        for o, disk in self.shared.items():
+            at[disk.offer].append(o)
+        return at
+
+    def disk_gb(self, offer: int) -> int:
+        """Return the size of a disk that volumes share: the sum of their shares."""
+        return int(self.provision_gb[:, offer].sum())
+
+    def disk(self, volume: int, offer: int) -> Hashable:
+        """Return what is equal for volumes that share a disk there, and different for others."""
+        if offer in self.shared:
+            return offer
+        if offer in self.fixed_usd_hr:
+            return self.offers["offer_id"].iat[offer]
+        return volume, offer
+
+    @property
+    def sold(self) -> int:
+        """Return how many offers the market has: first they, then live disks, then shared ones."""
+        return self.own - len(self.fixed_usd_hr)
+
     @cached_property
     def _prices(self) -> list[Decimal]:
         return self.offers["usd_gb_hr"].tolist()
+
+    @property
+    def own(self) -> int:
+        """Return how many offers are for disks of one's own: they come before the shared ones."""
+        return len(self.offers) - len(self.shared)
 
     def candidates(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the admissible pairs (``CANDIDATES``, ``usd_month``), by volume and create key."""
@@ -252,13 +320,14 @@ class Pairs:
             row["provision_gb"] = int(self.provision_gb[volume, offer])
             row["usd_gb_hr"] = self._prices[offer]
             row["usd_hr"] = self.usd_hr(volume, offer)
+            row["disk_group"] = self.shared[offer].members if offer in self.shared else None
             rows.append(row)
         return handed_out(build(rows, CANDIDATES), exact=exact)
 
     def rejections(self) -> pd.DataFrame:
         """Return the other pairs (columns ``REJECTIONS``), by volume and create key."""
         rows = []
-        for volume, offer in np.argwhere(self.broken != 0).tolist():
+        for volume, offer in np.argwhere(self.broken[:, : self.own] != 0).tolist():
             row = self._pair(volume, offer)
             row["rules"] = rules_of(int(self.broken[volume, offer]))
             rows.append(row)
@@ -281,7 +350,7 @@ class Pairs:
 
     def _counts(self, volume: int) -> tuple[int, int, str]:
         """Return how many offers are candidates, how many not, and which rules keep them out."""
-        broken = self.broken[volume]
+        broken = self.broken[volume, : self.own]
         admissible = int(np.count_nonzero(broken == 0))
         fallen = {rule: int(np.count_nonzero(broken & bit)) for rule, bit in BIT.items()}
         most = sorted((-count, rule) for rule, count in fallen.items() if count)
@@ -365,7 +434,7 @@ def _pairs(
 
 def tiered(pairs: Pairs) -> Pairs:
     """Return the pairs with each volume's choice among the sizes of a create key made again."""
-    market = len(pairs.offers) - len(pairs.fixed_usd_hr)
+    market = pairs.sold
     tiers = Tiers(pairs.offers.iloc[:market])
     if not tiers:
         return pairs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from planner.requirements.spread import spreads
 from planner.solve.decompose import counts_of, disaggregate
 from planner.solve.model import Program
 from planner.solve.presolve import every_column
-from planner.solve.tiebreak import break_tie_levels, keys
+from planner.solve.tiebreak import break_tie_levels, keys, packed
 from planner.units import difference, usd_month
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def with_slack(instance: Instance, start: Optimum, percent: Decimal) -> Optimum:
     counts = counts if cheapest.counts is None else cheapest.counts
     best = _with(instance, start, columns, counts)
     program.hold_cost(best.usd_month / hours)
-    counts = break_tie_levels(program, columns, keys(columns), counts, stats)
+    last_levels = chain([packed(instance, columns)] if instance.pairs.shared else [], keys(columns))
+    counts = break_tie_levels(program, columns, last_levels, counts, stats)
     last = _with(instance, start, columns, counts)
     for solution in (last, best):
         if solution.usd_month <= most_month and instance.holds(instance.whole, solution.chosen):
@@ -63,12 +65,11 @@ def _with(
     instance: Instance, start: Optimum, columns: Columns, counts: NDArray[np.int64]
 ) -> Optimum:
     chosen = disaggregate(instance, columns, counts)
-    rented = {w: instance.rent_best(w, chosen) for w in start.rented}
-    if None in rented.values():
+    rented = instance.rent(start.rented, chosen)
+    if rented is None:
         return start
-    ready = {w: g for w, g in rented.items() if g is not None}
-    cost = instance.usd_month(chosen, ready)
-    return replace(start, chosen=chosen, rented=ready, usd_month=cost)
+    cost = instance.usd_month(chosen, rented)
+    return replace(start, chosen=chosen, rented=rented, usd_month=cost)
 
 
 def _affordable(instance: Instance, most_month: Decimal) -> Columns:

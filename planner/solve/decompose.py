@@ -119,7 +119,8 @@ def _exactly(
                 raise Undecided
             return ScopeOptimum({}, Decimal("Infinity"), 0.0, columns)
         best = _incumbent(instance, scope, columns, outcome)
-        if instance.holds(scope, best.chosen):
+        runs = instance.rent(scope.workloads, best.chosen) is not None
+        if runs and instance.holds(scope, best.chosen):
             return best
         # Within the solver's tolerance of a budget or share, but beyond it: not this one.
         if not program.exclude(outcome.counts):
@@ -139,8 +140,7 @@ def _incumbent(
     if counts is None:
         raise Undecided
     chosen = disaggregate(instance, columns, counts)
-    rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
-    usd_month = instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
+    usd_month = instance.usd_month(chosen, instance.rent(scope.workloads, chosen) or {})
     hours = instance.demand.policy.hours_per_month
     exact = outcome.run.status == "optimal" and outcome.run.gap == 0
     bound = None if exact or outcome.bound_usd_hr is None else outcome.bound_usd_hr * hours
@@ -205,10 +205,10 @@ def _rounded(
     if counts is None:
         return None
     chosen = disaggregate(instance, columns, counts)
-    rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
-    if None in rented.values() or not instance.holds(scope, chosen):
+    rented = instance.rent(scope.workloads, chosen)
+    if rented is None or not instance.holds(scope, chosen):
         return None
-    cost = instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
+    cost = instance.usd_month(chosen, rented)
     return ScopeOptimum(chosen, cost, 0.0, columns)
 
 

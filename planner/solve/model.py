@@ -14,6 +14,8 @@ Parameters
     R_k, m_k     replicas of a volume of k; volumes in k
     c_wg         hourly cost of GPU offer g for w, averaged over the month
     M_wvg        offers at which a replica of v lets w run on g
+    L_g          network disks that one pod can mount at g; T_w those where separate ones are more
+    P, S_p       disks that volumes may share, each an offer; the volumes on p
     B, H, N, P   budget, hours of a month, most sites, most providers
     q            most that one provider may hold of all GB
 
@@ -33,6 +35,9 @@ Constraints
     same         y_kd ≤ y_k'd                             where R_k ≤ R_k'; equal where R_k = R_k'
     different    Σ_k y_kd ≤ 1                             for every d of the group's level
     workload     Σ_g z_wg = 1,  z_wg ≤ Σ_{o in M_wvg} x_vo   for every mounted v
+    shared       x_vp = x_v'p                             for all v of S_p
+    needed       x_vp ≤ R_v Σ_{w mounts v, g of T_w at p} z_wg    where no group asks for p
+    attach       Σ_{disks with one replica of each mounted v at g} ≤ L_g + M (1 - z_wg)
     budget       Σ c_ko x_ko ≤ B / H                      whole, and by owner
     sites        Σ_d u_d ≤ N,  Σ_{o in d} x_ko ≤ m_k R_k u_d   likewise P for providers
     share        Σ_{o of p} s_ko x_ko ≤ q t               for every provider p
@@ -55,7 +60,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pulp
 
-from planner.requirements.base import ProgramColumn
+from planner.requirements.base import ProgramColumn, negated
+from planner.requirements.packing import AttachLimit, Mountable, one_disk_groups
 from planner.requirements.spread import ReplicaSpread
 from planner.requirements.workload import Mount
 from planner.solve.solver import Run, run
@@ -281,6 +287,12 @@ class Program(Model):
                 self.add([*terms, (used[place], -most)], "<=", 0)
         return list(used.values())
 
+    def mountable(self, volume: int, offer: int) -> Mountable:
+        """Return a replica that a job can mount."""
+        pairs = self.instance.pairs
+        disks = max(int(pairs.disks[volume, offer]), 1)
+        return Mountable(self.replicas(volume, {offer}), pairs.disk(volume, offer), disks)
+
     def new(self, name: str, most: float | None, *, whole: bool = True) -> Variable:
         """Add a variable of a requirement."""
         return self.variable(f"{name}_{self.rows}", most, whole=whole)
@@ -355,6 +367,7 @@ def constrain(program: Program) -> None:
         tie.constrain(program)
     for w in program.scope.workloads:
         _workload(program, w)
+    _shared_disks(program)
     if program.scope.capped:
         for requirement in program.instance.requirements:
             requirement.constrain(program)
@@ -369,32 +382,73 @@ def _replicas(program: Program) -> None:
 
 
 def _workload(program: Program, w: int) -> None:
-    rentals = program.instance.rentals
+    rentals, limits = program.instance.rentals, program.instance.limits
     if rentals is None:
         return
     for g, needs in _runnable(program, w):
         z = program.z[w, g] = program.variable(f"z_{w}_{g}", 1)
         for v, offers in zip(rentals.mounts[w], needs, strict=True):
             Mount.constrain(program, [(z, 1)], v, {*offers})
+        if limits is not None and limits.limited[w]:
+            mounts = [
+                (program.instance.volumes[v].replicas, [program.mountable(v, o) for o in offers])
+                for v, offers in zip(rentals.mounts[w], needs, strict=True)
+            ]
+            AttachLimit.constrain(program, [(z, 1)], mounts, int(limits.most[g]))
     program.add([(z, 1) for (job, _), z in program.z.items() if job == w], "==", 1)
+
+
+def _shared_disks(program: Program) -> None:
+    """Let all volumes of a shared disk use it equally often, and only where jobs need it."""
+    instance, rentals, limits = program.instance, program.instance.rentals, program.instance.limits
+    together = one_disk_groups(instance.demand) if instance.pairs.shared else {}
+    for o, members in instance.shared_disks.items():
+        disk = instance.pairs.shared[o]
+        if members[0] not in program.unit_of:
+            continue
+        terms = [program.replicas(v, {o}) for v in members]
+        used = [each for each in terms if each]
+        if len(used) < len(terms):
+            for each in used:
+                program.add(each, "<=", 0)
+            continue
+        for each in terms[1:]:
+            program.add([*terms[0], *negated(each)], "==", 0)
+        if disk.by_group or rentals is None or limits is None:
+            continue
+        for unit in {together.get(name, (name,)) for name in disk.members}:
+            needing = [
+                (z, -float(instance.volumes[members[0]].replicas))
+                for (w, g), z in program.z.items()
+                if limits.too_many[w, g]
+                and rentals.meets[g, o]
+                and not {*unit}.isdisjoint(rentals.workloads[w].mounts)
+            ]
+            program.add([*terms[0], *needing], "<=", 0)
 
 
 def _runnable(program: Program, w: int) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
     """Yield the first of all GPU offers that reach the same, with the offers for each mount."""
-    rentals = program.instance.rentals
+    rentals, limits = program.instance.rentals, program.instance.limits
     if rentals is None:
         return
-    alike: dict[tuple[tuple[int, ...], ...], NDArray[np.bool_]] = {}
+    shared = [*program.instance.pairs.shared]
+    alike: dict[Any, NDArray[np.bool_]] = {}
+    wants: dict[Any, list[tuple[int, ...]]] = {}
     for g in np.flatnonzero(rentals.broken[w] == 0).tolist():
-        wants = []
+        each = []
         for v in rentals.mounts[w]:
             mountable = rentals.mountable(w, v, g)
             columns = program.of_unit[program.unit_of[v]]
-            wants.append(tuple(o for o in (program.offer[i] for i in columns) if mountable[o]))
-        if all(wants):
-            mask = alike.setdefault(tuple(wants), np.zeros(len(rentals.gpus), np.bool_))
-            mask[g] = True
-    for each, mask in alike.items():
+            each.append(tuple(o for o in (program.offer[i] for i in columns) if mountable[o]))
+        if all(each):
+            look: tuple[Any, ...] = tuple(each)
+            if limits is not None and limits.limited[w]:
+                here = rentals.meets[g, shared].tobytes()
+                look = (*look, limits.most[g], limits.too_many[w, g], here)
+            alike.setdefault(look, np.zeros(len(rentals.gpus), np.bool_))[g] = True
+            wants[look] = each
+    for look, mask in alike.items():
         best = rentals.best(w, mask)
         if best is not None:
-            yield best, list(each)
+            yield best, wants[look]

@@ -19,6 +19,7 @@ from planner.solve.solution import Placement, placements
 from planner.solve.stats import SolveStats, Undecided
 from planner.solve.tenures import bought_now
 from planner.solve.timeline import Timeline, tenures
+from planner.text import visible
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
@@ -267,6 +268,16 @@ def solve_growing(
     record = _record(stats, objective, bound, cost_slack)
     market = line.months[0].offers
     instance = Instance.of(bought_now(line.demand, bought, later), market, line.gpus, line.kept)
+    if instance.limits is not None:
+        for w, g in chosen.items():
+            many, most = line.instance.disks_mounted(w, g, now), int(instance.limits.most[g])
+            if many > most:
+                raise InputError(
+                    f"workload {visible(line.demand.workloads[w].name)} would mount {many} disks "
+                    f"where one pod can mount {most}, and growth cannot be planned for volumes "
+                    "that share a disk",
+                    hint="leave `growth` out, or let it run at another provider",
+                )
     return Solution(bought, gpus, record, instance, chosen, later)
 
 

@@ -126,12 +126,9 @@ def dual_bound(instance: Instance) -> Decimal | None:
 
 
 def _optimum(instance: Instance, best: _Best, stats: SolveStats) -> Optimum:
-    rented: dict[int, int] = {}
-    for w in range(len(instance.demand.workloads)):
-        g = instance.rent_best(w, best.chosen)
-        if g is None:
-            raise Defect(f"workload {instance.demand.workloads[w].name} has no GPUs in a solution")
-        rented[w] = g
+    rented = instance.rent(instance.whole.workloads, best.chosen)
+    if rented is None:
+        raise Defect("a workload has no GPUs in a solution")
     return Optimum(
         chosen=dict(sorted(best.chosen.items())),
         rented=rented,
@@ -195,10 +192,16 @@ def _presolved(instance: Instance, stats: SolveStats, *, tie_break: bool) -> _Be
 def solve_component(
     instance: Instance, scope: Scope, alone: Chosen, stats: SolveStats, *, tie_break: bool
 ) -> _Best | None:
-    """Return the optimum of a component, given every volume's least choice."""
+    """Return the optimum of a component, given every volume's least choice.
+
+    Where that has volumes share a disk for a job, others may cost the same and share none.
+    """
     chosen = {v: alone[v] for v in scope.volumes}
-    if instance.holds(scope, chosen) and (cost := _cheapest_gpus(instance, scope, chosen)):
-        return _Part(chosen, cost, None)
+    packs = any(instance.is_packed(o) for offers in chosen.values() for o in offers)
+    if not packs and instance.holds(scope, chosen):
+        cost = _cheapest_gpus(instance, scope, chosen)
+        if cost:
+            return _Part(chosen, cost, None)
     if len(scope.ties) == 1 and not scope.workloads:
         together = merge_same_site_groups(instance, scope.ties[0])
         if together is not None:
@@ -223,10 +226,8 @@ def _solved(
 
 def _cost(instance: Instance, scope: Scope, chosen: Chosen) -> Decimal | None:
     """Return the monthly cost with the cheapest GPUs there, None where there are none."""
-    rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
-    if None in rented.values():
-        return None
-    return instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
+    rented = instance.rent(scope.workloads, chosen)
+    return None if rented is None else instance.usd_month(chosen, rented)
 
 
 def _cheapest_gpus(instance: Instance, scope: Scope, chosen: Chosen) -> Decimal | None:
@@ -235,13 +236,14 @@ def _cheapest_gpus(instance: Instance, scope: Scope, chosen: Chosen) -> Decimal 
     if rentals is None or not scope.workloads:
         return _cost(instance, scope, chosen)
     anywhere = np.ones(len(rentals.gpus), np.bool_)
-    for w in scope.workloads:
-        here, best = instance.rent_best(w, chosen), rentals.best(w, anywhere)
-        if here is None or best is None:
+    rented = instance.rent(scope.workloads, chosen)
+    if rented is None:
+        return None
+    for w, here in rented.items():
+        best = rentals.best(w, anywhere)
+        if best is None or rentals.usd_month(w, here) != rentals.usd_month(w, best):
             return None
-        if rentals.usd_month(w, here) != rentals.usd_month(w, best):
-            return None
-    return _cost(instance, scope, chosen)
+    return instance.usd_month(chosen, rented)
 
 
 __all__ = ["Optimum", "SolveStats", "Undecided", "dual_bound", "optimum", "solve_component"]

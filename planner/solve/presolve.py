@@ -117,6 +117,8 @@ def presolve(instance: Instance, scope: Scope) -> Columns:
     looks_at = frozenset().union(
         *(requirement.looks_at for requirement in instance.requirements * scope.capped)
     )
+    if instance.limits is not None and scope.workloads:
+        looks_at |= {"disks"}  # of a pod that can mount only some
     found_units, found_offers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     forced = {v for v, _ in (*instance.forced, *instance.kept)}
     for k, unit in enumerate(units):
@@ -152,6 +154,7 @@ def _units(instance: Instance, scope: Scope) -> tuple[VolumeClass, ...]:
     alone = {v for tie in scope.ties for v in tie.members}
     alone |= {v for w in scope.workloads for v in mounts[w]} | {v for v, _ in instance.forced}
     alone |= {v for v, _ in instance.kept}
+    alone |= {v for members in instance.shared_disks.values() for v in members}
     owners = {
         requirement.owner for requirement in instance.requirements if requirement.owner is not None
     }
@@ -204,6 +207,8 @@ def _codes(instance: Instance, view: _View, *, grid: bool) -> NDArray[np.int64]:
         else instance.places(level)
         for level in view
     ]
+    if instance.pairs.shared:  # what several volumes choose together, none does for itself
+        facts.append([o if o in instance.pairs.shared else -1 for o in range(len(offers))])
     if grid:
         facts += [offers[name].astype(object).map(str).tolist() for name in _GRID]
     numbers: dict[tuple[Any, ...], int] = {}
@@ -280,7 +285,7 @@ def merge_same_site_groups(instance: Instance, tie: GroupConstraint) -> Chosen |
     """
     places = instance.places(tie.level)
     volumes = [instance.pairs.volumes[v] for v in tie.members]
-    if not tie.same or any(volume.replicas > 1 for volume in volumes):
+    if not tie.same or any(volume.replicas > 1 for volume in volumes) or instance.pairs.shared:
         return None
     if any(len(place) != 1 for place in places):
         return None

@@ -13,15 +13,17 @@ import numpy as np
 
 from planner.market.wire import STOCK_RANK
 from planner.requirements.group import GroupConstraint
+from planner.requirements.packing import fewest_disks, one_disk_groups
 from planner.requirements.policy import policy_requirements
 from planner.solve.bound import SeparableBound
 from planner.solve.candidates import Pairs, pair, sites
 from planner.solve.existing import Kept, with_kept
+from planner.solve.packing import AttachLimits, attach_limits, best_rented, with_shared_disks
 from planner.solve.rentals import Rentals, rent
 from planner.units import total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     import pandas as pd
@@ -71,6 +73,8 @@ class Instance:
         Volumes and the offers that are a live disk of theirs: exactly one replica is there.
     forced : tuple of (int, frozenset of int)
         For questions of what if: a volume, and offers of which one at least has to hold a replica.
+    limits : AttachLimits | None
+        What one pod can mount; None where no job can need more.
     """
 
     demand: Demand
@@ -78,6 +82,7 @@ class Instance:
     rentals: Rentals | None
     kept: tuple[tuple[int, int], ...] = ()
     forced: tuple[tuple[int, frozenset[int]], ...] = ()
+    limits: AttachLimits | None = None
 
     @classmethod
     def of(
@@ -86,6 +91,8 @@ class Instance:
         offers: pd.DataFrame,
         gpus: pd.DataFrame | None,
         kept: Sequence[Kept] = (),
+        *,
+        everywhere: bool = False,
     ) -> Instance:
         """Return the instance of a demand and a market.
 
@@ -99,13 +106,17 @@ class Instance:
             Columns ``GPUS``; None where there are no workloads.
         kept : sequence of Kept
             Replicas that live disks already are.
+        everywhere : bool
+            Also with disks that volumes could share if requirements were relaxed.
         """
-        pairs, rentals = with_kept(pair(demand, offers), kept), None
+        pairs, rentals, limits = with_kept(pair(demand, offers), kept), None, None
         if demand.workloads and gpus is not None:
             rentals = rent(demand, pairs.offers, gpus)
+            limits = attach_limits(demand, pairs, rentals)
+        pairs, rentals = with_shared_disks(demand, pairs, rentals, limits, everywhere=everywhere)
         at = {volume.name: v for v, volume in enumerate(demand.volumes)}
         places = tuple((at[replica.volume], len(offers) + n) for n, replica in enumerate(kept))
-        return cls(demand, pairs, rentals, places)
+        return cls(demand, pairs, rentals, places, limits=limits)
 
     @cached_property
     def least(self) -> SeparableBound:
@@ -188,6 +199,15 @@ class Instance:
         )
 
     @cached_property
+    def shared_disks(self) -> dict[int, tuple[int, ...]]:
+        """Return the volumes of each offer that is a disk they may share."""
+        return {
+            o: tuple(self.index[name] for name in disk.members)
+            for o, disk in self.pairs.shared.items()
+            if disk.members[0] in self.index
+        }
+
+    @cached_property
     def whole(self) -> Scope:
         """Return everything as one scope, under the policy."""
         volumes = tuple(range(len(self.pairs.volumes)))
@@ -205,7 +225,7 @@ class Instance:
             return v
 
         mounts = self.rentals.mounts if self.rentals is not None else ()
-        tied = [*(tie.members for tie in self.ties), *mounts]
+        tied = [*(tie.members for tie in self.ties), *mounts, *{*self.shared_disks.values()}]
         for members in tied:
             for v in members[1:]:
                 left, right = sorted((find(members[0]), find(v)))
@@ -227,8 +247,11 @@ class Instance:
         )
 
     def reachable(self, w: int, chosen: Mapping[int, Sequence[int]]) -> NDArray[np.bool_]:
-        """Return the GPU offers with every mounted volume at hand that is placed, shape (G,)."""
-        rentals = self._rentals
+        """Return the GPU offers with every mounted volume at hand that is placed, shape (G,).
+
+        There one pod can mount the disks that hold them.
+        """
+        rentals, limits = self._rentals, self.limits
         allowed = np.ones(len(rentals.gpus), np.bool_)
         several = rentals.several_nodes(w)
         for v in rentals.mounts[w]:
@@ -239,11 +262,54 @@ class Instance:
             shared = mountable & rentals.multinode[offers]
             needs = several | rentals.shared[v]
             allowed &= np.where(needs, shared.any(axis=1), mountable.any(axis=1))
+        if limits is not None and limits.limited[w]:
+            for g in np.flatnonzero(allowed & (rentals.broken[w] == 0)).tolist():
+                allowed[g] = self.disks_mounted(w, g, chosen) <= limits.most[g]
         return allowed
 
+    def disks_mounted(self, w: int, g: int, chosen: Mapping[int, Sequence[int]]) -> int:
+        """Return from how few disks a workload on a GPU offer has each volume that is placed."""
+        pairs, rentals = self.pairs, self._rentals
+        options: list[dict[Hashable, int]] = []
+        for v in rentals.mounts[w]:
+            if v in chosen:
+                here = rentals.mountable(w, v, g)
+                mine = {o for o in chosen[v] if here[o]}
+                options.append({pairs.disk(v, o): max(self.disks(v, o), 1) for o in mine})
+        return fewest_disks(options, sum(max(each.values(), default=0) for each in options))
+
     def rent_best(self, w: int, chosen: Mapping[int, Sequence[int]]) -> int | None:
-        """Return the GPU offer to take for a workload where its volumes are, None where none is."""
+        """Return the GPU offer to take for a workload where its volumes are, None where none is.
+
+        Whether other jobs need it elsewhere, for a disk that they share, is not looked at.
+        """
         return self._rentals.best(w, self.reachable(w, chosen))
+
+    def rent(
+        self, workloads: Iterable[int], chosen: Mapping[int, Sequence[int]]
+    ) -> dict[int, int] | None:
+        """Return the cheapest GPU offers for workloads where volumes are; None where none are.
+
+        Volumes share a disk only where jobs run that need it, which may decide between GPU offers.
+        """
+        allowed = {w: self.reachable(w, chosen) for w in workloads}
+        if not allowed:
+            return {}
+        rented = {w: self._rentals.best(w, mask) for w, mask in allowed.items()}
+        needed = self._needed(chosen)
+        return best_rented(self._rentals, self.limits, allowed, rented, needed)
+
+    def _needed(self, chosen: Mapping[int, Sequence[int]]) -> list[tuple[int, tuple[int, ...]]]:
+        """Return each shared disk that jobs have to need, for each volume (or group) on it."""
+        shared = self.pairs.shared
+        used = {o for offers in chosen.values() for o in offers if o in shared}
+        together = one_disk_groups(self.demand) if used else {}
+        return [
+            (o, tuple(self.index[each] for each in unit))
+            for o in sorted(used)
+            if not shared[o].by_group
+            for unit in dict.fromkeys(together.get(name, (name,)) for name in shared[o].members)
+        ]
 
     @property
     def least_usd_hr(self) -> Decimal:
@@ -270,10 +336,22 @@ class Instance:
         """Return whether chosen offers satisfy a scope's groups and, where capped, the policy."""
         return (
             all(tie.holds(self, chosen) for tie in scope.ties)
+            and self._shares(chosen)
             and all(chosen[v].count(o) == 1 for v, o in self.kept if v in chosen)
             and not any(v in chosen and offers.isdisjoint(chosen[v]) for v, offers in self.forced)
             and (not scope.capped or self.within_policy(chosen))
         )
+
+    def is_packed(self, offer: int) -> bool:
+        """Return whether volumes share a disk there because a job could not mount one for each."""
+        disk = self.pairs.shared.get(offer)
+        return disk is not None and not disk.by_group
+
+    def _shares(self, chosen: Mapping[int, Sequence[int]]) -> bool:
+        """Return whether all volumes of a shared disk that are placed use it equally often."""
+        shared = self.shared_disks
+        used = {o for offers in chosen.values() for o in offers if o in shared} if shared else set()
+        return all(len({chosen[v].count(o) for v in shared[o]}) == 1 for o in used)
 
     def within_policy(self, chosen: Mapping[int, Sequence[int]]) -> bool:
         """Return whether chosen offers hold every requirement on the whole plan."""

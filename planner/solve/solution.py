@@ -97,12 +97,13 @@ def placements(
     for v, places in enumerate(chosen):
         have = {live[o].replica: live[o] for o in places if o in live}
         left = iter(r for r in range(1, len(places) + 1) if r not in have)
-        new = {next(left): o for o in sorted(places) if o not in live}
+        bought = sorted((pairs.base(o), o) for o in places if o not in live)
+        new = {next(left): o for _, o in bought}
         volume = pairs.volumes[v]
         placed += (
             _kept(have[replica], volume, regions)
             if replica in have
-            else _placement(pairs, offers[new[replica]], v, new[replica], replica)
+            else _placement(pairs, offers, v, new[replica], replica)
             for replica in range(1, len(places) + 1)
         )
     return tuple(placed)
@@ -130,18 +131,24 @@ def _kept(existing: Kept, volume: Volume, regions: Mapping[str, str | None]) -> 
     )
 
 
-def _placement(pairs: Pairs, offer: dict[str, Any], v: int, o: int, replica: int) -> Placement:
-    volume, provision_gb = pairs.volumes[v], int(pairs.provision_gb[v, o])
-    disks = int(pairs.disks[v, o])
+def _placement(
+    pairs: Pairs, offers: Sequence[dict[str, Any]], v: int, o: int, replica: int
+) -> Placement:
+    volume, provision_gb, offer = pairs.volumes[v], int(pairs.provision_gb[v, o]), offers[o]
+    disk = pairs.shared.get(o)
+    disks, size_gb = int(pairs.disks[v, o]), provision_gb
+    if disk is not None:
+        disks, size_gb = 1, pairs.disk_gb(o)
     named = ("offer_id", "provider", "cloud_id", "data_center", "country", "region", "usd_gb_hr")
     return Placement(
         volume=volume.name,
         replica=replica,
         action="create",
         **{name: offer[name] for name in named},
-        disk_sizes_gb=disk_sizes_gb(provision_gb, disks, offer["min_gb"], offer["step_gb"]),
+        disk_sizes_gb=disk_sizes_gb(size_gb, disks, offer["min_gb"], offer["step_gb"]),
         provision_gb=provision_gb,
         usd_hr=usd_hr(provision_gb, offer["usd_gb_hr"]),
         owner=volume.owner,
         tags=dict(volume.tags),
+        disk_group=None if disk is None else disk.members,
     )

@@ -1,8 +1,8 @@
 """Of equally cheap solutions of coupled volumes, take the first.
 
-First is better stock, then sites that are tied for more volumes, then the least create keys in
-volume order. Each is a whole number for each column, so that several are decided by one program:
-one weighs more than all that come after it.
+First are fewer volumes that share a disk for a job, then better stock, then sites that are tied
+for more volumes, then the least create keys in volume order. Each is a whole number for each
+column, so that several are decided by one program: one weighs more than all that come after it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def break_ties(
     program.hold_cost(best.usd_month / hours)
     counts = break_tie_levels(program, live, levels(instance, live), counts, stats)
     chosen = disaggregate(instance, live, counts)
-    rented = {w: instance.rent_best(w, chosen) for w in scope.workloads}
-    if None in rented.values() or not instance.holds(scope, chosen):
+    rented = instance.rent(scope.workloads, chosen)
+    if rented is None or not instance.holds(scope, chosen):
         return best
-    cost = instance.usd_month(chosen, {w: g for w, g in rented.items() if g is not None})
+    cost = instance.usd_month(chosen, rented)
     # Floats hold the cost only nearly: what is dearer by less than they see is no equal.
     return replace(best, chosen=chosen, usd_month=cost) if cost <= best.usd_month else best
 
@@ -68,9 +68,16 @@ def _live(
 
 def levels(instance: Instance, columns: Columns) -> Iterator[NDArray[np.int64]]:
     """Yield what is to be least, the most important first: weights of columns, shape (n,)."""
+    if instance.pairs.shared:
+        yield packed(instance, columns)
     yield instance.penalty[columns.offer]
     yield -instance.tied_volumes[columns.offer]
     yield from keys(columns)
+
+
+def packed(instance: Instance, columns: Columns) -> NDArray[np.int64]:
+    """Return 1 for each column that packs a volume with others for a job, shape (n,)."""
+    return np.array([instance.is_packed(o) for o in columns.offer.tolist()], np.int64)
 
 
 def keys(columns: Columns) -> Iterator[NDArray[np.int64]]:

@@ -18,6 +18,7 @@ from planner.market.market import ADDRESSABLE
 from planner.schema import exactly, records
 from planner.solve import verify_coupling as coupling
 from planner.solve import verify_growth as growth
+from planner.solve import verify_packing as packing
 from planner.solve.solution import Placement
 from planner.text import visible
 from planner.units import plain, quotient, total, usd_hr
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.demand.model import Demand, Volume
+    from planner.demand.model import Demand, Volume, Workload
     from planner.solve.rentals import Gpu
     from planner.solve.tenures import Tenure
 
@@ -45,6 +46,7 @@ def verify(
     rented: Sequence[Gpu] = (),
     disks: pd.DataFrame | None = None,
     schedule: Sequence[Tenure] = (),
+    limits: Mapping[str, int] | None = None,
 ) -> tuple[str, ...]:
     """Return every way in which a plan breaks the demand or contradicts the market.
 
@@ -64,6 +66,8 @@ def verify(
         Columns ``DISKS``: what the account has; without it nothing can be kept.
     schedule : sequence of Tenure
         What is to be bought later, where volumes grow.
+    limits : mapping, optional
+        How many disks one pod can mount, by provider: what is known beside the policy's.
 
     Returns
     -------
@@ -73,7 +77,10 @@ def verify(
     gpu_rows = () if gpus is None or not rented else records(exactly(gpus, GPUS, what="gpus"))
     disk_rows = () if disks is None else records(exactly(disks, DISKS, what="disks"))
     offer_rows = records(exactly(offers, ADDRESSABLE, what="offers"))
-    return violations(demand, offer_rows, placements, gpu_rows, rented, disk_rows, schedule)
+    known = {**(limits or {}), **demand.policy.attach_limits}
+    return violations(
+        demand, offer_rows, placements, gpu_rows, rented, disk_rows, schedule, limits=known
+    )
 
 
 def violations(
@@ -84,14 +91,21 @@ def violations(
     rented: Sequence[Gpu] = (),
     disks: Sequence[Row] = (),
     schedule: Sequence[Tenure] = (),
+    *,
+    limits: Mapping[str, int] | None = None,
 ) -> tuple[str, ...]:
-    """Return what `verify` does, of rows in place of frames."""
+    """Return what `verify` does, of rows in place of frames.
+
+    Without ``limits``, only those that the policy states are held against it: what is known of
+    providers may have been otherwise when a plan was made.
+    """
     sold: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in market:
         sold.setdefault(_key(row), []).append(row)
-    account = _Account(demand, market, sold, {row["id"]: row for row in disks})
+    account = _Account(demand, market, sold, {row["id"]: row for row in disks}, gpus, limits)
     now = [*growth.in_month(placements, schedule, 0)]
-    where, broken = _month(account, [(p, end) for p, end in now if isinstance(p, Placement)])
+    there = [(p, end) for p, end in now if isinstance(p, Placement)]
+    where, broken = _month(account, there, rented)
     of_volume: dict[str, list[Placement]] = {}
     for placement in placements:
         of_volume.setdefault(placement.volume, []).append(placement)
@@ -102,21 +116,26 @@ def violations(
         *claims(demand, placements, account.live),
         *coupling.workloads(demand, where, gpus, rented),
         *growth.gaps(demand, placements, schedule),
-        *_later(account, placements, schedule, gpus),
+        *_later(account, placements, schedule),
     )
 
 
 class _Account(NamedTuple):
-    """What placements are held against: demand, market (also by create key), live disks by id."""
+    """What placements are held against: demand, market (also by create key), live disks by id.
+
+    And GPU offers, with how many disks one pod can mount, by provider.
+    """
 
     demand: Demand
     market: Sequence[Row]
     sold: Mapping[tuple[Any, ...], list[Row]]
     live: Mapping[str, Row]
+    gpus: Sequence[Row]
+    limits: Mapping[str, int] | None
 
 
 def _month(
-    account: _Account, placements: Sequence[tuple[Placement, int]]
+    account: _Account, placements: Sequence[tuple[Placement, int]], rented: Sequence[Gpu] = ()
 ) -> tuple[coupling.Where, list[str]]:
     """Return where volumes are, and what is wrong with placements that are there in one month.
 
@@ -124,11 +143,15 @@ def _month(
     ----------
     placements : sequence of (Placement, int)
         With the month in which they are replaced; -1 for the end of the horizon.
+    rented : sequence of Gpu
+        What jobs run on then; without it, what they need is not looked at.
     """
     demand = account.demand
     by_name = {volume.name: volume for volume in demand.volumes}
     violations: list[str] = []
     where: coupling.Where = {}
+    placed: list[tuple[Placement, Row]] = []
+    bought = dict(by_name)
     for placement, end in placements:
         listed = account.sold.get(_key(vars(placement)), [])
         offer = _of_size(listed, placement.disk_sizes_gb)
@@ -137,6 +160,7 @@ def _month(
         if volume is not None:
             until = growth.months_of(demand) if end < 0 else end
             volume = growth.as_bought(volume, until, exists=is_kept)
+            bought[placement.volume] = volume
         if is_kept:
             offer = stand_in(placement, account.market)
             offer["multinode"] = multinode(placement, account.live)
@@ -146,35 +170,73 @@ def _month(
         elif offer is None:
             violations.append(f"{who}: no such offer in this market")
         elif volume is not None:
-            problems = (
-                *_admissible(volume, offer),
-                *_as_sold(placement, volume, offer),
-                *_tiers(
-                    placement,
-                    volume,
-                    _rivals(demand, volume, offer, listed),
-                    _known_at(demand, volume),
-                ),
-            )
-            violations += [
-                f"{who}: {problem}" for problem in (*problems, *_sizes(placement, volume, offer))
-            ]
+            wrong = [*_admissible(volume, offer), *_as_sold(placement, volume, offer)]
+            if placement.disk_group is None:
+                rivals = _rivals(demand, volume, offer, listed)
+                wrong += _tiers(placement, volume, rivals, _known_at(demand, volume))
+                wrong += _sizes(placement, volume, offer)
+            violations += [f"{who}: {problem}" for problem in wrong]
         if offer is not None:
             where.setdefault(placement.volume, []).append(offer)
+            placed.append((placement, offer))
     for volume in demand.volumes:
         violations += coupling.spread(volume, where.get(volume.name, ()))
     here = [placement for placement, _ in placements]
     violations += coupling.groups(demand, where)
     violations += coupling.caps(demand, here)
     violations += coupling.budgets(demand, here)
-    return where, violations
+    then = demand.model_copy(update={"volumes": tuple(bought.values())})
+    return where, [*violations, *_packing(account._replace(demand=then), placed, rented)]
+
+
+def _packing(
+    account: _Account, placed: Sequence[tuple[Placement, Row]], rented: Sequence[Gpu]
+) -> Iterator[str]:
+    """Yield what is wrong with disks that volumes share, and with what pods mount."""
+    demand, limits = account.demand, account.limits
+    known = {volume.name: _known_at(demand, volume) for volume in demand.volumes}
+    shared = coupling.shared_volumes(demand)
+
+    def allows(volume: Volume, row: Row) -> bool:
+        return not any(_admissible(volume, row)) and not _is_unknown(row, known[volume.name])
+
+    def fewest(volume: Volume, row: Row) -> int | None:
+        disks = _fewest(volume, row) if allows(volume, row) else None
+        return disks if disks is not None and disks <= volume.max_disks else None
+
+    def reaches(workload: Workload, name: str, gpu: Row, row: Row) -> bool:
+        return coupling.reaches(workload, name, gpu, row, shared)
+
+    scene = packing.Scene(demand, placed, account.sold, allows, fewest, reaches)
+    yield from packing.shared_disks(scene)
+    yield from packing.groups(scene)
+    ids = [gpu.offer_id for gpu in rented]
+    rows = [[row for row in account.gpus if row["offer_id"] == each] for each in ids]
+    stated = demand.policy.attach_limits if limits is None else limits
+    judged = limits is not None and (bool(rented) or not demand.workloads)
+    yield from packing.pods(scene, stated, [*zip(rented, rows, strict=True)], justified=judged)
+
+
+def _fewest(volume: Volume, row: Row) -> int | None:
+    """Return how few disks of an offer hold a volume; None where it sells none."""
+    low, step, high = row["min_gb"], row["step_gb"], row["max_gb"]
+    least = low if low >= 1 else step
+    if high is None:
+        return 1
+    return None if least > high else -(-volume.need_gb // (least + (high - least) // step * step))
+
+
+def _is_unknown(row: Row, known: set[str]) -> bool:
+    """Return whether an offer's place is unknown where it must be known."""
+    return ("country" in known and row["country"] is None) or (
+        "region" in known and None in row["regions"]
+    )
 
 
 def _later(
     account: _Account,
     placements: Sequence[Placement],
     schedule: Sequence[Tenure],
-    gpus: Sequence[Row],
 ) -> Iterator[str]:
     """Yield what is wrong with the months of a schedule in which something changes."""
     by_name = {volume.name: volume for volume in account.demand.volumes}
@@ -184,7 +246,7 @@ def _later(
             for each, end in growth.in_month(placements, schedule, month)
         ]
         where, problems = _month(account, there)
-        problems += coupling.stranded(account.demand, where, gpus)
+        problems += coupling.stranded(account.demand, where, account.gpus)
         yield from (f"in month {month}: {problem}" for problem in problems)
 
 
@@ -247,10 +309,7 @@ def _tiers(
         if most is None:
             most = least + volume.need_gb + step
         largest = least + (most - least) // step * step
-        unknown = ("country" in known and other["country"] is None) or (
-            "region" in known and None in other["regions"]
-        )
-        if unknown or least > most or any(_admissible(volume, other)):
+        if _is_unknown(other, known) or least > most or any(_admissible(volume, other)):
             continue
         if (disks - 1) * largest >= volume.need_gb:
             yield "another size of the same place holds it in fewer disks"
@@ -322,7 +381,7 @@ def _as_sold(placement: Placement, volume: Volume, offer: dict[str, Any]) -> Ite
         yield "owner or tags are not the volume's"
     if placement.action not in {"create", "replace"}:
         yield f"action {placement.action} is not known"
-    if placement.usd_hr != usd_hr(sum(placement.disk_sizes_gb), placement.usd_gb_hr):
+    if placement.usd_hr != usd_hr(placement.provision_gb, placement.usd_gb_hr):
         yield "usd_hr is not size times price"
 
 

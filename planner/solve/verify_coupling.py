@@ -112,7 +112,7 @@ def caps(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
     policy = demand.policy
     gb: Counter[str] = Counter()
     for placement in placements:
-        gb[placement.provider] += sum(placement.disk_sizes_gb)
+        gb[placement.provider] += placement.provision_gb
     sites = len(
         {(placement.provider, placement.data_center, placement.country) for placement in placements}
     )
@@ -122,9 +122,9 @@ def caps(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
         yield f"the plan uses {len(gb)} providers, max_providers is {policy.max_providers}"
     here: Counter[tuple[str | None, ...]] = Counter()
     for placement in placements:
-        here[placement.provider, placement.data_center, placement.country] += len(
-            placement.disk_sizes_gb
-        )
+        own = placement.disk_group is None or placement.disk_group[0] == placement.volume
+        site = placement.provider, placement.data_center, placement.country
+        here[site] += len(placement.disk_sizes_gb) * own
     most = max(here.values(), default=0)
     if policy.max_disks_per_site is not None and most > policy.max_disks_per_site:
         yield f"a site holds {most} disks, max_disks_per_site is {policy.max_disks_per_site}"
@@ -157,7 +157,7 @@ def workloads(
     for row in gpus:
         listed.setdefault(row["offer_id"], []).append(row)
     wanted = {workload.name: workload for workload in demand.workloads}
-    shared = _shared(demand)
+    shared = shared_volumes(demand)
     for gpu in rented:
         workload = wanted.get(gpu.workload)
         if workload is None:
@@ -175,7 +175,7 @@ def workloads(
 
 def stranded(demand: Demand, where: Where, gpus: Sequence[Row]) -> Iterator[str]:
     """Yield the workloads that no GPU offer can run where the volumes are."""
-    shared = _shared(demand)
+    shared = shared_volumes(demand)
     for workload in demand.workloads:
         if not any(
             not [*_suits(workload, row), *_mounts(workload, row, where, shared)] for row in gpus
@@ -247,24 +247,30 @@ def _suits(workload: Workload, row: Row) -> Iterator[str]:
             yield f"{name} {row[name]} is not allowed"
 
 
+def reaches(workload: Workload, name: str, gpu: Row, offer: Row, shared: set[str]) -> bool:
+    """Return whether a workload on a GPU offer can mount a volume of its from an offer."""
+    many = workload.nodes > 1 or gpu["listing"] == "multi-node" or name in shared
+    return _meets(gpu, offer) and (not many or offer["multinode"] is True)
+
+
 def _mounts(workload: Workload, row: Row, where: Where, shared: set[str]) -> Iterator[str]:
     many = workload.nodes > 1 or row["listing"] == "multi-node"
     for name in workload.mounts:
-        here = [offer for offer in where.get(name, ()) if _reaches(row, offer)]
+        here = [offer for offer in where.get(name, ()) if _meets(row, offer)]
         if not here:
             yield f"no copy of {name} is at the GPU's site"
         elif (many or name in shared) and not any(offer["multinode"] is True for offer in here):
             yield f"{name} is not on multi-node disks at the GPU's site"
 
 
-def _reaches(gpu: Row, offer: Row) -> bool:
+def _meets(gpu: Row, offer: Row) -> bool:
     if gpu["provider"] is None or gpu["provider"] != offer["provider"]:
         return False
     named = ("data_center", "country")
     return all(gpu[name] is None or offer[name] in {None, gpu[name]} for name in named)
 
 
-def _shared(demand: Demand) -> set[str]:
+def shared_volumes(demand: Demand) -> set[str]:
     """Return the volumes that workloads may mount at one time."""
     hours: dict[str, list[int]] = {}
     for workload in demand.workloads:

@@ -1,4 +1,4 @@
-"""Attach limits: a plan says first where a job mounts more disks than one pod can."""
+"""Attach limits: a plan keeps to those that are known, and says where one is unknown or old."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 import planner
 from planner.demand.read import demand_from
+from planner.errors import Infeasible
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
 from tests.market.rows import disk, gpu
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 LATE = datetime(2028, 1, 1, tzinfo=UTC)
 SIZES = {"a": 100, "b": 200, "c": 300}
-CAN = "where one pod can mount"
 
 
 def plan(provider: str, *mounts: str, now: datetime = NOW, jobs: int = 1, **given: Any) -> Plan:
@@ -41,12 +41,16 @@ def plan(provider: str, *mounts: str, now: datetime = NOW, jobs: int = 1, **give
     return planner.plan(demand_from(document), offers, gpus, now=now)
 
 
-def test_more_disks_than_a_pod_can_mount_is_the_first_warning() -> None:
-    """The job, its volumes, the limit, and what to do."""
-    first, *others = plan("runpod", "a", "c").warnings
-    assert first.startswith(f"job job-1 mounts 2 disks at runpod (a, c), {CAN} 1: store them in")
-    assert "`attach_limits: {runpod: 2}`" in first
-    assert not any("mount" in other for other in others)
+def groups(made: Plan) -> list[tuple[str, ...] | None]:
+    """Return the volumes with which each volume shares its disk."""
+    return [placement.disk_group for placement in made.placements]
+
+
+def test_a_documented_limit_is_kept_to_without_a_warning() -> None:
+    """The volumes of the job share a disk; the third, which it does not mount, has its own."""
+    made = plan("runpod", "a", "c")
+    assert groups(made) == [("a", "c"), None, ("a", "c")]
+    assert made.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -68,14 +72,15 @@ def test_what_a_pod_can_mount_needs_no_warning(
 
 def test_a_stated_limit_can_be_stricter_than_the_fact() -> None:
     """What the demand says is what counts, in both directions."""
-    said = plan("crusoecloud", "a", "b", policy={"attach_limits": {"crusoecloud": 1}}).warnings
-    assert f"2 disks at crusoecloud (a, b), {CAN} 1" in said[0]
+    stricter = plan("crusoecloud", "a", "b", policy={"attach_limits": {"crusoecloud": 1}})
+    assert groups(stricter) == [("a", "b"), ("a", "b"), None]
+    assert groups(plan("runpod", "a", "b", policy={"attach_limits": {"runpod": 2}})) == [None] * 3
 
 
 def test_a_volume_in_several_disks_counts_each_of_them() -> None:
     """A volume split in two cannot be mounted by a pod that mounts one disk."""
-    (first, *_) = plan("runpod", "c", max_disks=2).warnings
-    assert f"job-1 mounts 2 disks at runpod (c), {CAN} 1: store them in fewer disks" in first
+    with pytest.raises(Infeasible):
+        plan("runpod", "c", max_disks=2)
 
 
 def test_an_unknown_limit_is_one_warning() -> None:
@@ -88,11 +93,9 @@ def test_an_unknown_limit_is_one_warning() -> None:
 
 
 def test_an_old_fact_says_so_where_it_matters() -> None:
-    """A year after its source was read, whether the plan exceeds the limit or keeps to it."""
-    assert (
-        "1 (read on 2026-08-01, over a year ago: check https://"
-        in (plan("runpod", "a", "b", now=LATE).warnings[0])
-    )
+    """A year after its source was read, where it decides what shares a disk, and where not."""
+    (decides,) = plan("runpod", "a", "b", now=LATE).warnings
+    assert decides.startswith("one pod at runpod can mount 1 disk, read on 2026-08-01, over a year")
     (within,) = plan("crusoecloud", "a", "b", now=LATE).warnings
     assert within.startswith("one pod at crusoecloud can mount 15 disks, read on 2026-11-27, over")
     assert plan("crusoecloud", "a", now=LATE).warnings == ()

@@ -63,6 +63,7 @@ def plan(
                 "project": "lab",
                 "volumes": volumes,
                 "workloads": [{**wanted, **job}],
+                "policy": {"attach_limits": {"runpod": 2}},
             }
         ),
         offers_frame(offers or [offer()]),

@@ -115,7 +115,7 @@ def test_every_rule_has_a_sentence_of_its_own() -> None:
     assert len({*GPU_RULES.values()}) == len(GPU_RULES)
     demand = demand_from({"version": 1, "volumes": [{"name": "v", "size_gb": 9, **ASKED}]})
     reasons = [one.reason for one in volume.of_offers(demand.volumes[0])]
-    assert len({*reasons}) == len(reasons) == len(RULES) - 7  # facts, groups and existing disks
+    assert len({*reasons}) == len(reasons) == len(RULES) - 9  # facts, groups and existing disks
 
 
 @pytest.mark.parametrize("field", [*volume.KIND_OF])
