@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from planner.analysis.baselines import baselines
     from planner.analysis.sweep import sweep
+    from planner.demand.fleet import fleet
     from planner.demand.model import Demand, Group, Policy, Volume, Workload
-    from planner.demand.read import demand_from, read_demand
+    from planner.demand.read import demand_from, read_demand, read_policy
     from planner.demand.schema import demand_schema, example
     from planner.demand.validate import validate
     from planner.errors import (
@@ -64,8 +65,9 @@ __version__ = "0.1.0"
 _HOME = {
     "planner.analysis.baselines": ("baselines",),
     "planner.analysis.sweep": ("sweep",),
+    "planner.demand.fleet": ("fleet",),
     "planner.demand.model": ("Demand", "Group", "Policy", "Volume", "Workload"),
-    "planner.demand.read": ("demand_from", "read_demand"),
+    "planner.demand.read": ("demand_from", "read_demand", "read_policy"),
     "planner.demand.schema": ("demand_schema", "example"),
     "planner.demand.validate": ("validate",),
     "planner.errors": (
@@ -142,6 +144,7 @@ __all__ = [
     "fetch_gpus",
     "fetch_holdings",
     "fetch_offers",
+    "fleet",
     "gpus",
     "group_offers",
     "history",
@@ -157,6 +160,7 @@ __all__ = [
     "read_gpus",
     "read_holdings",
     "read_offers",
+    "read_policy",
     "report",
     "sweep",
     "validate",

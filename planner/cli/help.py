@@ -44,7 +44,7 @@ EXAMPLES = {
     "plan": (
         "planner plan demand.yaml --out plan.json",
         "planner plan shipped:research --offers shipped:disk-offers",
-        "planner plan demand.yaml --detailed-exitcode",
+        "planner plan vision.yaml search.yaml --policy fleet.yaml",
     ),
     "explain": (
         "planner explain plan.json",
@@ -95,7 +95,8 @@ EXAMPLES = {
 _PANELS = {
     "Filters": "region country provider data_center security stock multinode spot max_price since",
     "Rows": "sort desc group_by every",
-    "Inputs": "offers_file gpus_file multinode_file disks_file wallet_file state live month as_of",
+    "Inputs": "policy offers_file gpus_file multinode_file disks_file wallet_file state live month "
+    "as_of",
     "Solver": "time_limit accept_gap cost_slack full_program",
     "Limits": "max_usd_hr price_tolerance max_age min_runway failover over_budget_ok budget "
     "warn_above fail_above fail_on_increase",

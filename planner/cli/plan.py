@@ -42,8 +42,18 @@ _CHANGES = 12
 
 def plan(
     demand: Annotated[
-        str, typer.Argument(help="Demand file (YAML, JSON, TOML); - reads standard input.")
+        list[str],
+        typer.Argument(
+            help="Demand file (YAML, JSON, TOML); - reads standard input. Several are planned "
+            "together."
+        ),
     ],
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Policy for several demand files together: budgets, caps, a share."
+        ),
+    ] = None,
     offers_file: OffersOption = None,
     gpus_file: GpusOption = None,
     multinode_file: MultinodeOption = None,
@@ -101,11 +111,12 @@ def plan(
     """Find the cheapest place for everything a demand file asks for."""
     gap = options.percent(accept_gap, "--accept-gap")
     slack = options.percent(cost_slack, "--cost-slack") or Decimal(0)
-    options.check_out(out, demand, offers_file, gpus_file, multinode_file, disks_file)
+    options.check_out(out, *demand, policy, offers_file, gpus_file, multinode_file, disks_file)
     try:
         made = planned(
             demand,
             {"disks": offers_file, "gpus": gpus_file, "multi-node": multinode_file},
+            policy_file=policy,
             disks_file=disks_file,
             state=state,
             time_limit_s=time_limit,
@@ -132,9 +143,10 @@ def plan(
 
 
 def planned(
-    source: str,
+    source: str | Sequence[str],
     files: dict[ListingName, str | None] | None = None,
     *,
+    policy_file: str | None = None,
     disks_file: str | None = None,
     state: str | None = None,
     needs_account: bool = False,
@@ -144,10 +156,12 @@ def planned(
 
     Parameters
     ----------
-    source : str
-        The demand file.
+    source : str | sequence of str
+        The demand file; several are planned as one demand.
     files : dict | None
         Snapshots to read instead of the live listings.
+    policy_file : str | None
+        What holds for several demand files together.
     disks_file, state : str | None
         Account to read instead of the live account, and state directory.
     needs_account : bool
@@ -155,16 +169,19 @@ def planned(
     **settings
         As of `planner.plan`.
     """
-    from planner.demand.read import read_demand
     from planner.plans import planning
     from planner.project.origin import origin_of
 
-    demanded = read_demand(source)
+    sources = [source] if isinstance(source, str) else [*source]
+    demanded, parts = _demanded(sources, policy_file)
     offers, gpus, target = market_for(
         demanded, files or dict.fromkeys(("disks", "gpus", "multi-node")), state
     )
     disks, project = _account(demanded, disks_file, state, target, is_needed=needs_account)
-    origin = origin_of(source)
+    if project is not None and disks is not None:
+        for part in parts:
+            _refuse_apart(part, _recorded(part, state, target, disks))
+    origin = origin_of(policy_file or sources[0])
     _warn_of_others(project, demanded.project, origin)
     try:
         with working(f"placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
@@ -176,13 +193,41 @@ def planned(
                 recorded=project.in_use if project else None,
                 superseded=project.superseded if project else None,
                 target=target,
-                demand_source=source,
+                demand_source=", ".join(sources),
                 origin=origin,
                 **settings,
             )
     except Infeasible as error:
         warn(error.warnings)
         raise
+
+
+def _demanded(sources: list[str], policy_file: str | None) -> tuple[Demand, list[Demand]]:
+    """Return what is planned, and the demands that it is made of where there are several."""
+    from planner.demand.read import read_demand
+
+    if len(sources) == 1:
+        if policy_file is not None:
+            raise InputError(
+                "--policy comes with several demand files",
+                hint="a single file has a policy of its own",
+            )
+        return read_demand(sources[0]), []
+    from planner.demand.fleet import fleet
+    from planner.demand.read import read_policy
+
+    parts = [read_demand(each) for each in sources]
+    project, policy = (None, None) if policy_file is None else read_policy(policy_file)
+    return fleet(parts, policy, project=project), parts
+
+
+def _refuse_apart(part: Demand, bought: ProjectDisks) -> None:
+    """Refuse to buy a project's disks a second time, under the name of several."""
+    if bought.in_use:
+        raise InputError(
+            f"project {part.project} has disks of its own",
+            hint="plan it alone: planned together, its volumes would be bought a second time",
+        )
 
 
 def _warn_of_others(project: ProjectDisks | None, name: str, origin: str) -> None:

@@ -21,7 +21,7 @@ from planner.shipped import resolve
 from planner.text import visible
 
 if TYPE_CHECKING:
-    from planner.demand.model import Demand
+    from planner.demand.model import Demand, Policy
 
 Places = Mapping[FieldPath, tuple[int, int]]
 
@@ -388,17 +388,45 @@ def read_demand(source: str | Path | Readable) -> Demand:
     >>> read_demand("shipped:minimal").volumes[0].name
     'corpus'
     """
+    return _demand(*_parsed(source))
+
+
+def read_policy(source: str | Path | Readable) -> tuple[str, Policy]:
+    """Read a file with `version`, `policy` and perhaps `project`: what holds for several demands.
+
+    Returns
+    -------
+    tuple of (str, Policy)
+        Its project, by default the file's stem, and the policy.
+
+    Raises
+    ------
+    DemandError
+        As `read_demand`; a policy file has no volumes, workloads or groups.
+    """
+    parsed, name, project = _parsed(source)
+    if not isinstance(parsed.value, Mapping) or "policy" not in parsed.value:
+        raise _failure(name, "a policy file has `version: 1` and `policy:`")
+    if extra := parsed.value.keys() - {"version", "project", "policy"}:
+        raise _failure(name, f"a policy file has no {shown(min(map(str, extra)))}")
+    whole = {**parsed.value, "volumes": [{"name": "volume", "size_gb": 1}]}
+    demand = _demand(Parsed(whole, parsed.places), name, project)
+    return demand.project, demand.policy
+
+
+def _parsed(source: str | Path | Readable) -> tuple[Parsed, str, str]:
+    """Return what a source holds, its name, and the project where it names none."""
     if isinstance(source, (str, Path)) and str(source) != "-":
         path = resolve(str(source))
         name = visible(str(path))
-        return _demand_from_bytes(_file_bytes(path, name), name, path.suffix, _safe(path.stem))
+        return _parse(_file_bytes(path, name), name, path.suffix), name, _safe(path.stem)
     if isinstance(source, (str, Path)):
         if sys.stdin is None:
             raise _failure(_STDIN, "standard input is closed; name a file")
         stream: Readable = getattr(sys.stdin, "buffer", sys.stdin)
-        return _demand_from_bytes(_stream_bytes(stream, _STDIN), _STDIN, "", _PROJECT)
+        return _parse(_stream_bytes(stream, _STDIN), _STDIN), _STDIN, _PROJECT
     name = cut(str(getattr(source, "name", "<stream>")))
-    return _demand_from_bytes(_stream_bytes(source, name), name, "", _PROJECT)
+    return _parse(_stream_bytes(source, name), name), name, _PROJECT
 
 
 def demand_from(document: Mapping[str, Any], *, project: str = _PROJECT) -> Demand:
@@ -425,14 +453,13 @@ def demand_from(document: Mapping[str, Any], *, project: str = _PROJECT) -> Dema
     return _demand(Parsed(document, dict), "demand", _safe(project))
 
 
-def _demand_from_bytes(content: bytes, name: str, suffix: str, project: str) -> Demand:
+def _parse(content: bytes, name: str, suffix: str = "") -> Parsed:
     text = _decoded(content, name)
     parse = _PARSERS.get(suffix.lower()) or _sniffed(text)
     try:
-        parsed = parse(text)
+        return parse(text)
     except UnreadableError as error:
         raise _failure(name, error.message, error.line, error.column) from error
-    return _demand(parsed, name, project)
 
 
 def _demand(parsed: Parsed, name: str, project: str) -> Demand:
