@@ -368,7 +368,7 @@ def _measured(solution: Solution, hours: int) -> dict[str, Any]:
         "status": solution.solver.status,
         **{name: Decimal(plain(amount)) for name, amount in amounts.items()},
         "gb": sum(placement.provision_gb for placement in placed),
-        "disks": sum(len(placement.disk_sizes_gb) for placement in placed),
+        "disks": sum(len(each.disk_sizes_gb) for each in placed if each.leads),
         "sites": len(sites),
         "providers": len({placement.provider for placement in placed}),
         "where": _where(sites),
