@@ -456,7 +456,7 @@ def _groups(report: Aggregates, found: Sequence[CostGroup], by: str, most: int |
         columns,
         tuple(rows),
         row("total", _sum(found)),
-        notes=_shared(report.lines),
+        notes=() if by in {"provider", "site", "region"} else _shared(report.lines),
         expendable=("usd_calendar_month", "disks", "size_gb", "now_usd_month", "usd_hr"),
     )
 
