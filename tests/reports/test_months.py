@@ -15,10 +15,14 @@ import pytest
 import planner
 from planner.errors import InputError
 from planner.marketplace.protocol import Bill
+from planner.plans.sharing import DiskShare
 from planner.project.destroy import destroy
 from planner.project.journal import Journal
 from planner.reports.holdings import account_holdings
 from planner.reports.lines import Month
+from planner.reports.months import MonthSums
+from planner.reports.past import PastDisk, month_costs
+from planner.reports.shares import with_shares
 from tests.project import test_replace
 from tests.project.test_after import opened
 from tests.reports.world import held, live, planned
@@ -234,6 +238,22 @@ def test_what_has_no_price_or_no_time_is_unknown() -> None:
     assert made.lines == ()
     most = {one.name.split("(")[1]: one.most_usd for one in made.unknown}
     assert most == {"disk-0001)": Decimal("0.02") * 252, "disk-0002)": None}
+
+
+def test_a_shared_disk_is_billed_once_and_divided_by_gb() -> None:
+    """300 and 100 GB on one disk: three quarters and a quarter of its row, and one disk."""
+    account = held(
+        live("disk-0001", "2026-02-01T00:00:00", size=400),
+        bills=[row("disk-0001", "4", "02-01", "02-11")],
+    )
+    (line,) = planner.report(None, account).lines
+    shares = (DiskShare("a", 1, 300, "ann", {}), DiskShare("b", 1, 100, "bob", {}))
+    disk = PastDisk(with_shares(line, shares), "live", account.read_at, account.read_at)
+    lines, _ = month_costs([disk], account, Month.named("2026-02"))
+    billed = {one.line.owner: one.billed_usd for one in lines}
+    assert billed == {"ann": Decimal(3), "bob": Decimal(1)}
+    assert MonthSums.of(lines).disks == 1
+    assert sum(one.list_usd or 0 for one in lines) == Decimal("0.02") * 252
 
 
 def test_a_month_is_written_as_people_write_it() -> None:
