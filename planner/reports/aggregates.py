@@ -24,7 +24,6 @@ from planner.reports.lines import (
     Month,
     ReplicaLabels,
     RunRate,
-    amounts,
 )
 from planner.schema import AMOUNT, TEXT, WHOLE, Column
 from planner.text import nearest, visible
@@ -63,7 +62,7 @@ GROUPS = (
     Column("usd_hr", AMOUNT, "with those to be bought"),
     Column("usd_day", AMOUNT, "the same in 24 hours"),
     Column("usd_month", AMOUNT, "the same in 730 hours"),
-    Column("usd_calendar_month", AMOUNT, "the same in the calendar month of the report"),
+    Column("usd_calendar_month", AMOUNT, "list cost of their hours in the calendar month"),
     Column("gpu_usd_month", AMOUNT, "GPUs of workloads there, in a month; null: not by place"),
 )
 """Columns of the groups, the dearest of each kind first."""
@@ -83,7 +82,7 @@ class CostGroup:
     now: RunRate | None
     gpu_usd_month: Decimal | None
 
-    def row(self, month: Month) -> dict[str, Any]:
+    def row(self) -> dict[str, Any]:
         """Return it as a row of ``GROUPS``."""
         return {
             "by": self.by,
@@ -95,17 +94,17 @@ class CostGroup:
             "usd_hr": self.rate.usd_hr,
             "usd_day": self.rate.per(HOURS_PER_DAY),
             "usd_month": self.rate.per(HOURS_PER_MONTH),
-            "usd_calendar_month": self.rate.per(month.hours),
+            "usd_calendar_month": self.rate.usd_calendar_month,
             "gpu_usd_month": self.gpu_usd_month,
         }
 
-    def to_document(self, month: Month) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """Return it as JSON values."""
         gpus = self.gpu_usd_month
         return {
             "value": self.value,
-            **self.rate.to_document(month),
-            "now": None if self.now is None else amounts(self.now.usd_hr, month),
+            **self.rate.to_document(),
+            "now": None if self.now is None else self.now.amounts(),
             "gpu_usd_month": None if gpus is None else plain(gpus),
         }
 

@@ -119,16 +119,6 @@ def in_hours(hours: Decimal, start: datetime) -> datetime | None:
         return None
 
 
-def amounts(usd_hr: Decimal, month: Month) -> dict[str, str]:
-    """Return an hourly amount per hour, day, month of 730 h and calendar month, as exact text."""
-    return {
-        "usd_hr": plain(usd_hr),
-        "usd_day": plain(usd_month(usd_hr, HOURS_PER_DAY)),
-        "usd_month": plain(usd_month(usd_hr, HOURS_PER_MONTH)),
-        "usd_calendar_month": plain(usd_month(usd_hr, month.hours)),
-    }
-
-
 @dataclass(frozen=True)
 class Line:
     """One disk, or a volume's part of one; fields as in ``LEDGER``, but for what is computed."""
@@ -177,6 +167,16 @@ class Line:
     def is_idle(self) -> bool:
         """Return whether it exists and is attached to nothing."""
         return self.is_live and self.attached == ()
+
+    @property
+    def usd_calendar_month(self) -> Decimal | None:
+        """Return what its hours within the calendar month cost; a new disk begins now."""
+        now = datetime.fromisoformat(self.as_of)
+        month = Month.of(now)
+        starts = month.start if self.is_live else now
+        if self.created_at is not None:
+            starts = max(month.start, datetime.fromisoformat(self.created_at))
+        return usd_between(self.usd_hr, month.end - min(starts, month.end))
 
     @property
     def idle_time(self) -> timedelta | None:
@@ -274,12 +274,16 @@ class RunRate:
         Their sizes together, as far as they are known.
     usd_hr : Decimal
         Exact list price per hour of those that have one.
+    usd_calendar_month : Decimal
+        List cost of the hours that they live within the calendar month of the report, if none of
+        them is deleted before it ends; one of unknown age counts from the month's beginning.
     """
 
     disks: int
     unpriced: int
     size_gb: int
     usd_hr: Decimal
+    usd_calendar_month: Decimal
 
     @classmethod
     def of(cls, lines: Iterable[Line]) -> RunRate:
@@ -290,6 +294,9 @@ class RunRate:
             unpriced=_disks(line for line in taken if line.usd_hr is None),
             size_gb=sum(line.size_gb or 0 for line in taken),
             usd_hr=total(line.usd_hr for line in taken if line.usd_hr is not None),
+            usd_calendar_month=total(
+                usd for line in taken if (usd := line.usd_calendar_month) is not None
+            ),
         )
 
     @classmethod
@@ -301,20 +308,26 @@ class RunRate:
             unpriced=sum(one.unpriced for one in taken),
             size_gb=sum(one.size_gb for one in taken),
             usd_hr=total(one.usd_hr for one in taken),
+            usd_calendar_month=total(one.usd_calendar_month for one in taken),
         )
 
     def per(self, hours: int) -> Decimal:
         """Return what it comes to in so many hours, exactly."""
         return usd_month(self.usd_hr, hours)
 
-    def to_document(self, month: Month) -> dict[str, Any]:
-        """Return it as JSON values: per hour, day, month of 730 h and calendar month."""
+    def amounts(self) -> dict[str, str]:
+        """Return it per hour, day, month of 730 h and in the calendar month, as exact text."""
         return {
-            "disks": self.disks,
-            "unpriced": self.unpriced,
-            "size_gb": self.size_gb,
-            **amounts(self.usd_hr, month),
+            "usd_hr": plain(self.usd_hr),
+            "usd_day": plain(self.per(HOURS_PER_DAY)),
+            "usd_month": plain(self.per(HOURS_PER_MONTH)),
+            "usd_calendar_month": plain(self.usd_calendar_month),
         }
+
+    def to_document(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        counts = {name: getattr(self, name) for name in ("disks", "unpriced", "size_gb")}
+        return {**counts, **self.amounts()}
 
 
 @dataclass(frozen=True)

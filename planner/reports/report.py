@@ -81,7 +81,7 @@ class Report(Aggregates):
     def groups_frame(self, by: str | None = None, *, exact: bool = False) -> pd.DataFrame:
         """Return the groups as a frame (columns ``GROUPS``); None takes every way of grouping."""
         chosen = self.by if by is None else (by,)
-        rows = [one.row(self.month) for way in chosen for one in self.groups(way)]
+        rows = [one.row() for way in chosen for one in self.groups(way)]
         return handed_out(build(rows, GROUPS), exact=exact)
 
     def gpus_frame(self, *, exact: bool = False) -> pd.DataFrame:
@@ -276,7 +276,7 @@ def _to_document(report: Report) -> dict[str, Any]:
         "projects": list(report.projects),
         "totals": _totals(report),
         "budgets": [_values(one.row(report.warn_above)) for one in report.budgets],
-        "by": {by: [g.to_document(month) for g in report.groups(by)] for by in report.by},
+        "by": {by: [g.to_document() for g in report.groups(by)] for by in report.by},
         "comparisons": [
             {**_values(vars(one)), "saves_usd_month": json_value(one.saves_usd_month)}
             for one in report.comparisons
@@ -302,7 +302,7 @@ def _to_document(report: Report) -> dict[str, Any]:
 
 
 def _totals(report: Report) -> dict[str, Any]:
-    month, hr = report.month, total([report.after.usd_hr, report.gpu_usd_hr])
+    hr = total([report.after.usd_hr, report.gpu_usd_hr])
     monthly = report.gpu_usd_month
     accruals = [Accrual.of(line) for line in report.lines if line.is_live]
     sums = {}
@@ -312,16 +312,16 @@ def _totals(report: Report) -> dict[str, Any]:
     idle = RunRate.of(report.idle)
     outside = RunRate.of(one for one in report.lines if not one.is_planned)
     return {
-        "now": None if report.now is None else report.now.to_document(month),
-        "new": report.new.to_document(month),
-        "after": report.after.to_document(month),
-        "idle": idle.to_document(month),
-        "outside_plans": outside.to_document(month),
+        "now": None if report.now is None else report.now.to_document(),
+        "new": report.new.to_document(),
+        "after": report.after.to_document(),
+        "idle": idle.to_document(),
+        "outside_plans": outside.to_document(),
         "gpus": {"usd_hr": plain(report.gpu_usd_hr), "usd_month": plain(monthly)},
         "together": {
             "usd_hr": plain(hr),
             "usd_month": plain(total([report.after.per(HOURS_PER_MONTH), monthly])),
-            "usd_calendar_month": plain(total([report.after.per(month.hours), monthly])),
+            "usd_calendar_month": plain(total([report.after.usd_calendar_month, monthly])),
         },
         **sums,
         "undated": sum(
@@ -386,12 +386,11 @@ def _rates(report: Report) -> Iterator[tuple[Any, ...]]:
     for by, found in document["by"].items():
         for one in found:
             yield (by, one["value"], *_rate(one))
-    month = report.month
     for line in report.lines:
         yield (
             "disk",
             report.title_of(line),
-            *_rate(RunRate.of([line]).to_document(month)),
+            *_rate(RunRate.of([line]).to_document()),
         )
 
 

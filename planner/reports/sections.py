@@ -85,7 +85,7 @@ def _totals(report: Aggregates) -> Section:
             rate.per(HOURS_PER_MONTH),
             rate.usd_hr,
             rate.per(HOURS_PER_DAY),
-            rate.per(month.hours),
+            rate.usd_calendar_month,
             rate.disks,
             rate.size_gb,
         )
@@ -99,9 +99,8 @@ def _totals(report: Aggregates) -> Section:
         hr, monthly = report.gpu_usd_hr, report.gpu_usd_month
         rows.append(("GPUs", monthly, hr, usd_month(hr, HOURS_PER_DAY), monthly, _BLANK, _BLANK))
         hr = total([report.after.usd_hr, hr])
-        full, rest = (
-            total([report.after.per(hours), monthly]) for hours in (HOURS_PER_MONTH, month.hours)
-        )
+        full = total([report.after.per(HOURS_PER_MONTH), monthly])
+        rest = total([report.after.usd_calendar_month, monthly])
         rows.append(("together", full, hr, usd_month(hr, HOURS_PER_DAY), rest, _BLANK, _BLANK))
     columns = (
         TableColumn("name", "what"),
@@ -115,7 +114,10 @@ def _totals(report: Aggregates) -> Section:
         "What it costs",
         columns,
         tuple(rows),
-        notes=(f"a month has {HOURS_PER_MONTH} hours", *_unpriced(report.after)),
+        notes=(
+            f"a month has {HOURS_PER_MONTH} hours; {month.name}: the hours of each disk in it",
+            *_unpriced(report.after),
+        ),
         expendable=("usd_day", "size_gb"),
     )
 
@@ -434,7 +436,7 @@ def _groups(report: Aggregates, found: Sequence[CostGroup], by: str, most: int |
             *(() if now is None else (now.per(HOURS_PER_MONTH),)),
             *((group.gpu_usd_month or Decimal(0),) if with_gpus else ()),
             rate.usd_hr,
-            rate.per(month.hours),
+            rate.usd_calendar_month,
             rate.disks,
             rate.size_gb,
         )

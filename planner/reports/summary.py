@@ -72,7 +72,7 @@ def _assumptions(report: Aggregates) -> Iterator[str]:
     yield "Amounts are exact; each is rounded to the cent only where it is shown."
     yield (
         f"A day has 24 hours, a month {HOURS_PER_MONTH}, the calendar month {month.name} (UTC) "
-        f"{month.hours}."
+        f"{month.hours}, of which a disk counts those from its creation on."
     )
     for source in report.sources:
         if source.kind != "plan":

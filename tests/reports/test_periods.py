@@ -55,6 +55,25 @@ def test_a_disk_of_an_earlier_month_counts_its_month_from_the_first() -> None:
     assert accrual.month_so_far_usd == Decimal("0.02") * 252
 
 
+@pytest.mark.parametrize(
+    ("created", "hours"),
+    [
+        ("2026-01-01T00:00:00", 672),
+        ("2026-02-09T00:00:00", 672 - 8 * 24),
+        (None, 672),
+        ("2026-02-11T12:00:00", 672 - 252),
+    ],
+)
+def test_the_calendar_month_counts_the_hours_in_it(created: str | None, hours: int) -> None:
+    """A disk of the 9th costs 20 of February's 28 days; one to be bought, what is left of them."""
+    made = report(None, held(live("disk-0001", created)))
+    assert made.after.usd_calendar_month == Decimal("0.02") * hours
+    (total,) = (one for one in made.groups("site"))
+    assert total.rate.usd_calendar_month == made.after.usd_calendar_month
+    new = report(planned()).new
+    assert new.usd_calendar_month == new.usd_hr * (672 - 252)
+
+
 @pytest.mark.parametrize("created", [None, "yesterday", "", "2026-13-01T00:00:00"])
 def test_nobody_says_when(created: str | None) -> None:
     """Without a time of creation nothing has accrued that anybody knows; the rest is known."""
