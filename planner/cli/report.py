@@ -55,9 +55,9 @@ _FIRST = frozenset({"low-wallet", "summary", "notices"})
 """Sections that stand before those that can be asked for."""
 _SHORT = frozenset(
     {
-        *("totals", "budgets", "wallet", "billed", "idle", "accrued", "comparisons"),
-        *("by-owner", "by-site", "gpus", "history", "assumptions"),
-        *("market", "requirements", "sites", "share"),
+        *("by-owner", "changes", "by-site", "totals", "budgets", "wallet", "billed", "idle"),
+        *("comparisons", "gpus", "assumptions"),
+        *("market", "requirements", "share", "sites"),
     }
 )
 """Sections that a terminal shows where none are asked for."""
@@ -224,7 +224,7 @@ def report(
     gate = _gate(whole, fail, runway_hr)
     _keep(whole, insights, (out, html, charts), chart_format or [PictureFormat.svg])
     if output is not Output.json:
-        for warning in whole.notices:
+        for warning in whole.first_notices:
             to_stderr(f"warning: {warning}")
     render(_view(whole, insights, section or [], gate), output)
     purchases.exit_with(gate, output)

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from planner.errors import BudgetGate, InputError
 from planner.plans.file import Amount, Utc
-from planner.present.table import counted, moment
+from planner.present.table import counted, moment, split
 from planner.reports.budgets import Budget, Limit, check_budgets, checked_percent, limit_of
 from planner.reports.holdings import Source, Wallet
 from planner.reports.lines import (
@@ -161,6 +161,10 @@ def group_key(by: str, *, several: bool) -> Callable[[Line], str | None]:
     return lambda line: getattr(line, by)
 
 
+MANY_PROJECTS = 3
+"""Projects that are named in a title; more are counted."""
+MOST_ALERTS = 3
+"""Budgets that the first screen names."""
 LOW_DAYS = 7
 """Days below which a wallet is the first line of every report."""
 
@@ -171,6 +175,12 @@ def _is_lasting(runway: Mapping[str, Any], hours: Decimal) -> bool:
     if after["unpriced"] or runway["balance_usd"] is None:
         return False
     return after["hours_left"] is None or Decimal(after["hours_left"]) >= hours
+
+
+def is_low(runway: Mapping[str, Any]) -> bool:
+    """Return whether a wallet lasts less than `LOW_DAYS`."""
+    hours = runway["after"]["hours_left"]
+    return hours is not None and Decimal(hours) < LOW_DAYS * HOURS_PER_DAY
 
 
 def runway_text(runway: Mapping[str, Any]) -> str:
@@ -276,6 +286,8 @@ class Aggregates:
         Per cent of a budget beyond which it is warned about.
     track_record : tuple of str
         How the offers of its plans did so far; not saved.
+    gone : tuple of Line
+        Disks that planner deleted since the calendar month began.
     idle_after_hr : Decimal | None
         Hours unattached, as far as planner saw it, from which a disk counts as idle; None: all.
     """
@@ -292,6 +304,7 @@ class Aggregates:
     warn_above: Amount | None = None
     track_record: tuple[str, ...] = ()
     idle_after_hr: Amount | None = None
+    gone: tuple[Line, ...] = ()
 
     @property
     def as_of(self) -> str:
@@ -331,6 +344,16 @@ class Aggregates:
     def after(self) -> RunRate:
         """Return what everything costs once the plans are carried out; nothing is deleted."""
         return RunRate.of(self.lines)
+
+    @property
+    def changed(self) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+        """Return what was added and what went: by the plan, else since the month began."""
+        if self.projects:
+            superseded = (line for line in self.lines if line.standing == "superseded")
+            return tuple(line for line in self.lines if not line.is_live), tuple(superseded)
+        start = self.month.start
+        added = (line for line in self.lines if line.is_live and line.is_since(start))
+        return tuple(added), tuple(line for line in self.gone if not line.is_since(start))
 
     @property
     def idle(self) -> tuple[Line, ...]:
@@ -451,6 +474,15 @@ class Aggregates:
         """Return what a person should look at: warnings, doubts and alerts."""
         return (*self.warnings, *self.doubts, *self.alerts)
 
+    @property
+    def first_notices(self) -> tuple[str, ...]:
+        """Return the same with the budgets nearest to or above their limit; more are counted."""
+        worst = sorted(self.budgets, key=lambda one: -(one.percent or Decimal("Infinity")))
+        alerts = [text for one in worst if (text := one.alert(self.warn_above))]
+        shown, rest = split(alerts, MOST_ALERTS)
+        more = [f"{counted(len(rest), 'more budget')} over, at risk or unknown"] if rest else []
+        return (*self.warnings, *self.doubts, *shown, *more)
+
     def check(self, fail_above: Decimal = Decimal(100)) -> None:
         """Let the report pass when no budget is spent beyond a percentage of its limit.
 
@@ -492,11 +524,10 @@ class Aggregates:
     @property
     def low_wallets(self) -> tuple[str, ...]:
         """Return a sentence for each wallet that lasts less than `LOW_DAYS`."""
-        low = Decimal(LOW_DAYS * HOURS_PER_DAY)
         return tuple(
             f"{runway_text(one)}. Disks of an empty wallet may be lost: add funds."
             for one in self.runways()
-            if one["after"]["hours_left"] is not None and Decimal(one["after"]["hours_left"]) < low
+            if is_low(one)
         )
 
     def runways(self) -> tuple[dict[str, Any], ...]:
@@ -517,4 +548,7 @@ class Aggregates:
     @property
     def title(self) -> str:
         """Return what it is about."""
+        several = len(self.projects)
+        if several > MANY_PROJECTS:
+            return f"Storage of {several} projects"
         return "Storage of " + (", ".join(map(visible, self.projects)) or "the account")

@@ -178,6 +178,10 @@ class Line:
             starts = max(month.start, datetime.fromisoformat(self.created_at))
         return usd_between(self.usd_hr, month.end - min(starts, month.end))
 
+    def is_since(self, start: datetime) -> bool:
+        """Return whether it was created then or later; not where that is unknown."""
+        return self.created_at is not None and datetime.fromisoformat(self.created_at) >= start
+
     @property
     def idle_time(self) -> timedelta | None:
         """Return for how long it is unattached, as far as planner has seen it; None: unknown."""

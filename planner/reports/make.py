@@ -15,11 +15,11 @@ from planner.reports.aggregates import PlanBaseline
 from planner.reports.budgets import Limit
 from planner.reports.holdings import Holdings, Source, existing_then, wallet_of
 from planner.reports.ledger import account_of, bought_as, lines_of
-from planner.reports.lines import GpuLine
+from planner.reports.lines import GpuLine, Month
 from planner.reports.months import MonthReport, month_report
 from planner.reports.past import past_disks
 from planner.reports.report import Report
-from planner.reports.shares import whole
+from planner.reports.shares import divided, whole
 from planner.solve.existing import regions_by_site
 from planner.text import visible
 
@@ -160,6 +160,7 @@ def report(
         wallets=() if read is None or not read.has_wallet else (wallet_of(read, account),),
         warnings=(*later, *notes, *_amiss(lines), *(() if read is None else read.notes)),
         doubts=(*gone, *doubts),
+        gone=() if holdings is None else _deleted(records, holdings, offers, plan),
     )
     return report.against(budgets or {}, warn_above)
 
@@ -181,6 +182,18 @@ def _month(
     made = report(plan, holdings, records=records, offers=offers, now=now)
     gone = past_of(records, holdings, offers, plan)
     return month_report(made, holdings, month, compare, past=gone)
+
+
+def _deleted(
+    records: Sequence[dict[str, Any]],
+    holdings: Holdings,
+    offers: pd.DataFrame | None,
+    plan: Plan | None,
+) -> tuple[Line, ...]:
+    """Return the disks that were deleted since the calendar month began."""
+    start = Month.of(holdings.read_at).start
+    past = past_of(records, holdings, offers, plan)
+    return divided(one.line for one in past if one.ended_at is not None and one.ended_at >= start)
 
 
 def past_of(

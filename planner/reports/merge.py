@@ -63,9 +63,14 @@ def merge_reports(reports: Sequence[Report], *, now: datetime | None = None) -> 
         warnings=_once(text for report in reports for text in report.warnings),
         doubts=_once((*(text for report in reports for text in report.doubts), *contested)),
         warn_above=min(warned, default=None),
+        gone=tuple({_disk(line): line for one in reports for line in one.gone}.values()),
     )
     merged = _without_gone(merged)
     return replace(merged, warnings=_once((*merged.warnings, *_odd(merged))))
+
+
+def _disk(line: Line) -> _Key:
+    return (line.account, line.disk_id, line.volume, line.replica)
 
 
 def _once(values: Iterable[Item]) -> tuple[Item, ...]:

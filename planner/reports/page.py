@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from planner.present.charts.base import AnyChart
     from planner.present.table import Reading, Section
+    from planner.reports.figures import Figure
 
 
 _HERE = Path(__file__).parent
@@ -65,8 +66,10 @@ class _PagePart:
 
     def align(self, column: int) -> Markup:
         """Return the class of a cell."""
-        is_right = self.section.columns[column].is_right
-        return Markup(' class="n"') if is_right else Markup()
+        chosen = self.section.columns[column]
+        if chosen.kind == "action":
+            return Markup(' class="s"')
+        return Markup(' class="n"') if chosen.is_right else Markup()
 
 
 def page(
@@ -75,6 +78,7 @@ def page(
     sections: Sequence[Section],
     charts: Mapping[str, AnyChart],
     warnings: Sequence[str] = (),
+    figures: Sequence[Figure] = (),
 ) -> str:
     """Return a report as one HTML page that loads nothing else.
 
@@ -92,6 +96,8 @@ def page(
         what to install.
     warnings : sequence of str
         What needs attention.
+    figures : sequence of Figure
+        The numbers of the first screen.
 
     Raises
     ------
@@ -106,6 +112,7 @@ def page(
         title=title,
         lead=[list(_pieces(sentence)) for sentence in lead],
         warnings=list(warnings),
+        figures=list(figures),
         parts=parts,
         linked=len(parts) >= _MANY,
         install=None if drawable() else INSTALL,

@@ -25,10 +25,11 @@ from planner.present.markdown import to_markdown
 from planner.present.table import Section, TableColumn
 from planner.reports.aggregates import COMPARISONS, GROUPS, Aggregates
 from planner.reports.budgets import BUDGETS
+from planner.reports.figures import figures
 from planner.reports.lines import LEDGER, RENTALS, Accrual, RunRate, row_of
 from planner.reports.page import page
 from planner.reports.sections import MOST, sections
-from planner.reports.summary import assumptions, summary
+from planner.reports.summary import assumptions, further, summary
 from planner.schema import build, frame_section, handed_out, json_value
 from planner.text import nearest, visible
 from planner.units import HOURS_PER_MONTH, money, plain, total
@@ -54,6 +55,7 @@ _STORED = {
     "doubts": "doubts",
     "warn_above": "warn_above",
     "idle_after_hr": "idle_after_hr",
+    "gone": "gone",
 }
 """What a saved report is made of again, and where its file has it."""
 _FAILURE = ("error", "hint", "exit_code", "over")
@@ -63,11 +65,13 @@ _RATE = (
     *("disks", "unpriced", "size_gb"),
     *("usd_hr", "usd_day", "usd_month", "usd_calendar_month"),
 )
-_OPEN = frozenset({"totals", "budgets", "wallet"})
+_OPEN = frozenset({"by-owner", "changes", "by-site"})
 """Sections that a page does not fold."""
 _LEAD = frozenset({"low-wallet", "summary", "notices"})
 """Sections that a page has in its header."""
 _MOST_MARKDOWN = 20
+_TOP_LINES = 8
+"""Sentences that Markdown does not fold."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -147,15 +151,26 @@ class Report(Aggregates):
             replace(one, is_folded=one.name not in _OPEN)
             for one in (*self.sections(most), *more, *([record] if record.notes else []), assumed)
         )
-        figures = Section("summary", self.title, notes=self.summary)
-        notices = Section("notices", "Warnings", notes=self.notices)
+        key = Section("summary", self.title, notes=self.summary)
+        notices = Section("notices", "Warnings", notes=self.first_notices)
         low = Section("low-wallet", notes=self.low_wallets)
         first = (low,) if self.low_wallets else ()
-        return (*first, figures, *([notices] if self.notices else []), *folded)
+        return (*first, key, *([notices] if self.notices else []), *folded)
 
     def to_markdown(self, insights: Insights | None = None) -> str:
-        """Return the report as Markdown, fit for a pull request: long tables are folded."""
-        return to_markdown(self.page_sections(insights, _MOST_MARKDOWN))
+        """Return the report as Markdown for a pull request: the change first, the rest folded."""
+        first = ("low-wallet", "summary", "notices")
+        sections = self.page_sections(insights, _MOST_MARKDOWN)
+        folded = [replace(one, is_folded=True) for one in sections if one.name not in first]
+        changed = [one for one in figures(self)[1:2] if one.value[:1] in {"+", "-"}]
+        sentences = [one for one in self.summary if one not in {f.sentence for f in changed}]
+        notes = [*(one.sentence for one in changed), *sentences]
+        notes += [f"Warning: {one}" for one in self.first_notices]
+        top = Section("summary", self.title, notes=tuple(notes[:_TOP_LINES]))
+        rest = Section("notices", "More warnings", notes=tuple(notes[_TOP_LINES:]), is_folded=True)
+        low = Section("low-wallet", notes=self.low_wallets)
+        shown = (low if low.notes else None, top, rest if rest.notes else None, *folded)
+        return to_markdown(one for one in shown if one is not None)
 
     def to_csv(self, section: str | None = None) -> str:
         """Return the report as CSV.
@@ -203,8 +218,13 @@ class Report(Aggregates):
             Draw charts, where what draws them is installed.
         """
         drawn = self.charts(insights) if charts and drawable() else {}
-        tables = [one for one in self.page_sections(insights) if one.name not in _LEAD]
-        return page(self.title, (*self.low_wallets, *self.summary), tables, drawn, self.notices)
+        tables = [
+            replace(one, is_folded=one.is_folded and one.name not in drawn)
+            for one in self.page_sections(insights)
+            if one.name not in _LEAD
+        ]
+        lead = (*self.low_wallets, *further(self))
+        return page(self.title, lead, tables, drawn, self.first_notices, figures(self))
 
     def charts(self, insights: Insights | None = None) -> dict[str, Any]:
         """Return the charts by the name of the section that each stands beside.
@@ -221,10 +241,17 @@ class Report(Aggregates):
         """
         found: dict[str, Any] = {}
         if self.limits:
-            found["budgets"] = budget_chart(self.budgets_frame())
+            found["by-owner"] = budget_chart(self._owner_budgets())
         if self.lines:
-            found["by-owner"] = cost_chart(self.to_frame())
+            place = "by-site" if self.limits else "by-owner"
+            found[place] = cost_chart(self.to_frame())
         return found if insights is None else found | insights.charts()
+
+    def _owner_budgets(self) -> pd.DataFrame:
+        """Return the budgets of owners; where no owner has one, all."""
+        budgets = self.budgets_frame()
+        owned = budgets[budgets["owner"].notna()]
+        return owned if len(owned) else budgets
 
     def save(self, path: str | Path) -> None:
         """Write the document, whole or not at all.
@@ -293,6 +320,7 @@ def _to_document(report: Report) -> dict[str, Any]:
         "sources": [_values(vars(one)) for one in report.sources],
         "warn_above": json_value(report.warn_above),
         "idle_after_hr": json_value(report.idle_after_hr),
+        "gone": [_values(row_of(line)) for line in report.gone],
         "warnings": list(report.warnings),
         "doubts": list(report.doubts),
         "alerts": list(report.alerts),

@@ -6,16 +6,17 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.present.table import Cell, Section, TableColumn, counted, reading, split
+from planner.present.table import Cell, Section, TableColumn, counted, split
 from planner.reports.aggregates import AS_IT_IS, AS_IT_IS_NOTE, TAG, CostGroup
-from planner.reports.holdings import GONE
+from planner.reports.billing import billed_section, wallet_section
 from planner.reports.lines import HOURS_PER_DAY, Accrual, RunRate
-from planner.units import HOURS_PER_MONTH, difference, money, plain, total, usd_month
+from planner.units import HOURS_PER_MONTH, difference, money, percent_of, plain, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from planner.reports.aggregates import Aggregates
+    from planner.reports.budgets import Budget
     from planner.reports.lines import Line
 
 MOST = 40
@@ -52,28 +53,107 @@ def sections(report: Aggregates, most: int | None) -> tuple[Section, ...]:
 
 
 def _sections(report: Aggregates, most: int | None) -> Iterator[Section]:
+    ways = {by: _group_sections(report, by, most) for by in report.by}
+    yield from ways.pop("owner")
+    if any(report.changed):
+        yield _changes(report, most)
+    yield from ways.pop("site")
     yield _totals(report)
     if report.limits:
         yield _budgets(report)
     if report.wallets:
-        yield _wallets(report)
+        yield wallet_section(report)
     if any(wallet.billed for wallet in report.wallets):
-        yield _billed(report)
+        yield billed_section(report)
     if idle := report.idle:
         yield _idle(report, idle, most)
-    if live := [line for line in report.lines if line.is_live]:
-        yield _accrued(report, live, most)
     if report.comparisons:
         yield _comparisons(report)
-    for by in report.by:
-        found = report.groups(by)
-        # An account alone has no owners: one row would say so.
-        is_empty = by in {"volume", "owner"} and [one.value for one in found] == [None]
-        if found and not is_empty:
-            yield _groups(report, found, by, most)
+    for sections_of in ways.values():
+        yield from sections_of
     if report.gpus:
         yield _gpus(report)
+    if live := [line for line in report.lines if line.is_live]:
+        yield _accrued(report, live, most)
     yield _disks(report, most)
+
+
+def _group_sections(report: Aggregates, by: str, most: int | None) -> Iterator[Section]:
+    found = report.groups(by)
+    # An account alone has no owners: one row would say so.
+    is_empty = by in {"volume", "owner"} and [one.value for one in found] == [None]
+    if found and not is_empty:
+        is_budgeted = by == "owner" and any(one.limit.owner for one in report.budgets)
+        yield _owners(report, found) if is_budgeted else _groups(report, found, by, most)
+
+
+def _changes(report: Aggregates, most: int | None) -> Section:
+    """Return what the plan adds and replaces, else what came and went since the month began."""
+    added, gone = report.changed
+    signed = [("+", line) for line in added] + [("-", line) for line in gone]
+    signed.sort(key=lambda one: -(one[1].usd_hr or Decimal(0)))
+    shown, rest = split(signed, most)
+
+    def month_of(sign: str, line: Line) -> Decimal | None:
+        usd = _month_of(line)
+        return usd if usd is None or sign == "+" else difference(Decimal(0), usd)
+
+    rows = [
+        (sign, line.title, month_of(sign, line), line.owner, line.site, line.created_at)
+        for sign, line in shown
+    ]
+    known = [usd for one in rest if (usd := month_of(*one)) is not None]
+    rows += [("", f"{len(rest)} more", total(known), "", "", None)] if rest else []
+    columns = (
+        TableColumn("change", "±", "action"),
+        _DISK,
+        TableColumn("change_usd_month", "$/month", "difference", "no price"),
+        TableColumn("owner", "owner"),
+        _WHERE,
+        TableColumn("created_at", "created", "date"),
+    )
+    since = f"{report.month.start:%Y-%m-%d}"
+    is_planned = bool(report.projects)
+    notes = ("a superseded disk (-) is billed until it is retired",) if is_planned and gone else ()
+    title = "What the plan changes" if is_planned else f"What changed since {since}"
+    expendable = ("created_at", "site")
+    return Section("changes", title, columns, tuple(rows), notes=notes, expendable=expendable)
+
+
+def _owners(report: Aggregates, found: Sequence[CostGroup]) -> Section:
+    """Return the owners, the dearest first, each with what is used of its budgets."""
+    columns = (
+        TableColumn("owner", "owner"),
+        _MONTH,
+        TableColumn("limit_usd_month", "budget", "usd", "none"),
+        TableColumn("percent", "%", "percent"),
+        TableColumn("state", "status", "status"),
+        TableColumn("usd_calendar_month", f"$/{report.month.name}", "usd"),
+        *(_DISKS, _SIZE),
+    )
+
+    def row(name: Any, rate: RunRate, limits: Sequence[Budget]) -> tuple[Any, ...]:  # noqa: ANN401 -- a cell
+        limit = total(one.limit.usd_month for one in limits) if limits else None
+        spent = total(one.projected_usd_month for one in limits)
+        states = [one.state(report.warn_above) for one in limits]
+        state = max(states, key=_WORSE.index, default="")
+        return (
+            *(name, rate.per(HOURS_PER_MONTH), limit),
+            None if limit is None else percent_of(spent, limit),
+            Cell(state, _STATES.get(state, state)),
+            *(rate.usd_calendar_month, rate.disks, rate.size_gb),
+        )
+
+    def budgets_of(owner: str | None) -> list[Budget]:
+        return [one for one in report.budgets if one.limit.owner == owner]
+
+    rows = [
+        row(_value(one), one.rate, budgets_of(one.value) if one.value is not None else [])
+        for one in found
+    ]
+    footer = row("total", report.after, budgets_of(None))
+    expendable = ("usd_calendar_month", "size_gb", "disks")
+    return Section("by-owner", "By owner", columns, tuple(rows), footer, expendable=expendable)
 
 
 def _totals(report: Aggregates) -> Section:
@@ -157,6 +237,8 @@ def _budgets(report: Aggregates) -> Section:
 
 
 _STATES = {"warn": "at risk"}
+_WORSE = ["within", "unknown", "warn", "over"]
+"""States of budgets, the worse the later."""
 
 
 def _months(report: Aggregates) -> Iterator[str]:
@@ -184,94 +266,6 @@ def _outside_budgets(report: Aggregates) -> Iterator[str]:
     unowned = [one for one in report.lines if one.is_live and one.owner is None]
     if unowned and any(one.owner is not None for one in report.limits):
         yield f"disks without an owner: {len(unowned)}; no owner's budget counts them"
-
-
-def _wallets(report: Aggregates) -> Section:
-    asked = {
-        "now": "days now",
-        **({"after": "with the plan"} if report.projects else {}),
-        **({"with_gpus": "with GPUs"} if report.gpus else {}),
-    }
-    rows = []
-    for one in report.runways():
-        balance = one["balance_usd"]
-        rows.append(
-            (
-                one["account"],
-                None if balance is None else Decimal(balance),
-                *(_days(one[name], knows_balance=balance is not None) for name in asked),
-                one["after"]["empty_at"],
-            )
-        )
-    columns = (
-        TableColumn("account", "account", null="a file"),
-        TableColumn("balance_usd", "balance $", "usd", "unknown"),
-        *(TableColumn(f"{name}_days", heading, "days") for name, heading in asked.items()),
-        TableColumn("empty_at", "empty on", "date"),
-    )
-    return Section(
-        "wallet", "How long the wallet lasts", columns, tuple(rows), expendable=("empty_at",)
-    )
-
-
-def _days(lasts: dict[str, Any] | None, *, knows_balance: bool) -> Any:  # noqa: ANN401 -- a cell
-    if not knows_balance:
-        return Cell(None, "unknown")
-    if lasts is None:
-        return None
-    if lasts["hours_left"] is None:
-        costs = Decimal(lasts["usd_hr"]) or lasts["unpriced"]
-        return Cell(None, "unknown" if costs else "no end")
-    days = Decimal(lasts["hours_left"]) / HOURS_PER_DAY
-    return Cell(days, f"at most {reading(days, 'days').text}") if lasts["unpriced"] else days
-
-
-def _billed(report: Aggregates) -> Section:
-    """Return estimated and billed cost side by side, for what planner can estimate: disks."""
-    rows, notes = [], []
-    for wallet in report.wallets:
-        live = [line for line in report.lines if line.is_live and line.account == wallet.account]
-        for one in wallet.billed:
-            estimate, apart = None, None
-            if one.kind == "disks":
-                estimate, apart, left_out = _estimated(live)
-                notes += [_LEFT_OUT.format(left_out)] if left_out else []
-            rows.append((one.kind, one.rows, estimate, one.usd, apart))
-            if one.unreadable:
-                notes.append(f"{one.kind}: {one.unreadable} rows have no amount in USD")
-            if one.kind == GONE:
-                notes.append(f"{GONE}: their cost is known from their billing rows only")
-        if wallet.unread_bills != 0:
-            many = "more" if wallet.unread_bills is None else f"{wallet.unread_bills:,} more"
-            notes.append(f"there may be {many} billing rows, which were not read")
-    columns = (
-        TableColumn("kind", "what"),
-        TableColumn("rows", "rows", "count"),
-        TableColumn("accrued_usd", "estimated $", "usd"),
-        TableColumn("billed_usd", "billed $", "usd"),
-        TableColumn("more_usd", "billed more $", "usd"),
-    )
-    return Section(
-        "billed",
-        "Estimated and billed cost",
-        columns,
-        tuple(rows),
-        notes=tuple(dict.fromkeys(notes)),
-    )
-
-
-_LEFT_OUT = "the estimate and the difference leave out disks without either amount: {}"
-
-
-def _estimated(live: Sequence[Line]) -> tuple[Decimal, Decimal, int]:
-    """Return what disks accrued, what was billed for them more, and how many lack either."""
-    both = [
-        (accrued, line.billed_usd)
-        for line in live
-        if (accrued := Accrual.of(line).accrued_usd) is not None and line.billed_usd is not None
-    ]
-    estimate, billed = total(one for one, _ in both), total(one for _, one in both)
-    return estimate, difference(billed, estimate), len(live) - len(both)
 
 
 def _by_cost(lines: Sequence[Line], most: int | None) -> tuple[Sequence[Line], Sequence[Line]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.present.table import counted, moment
+from planner.reports.figures import figures
 from planner.reports.holdings import FILE
-from planner.reports.lines import HOURS_PER_DAY, RunRate
+from planner.reports.lines import RunRate
 from planner.text import visible
 from planner.units import HOURS_PER_MONTH, money
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from planner.reports.aggregates import Aggregates
 
@@ -23,23 +23,14 @@ def summary(report: Aggregates) -> tuple[str, ...]:
 
 
 def _summary(report: Aggregates) -> Iterator[str]:
-    rate, now = report.after, report.now
-    unpriced = f", and {rate.unpriced} without a price" if rate.unpriced else ""
-    month = money(rate.per(HOURS_PER_MONTH))
-    what = "With the plan: " if now is not None and report.new.disks else ""
-    yield (
-        f"{what}{counted(rate.disks, 'disk')}, {rate.size_gb:,} GB: ${month}/month, "
-        f"${money(rate.usd_hr, 4)}/h{unpriced}"
-    )
-    if now is not None and report.new.disks:
-        here, added = (money(one.per(HOURS_PER_MONTH)) for one in (now, report.new))
-        yield f"Now: {counted(now.disks, 'disk')}, ${here}/month. The plan adds ${added}/month."
+    yield from (figure.sentence for figure in figures(report))
+    yield from further(report)
+
+
+def further(report: Aggregates) -> Iterator[str]:
+    """Yield the figures that have no place of their own on the first screen, in sentences."""
     if report.gpus:
         yield f"GPUs of the workloads: ${money(report.gpu_usd_month)}/month"
-    for one in report.budgets:
-        percent = "" if one.percent is None else f" ({money(one.percent, 1)} %)"
-        spent, limit = money(one.projected_usd_month), money(one.limit.usd_month)
-        yield f"{one.title}: ${spent} of ${limit}/month{percent}"
     idle = report.idle
     if idle:
         rate = RunRate.of(idle)
@@ -47,15 +38,8 @@ def _summary(report: Aggregates) -> Iterator[str]:
         more = f", and {rate.unpriced} without a price" if rate.unpriced else ""
         times = [one.idle_time for one in idle if one.idle_time is not None]
         oldest = f"; the oldest for {counted(max(times).days, 'day')}" if times else ""
-        disks = counted(len(idle), "disk")
+        disks = counted(rate.disks, "disk")
         yield f"Idle (unattached, still billed): {disks}, ${cost}/month{more}{oldest}"
-    for wallet in report.runways():
-        if wallet["balance_usd"] is not None and wallet["after"]["hours_left"] is not None:
-            days = money(Decimal(wallet["after"]["hours_left"]) / HOURS_PER_DAY, 1)
-            most = "at most " if wallet["after"]["unpriced"] else ""
-            balance = Decimal(wallet["balance_usd"])
-            held = f"{'-' if balance < 0 else ''}${money(abs(balance))}"
-            yield f"Wallet: {held}, lasts {most}{days} days"
 
 
 def assumptions(report: Aggregates) -> tuple[str, ...]:
@@ -80,24 +64,48 @@ def _assumptions(report: Aggregates) -> Iterator[str]:
             assumed = " (assumed: the file has no time)" if is_file else ""
             as_of = f"{moment(source.as_of)}{assumed}"
             yield f"Disks and prices of {visible(source.name)}: as of {as_of}."
-            continue
-        prices = visible(str(source.prices))
-        since = f"fetched {moment(source.prices_at)}" if source.prices_at else "fetch time unknown"
-        yield (
-            f"Prices of new disks of {visible(str(source.project))}: {prices}, {since}; planned "
-            f"{moment(source.as_of)}."
-        )
-        if source.hours_per_month != HOURS_PER_MONTH:
-            yield (
-                f"Budgets and comparisons of {visible(str(source.project))} use a month of "
-                f"{source.hours_per_month} hours, from its policy."
-            )
+    yield from _of_the_plans(report)
     yield from _of_the_account(report)
     if report.gpus:
         yield (
             "GPUs cost the demand's hours at list price in every month. Pods that are running now "
             "are not counted."
         )
+
+
+_NAMED = 3
+"""Projects that are named where many have the same prices."""
+
+
+def _of_the_plans(report: Aggregates) -> Iterator[str]:
+    """Yield where prices of new disks come from, once for all plans that share them."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    hours: dict[int, list[str]] = {}
+    for source in report.sources:
+        if source.kind != "plan":
+            continue
+        fetched = source.prices_at
+        since = f"fetched {moment(fetched)}" if fetched else "fetch time unknown"
+        prices = f"{visible(str(source.prices))}, {since}"
+        alike.setdefault((prices, moment(source.as_of)), []).append(str(source.project))
+        if source.hours_per_month not in {None, HOURS_PER_MONTH}:
+            hours.setdefault(source.hours_per_month or 0, []).append(str(source.project))
+    for (prices, planned), projects in alike.items():
+        yield f"Prices of new disks of {_listed(projects)}: {prices}; planned {planned}."
+    for number, projects in hours.items():
+        yield (
+            f"Budgets and comparisons of {_listed(projects)} use a month of {number} hours, from "
+            "the policy."
+        )
+
+
+def _listed(projects: Sequence[str]) -> str:
+    """Return projects by name, the first ones where they are many."""
+    names = [*dict.fromkeys(map(visible, projects))]
+    more = len(names) - _NAMED
+    if more <= 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:_NAMED])} and {more} more projects"
 
 
 def _of_the_account(report: Aggregates) -> Iterator[str]:

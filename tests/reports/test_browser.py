@@ -288,6 +288,19 @@ def test_on_paper_there_are_pictures(browser: Browser, paths: dict[str, Path]) -
         assert page.pdf(format="A4").startswith(b"%PDF-")
 
 
+def test_what_is_folded_is_on_paper(browser: Browser, paths: dict[str, Path]) -> None:
+    """On a screen a title that opens; on paper there is nothing to click."""
+    for scripts in (True, False):
+        with opened(browser, paths["research"], scripts=scripts) as watched:
+            table = watched.page.locator("details table").first
+            assert not table.is_visible()
+            watched.page.emulate_media(media="print")
+            assert table.is_visible()
+            watched.page.emulate_media(media="screen")
+            watched.page.locator("details > summary").first.click()
+            assert table.is_visible()
+
+
 def test_the_keyboard_reaches_everything(browser: Browser, paths: dict[str, Path]) -> None:
     """The link that skips comes first and into sight; a wide table can be scrolled."""
     with opened(browser, paths["sample"], PHONE) as watched:

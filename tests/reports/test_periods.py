@@ -127,7 +127,8 @@ def test_unpriced_is_counted_and_never_free() -> None:
     assert made.after.usd_hr == Decimal("0.02")
     assert Accrual.of(made.lines[1]).rest_of_month_usd is None
     assert "has no price" in made.warnings[0]
-    assert "unpriced" in made.sections()[0].rows[0][0]
+    (totals,) = (one for one in made.sections() if one.name == "totals")
+    assert "unpriced" in totals.rows[0][0]
 
 
 @pytest.mark.parametrize("price", [None, "0", "0.0"])

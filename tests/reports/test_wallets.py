@@ -38,7 +38,7 @@ def test_now_with_the_plan_and_with_its_gpus() -> None:
     assert Decimal(together["usd_hr"]) == Decimal(lasts["with_gpus"]["usd_hr"])
     months = disks * 730 + made.gpu_usd_month
     assert Decimal(together["usd_month"]) == months
-    assert f"{months:,.2f}" in texts(made.sections()[0])[-1]
+    assert f"{months:,.2f}" in texts(section(made, "totals"))[-1]
 
 
 def test_an_unpriced_disk_makes_days_at_most() -> None:
@@ -126,7 +126,7 @@ def test_a_wallet_with_little_left_is_the_first_line_of_every_report() -> None:
     assert low.low_wallets[0].startswith(first)
     assert low.to_markdown().startswith(f"- {first}")
     assert low.page_sections()[0].notes == low.low_wallets
-    assert low.to_html().index("<li>The wallet lasts") < low.to_html().index("<li>1 disk")
+    assert low.to_html().index("<li>The wallet lasts") < low.to_html().index("1 disk")
     month = planner.report(None, held(live("disk-0001"), balance="3.35"), month="2026-02")
     assert month.sections()[0].notes == low.low_wallets
     assert report(None, held(live("disk-0001"), balance="3.36")).low_wallets == ()

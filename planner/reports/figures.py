@@ -1,0 +1,152 @@
+"""Key figures: the cost, its change, budgets used, how long the wallet lasts, and what is saved.
+
+Each is one number with what it is of, for the first screen of a page, and one sentence, for every
+other format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from planner.present.table import counted
+from planner.reports.aggregates import is_low
+from planner.reports.lines import HOURS_PER_DAY, RunRate
+from planner.units import HOURS_PER_MONTH, difference, money, percent_of, total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from planner.reports.aggregates import Aggregates, Comparison
+    from planner.reports.budgets import Budget
+
+SIMPLE = {
+    "single provider": "one provider for everything",
+    "single site": "one site for everything",
+    "cheapest offer per volume": "the cheapest offer per volume",
+}
+"""Simpler plans that savings are measured against, the first that is possible; as a person says."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of the first screen.
+
+    Attributes
+    ----------
+    value : str
+        The number with its unit.
+    label : str
+        What it is of.
+    sentence : str
+        Both, as a sentence.
+    is_alert : bool
+        Whether a person should look at it.
+    """
+
+    value: str
+    label: str
+    sentence: str
+    is_alert: bool = False
+
+
+def figures(report: Aggregates) -> tuple[Figure, ...]:
+    """Return the key figures of a report, those that it has."""
+    return tuple(_figures(report))
+
+
+def _figures(report: Aggregates) -> Iterator[Figure]:
+    yield _cost(report)
+    yield from _change(report)
+    yield from _budget(report)
+    yield from _runway(report)
+    yield from _savings(report)
+
+
+def _cost(report: Aggregates) -> Figure:
+    rate = report.after
+    month, disks = money(rate.per(HOURS_PER_MONTH)), counted(rate.disks, "disk")
+    unpriced = f", and {rate.unpriced} without a price" if rate.unpriced else ""
+    what = "With the plan: " if report.now is not None and report.new.disks else ""
+    size = f"{disks}, {rate.size_gb:,} GB"
+    sentence = f"{what}{size}: ${month}/month, ${money(rate.usd_hr, 4)}/h{unpriced}"
+    with_plan = ", with the plan" if what else ""
+    return Figure(f"${month}/month", f"{size}{with_plan}{unpriced}", sentence)
+
+
+def _change(report: Aggregates) -> Iterator[Figure]:
+    """Yield what the plan adds to the account, else what changed since the month began."""
+    now = report.now
+    if now is None:
+        return
+    if report.projects:
+        if report.new.disks:
+            here, more = (money(one.per(HOURS_PER_MONTH)) for one in (now, report.new))
+            disks = counted(now.disks, "disk")
+            sentence = f"Now: {disks}, ${here}/month. The plan adds ${more}/month."
+            yield Figure(f"+${more}/month", f"the plan adds; now ${here}/month", sentence)
+        return
+    came, went = report.changed
+    added, gone = (RunRate.of(lines).per(HOURS_PER_MONTH) for lines in (came, went))
+    if not added and not gone:
+        return
+    change = difference(added, gone)
+    share = percent_of(abs(change), difference(now.per(HOURS_PER_MONTH), change))
+    sign = "-" if change < 0 else "+"
+    percent = "" if share is None else f" ({sign}{money(share, 1)} %)"
+    since = f"since {report.month.start:%Y-%m-%d}"
+    value = f"{sign}${money(abs(change))}/month"
+    yield Figure(value, f"{since}{percent}", f"{value}{percent} {since}.")
+
+
+def _budget(report: Aggregates) -> Iterator[Figure]:
+    """Yield what is used of the budgets of whole plans, or of everything."""
+    whole = [one for one in report.budgets if one.limit.owner is None]
+    chosen = [one for one in whole if one.limit.project is None][:1] or whole
+    if not chosen:
+        return
+    spent = total(one.projected_usd_month for one in chosen)
+    limit = total(one.limit.usd_month for one in chosen)
+    share = percent_of(spent, limit)
+    percent = "" if share is None else f" ({money(share, 1)} %)"
+    name = chosen[0].title if len(chosen) == 1 else f"{len(chosen)} budgets"
+    of_limit = f"${money(spent)} of ${money(limit)}/month"
+    value = "over" if share is None else f"{money(share, 1)} %"
+    is_alert = any(_is_over(one, report.warn_above) for one in chosen)
+    yield Figure(value, f"of the {name}: {of_limit}", f"{name}: {of_limit}{percent}", is_alert)
+
+
+def _is_over(budget: Budget, warn_above: Decimal | None) -> bool:
+    return budget.state(warn_above) in {"over", "warn"}
+
+
+def _runway(report: Aggregates) -> Iterator[Figure]:
+    """Yield how long each wallet lasts, the shortest first."""
+    lasting = [one for one in report.runways() if one["after"]["hours_left"] is not None]
+    low = {one["account"] for one in lasting if is_low(one)}
+    for one in sorted(lasting, key=lambda each: Decimal(each["after"]["hours_left"])):
+        days = money(Decimal(one["after"]["hours_left"]) / HOURS_PER_DAY, 1)
+        most = "at most " if one["after"]["unpriced"] else ""
+        balance = Decimal(one["balance_usd"])
+        held = f"{'-' if balance < 0 else ''}${money(abs(balance))}"
+        sentence = f"Wallet: {held}, lasts {most}{days} days"
+        label = f"until the wallet ({held}) is empty"
+        yield Figure(f"{most}{days} days", label, sentence, one["account"] in low)
+
+
+def _savings(report: Aggregates) -> Iterator[Figure]:
+    """Yield how much cheaper the plans are than simpler ones, each than the simplest possible."""
+    chosen: dict[str, Comparison] = {}
+    for name in SIMPLE:
+        for one in report.comparisons:
+            if one.name == name and one.usd_month is not None:
+                chosen.setdefault(one.project, one)
+    saved = total(one.saves_usd_month or Decimal(0) for one in chosen.values())
+    if saved <= 0:
+        return
+    share = percent_of(saved, total(one.usd_month or Decimal(0) for one in chosen.values()))
+    value, percent = f"${money(saved)}/month", f"{money(share or Decimal(0), 1)} %"
+    names = {SIMPLE[one.name] for one in chosen.values()}
+    label = f"cheaper than {names.pop() if len(names) == 1 else 'simpler plans'} ({percent})"
+    yield Figure(value, label, f"Saved: {value} {label}")
