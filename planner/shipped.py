@@ -13,7 +13,17 @@ _PLACES = (_PACKAGE / "data", _PACKAGE.parent / "data")
 _MANUAL = _PACKAGE / "manual"
 _READING_ORDER = (
     *("market", "demand-file", "plans", "buying", "growing-and-moving", "reports", "history"),
-    *("python", "ci", "how-it-decides", "beliefs", "faq", "glossary", "extending", "changelog"),
+    *(
+        "python",
+        "ci",
+        "assistants",
+        "how-it-decides",
+        "beliefs",
+        "faq",
+        "glossary",
+        "extending",
+        "changelog",
+    ),
 )
 _SUFFIXES = frozenset({".json", ".toml", ".yaml"})
 

@@ -88,6 +88,7 @@ EXAMPLES = {
     "adopt": ("planner adopt demand.yaml", "planner adopt - --disks disks.json"),
     "schema": ("planner schema > demand.schema.json",),
     "sim": ("planner sim --port 8765", "planner sim --fault list"),
+    "mcp": ("planner mcp",),
     "docs": ("planner docs", "planner docs demand-file"),
 }
 """Command → lines that work as they are typed."""

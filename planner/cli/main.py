@@ -32,7 +32,7 @@ COMMANDS = (
     *("where", "offers", "gpus", "history", "watch", "providers"),
     *("init", "validate", "plan", "explain", "diff", "emit", "schema"),
     *("apply", "status", "resolve", "rename", "retire", "destroy", "adopt"),
-    *("report", "doctor", "sim", "docs"),
+    *("report", "doctor", "sim", "mcp", "docs"),
 )
 """The commands, in the order of the help; each is a function of that name."""
 
