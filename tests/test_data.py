@@ -194,6 +194,7 @@ def test_a_shipped_demand_has_a_proven_plan(path: Path) -> None:
     assert all(any(text in warning for text in known) for warning in plan.warnings)
 
 
+@pytest.mark.slow
 def test_one_example_shows_disks_that_are_cheapest_where_there_are_no_gpus() -> None:
     """The cheapest disks of the market have no GPUs beside them, and the plan says what that is."""
     plan = planner.plan(

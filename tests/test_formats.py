@@ -52,6 +52,7 @@ def test_what_is_not_wire(body: bytes, why: str) -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.slow
 @given(
     st.decimals(allow_nan=False, allow_infinity=False),
     st.decimals(allow_nan=False, allow_infinity=False),

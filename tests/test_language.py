@@ -222,6 +222,7 @@ def test_a_term_is_defined_once() -> None:
     assert len({_letters(term) for term in terms}) == len(terms)
 
 
+@pytest.mark.slow
 def test_a_term_of_the_glossary_is_used() -> None:
     """Each occurs in a text or a name of the package: a page defines no words of its own."""
     written = "|".join(_letters(text) for path, _, text in _texts() if "manual" not in path.parts)

@@ -177,6 +177,7 @@ def test_no_import_goes_round_in_a_circle() -> None:
     assert len(order) == len(MODULES)
 
 
+@pytest.mark.slow
 def test_no_two_classes_share_a_name() -> None:
     """One word stands for one thing, wherever it is read."""
     homes: dict[str, list[str]] = {}
@@ -197,6 +198,7 @@ def test_a_library_stays_in_its_room(library: str) -> None:
     assert bool(users) == bool(homes)
 
 
+@pytest.mark.slow
 def test_nothing_prints_below_the_command_line() -> None:
     """A library that prints spoils the output of whoever calls it."""
     prints = [
@@ -209,6 +211,7 @@ def test_nothing_prints_below_the_command_line() -> None:
     assert not prints
 
 
+@pytest.mark.slow
 def test_no_error_is_caught_without_being_named() -> None:
     """Catching everything, or `Exception`, would hide a defect as an answer."""
     broad = [
@@ -235,6 +238,7 @@ def test_a_module_is_one_concept_with_a_sentence() -> None:
     assert not {module: count for module, count in lines.items() if count > MAX_LINES}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "module", sorted(m for m, p in MODULES.items() if ">>> " in p.read_text(encoding="utf-8"))
 )
@@ -262,6 +266,7 @@ def _loaded(importtime: str) -> set[str]:
     return {line.rpartition("|")[2].strip().split(".")[0] for line in lines}
 
 
+@pytest.mark.slow
 def test_help_is_quick() -> None:
     """`planner --help` loads none of the heavy libraries."""
     seen = _loaded(_run("-X", "importtime", "-m", "planner", "--help").stderr)
@@ -269,6 +274,7 @@ def test_help_is_quick() -> None:
     assert not seen & HEAVY
 
 
+@pytest.mark.slow
 def test_import_is_light() -> None:
     """`import planner` loads none of the heavy libraries, and using it does."""
     seen = _loaded(_run("-X", "importtime", "-c", "import planner").stderr)

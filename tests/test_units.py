@@ -31,6 +31,7 @@ AMOUNTS = st.decimals(
 quick = settings(deadline=None)
 
 
+@pytest.mark.slow
 @quick
 @given(st.integers(1, 10**15), PRICES)
 def test_hourly_and_monthly_cost_are_exact(size_gb: int, price: Decimal) -> None:
@@ -48,6 +49,7 @@ def test_longest_price_of_the_largest_disk() -> None:
     assert Fraction(cost) == Fraction(price) * 10**15 * 744
 
 
+@pytest.mark.slow
 @quick
 @given(st.lists(AMOUNTS, max_size=20))
 def test_sums_are_exact(amounts: list[Decimal]) -> None:
@@ -92,6 +94,7 @@ def test_plain(amount: str, text: str) -> None:
     assert plain(Decimal(amount)) == text
 
 
+@pytest.mark.slow
 @quick
 @given(PRICES)
 def test_plain_is_exact_and_shortest(price: Decimal) -> None:

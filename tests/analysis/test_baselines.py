@@ -95,6 +95,7 @@ def test_the_cheapest_disks_and_then_gpus() -> None:
     assert found["single site"].usd_month == Decimal("207.3")
 
 
+@pytest.mark.slow
 def test_the_cheapest_disks_may_have_no_gpus() -> None:
     """Then what they cost is said all the same, and where it is that none can be rented."""
     found = compared(volume("x"), workloads=[JOB], gpus=[gpu("alpha", "2")])
@@ -106,6 +107,7 @@ def test_the_cheapest_disks_may_have_no_gpus() -> None:
     assert none["cheapest disks, then GPUs"].why_not == "the disks alone have no plan"
 
 
+@pytest.mark.slow
 def test_on_the_shipped_market_the_cheapest_disks_are_where_there_are_no_gpus() -> None:
     """4,800 GB at dc_roan are $245.28 a month; beside the GPUs they are $144.05 more."""
     document = demanded(volume("x", 4800), workloads=[{**JOB, "mounts": ["x"]}])

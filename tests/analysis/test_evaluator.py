@@ -65,6 +65,7 @@ def _same(left: Instance, right: Instance) -> bool:
     )
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(40))
 def test_a_changed_demand_is_as_if_made_from_the_start(seed: int) -> None:
     """Pairs and rentals that are taken over are those that would be computed."""
@@ -108,6 +109,7 @@ def test_nothing_is_solved_where_the_bound_is_not_below(monkeypatch: pytest.Monk
     assert cheaper(instance, best.usd_month) is None
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(25))
 def test_cheaper_is_the_optimum_where_that_costs_less(seed: int) -> None:
     """The bound never hides a plan: an amount a little above the optimum gives the optimum."""

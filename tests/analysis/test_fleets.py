@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from planner.analysis.evaluator import Evaluator, forbid
 from planner.analysis.explain import choices
@@ -26,6 +27,7 @@ def test_a_volume_that_lost_a_candidate_is_not_alike_any_more() -> None:
     assert units == {(0, 1, 2, 4, 5), (3,), (6,)}
 
 
+@pytest.mark.slow
 def test_the_chosen_offer_is_never_its_own_alternative() -> None:
     """Under a provider share, every volume of a fleet is somewhere else in the plan without."""
     instance = instance_of(FLEET, MARKET)

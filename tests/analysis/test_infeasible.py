@@ -75,6 +75,7 @@ def test_a_workload_that_no_gpu_suits_is_named_with_its_rules() -> None:
     assert [one["field"] for one in conflict["requirements"]] == ["socket"]
 
 
+@pytest.mark.slow
 def test_gpus_and_disks_that_never_meet() -> None:
     """A job's GPUs are where its volume may not be: the mount is part of the conflict."""
     job = {"name": "ft", "gpu": "A100_80GB", "mounts": ["x"]}
@@ -130,6 +131,7 @@ def test_names_from_outside_are_made_visible() -> None:
     assert error.relaxations[0].changes[0]["to"] == ["eu\x1b[2J", "mars"]
 
 
+@pytest.mark.slow
 def test_many_conflicts_are_told_in_part_and_kept_in_full() -> None:
     """Thirty volumes without a place: twenty are told, the data has all."""
     volumes = [{**X, "name": f"v{n}", "regions": ["mars"]} for n in range(30)]
@@ -151,6 +153,7 @@ def test_an_empty_market_is_what_no_relaxation_helps() -> None:
     assert "No change to the requirements would help x, ft" in str(no_gpus)
 
 
+@pytest.mark.slow
 def test_a_budget_needs_the_cost_to_the_last_decimal() -> None:
     """One unit of the last place short: the amount that is needed is exact, and is enough."""
     rows = [row("a", "0.00011545611010752688")]

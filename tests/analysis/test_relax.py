@@ -239,6 +239,7 @@ ONE_STEP: list[tuple[list[Row], Row, str]] = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("rows", "wish", "text"), ONE_STEP)
 def test_each_kind_of_relaxation_of_a_volume(rows: list[Row], wish: Row, text: str) -> None:
     """One wish that nothing fulfils has one relaxation, in the user's words."""
@@ -276,6 +277,7 @@ def test_a_value_that_the_market_lacks_is_not_proposed() -> None:
     assert found.text == "allow region eu_north on x"
 
 
+@pytest.mark.slow
 def test_groups_are_dropped_one_at_a_time() -> None:
     """A group that nothing can satisfy goes, and is named by its members and what it asks."""
     group = {"volumes": ["x", "y"], "different": "provider"}
@@ -351,6 +353,7 @@ def gpu(provider: str, price: str, **fields: Any) -> Row:
     }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("wish", "offer", "text"),
     [
@@ -422,6 +425,7 @@ def test_one_gpu_a_node_is_singular() -> None:
 SPLIT: Row = {**X, "replicas": 3, "spread": "data_center"}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("policy", "least", "below"),
     [({"max_sites": 1}, "3", {"max_sites": 2}), ({"max_providers": 1}, "2", None)],
@@ -437,6 +441,7 @@ def test_caps_rise_to_the_least_number_that_works(policy: Row, least: str, below
         assert _infeasible(found[field], rows, **below)
 
 
+@pytest.mark.slow
 def test_a_share_rises_to_the_least_that_works_rounded_up() -> None:
     """Of 300 GB one provider must hold 200 or 100 of 3: two thirds, rounded up at 12 places."""
     rows = [row("a", "0.0001"), row("b", "0.0002")]
@@ -448,6 +453,7 @@ def test_a_share_rises_to_the_least_that_works_rounded_up() -> None:
     assert one.usd_hr == Decimal("0.04")
 
 
+@pytest.mark.slow
 def test_independent_parts_take_one_step_each_and_the_ten_cheapest_are_kept() -> None:
     """Two volumes with four ways each have sixteen pairs, of which ten are reported."""
     rows = [
@@ -463,6 +469,7 @@ def test_independent_parts_take_one_step_each_and_the_ten_cheapest_are_kept() ->
     assert [one.usd_hr for one in found] == [Decimal(cost) / 100 for cost in costs]
 
 
+@pytest.mark.slow
 def test_the_policy_has_its_say_about_every_combination() -> None:
     """The cheapest region breaks the budget of an owner who can pay for none but the cheaper."""
     rows = [
@@ -493,6 +500,7 @@ def test_a_step_changes_nothing_else() -> None:
     assert relaxed(demand, {Step("volume", "nobody", "multinode", "set", value=False)}) == demand
 
 
+@pytest.mark.slow
 def test_one_of_many_volumes_is_found_at_once() -> None:
     """2,000 volumes of which one asks for too much: its relaxations, and the cost of the fleet."""
     rng = random.Random(5)

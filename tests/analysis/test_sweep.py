@@ -178,6 +178,7 @@ def test_inputs_stay_as_they_are() -> None:
 # -- like the plan ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_shipped_demands_cost_what_their_plans_cost() -> None:
     """With disks alone and with GPUs, budgets, groups and caps: every figure of the plan."""
     offers, gpus = read_offers("shipped:disk-offers"), read_gpus("shipped:gpu-offers")
@@ -400,6 +401,7 @@ def test_whoever_solves_the_frame_is_the_same(executor: Any, serial: pd.DataFram
     assert_frame_equal(made, serial, check_exact=True)
 
 
+@pytest.mark.slow
 def test_rows_are_in_the_order_of_the_grid(serial: pd.DataFrame) -> None:
     """The last key's values in turn first, however the points were put together to be solved."""
     tried = [tuple(row.values()) for row in records(serial[[*GRID]])]
@@ -413,6 +415,7 @@ def test_rows_are_in_the_order_of_the_grid(serial: pd.DataFrame) -> None:
     assert tried == expected
 
 
+@pytest.mark.slow
 def test_the_order_of_keys_is_the_order_of_rows() -> None:
     """The same points, the other way round."""
     one = sweep(demand(A), OFFERS, {"price_factor": [1, 2], "replicas": [1, 2]}, exact=True)
@@ -525,6 +528,7 @@ def test_what_is_missing_is_said() -> None:
         sweep(demand(A), OFFERS.drop(columns="usd_gb_hr"), {}, exact=True)
 
 
+@pytest.mark.slow
 def test_gpus_and_workloads_may_be_swept_with_disks() -> None:
     """100 h at 2.50 beside the disk at alpha, 7.30; at beta 100 h at 2.40 and 14.60."""
     job = {"name": "train", "gpu": "H100_80GB", "mounts": ["a"], "hours_per_month": 100}

@@ -36,6 +36,7 @@ def ran(run: Run, sim: Sim, *words: str, key: str | None = None, **more: Any) ->
     return done
 
 
+@pytest.mark.slow
 def test_doctor_finds_all_in_order(run: Run, sim: Sim) -> None:
     """Exit 0, and the table says what could not be tried."""
     done = ran(run, sim, "doctor")
@@ -57,6 +58,7 @@ def test_doctor_with_lesser_keys(run: Run, sim: Sim, key: str, code: int) -> Non
     assert set(document["checks"][0]) == {"name", "state", "says", "do", "facts"}
 
 
+@pytest.mark.slow
 def test_doctor_without_a_key(run: Run, tmp_path: Path) -> None:
     """Exit 2, and what needs no key is checked all the same; a worse code wins."""
     done = run("doctor", "-o", "json")

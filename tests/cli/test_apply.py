@@ -86,6 +86,7 @@ def test_the_tour(run: Run, sim: Sim, tmp_path: Path) -> None:
     assert sim.live() == []
 
 
+@pytest.mark.slow
 def test_a_dry_run_sends_and_writes_nothing(run: Run, sim: Sim, tmp_path: Path) -> None:
     """It needs no --yes, makes no state directory, and says what would be bought."""
     planned(tmp_path, sim)
@@ -105,6 +106,7 @@ def test_nobody_is_asked_without_a_terminal(run: Run, sim: Sim, tmp_path: Path) 
     assert sim.live() == []
 
 
+@pytest.mark.slow
 def test_the_prompt_shows_what_it_costs(run: Run, sim: Sim, tmp_path: Path) -> None:
     """A table of what is bought, the project's cost now and afterwards, the wallet; then `yes`."""
     planned(tmp_path, sim)
@@ -130,6 +132,7 @@ def test_the_wallet_pays_for_other_disks_too(run: Run, sim: Sim, tmp_path: Path)
     assert "which lasts 64.5 days at $0.3231/h for all disks of the account." in said
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("typed", ["y\nyes\n", "Yes\nyes\n"])
 def test_only_the_whole_word_buys(typed: str, run: Run, sim: Sim, tmp_path: Path) -> None:
     """What may have been meant as yes is asked again."""
@@ -140,6 +143,7 @@ def test_only_the_whole_word_buys(typed: str, run: Run, sim: Sim, tmp_path: Path
     assert len(sim.live()) == 2
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("typed", ["", "\n", "y\n", "y\nn\n", "no\nyes\n", "yes please\n"])
 def test_anything_else_buys_nothing(typed: str, run: Run, sim: Sim, tmp_path: Path) -> None:
     """Enter, the end of the input, and any other word decline: exit 130."""
@@ -150,6 +154,7 @@ def test_anything_else_buys_nothing(typed: str, run: Run, sim: Sim, tmp_path: Pa
     assert sim.live() == []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -171,6 +176,7 @@ def test_a_market_that_moved_is_five(
     assert sim.live() == []
 
 
+@pytest.mark.slow
 def test_a_lost_answer_is_found(run: Run, sim: Sim, tmp_path: Path) -> None:
     """The create is done and its answer lost: one disk, exit 0."""
     planned(tmp_path, sim)
@@ -212,6 +218,7 @@ def test_a_second_plan_of_a_project_is_seven(run: Run, sim: Sim, tmp_path: Path)
     assert len(sim.live()) == 4
 
 
+@pytest.mark.slow
 def test_events_are_json_lines(run: Run, sim: Sim, tmp_path: Path) -> None:
     """One object a line on standard error; the result stays alone on standard output."""
     planned(tmp_path, sim)
@@ -221,6 +228,7 @@ def test_events_are_json_lines(run: Run, sim: Sim, tmp_path: Path) -> None:
     assert done.json()["exit_code"] == 0
 
 
+@pytest.mark.slow
 def test_a_rehearsal_needs_no_key(run: Run, sim: Sim, tmp_path: Path) -> None:
     """It buys on a marketplace of its own, and leaves no state behind."""
     planned(tmp_path, sim)
@@ -326,6 +334,7 @@ def test_a_state_that_cannot_be_used_is_eight(run: Run, sim: Sim, tmp_path: Path
     assert sim.live() == []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "words",
     [

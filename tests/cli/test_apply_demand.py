@@ -56,6 +56,7 @@ def creates(sim: Sim) -> int:
     return sum(one["method"] == "POST" for one in sim.audit())
 
 
+@pytest.mark.slow
 def test_a_demand_is_planned_shown_asked_about_and_bought(
     run: Run, sim: Sim, demand: str, tmp_path: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_demand_is_planned_shown_asked_about_and_bought(
     assert (again.code, creates(sim)) == (0, 3)
 
 
+@pytest.mark.slow
 def test_a_second_time_there_is_nothing_to_buy(run: Run, sim: Sim, demand: str) -> None:
     """The disks are kept: nothing is asked, nothing is sent, exit 0."""
     assert ran(run, sim, "apply", demand, "--yes").code == 0
@@ -82,6 +84,7 @@ def test_a_second_time_there_is_nothing_to_buy(run: Run, sim: Sim, demand: str) 
     assert creates(sim) == 3
 
 
+@pytest.mark.slow
 def test_a_volume_that_grew(run: Run, sim: Sim, demand: str, tmp_path: Path) -> None:
     """The plan says what is replaced and what both copies cost; the prompt says it too."""
     assert ran(run, sim, "apply", demand, "--yes").code == 0
@@ -101,6 +104,7 @@ def test_a_volume_that_grew(run: Run, sim: Sim, demand: str, tmp_path: Path) -> 
     assert sorted(disk["size"] for disk in sim.live()) == [100, 200, 200, 300]
 
 
+@pytest.mark.slow
 def test_what_is_added_later_is_bought_alone(
     run: Run, sim: Sim, demand: str, tmp_path: Path
 ) -> None:
@@ -113,6 +117,7 @@ def test_what_is_added_later_is_bought_alone(
     assert more.json()["exit_code"] == 0
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("form", ["json", "toml"])
 def test_other_formats_of_a_demand(form: str, run: Run, sim: Sim, tmp_path: Path) -> None:
     """JSON is a demand too, as long as it is no plan; TOML is one by its name."""
@@ -133,6 +138,7 @@ def test_wrong_options_are_two(words: tuple[str, str], run: Run, sim: Sim, deman
     assert len(sim.audit()) == asked
 
 
+@pytest.mark.slow
 def test_declined(run: Run, sim: Sim, demand: str) -> None:
     """No is exit 130; without a terminal nothing is even planned: exit 2."""
     assert ran(run, sim, "apply", demand, stdin="no\n", terminal=True).code == 130
@@ -143,6 +149,7 @@ def test_declined(run: Run, sim: Sim, demand: str) -> None:
     assert creates(sim) == 0
 
 
+@pytest.mark.slow
 def test_a_dry_run_keeps_nothing(run: Run, sim: Sim, demand: str, tmp_path: Path) -> None:
     """The plan is shown and checked; no state directory is made."""
     dry = ran(run, sim, "apply", demand, "--dry-run", "--state", "s")
@@ -153,6 +160,7 @@ def test_a_dry_run_keeps_nothing(run: Run, sim: Sim, demand: str, tmp_path: Path
     assert creates(sim) == 0
 
 
+@pytest.mark.slow
 def test_a_rehearsal_has_the_disks_of_the_account(
     run: Run, sim: Sim, demand: str, tmp_path: Path
 ) -> None:
@@ -172,6 +180,7 @@ def test_an_account_that_cannot_be_read_buys_nothing(run: Run, sim: Sim, demand:
     assert creates(sim) == 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_had_is_three(run: Run, sim: Sim, tmp_path: Path) -> None:
     """An infeasible demand ends as it does in `plan`, and nothing is bought."""
     (tmp_path / "none.yaml").write_text("version: 1\nvolumes: [{name: a, size: 900 TB}]\n")
@@ -180,6 +189,7 @@ def test_what_cannot_be_had_is_three(run: Run, sim: Sim, tmp_path: Path) -> None
     assert creates(sim) == 0
 
 
+@pytest.mark.slow
 def test_a_plan_is_known_by_its_content(run: Run, sim: Sim, demand: str, tmp_path: Path) -> None:
     """A plan under a demand's name is a plan; a damaged plan is exit 5, never planned again."""
     words = ("plan", demand, "--out", "renamed.yaml", "-o", "csv")
@@ -274,6 +284,7 @@ def test_a_stock_out_goes_elsewhere(run: Run, sim: Sim, demand: str) -> None:
     assert creates(sim) == sent
 
 
+@pytest.mark.slow
 def test_standard_input_is_a_demand(run: Run, sim: Sim) -> None:
     """`-` reads a demand, as in `plan`."""
     done = ran(run, sim, "apply", "-", "--yes", stdin=DEMAND)

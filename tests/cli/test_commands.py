@@ -44,6 +44,7 @@ def test_plan_table_fits_the_terminal(run: Run, columns: str) -> None:
     assert "optimal: no cheaper plan exists" in ran.out
 
 
+@pytest.mark.slow
 def test_plan_csv_and_markdown_have_every_placement(run: Run) -> None:
     """CSV has a row for each placement; Markdown the same and a total."""
     rows = list(
@@ -61,6 +62,7 @@ def test_demand_from_standard_input(run: Run) -> None:
     assert ran.json()["placements"][0]["volume"] == "x"
 
 
+@pytest.mark.slow
 def test_infeasible_is_three_and_says_why(run: Run) -> None:
     """No plan: exit 3, the reason in prose, and as JSON on stdout with -o json."""
     text = SMALL.replace("100}", "100, regions: [mars]}")
@@ -110,6 +112,7 @@ def test_unusable_files_are_one_clear_error(
     assert len(ran.err.splitlines()) <= 3
 
 
+@pytest.mark.slow
 def test_no_offers_is_infeasible(run: Run, tmp_path: Path) -> None:
     """An empty file of offers is believed: exit 3."""
     empty: list[Any] = [[], {"items": []}, {"items": [], "totalCount": 0}]
@@ -199,6 +202,7 @@ def test_an_empty_listing_is_said(run: Run, tmp_path: Path) -> None:
     assert "No change to the requirements would help data." in refused.err
 
 
+@pytest.mark.slow
 def test_schema_accepts_the_examples(run: Run) -> None:
     """The printed JSON Schema accepts the shipped demands and refuses a wrong key."""
     import jsonschema
@@ -212,6 +216,7 @@ def test_schema_accepts_the_examples(run: Run) -> None:
             jsonschema.validate({**document, "volumez": []}, schema)
 
 
+@pytest.mark.slow
 def test_an_unknown_place_is_said_with_the_nearest(run: Run) -> None:
     """Whether there is a plan or not, a misspelt place is named with what was meant."""
     wrong = SMALL.replace("100}", "100, providers: [hyperstak]}")
@@ -231,6 +236,7 @@ def test_a_plan_never_overwrites_its_inputs(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "d.yaml").read_text() == SMALL
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("columns", ["20", "40"])
 def test_amounts_are_never_cut(run: Run, columns: str) -> None:
     """On a screen too narrow for the table every amount is whole all the same."""

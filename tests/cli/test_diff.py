@@ -27,6 +27,7 @@ def plans(run: Run, tmp_path: Path) -> tuple[str, str]:
     return "old.json", "new.json"
 
 
+@pytest.mark.slow
 def test_two_plans(run: Run, plans: tuple[str, str]) -> None:
     """One line says what changed and what it costs, then the table; every format has it."""
     shown = run("diff", *plans)
@@ -42,6 +43,7 @@ def test_two_plans(run: Run, plans: tuple[str, str]) -> None:
     assert document["totals"]["together"]["percent"] == "25"
 
 
+@pytest.mark.slow
 def test_the_gate(run: Run, plans: tuple[str, str]) -> None:
     """Exit 10 above the percentage, the comparison printed all the same; 0 at it and for less."""
     failed = run("diff", *plans, "--fail-on-increase", "10%")
@@ -56,6 +58,7 @@ def test_the_gate(run: Run, plans: tuple[str, str]) -> None:
     assert run("diff", *plans, "--fail-on-increase", "much").code == 2
 
 
+@pytest.mark.slow
 def test_two_reports(run: Run, plans: tuple[str, str], tmp_path: Path) -> None:
     """What `report -o json` prints and what --out saves are compared alike; a mix is refused."""
     old, new = plans
@@ -69,6 +72,7 @@ def test_two_reports(run: Run, plans: tuple[str, str], tmp_path: Path) -> None:
     assert "The old file is a plan, the new file is a report." in mixed.err
 
 
+@pytest.mark.slow
 def test_a_damaged_plan_is_five(run: Run, plans: tuple[str, str], tmp_path: Path) -> None:
     """A plan in which a byte changed is not compared."""
     path = tmp_path / plans[1]

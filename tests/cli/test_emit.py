@@ -30,6 +30,7 @@ def test_emit_prints_exact_bodies(run: Run, tmp_path: Path) -> None:
     assert run("emit", "plan.json").out == ran.out
 
 
+@pytest.mark.slow
 def test_emitted_curl_sends_the_body_and_keeps_the_key_off_the_command_line(
     run: Run, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_emitted_curl_sends_the_body_and_keeps_the_key_off_the_command_line(
         assert not (tmp_path / "args").exists()
 
 
+@pytest.mark.slow
 def test_emitted_prime_commands_say_everything_the_body_says(run: Run, tmp_path: Path) -> None:
     """Each option of the vendor's client carries one value of the body."""
     run("plan", "shipped:research", *MARKET, "--out", "plan.json")
@@ -102,6 +104,7 @@ def test_emitted_prime_commands_say_everything_the_body_says(run: Run, tmp_path:
         assert said == expected
 
 
+@pytest.mark.slow
 def test_emit_says_where_a_pod_cannot_mount_the_disks(run: Run) -> None:
     """The requests would be bought for a job whose pod mounts one disk of two."""
     run("plan", "shipped:finetune", *MARKET, "--gpus-file", "shipped:gpu-offers", "--out", "p.json")

@@ -288,6 +288,7 @@ def test_every_mistake_on_a_terminal(command: str, monkeypatch: pytest.MonkeyPat
             assert plain.count("\nplanner: ") == 1 or command in ALWAYS_JSON, words
 
 
+@pytest.mark.sweep
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("terminal", [False, True])
 def test_planner_alone_prints_help(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,6 +366,7 @@ def test_rules_are_ascii_where_the_encoding_has_no_boxes(encoding: str, tmp_path
     assert [line for line in out.splitlines() if set(line) == {" ", "-"} and len(line) > 40]
 
 
+@pytest.mark.sweep
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     "words",

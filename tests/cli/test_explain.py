@@ -89,6 +89,7 @@ def test_an_offer_is_answered_for_every_volume(run: Run, plan: Plan) -> None:
     assert {one["offer_id"] for one in found["prices"]} == {"a869c3"}
 
 
+@pytest.mark.slow
 def test_alternatives_are_dearer_and_whole(run: Run, plan: Plan) -> None:
     """Each alternative has its cost, its moves and all its placements."""
     found = run("explain", "plan.json", "--alternatives", "3", "-o", "json").json()
@@ -98,6 +99,7 @@ def test_alternatives_are_dearer_and_whole(run: Run, plan: Plan) -> None:
     assert all(len(one["placements"]) == len(plan.placements) for one in listed)
 
 
+@pytest.mark.slow
 def test_csv_is_one_frame(run: Run, plan: Plan) -> None:
     """Choices by default, offers of a volume, alternatives."""
 

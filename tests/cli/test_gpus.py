@@ -32,6 +32,7 @@ def test_gpus_json_has_every_listed_row(run: Run) -> None:
     assert [row["disk_sites"] for row in grouped] == [4, 0]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("words", "count"),
     [
@@ -62,6 +63,7 @@ def test_what_is_not_there_is_said(run: Run) -> None:
     assert "did you mean canada?" in ran.err
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "words",
     [
@@ -86,6 +88,7 @@ def test_without_disks_their_price_is_unknown(run: Run) -> None:
     assert "give --offers FILE too" in ran.out
 
 
+@pytest.mark.slow
 def test_csv_has_no_column_of_its_own(run: Run) -> None:
     """Filtered and sorted, the columns are those of the JSON."""
     words = ("--gpu", "H100_80GB", "--sort", "usd_hr", "--desc")
@@ -97,6 +100,7 @@ def test_csv_has_no_column_of_its_own(run: Run) -> None:
     assert run(*offers, "-o", "csv").out.startswith("row,")
 
 
+@pytest.mark.slow
 def test_saved_gpus_read_back_the_same(run: Run, tmp_path: Path) -> None:
     """--save keeps the listing in the API's shape; a part of it is not what is saved."""
     first = run("gpus", *GPUS, "-o", "json").json()

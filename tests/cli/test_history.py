@@ -57,6 +57,7 @@ def test_every_live_listing_is_recorded_and_shown(run: Run, tmp_path: Path) -> N
     assert run("history", "-o", "json").json()
 
 
+@pytest.mark.slow
 def test_the_state_directory_of_a_plan_has_its_history(run: Run, tmp_path: Path) -> None:
     """--state is where the listings of that run are recorded."""
     with Sim() as sim:
@@ -65,6 +66,7 @@ def test_the_state_directory_of_a_plan_has_its_history(run: Run, tmp_path: Path)
     assert not (tmp_path / ".local").exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_a_line(run: Run, tmp_path: Path) -> None:
     """The plan is the same; `history` exits 8."""
     with Sim() as sim:

@@ -184,6 +184,7 @@ def test_gpus_that_cannot_be_read_whole_are_four(run: Run, listing: str) -> None
     assert ran.json()["exit_code"] == 4
 
 
+@pytest.mark.slow
 def test_gpus_and_where_read_the_live_market(run: Run) -> None:
     """`gpus` reads all three listings; `where` reads GPUs only where it is asked for one."""
     with Sim(**listings()) as sim:

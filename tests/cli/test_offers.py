@@ -28,6 +28,7 @@ def test_offers_json_has_every_listed_row(run: Run) -> None:
     assert all(key in help_text for key in rows[0])
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("words", "count"),
     [
@@ -67,6 +68,7 @@ def test_offers_grouped(run: Run) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_offers_mark_sites_with_the_gpu(run: Run) -> None:
     """--gpus marks the four runpod sites of the documented market that have an A100."""
     gpus = ("--gpus-file", "shipped:gpu-offers")
@@ -82,6 +84,7 @@ def test_offers_mark_sites_with_the_gpu(run: Run) -> None:
     assert "did you mean A100_80GB" in ran.err
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("columns", ["80", "160"])
 def test_offers_table_fits_and_says_what_it_leaves_out(run: Run, columns: str) -> None:
     """Narrow terminals lose columns, never rows, and a line under the table names them."""

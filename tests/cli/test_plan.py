@@ -26,6 +26,7 @@ def write(path: Path, **files: Any) -> None:
         (path / f"{name}.json").write_text(json.dumps(document, default=float))
 
 
+@pytest.mark.slow
 def test_a_joint_plan_is_printed_saved_and_read_back(run: Run, tmp_path: Path) -> None:
     """The file has the GPUs, their market and its record; standard output is that file."""
     ran = run("plan", "shipped:finetune", *MARKET, *GPUS, "-o", "json", "--out", "p.json")
@@ -39,6 +40,7 @@ def test_a_joint_plan_is_printed_saved_and_read_back(run: Run, tmp_path: Path) -
     assert Plan.load(tmp_path / "p.json").plan_id == plan["plan_id"]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("form", ["table", "md"])
 def test_what_is_read_of_a_joint_plan(run: Run, form: str) -> None:
     """Each job's GPUs with their cost, the sum, and what the cheapest disks alone would be."""
@@ -60,6 +62,7 @@ def test_workloads_without_gpus_are_two(run: Run) -> None:
     assert "--gpus-file" in ran.json()["hint"]
 
 
+@pytest.mark.slow
 def test_multinode_gpus_want_disks_that_several_nodes_can_mount(run: Run, tmp_path: Path) -> None:
     """The cheaper GPUs of the other listing bring the volume to the disk that suits them."""
     write(
@@ -79,6 +82,7 @@ def test_multinode_gpus_want_disks_that_several_nodes_can_mount(run: Run, tmp_pa
     assert "--gpus-file" in wrong.err
 
 
+@pytest.mark.slow
 def test_the_full_program_gives_the_same_plan(run: Run) -> None:
     """Without presolve the program is larger, nothing is dominated, and the plan is the same."""
     words = ("plan", "shipped:finetune", *MARKET, *GPUS, "-o", "json")
@@ -170,6 +174,7 @@ def test_what_needs_no_solver_needs_no_time(run: Run, tmp_path: Path) -> None:
     assert len(ran.json()["placements"]) == 6000
 
 
+@pytest.mark.slow
 def test_a_gpu_that_nobody_rents_is_said_with_the_nearest(run: Run, tmp_path: Path) -> None:
     """A misspelt model is exit 3 and a warning with what was meant."""
     write(tmp_path, d=demanded(volume("x"), workloads=[{**JOB, "gpu": "A100_80G"}]))

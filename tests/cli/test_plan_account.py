@@ -102,6 +102,7 @@ def test_disks_of_a_file_are_kept(document: Any, run: Run, folder: Path) -> None
     assert why.code == 0, why.err
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_the_detailed_exit_code(form: str, run: Run, folder: Path) -> None:
     """12 where a disk is to be bought, 0 where every volume has its disk; saved either way."""
@@ -216,6 +217,7 @@ def test_a_grown_volume_is_a_replacement(run: Run, sim: Sim, folder: Path) -> No
     assert ran(run, sim, "retire", "q", "--yes", "--confirm", "q").code == 2
 
 
+@pytest.mark.slow
 def test_a_key_that_may_not_read_disks_is_warned(run: Run, sim: Sim, folder: Path) -> None:
     """Planned as if there were none, and said; but what is named has to be read: exit 4."""
     blind = ran(run, sim, "plan", "d.yaml", "-o", "json", PRIME_API_KEY="sim-read")
@@ -227,6 +229,7 @@ def test_a_key_that_may_not_read_disks_is_warned(run: Run, sim: Sim, folder: Pat
     assert ran(run, sim, "plan", "n.yaml", PRIME_API_KEY="sim-read").code == 4
 
 
+@pytest.mark.slow
 def test_somebody_elses_disk_is_reported_and_left(run: Run, sim: Sim, folder: Path) -> None:
     """It is an orphan with id and price, and named it is kept."""
     theirs = sim.add_disk(
@@ -328,6 +331,7 @@ def test_no_other_place_is_five(run: Run, folder: Path) -> None:
         assert (len(sim.live()), creates(sim)) == (1, 2)
 
 
+@pytest.mark.slow
 def test_without_failover_a_stock_out_is_five(run: Run, sim: Sim, folder: Path) -> None:
     """Nobody is moved to another place without having asked for it."""
     (folder / "d.yaml").write_text(TWO)

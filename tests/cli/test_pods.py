@@ -46,6 +46,7 @@ def sim() -> Iterator[Sim]:
         yield market
 
 
+@pytest.mark.slow
 def test_the_way_to_the_pod(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Bought, confirmed, emitted and rented; status then names the pods that mount the disk."""
     target: dict[str, str | None] = {"base_url": sim.base_url, "team_id": None}

@@ -73,6 +73,7 @@ def test_files_of_a_report(run: Run, plan: str, tmp_path: Path) -> None:
     assert again["totals"]["after"]["usd_month"].startswith("1340.507")
 
 
+@pytest.mark.slow
 def test_a_budget_gate(run: Run, plan: str, tmp_path: Path) -> None:
     """Above the threshold: exit 10, by how much, whose; the report is printed all the same."""
     ran = run("report", plan, "--fail-above", "85%")
@@ -90,6 +91,7 @@ def test_a_budget_gate(run: Run, plan: str, tmp_path: Path) -> None:
     assert run("report", plan, "--fail-above", "100%").code == 0
 
 
+@pytest.mark.slow
 def test_a_plan_over_a_budget_of_today(run: Run, plan: str) -> None:
     """A budget that was set after the plan was made: by everybody and by one owner."""
     ran = run("report", plan, "--budget", "1000", "--budget", "serving=40", "--fail-above", "100%")
@@ -98,6 +100,7 @@ def test_a_plan_over_a_budget_of_today(run: Run, plan: str) -> None:
     assert "budget of serving, everything: $42.49 of $40.00" in ran.err
 
 
+@pytest.mark.slow
 def test_a_warning_is_no_failure(run: Run, plan: str) -> None:
     """`--warn-above` speaks on standard error and exits 0."""
     ran = run("report", plan, "--warn-above", "86%")
@@ -137,6 +140,7 @@ def test_wrong_words(words: tuple[str, ...], says: str, run: Run, plan: str) -> 
     assert says in ran.err
 
 
+@pytest.mark.slow
 def test_a_gate_without_a_budget(run: Run) -> None:
     """A plan without budgets cannot be held against one."""
     run("plan", "-", "--offers", "shipped:disk-offers", "--out", "p.json", stdin=SMALL)
@@ -157,6 +161,7 @@ def test_what_cannot_be_read(run: Run, tmp_path: Path) -> None:
     assert "key" in ran.err
 
 
+@pytest.mark.slow
 def test_without_the_charts_everything_else_works(
     run: Run, plan: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

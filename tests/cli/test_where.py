@@ -42,6 +42,7 @@ def test_all_shows_every_site(run: Run) -> None:
     assert every.out.count("$204.40") + every.out.count("+$") == 14
 
 
+@pytest.mark.slow
 def test_the_command_it_ends_with_works(run: Run) -> None:
     """The saved file plans to what was shown; it is named after the directory, and never lost."""
     asked = run(*QUESTION, *MARKET, "--save", "demand.yaml", "-o", "json")
@@ -57,6 +58,7 @@ def test_the_command_it_ends_with_works(run: Run) -> None:
     assert run(*QUESTION, *MARKET, "--save", "demand.yaml", "--force").code == 0
 
 
+@pytest.mark.slow
 def test_json_csv_and_markdown(run: Run) -> None:
     """The same sites in each, exact, under the keys of --help."""
     document = run(*QUESTION, *MARKET, "-o", "json").json()
@@ -84,6 +86,7 @@ def test_copies(run: Run) -> None:
     assert ran.out.startswith("2 copies of 4,000 GB, one next to one A100_80GB, 730 h a month")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
@@ -111,6 +114,7 @@ def test_what_is_wrong_is_said(run: Run, words: tuple[str, ...], code: int, text
         assert failed.json()["conflicts"]
 
 
+@pytest.mark.slow
 def test_hostile_text_is_shown_not_obeyed(run: Run) -> None:
     """What is typed comes back escaped, in the error and in its hint."""
     ran = run("where", "4TB", "--gpu", "A100\x1b[2J", *MARKET)

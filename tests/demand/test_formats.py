@@ -25,6 +25,7 @@ def _paths(value: object, path: tuple[str | int, ...] = ()) -> set[tuple[str | i
     return {path}.union(*(_paths(item, (*path, key)) for key, item in inner))
 
 
+@pytest.mark.slow
 @given(JSON, st.sampled_from([None, 1]), st.booleans())
 def test_every_field_of_a_json_text_has_a_place(
     value: object, indent: int | None, ascii_only: bool

@@ -11,6 +11,7 @@ def _names(counts: dict[str, int | None]) -> VolumeNames:
     return VolumeNames((name, numbered(name, count)) for name, count in counts.items())
 
 
+@pytest.mark.slow
 @given(COUNTS, st.data())
 def test_names_stand_for_volumes_each_once_in_order(
     counts: dict[str, int | None], data: st.DataObject
@@ -62,6 +63,7 @@ def test_a_name_of_two_things_is_refused() -> None:
     assert names.ordered(["s-1-2", "s"]) == ("s-1", "s-2", "s-1-2")
 
 
+@pytest.mark.slow
 def test_equal_slips_share_one_search() -> None:
     """A name misspelt a thousand times has its hint each time, beyond the bound on searches."""
     names = VolumeNames((f"volume{n}", [f"volume{n}"]) for n in range(10_000))

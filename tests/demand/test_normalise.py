@@ -32,6 +32,7 @@ def test_a_bare_volume_has_the_documented_defaults() -> None:
     assert (volume.security, volume.stock, volume.regions) == ("any", None, None)
 
 
+@pytest.mark.slow
 @given(VALUES, VALUES)
 def test_scalars_and_lists_are_replaced(defaults: dict[str, Any], own: dict[str, Any]) -> None:
     """A volume's own value wins, null included; what it does not name is the default's."""
@@ -40,6 +41,7 @@ def test_scalars_and_lists_are_replaced(defaults: dict[str, Any], own: dict[str,
         assert result[key] == (own[key] if key in own else defaults[key])
 
 
+@pytest.mark.slow
 @given(MAPS, MAPS, st.sampled_from(["exclude", "tags"]))
 def test_exclude_and_tags_merge_by_key(
     defaults: dict[str, Any], own: dict[str, Any], field: str

@@ -318,6 +318,7 @@ def fleet(count: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_fleet_of_json_costs_what_it_holds(tmp_path: Path) -> None:
     """Twice as many volumes are about twice the work."""
     path = tmp_path / "fleet.json"
@@ -333,6 +334,7 @@ def test_a_fleet_of_json_costs_what_it_holds(tmp_path: Path) -> None:
     assert large < 2.4 * small
 
 
+@pytest.mark.slow
 def test_groups_of_a_fleet_cost_what_they_name() -> None:
     """Twice as many of everything is about twice the work, not four times."""
     small, large = (calls_of(partial(demand_from, fleet(n))) for n in (200, 400))
@@ -359,6 +361,7 @@ def test_misspelt_names_of_a_fleet_cost_no_more_than_a_few() -> None:
     assert large < 2.4 * small
 
 
+@pytest.mark.slow
 def test_json_does_not_pay_for_yaml(tmp_path: Path) -> None:
     """Neither does a demand load what only the market, the frames or the solver need."""
     path = tmp_path / "d.json"

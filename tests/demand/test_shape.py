@@ -97,6 +97,7 @@ def test_an_editor_completes_live_disks() -> None:
         assert Draft202012Validator(demand_schema()).is_valid(document) is is_right
 
 
+@pytest.mark.slow
 def test_the_schema_is_sound_and_every_field_is_described() -> None:
     """A field without a description is no help in an editor."""
     schema = demand_schema()

@@ -34,6 +34,7 @@ def market(folder: Path, *prices: str) -> str:
     return str(folder / "market.json")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("read", "column"),
     [
@@ -83,6 +84,7 @@ def changed(frame: pd.DataFrame) -> pd.DataFrame:
     return shuffled.query("usd_gb_hr > 0 or usd_gb_hr.isna()")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("prices", [("0.0001", "0.00012"), (LONG, "0.0002"), ("1e-4", LONG)])
 def test_a_frame_from_pandas_gives_the_same_plan(prices: tuple[str, ...], tmp_path: Path) -> None:
     """Whatever pandas did that says nothing new, to the last digit of a price."""
@@ -126,6 +128,7 @@ class OtherColumn:
         return self._values
 
 
+@pytest.mark.slow
 def test_frames_of_polars_are_taken() -> None:
     """Every function that takes a frame takes it, and the plan is the same."""
     offers, gpus = planner.read_offers(DISKS), planner.read_gpus(GPUS)

@@ -89,6 +89,7 @@ def test_disks_beside_gpus() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_cluster_needs_disks_that_several_nodes_mount() -> None:
     """What is beside an offer of the multi-node listing is the multi-node disk, at its price."""
     both = join_gpus(gpus_frame([gpu()]), gpus_frame([gpu(gpuCount=16)], listing="multi-node"))
@@ -118,6 +119,7 @@ places = st.builds(
 )
 
 
+@pytest.mark.slow
 @brief
 @given(st.lists(places, min_size=1, max_size=4), st.lists(places, min_size=1, max_size=4))
 def test_gpus_and_offers_agree_on_who_meets_whom(

@@ -154,6 +154,7 @@ LISTINGS: st.SearchStrategy[list[Any]] = st.lists(
 PERMUTED = LISTINGS.flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows)))
 
 
+@pytest.mark.slow
 @brief
 @given(PERMUTED)
 def test_order_of_the_listing_does_not_show(listings: tuple[list[Any], list[Any]]) -> None:
@@ -213,6 +214,7 @@ def test_rows_without_a_provider_do_not_meet() -> None:
     assert not meets(nowhere, nowhere)
 
 
+@pytest.mark.slow
 def test_meeting_is_meets_of_every_pair() -> None:
     """The whole table says what the rule says of each pair, repeats and every null included."""
     sites = list(product([None, "alpha", "beta"], [None, "A"], [None, "US", "CA"]))

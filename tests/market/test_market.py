@@ -127,6 +127,7 @@ def test_weakest_security(classes: list[str | None], weakest: str | None) -> Non
     assert merged(*(disk(security=name) for name in classes))["security"] == weakest
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

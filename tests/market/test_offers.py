@@ -114,6 +114,7 @@ def test_absurd_default_size_is_one_rows_problem(default: str) -> None:
     assert cells(frame)[1]["problem"] is None
 
 
+@pytest.mark.slow
 def test_deeply_nested_value_is_one_rows_problem() -> None:
     """A value nested as deeply as Python holds one is no text, and nothing worse."""
     value: Any = []
@@ -289,6 +290,7 @@ def test_sorted_by_create_key_null_first_then_price() -> None:
     assert offers_frame(rows)["row"].tolist() == [6, 5, 4, 3, 2, 1]
 
 
+@pytest.mark.slow
 @brief
 @given(LISTINGS.flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows))))
 def test_order_of_the_listing_does_not_show(listings: tuple[list[Any], list[Any]]) -> None:
@@ -297,6 +299,7 @@ def test_order_of_the_listing_does_not_show(listings: tuple[list[Any], list[Any]
     pd.testing.assert_frame_equal(left, right)
 
 
+@pytest.mark.slow
 @brief
 @given(LISTINGS)
 def test_nothing_is_dropped_or_changed(rows: list[Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations_with_replacement
 
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ def enumerate_disks(grid: Grid, need_gb: int) -> tuple[int, ...] | None:
     return None
 
 
+@pytest.mark.slow
 @brief
 @given(st.lists(GRIDS, min_size=1, max_size=4), NEEDS)
 def test_provision_against_enumeration(grids: list[Grid], need_gb: int) -> None:
@@ -68,6 +70,7 @@ def test_provision_against_enumeration(grids: list[Grid], need_gb: int) -> None:
         assert found == expected
 
 
+@pytest.mark.slow
 @brief
 @given(GRIDS, st.integers(1, 10**9))
 def test_every_disk_is_sold_and_holds_its_part(grid: Grid, need_gb: int) -> None:

@@ -209,6 +209,7 @@ def test_saved_and_read_back(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["market.json"]
 
 
+@pytest.mark.slow
 @brief
 @given(rows=st.lists(JSON_VALUES, max_size=4))
 def test_any_listing_round_trips(rows: list[Any], tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -126,6 +126,7 @@ def test_listing_leaves_the_callers_frame_alone() -> None:
     assert list(found.columns) == [*before.columns, "provision_gb", "usd_hr", "usd_month"]
 
 
+@pytest.mark.slow
 def test_types_of_a_callers_frame() -> None:
     """A frame without declared types, as pandas reads one, is filtered all the same."""
     loose = offers_frame(ROWS).astype(object)

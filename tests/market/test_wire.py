@@ -262,6 +262,7 @@ def test_object_of_another_type(spec: object) -> None:
     assert reader.problem.count("spec:") == 1
 
 
+@pytest.mark.slow
 @brief
 @given(JSON)
 def test_any_json_value_is_read(value: object) -> None:

@@ -265,6 +265,7 @@ FLAWED = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", FLAWED)
 def test_flawed_reading_is_made_again(name: str, sim: Sim, fake: FakeTime) -> None:
     """A reading that is not whole five times, and whole then, is the market."""
@@ -275,6 +276,7 @@ def test_flawed_reading_is_made_again(name: str, sim: Sim, fake: FakeTime) -> No
     assert pages(sim).count(1) == 6
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", FLAWED)
 def test_listing_that_stays_flawed(name: str, sim: Sim, fake: FakeTime) -> None:
     """After five repetitions it is an error that says what was seen and what to do."""
@@ -550,6 +552,7 @@ LEAKS = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", LEAKS)
 def test_key_is_in_no_traceback(name: str) -> None:
     """Whatever the server echoes, no exception in the chain shows the key."""

@@ -53,6 +53,7 @@ def test_a_documented_limit_is_kept_to_without_a_warning() -> None:
     assert made.warnings == ()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("provider", "mounts", "limits"),
     [

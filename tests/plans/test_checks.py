@@ -146,6 +146,7 @@ def test_a_demand_that_has_no_plan_has_no_record(joint: Plan) -> None:
 INPUTS = [("demand", "rows"), ("demand", "digest"), ("offers", "rows"), ("offers", "digest")]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("name", "key"), [*INPUTS, ("gpus", "rows"), ("gpus", "digest")])
 def test_the_record_of_an_input_is_held_against_it(
     joint: Plan, tmp_path: Path, name: str, key: str

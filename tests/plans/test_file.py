@@ -29,6 +29,7 @@ COSTS = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", OLD)
 def test_a_plan_of_format_1_loads_and_is_used_like_any_other(name: str) -> None:
     """Written by the version before: it costs what it said, explains itself and is reported."""
@@ -41,6 +42,7 @@ def test_a_plan_of_format_1_loads_and_is_used_like_any_other(name: str) -> None:
     assert {line.volume for line in planner.report(plan).lines} >= {plan.placements[0].volume}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", OLD)
 def test_a_plan_of_format_1_is_saved_in_format_2(name: str, tmp_path: Path) -> None:
     """The same decision under the same id, which loads like any other."""
@@ -51,6 +53,7 @@ def test_a_plan_of_format_1_is_saved_in_format_2(name: str, tmp_path: Path) -> N
     assert (new, new.plan_id) == (old, old.plan_id)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", OLD)
 def test_a_plan_of_format_1_with_a_byte_changed_is_refused(name: str, tmp_path: Path) -> None:
     """Its own digest and its own layout are held, whatever today's code would write."""
@@ -69,6 +72,7 @@ def _resealed(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_fields_that_a_newer_planner_adds_are_kept_and_ignored(tmp_path: Path) -> None:
     """Wherever they stand in the document: the plan loads, is used, and is saved as it was."""
 
@@ -107,6 +111,7 @@ def test_a_row_without_a_column_of_today_is_read_as_unknown(tmp_path: Path) -> N
     assert plan.market.offers["default_included"].isna().all()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("key", "change"),
     [
@@ -130,6 +135,7 @@ def test_what_does_not_follow_from_the_decision_is_refused(
         Plan.load(_resealed(tmp_path / "plan.json", forge))
 
 
+@pytest.mark.slow
 def test_the_digest_is_that_of_the_stored_bytes(tmp_path: Path) -> None:
     """It is the SHA-256 of the file without the digest; saving a loaded plan keeps it."""
     plan, path = research(), tmp_path / "plan.json"

@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import planner
 from planner import formats, schema
 from planner.demand.read import demand_from
@@ -72,6 +74,7 @@ def planning() -> Callable[[], Plan]:
     return lambda: planner.plan(asked, listed, rentable, disks=disks)
 
 
+@pytest.mark.slow
 def test_a_plan_converts_each_input_once() -> None:
     """One check, digest and merge of each input; the solver sorts GPUs and counts places."""
     assert conversions(planning()) == {
@@ -82,6 +85,7 @@ def test_a_plan_converts_each_input_once() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_plan_is_saved_and_loaded_through_the_same_door(tmp_path: Path) -> None:
     """Saving hashes the plan's id, no input again; loading checks each listing once."""
     made, path = planning()(), tmp_path / "plan.json"

@@ -43,6 +43,7 @@ def saved(plan: Plan, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.sweep
 def test_a_plan_loads_back_equal(plan: Plan, saved: Path) -> None:
     """Saved and loaded, a plan is the same value and the same bytes."""
     loaded = Plan.load(saved)
@@ -50,6 +51,7 @@ def test_a_plan_loads_back_equal(plan: Plan, saved: Path) -> None:
     assert loaded.to_json().encode() == saved.read_bytes()
 
 
+@pytest.mark.sweep
 def test_any_changed_byte_is_noticed(saved: Path) -> None:
     """One byte changed, removed or added anywhere, and the plan is refused."""
     content = saved.read_bytes()
@@ -101,6 +103,7 @@ def test_what_is_no_plan_is_refused(content: bytes, error: type[Exception], tmp_
         Plan.load(path)
 
 
+@pytest.mark.sweep
 def test_values_of_wrong_types_are_refused(plan: Plan, tmp_path: Path) -> None:
     """Replacing any stored value by another type is corruption, never a crash."""
     path = tmp_path / "plan.json"
@@ -155,6 +158,7 @@ def test_document_has_the_keys_of_the_format(plan: Plan) -> None:
     assert json.loads(plan.to_json()) == document
 
 
+@pytest.mark.slow
 def test_plan_id_depends_on_inputs_and_placements_only(tmp_path: Path) -> None:
     """Time, nonce, target, solver and file names leave the id alone; a price does not."""
     plan = research()

@@ -28,6 +28,7 @@ def joint() -> Plan:
     return finetune(target=TARGET)
 
 
+@pytest.mark.slow
 def test_plan_id_depends_on_the_gpus_and_their_market(joint: Plan) -> None:
     """Another price of a GPU that is not even rented is another input, and so is another GPU."""
     gpus = read_gpus("shipped:gpu-offers")
@@ -88,6 +89,7 @@ def test_a_changed_gpu_is_refused(joint: Plan, tmp_path: Path, change: str) -> N
         Plan.load(path)
 
 
+@pytest.mark.slow
 def test_a_gpu_too_few_or_too_many_is_refused(joint: Plan, tmp_path: Path) -> None:
     """Every workload runs once."""
     path = tmp_path / "plan.json"
@@ -111,6 +113,7 @@ GPU_MARKETS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", GPU_MARKETS)
 def test_a_gpu_market_that_is_none_is_refused(joint: Plan, tmp_path: Path, change: str) -> None:
     """Rows that no listing gives, or on which the plan does not rest, are not believed."""
@@ -130,6 +133,7 @@ def test_a_gpu_market_that_is_none_is_refused(joint: Plan, tmp_path: Path, chang
         Plan.load(path)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("listed", ["disk", "gpu", "neither"])
 def test_a_place_that_one_side_leaves_out_is_unconfirmed(listed: str, tmp_path: Path) -> None:
     """A data centre is not listed on one side: the plan stands, and says what to check."""

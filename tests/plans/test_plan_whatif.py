@@ -40,6 +40,7 @@ def slack() -> Plan:
     return research(cost_slack=Decimal(5))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("made", [research, finetune, kept, slack])
 def test_with_nothing_changed_it_is_the_plan(made: Any) -> None:
     """One row with the plan's own totals, to the last digit, and nothing extra."""
@@ -52,6 +53,7 @@ def test_with_nothing_changed_it_is_the_plan(made: Any) -> None:
     assert row["disks"] == sum(len(one.disk_sizes_gb) for one in asked.placements)
 
 
+@pytest.mark.slow
 def test_extra_is_the_exact_difference() -> None:
     """7.30 at alpha; a copy at beta is 14.60 more, or half as much again; for four no place is."""
     made = plan([A])
@@ -96,6 +98,7 @@ def test_it_is_a_sweep_of_what_the_plan_was_made_of(joint: Plan) -> None:
     assert_frame_equal(frame.drop(columns="extra_usd_month"), expected, check_exact=True)
 
 
+@pytest.mark.slow
 def test_the_plan_stays_as_it_is(joint: Plan, tmp_path: Path) -> None:
     """Not a byte of its document is another one afterwards; and one from a file answers alike."""
     before = joint.to_json()
@@ -106,6 +109,7 @@ def test_the_plan_stays_as_it_is(joint: Plan, tmp_path: Path) -> None:
     assert_frame_equal(loaded.what_if(replicas=[1, 2], exact=True), frame, check_exact=True)
 
 
+@pytest.mark.slow
 def test_kept_disks_stay_and_named_ones_may_change() -> None:
     """One that outgrows its disk is bought anew; one that names another, or none, loses its own."""
     made = kept()
@@ -128,6 +132,7 @@ def test_hours_of_the_month_are_those_of_the_point() -> None:
     assert [str(usd) for usd in frame["extra_usd_month"]] == ["-0.58", "0", "0.14"]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_told(joint: Plan) -> None:
     """Said twice, misspelt, or what the plan has nothing of."""
     with pytest.raises(InputError, match="`max_sites` is in the grid and among the changes"):

@@ -78,6 +78,7 @@ def test_time_is_kept_in_utc_and_a_nonce_is_made() -> None:
     assert research(nonce=None).nonce != research(nonce=None).nonce
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("options", [{"full": True}, {"time_limit_s": 60.0}])
 def test_however_it_is_solved_the_plan_is_the_same(options: dict[str, Any]) -> None:
     """Presolve, solver and patience are not in the id, for they do not change the plan."""
@@ -86,6 +87,7 @@ def test_however_it_is_solved_the_plan_is_the_same(options: dict[str, Any]) -> N
     assert (other.placements, other.gpus) == (plan.placements, plan.gpus)
 
 
+@pytest.mark.slow
 def test_a_cost_slack_is_kept_in_the_record_and_the_plan_holds() -> None:
     """What was allowed is said; the plan costs at most that much more and passes its checks."""
     plan, slack = finetune(), finetune(cost_slack=Decimal(5))
@@ -110,6 +112,7 @@ def test_an_unproven_plan_is_not_returned_unless_its_gap_is_accepted() -> None:
     require_proof(unproven, Decimal(10))
 
 
+@pytest.mark.slow
 def test_plan_leaves_the_callers_frames_alone() -> None:
     """Frames go in and come out unchanged."""
     offers = read_offers("shipped:disk-offers")

@@ -53,6 +53,7 @@ def small(**gpu_fields: Any) -> Plan:
     return planner.plan(demand_from(document), offers, rented)
 
 
+@pytest.mark.slow
 def test_each_workload_says_what_it_rents_where_for_how_much() -> None:
     """Nodes, GPUs, model, socket, site, offer, price an hour, hours and the month they make."""
     plan = small(isSpot=True)
@@ -129,6 +130,7 @@ def test_a_replacement_says_what_both_copies_cost() -> None:
     assert "you pay at least $408.80/month" in outcome(placements, 730, disks)[1]
 
 
+@pytest.mark.slow
 def test_several_replacements_are_named_or_counted() -> None:
     """Three by name, more by number."""
     assert "of a and b exist" in outcome(*_with_hours("a", "b"))[1]
@@ -153,6 +155,7 @@ def test_a_replica_that_moves_shows_where_from() -> None:
     assert row[3] == "7,000"
 
 
+@pytest.mark.slow
 def test_the_summary_of_a_joint_plan_says_what_the_disks_alone_would_cost(joint: Plan) -> None:
     """GPUs, budget, every baseline, how sure and from where: one note each."""
     notes = joint.summary().notes
@@ -204,8 +207,11 @@ def test_how_sure_a_plan_is_depends_on_its_proof() -> None:
     assert "34 constraints, 1.50 s)" in exact
     near = replace(record, bound_usd_hr=Decimal("1.999999"), gap=5e-7)
     assert certainty(near).startswith("optimal: proven to 5.0e-07 of its cost, $0.000001 an hour")
-    unsure = replace(near, status="feasible", bound_usd_hr=Decimal("1.9"), gap=0.05)
+    stopped = replace(near, bound_usd_hr=Decimal("1.9"), gap=0.05, termination="time_limit")
+    unsure = replace(stopped, status="feasible")
     assert certainty(unsure).startswith("NOT PROVEN (time limit): at most 5.00 % of its cost")
+    worked = certainty(replace(unsure, termination="work_limit"))
+    assert worked.startswith("NOT PROVEN (work limit): at most 5.00 % of its cost")
     slack = replace(unsure, status="optimal", cost_slack_percent=Decimal(6))
     assert certainty(slack).startswith("within 6 % of the least cost, $1.9000 an hour, as was")
     alone = replace(record, variables=0, constraints=0)
@@ -239,6 +245,7 @@ def test_html_is_escaped_and_has_no_scripts() -> None:
     assert html.count("&lt;script&gt;") >= 3
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_rows_total_notes_and_warnings(joint: Plan) -> None:
     """What the summary says, in its order: nothing more, nothing less."""
     summary = joint.summary()
@@ -263,6 +270,7 @@ def test_a_fleet_is_counted_and_its_total_is_of_all() -> None:
     assert "500 placements, the first 60 shown" in seen.lines
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("evil", "shown"), [*zip(HOSTILE, SHOWN, strict=True)])
 def test_hostile_text_is_text_in_every_part(evil: str, shown: str) -> None:
     """In the title, a row, a note and a warning."""

@@ -61,6 +61,7 @@ def test_a_price_cap_rules_out_only_the_tier_that_exceeds_it() -> None:
     assert placed.disk_sizes_gb == (1001,)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("size_gb", [100, 900, 950, 1000, 1001, 2000, 4000])
 @pytest.mark.parametrize("large", [LARGE, OVERLAP], ids=["apart", "overlapping"])
 def test_the_listing_and_the_plan_agree(size_gb: int, large: dict[str, Any]) -> None:
@@ -73,6 +74,7 @@ def test_the_listing_and_the_plan_agree(size_gb: int, large: dict[str, Any]) -> 
     assert len({cost for gb, cost in shown if gb == placed.provision_gb}) == 1
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("size_gb", [100, 900, 2000])
 def test_the_order_of_tiers_does_not_matter(size_gb: int) -> None:
     """A plan has one id, whatever order the rows are listed in."""
@@ -80,6 +82,7 @@ def test_the_order_of_tiers_does_not_matter(size_gb: int) -> None:
     assert len({planned(size_gb, *order).plan_id for order in permutations(rows)}) == 1
 
 
+@pytest.mark.slow
 def test_insights_mark_the_tier_that_is_chosen() -> None:
     """The market table marks one offer for one disk, though both tiers have one short id."""
     plan = planned(2000, SMALL, LARGE)

@@ -50,6 +50,7 @@ def only_at(site: dict[str, Any], offers: pd.DataFrame) -> dict[str, Any]:
     return fields
 
 
+@pytest.mark.slow
 def test_every_site_costs_what_planning_there_costs() -> None:
     """On the documented market, to the last digit, with the site forced by allow-lists."""
     answered = planner.where("4TB", OFFERS, GPUS, gpu="A100_80GB", hours_per_month=200)
@@ -104,6 +105,7 @@ questions = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(disks, min_size=1, max_size=5), st.lists(rented, max_size=4), questions)
 def test_sites_of_random_markets(
@@ -153,6 +155,7 @@ GOOD = disk()
 NEAR = gpu()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("asked", "other", "gpus", "reason"),
     [
@@ -222,6 +225,7 @@ ASKED: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("asked", ASKED)
 def test_the_saved_demand_plans_to_the_same_result(asked: dict[str, Any], tmp_path: Path) -> None:
     """Reading the file and planning gives the same plan, whatever the project is called."""
@@ -234,6 +238,7 @@ def test_the_saved_demand_plans_to_the_same_result(asked: dict[str, Any], tmp_pa
     assert again.exact_totals == answered.plan.exact_totals
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20),
@@ -271,6 +276,7 @@ def test_questions_that_are_not_understood(size: str, asked: dict[str, Any], mes
         planner.where(size, OFFERS, **asked)
 
 
+@pytest.mark.slow
 def test_an_infeasible_question_says_what_to_change() -> None:
     """As a demand file would: relaxations with their cost, and the model that was meant."""
     with pytest.raises(Infeasible) as caught:

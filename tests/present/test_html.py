@@ -79,6 +79,7 @@ def test_amounts_are_shortened_by_their_unit(value: str, kind: Kind, text: str, 
     assert reading(Decimal(value), kind) == (text, full)
 
 
+@pytest.mark.slow
 @given(st.decimals(allow_nan=False, allow_infinity=False), st.sampled_from(["usd_gb_hr", "usd_hr"]))
 def test_an_amount_that_is_not_nothing_never_looks_like_it(amount: Decimal, kind: Kind) -> None:
     """However small, something else than zeros is shown; and what is cut is there in full."""

@@ -113,6 +113,7 @@ def test_headings_are_text_from_outside_too() -> None:
     assert read_csv(csv_text(["=a", "b"], [])) == [["'=a", "b"]]
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(), min_size=1))
 def test_no_cell_of_text_is_a_formula_or_breaks_its_row(texts: list[str]) -> None:
     """Whatever the texts are, there is one line, and no cell opens as a spreadsheet's formula."""

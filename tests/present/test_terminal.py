@@ -99,6 +99,7 @@ def test_hostile_text_is_shown_and_does_nothing(evil: str) -> None:
     assert all(character.isprintable() for character in text.replace("\n", ""))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 200))
 def test_no_width_loses_a_row_or_cuts_an_amount(width: int) -> None:
     """However narrow, every amount is there."""

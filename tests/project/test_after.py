@@ -61,6 +61,7 @@ def test_in_order(tmp_path: Path) -> None:
     assert (result.exit_code, str(result.usd_hr)) == (0, "0.03")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
@@ -167,6 +168,7 @@ def test_destroy_deletes_what_was_bought_and_nothing_else(tmp_path: Path) -> Non
     assert len(world.posts) == 2
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "change",
     [
@@ -229,6 +231,7 @@ def test_a_refusal_is_a_refusal(tmp_path: Path) -> None:
     assert status(world, tmp_path).exit_code == 0
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("done", [True, False])
 def test_a_lost_answer_to_delete_is_decided_by_a_get(done: bool, tmp_path: Path) -> None:
     """Done: recorded. Not done: exit 6, one DELETE, and the next run asks again."""

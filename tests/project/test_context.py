@@ -87,6 +87,7 @@ def test_a_pause_of_a_listing_is_not_cut_short() -> None:
     assert world.log[1].at - world.log[0].at >= 45
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("settle_s", [9.0, 90.0])
 def test_two_hours_are_two_hours(settle_s: float, tmp_path: Path) -> None:
     """With --wait neither scaled nor cut; without it the run ends with that time."""

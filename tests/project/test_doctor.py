@@ -115,6 +115,7 @@ def test_settings_that_cannot_be_used(variables: dict[str, str], name: str, tmp_
     assert checks.exit_code == 2
 
 
+@pytest.mark.slow
 def test_where_the_key_was_found(sim: Sim, tmp_path: Path) -> None:
     """The environment, the vendor's file, or a context of it."""
     folder = tmp_path / ".prime" / "environments"
@@ -130,6 +131,7 @@ def test_where_the_key_was_found(sim: Sim, tmp_path: Path) -> None:
     assert sim.key not in str([one.says for one in from_file.values()])
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("seconds", "state"), [(20, "ok"), (3600, "warning"), (-3600, "warning")])
 def test_a_clock_that_is_wrong(sim: Sim, seconds: int, state: str, tmp_path: Path) -> None:
     """Half a minute is let pass, an hour is not; ahead and behind are distinguished."""
@@ -141,6 +143,7 @@ def test_a_clock_that_is_wrong(sim: Sim, seconds: int, state: str, tmp_path: Pat
     assert ("ahead of" if seconds > 0 else "behind") in check.says
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("balance", "state"), [("0", "warning"), ("71", "warning"), ("80", "ok")])
 def test_a_wallet_that_runs_out(balance: str, state: str, tmp_path: Path) -> None:
     """Nothing left, or less than three days."""
@@ -149,6 +152,7 @@ def test_a_wallet_that_runs_out(balance: str, state: str, tmp_path: Path) -> Non
         assert looked(tmp_path, sim.environ)["runway"].state == state
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("fault", "name"),
     [
@@ -181,6 +185,7 @@ def damage(folder: Path, how: str) -> None:
             journal.append("from the future")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("how", ["a file", "nonsense", "a link", "another version"])
 def test_a_state_that_cannot_be_used_is_eight(how: str, tmp_path: Path) -> None:
     """The gravest code wins over the missing key."""

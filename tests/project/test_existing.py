@@ -51,6 +51,7 @@ def test_the_disks_of_one_replica_are_in_their_order(tmp_path: Path) -> None:
     assert recorded(tmp_path)[0] == {("big", 1): tuple(disk.id for disk in world.live)}
 
 
+@pytest.mark.slow
 def test_half_a_replica_is_recorded_until_one_is_complete(tmp_path: Path) -> None:
     """The first of two disks was bought, the second refused: a plan replaces what there is."""
     world = World()
@@ -74,6 +75,7 @@ def test_an_unknown_outcome_is_named_and_nothing_recorded(tmp_path: Path) -> Non
     assert pending.startswith("volume v1: ")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "other", [{"project": "else"}, {"base_url": "https://else.test"}, {"team_id": "team-9"}]
 )
@@ -85,6 +87,7 @@ def test_other_projects_marketplaces_and_teams_are_not_ours(
     assert recorded(tmp_path, **other) == ({}, ())
 
 
+@pytest.mark.slow
 def test_of_two_sets_the_later_is_taken(tmp_path: Path) -> None:
     """A second set bought on purpose is what the volume is from then on."""
     world = World()
@@ -113,6 +116,7 @@ def test_the_account_is_read_whole(tmp_path: Path) -> None:
     assert "0.01" in {str(price) for price in disks["usd_hr"]}
 
 
+@pytest.mark.slow
 def test_what_was_bought_is_kept_by_the_next_plan(tmp_path: Path) -> None:
     """The whole way: apply, list, read the journal, plan again: nothing is to be bought."""
     world = World()

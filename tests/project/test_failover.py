@@ -66,6 +66,7 @@ def continuations(folder: Path) -> list[Plan]:
     ]
 
 
+@pytest.mark.slow
 def test_the_rest_goes_elsewhere_and_the_first_stays(tmp_path: Path) -> None:
     """v1 at runpod for 0.01, v2 refused there, then bought at hyperstack for 0.02."""
     world, plan, done = sold_out(tmp_path, "50", CHEAP, DEAR)
@@ -87,6 +88,7 @@ def test_the_rest_goes_elsewhere_and_the_first_stays(tmp_path: Path) -> None:
     assert len(world.posts) == 3
 
 
+@pytest.mark.slow
 def test_the_outcome_shows_the_whole_project(tmp_path: Path) -> None:
     """Both disks, their ids by volume and their run-rate, not only the last plan's disk."""
     world, plan, done = sold_out(tmp_path, "50", CHEAP, DEAR)
@@ -103,6 +105,7 @@ def test_the_outcome_shows_the_whole_project(tmp_path: Path) -> None:
         assert document["totals"]["created"] == document["totals"]["slots"] == 2
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("percent", "allowed"), [("50", True), ("49.99", False), ("0", False)])
 def test_the_plan_may_rise_by_so_much(percent: str, allowed: bool, tmp_path: Path) -> None:
     """From 0.02 to 0.03 an hour is 50 per cent: that much is allowed, and nothing above."""
@@ -117,6 +120,7 @@ def test_the_plan_may_rise_by_so_much(percent: str, allowed: bool, tmp_path: Pat
         assert continuations(tmp_path) == []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("percent", "creates"), [("5", 2), ("9", 3), ("13", 4), ("17", 5)])
 def test_the_percentage_is_of_the_plan_that_was_agreed_to(
     percent: str, creates: int, tmp_path: Path
@@ -132,6 +136,7 @@ def test_the_percentage_is_of_the_plan_that_was_agreed_to(
     assert (again.exit_code, len(world.posts)) == (done.exit_code, creates)
 
 
+@pytest.mark.slow
 def test_no_offer_that_refused_is_tried_again(tmp_path: Path) -> None:
     """The market still lists both first places in stock: the third stock-out goes on from there."""
     offers = list(STEPS[:4])
@@ -145,6 +150,7 @@ def test_no_offer_that_refused_is_tried_again(tmp_path: Path) -> None:
     assert places == ["runpod", "hyperstack", "crusoe", "nebius"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "code"), [("0.0605", 0), ("0.06", 5)])
 def test_the_limit_of_the_project_holds_after_a_failover(
     limit: str, code: int, tmp_path: Path
@@ -161,6 +167,7 @@ def test_the_limit_of_the_project_holds_after_a_failover(
     assert len(world.posts) == (3 if code == 0 else 2)
 
 
+@pytest.mark.slow
 def test_no_other_place_is_five(tmp_path: Path) -> None:
     """What exists stays, and nothing more is sent."""
     world, _, done = sold_out(tmp_path, "1000", CHEAP)
@@ -168,6 +175,7 @@ def test_no_other_place_is_five(tmp_path: Path) -> None:
     assert "no other place is left" in str(done.stop)
 
 
+@pytest.mark.slow
 def test_a_group_that_the_first_disk_ties_leaves_no_place(tmp_path: Path) -> None:
     """Both belong at one site, and it has no more: the second offer does not help."""
     group = {"volumes": ["v1", "v2"], "same": "site"}
@@ -175,6 +183,7 @@ def test_a_group_that_the_first_disk_ties_leaves_no_place(tmp_path: Path) -> Non
     assert "no other place" in str(done.stop)
 
 
+@pytest.mark.slow
 def test_the_region_of_a_sold_out_offer_is_still_known(tmp_path: Path) -> None:
     """Both belong in one region: the other site there serves, though the first offer is out."""
     near = offer("hyperstack", "US-2", price=0.0002)
@@ -186,6 +195,7 @@ def test_the_region_of_a_sold_out_offer_is_still_known(tmp_path: Path) -> None:
     assert {one.region for one in other.placements} == {"united_states"}
 
 
+@pytest.mark.slow
 def test_a_stock_out_before_the_first_create_moves_everything(tmp_path: Path) -> None:
     """The market already says so: nothing was sent, and all is bought at the other offer."""
     plan = planned([CHEAP, DEAR])
@@ -197,6 +207,7 @@ def test_a_stock_out_before_the_first_create_moves_everything(tmp_path: Path) ->
     assert [disk.provider for disk in world.live] == ["hyperstack"] * 2
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("percent", "code"), [("150", 0), ("149", 5)])
 def test_half_a_replica_is_replaced(percent: str, code: int, tmp_path: Path) -> None:
     """One of two disks was bought at the first place: it is superseded, and counts until retired.
@@ -217,6 +228,7 @@ def test_half_a_replica_is_replaced(percent: str, code: int, tmp_path: Path) -> 
     assert world.apply(tmp_path, plan, failover=Decimal(percent)).exit_code == code
 
 
+@pytest.mark.slow
 def test_what_was_there_before_stays_too(tmp_path: Path) -> None:
     """A named disk of somebody's hand is kept through plan, stock-out and failover, and shown."""
     world = World(offers=[CHEAP, DEAR])
@@ -245,6 +257,7 @@ def test_what_was_there_before_stays_too(tmp_path: Path) -> None:
     assert rows[0]["id"] == old
 
 
+@pytest.mark.slow
 def test_a_rerun_goes_on_with_the_plan_that_continues_it(tmp_path: Path) -> None:
     """The create elsewhere was lost: the original command finds it, with or without --failover."""
     for number, again in enumerate((Decimal(50), None)):
@@ -259,6 +272,7 @@ def test_a_rerun_goes_on_with_the_plan_that_continues_it(tmp_path: Path) -> None
         assert len(world.live) == 2
 
 
+@pytest.mark.slow
 def test_a_rerun_with_a_lower_percentage_buys_no_more(tmp_path: Path) -> None:
     """What goes on is held against the percentage of this run."""
     world = World(offers=[CHEAP, DEAR])
@@ -270,6 +284,7 @@ def test_a_rerun_with_a_lower_percentage_buys_no_more(tmp_path: Path) -> None:
     assert "--failover" in str(done.stop)
 
 
+@pytest.mark.slow
 def test_the_last_plan_may_be_applied_itself_within_the_same_limit(tmp_path: Path) -> None:
     """It continues the first one, whoever types its name: 8 per cent above it are not 5."""
     offers = list(STEPS[:3])
@@ -283,6 +298,7 @@ def test_the_last_plan_may_be_applied_itself_within_the_same_limit(tmp_path: Pat
     assert (done.exit_code, world.live) == (5, [])
 
 
+@pytest.mark.slow
 def test_applied_plans_stay(tmp_path: Path) -> None:
     """A copy by digest, for its owner only; nothing overwrites it, and a dry run writes nothing."""
     world, plan, _ = sold_out(tmp_path, "50", CHEAP, DEAR)
@@ -299,6 +315,7 @@ def test_applied_plans_stay(tmp_path: Path) -> None:
     assert not (tmp_path / "dry").exists()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("content", [None, "", "{}"])
 def test_a_plan_that_the_journal_names_has_to_be_there(content: str | None, tmp_path: Path) -> None:
     """Deleted or changed: exit 8, which file, and nothing is sent."""
@@ -313,6 +330,7 @@ def test_a_plan_that_the_journal_names_has_to_be_there(content: str | None, tmp_
     assert len(world.posts) == 3
 
 
+@pytest.mark.slow
 def test_declined_elsewhere_leaves_nothing(tmp_path: Path) -> None:
     """The place that a stock-out leads to is asked about like any other."""
     world = World(offers=[CHEAP, DEAR])
@@ -324,6 +342,7 @@ def test_declined_elsewhere_leaves_nothing(tmp_path: Path) -> None:
     assert continuations(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_second_set_goes_elsewhere_too(tmp_path: Path) -> None:
     """--again: the first set's disks are not what the second one keeps."""
     world = World(offers=[CHEAP, DEAR])
@@ -336,6 +355,7 @@ def test_a_second_set_goes_elsewhere_too(tmp_path: Path) -> None:
     assert (done.usd_hr, done.limit_usd_hr) == (Decimal("0.05"), Decimal("0.05"))
 
 
+@pytest.mark.slow
 def test_waiting_means_every_disk_of_the_plan(tmp_path: Path) -> None:
     """What was bought before the stock-out has to become ACTIVE as well."""
     world = World(offers=[CHEAP, DEAR])
@@ -349,6 +369,7 @@ def test_waiting_means_every_disk_of_the_plan(tmp_path: Path) -> None:
     assert world.apply(tmp_path, plan, wait=True).exit_code == 7
 
 
+@pytest.mark.slow
 def test_status_of_a_plan_has_the_plans_that_continue_it(tmp_path: Path) -> None:
     """Both disks are shown for the plan that was agreed to, in order."""
     world, plan, _ = sold_out(tmp_path, "50", CHEAP, DEAR)
@@ -358,6 +379,7 @@ def test_status_of_a_plan_has_the_plans_that_continue_it(tmp_path: Path) -> None
     assert (status.exit_code, status.usd_hr) == (0, Decimal("0.03"))
 
 
+@pytest.mark.slow
 def test_several_at_once_go_elsewhere(tmp_path: Path) -> None:
     """Several creates are open when one is refused: what is left is bought elsewhere.
 
@@ -375,6 +397,7 @@ def test_several_at_once_go_elsewhere(tmp_path: Path) -> None:
     assert broken(world, tmp_path, done, plan, limit=Decimal("0.2")) == []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("percent", "code"), [(None, 5), ("100", 0)])
 def test_a_stock_out_does_not_leave_a_lost_create_pending(
     percent: str | None, code: int, tmp_path: Path
@@ -394,6 +417,7 @@ def test_a_stock_out_does_not_leave_a_lost_create_pending(
     assert broken(world, tmp_path, done, plan, limit=Decimal("0.06")) == []
 
 
+@pytest.mark.slow
 def test_a_refusal_does_not_leave_a_lost_create_pending(tmp_path: Path) -> None:
     """Refused permanently is exit 4, not 6 whenever it is typed again."""
     world = World()
@@ -407,6 +431,7 @@ def test_a_refusal_does_not_leave_a_lost_create_pending(tmp_path: Path) -> None:
     assert (done.exit_code, done.pending, len(world.posts)) == (4, (), 3)
 
 
+@pytest.mark.slow
 def test_sold_out_by_now_does_not_leave_a_lost_create_pending(tmp_path: Path) -> None:
     """The market sells no more when the quarantine is over: exit 5, or bought at the other."""
     world = World(offers=[CHEAP, DEAR])

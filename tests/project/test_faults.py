@@ -65,6 +65,7 @@ def expected(fault: str) -> tuple[int, int, int]:
     return 0, 0, 2
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_ends_as_the_table_says(fault: str, tmp_path: Path) -> None:
     """The first exit code, the last one, and not one create more than that."""

@@ -28,6 +28,7 @@ def state_of(folder: Path) -> State:
         return State(journal.records)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_i1_no_post_before_its_intent_is_durable(parallel: int, tmp_path: Path) -> None:
     """When a create arrives, a reader of the file finds the intent."""
@@ -105,6 +106,7 @@ def test_i2_sending_again_needs_two_agreeing_scans(tmp_path: Path) -> None:
     assert len(world.posts) == 1
 
 
+@pytest.mark.slow
 def test_i3_a_slot_that_an_id_was_named_for_is_never_sent_again(tmp_path: Path) -> None:
     """However often and however late it is run."""
     world = World()
@@ -157,6 +159,7 @@ def test_i6_a_pending_disk_counts(tmp_path: Path) -> None:
     assert (report.exit_code, len(world.posts)) == (6, 1)
 
 
+@pytest.mark.slow
 def test_i6_disks_of_every_plan_of_the_project_count(tmp_path: Path) -> None:
     """0.03 of an earlier plan and 0.01 of this one: 0.04 is enough, 0.039 is not."""
     world, second = World(), plan_of(1, nonce="nonce-2")
@@ -213,6 +216,7 @@ def test_i6_prices_that_are_within_tolerance_count_in_full(tmp_path: Path) -> No
     assert broken(world, tmp_path, report, plan_of(), limit=limit) == []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("fault", ["ok", "401", "html_after", "lost_before", "made_other_name"])
 def test_i7_the_key_is_nowhere(fault: str, tmp_path: Path) -> None:
     """Not in files, reports, errors, their locals or their chain."""
@@ -229,6 +233,7 @@ def test_i7_the_key_is_nowhere(fault: str, tmp_path: Path) -> None:
     assert not [text for text in shown if KEY in text]
 
 
+@pytest.mark.slow
 def test_i8_what_is_not_understood_is_unknown(tmp_path: Path) -> None:
     """Never failed, never created: pending, until the account is listed."""
     for number, fault in enumerate(("nan_after", "deep_after", "list_after", "204_after")):
@@ -240,6 +245,7 @@ def test_i8_what_is_not_understood_is_unknown(tmp_path: Path) -> None:
         assert report.exit_code == 6
 
 
+@pytest.mark.slow
 def test_a_no_op_apply_sends_nothing(tmp_path: Path) -> None:
     """A plan is single-use: applied again after success it does nothing."""
     world = World()
@@ -251,6 +257,7 @@ def test_a_no_op_apply_sends_nothing(tmp_path: Path) -> None:
     assert len(world.posts) == sent
 
 
+@pytest.mark.slow
 def test_twenty_disks_are_cheap_in_requests(tmp_path: Path) -> None:
     """At most 20 creates and 6 other requests a slot."""
     world = World()

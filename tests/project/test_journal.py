@@ -61,6 +61,7 @@ def test_cut_at_every_byte(tmp_path: Path) -> None:
         assert len(numbers(folder)) == max(kept, 1) + 1
 
 
+@pytest.mark.slow
 def test_damage_anywhere_is_refused(tmp_path: Path) -> None:
     """A changed byte in any line that is not torn is exit 8, and says how to go on."""
     content = written(tmp_path)

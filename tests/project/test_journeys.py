@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("journey", sample()[::4], ids=str)
 def test_killed_anywhere_it_converges(journey: Journey, tmp_path: Path) -> None:
     """A few of the sample, with and without planning again."""
@@ -47,6 +48,7 @@ def test_every_fault_after_a_stock_out(journey: Journey, tmp_path: Path) -> None
     assert play(journey, tmp_path / "state") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owners", "name", "faults"),
     [

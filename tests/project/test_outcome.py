@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.project.world import World, plan_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 def test_the_document(tmp_path: Path) -> None:
     """Plain JSON with exact amounts, ids by volume, and the failure where there is one."""
     world = World()

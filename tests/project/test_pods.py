@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import planner
 from planner.demand.read import demand_from
 from planner.market.gpus import gpus_frame
@@ -84,6 +86,7 @@ def nowhere(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "dataCenter": None}
 
 
+@pytest.mark.slow
 def test_one_command_for_each_node(tmp_path: Path) -> None:
     """Each node is a pod of its own, with every disk of the job; a team that pays is named."""
     world = World(gpus=[gpu()])
@@ -101,6 +104,7 @@ def test_one_command_for_each_node(tmp_path: Path) -> None:
     assert again.commands == (f"{start} train {disks} --team-id team-1",)
 
 
+@pytest.mark.slow
 def test_requests_have_the_planned_price_as_their_cap(tmp_path: Path) -> None:
     """The body of each pod: the offer, its price exactly, and the disks."""
     world = World(gpus=[gpu()])
@@ -128,6 +132,7 @@ def test_requests_have_the_planned_price_as_their_cap(tmp_path: Path) -> None:
     assert tuple(emit_pods(pods, "prime")) == outcome.pods
 
 
+@pytest.mark.slow
 def test_no_pod_before_all_its_disks_exist(tmp_path: Path) -> None:
     """A workload whose second disk is pending is not offered, and nothing is asked."""
     world = World(gpus=[gpu()])
@@ -137,6 +142,7 @@ def test_no_pod_before_all_its_disks_exist(tmp_path: Path) -> None:
     assert asked(world) == []
 
 
+@pytest.mark.slow
 def test_the_marketplace_confirms_what_the_plan_could_not(tmp_path: Path) -> None:
     """Neither names a data centre: the plan says so, and one listing turns it into yes."""
     offers, gpus = [nowhere(offer())], [nowhere(gpu()), nowhere(gpu(gpuType="H100_80GB"))]
@@ -153,6 +159,7 @@ def test_the_marketplace_confirms_what_the_plan_could_not(tmp_path: Path) -> Non
     assert shown["disks"] == [disk.id for disk in world.live]
 
 
+@pytest.mark.slow
 def test_gpus_that_are_elsewhere_are_named(tmp_path: Path) -> None:
     """The plan could only hope; the answer is no, with what is listed beside the disks."""
     hoped, there = nowhere(gpu()), gpu(cloudId="other", gpuCount=8)
@@ -178,6 +185,7 @@ def test_a_node_offer_is_looked_up_in_its_own_listing(tmp_path: Path) -> None:
     assert asked(world) == ["/api/v1/availability/multi-node"]
 
 
+@pytest.mark.slow
 def test_a_failure_to_ask_is_a_warning(tmp_path: Path) -> None:
     """The disks are bought all the same: exit 0, unconfirmed, and why."""
     world = World(gpus=[gpu()])
@@ -195,6 +203,7 @@ def read(world: World, folder: Path, **chosen: Any) -> tuple[tuple[Reach, ...], 
         return read_reach(journal.records, folder, account, **chosen)
 
 
+@pytest.mark.slow
 def test_status_asks_for_what_was_applied_last(tmp_path: Path) -> None:
     """By the plan that is kept in the state directory; of another project, nothing."""
     world = World(gpus=[gpu()])

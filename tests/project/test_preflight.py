@@ -64,6 +64,7 @@ def test_each_slot_is_checked_again_before_it_is_sent(tmp_path: Path) -> None:
     assert world.apply(tmp_path).exit_code == 0
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("rise", "tolerance", "code"), [(5, 5, 0), (6, 5, 5), (0, 0, 0)])
 def test_price_tolerance(rise: int, tolerance: int, code: int, tmp_path: Path) -> None:
     """In per cent of the planned price, inclusive."""
@@ -116,6 +117,7 @@ def test_an_offline_plan_takes_the_target_of_its_first_apply(tmp_path: Path) -> 
         preflight.check_target(plan, digest, state, {"base_url": "https://x.test", "team_id": None})
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("balance", "status", "runway", "code"),
     [
@@ -142,6 +144,7 @@ def test_wallet(balance: Any, status: int, runway: int | None, code: int, tmp_pa
     assert any("balance unknown" in text for text in report.warnings) != (known or code == 5)
 
 
+@pytest.mark.slow
 def test_a_second_plan_of_the_project(tmp_path: Path) -> None:
     """Live: 7 with ids and prices. Pending: 6. Deleted: bought. Wanted: bought."""
     world, second = World(), plan_of(nonce="nonce-2")
@@ -178,6 +181,7 @@ def test_declined(tmp_path: Path) -> None:
     assert (funds.balance_usd, funds.usd_hr) == (1000, Decimal("0.03"))
 
 
+@pytest.mark.slow
 def test_the_prompt_counts_what_the_project_already_costs(tmp_path: Path) -> None:
     """A second plan of the project: its disks of before are in both figures, others' are not."""
     world = World()
@@ -219,6 +223,7 @@ def test_a_dry_run(tmp_path: Path) -> None:
     assert world.apply(tmp_path / "none", dry_run=True).exit_code == 5
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("fault", ["lost_before", "429_long", "lost_after_very_late"])
 def test_wait_goes_through_pauses(fault: str, tmp_path: Path) -> None:
     """With --wait one run is enough: through a quarantine, or as long as it was asked to."""

@@ -76,6 +76,7 @@ def test_what_the_new_plan_does_not_want_is_recorded_and_not_bought_again(tmp_pa
     assert "plan again" in (outcome.stop.hint or "" if outcome.stop else "")
 
 
+@pytest.mark.slow
 def test_a_lost_create_of_an_earlier_plan_holds_the_next_until_its_quarantine(
     tmp_path: Path,
 ) -> None:
@@ -105,6 +106,7 @@ def test_an_earlier_create_that_surfaces_after_all_is_reported(tmp_path: Path) -
     assert late in str(outcome.stop)
 
 
+@pytest.mark.slow
 def test_another_target_is_not_reconciled_here(tmp_path: Path) -> None:
     """A create that is pending for another team does not hold this one."""
     world = World()
@@ -142,6 +144,7 @@ def test_killed_anywhere_then_planned_again_it_converges(part: int, tmp_path: Pa
         assert len(world.live) == 2, step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["429_after", "401_after"])
 def test_a_disk_that_was_refused_and_exists_is_kept_by_the_next_plan(
     fault: str, tmp_path: Path
@@ -169,6 +172,7 @@ def test_a_disk_that_was_refused_and_exists_is_kept_by_the_next_plan(
 BIG = {"name": "big", "size_gb": 9000, "max_disks": 2}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("fault", ["", "409_stock", "401", "lost_before"])
 def test_the_rest_of_a_replica_is_bought_by_the_next_plan(fault: str, tmp_path: Path) -> None:
     """One disk of two was bought, then killed or refused: the next plan's first slot has it."""
@@ -195,6 +199,7 @@ def test_the_rest_of_a_replica_is_bought_by_the_next_plan(fault: str, tmp_path: 
     assert [one.action for one in last.placements] == ["keep"]
 
 
+@pytest.mark.slow
 def test_half_a_replica_that_does_not_fit_is_replaced(tmp_path: Path) -> None:
     """The first place sells no more: two disks are bought at the other, the first is superseded."""
     world = World()
@@ -231,6 +236,7 @@ def test_an_intent_lists_only_ids_of_the_same_provider_and_size(tmp_path: Path) 
     assert intent["baseline"] == [like]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("status", ["ERROR", "DELETING", "STOPPED", "UNKNOWN", "MIGRATING"])
 def test_a_status_that_needs_attention_is_seven_everywhere(status: str, tmp_path: Path) -> None:
     """Documented or not: apply and status exit 7 and show it."""
@@ -244,6 +250,7 @@ def test_a_status_that_needs_attention_is_seven_everywhere(status: str, tmp_path
         assert read_status(journal.records, account).exit_code == 7
 
 
+@pytest.mark.slow
 def test_exit_0_is_what_a_listing_of_this_run_shows(tmp_path: Path) -> None:
     """A vanished disk is 7, an unlisted one 6, an unreadable account 4; nothing is sent."""
     world = World()
@@ -262,6 +269,7 @@ def test_exit_0_is_what_a_listing_of_this_run_shows(tmp_path: Path) -> None:
     assert len(world.posts) == 2
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", [{"usd_hr": 5}, {"size_gb": 99}, {"terminated_us": 0}, {}])
 def test_kept_disks_are_proved_too(change: dict[str, Any], tmp_path: Path) -> None:
     """A plan that keeps everything holds only while the account shows it."""
@@ -294,6 +302,7 @@ def test_waiting_ends_ready_or_needs_attention(tmp_path: Path) -> None:
     assert "ERROR" in str(outcome.stop)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("jump_s", [7200.0, 61.0, 30.0, -30.0, -61.0, -7200.0])
 def test_a_server_date_that_jumps_ends_no_quarantine(jump_s: float, tmp_path: Path) -> None:
     """Ours counts as well, and alone where they differ by more than a minute."""

@@ -65,6 +65,7 @@ def make_active(world: World) -> None:
         disk.forced = "ACTIVE"
 
 
+@pytest.mark.slow
 def test_a_grown_volume_is_replaced_without_a_flag(tmp_path: Path) -> None:
     """600 GB to 700: one disk is bought, both exist, and the old one waits to be retired."""
     world = bought(tmp_path)
@@ -93,6 +94,7 @@ def test_a_grown_volume_is_replaced_without_a_flag(tmp_path: Path) -> None:
     assert len(world.live) == 3
 
 
+@pytest.mark.slow
 def test_retire_deletes_the_superseded_disk_only_when_the_new_one_is_ready(tmp_path: Path) -> None:
     """PROVISIONING: nothing is deleted. ACTIVE: the old one goes, and nothing else."""
     world = bought(tmp_path)
@@ -108,6 +110,7 @@ def test_retire_deletes_the_superseded_disk_only_when_the_new_one_is_ready(tmp_p
     assert planned(world, tmp_path, 700, "nonce-3").leftover == ()
 
 
+@pytest.mark.slow
 def test_an_old_disk_that_is_attached_is_not_retired(tmp_path: Path) -> None:
     """The copy may still be under way: exit 7, and no DELETE."""
     world = bought(tmp_path)
@@ -120,6 +123,7 @@ def test_an_old_disk_that_is_attached_is_not_retired(tmp_path: Path) -> None:
     assert world.requests("DELETE") == []
 
 
+@pytest.mark.slow
 def test_an_old_disk_that_is_gone_already_is_recorded_as_retired(tmp_path: Path) -> None:
     """Deleted by hand after the copy: nothing is wrong, and the project costs less."""
     world = bought(tmp_path)
@@ -132,6 +136,7 @@ def test_an_old_disk_that_is_gone_already_is_recorded_as_retired(tmp_path: Path)
     assert world.requests("DELETE") == []
 
 
+@pytest.mark.slow
 def test_what_is_destroyed_gives_its_place_back(tmp_path: Path) -> None:
     """The new disk is destroyed before the copy: the old one is in use again."""
     world = bought(tmp_path)
@@ -145,6 +150,7 @@ def test_what_is_destroyed_gives_its_place_back(tmp_path: Path) -> None:
     assert back.leftover == ()
 
 
+@pytest.mark.slow
 def test_two_generations_are_told_apart_by_id(tmp_path: Path) -> None:
     """The volume's name alone deletes neither of two."""
     world = bought(tmp_path)
@@ -156,6 +162,7 @@ def test_two_generations_are_told_apart_by_id(tmp_path: Path) -> None:
     check_generations(entries[:1])
 
 
+@pytest.mark.slow
 def test_leaving_a_provider_and_an_error_are_replacements(tmp_path: Path) -> None:
     """A provider that is excluded, and a disk in ERROR: each names the disk it replaces."""
     world = bought(tmp_path)
@@ -170,6 +177,7 @@ def test_leaving_a_provider_and_an_error_are_replacements(tmp_path: Path) -> Non
     assert ("corpus", "superseded") in conditions(world, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_replica_on_two_disks_supersedes_only_when_complete(tmp_path: Path) -> None:
     """One of two new disks is there: the old one is still the volume."""
     world = bought(tmp_path)
@@ -232,6 +240,7 @@ def renamed_demand(world: World, folder: Path, nonce: str) -> Plan:
     return planned_live(world, folder, demand_of(volumes), nonce)
 
 
+@pytest.mark.slow
 def test_a_renamed_volume_is_offered_as_a_rename_and_never_bought_silently(tmp_path: Path) -> None:
     """The plan names the command, apply refuses, and after the rename the disk is kept."""
     world = bought(tmp_path)
@@ -255,6 +264,7 @@ def test_a_renamed_volume_is_offered_as_a_rename_and_never_bought_silently(tmp_p
     assert len(world.live) == 2
 
 
+@pytest.mark.slow
 def test_a_second_set_may_still_be_bought_on_purpose(tmp_path: Path) -> None:
     """It is other data of the same size: --again buys it, and the old disk is left over."""
     world = bought(tmp_path)
@@ -263,6 +273,7 @@ def test_a_second_set_may_still_be_bought_on_purpose(tmp_path: Path) -> None:
     assert len(world.live) == 3
 
 
+@pytest.mark.slow
 def test_a_disk_that_vanished_is_created_again_and_no_longer_counted(tmp_path: Path) -> None:
     """Deleted beside planner: the new one takes its place in status, limits and the table."""
     world = bought(tmp_path)
@@ -280,6 +291,7 @@ def test_a_disk_that_vanished_is_created_again_and_no_longer_counted(tmp_path: P
     ]
 
 
+@pytest.mark.slow
 def test_a_replacement_that_went_wrong_is_replaced_and_the_data_is_copied_from_the_first(
     tmp_path: Path,
 ) -> None:
@@ -304,6 +316,7 @@ def test_a_replacement_that_went_wrong_is_replaced_and_the_data_is_copied_from_t
     assert sorted(disk.size_gb for disk in world.live) == [100, 700]
 
 
+@pytest.mark.slow
 def test_a_retirement_that_stops_half_way_goes_on(tmp_path: Path) -> None:
     """Of three disks the second is deleted before the first, which is still superseded."""
     world = bought(tmp_path)
@@ -318,6 +331,7 @@ def test_a_retirement_that_stops_half_way_goes_on(tmp_path: Path) -> None:
     assert sorted(disk.size_gb for disk in world.live) == [100, 800]
 
 
+@pytest.mark.slow
 def test_a_kept_disk_is_paid_for_by_whom_the_last_plan_names(tmp_path: Path) -> None:
     """A volume that changes hands is the new owner's in the journal, once, and nothing is sent."""
     world = bought(tmp_path)

@@ -91,6 +91,7 @@ def test_the_demands_of_both_volumes_are_held_against_the_market(tmp_path: Path)
     assert (slot.stock, slot.size_gb, slot.usd_hr) == ("High", 3000, Decimal("0.3"))
 
 
+@pytest.mark.slow
 def test_a_later_plan_keeps_it_for_both(tmp_path: Path) -> None:
     """Each has its share; they add up to the disk, in GB and to the last decimal in USD."""
     world, _ = bought(tmp_path)
@@ -114,6 +115,7 @@ def test_a_later_plan_keeps_it_for_both(tmp_path: Path) -> None:
     assert (outcome.exit_code, len(outcome.disks)) == (0, 1)
 
 
+@pytest.mark.slow
 def test_a_volume_that_is_dropped_leaves_its_room_to_the_other(tmp_path: Path) -> None:
     """The disk is kept whole for the one that is left, which pays for all of it."""
     world, _ = bought(tmp_path)
@@ -128,6 +130,7 @@ def growing(world: World, folder: Path) -> Plan:
     return packed(planned(world, folder, "nonce-2", more, CKPT), "corpus", "ckpt")
 
 
+@pytest.mark.slow
 def test_a_growing_volume_replaces_the_whole_disk(tmp_path: Path) -> None:
     """Both are copied as one; the old disk is retired once the new one is ready."""
     world, _ = bought(tmp_path)
@@ -154,6 +157,7 @@ def apart(world: World, folder: Path) -> Plan:
     return planned(world, folder, "nonce-2", CORPUS, CKPT, packing="never")
 
 
+@pytest.mark.slow
 def test_a_group_that_falls_apart_is_replaced_once_both_are_elsewhere(tmp_path: Path) -> None:
     """With one of the two bought, the old disk still is the other one, and is not superseded."""
     world, _ = bought(tmp_path)
@@ -168,6 +172,7 @@ def test_a_group_that_falls_apart_is_replaced_once_both_are_elsewhere(tmp_path: 
         assert find_entry(ctx.state, f"{old.id}", TARGET).superseded_by == ()
 
 
+@pytest.mark.slow
 def test_volumes_that_part_are_copied_from_their_directories(tmp_path: Path) -> None:
     """One command each, from the directory of its name to the top of its own disk."""
     world, _ = bought(tmp_path)
@@ -183,6 +188,7 @@ def test_volumes_that_part_are_copied_from_their_directories(tmp_path: Path) -> 
     assert retired(world, tmp_path) == [old.id]
 
 
+@pytest.mark.slow
 def test_volumes_that_meet_are_copied_into_their_directories(tmp_path: Path) -> None:
     """Both old disks are superseded by the one that they share now."""
     world = World()
@@ -241,6 +247,7 @@ def killed_at(folder: Path, step: int, *, first: bool, again: bool) -> tuple[Wor
     return world, folder
 
 
+@pytest.mark.slow
 def test_it_is_not_bought_a_second_time_by_either_name(tmp_path: Path) -> None:
     """A plan made without the account wants a disk for one of them: exit 7, and the disk's id."""
     world, _ = bought(tmp_path)
@@ -270,6 +277,7 @@ def test_status_and_resolve_know_both_names(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_renamed_volume_is_kept_under_its_new_name(tmp_path: Path) -> None:
     """Either of the two may have another name in the demand."""
     world, _ = bought(tmp_path)

@@ -64,6 +64,7 @@ def test_a_budget_over_everything_counts_everything() -> None:
     assert last.title == "budget, everything"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("limit", "warn", "state"),
     [
@@ -130,6 +131,7 @@ def test_unpriced_cannot_be_shown_to_be_kept() -> None:
         made.check(HUNDRED)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     spent=st.decimals(Decimal("1e-8"), 10**6, places=8),
@@ -176,6 +178,7 @@ def test_a_budget_of_nobody_is_a_mistake(owner: str, hint: str) -> None:
         report(None, held(live("disk-0001", usd_hr="5")), budgets={"ann": Decimal(1)})
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("amount", [0.5, "5", True, Decimal("NaN"), Decimal(-1), None])
 def test_amounts_and_thresholds_are_exact_numbers(amount: object) -> None:
     """A float, a text, a yes, nothing: none of these is money."""

@@ -125,6 +125,7 @@ def test_a_disk_is_known_by_its_id() -> None:
     assert [item.changes for item in made.disks] == [("renamed",)]
 
 
+@pytest.mark.slow
 def test_projects_tell_volumes_apart_only_where_there_are_several() -> None:
     """Another project name is no change of the disks; two projects in one report are."""
     one, other = planned(), planned(project="shop")
@@ -166,6 +167,7 @@ def test_gpus_of_workloads_count() -> None:
         made.check(Decimal(100))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("percent", "fails"), [("99.9", True), ("100", False), ("0", True), ("1000", False)]
 )

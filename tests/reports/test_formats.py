@@ -41,6 +41,7 @@ def outside(plan: Plan) -> dict[str, Any]:
     return {"hr": sum(owners.values(), Decimal(0)), "owners": owners}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("plan", [research(), finetune()], ids=["research", "finetune"])
 def test_every_format_says_the_same_to_the_cent(plan: Plan) -> None:
     """Per hour, day, month and calendar month: table, Markdown, HTML, CSV and JSON."""
@@ -66,6 +67,7 @@ def test_every_format_says_the_same_to_the_cent(plan: Plan) -> None:
         assert sum(Decimal(row["usd_month"]) for row in mine) == hr * 730
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("section", ["disks", "budgets", "groups", "gpus", "comparisons"])
 def test_a_section_as_csv_has_its_own_columns(section: str) -> None:
     """One row each, amounts exact; also where there is none of it."""
@@ -95,6 +97,7 @@ def everything() -> Report:
     return report(finetune(), account, budgets={None: Decimal(1), "research": Decimal(2)})
 
 
+@pytest.mark.slow
 def test_a_saved_report_is_the_same_report(tmp_path: Path) -> None:
     """What is read back is equal, sums and all; a byte changed is refused."""
     made, path = everything(), tmp_path / "report.json"
@@ -133,6 +136,7 @@ def test_what_is_no_report_is_refused(content: bytes, tmp_path: Path) -> None:
         Report.load(path)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("price", ["1E+99999", "-1", "NaN", "1.50", "", "1e3"])
 def test_amounts_of_a_saved_report_are_plain_or_refused(price: str, tmp_path: Path) -> None:
     """An exponent, a sign, a needless zero: planner writes none of these."""
@@ -144,6 +148,7 @@ def test_amounts_of_a_saved_report_are_plain_or_refused(price: str, tmp_path: Pa
         Report.load(path)
 
 
+@pytest.mark.slow
 def test_hostile_text_is_harmless_everywhere() -> None:
     """A name out of the API is text: no tag, no escape sequence, no formula, no table cell."""
     made = everything()
@@ -161,6 +166,7 @@ def test_hostile_text_is_harmless_everywhere() -> None:
     assert "evil" in made.to_json()
 
 
+@pytest.mark.slow
 def test_a_page_has_every_section() -> None:
     """Each section's title is in the page and in Markdown."""
     made = everything()
@@ -174,6 +180,7 @@ def test_a_page_has_every_section() -> None:
         assert sentence in page
 
 
+@pytest.mark.slow
 def test_a_report_in_jupyter_has_tables_and_no_formulas() -> None:
     """Every section with its sums; signs of dollars stand alone, so that none opens a formula."""
     made = report(finetune())

@@ -47,6 +47,7 @@ def test_now_and_after_stand_side_by_side() -> None:
     assert {one.now for one in report(plan).groups("provider")} == {None}
 
 
+@pytest.mark.slow
 def test_gpus_are_at_places_and_belong_to_nobody() -> None:
     """Their cost stands at the provider, site and region where they are, once."""
     made = report(finetune())

@@ -88,6 +88,7 @@ def test_the_wallet_lasts_as_long_as_is_said() -> None:
         assert sim.balance_usd == 0
 
 
+@pytest.mark.slow
 def test_more_bills_than_a_page() -> None:
     """Every billing row is read once, however many pages there are."""
     with market(balance_usd=10) as sim:
@@ -118,6 +119,7 @@ def test_an_account_that_cannot_be_read_is_an_error() -> None:
         read(sim)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("fault", ["status=500", "404", "garbage", "drop-before"])
 def test_a_wallet_that_cannot_be_read_loses_the_balance_only(fault: str) -> None:
     """The disks were read whole: their costs stand."""

@@ -22,6 +22,7 @@ def insights() -> Insights:
     return Insights.of(planned())
 
 
+@pytest.mark.slow
 def test_what_fewer_sites_cost(insights: Insights) -> None:
     """One site cannot hold two copies of b; two can, at what the plan costs: 51.10."""
     (section,) = (one for one in insights.sections(None) if one.name == "sites")

@@ -189,6 +189,7 @@ def applied(world: World, folder: Path, *volumes: dict[str, object]) -> Plan:
     return plan
 
 
+@pytest.mark.slow
 def test_a_disk_bought_elsewhere_after_a_stock_out_is_its_slot_s(tmp_path: Path) -> None:
     """v2 was refused at the planned place and bought at the next: one disk each, none to buy."""
     world = World(offers=[CHEAP, DEAR])
@@ -200,6 +201,7 @@ def test_a_disk_bought_elsewhere_after_a_stock_out_is_its_slot_s(tmp_path: Path)
     assert [line.provider for line in made.lines] == ["runpod", "hyperstack"]
 
 
+@pytest.mark.slow
 def test_a_lost_create_elsewhere_that_is_listed_is_its_slot_s(tmp_path: Path) -> None:
     """Its answer was lost and the run ended; its name in the listing says which slot it is."""
     world = World(offers=[CHEAP, DEAR])
@@ -215,6 +217,7 @@ def test_a_lost_create_elsewhere_that_is_listed_is_its_slot_s(tmp_path: Path) ->
     assert made.doubts == ()
 
 
+@pytest.mark.slow
 def test_a_slot_of_the_project_is_the_disk_in_use_whichever_plan_bought_it(tmp_path: Path) -> None:
     """A plan made offline again buys nothing twice; one that replaces a disk still buys it."""
     world = World(offers=[CHEAP, DEAR])

@@ -43,6 +43,7 @@ def test_two_plans_add_up() -> None:
     assert both.budgets[1].projected_usd_month == Decimal("7.30")
 
 
+@pytest.mark.slow
 def test_the_same_report_twice_is_one() -> None:
     """Merging is idempotent: nothing is counted again."""
     made = report(planned(), held(live("disk-0001"), balance="5"))
@@ -106,6 +107,7 @@ def test_two_plans_of_one_project_are_said() -> None:
     assert [text for text in both.warnings if "2 plans of lab" in text]
 
 
+@pytest.mark.slow
 def test_gpus_are_rented_once_whether_or_not_the_account_is_known() -> None:
     """The same plan, reported alone and beside the account: one bill, and one comparison each."""
     plan = finetune()

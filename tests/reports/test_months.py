@@ -95,6 +95,7 @@ def read(world: World, folder: Path, *, bills: bool = True) -> dict[str, Any]:
     return {"holdings": holdings, "records": records}
 
 
+@pytest.mark.slow
 def test_disks_count_for_the_hours_that_they_lived(world: World, tmp_path: Path) -> None:
     """January and February at list price; the new corpus was seen last when it was bought."""
     there = read(world, tmp_path, bills=False)
@@ -121,6 +122,7 @@ def test_disks_count_for_the_hours_that_they_lived(world: World, tmp_path: Path)
     assert january.total.usd == sum(one.usd or 0 for one in january.lines)
 
 
+@pytest.mark.slow
 def test_what_is_gone_counts_until_it_was_seen_last(world: World, tmp_path: Path) -> None:
     """The new corpus was seen last on 20 January: later cost is unknown, at most so much."""
     there = read(world, tmp_path, bills=False)
@@ -134,6 +136,7 @@ def test_what_is_gone_counts_until_it_was_seen_last(world: World, tmp_path: Path
         assert "1 unknown cost" in made.summary[-1]
 
 
+@pytest.mark.slow
 def test_billing_rows_know_more_than_the_journal(world: World, tmp_path: Path) -> None:
     """The simulator's row covers a disk's whole life: it shows when a disk that is gone ended."""
     there = read(world, tmp_path)
@@ -183,6 +186,7 @@ def test_billed_and_list_price_add_up() -> None:
     assert made.summary[3] == change
 
 
+@pytest.mark.slow
 def test_every_format_has_the_same_sums(world: World, tmp_path: Path) -> None:
     """Groups and disks add up to the total in frames, JSON and CSV; the rest says it in words."""
     there = read(world, tmp_path, bills=False)

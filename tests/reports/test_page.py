@@ -109,6 +109,7 @@ def test_the_policy_allows_the_pages_own_and_nothing_more(read: Reader) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_policy_comes_before_what_it_is_about(whole: str) -> None:
     """A policy in a page holds from where it stands."""
     assert whole.index("Content-Security-Policy") < whole.index("<style>") < whole.index("<script")
@@ -219,6 +220,7 @@ HOSTILE = Section(
 )
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("drawn", [False, True])
 def test_whatever_is_said_stays_text(drawn: bool) -> None:
     """In every place that text can come to: no element, no attribute, nothing invisible."""
@@ -274,6 +276,7 @@ def test_with_the_extra_it_does_not() -> None:
     assert "pip install" not in page("t", LEAD, SECTIONS, {})
 
 
+@pytest.mark.slow
 def test_a_chart_needs_what_draws_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page is never made without the charts it was given."""
     drawn = charts()

@@ -108,6 +108,7 @@ def test_elapsed_is_the_exact_quotient_rounded(usd_hr: Decimal, microseconds: in
     assert abs(Fraction(usd_elapsed(usd_hr, microseconds)) - exact) <= Fraction(1, 2 * 10**12)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.decimals(0, 10, places=6), max_size=8))
 def test_a_rate_is_the_sum_of_its_disks(prices: list[Decimal]) -> None:

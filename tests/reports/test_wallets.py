@@ -24,6 +24,7 @@ def section(made: Report, name: str) -> Section:
     return found
 
 
+@pytest.mark.slow
 def test_now_with_the_plan_and_with_its_gpus() -> None:
     """Three burn rates, each with more in it than the one before."""
     plan = finetune()
@@ -85,6 +86,7 @@ def test_what_is_outside_the_plans_is_what_no_plan_wants() -> None:
     assert (totals["outside_plans"]["disks"], totals["after"]["disks"]) == (1, 4)
 
 
+@pytest.mark.slow
 def test_every_assumption_is_printed() -> None:
     """Month, prices, account, wallet, GPUs, and a policy's own month."""
     told = " ".join(
@@ -119,6 +121,7 @@ def test_where_no_wallet_was_asked_for_there_is_none() -> None:
     assert "wallet" not in {one.name for one in made.sections()}
 
 
+@pytest.mark.slow
 def test_a_wallet_with_little_left_is_the_first_line_of_every_report() -> None:
     """0.02 USD an hour: 3.35 USD last less than seven days, 3.36 USD exactly seven."""
     low = report(None, held(live("disk-0001"), balance="3.35"))
@@ -135,6 +138,7 @@ def test_a_wallet_with_little_left_is_the_first_line_of_every_report() -> None:
     assert empty.low_wallets[0].startswith("The wallet is empty (-$2.00).")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("balance", "usd_hr", "hours", "says"),
     [

@@ -67,6 +67,7 @@ def _steps(kind: str, name: str, asked: OfferRequirement, moves: Any) -> list[St
     return [Step(kind, name, asked.field, *move) for move in moves]
 
 
+@pytest.mark.slow
 def test_what_is_relaxed_for_an_offer_does_not_exclude_it_any_more() -> None:
     """Of every kind: the steps that it names are enough, and no other kind is touched."""
     seen = Counter[str]()
@@ -88,6 +89,7 @@ def test_what_is_relaxed_for_an_offer_does_not_exclude_it_any_more() -> None:
     assert seen.keys() == kinds - {"spread"}  # its level is chosen together with the offers
 
 
+@pytest.mark.slow
 def test_what_is_relaxed_for_a_gpu_offer_does_not_exclude_it_any_more() -> None:
     """The same for workloads; GPUs and nodes together stay as many as they were."""
     seen = Counter[str]()

@@ -38,6 +38,7 @@ def test_every_limit_of_a_policy_is_a_requirement() -> None:
     assert without_limits(ALL) == Policy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(3))
 def test_disks_per_site_equal_the_enumeration(block: int) -> None:
     """With every other constraint mixed in: the enumerated optimum, or none at all."""
@@ -58,6 +59,7 @@ def test_disks_per_site_equal_the_enumeration(block: int) -> None:
     assert feasible >= 5
 
 
+@pytest.mark.slow
 def test_too_many_disks_at_a_site_are_spread_or_said() -> None:
     """Two disks and one a site take a second site; with one site there is no plan, and why."""
     import planner

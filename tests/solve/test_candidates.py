@@ -61,6 +61,7 @@ def test_a_fleet_is_counted() -> None:
     assert seen.lines[-1] == "70 volumes, the first 60 shown"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("evil", "shown"), [*zip(HOSTILE, SHOWN, strict=True)])
 def test_hostile_offers_are_shown_as_text(evil: str, shown: str) -> None:
     """What cannot be sent is rejected, and shown with its reason all the same."""

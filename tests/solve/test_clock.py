@@ -47,6 +47,7 @@ def nothing() -> float:
     raise AssertionError("a clock was read")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "policy",
     [
@@ -68,6 +69,7 @@ def test_a_slow_clock_changes_nothing(
     assert answer(**policy) == expected
 
 
+@pytest.mark.slow
 def test_work_that_ends_leaves_a_plan_and_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """With no work allowed for the proof there is a plan within its gap, and why it is unproven."""
     policy = {"max_provider_share": 0.25}

@@ -45,6 +45,7 @@ def _everything(
     return min(costs, default=None)
 
 
+@pytest.mark.slow
 def test_without_coupling_it_is_the_best_of_each_volume() -> None:
     """Where nothing couples but budgets, both optimisers say the same."""
     for seed in range(60):

@@ -81,6 +81,7 @@ def test_a_price_of_many_digits_is_kept_exactly(tmp_path: Path) -> None:
 # -- the policy sees the fleet ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_budgets_count_what_is_kept() -> None:
     """0.02 live + 0.01 new is 21.90 a month: so much is enough, and a cent less is not."""
     volumes = [{**NAMED, "owner": "ada"}, {**B, "owner": "ada"}]
@@ -93,6 +94,7 @@ def test_budgets_count_what_is_kept() -> None:
             plan(volumes, disk("disk-0001"), policy=policy)
 
 
+@pytest.mark.slow
 def test_shares_count_what_is_kept() -> None:
     """300 GB are kept at alpha; of 400 GB it may hold three quarters, so the rest goes to beta."""
     made = plan([NAMED, B], disk("disk-0001", 300), policy={"max_provider_share": "0.75"})
@@ -130,6 +132,7 @@ def test_a_region_is_that_of_the_market_at_the_place() -> None:
     assert held(made)[1] == ("b", 1, "create", "beta", "0.02")
 
 
+@pytest.mark.slow
 def test_jobs_run_beside_kept_disks() -> None:
     """GPUs at alpha cost 1 and at beta 2: the disk is at beta, so the job is."""
     job = {"name": "train", "gpu": "H100_80GB", "mounts": ["a"]}
@@ -144,6 +147,7 @@ def test_jobs_run_beside_kept_disks() -> None:
         plan([NAMED], disk("disk-0001", provider="beta"), gpus=[gpu("alpha", "1")], workloads=[job])
 
 
+@pytest.mark.slow
 def test_two_nodes_need_a_kept_disk_that_both_can_mount() -> None:
     """What a disk does not tell is no yes: then there is no plan, and the disk is named."""
     job = {"name": "train", "gpu": "H100_80GB", "nodes": 2, "mounts": ["a"]}
@@ -798,6 +802,7 @@ def test_one_more_offer_never_costs_more_beside_kept_disks() -> None:
     assert held(after) == [held(before)[0], ("b", 1, "create", "gamma", "0.001")]
 
 
+@pytest.mark.slow
 def test_a_plan_with_kept_disks_is_read_back_equal(tmp_path: Path) -> None:
     """File, frame and document have the disks, and the plan they say."""
     made = plan(
@@ -819,6 +824,7 @@ def test_a_plan_with_kept_disks_is_read_back_equal(tmp_path: Path) -> None:
     assert made.to_frame(exact=True)["disk_ids"].tolist() == [("disk-0001",), (), ()]
 
 
+@pytest.mark.slow
 def test_the_plan_id_is_of_the_account_too() -> None:
     """Another orphan is another input, and so another plan; the listing's order is nothing."""
     one, two = disk("disk-0001"), disk("disk-0002")

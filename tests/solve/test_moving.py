@@ -78,6 +78,7 @@ def test_one_disk_never_stands_in_for_two_copies() -> None:
     assert made.moving() is None
 
 
+@pytest.mark.slow
 def test_a_simpler_plan_that_breaks_an_owners_budget_says_so() -> None:
     """Nothing beside a proven plan is only "less"."""
     volumes: list[dict[str, Any]] = [

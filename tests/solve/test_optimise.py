@@ -81,6 +81,7 @@ def test_every_way_of_solving_gives_the_same_plan(options: dict[str, Any]) -> No
     assert compared >= 8
 
 
+@pytest.mark.slow
 def test_rows_in_any_order_give_the_same_placements() -> None:
     """Permuting the listing changes nothing of the decision."""
     rng = random.Random(7)

@@ -45,6 +45,7 @@ def _whole(document: dict[str, Any], rows: Any = DEAR_IN_EVERY_VIEW) -> tuple[In
     return instance, instance.whole
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "differing",
     [

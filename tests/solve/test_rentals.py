@@ -200,6 +200,7 @@ GPU_AT = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("where", "place", "met"), GPU_AT)
 def test_where_gpus_and_disks_meet(
     where: dict[str, Any], place: dict[str, Any], *, met: bool
@@ -237,6 +238,7 @@ def test_multinode_listing_needs_multinode_disks() -> None:
     assert rentals.mountable(0, 0, 1).tolist() == SEVERAL
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("hours", "policy", "several"),
     [
@@ -344,6 +346,7 @@ def test_chosen_gpu_by_hand() -> None:
     )
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("listed", "chosen"), [(True, True), (False, False), (None, False)])
 def test_chosen_spot(*, listed: bool | None, chosen: bool) -> None:
     """What nobody says is no spot offer."""
@@ -359,6 +362,7 @@ def test_chosen_gpus_as_a_frame() -> None:
     assert all(column.meaning for column in (*CHOSEN_GPUS, *RENTAL_REJECTIONS))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("jobs", [0, 2])
 @pytest.mark.parametrize("rows", [0, 3])
 @pytest.mark.parametrize("disks", [0, 2])

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from planner.solve.decompose import disaggregate
 from planner.solve.heuristic import round_relaxation
@@ -44,6 +45,7 @@ def fleet(seed: int, **policy: Any) -> Instance:
     return instance_of(demanded(*volumes, policy=policy), rows)
 
 
+@pytest.mark.slow
 def test_whole_counts_keep_the_share_and_come_near_the_bound() -> None:
     """Every replica has one place, the independent check agrees, and little is lost."""
     for seed in range(6):

@@ -48,6 +48,7 @@ def test_the_first_to_leave_does_not_take_the_way_back_with_it(
     assert capfd.readouterr().out == "heard"
 
 
+@pytest.mark.slow
 def test_what_waits_to_be_printed_is_not_lost_to_a_second_thread() -> None:
     """Text in Python's buffer while a solver runs is not flushed into nowhere by another run."""
     script = """

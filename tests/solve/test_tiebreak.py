@@ -92,6 +92,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("how", TOGETHER)
 def test_a_tie_of_two_providers_ends_with_the_key_then_popularity_then_stock(how: str) -> None:
     """50 and 100 GB together cost $0.025 an hour at either: what comes first is worked out here."""

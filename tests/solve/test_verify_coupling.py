@@ -187,6 +187,7 @@ DEMANDS: dict[str, tuple[dict[str, Any], str]] = {
 """Other demands, with the sentence about the plan; none where it is still right."""
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", DEMANDS)
 def test_a_plan_for_another_demand_is_rejected(change: str) -> None:
     """Changing a cap or a group that the plan rests on is one violation that names it."""
@@ -195,6 +196,7 @@ def test_a_plan_for_another_demand_is_rejected(change: str) -> None:
     assert check(demand, plan(demand)) == ((sentence,) if sentence else ())
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_met_to_the_cent_is_met() -> None:
     """Caps, shares and budgets are compared exactly; GPUs count in none of them."""
     policy = {"budget_usd_month": 25.55, "max_provider_share": 0.75}
@@ -218,6 +220,7 @@ def pair(level: str, kind: str, first: Any, second: Any) -> tuple[str, ...]:
     return check(demand, plan(demand, disks, disks_at=at, gpus_at=[]), disks)
 
 
+@pytest.mark.slow
 def test_a_data_center_is_a_name_for_copies_and_a_site_for_company() -> None:
     """One name at two providers keeps nobody apart, and brings nobody together."""
     here, there = disk("alpha", "A-1", "US"), disk("beta", "A-1", "US")
@@ -230,6 +233,7 @@ def test_a_data_center_is_a_name_for_copies_and_a_site_for_company() -> None:
     assert pair("data_center", "same", here, here) == ()
 
 
+@pytest.mark.slow
 def test_a_null_data_center_is_its_own_domain_at_its_site() -> None:
     """Two offers of one provider and country without a data centre are one place."""
     here = disk("gamma", None, "US")
@@ -241,6 +245,7 @@ def test_a_null_data_center_is_its_own_domain_at_its_site() -> None:
     )
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["same", "different"])
 @pytest.mark.parametrize("level", ["country", "region"])
 def test_a_group_that_looks_at_an_unknown_place_is_broken(kind: str, level: str) -> None:
@@ -364,6 +369,7 @@ GPU_MARKETS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", GPU_MARKETS)
 def test_a_plan_on_another_gpu_market_is_rejected(change: str) -> None:
     """When the GPU offer is not what it was, the plan fails, and the reason is said."""
@@ -386,6 +392,7 @@ WORKLOADS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", WORKLOADS)
 def test_a_gpu_for_another_workload_is_rejected(change: str) -> None:
     """Each wish of a workload is held against the offer, as is each volume that it mounts."""
@@ -409,6 +416,7 @@ def test_several_nodes_need_a_disk_that_they_can_mount() -> None:
     assert check(DEMAND, (chosen, rented)) == (f"workload copy: {SEVERAL}",)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("sequential", "hours", "right"), [(True, 729, True), (True, 730, False), (False, 1, False)]
 )

@@ -73,6 +73,7 @@ CHANGES: dict[str, tuple[int, dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", CHANGES)
 def test_every_change_of_what_is_kept_is_refused(change: str, tmp_path: Path) -> None:
     """By the check, and by whoever loads a file that says so and seals it anew."""
@@ -108,6 +109,7 @@ ACCOUNTS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", ACCOUNTS)
 def test_what_the_account_does_not_have_cannot_be_kept(change: str, tmp_path: Path) -> None:
     """The same plan beside another account is refused, however well its digests agree."""

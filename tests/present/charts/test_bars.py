@@ -38,6 +38,7 @@ def test_kinds_have_colours_and_the_rest_is_grey() -> None:
     assert list(kinds_of("kind", names).colours) == [*COLOURS, REST]
 
 
+@pytest.mark.slow
 def test_nothing_has_a_picture_too() -> None:
     """It says so, under the title, with the reason."""
     chart = nothing("Title", ["There are no disks"])
@@ -46,6 +47,7 @@ def test_nothing_has_a_picture_too() -> None:
     assert "nothing to draw" in page_svg(chart)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kinds", [None, kinds_of("kind", ["k", "l"])])
 def test_the_same_bars_are_the_same_chart(kinds: None) -> None:
     """No counter of the library shows in what is drawn."""

@@ -42,6 +42,7 @@ def dots(chart: alt.TopLevelMixin) -> list[tuple[str, float]]:
     return [(row["row"], row["share"]) for row in drawn["rows"]]
 
 
+@pytest.mark.slow
 def test_a_bar_is_a_share_of_its_limit() -> None:
     """Whole first, as given; what is spent now is a dot, the state a colour."""
     chart = budget_chart(
@@ -65,6 +66,7 @@ def test_a_bar_is_a_share_of_its_limit() -> None:
     assert kinds(chart) == {"within": WITHIN, "warn": WARN, "over": OVER}
 
 
+@pytest.mark.slow
 def test_the_unknown_has_no_bar() -> None:
     """It keeps its row, and what is known of it."""
     chart = budget_chart(
@@ -79,6 +81,7 @@ def test_the_unknown_has_no_bar() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_bar_ends_at_twice_its_limit() -> None:
     """Beyond, and of a limit of nothing, the amount says how much; the rest stays readable."""
     chart = budget_chart(
@@ -103,6 +106,7 @@ def test_projects_are_named_where_there_are_several() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_owners_of_any_name() -> None:
     """Whoever is called like the whole plan is told apart from it."""
     names = [None, "whole plan", *HOSTILE]
@@ -113,6 +117,7 @@ def test_owners_of_any_name() -> None:
     assert len(set(labels)) == len(names)
 
 
+@pytest.mark.slow
 def test_of_many_those_nearest_to_their_limit_are_drawn() -> None:
     """The unknown first: nobody can say how near they are."""
     many = [budget(f"o{at}", "100", str(at)) for at in range(30)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def frame(*disks: dict[str, Any]) -> pd.DataFrame:
     return build(disks, COST_DISKS)
 
 
+@pytest.mark.slow
 def test_a_bar_for_each_owner_and_a_colour_for_each_site() -> None:
     """0.1 USD an hour are 73 a month; an owner's sites lie side by side, the dearest first."""
     chart = cost_chart(
@@ -70,6 +72,7 @@ def test_amounts_are_exact() -> None:
     assert rows(chart) == [("a", "$1.10")]  # 1.095
 
 
+@pytest.mark.slow
 def test_the_unpriced_are_counted_not_drawn() -> None:
     """Nothing without a price looks free."""
     chart = cost_chart(frame(disk("a", "S", "1"), disk("b", "S", None), disk("a", "N", None)))
@@ -88,6 +91,7 @@ def test_without_disks_the_chart_says_so() -> None:
     assert subtitle(chart) == "There are no disks."
 
 
+@pytest.mark.slow
 def test_what_is_not_bought_yet_is_outlined() -> None:
     """Beside what is there; where all is new, nothing has to be told apart."""
     mixed = cost_chart(frame(disk("a", "S", "1", "new"), disk("a", "S", "1", "other")))
@@ -101,6 +105,7 @@ def test_what_is_not_bought_yet_is_outlined() -> None:
     assert "Outlined" not in subtitle(new)
 
 
+@pytest.mark.slow
 def test_many_owners_and_sites_are_summed_up() -> None:
     """30 owners at 30 sites: the dearest have bars and colours, the others one, in grey."""
     disks = [disk(f"owner-{at:02}", f"site-{at:02}", f"{30 - at}") for at in range(30)]
@@ -114,6 +119,7 @@ def test_many_owners_and_sites_are_summed_up() -> None:
     assert subtitle(chart) == f"30 disks, ${sum(range(31)) * 730:,}.00 a month of 730 hours."
 
 
+@pytest.mark.slow
 def test_owners_of_any_name() -> None:
     """Each has a bar of its own, nobody too, and no text is cut out of what is drawn."""
     disks = [disk(name, f"at {name}", str(len(HOSTILE) - at)) for at, name in enumerate(HOSTILE)]
@@ -138,6 +144,7 @@ DISKS = st.lists(
 )
 
 
+@pytest.mark.slow
 @brief
 @given(DISKS)
 def test_what_is_drawn_adds_up(disks: list[tuple[str | None, str, Decimal | None, str]]) -> None:

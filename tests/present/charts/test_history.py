@@ -56,6 +56,7 @@ def test_a_price_is_a_line_and_stock_a_bar(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_cheapest_are_drawn_and_the_rest_counted(tmp_path: Path) -> None:
     """Five colours; hostile names stay text."""
     offers = [

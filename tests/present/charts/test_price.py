@@ -25,6 +25,7 @@ def priced(price: str | None, data_center: str | None = "A-1", **more: Any) -> d
     return disk(dataCenter=data_center, spec=spec, **more)
 
 
+@pytest.mark.slow
 def test_the_cheapest_site_comes_first() -> None:
     """1,000 GB at 0.0001 USD an hour are 73.00 a month; sizes stand beside the name."""
     drawn = chart(
@@ -45,6 +46,7 @@ def test_the_cheapest_site_comes_first() -> None:
     assert list(kinds(drawn)) == ["united_states", "eu_north"]
 
 
+@pytest.mark.slow
 def test_the_smallest_disk_that_holds_it_is_priced() -> None:
     """A site that sells 400, 800, 1,200 GB asks for 1,200; its tooltip says so."""
     drawn = chart(priced("0.0001", spec={"minCount": 400, "step": 400, "maxCount": 2000}))
@@ -52,6 +54,7 @@ def test_the_smallest_disk_that_holds_it_is_priced() -> None:
     assert pieces(drawn)[0]["disk"] == "1,200 GB"
 
 
+@pytest.mark.slow
 def test_what_cannot_be_bought_is_counted() -> None:
     """Unpriced, unbelievable and too small are three reasons, and none is a bar."""
     drawn = chart(
@@ -68,6 +71,7 @@ def test_what_cannot_be_bought_is_counted() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_site_with_several_offers_has_one_bar() -> None:
     """It ends at the cheapest that is available; the amounts of both ends stand beside it."""
     drawn = chart(
@@ -79,6 +83,7 @@ def test_a_site_with_several_offers_has_one_bar() -> None:
     assert [(p["end"], p["pale"], p["stock"]) for p in pieces(drawn)] == [(146, False, "Available")]
 
 
+@pytest.mark.slow
 def test_what_is_unavailable_is_outlined() -> None:
     """Its price is known, and that it cannot be had is said."""
     drawn = chart(priced("0.0001"), priced("0.0002", "B-1", stockStatus="Unavailable"))
@@ -87,6 +92,7 @@ def test_what_is_unavailable_is_outlined() -> None:
     assert "Outlined" not in subtitle(chart(priced("0.0001")))
 
 
+@pytest.mark.slow
 def test_of_many_sites_the_cheapest_are_drawn() -> None:
     """50 sites: 20 bars, and what the others begin at."""
     drawn = chart(*(priced(f"0.00{at:02}", f"S-{at}") for at in range(1, 51)))
@@ -95,6 +101,7 @@ def test_of_many_sites_the_cheapest_are_drawn() -> None:
     assert "The 20 cheapest of 50 sites. 30 more from $1,533.00." in subtitle(drawn)
 
 
+@pytest.mark.slow
 def test_many_regions_share_a_colour() -> None:
     """Beyond five, the rarest are one; a region that nobody names is one of its own."""
     regions = ["a", "a", None, None, "b", "c", "d", "e", "f"]
@@ -102,6 +109,7 @@ def test_many_regions_share_a_colour() -> None:
     assert list(kinds(drawn)) == ["a", "(no region)", "b", "c", "d", "2 more regions"]
 
 
+@pytest.mark.slow
 def test_names_of_any_kind_stay_apart() -> None:
     """Two sites that read alike are two bars."""
     drawn = chart(
@@ -115,6 +123,7 @@ def test_names_of_any_kind_stay_apart() -> None:
     assert len(set(labels)) == len(labels) == len({p["row"] for p in pieces(drawn)})
 
 
+@pytest.mark.slow
 def test_the_shipped_market() -> None:
     """13 sites from 51.10 USD (1,000 x 0.00007 x 730) to 84.28."""
     drawn = price_chart(read_offers("shipped:disk-offers"))

@@ -91,6 +91,7 @@ def test_another_suffix_is_refused(name: str, chart: alt.LayerChart, tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_place_that_cannot_be_written_is_said(chart: alt.LayerChart, tmp_path: Path) -> None:
     """As for every file."""
     with pytest.raises(InputError, match="cannot be written"):
@@ -105,6 +106,7 @@ def test_nothing_is_fetched() -> None:
     assert "not from a URL" in str(caught.value.hint)
 
 
+@pytest.mark.slow
 def test_in_a_page_text_takes_the_pages_colour(chart: alt.LayerChart) -> None:
     """There is no background, no ink of its own, and no title: the page has it."""
     picture = page_svg(chart)
@@ -119,6 +121,7 @@ def test_in_a_page_text_takes_the_pages_colour(chart: alt.LayerChart) -> None:
     )
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("width", [328, 680])
 def test_in_a_page_a_chart_is_as_wide_as_it_is_told(width: int, chart: alt.LayerChart) -> None:
     """Everything included, to the pixel."""

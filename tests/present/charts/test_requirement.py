@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from planner import explain
 from planner.analysis.explain import REQUIREMENTS
 from planner.present.charts.bars import MOST_ROWS
@@ -32,6 +34,7 @@ def frame(*wanted: tuple[str | None, str, str | None]) -> pd.DataFrame:
     return build(made, REQUIREMENTS)
 
 
+@pytest.mark.slow
 def test_the_dearest_comes_first_and_the_free_are_counted() -> None:
     """Those without an amount are neither free nor drawn."""
     chart = requirement_chart(
@@ -70,6 +73,7 @@ def test_where_nothing_costs_anything_the_chart_says_so() -> None:
     assert subtitle(requirement_chart(frame())) == "There are no requirements."
 
 
+@pytest.mark.slow
 def test_the_shipped_plan() -> None:
     """What `explain` says of it is what is drawn."""
     found = explain(research(), exact=True).requirements

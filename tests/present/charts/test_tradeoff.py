@@ -51,6 +51,7 @@ GRID = swept(
 SHARE = "policy.max_provider_share"
 
 
+@pytest.mark.slow
 def test_every_combination_is_drawn() -> None:
     """Plans are points, what has no plan is a cross with its reason; colours are the shares."""
     chart = tradeoff_chart(GRID, "max_sites", SHARE)
@@ -74,6 +75,7 @@ def test_equal_curves_are_both_seen() -> None:
     assert {p["series"]: p["width"] for p in drawn(chart, "line")} == {"0.5": 6, "none": 2}
 
 
+@pytest.mark.slow
 def test_numbers_lie_where_they_belong() -> None:
     """Unless one is null: then every value has a place."""
     axis = layers(tradeoff_chart(GRID, "max_sites"))[0]["encoding"]["x"]
@@ -86,6 +88,7 @@ def test_numbers_lie_where_they_belong() -> None:
     assert (axis["field"], axis["scale"]["domain"]) == ("x", ["0.5", "none"])
 
 
+@pytest.mark.slow
 def test_along_the_number_of_sites() -> None:
     """What has no plan has no sites, and a place of its own; the cheapest are joined."""
     chart = tradeoff_chart(GRID, "sites")
@@ -95,6 +98,7 @@ def test_along_the_number_of_sites() -> None:
     assert "The line joins the cheapest at each" in subtitle(chart)
 
 
+@pytest.mark.slow
 def test_few_points_have_their_amount_beside_them() -> None:
     """Once, where several are one; many would hide each other."""
     chart = tradeoff_chart(GRID, "sites")
@@ -111,6 +115,7 @@ def test_without_a_plan_the_chart_says_so() -> None:
     assert subtitle(tradeoff_chart(GRID.iloc[:0], "max_sites")) == "There are no combinations."
 
 
+@pytest.mark.slow
 def test_values_and_columns_of_any_name() -> None:
     """A column with dots is no path, and a value is no expression."""
     frame = swept(*((name, name, "5", 1) for name in HOSTILE))
@@ -128,6 +133,7 @@ def test_a_frame_of_something_else_is_refused() -> None:
         tradeoff_chart(GRID, "max_site")
 
 
+@pytest.mark.slow
 def test_a_real_sweep() -> None:
     """What `planner.sweep` returns is what is drawn: the shipped demand needs two sites."""
     offers = planner.read_offers("shipped:disk-offers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from planner.text import visible
 NAMES = st.one_of(st.none(), st.text(max_size=4), st.sampled_from(["a", "a (2)", "(no site)"]))
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(alphabet="ab\x1b\\ (2)", max_size=6)))
 def test_no_two_labels_are_equal(texts: list[str]) -> None:
     """Whatever things are called, each has a visible label of its own."""
@@ -23,6 +25,7 @@ def test_no_two_labels_are_equal(texts: list[str]) -> None:
     assert all(found[at].startswith(visible(text)) for at, text in enumerate(texts))
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, st.integers(-5, 5), max_size=9), st.integers(1, 4))
 def test_the_largest_have_names_of_their_own(amounts: dict[str | None, int], most: int) -> None:
     """At most one more than most, the largest first; the others share the last."""
