@@ -1,7 +1,7 @@
 """The README and the manual tell the truth: their commands run, and print what is shown.
 
-``python -m tests.test_readme`` writes what the commands print today below them; the diff is read
-before it is committed.
+``python -m tests.test_readme`` writes what the commands print today below them, and the picture of
+the report; the diff is read before it is committed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import pytest
 import planner
 from planner import errors
 from planner.shipped import docs
+from planner.solve import model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,7 @@ README = ROOT / "README.md"
 PAGES = {path.stem: path for path in (README, *sorted(MANUAL.glob("*.md")))}
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 LOCK = (ROOT / ".ci" / "requirements.txt").read_text(encoding="utf-8")
+PICTURE = ROOT / "notebooks" / "report.png"
 MOST_BYTES = 10_000
 """Of the README: what a newcomer reads before deciding."""
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -304,6 +306,16 @@ def test_the_demand_shown_is_complete() -> None:
     assert not {field for field in fields if not re.search(rf"\b{field}\b", text)}
 
 
+def test_the_program_of_the_manual_is_the_program() -> None:
+    """It has every kind of constraint that the model opens with, and no other."""
+    assert model.__doc__ is not None
+    rows = re.compile(r"^ *(\w+) {2,}\S*[Σyxz≤]", re.MULTILINE)
+    stated = {*rows.findall(model.__doc__.partition("Constraints\n")[2])}
+    (shown,) = [text for text in _texts("how-it-decides", "text") if "minimise" in text]
+    assert len(stated) > 8
+    assert stated == {*rows.findall(shown)} - {"minimise"}
+
+
 def test_the_exit_codes_are_all_there() -> None:
     """The table has the code of every error, and those of done, changes and interrupted."""
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", _text("ci"), re.MULTILINE)}
@@ -368,9 +380,28 @@ def _rewritten(page: str, clone: Clone) -> str:
     return FENCE.sub(block, _text(page))
 
 
+def _draw(clone: Clone) -> None:
+    """Write the README's picture: the top of the page that `planner report --html` writes."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.reports.test_browser import CHROMIUM, SWITCHES
+
+    clone.succeed("planner plan shipped:research --offers shipped:disk-offers --out plan.json")
+    clone.succeed("planner report plan.json --html report.html")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
+        page = browser.new_page(viewport={"width": 1000, "height": 800})
+        page.goto((clone.folder / "report.html").as_uri())
+        page.screenshot(path=PICTURE)
+        browser.close()
+
+
 if __name__ == "__main__":
     import sys
 
-    for name in sys.argv[1:] or WITH_PAGES:
+    for name in sys.argv[1:] or [*WITH_PAGES, "picture"]:
         with TemporaryDirectory() as place:
+            if name == "picture":
+                _draw(Clone(Path(place)))
+                continue
             PAGES[name].write_text(_rewritten(name, Clone(Path(place))), encoding="utf-8")
