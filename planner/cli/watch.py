@@ -74,9 +74,9 @@ def watch(
     command_words = _split(command)
     if notify is not None:
         checked_url(notify)
-    last = None
+    asked, last = read_demand(demand), None
     for change in changes(
-        read_demand(demand),
+        asked,
         until=until,
         every_s=purchases.duration(interval, "--every").total_seconds(),
         state=purchases.state_folder(state),
@@ -86,7 +86,7 @@ def watch(
         _show(change, output)
         last = change
     if last is not None and notify is not None:
-        post(notify, f"planner: {demand}: {last.text}")
+        post(notify, f"{asked.project}: {last.text}")
     if last is not None and command_words:
         _run(command_words, last)
 

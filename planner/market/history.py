@@ -378,10 +378,10 @@ class OfferRecord:
             return "never priced"
         if not self.price_changes:
             return "price unchanged"
-        times = counted(self.price_changes, "time")
+        times = "once" if self.price_changes == 1 else f"{self.price_changes} times"
         if not self.change_percent:
             return f"price changed {times}, now as at first"
-        return f"price changed {times}, {self.change_percent:+.1f} % in all"
+        return f"price changed {times}, by {self.change_percent:+.1f} % in all"
 
 
 def offer_records(

@@ -6,6 +6,7 @@ account's disks, and compared with the reading before.
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from planner.marketplace.fetch import connect
 from planner.marketplace.protocol import LISTING_S, target_of
 from planner.plans import planning
 from planner.plans.summary import money_change
-from planner.present.table import reading
+from planner.present.table import counted, reading
 from planner.project.journal import Journal
 from planner.project.preflight import read_account, recorded_disks
 from planner.schema import TEXT
@@ -190,7 +191,8 @@ def watch(
 
     Readings begin at least ``every_s`` apart, and later where the marketplace asks to wait. Each
     reads the listings that the demand needs, one after the other, and the account's disks. An
-    outage is waited out. The listings are recorded, see `history`.
+    outage is waited out: what fails is tried again with the next reading. The listings are
+    recorded, see `history`.
 
     Parameters
     ----------
@@ -207,7 +209,7 @@ def watch(
     state : str | Path | None
         State directory; None is planner's own.
     marketplace : Marketplace | None
-        Read this one instead; it stays open.
+        Read this one instead; it stays open. Its failed requests are better not repeated by itself.
     sleep, clock : callable
         The pause between readings, and monotonic seconds.
     on_failure : callable
@@ -230,7 +232,7 @@ def watch(
         raise InputError("the market is read once a minute at most", hint="such as every 10m")
     folder = default_state() if state is None else Path(state)
     opened = (
-        connect(credentials, state=folder, on_failure=on_failure)
+        connect(credentials, state=folder, on_failure=on_failure, attempts=1)
         if marketplace is None
         else nullcontext(marketplace)
     )
@@ -257,7 +259,8 @@ def _watch(
             except _PASSING as error:
                 pause_s = max(pause_s, clock() - begun + (error.retry_after or 0))
                 if not failed:
-                    text = f"The market cannot be read: {error}. Trying again."
+                    minutes = counted(math.ceil(pause_s / 60), "minute")
+                    text = f"The market cannot be read: {error}. Next try in {minutes}."
                     yield WatchChange(datetime.now(UTC), "unread", text)
                 failed = True
             else:

@@ -119,7 +119,7 @@ def test_a_notification_is_a_post_that_slack_takes(run: Run, hook: str) -> None:
     assert headers["Content-Type"] == "application/json"
     assert KEY not in f"{headers}{body!r}"
     assert "authorization" not in {name.lower() for name in headers}
-    assert json.loads(body)["text"].startswith("planner: -: Feasible: $")
+    assert json.loads(body)["text"].startswith("demand: Feasible: $")
     assert json.loads(escaped) == {"text": "&lt;!channel&gt; &amp; \\x1b[2J"}
 
 

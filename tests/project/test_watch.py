@@ -44,7 +44,7 @@ def watched(
     """Watch with one event in each pause; return the changes, and when each reading began."""
     time, pending = FakeTime(), iter(events)
     begun: list[float] = []
-    with opened(sim, time) as client:
+    with opened(sim, time, attempts=1) as client:
         listing = client.listing
 
         def sleep(seconds: float) -> None:
@@ -169,7 +169,10 @@ def test_an_outage_is_waited_out(tmp_path: Path, fault: str) -> None:
             sim.change_offer({}, stock="High")
 
         changes, begun = watched(sim, tmp_path, nothing, nothing, over)
+        if fault in {"status=503", "429", "drop-before"}:
+            assert len(asked(sim, path="/availability/disks")) == 4
     assert events_of(changes) == ["unread", "read", "plan", "reached"]
+    assert changes[0].text.endswith("Next try in 10 minutes.")
     assert all(late - early >= 600 for early, late in itertools.pairwise(begun))
 
 

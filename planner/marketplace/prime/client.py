@@ -92,6 +92,8 @@ class Client:
         Seconds that the answer to a write is waited for, and to a read at most.
     pause_s : float
         The first pause between attempts of a read; it doubles.
+    attempts : int
+        How often a read is tried where a failure may pass.
     on_listing : callable
         Called with the name and the snapshot of each complete listing of the whole market.
     max_wait_s : float
@@ -125,9 +127,10 @@ class Client:
         timeout_s: float = 60.0,
         pause_s: float = 0.5,
         max_wait_s: float = MAX_WAIT_S,
+        attempts: int = ATTEMPTS,
         on_listing: Callable[[ListingName, Snapshot], object] = lambda *_: None,
     ) -> None:
-        self._on_listing = on_listing
+        self._on_listing, self._attempts = on_listing, attempts
         self._credentials = credentials
         self._clock, self._now, self._sleep = clock, now, sleep
         self._timeout_s, self._pause_s, self._max_wait_s = timeout_s, pause_s, max_wait_s
@@ -371,14 +374,14 @@ class Client:
         deadline: float | None = None,
     ) -> Value:
         """Return what a GET answers with, asking again after failures that may pass."""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             outcome = self._exchange("GET", path, read, query=query, deadline=deadline)
             # Raised here, away from handlers and answers: neither the context nor a local variable
             # of the traceback may show what the server echoed.
             if not isinstance(outcome, MarketError):
                 return outcome
             failure = outcome
-            if not isinstance(failure, _TRANSIENT) or attempt == ATTEMPTS - 1:
+            if not isinstance(failure, _TRANSIENT) or attempt == self._attempts - 1:
                 break
             if not self._pause(failure.retry_after or self._back_off(attempt), deadline):
                 break
