@@ -378,10 +378,11 @@ class OfferRecord:
             return "never priced"
         if not self.price_changes:
             return "price unchanged"
-        times = "once" if self.price_changes == 1 else f"{self.price_changes} times"
+        if self.price_changes == 1:
+            return f"price changed once, by {self.change_percent:+.1f} %"
         if not self.change_percent:
-            return f"price changed {times}, now as at first"
-        return f"price changed {times}, by {self.change_percent:+.1f} % in all"
+            return f"price changed {self.price_changes} times, now as at first"
+        return f"price changed {self.price_changes} times, by {self.change_percent:+.1f} % in all"
 
 
 def offer_records(

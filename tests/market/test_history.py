@@ -151,8 +151,7 @@ def test_nothing_recorded_is_an_empty_frame(tmp_path: Path) -> None:
         (priced("0.0001"), "in stock in 100 % of 3 listings since 2026-10-01, price unchanged"),
         (
             priced("0.00009", "Unavailable"),
-            "in stock in 67 % of 3 listings since 2026-10-01, price changed once, "
-            "by -10.0 % in all",
+            "in stock in 67 % of 3 listings since 2026-10-01, price changed once, by -10.0 %",
         ),
     ],
 )
