@@ -16,7 +16,9 @@ from planner.analysis.evaluator import OutOfBudget, SearchBudget
 from planner.analysis.relaxation import as_json
 from planner.requirements import volume, workload
 from planner.requirements.group import labelled
+from planner.requirements.packing import PACKING, pod_limit
 from planner.requirements.policy import policy_requirements
+from planner.solve.packing import stated_limits
 from planner.text import visible
 from planner.units import plain
 
@@ -72,6 +74,9 @@ class Requirement:
         if self.kind == "owner":
             return f"`budgets: {{{name}: {plain(self.value)}}}`"
         asked = f"`{self.field}: {self.shown}`"
+        if self.kind == "provider":
+            disks = f"{self.value} disk{'s' * (self.value != 1)}"
+            return f"{asked}: one pod at {name} can mount {disks}"
         return asked if self.kind == "policy" else f"{asked} on {name}"
 
     @property
@@ -91,6 +96,12 @@ def requirements(demand: Demand) -> list[Requirement]:
         Requirement(*limit.step, value=limit.value, shown=limit.shown)
         for limit in policy_requirements(demand.policy)
     ]
+    asked += [
+        Requirement(*pod_limit(name).requirement, value=most, shown=f"{{{name}: {most}}}")
+        for name, most in stated_limits(demand).items()
+    ]
+    if demand.policy.packing == "never":
+        asked.append(Requirement(*PACKING.requirement, value="never", shown="never"))
     for _, (label, which) in labelled(demand.groups):
         asked.append(Requirement("group", label, "groups", which, label))
     for job in demand.workloads:

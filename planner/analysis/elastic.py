@@ -40,20 +40,22 @@ from typing import TYPE_CHECKING, Any
 from planner.analysis.evaluator import OutOfBudget, SearchBudget
 from planner.analysis.needs import undominated_jobs, undominated_places
 from planner.analysis.relaxation import LIMITS
-from planner.requirements.base import ProgramColumn
+from planner.requirements.base import ProgramColumn, negated
 from planner.requirements.field import Step
 from planner.requirements.group import GroupConstraint, labelled
 from planner.requirements.offer import OfferLimit
+from planner.requirements.packing import AttachLimit, Mountable, one_disk_groups, pod_limit
 from planner.requirements.spread import ReplicaSpread
 from planner.requirements.volume import KIND_OF
 from planner.requirements.workload import Mount
 from planner.solve.model import Model, Terms, Variable
+from planner.solve.packing import stated_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from decimal import Decimal
 
-    from planner.analysis.needs import Catalogue, Place
+    from planner.analysis.needs import Catalogue, Job, Place
     from planner.solve.problem import Chosen, Instance
 
 MOST_CANDIDATES = 60_000
@@ -155,8 +157,12 @@ class Elastic(Model):
         for v in range(len(self.instance.pairs.volumes)):
             self._volume(v)
         self._groups()
+        self.pods: dict[Step, Variable] = {}
+        """Disks that a pod of a provider may mount beyond its limit, by the step that opens it."""
+        self._needing: list[tuple[int, Variable, int]] = []
         for w in range(len(self.instance.demand.workloads)):
             self._workload(w)
+        self._shared_disks()
         self._policy()
         self._chains()
         for mount in self.mounts.values():
@@ -234,6 +240,8 @@ class Elastic(Model):
 
         A share is no linear expression; see `ProviderShare.excess`.
         """
+        if step.kind == "provider":
+            return [(self.pods[step], 1.0)]
         if step.kind == "volume":
             v = self.instance.index[step.name]
             limit = offer_limit(step)
@@ -256,6 +264,12 @@ class Elastic(Model):
             self.add([*above, (h, -each.replicas)], "<=", 0)
             terms.append((h, 1.0))
         return terms
+
+    def hold_pods(self, step: Step) -> int:
+        """Let a pod mount no more disks than a solution needs, from now on; return how many."""
+        more = round(self.pods[step].value() or 0)
+        self.add([(self.pods[step], 1.0)], "<=", more)
+        return stated_limits(self.instance.demand)[step.name] + more
 
     def hold_places(self, v: int, is_allowed: Callable[[int], bool]) -> None:
         """Keep a volume to some offers from now on."""
@@ -369,6 +383,58 @@ class Elastic(Model):
                 alike[job.mounts[n]].append((var, 1.0))
             for offers, terms in alike.items():
                 Mount.constrain(self, terms, v, {*offers}, [(ignored, -1.0)])
+        for var, job in zip(z, jobs, strict=True):
+            self._pods(w, var, job)
+
+    def _pods(self, w: int, z: Variable, job: Job) -> None:
+        """Let a job run only where a pod can mount its disks, or where its limit is opened."""
+        rentals, limits, pairs = self.instance.rentals, self.instance.limits, self.instance.pairs
+        g = job.rental.gpu
+        self._needing.append((w, z, g))
+        if rentals is None or limits is None or not limits.limited[w]:
+            return
+        mounts: list[tuple[int, list[Mountable]]] = []
+        ignored: Terms = []
+        for v, offers in zip(rentals.mounts[w], job.mounts, strict=True):
+            counts = {o: max(int(pairs.disks[v, o]), 1) for o in offers}
+            placed = [
+                Mountable(self.replicas(v, {o}), pairs.disk(v, o), n) for o, n in counts.items()
+            ]
+            mounts.append((self._volumes[v].replicas, placed))
+            ignored.append((self.mounts[w, v], -float(max(counts.values(), default=0))))
+        most = sum(max((each.disks for each in placed), default=0) for _, placed in mounts)
+        if most <= limits.most[g]:
+            return
+        step = pod_limit(rentals.rows[g]["provider"])
+        if step not in self.pods:
+            room = most * len(self.instance.volumes)
+            self.pods[step] = self._variable("p", room)
+            self.add([(self.pods[step], 1.0), (self.step(step), -room)], "<=", 0)
+        relaxing = [*ignored, (self.pods[step], -1.0)]
+        AttachLimit.constrain(self, [(z, 1.0)], mounts, int(limits.most[g]), relaxing)
+
+    def _shared_disks(self) -> None:
+        """Let all volumes of a shared disk use it equally often, and only where jobs need it."""
+        instance, rentals, limits = self.instance, self.instance.rentals, self.instance.limits
+        for o, members in instance.shared_disks.items():
+            terms = [self.replicas(v, {o}) for v in members]
+            for each in terms if not all(terms) else ():
+                if each:
+                    self.add(each, "<=", 0)
+            for each in terms[1:] if all(terms) else ():
+                self.add([*terms[0], *negated(each)], "==", 0)
+            if not instance.is_packed(o) or not all(terms) or rentals is None or limits is None:
+                continue
+            together = one_disk_groups(instance.demand)
+            for unit in {together.get(name, (name,)) for name in instance.pairs.shared[o].members}:
+                needing = [
+                    (z, -float(self._volumes[members[0]].replicas))
+                    for w, z, g in self._needing
+                    if limits.too_many[w, g]
+                    and rentals.meets[g, o]
+                    and not {*unit}.isdisjoint(rentals.workloads[w].mounts)
+                ]
+                self.add([*terms[0], *needing], "<=", 0)
 
     # The policy.
 

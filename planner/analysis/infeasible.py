@@ -187,14 +187,16 @@ class _Conflicts:
     def _own(self, alone: Demand) -> tuple[tuple[Requirement, ...], bool]:
         """Return the conflict among what one volume or workload asks."""
         try:
-            search = ConflictSearch(Catalogue(self._offers.instance(alone)), self._budget)
+            search = ConflictSearch(
+                Catalogue(self._offers.instance(alone, everywhere=True)), self._budget
+            )
             return next(search.conflicts(self._known, 1), ((), False))
         except OutOfBudget:
             return (), False
 
     def _together(self, demand: Demand, tolerance: float = LOOSE) -> Iterator[dict[str, Any]]:
         """Yield one entry for each requirement of the conflicts of a demand."""
-        catalogue = Catalogue(self._offers.instance(demand))
+        catalogue = Catalogue(self._offers.instance(demand, everywhere=True))
         try:
             search = ConflictSearch(catalogue, self._budget, tolerance)
         except OutOfBudget:

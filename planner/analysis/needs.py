@@ -14,8 +14,9 @@ import numpy as np
 
 from planner.market.wire import STOCK_RANK
 from planner.requirements.field import Step
-from planner.requirements.group import GroupPlace, labelled, levels_of
+from planner.requirements.group import DISK, GroupPlace, labelled, levels_of
 from planner.requirements.offer import At, OfferColumns
+from planner.requirements.packing import PACKING, OneDisk
 from planner.requirements.spread import ReplicaSpread
 from planner.requirements.volume import limits_of, of_offers
 from planner.requirements.workload import GpuCount, of_gpus
@@ -76,10 +77,13 @@ class Catalogue:
         self.instance = instance
         self._offers = OfferColumns(instance.pairs.offers)
         self._places: dict[int, list[Place]] = {}
-        self._groups: dict[str, list[tuple[Step, list[GroupPlace]]]] = defaultdict(list)
+        self._groups: dict[str, list[tuple[Step, list[OfferRequirement]]]] = defaultdict(list)
         for group, (label, which) in labelled(instance.demand.groups):
             step = Step("group", label, "groups", "drop", which)
-            levels = [GroupPlace(level) for _, level in levels_of(group)]
+            asked = [level for _, level in levels_of(group)]
+            levels: list[OfferRequirement] = [
+                OneDisk(()) if level == DISK else GroupPlace(level) for level in asked
+            ]
             for name in group.volumes:
                 self._groups[name].append((step, levels))
 
@@ -96,7 +100,13 @@ class Catalogue:
         if any((step.kind, step.name) in about for step in taken):
             return [place for place in self.places(v) if place.needs <= taken]
         admissible = np.flatnonzero(self.instance.pairs.broken[v] == 0).tolist()
-        return [Place(o, frozenset()) for o in admissible]
+        places = (Place(o, self._packs(o)) for o in admissible)
+        return [place for place in places if place.needs <= taken]
+
+    def _packs(self, offer: int) -> Needs:
+        """Return what lets volumes share a disk there, where the policy does not."""
+        never = self.instance.demand.policy.packing == "never"
+        return frozenset([PACKING]) if never and self.instance.is_packed(offer) else frozenset()
 
     def _placed(self, v: int) -> list[Place]:
         volume, bits = self.instance.pairs.volumes[v], self.instance.pairs.broken[v]
@@ -108,7 +118,7 @@ class Catalogue:
             broken = [asked[rule] for rule in rules_of(int(bits[o])) if rule in asked]
             needs = _steps("volume", volume.name, broken, at, o)
             if needs is not None:
-                needs |= dropped[o] if bits[o] else set()
+                needs |= self._packs(o) | (dropped[o] if bits[o] else set())
                 places.append(Place(o, needs, frozenset(unknown[o])))
         return places
 
@@ -117,8 +127,10 @@ class Catalogue:
         dropped: dict[int, set[Step]] = defaultdict(set)
         for step, levels in self._groups[volume.name]:
             for level in levels:
+                shared = self.instance.pairs.shared if isinstance(level, OneDisk) else ()
                 for o in np.flatnonzero(level.breaks(at)).tolist():
-                    dropped[o].add(step)
+                    if o not in shared:
+                        dropped[o].add(step)
         return dropped
 
     def rentals(self, w: int) -> Iterator[Rental]:
@@ -214,6 +226,7 @@ def _looks(instance: Instance, v: int) -> list[list[Any]]:
     """Return, of each offer, everything that some constraint on a volume looks at."""
     volume = instance.pairs.volumes[v]
     kept = {o for u, o in instance.kept if u == v}
+    kept |= instance.pairs.shared.keys()  # which all of its volumes choose together
     looks: list[list[Any]] = [[o if o in kept else -1 for o in range(len(instance.sites))]]
     for spread in ReplicaSpread.of(volume):
         levels = sorted({*spread.levels} - {spread.without})
@@ -230,6 +243,7 @@ def _looks(instance: Instance, v: int) -> list[list[Any]]:
     if rentals is not None and any(v in mounted for mounted in rentals.mounts):
         looks.append([column.tobytes() for column in rentals.meets.T])
         looks.append(rentals.multinode.tolist())
+        looks += [instance.pairs.disks[v].tolist()] if instance.limits is not None else []
     return looks
 
 

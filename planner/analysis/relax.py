@@ -113,9 +113,10 @@ class Offers:
     gpus: pd.DataFrame | None
     kept: Callable[[Demand], Sequence[Kept]] = lambda _: ()
 
-    def instance(self, demand: Demand) -> Instance:
-        """Return a demand held against this market."""
-        return Instance.of(demand, self.disks, self.gpus, self.kept(demand))
+    def instance(self, demand: Demand, *, everywhere: bool = False) -> Instance:
+        """Return a demand held against this market; see `Instance.of`."""
+        kept = self.kept(demand)
+        return Instance.of(demand, self.disks, self.gpus, kept, everywhere=everywhere)
 
 
 def relaxations(
@@ -183,7 +184,7 @@ def least_sets(demand: Demand, offers: Offers, budget: SearchBudget) -> Options:
     A set is priced by planning with it. The elastic cost, with every limit fully open, is never
     above that, so a set is listed once no later one can be cheaper.
     """
-    catalogue = Catalogue(offers.instance(demand))
+    catalogue = Catalogue(offers.instance(demand, everywhere=True))
     options, failed, tolerance = Options(), list[frozenset[Step]](), LOOSE
     try:
         while not options.listed and not options.is_stopped:
@@ -288,7 +289,7 @@ def _one_limit(demand: Demand, offers: Offers, step: Step, budget: SearchBudget)
             limits = {step: limit.fitted(spent)}
             cost = planned(relaxed(demand, steps, limits), offers)
             return None if cost is None else Option(steps, limits, *cost)
-    catalogue = Catalogue(offers.instance(demand))
+    catalogue = Catalogue(offers.instance(demand, everywhere=True))
     return _priced(demand, offers, catalogue, steps, budget)
 
 
@@ -404,6 +405,8 @@ def least_limits(
 def _value(model: Elastic, step: Step, incumbent: Incumbent) -> Any:  # noqa: ANN401 -- the limit's
     """Return what a solution asks of a limit, and hold it from now on."""
     instance, chosen = model.instance, incumbent.chosen
+    if step.kind == "provider":
+        return model.hold_pods(step)
     if step.kind == "volume":
         v = instance.index[step.name]
         on_offers = offer_limit(step)

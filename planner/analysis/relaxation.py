@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING, Any, Self
 
+from planner.demand.fields import MAX_CAP
+from planner.market.providers import documented_limits
 from planner.present.html import to_html
 from planner.present.table import UNKNOWN, Section, TableColumn
 from planner.requirements import volume, workload
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 LIMITS = (
     *(field for kind in (*volume.COPIES, *volume.LIMITS) if kind.is_limit for field in kind.fields),
     *(kind.field for kind in KINDS if kind is not BudgetLimit),
+    "attach_limits",
     "budgets",
     BudgetLimit.field,
 )
@@ -66,7 +69,8 @@ def relaxed(
     )
     gone = {(step.name, step.value) for step in steps if step.kind == "group"}
     groups = tuple(group for group, key in labelled(demand.groups) if key not in gone)
-    policy = _policy(demand.policy, [s for s in steps if s.kind in {"policy", "owner"}], values)
+    about = [step for step in steps if step.kind in {"policy", "owner", "provider"}]
+    policy = _policy(demand.policy, about, values)
     changed = {"volumes": volumes, "workloads": workloads, "groups": groups, "policy": policy}
     return demand.model_copy(update=changed)
 
@@ -100,15 +104,17 @@ def _policy(policy: Policy, steps: list[Step], values: Mapping[Step, Any]) -> Po
     if not steps:
         return policy
     update: dict[str, Any] = {}
-    budgets = dict(policy.budgets)
+    budgets, pods = dict(policy.budgets), dict(policy.attach_limits)
     for step in steps:
-        if step.kind == "policy":
-            update[step.field] = values.get(step)
+        if step.kind == "provider":
+            pods[step.name] = values.get(step, MAX_CAP)
+        elif step.kind == "policy":
+            update[step.field] = values.get(step) if step.is_limit else step.value
         elif (value := values.get(step)) is None:
             budgets.pop(step.name, None)
         else:
             budgets[step.name] = value
-    return policy.model_copy(update={**update, "budgets": budgets})
+    return policy.model_copy(update={**update, "budgets": budgets, "attach_limits": pods})
 
 
 # What steps change.
@@ -136,7 +142,7 @@ def changes(before: Demand, after: Demand, steps: Iterable[Step]) -> tuple[dict[
         for place, (kind, names) in enumerate(listed.items())
         for n, name in enumerate(names)
     }
-    kinds = {"group": 2, "owner": 3, "policy": 4}
+    kinds = {"group": 2, "owner": 3, "policy": 4, "provider": 5}
     fields = sorted(
         {(s.kind, s.name, s.field, s.value if s.kind == "group" else 0) for s in steps},
         key=lambda key: (order.get(key[:2], (kinds.get(key[0], 0), 0)), *key),
@@ -164,6 +170,8 @@ def _value(demand: Demand, kind: str, name: str, field: str) -> Any:  # noqa: AN
         return getattr(demand.policy, field)
     if kind == "owner":
         return demand.policy.budgets[name]
+    if kind == "provider":
+        return demand.policy.attach_limits.get(name, documented_limits().get(name))
     held: Any = demand.volumes if kind == "volume" else demand.workloads
     item = next(item for item in held if item.name == name)
     if field == "gpus":
@@ -184,6 +192,11 @@ def _text(kind: str, name: str, field: str, old: Any, new: Any) -> str:  # noqa:
     """Return a changed field in the user's words."""
     if kind == "owner":
         return f"raise the budget of {name} to {_usd(new)}"
+    if kind == "provider":
+        disks = f"{new} disk{'s' * (new != 1)}"
+        return f"write `attach_limits: {{{name}: {new}}}` if one pod there can mount {disks}"
+    if kind == "policy" and field == "packing":
+        return "use `packing: auto`: volumes of a job may share a disk"
     if kind == "policy":
         return f"raise `{field}` to {_usd(new) if 'budget' in field else as_json(new)}"
     kinds = volume.KIND_OF if kind == "volume" else workload.KIND_OF
@@ -206,7 +219,7 @@ RELAXATIONS = (
 )
 """Columns of relaxations as a frame, cheapest first."""
 _HEADING = "Ways to make it feasible, cheapest first:"
-_KINDS = ("volume", "workload", "group", "owner", "policy")
+_KINDS = ("volume", "workload", "group", "owner", "policy", "provider")
 
 
 @dataclass(frozen=True, repr=False)

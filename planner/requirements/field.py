@@ -26,7 +26,7 @@ class Step:
     Attributes
     ----------
     kind : str
-        What is changed: ``volume``, ``workload``, ``group``, ``policy`` or ``owner``.
+        What is changed: ``volume``, ``workload``, ``group``, ``policy``, ``owner`` or ``provider``.
     name : str
         Its name; the label of a group; empty for the policy.
     field : str

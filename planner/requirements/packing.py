@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from planner.requirements.base import negated, opened_by
+from planner.requirements.base import negated
+from planner.requirements.field import Step
 from planner.requirements.offer import OfferRequirement
 
 if TYPE_CHECKING:
@@ -56,6 +57,15 @@ def one_disk_groups(demand: Demand) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(mine, key=order.__getitem__)) for name, mine in together.items()}
 
 
+def pod_limit(provider: str) -> Step:
+    """Return the step that lets a pod of a provider mount more disks."""
+    return Step("provider", provider, "attach_limits", "open")
+
+
+PACKING = Step("policy", "", "packing", "set", "auto")
+"""The step that lets volumes of a job share a disk."""
+
+
 class Mountable(NamedTuple):
     """A replica that a job can mount: its variable of the program, and the disks that hold it.
 
@@ -83,7 +93,7 @@ class AttachLimit:
         running: Terms,
         mounts: Sequence[tuple[int, Sequence[Mountable]]],
         most: int,
-        opened: Any = None,  # noqa: ANN401 -- a variable
+        relaxing: Sequence[tuple[Any, float]] = (),
     ) -> None:
         """Let a job run only where one replica of each volume is on few enough disks.
 
@@ -95,8 +105,8 @@ class AttachLimit:
             Replicas that each volume may have, and of these what the job can mount there.
         most : int
             How many disks one pod can mount.
-        opened : variable
-            1 where there may be more.
+        relaxing : Terms
+            What takes disks off the count.
         """
         used: dict[Hashable, list[tuple[Terms, int]]] = defaultdict(list)
         for replicas, mountable in mounts:
@@ -123,8 +133,8 @@ class AttachLimit:
             counted += [(variable, disks * coefficient) for variable, coefficient in terms]
         room = worst - most
         if room > 0:
-            relaxing = [(variable, room * coefficient) for variable, coefficient in running]
-            program.add([*counted, *relaxing, *opened_by(opened, room)], "<=", most + room)
+            only_there = [(variable, room * coefficient) for variable, coefficient in running]
+            program.add([*counted, *only_there, *relaxing], "<=", most + room)
 
 
 def fewest_disks(options: Sequence[Mapping[Hashable, int]], most: int) -> int:

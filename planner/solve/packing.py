@@ -251,7 +251,7 @@ def _of_jobs(
     together = one_disk_groups(demand)
     names = [volume.name for volume in pairs.volumes]
     units = {v: together.get(name, (name,)) for v, name in enumerate(names)}
-    several = rentals.meets[limits.most > 1].any(axis=0)
+    several = rentals.meets[limits.most > 1].any(axis=0) | everywhere
     for jobs in _connected(rentals, units):
         needing: dict[tuple[str, ...], _Bools] = {}
         for w in jobs:

@@ -225,7 +225,9 @@ class Instance:
             return v
 
         mounts = self.rentals.mounts if self.rentals is not None else ()
-        tied = [*(tie.members for tie in self.ties), *mounts, *{*self.shared_disks.values()}]
+        groups = dict.fromkeys(one_disk_groups(self.demand).values())
+        together = [tuple(self.index[name] for name in members) for members in groups]
+        tied = [*(tie.members for tie in self.ties), *mounts, *together]
         for members in tied:
             for v in members[1:]:
                 left, right = sorted((find(members[0]), find(v)))
