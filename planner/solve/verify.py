@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from planner.market.disks import DISKS
 from planner.market.gpus import GPUS
 from planner.market.market import ADDRESSABLE
+from planner.market.providers import documented_limits
 from planner.schema import exactly, records
 from planner.solve import verify_coupling as coupling
 from planner.solve import verify_growth as growth
@@ -67,7 +68,8 @@ def verify(
     schedule : sequence of Tenure
         What is to be bought later, where volumes grow.
     limits : mapping, optional
-        How many disks one pod can mount, by provider: what is known beside the policy's.
+        How many disks one pod can mount, by provider, beside the policy's; None for what is
+        documented.
 
     Returns
     -------
@@ -77,7 +79,8 @@ def verify(
     gpu_rows = () if gpus is None or not rented else records(exactly(gpus, GPUS, what="gpus"))
     disk_rows = () if disks is None else records(exactly(disks, DISKS, what="disks"))
     offer_rows = records(exactly(offers, ADDRESSABLE, what="offers"))
-    known = {**(limits or {}), **demand.policy.attach_limits}
+    documented = documented_limits() if limits is None else limits
+    known = {**documented, **demand.policy.attach_limits}
     return violations(
         demand, offer_rows, placements, gpu_rows, rented, disk_rows, schedule, limits=known
     )
