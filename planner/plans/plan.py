@@ -182,8 +182,11 @@ class Decision:
         return baselines(self.instance)
 
     def moving(self) -> Moving | None:
-        """Return what moving existing disks would save; None where it saves nothing."""
-        if not self.instance.kept:
+        """Return what moving existing disks would save; None where it saves nothing.
+
+        Of a growing demand the schedule says when to move, and at what cost in all.
+        """
+        if not self.instance.kept or self.schedule:
             return None
         return moving(self.instance, self.exact_totals["usd_month"])
 

@@ -153,6 +153,8 @@ def test_an_existing_disk_is_the_first_disk() -> None:
     # 2 months and 3 days of 0.05, a month of 0.04.
     assert plan.exact_totals["horizon_usd"] == Decimal("105.8")
     assert plan.violations() == ()
+    # A disk of today's size would be cheaper and full within the month: nothing is advised.
+    assert plan.moving() is None
 
 
 def test_a_disk_that_is_full_this_month_is_replaced_now() -> None:
