@@ -39,9 +39,9 @@ ORDER = (
     "requirements",
     "solve",
     "analysis",
+    "present.charts",
     "marketplace",
     "plans",
-    "present.charts",
     "project",
     "reports",
     "planner",  # the public names; they are imported when first used

@@ -18,6 +18,7 @@ from planner.analysis.workers import work_on
 from planner.demand.fields import cut
 from planner.demand.model import Demand
 from planner.demand.problems import plain_problems
+from planner.demand.read import read_demand
 from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.market.canonical import Market
 from planner.market.market import addressable, key_order
@@ -390,7 +391,7 @@ _AS_MUCH = 50_000
 
 
 def sweep(
-    demand: Demand,
+    demand: Demand | Mapping[str, Any],
     offers: pd.DataFrame,
     grid: Mapping[str, Any],
     gpus: pd.DataFrame | None = None,
@@ -425,8 +426,8 @@ def sweep(
 
     Parameters
     ----------
-    demand : Demand
-        What is changed; stays as it is.
+    demand : Demand | Mapping
+        What is changed, see `read_demand`; stays as it is.
     offers : DataFrame
         Columns ``OFFERS``.
     grid : mapping
@@ -474,6 +475,7 @@ def sweep(
     >>> frame[["corpus.replicas", "price_factor", "feasible"]].to_numpy().tolist()
     [[1, 1.0, True], [1, 1.1, True], [2, 1.0, True], [2, 1.1, True]]
     """
+    demand = read_demand(demand)
     market = Market.of(offers, gpus, disks)
     listings: dict[Section, pd.DataFrame] = {"price_factor": market.offers}
     if gpus is not None:

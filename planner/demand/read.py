@@ -11,17 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from planner.demand.fields import MAX_NAME, FieldPath, cut, shown
+from planner.demand.model import Demand, Policy
 from planner.demand.normalise import check, located, normalised
 from planner.errors import DemandError
 from planner.formats import MAX_BYTES
 from planner.shipped import resolve
 from planner.text import visible
-
-if TYPE_CHECKING:
-    from planner.demand.model import Demand, Policy
 
 Places = Mapping[FieldPath, tuple[int, int]]
 
@@ -360,15 +358,15 @@ class Readable(Protocol):
         """Return at most ``size`` characters or bytes."""
 
 
-def read_demand(source: str | Path | Readable) -> Demand:
-    """Read a demand file.
+def read_demand(source: str | Path | Readable | Mapping[str, Any] | Demand) -> Demand:
+    """Read a demand: a file, or a mapping in the file's shape.
 
     Parameters
     ----------
-    source : str | Path | file-like
+    source : str | Path | file-like | Mapping | Demand
         A path: ``.yaml``, ``.yml``, ``.json`` and ``.toml`` are read as such; of any other
         suffix, the content decides. ``-`` is standard input; ``shipped:NAME`` is an example that
-        travels with planner.
+        travels with planner. A mapping says what a file would; a demand is returned as it is.
 
     Returns
     -------
@@ -387,7 +385,13 @@ def read_demand(source: str | Path | Readable) -> Demand:
     --------
     >>> read_demand("shipped:minimal").volumes[0].name
     'corpus'
+    >>> read_demand({"version": 1, "volumes": [{"name": "corpus", "size": "4 TB"}]}).project
+    'demand'
     """
+    if isinstance(source, Demand):
+        return source
+    if isinstance(source, Mapping):
+        return demand_from(source)
     return _demand(*_parsed(source))
 
 

@@ -20,6 +20,7 @@ from planner.demand.model import Demand
 from planner.errors import InputError, PlanCorrupt, PlanInvalid
 from planner.formats import digest_of, read_bytes, write_atomic
 from planner.market.canonical import Market
+from planner.market.offers import place_text
 from planner.plans.checks import (
     horizon_totals,
     record_violations,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    import altair as alt
     import pandas as pd
 
     from planner.analysis.baselines import Baselines
@@ -555,6 +557,30 @@ class Plan(Decision):
     def sections(self) -> list[Section]:
         """Return the whole plan as a person reads it: what is done now, and what comes later."""
         return [self.summary(), *([self.outlook.section()] if self.schedule else [])]
+
+    def plot(self) -> alt.LayerChart:
+        """Return what the disks cost a month as a chart: a bar for each volume, colours for sites.
+
+        Raises
+        ------
+        InputError
+            When the extra ``charts`` is not installed.
+
+        Examples
+        --------
+        >>> import planner
+        >>> offers = planner.read_offers("shipped:disk-offers")
+        >>> plan = planner.plan(planner.read_demand("shipped:minimal"), offers)
+        >>> plan.plot().to_dict()["title"]["text"]
+        'Cost a month by volume and site'
+        """
+        from planner.present.charts.cost import cost_chart  # noqa: PLC0415 -- an extra
+
+        placed = self.to_frame(exact=True)
+        placed["site"] = [place_text(vars(placement)) for placement in self.placements]
+        placed["standing"] = placed["action"].map({"keep": "kept"}).fillna("new")
+        hours = self.demand.policy.hours_per_month
+        return cost_chart(placed, by="volume", hours_per_month=hours)
 
     def __repr__(self) -> str:
         totals, record = self._stated_totals, self.solver

@@ -7,8 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planner.demand.read import read_demand
 from planner.errors import Defect, Infeasible, NotProven
 from planner.market.canonical import Market
 from planner.plans.advice import (
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def plan(
-    demand: Demand,
+    demand: Demand | Mapping[str, Any] | str | Path,
     offers: pd.DataFrame,
     gpus: pd.DataFrame | None = None,
     *,
@@ -60,8 +62,8 @@ def plan(
 
     Parameters
     ----------
-    demand : Demand
-        What is to be stored, under which rules: see `read_demand`.
+    demand : Demand | Mapping | str | Path
+        What is to be stored, under which rules; a mapping or a file is read by `read_demand`.
     offers : DataFrame
         Columns ``OFFERS``: see `read_offers` and `fetch_offers`.
     gpus : DataFrame | None
@@ -107,12 +109,17 @@ def plan(
     Examples
     --------
     >>> import planner
-    >>> demand = planner.read_demand("shipped:minimal")
     >>> offers = planner.read_offers("shipped:disk-offers")
-    >>> plan = planner.plan(demand, offers)
-    >>> plan.solver.status
-    'optimal'
+    >>> demand = {"version": 1, "volumes": [{"name": "corpus", "size": "4 TB"}]}
+    >>> planner.plan(demand, offers).totals["usd_month"]
+    204.4
+    >>> dearer = offers.assign(usd_gb_hr=offers["usd_gb_hr"] * 1.1)
+    >>> planner.plan(demand, dearer).totals["usd_month"]
+    224.84
     """
+    if isinstance(demand, str | Path):
+        demand_source = str(demand)
+    demand = read_demand(demand)
     require_listings(demand, gpus, disks)
     market = Market.of(offers, gpus, disks)
     choice = market.addressable

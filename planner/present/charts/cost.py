@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from planner.present.charts.bars import (
@@ -35,21 +36,24 @@ COST_DISKS = (
 )
 """Columns of the disks that ``cost_chart`` reads."""
 
-_TITLE = "Cost a month by owner and site"
-_TOOLTIP = {"row": "owner", "kind": "site", "amount": "USD a month", "disks": "disks"}
+_TOOLTIP = {"kind": "site", "amount": "USD a month", "disks": "disks"}
 _Row = dict[str, Any]
 
 
-def cost_chart(disks: pd.DataFrame, *, hours_per_month: int = HOURS_PER_MONTH) -> alt.LayerChart:
-    """Return what disks cost a month: a bar for each owner, a colour for each site.
+def cost_chart(
+    disks: pd.DataFrame, *, by: str = "owner", hours_per_month: int = HOURS_PER_MONTH
+) -> alt.LayerChart:
+    """Return what disks cost a month: a bar for each owner or volume, a colour for each site.
 
-    The dearest owners have bars of their own and the dearest sites colours of their own; the
+    The dearest have bars of their own and the dearest sites colours of their own; the
     others are summed up in one more. Unpriced disks are counted below the title, not drawn.
 
     Parameters
     ----------
     disks : DataFrame
         Columns ``COST_DISKS``, one row for each disk; without rows the chart says so.
+    by : str
+        The column that has a bar for each of its values: ``owner``, or another in its place.
     hours_per_month : int
         What an hourly amount is multiplied by.
 
@@ -61,12 +65,14 @@ def cost_chart(disks: pd.DataFrame, *, hours_per_month: int = HOURS_PER_MONTH) -
         When the extra ``charts`` is not installed.
     """
     altair()
-    rows = records(conform(disks, COST_DISKS, what="disks"))
+    columns = (replace(COST_DISKS[0], name=by), *COST_DISKS[1:])
+    rows = records(conform(disks, columns, what="disks"))
+    title = f"Cost a month by {by} and site"
     priced = [row for row in rows if row["usd_hr"] is not None]
     unpriced = len(rows) - len(priced)
     facts = [f"{counted(unpriced, 'disk is', 'disks are')} unpriced and not drawn"][:unpriced]
     if not priced:
-        return nothing(_TITLE, facts or ["There are no disks"])
+        return nothing(title, facts or ["There are no disks"])
     pale = {row["standing"] == "new" for row in priced} == {True, False}
     month = usd(_usd_month(priced, hours_per_month))
     said = [
@@ -74,21 +80,21 @@ def cost_chart(disks: pd.DataFrame, *, hours_per_month: int = HOURS_PER_MONTH) -
         "Outlined: not bought yet" if pale else "",
         *facts,
     ]
-    return titled(_drawn(priced, hours_per_month, pale=pale), _TITLE, said)
+    return titled(_drawn(priced, by, hours_per_month, pale=pale), title, said)
 
 
 def _usd_month(disks: Iterable[_Row], hours: int) -> Decimal:
     return usd_month(total(disk["usd_hr"] for disk in disks), hours)
 
 
-def _drawn(disks: Sequence[_Row], hours: int, *, pale: bool) -> alt.LayerChart:
+def _drawn(disks: Sequence[_Row], by: str, hours: int, *, pale: bool) -> alt.LayerChart:
     """Return the chart of disks that have a price."""
-    owner_of = _named(disks, "owner", MOST_ROWS)
+    owner_of = _named(disks, by, MOST_ROWS)
     site_of = _named(disks, "site", MOST_KINDS)
     cells: dict[tuple[str, str, bool], list[_Row]] = defaultdict(list)
     for disk in disks:
         new = pale and disk["standing"] == "new"
-        cells[owner_of[disk["owner"]], site_of[disk["site"]], new].append(disk)
+        cells[owner_of[disk[by]], site_of[disk["site"]], new].append(disk)
     sites = list(dict.fromkeys(site_of.values()))
     rows, pieces = [], []
     for owner in dict.fromkeys(owner_of.values()):
@@ -97,7 +103,9 @@ def _drawn(disks: Sequence[_Row], hours: int, *, pale: bool) -> alt.LayerChart:
         pieces += _pieces(mine, hours)
         everything = [disk for part in mine.values() for disk in part]
         rows.append(ChartRow(owner, usd(_usd_month(everything, hours))))
-    return bars(rows, pieces, x=usd_axis(), tooltip=_TOOLTIP, kinds=kinds_of("site", sites))
+    return bars(
+        rows, pieces, x=usd_axis(), tooltip={"row": by, **_TOOLTIP}, kinds=kinds_of("site", sites)
+    )
 
 
 def _named(disks: Sequence[_Row], column: str, most: int) -> dict[str | None, str]:
