@@ -488,25 +488,6 @@ class Demand(Value):
         return self.model_dump(mode="json")
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Demand:
-        """Return the demand that a mapping in the shape of a demand file describes.
-
-        Raises
-        ------
-        DemandError
-            With every field that is wrong.
-
-        Examples
-        --------
-        >>> demand = Demand.from_dict({"version": 1, "volumes": [{"name": "a", "size": "4 TB"}]})
-        >>> demand.volumes[0].size_gb
-        4000
-        """
-        from planner.demand.read import demand_from  # noqa: PLC0415 -- it reads into this model
-
-        return demand_from(document)
-
-    @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Return the demand that `to_document` wrote.
 

@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    import altair as alt
     import pandas as pd
 
     from planner.analysis.baselines import Baselines
@@ -558,7 +557,7 @@ class Plan(Decision):
         """Return the whole plan as a person reads it: what is done now, and what comes later."""
         return [self.summary(), *([self.outlook.section()] if self.schedule else [])]
 
-    def plot(self) -> alt.LayerChart:
+    def plot(self) -> Any:  # noqa: ANN401 -- a chart of Altair
         """Return what the disks cost a month as a chart: a bar for each volume, colours for sites.
 
         Raises
