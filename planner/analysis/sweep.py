@@ -27,6 +27,7 @@ from planner.market.wire import is_price
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, handed_out
 from planner.solve.existing import keep
 from planner.solve.optimise import require_listings, solve
+from planner.solve.packing import stated_limits
 from planner.solve.problem import Instance
 from planner.solve.verify import verify
 from planner.text import visible
@@ -331,6 +332,7 @@ class _PointSolver:
             gpus=self._gpus,
             rented=solution.gpus,
             disks=task.disks,
+            limits=stated_limits(demand),
         )
         if violations:
             where = self._variants.text(point) or "the demand as it is"
