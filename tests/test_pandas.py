@@ -163,7 +163,7 @@ OPERATIONS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "set_index": lambda f: [f.set_index(word) for word in words(f)],
     "merge": _merged,
     "concat": lambda f: pd.concat([f, f], ignore_index=True),
-    "melt": lambda f: f.melt(value_vars=amounts(f), value_name="usd") if amounts(f) else None,
+    "melt": lambda f: f.melt(value_vars=amounts(f), value_name="amount") if amounts(f) else None,
     "assign": lambda f: f.assign(twice=f[amounts(f)].sum(axis=1) * 2),
     "apply": lambda f: f.apply(len, axis=1),
     "map": lambda f: f[amounts(f)].map(lambda usd: f"${usd:,.2f}"),
