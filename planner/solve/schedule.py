@@ -8,12 +8,8 @@ replica from month i to month j. It is bought for need_{j-1}, and costs
 Replicas are covered by stays over all months.
 
 Where nothing couples the replicas the least cost is a shortest path through the months. Replicas
-that are spread stay in different domains in every month: each of the cheapest domains on its own
-path is the optimum where a price p(i) - p(j) of having one replica in months i … j proves it
-
-    R p(0) - Σ_d max Σ (p(i) - p(j) - cost of the stay)   over stays in d that do not overlap.
-
-Other volumes, and those that are coupled, are decided in a program: `schedule_program`.
+that are spread stay in different domains in every month: see `apart`. Other volumes, and those
+that are coupled, are decided in a program: `schedule_program`.
 """
 
 from __future__ import annotations
@@ -24,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.requirements.spread import spreads
+from planner.solve.apart import Copies
 from planner.solve.problem import Scope
 from planner.solve.stats import SolveStats, Undecided
 from planner.solve.timeline import Schedule, Stay
@@ -38,12 +35,17 @@ if TYPE_CHECKING:
 
 
 class Paths:
-    """Shortest paths of volumes alone, in whole numbers: cost, then stays, then their stock.
+    """Shortest paths of volumes alone, in whole numbers: cost, then the number of stays.
 
     Parameters
     ----------
     line : Timeline
         V volumes, H months, O offers.
+
+    Attributes
+    ----------
+    few : dict of list of Stay
+        Of volumes whose copies need a program: the stays that may be in an optimum.
     """
 
     def __init__(self, line: Timeline) -> None:
@@ -70,14 +72,16 @@ class Paths:
         ]
         gb = np.stack([pairs.provision_gb for pairs in line.months], axis=1)
         allowed = np.stack([pairs.broken == 0 for pairs in line.months], axis=1)
-        stays = self.horizon * max(volume.replicas for volume in volumes)
-        unit = 4 * stays * (stays + 1)
+        copies = max(volume.replicas for volume in volumes)
+        unit = self.horizon * copies + 1
         dearest = int(gb[allowed].max(initial=0)) * max(prices, default=0)
-        most = (dearest * max(billed[0]) + max(map(max, once)) + 1) * unit * stays
+        most = dearest * sum(row[i] for i, row in enumerate(billed)) + max(map(sum, once))
+        most = (most * unit + unit) * copies
         kind: Any = np.int64 if most < _MOST else object
         self.never = max(most, _MOST)
         self._billed = np.array(billed, dtype=object).astype(kind) * unit
-        self._once = np.array(once, dtype=object).astype(kind) * unit + 4 * stays
+        self._once = np.array(once, dtype=object).astype(kind) * unit + 1
+        self.few: Stays = {}
         priced = np.array(prices, dtype=object).astype(kind) * 4 + line.month(0).penalty
         # What an hour costs, times four, and its stock: the least is the offer to take.
         self.weights = np.where(
@@ -88,16 +92,18 @@ class Paths:
         """Return the stays of a path from a month on, at the least of these weights, (H, O)."""
         stays = []
         while start < self.horizon:
-            end = int(path[start])
-            offer = int(np.argmin(weights[end - 1]))
-            stays.append(Stay(start, end, offer * self.horizon + end - 1))
-            start = end
+            stays.append(self._stay(weights, start, int(path[start])))
+            start = stays[-1].end
         return stays
+
+    def _stay(self, weights: NDArray[Any], start: int, end: int) -> Stay:
+        offer = int(np.argmin(weights[end - 1]))
+        return Stay(start, end, offer * self.horizon + end - 1)
 
     def arcs(self, least: NDArray[Any], once: NDArray[Any], start: int) -> NDArray[Any]:
         """Return what stays from a month on cost: of weights (…, H) until each month after it."""
         weight = least[..., start:]
-        cost = weight // 4 * self._billed[start, start:] + once[..., start:] + weight % 4
+        cost = weight // 4 * self._billed[start, start:] + once[..., start:]
         return np.where(weight < self.never, cost, self.never)
 
     def paths(
@@ -171,38 +177,49 @@ class Paths:
         replicas = np.array([self.line.demand.volumes[v].replicas for v in volumes.tolist()])
         order = np.argsort(left[..., 0], axis=1, kind="stable")
         ranked = np.take_along_axis(left[..., 0], order, axis=1)
-        enough = replicas <= len(numbers)
         last = np.minimum(replicas, len(numbers)) - 1
-        price = left[np.arange(len(volumes)), order[np.arange(len(volumes)), last]]
-        profit = self._profit(least, once[:, None], price[:, None])
+        rows = np.arange(len(volumes))
+        able = (replicas <= len(numbers)) & (ranked[rows, last] < self.never)
+        volumes, weights, least, replicas = (
+            part[able] for part in (volumes, weights, least, replicas)
+        )
+        once, order, following, left = (part[able] for part in (once, order, following, left))
+        if not len(volumes):
+            return {}
+        usd = np.array(
+            [sum(row[:n].tolist()) for row, n in zip(ranked[able], replicas, strict=True)]
+        )
+
+        def inside(n: int, d: int) -> NDArray[Any]:
+            return np.where(code == d, weights[n], self.never)
+
+        copies = Copies(self, least, once[:, None], replicas, usd.astype(least.dtype))
+        rows = np.arange(len(volumes))
+        price = left[rows, order[rows, replicas - 1]]
+        best = [
+            [
+                (d, *stay[:2])
+                for d in order[n, : replicas[n]].tolist()
+                for stay in self.stays(inside(n, d), following[n, d], 0)
+            ]
+            for n in rows.tolist()
+        ]
+        for n in np.flatnonzero(copies.bound(price)[0].least < usd).tolist():
+            cost, taken = copies.in_turn(n)
+            if cost < usd[n]:
+                copies.usd[n], best[n] = cost, taken
+        bound = copies.best_bound(price)
         stays: Stays = {}
         for n, v in enumerate(volumes.tolist()):
-            best = ranked[n, : replicas[n]]
-            if not enough[n] or best[-1] >= self.never:
-                continue
-            if sum(best.tolist()) == int(price[n, 0]) * int(replicas[n]) - sum(profit[n].tolist()):
-                stays[v] = [
-                    stay
-                    for d in order[n, : replicas[n]].tolist()
-                    for stay in self.stays(
-                        np.where(code == d, weights[n], self.never), following[n, d], 0
-                    )
-                ]
+            is_proven = bound.least[n] == copies.usd[n]
+            few = best[n] if is_proven else copies.needed(bound, n)
+            (stays if is_proven else self.few)[v] = [
+                self._stay(inside(n, d), start, end) for d, start, end in few
+            ]
         return stays
 
-    def _profit(self, least: NDArray[Any], once: NDArray[Any], price: NDArray[Any]) -> NDArray[Any]:
-        """Return the most that stays in a domain earn at prices (…, H + 1), shape (…)."""
-        most = np.zeros((*least.shape[:-1], self.horizon + 1), least.dtype)
-        for start in range(self.horizon):
-            here = most[..., start]
-            earned = price[..., start, None] - price[..., start + 1 :]
-            gain = here[..., None] + earned - self.arcs(least, once, start)
-            most[..., start + 1 :] = np.maximum(most[..., start + 1 :], gain)
-            most[..., start + 1] = np.maximum(most[..., start + 1], here)
-        return most[..., -1]
 
-
-_MOST = 2**58
+_MOST = 2**60
 """Up to what sums are held in 64 bits, exactly; beyond it in whole numbers of Python."""
 
 
@@ -214,7 +231,8 @@ def schedule(line: Timeline, stats: SolveStats) -> Schedule | None:
     Undecided
         When time ran out before there was any.
     """
-    alone = Paths(line).alone()
+    paths = Paths(line)
+    alone = paths.alone()
     if alone is None:
         return None
     stays, unknown = alone
@@ -224,7 +242,8 @@ def schedule(line: Timeline, stats: SolveStats) -> Schedule | None:
         volumes = {v: stays[v] for v in scope.volumes if v in stays}
         if len(volumes) == len(scope.volumes) and _settles(line, scope, volumes):
             continue
-        part = _solved(line, scope, stats)
+        few = paths.few if not (scope.ties or scope.workloads) else {}
+        part = _solved(line, scope, stats, few)
         if part is None:
             return None
         stays.update(part.stays)
@@ -274,9 +293,11 @@ def _settles(line: Timeline, scope: Scope, stays: Stays) -> bool:
     return line.gpus_usd(stays, scope.workloads) == total(least * line.horizon)
 
 
-def _solved(line: Timeline, scope: Scope, stats: SolveStats) -> Schedule | None:
+def _solved(
+    line: Timeline, scope: Scope, stats: SolveStats, few: Stays | None = None
+) -> Schedule | None:
     from planner.solve.schedule_program import solve_scope  # noqa: PLC0415 -- it loads the solver
 
     if stats.forbidden:
         raise Undecided
-    return solve_scope(line, scope, stats)
+    return solve_scope(line, scope, stats, few or {})

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 SMALL = 6_000
 """Stays up to which a program is solved with every stay that may be in an optimum."""
-PATIENCE_S = 60.0
-"""Seconds for a program, where no time limit is given, before what it has must do."""
+_WORK = 1e8
+"""Columns to the power of 1.5, times nodes, of a program before what it has must do."""
 _RANGE = Decimal(10) ** 9
 
 
@@ -55,22 +55,27 @@ class _Column:
     extra_usd: Decimal
 
 
-def solve_scope(line: Timeline, scope: Scope, stats: SolveStats) -> Schedule | None:
+def solve_scope(line: Timeline, scope: Scope, stats: SolveStats, few: Stays) -> Schedule | None:
     """Return the cheapest stays of a scope; None where there are none.
+
+    Parameters
+    ----------
+    few : dict of list of Stay
+        Of some volumes: the only stays that may be in an optimum.
 
     Raises
     ------
     Undecided
         When time ran out before there were any.
     """
-    columns, least = _columns(line, scope, stats)
+    columns, least = _columns(line, scope, stats, few)
     if len(columns) <= SMALL:
         return _solve(line, scope, columns, least, stats)
     columns.sort(key=lambda column: column.extra_usd)
     best, size = None, SMALL // 2
     while best is None:  # the stays that add least, more of them where they are not enough
-        few = columns[:size] + [c for c in columns[size:] if c.stay.choice >= _live(line)]
-        best = _solve(line, scope, few, least, stats)
+        some = columns[:size] + [c for c in columns[size:] if c.stay.choice >= _live(line)]
+        best = _solve(line, scope, some, least, stats)
         if best is None and size >= len(columns):
             return None
         size *= 4
@@ -85,26 +90,17 @@ def _live(line: Timeline) -> int:
     return line.horizon * line.offers
 
 
-def _columns(line: Timeline, scope: Scope, stats: SolveStats) -> tuple[list[_Column], Decimal]:
+def _columns(
+    line: Timeline, scope: Scope, stats: SolveStats, few: Stays
+) -> tuple[list[_Column], Decimal]:
     """Return the stays that a scope may use, and what its volumes and workloads cost at least."""
-    choices: dict[int, set[tuple[int, int]]] = {v: set() for v in scope.volumes}
-    for month in range(line.horizon):
-        view = line.month(month)
-        seen = (every_column if stats.full else presolve)(view, scope)
-        for unit, offer in zip(seen.unit.tolist(), seen.offer.tolist(), strict=True):
-            for v in seen.units[unit].members:
-                choices[v].add((month + 1, offer * line.horizon + month))
-    mine = list(scope.volumes)
-    sold = sum(int((each.broken[mine] == 0).sum()) for each in line.months)
-    stats.dominated += sold - sum(len(each) for each in choices.values())
+    known = set(few) >= set(scope.volumes) and not stats.full
+    choices = {} if known else _choices(line, scope, stats)
     columns: list[_Column] = []
     least = list[Decimal]()
     for v in scope.volumes:
-        usd = {
-            Stay(start, end, choice): line.usd(v, Stay(start, end, choice))
-            for end, choice in sorted(choices[v])
-            for start in range(end)
-        }
+        stays = few[v] if known else _stays(choices[v])
+        usd = {stay: line.usd(v, stay) for stay in stays}
         to_end = _shortest(line.horizon, usd)
         first = line.first[v]
         starts = [0] * (line.demand.volumes[v].replicas - len(first)) + [s.end for s in first]
@@ -121,6 +117,25 @@ def _columns(line: Timeline, scope: Scope, stats: SolveStats) -> tuple[list[_Col
         best = [(w, rentals.best(w, anywhere)) for w in scope.workloads]
         least += [rentals.usd_month(w, g) * line.horizon for w, g in best if g is not None]
     return columns, total(least)
+
+
+def _choices(line: Timeline, scope: Scope, stats: SolveStats) -> dict[int, set[tuple[int, int]]]:
+    """Return what each volume may buy, by the month until which it has to do."""
+    choices: dict[int, set[tuple[int, int]]] = {v: set() for v in scope.volumes}
+    for month in range(line.horizon):
+        view = line.month(month)
+        seen = (every_column if stats.full else presolve)(view, scope)
+        for unit, offer in zip(seen.unit.tolist(), seen.offer.tolist(), strict=True):
+            for v in seen.units[unit].members:
+                choices[v].add((month + 1, offer * line.horizon + month))
+    mine = list(scope.volumes)
+    sold = sum(int((each.broken[mine] == 0).sum()) for each in line.months)
+    stats.dominated += sold - sum(len(each) for each in choices.values())
+    return choices
+
+
+def _stays(choices: set[tuple[int, int]]) -> list[Stay]:
+    return [Stay(start, end, choice) for end, choice in sorted(choices) for start in range(end)]
 
 
 def _shortest(horizon: int, usd: dict[Stay, Decimal]) -> list[Decimal]:
@@ -211,8 +226,8 @@ class ScheduleProgram(Model):
         positive = [cost for _, cost in costs if cost > 0]
         unit = max(min(positive), max(positive) / _RANGE) if positive else Decimal(1)
         terms: Terms = [(x, float(cost / unit)) for x, cost in costs if cost > 0]
-        limit_s = PATIENCE_S if stats.left_s is None else stats.left_s
-        run = self.minimise(terms, time_limit_s=limit_s)
+        limit_s, nodes = stats.left_s, max(1, int(_WORK / max(1, len(self.x)) ** 1.5))
+        run = self.minimise(terms, time_limit_s=limit_s, nodes=nodes)
         stats.note(run, self)
         self.is_infeasible = run.status == "infeasible"
         self.is_proven = run.status == "optimal"
@@ -225,7 +240,7 @@ class ScheduleProgram(Model):
         spent = sum(value * (x.value() or 0.0) for x, value in terms)
         self.add(terms, "<=", spent + max(1e-6, spent * 1e-12))
         for level in self._levels():
-            run = self.minimise(level, time_limit_s=limit_s)
+            run = self.minimise(level, time_limit_s=limit_s, nodes=nodes)
             stats.note(run, self)
             first = self._stays() if run.status in {"optimal", "feasible"} else stays
             # Floats hold the cost only nearly: what is dearer by less than they see is no equal.
