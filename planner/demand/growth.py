@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field, PlainValidator, WithJsonSchema
@@ -119,6 +120,7 @@ def months_of(horizon: str) -> int:
     return int(horizon.split(maxsplit=1)[0])
 
 
+@lru_cache(maxsize=2**16)
 def grown(base_gb: int, growth: str | None, month: int) -> int:
     """Return what a volume holds at the end of a month, in whole GB, rounded up.
 

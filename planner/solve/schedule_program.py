@@ -44,6 +44,8 @@ SMALL = 6_000
 _WORK = 1e8
 """Columns to the power of 1.5, times nodes, of a program before what it has must do."""
 _RANGE = Decimal(10) ** 9
+_MOST = 10**7
+"""Up to what two weights are one: far below what a solver tells from zero."""
 
 
 @dataclass(frozen=True)
@@ -252,17 +254,17 @@ class ScheduleProgram(Model):
 
     def _levels(self) -> list[Terms]:
         """Return what is to be least among equally cheap stays: moves and stock, then keys."""
-        penalty = self.line.instance.penalty
-        many = 4 * self.line.horizon * sum(unit.count for unit in self.units)
-        stock: Terms = [
-            (x, float(many + int(penalty[column.stay.choice])))
-            for x, column in zip(self.x, self.columns, strict=True)
+        penalty, horizon = self.line.instance.penalty, self.line.horizon
+        copies = horizon * sum(unit.count for unit in self.units)
+        stock = [4 * copies + int(penalty[column.stay.choice]) for column in self.columns]
+        keys = [column.stay.choice // horizon for column in self.columns]
+        span = copies * max(keys) + 1
+        levels = [stock, keys]
+        if max(stock) * span < _MOST:  # one weighs more than all of the other
+            levels = [[first * span + then for first, then in zip(stock, keys, strict=True)]]
+        return [
+            [(x, float(rank)) for x, rank in zip(self.x, level, strict=True)] for level in levels
         ]
-        keys: Terms = [
-            (x, float(column.stay.choice // self.line.horizon + 1))
-            for x, column in zip(self.x, self.columns, strict=True)
-        ]
-        return [stock, keys]
 
     def _usd(self, stays: Stays) -> Decimal:
         gpus = self.line.gpus_usd(stays, self.scope.workloads)

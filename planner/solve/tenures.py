@@ -88,10 +88,10 @@ def bought_now(
 ) -> Demand:
     """Return a demand that does not grow, and asks for the sizes that a plan buys now."""
     ends: dict[str, int] = {}
+    first = {_replica(row): row.month for row in reversed(schedule)}
     for placement in placements:
         if placement.action != "keep":
-            mine = (row.month for row in schedule if _replica(row) == _replica(placement))
-            end = min(mine, default=demand.policy.months)
+            end = first.get(_replica(placement), demand.policy.months)
             ends[placement.volume] = max(end, ends.get(placement.volume, 0))
     volumes = tuple(
         volume.bought_for(ends[volume.name] - 1) if volume.name in ends else volume.in_month(0)

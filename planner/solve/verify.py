@@ -105,21 +105,23 @@ def violations(
     sold: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in market:
         sold.setdefault(_key(row), []).append(row)
-    account = _Account(demand, market, sold, {row["id"]: row for row in disks}, gpus, limits)
-    now = [*growth.in_month(placements, schedule, 0)]
-    there = [(p, end) for p, end in now if isinstance(p, Placement)]
-    where, broken = _month(account, there, rented)
+    by_name = {volume.name: volume for volume in demand.volumes}
+    live = {row["id"]: row for row in disks}
+    account = _Account(demand, by_name, market, sold, live, gpus, limits)
+    until = growth.ends(demand, placements, schedule)
+    now = [_There(account, each, end) for each, end in zip(placements, until, strict=True)]
     of_volume: dict[str, list[Placement]] = {}
     for placement in placements:
         of_volume.setdefault(placement.volume, []).append(placement)
     return (
         *_replicas(demand, placements),
-        *broken,
+        *(problem for there in now for problem in there.problems),
         *(each for v in demand.volumes for each in _order(v, of_volume.get(v.name, ()))),
         *claims(demand, placements, account.live),
-        *coupling.workloads(demand, where, gpus, rented),
+        *coupling.workloads(demand, _where(now), gpus, rented),
+        *_together(account, now, rented),
         *growth.gaps(demand, placements, schedule),
-        *_later(account, placements, schedule),
+        *_later(account, now, schedule),
     )
 
 
@@ -130,6 +132,7 @@ class _Account(NamedTuple):
     """
 
     demand: Demand
+    volumes: Mapping[str, Volume]
     market: Sequence[Row]
     sold: Mapping[tuple[Any, ...], list[Row]]
     live: Mapping[str, Row]
@@ -137,59 +140,58 @@ class _Account(NamedTuple):
     limits: Mapping[str, int] | None
 
 
-def _month(
-    account: _Account, placements: Sequence[tuple[Placement, int]], rented: Sequence[Gpu] = ()
-) -> tuple[coupling.Where, list[str]]:
-    """Return where volumes are, and what is wrong with placements that are there in one month.
+class _There:
+    """A placement until a month: the offer that it is, and what is wrong with it alone."""
 
-    Parameters
-    ----------
-    placements : sequence of (Placement, int)
-        With the month in which they are replaced; -1 for the end of the horizon.
-    rented : sequence of Gpu
-        What jobs run on then; without it, what they need is not looked at.
-    """
-    demand = account.demand
-    by_name = {volume.name: volume for volume in demand.volumes}
-    violations: list[str] = []
-    where: coupling.Where = {}
-    placed: list[tuple[Placement, Row]] = []
-    bought = dict(by_name)
-    for placement, end in placements:
+    def __init__(self, account: _Account, placement: Placement, end: int) -> None:
+        self.placement, demand = placement, account.demand
         listed = account.sold.get(_key(vars(placement)), [])
-        offer = _of_size(listed, placement.disk_sizes_gb)
-        who = f"{placement.volume} replica {placement.replica}"
-        volume, is_kept = by_name.get(placement.volume), placement.action == "keep"
+        self.offer = offer = _of_size(listed, placement.disk_sizes_gb)
+        is_kept, who = placement.action == "keep", f"{placement.volume} replica {placement.replica}"
+        volume = account.volumes.get(placement.volume)
         if volume is not None:
-            until = growth.months_of(demand) if end < 0 else end
-            volume = growth.as_bought(volume, until, exists=is_kept)
-            bought[placement.volume] = volume
+            volume = growth.as_bought(volume, end, exists=is_kept)
+        self.volume = volume
+        problems: list[str] = []
         if is_kept:
-            offer = stand_in(placement, account.market)
+            self.offer = offer = stand_in(placement, account.market)
             offer["multinode"] = multinode(placement, account.live)
             if volume is not None:
-                problems = tuple(existing_problems(placement, volume, account.live, offer))
-                violations += [f"{who}: {problem}" for problem in problems]
+                problems += existing_problems(placement, volume, account.live, offer)
         elif offer is None:
-            violations.append(f"{who}: no such offer in this market")
+            problems = ["no such offer in this market"]
         elif volume is not None:
-            wrong = [*_admissible(volume, offer), *_as_sold(placement, volume, offer)]
+            problems = [*_admissible(volume, offer), *_as_sold(placement, volume, offer)]
             if placement.disk_group is None:
                 rivals = _rivals(demand, volume, offer, listed)
-                wrong += _tiers(placement, volume, rivals, _known_at(demand, volume))
-                wrong += _sizes(placement, volume, offer)
-            violations += [f"{who}: {problem}" for problem in wrong]
-        if offer is not None:
-            where.setdefault(placement.volume, []).append(offer)
-            placed.append((placement, offer))
+                problems += _tiers(placement, volume, rivals, _known_at(demand, volume))
+                problems += _sizes(placement, volume, offer)
+        self.problems = [f"{who}: {problem}" for problem in problems]
+
+
+def _where(there: Sequence[_There]) -> coupling.Where:
+    where: coupling.Where = {}
+    for each in there:
+        if each.offer is not None:
+            where.setdefault(each.placement.volume, []).append(each.offer)
+    return where
+
+
+def _together(
+    account: _Account, there: Sequence[_There], rented: Sequence[Gpu] = ()
+) -> Iterator[str]:
+    """Yield what is wrong with placements that are there at one time, and what jobs run on then."""
+    where, here = _where(there), [each.placement for each in there]
+    demand = account.demand
     for volume in demand.volumes:
-        violations += coupling.spread(volume, where.get(volume.name, ()))
-    here = [placement for placement, _ in placements]
-    violations += coupling.groups(demand, where)
-    violations += coupling.caps(demand, here)
-    violations += coupling.budgets(demand, here)
+        yield from coupling.spread(volume, where.get(volume.name, ()))
+    yield from coupling.groups(demand, where)
+    yield from coupling.caps(demand, here)
+    yield from coupling.budgets(demand, here)
+    bought = {**account.volumes, **{each.volume.name: each.volume for each in there if each.volume}}
     then = demand.model_copy(update={"volumes": tuple(bought.values())})
-    return where, [*violations, *_packing(account._replace(demand=then), placed, rented)]
+    placed = [(each.placement, each.offer) for each in there if each.offer is not None]
+    yield from _packing(account._replace(demand=then), placed, rented)
 
 
 def _packing(
@@ -236,26 +238,25 @@ def _is_unknown(row: Row, known: set[str]) -> bool:
     )
 
 
-def _later(
-    account: _Account,
-    placements: Sequence[Placement],
-    schedule: Sequence[Tenure],
-) -> Iterator[str]:
+def _later(account: _Account, now: Sequence[_There], schedule: Sequence[Tenure]) -> Iterator[str]:
     """Yield what is wrong with the months of a schedule in which something changes."""
-    by_name = {volume.name: volume for volume in account.demand.volumes}
-    for month in growth.beginnings(schedule):
-        there = [
-            (each if isinstance(each, Placement) else _bought(account, by_name, each), end)
-            for each, end in growth.in_month(placements, schedule, month)
-        ]
-        where, problems = _month(account, there)
-        problems += coupling.stranded(account.demand, where, account.gpus)
+    there = {(each.placement.volume, each.placement.replica): each for each in now}
+    for month in sorted({row.month for row in schedule}):
+        problems: list[str] = []
+        for row in schedule:
+            if row.month == month and (row.volume, row.replica) in there:
+                new = _There(account, _bought(account, row), row.until_month)
+                there[row.volume, row.replica] = new
+                problems += new.problems
+        here = [*there.values()]
+        problems += _together(account, here)
+        problems += coupling.stranded(account.demand, _where(here), account.gpus)
         yield from (f"in month {month}: {problem}" for problem in problems)
 
 
-def _bought(account: _Account, by_name: Mapping[str, Volume], tenure: Tenure) -> Placement:
+def _bought(account: _Account, tenure: Tenure) -> Placement:
     """Return a tenure as a placement at its offer's price."""
-    size_gb, volume = sum(tenure.disk_sizes_gb), by_name.get(tenure.volume)
+    size_gb, volume = sum(tenure.disk_sizes_gb), account.volumes.get(tenure.volume)
     offer = _of_size(account.sold.get(_key(vars(tenure)), []), tenure.disk_sizes_gb)
     mine = {name: value for name, value in vars(tenure).items() if not name.endswith("month")}
     return Placement(

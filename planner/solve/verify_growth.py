@@ -6,6 +6,7 @@ every rule that `verify` holds a plan against.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
@@ -46,8 +47,8 @@ def as_bought(volume: Volume, until_month: int, *, exists: bool = False) -> Volu
         size = base * (1 + Fraction(amount[:-1]) / 100) ** until_month
     else:
         size = base + Fraction(amount.split(" ")[0]) * until_month
-    same = {name: getattr(volume, name) for name in type(volume).model_fields}
-    return type(volume)(**{**same, "size_gb": ceil(size), "headroom_percent": 0, "growth": None})
+    now = {"size_gb": ceil(size), "headroom_percent": Decimal(0), "growth": None}
+    return volume.model_copy(update=now)
 
 
 def gaps(
@@ -80,23 +81,11 @@ def gaps(
             yield f"{name} replica {number}: has no disk from month {end} on"
 
 
-def beginnings(schedule: Sequence[Tenure]) -> list[int]:
-    """Return the months in which anything changes: in the others all is as in the one before."""
-    return sorted({row.month for row in schedule})
-
-
-def in_month(
-    placements: Sequence[Placement], schedule: Sequence[Tenure], month: int
-) -> Iterator[tuple[Placement | Tenure, int]]:
-    """Yield what each replica is on in a month, and when that is replaced."""
-    for placement in placements:
-        mine = [
-            row
-            for row in schedule
-            if (row.volume, row.replica) == (placement.volume, placement.replica)
-        ]
-        here = [row for row in mine if row.month <= month < row.until_month]
-        if here:
-            yield here[0], here[0].until_month
-        else:
-            yield placement, mine[0].month if mine else -1
+def ends(demand: Demand, placements: Sequence[Placement], schedule: Sequence[Tenure]) -> list[int]:
+    """Return in which month each placement is replaced, or the horizon ends."""
+    first: dict[tuple[str, int], int] = {}
+    for row in schedule:
+        replica = (row.volume, row.replica)
+        first[replica] = min(row.month, first.get(replica, row.month))
+    last = months_of(demand)
+    return [first.get((each.volume, each.replica), last) for each in placements]
