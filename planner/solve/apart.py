@@ -1,6 +1,6 @@
-"""Copies of one volume that stay in different domains in every month: the cheapest, and a bound.
+"""SpreadReplicas of one volume that stay in different domains in every month: the cheapest, and a bound.
 
-Let one more copy in month t be worth μ_t. At any such prices, with p(i) = Σ_{t ≥ i} μ_t,
+Let μ_t be the price of one more copy in month t. At any such prices, with p(i) = Σ_{t ≥ i} μ_t,
 
     R p(0) - Σ_d max Σ (p(i) - p(j) - cost of the stay)   over stays in d that do not overlap
 
@@ -12,21 +12,29 @@ and few are left for a program. Prices are whole numbers, so that the bound is e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from planner.solve.schedule import Paths
-
 _ROUNDS = 16
 _STEP = 1.2
 """Of the distance from bound to cost, what a step of the prices aims at (Polyak)."""
 
 
-class Bound(NamedTuple):
+class Arcs(Protocol):
+    """How stays are measured."""
+
+    never: int
+    """More than any schedule costs."""
+
+    def arcs(self, least: NDArray[Any], once: NDArray[Any], start: int) -> NDArray[Any]:
+        """Return what stays from a month on cost, until each month after it."""
+
+
+class PriceBound(NamedTuple):
     """Prices of volumes, and what they prove.
 
     Attributes
@@ -43,22 +51,22 @@ class Bound(NamedTuple):
     earned: NDArray[Any]
     least: NDArray[Any]
 
-    def better(self, other: Bound) -> Bound:
+    def better(self, other: PriceBound) -> PriceBound:
         """Return for each volume the prices that prove more."""
         more = other.least > self.least
         parts = (
             np.where(more.reshape(-1, *[1] * (left.ndim - 1)), right, left)
             for left, right in zip(self, other, strict=True)
         )
-        return Bound(*parts)
+        return PriceBound(*parts)
 
 
-class Copies:
+class SpreadReplicas:
     """The copies of volumes that are apart.
 
     Parameters
     ----------
-    paths : Paths
+    paths : Arcs
         How stays are measured.
     least, once : ndarray
         Least weight of each domain, (V, D, H), and what a stay costs once, (V, 1, H).
@@ -70,7 +78,7 @@ class Copies:
 
     def __init__(
         self,
-        paths: Paths,
+        paths: Arcs,
         least: NDArray[Any],
         once: NDArray[Any],
         copies: NDArray[np.int64],
@@ -79,7 +87,7 @@ class Copies:
         self.paths, self.least, self.once, self.copies, self.usd = paths, least, once, copies, usd
         self.horizon = least.shape[-1]
 
-    def bound(self, price: NDArray[Any]) -> tuple[Bound, NDArray[np.int64]]:
+    def bound(self, price: NDArray[Any]) -> tuple[PriceBound, NDArray[np.int64]]:
         """Return what prices prove, and in how many domains it pays to be in each month, (V, H)."""
         shape = self.least.shape[:-1]
         earned = np.zeros((*shape, self.horizon + 1), self.least.dtype)
@@ -94,12 +102,12 @@ class Copies:
             begun[..., start + 1 :] = np.where(more, start, begun[..., start + 1 :])
             earned[..., start + 1 :] = np.where(more, gain, earned[..., start + 1 :])
         least = price[:, 0] * self.copies - earned[..., -1].sum(axis=1)
-        return Bound(price, earned, least), self._busy(begun)
+        return PriceBound(price, earned, least), self._busy(begun)
 
     def gains(self, price: NDArray[Any], start: int) -> NDArray[Any]:
         """Return what a stay from a month on earns, until each month after it."""
-        worth = price[:, None, start, None] - price[:, None, start + 1 :]
-        earned: NDArray[Any] = worth - self.paths.arcs(self.least, self.once, start)
+        margin = price[:, None, start, None] - price[:, None, start + 1 :]
+        earned: NDArray[Any] = margin - self.paths.arcs(self.least, self.once, start)
         return earned
 
     def _busy(self, begun: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -116,14 +124,14 @@ class Copies:
         together: NDArray[np.int64] = busy.sum(axis=1)
         return together
 
-    def best_bound(self, price: NDArray[Any]) -> Bound:
+    def best_bound(self, price: NDArray[Any]) -> PriceBound:
         """Return the prices that prove most, beginning with some."""
         best, busy = self.bound(price)
         is_open = best.least < self.usd
         if not is_open.all():
             if is_open.any():
                 mine = (self.least[is_open], self.once[is_open], self.copies[is_open])
-                some = Copies(self.paths, *mine, self.usd[is_open])
+                some = SpreadReplicas(self.paths, *mine, self.usd[is_open])
                 for whole, part in zip(best, some.best_bound(price[is_open]), strict=True):
                     whole[is_open] = part
             return best
@@ -138,8 +146,8 @@ class Copies:
             change = np.cumsum((missing * step[:, None])[:, ::-1], axis=1)[:, ::-1]
             at = at + np.pad(change, ((0, 0), (0, 1)))
             whole = np.rint(at).astype(np.int64).astype(self.least.dtype)
-            found, busy = self.bound(whole)
-            best = best.better(found)
+            candidate, busy = self.bound(whole)
+            best = best.better(candidate)
         return best
 
     def in_turn(self, v: int) -> tuple[int, list[tuple[int, int, int]]]:
@@ -166,15 +174,15 @@ class Copies:
                 start = end + 1
         return min(cost, self.paths.never), taken
 
-    def needed(self, bound: Bound, v: int) -> list[tuple[int, int, int]]:
+    def needed(self, bound: PriceBound, v: int) -> list[tuple[int, int, int]]:
         """Return the stays (domain, start, end) of a volume that may be in an optimum."""
         later = np.zeros(bound.earned[v].shape, self.least.dtype)
         price = bound.price[v : v + 1]
         gains = []
         for start in reversed(range(self.horizon)):
-            worth = price[:, None, start, None] - price[:, None, start + 1 :]
+            margin = price[:, None, start, None] - price[:, None, start + 1 :]
             cost = self.paths.arcs(self.least[v : v + 1], self.once[v : v + 1], start)
-            gain = (worth - cost)[0]
+            gain = (margin - cost)[0]
             gains.append((start, gain))
             most = (gain + later[:, start + 1 :]).max(axis=1)
             later[:, start] = np.maximum(later[:, start + 1], most)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.requirements.spread import spreads
-from planner.solve.apart import Copies
+from planner.solve.apart import SpreadReplicas
 from planner.solve.problem import Scope
 from planner.solve.stats import SolveStats, Undecided
 from planner.solve.timeline import Schedule, Stay
@@ -193,7 +193,7 @@ class Paths:
         def inside(n: int, d: int) -> NDArray[Any]:
             return np.where(code == d, weights[n], self.never)
 
-        copies = Copies(self, least, once[:, None], replicas, usd.astype(least.dtype))
+        copies = SpreadReplicas(self, least, once[:, None], replicas, usd.astype(least.dtype))
         rows = np.arange(len(volumes))
         price = left[rows, order[rows, replicas - 1]]
         best = [

@@ -109,7 +109,7 @@ def violations(
     live = {row["id"]: row for row in disks}
     account = _Account(demand, by_name, market, sold, live, gpus, limits)
     until = growth.ends(demand, placements, schedule)
-    now = [_There(account, each, end) for each, end in zip(placements, until, strict=True)]
+    now = [_InForce(account, each, end) for each, end in zip(placements, until, strict=True)]
     of_volume: dict[str, list[Placement]] = {}
     for placement in placements:
         of_volume.setdefault(placement.volume, []).append(placement)
@@ -140,7 +140,7 @@ class _Account(NamedTuple):
     limits: Mapping[str, int] | None
 
 
-class _There:
+class _InForce:
     """A placement until a month: the offer that it is, and what is wrong with it alone."""
 
     def __init__(self, account: _Account, placement: Placement, end: int) -> None:
@@ -169,7 +169,7 @@ class _There:
         self.problems = [f"{who}: {problem}" for problem in problems]
 
 
-def _where(there: Sequence[_There]) -> coupling.Where:
+def _where(there: Sequence[_InForce]) -> coupling.Where:
     where: coupling.Where = {}
     for each in there:
         if each.offer is not None:
@@ -178,7 +178,7 @@ def _where(there: Sequence[_There]) -> coupling.Where:
 
 
 def _together(
-    account: _Account, there: Sequence[_There], rented: Sequence[Gpu] = ()
+    account: _Account, there: Sequence[_InForce], rented: Sequence[Gpu] = ()
 ) -> Iterator[str]:
     """Yield what is wrong with placements that are there at one time, and what jobs run on then."""
     where, here = _where(there), [each.placement for each in there]
@@ -238,14 +238,14 @@ def _is_unknown(row: Row, known: set[str]) -> bool:
     )
 
 
-def _later(account: _Account, now: Sequence[_There], schedule: Sequence[Tenure]) -> Iterator[str]:
+def _later(account: _Account, now: Sequence[_InForce], schedule: Sequence[Tenure]) -> Iterator[str]:
     """Yield what is wrong with the months of a schedule in which something changes."""
     there = {(each.placement.volume, each.placement.replica): each for each in now}
     for month in sorted({row.month for row in schedule}):
         problems: list[str] = []
         for row in schedule:
             if row.month == month and (row.volume, row.replica) in there:
-                new = _There(account, _bought(account, row), row.until_month)
+                new = _InForce(account, _bought(account, row), row.until_month)
                 there[row.volume, row.replica] = new
                 problems += new.problems
         here = [*there.values()]
