@@ -1,4 +1,4 @@
-"""SpreadReplicas of one volume that stay in different domains in every month: the cheapest, and a bound.
+"""Replicas of one volume that stay in different domains in every month: the cheapest, and a bound.
 
 Let μ_t be the price of one more copy in month t. At any such prices, with p(i) = Σ_{t ≥ i} μ_t,
 
