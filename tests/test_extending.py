@@ -22,8 +22,9 @@ PAGE = docs("extending")
 PATCHES = {
     title: re.findall(r"^```diff\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     for title, _, text in (part.partition("\n") for part in PAGE.split("\n## ")[1:])
+    if title.startswith("A ")
 }
-"""Section → its patches."""
+"""Section about something to add → its patches."""
 
 pytestmark = pytest.mark.slow
 

@@ -124,6 +124,8 @@ class Recorder:
                 self.on_failure(f"market history not recorded: {path}: {_reason(error)}")
 
     def _record(self, name: Listing, snapshot: Snapshot) -> None:
+        if self.folder.parts[:1] == ("~",):
+            raise StateUnusable("there is no home directory; name one with --state")
         seen_at = utc_text(snapshot.fetched_at or datetime.now(UTC))
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.folder / FILE

@@ -213,7 +213,8 @@ def watch(
     sleep, clock : callable
         The pause between readings, and monotonic seconds.
     on_failure : callable
-        Called with a sentence where a listing cannot be recorded.
+        Called with a sentence, once, where a listing cannot be recorded, or the key may not read
+        the account's disks: the plan is then made as if there were none.
 
     Yields
     ------
@@ -236,15 +237,24 @@ def watch(
         if marketplace is None
         else nullcontext(marketplace)
     )
-    return _watch(demand, goal, every_s, opened, folder, (sleep, clock))
+    warned: set[str] = set()
+
+    def warn_once(text: str) -> None:
+        if text not in warned:
+            warned.add(text)
+            on_failure(text)
+
+    def read(market: Marketplace) -> _Reading:
+        return _read(demand, goal, market, folder, warn_once)
+
+    return _watch(goal, every_s, opened, read, (sleep, clock))
 
 
 def _watch(
-    demand: Demand,
     goal: _Goal,
     every_s: float,
     opened: Any,  # noqa: ANN401 -- a marketplace, or one that stays open
-    folder: Path,
+    read: Callable[[Marketplace], _Reading],
     timing: tuple[Callable[[float], object], Callable[[], float]],
 ) -> Iterator[WatchChange]:
     sleep, clock = timing
@@ -255,7 +265,7 @@ def _watch(
         while True:
             begun, pause_s = clock(), every_s
             try:
-                now = _read(demand, goal, market, folder)
+                now = read(market)
             except _PASSING as error:
                 pause_s = max(pause_s, clock() - begun + (error.retry_after or 0))
                 if not failed:
@@ -281,7 +291,13 @@ def _cost(plan: Plan) -> Decimal:
     return Decimal(plan.totals["usd_month"])
 
 
-def _read(demand: Demand, goal: _Goal, market: Marketplace, folder: Path) -> _Reading:
+def _read(
+    demand: Demand,
+    goal: _Goal,
+    market: Marketplace,
+    folder: Path,
+    warn: Callable[[str], object],
+) -> _Reading:
     """Read the market and the account once, and plan."""
     names: list[ListingName] = ["disks"]
     names += ["gpus", "multi-node"] if demand.workloads else []
@@ -291,7 +307,7 @@ def _read(demand: Demand, goal: _Goal, market: Marketplace, folder: Path) -> _Re
     gpus = None
     if demand.workloads:
         gpus = join_gpus(read[1].gpus(), read[2].gpus(listing="multi-node"))
-    account = _account(demand, market, folder)
+    account = _account(demand, market, folder, warn)
     plan, why_not = _planned(demand, offers, gpus, account)
     ideal = None
     if plan is None or goal.kind == "stock":
@@ -301,16 +317,19 @@ def _read(demand: Demand, goal: _Goal, market: Marketplace, folder: Path) -> _Re
     return _Reading(read[0].fetched_at or datetime.now(UTC), plan, why_not, ideal, sold)
 
 
-def _account(demand: Demand, market: Marketplace, folder: Path) -> dict[str, Any]:
+def _account(
+    demand: Demand, market: Marketplace, folder: Path, warn: Callable[[str], object]
+) -> dict[str, Any]:
     """Return the account's disks as a plan takes them; nothing where the key may not read them."""
     target = target_of(market)
     try:
         disks = read_account(market)
     except _PASSING:
         raise
-    except MarketError:
+    except MarketError as error:
         if any(volume.disks for volume in demand.volumes):
             raise
+        warn(f"planned as if the account had no disks: {error}")
         return {"target": target}
     with Journal(folder, write=False) as journal:
         known = recorded_disks(journal.records, demand.project, target, disks)

@@ -7,7 +7,8 @@ import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,6 @@ from planner.market import history_file
 from planner.market.history_file import FILE, Recorder, read_readings, read_targets
 from planner.market.snapshot import Snapshot
 from tests.market.rows import disk
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 TARGET = {"base_url": "https://a", "team_id": None}
@@ -170,3 +168,12 @@ def test_a_place_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     heard: list[str] = []
     record(tmp_path / "state", disk(), heard=heard.append)
     assert len(heard) == 1
+
+
+def test_without_a_home_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that is called ~ is not a home."""
+    monkeypatch.chdir(tmp_path)
+    heard: list[str] = []
+    record(Path("~/.local/state/planner"), disk(), heard=heard.append)
+    assert "no home directory" in heard[0]
+    assert list(tmp_path.iterdir()) == []

@@ -226,3 +226,28 @@ def test_more_often_than_once_a_minute_is_refused() -> None:
     for every_s in (0, 59.9, float("nan")):
         with pytest.raises(InputError, match="once a minute"):
             watch(demand(), every_s=every_s)
+
+
+def test_a_key_that_may_not_read_disks_plans_without_them(tmp_path: Path) -> None:
+    """As `planner plan` does, and it is said once."""
+    heard: list[str] = []
+    time = FakeTime()
+    with Sim(market()) as sim, opened(sim, time, key="sim-read", attempts=1) as client:
+        sim.change_offer({}, stock="Unavailable")
+
+        def sleep(seconds: float) -> None:
+            time.sleep(seconds)
+            if time.now > 2000:
+                sim.change_offer({}, stock="High")
+
+        changes = watch(
+            demand(),
+            state=tmp_path,
+            marketplace=client,
+            sleep=sleep,
+            clock=time.clock,
+            on_failure=heard.append,
+        )
+        assert [change.event for change in changes][-1] == "reached"
+    assert len(heard) == 1
+    assert "as if the account had no disks" in heard[0]
