@@ -50,7 +50,9 @@ def _json(view: View) -> str:
 def _csv(view: View) -> str:
     from planner.present.data import to_csv
 
-    return to_csv(next(iter(view.sections())) if view.rows is None else view.rows())
+    text = to_csv(next(iter(view.sections())) if view.rows is None else view.rows())
+    # Without the mark, a spreadsheet takes UTF-8 for the code page of its machine.
+    return text if text.isascii() else f"\N{BYTE ORDER MARK}{text}"
 
 
 def _markdown(view: View) -> str:

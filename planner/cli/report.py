@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from planner.cli import options, purchases
-from planner.cli.options import OffersOption, OutputOption, PictureFormat
+from planner.cli.options import OffersOption, PictureFormat
 from planner.cli.purchases import StateOption
-from planner.cli.render import Output, render, to_stderr
+from planner.cli.render import Output, render, to_stderr, to_stdout
 from planner.errors import BudgetGate, InputError
 from planner.present.table import View
 from planner.present.terminal import working
@@ -45,12 +46,24 @@ EPILOG = (
     "notes, before (the month of --compare); CSV has the disks, or --section groups. "
     "Amounts are exact decimals as text, null is unknown. If --fail-above or --min-runway fails, "
     "error, hint, exit_code and over are added. CSV: section, name, disks, unpriced, size_gb, "
-    "usd_hr, usd_day, usd_month, usd_calendar_month, each section adding up to the total; with "
-    "--section disks, budgets, groups, gpus or comparisons that table's own columns. Exit codes: "
-    "10 a budget is above --fail-above or a wallet below --min-runway, or neither can be shown not "
-    "to be; 4 the account cannot be read; 5 a plan is "
+    "usd_hr, usd_day, usd_month, usd_calendar_month of every disk and workload, once; --section "
+    "sums has every sum, disks, budgets, groups, gpus or comparisons that table's own columns. "
+    "Exit codes: 10 a budget is above --fail-above or a wallet below --min-runway, or neither can "
+    "be shown not to be; 4 the account cannot be read; 5 a plan is "
     "damaged."
 )
+
+
+class ReportOutput(StrEnum):
+    """How a report is written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    md = "md"
+    focus = "focus"
+
+
 _FIRST = frozenset({"low-wallet", "summary", "notices"})
 """Sections that stand before those that can be asked for."""
 _SHORT = frozenset(
@@ -168,7 +181,22 @@ def report(
         ),
     ] = None,
     state: StateOption = None,
-    output: OutputOption = Output.table,
+    forecast: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="With -o focus: write the rest of the month, with what is to be bought, there.",
+        ),
+    ] = None,
+    report_output: Annotated[
+        ReportOutput,
+        typer.Option(
+            "--output",
+            "-o",
+            help="How to write the result; focus: CSV in the columns of FOCUS, of --month or the "
+            "month so far.",
+        ),
+    ] = ReportOutput.table,
 ) -> None:
     """Report what a plan, the live account, or both cost, against their budgets.
 
@@ -177,13 +205,15 @@ def report(
     from planner.reports.make import read_inputs
     from planner.reports.merge import merge_reports
 
+    is_focus = report_output is ReportOutput.focus
+    output = Output.csv if is_focus else Output(report_output.value)
     fail = options.percent(fail_above, "--fail-above")
     runway_hr = purchases.hours(min_runway, "--min-runway")
     warn = options.percent(warn_above, "--warn-above")
     limits = options.budgets(budget or [])
     _check(output, section or [], live=live, disks=disks_file)
-    if compare is not None and month is None:
-        raise InputError("--compare comes with --month", hint="such as --month 2026-10")
+    _need(forecast is None or is_focus, "--forecast comes with -o focus")
+    _need(compare is None or month is not None, "--compare comes with --month")
     if month is not None:
         _without(
             {
@@ -197,13 +227,13 @@ def report(
                 "--out": out,
             }
         )
-    for name, path, other in (("--out", out, html), ("--html", html, out)):
+    files_out = (("--out", out, html), ("--html", html, out), ("--forecast", forecast, html))
+    for name, path, other in files_out:
         inputs = (*(files or []), disks_file, wallet_file, offers_file)
         options.check_out(path, *inputs, name=name, other=other)
     plans, saved = read_inputs(files or [])
     read_at = options.moment(as_of, "--as-of")
-    if as_of is not None and disks_file is None:
-        raise InputError("--as-of comes with --disks", hint="the live account tells its time")
+    _need(as_of is None or disks_file is not None, "--as-of comes with --disks")
     is_live = live or not files or (month is not None and disks_file is None)
     folder = purchases.state_folder(state)
     holdings = _holdings(disks_file, wallet_file, read_at, folder if is_live else None)
@@ -212,10 +242,12 @@ def report(
     records = _records(state) if holdings is not None else []
     made = [*saved, *_made(plans, holdings, records, offers)]
     whole = merge_reports(made) if len(made) > 1 else made[0]
-    if month is not None and holdings is not None:
-        _render_month(
-            _month(whole, holdings, records, offers, (month, compare)), html, section, output
-        )
+    if is_focus or month is not None:
+        made_month = _month(whole, holdings, records, offers, (month, compare))
+        if is_focus:
+            _write_focus(whole, made_month, forecast)
+        elif made_month is not None:
+            _render_month(made_month, html, section, output)
         return
     whole = replace(whole.against(limits, warn), track_record=_track_record(plans, state))
     if idle_after is not None:
@@ -255,6 +287,12 @@ def _gate(whole: Report, fail: Decimal | None, runway_hr: Decimal | None) -> Bud
         over=[each for error in closed for each in error.over],
         hint=" ".join(hints),
     )
+
+
+def _need(holds: bool, otherwise: str) -> None:
+    """Refuse an option that comes with another."""
+    if not holds:
+        raise InputError(otherwise, hint="give both")
 
 
 def _check(output: Output, section: Sequence[str], *, live: bool, disks: str | None) -> None:
@@ -347,16 +385,38 @@ def _made(
 
 def _month(
     whole: Report,
-    holdings: Holdings,
+    holdings: Holdings | None,
     records: list[dict[str, Any]],
     offers: pd.DataFrame | None,
-    months: tuple[str, str | None],
-) -> MonthReport:
+    months: tuple[str | None, str | None],
+) -> MonthReport | None:
+    """Return what a month cost, the present one where none is named; None without an account."""
     from planner.reports.make import past_of
     from planner.reports.months import month_report
 
+    if holdings is None:
+        return None
+    month, compare = months
     gone = past_of(records, holdings, offers)
-    return month_report(whole, holdings, *months, past=gone)
+    return month_report(whole, holdings, month or whole.month.name, compare, past=gone)
+
+
+def _write_focus(whole: Report, made: MonthReport | None, forecast: str | None) -> None:
+    """Write what the month cost to standard output, and what the rest of it will to a file."""
+    from planner.formats import write_atomic
+    from planner.present.data import to_csv
+    from planner.reports.focus import forecast_rows
+
+    if made is None and forecast is None:
+        raise InputError(
+            "A plan has cost nothing yet.",
+            hint="Add --live for what disks cost, or --forecast FILE for what they will.",
+        )
+    if forecast is not None:
+        write_atomic(forecast, whole.to_focus_forecast().encode())
+        to_stderr(f"forecast: {forecast}")
+    nothing = to_csv(forecast_rows((), whole.month, whole.month.end))
+    to_stdout(nothing if made is None else made.to_focus())
 
 
 def _render_month(

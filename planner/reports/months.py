@@ -20,6 +20,7 @@ from planner.present.html import to_html
 from planner.present.markdown import to_markdown
 from planner.present.table import Cell, Section, TableColumn, counted, moment, split
 from planner.reports.aggregates import group_key, group_keys
+from planner.reports.focus import focus_rows
 from planner.reports.lines import Month, ReplicaLabels, usd_between
 from planner.reports.page import page
 from planner.reports.past import (
@@ -319,6 +320,10 @@ class MonthReport:
     def to_csv(self, section: str | None = None) -> str:
         """Return `rows` as CSV."""
         return to_csv(self.rows(section))
+
+    def to_focus(self) -> str:
+        """Return the disks as CSV in the columns of FOCUS, see `planner.reports.focus`."""
+        return to_csv(focus_rows(self))
 
     def to_markdown(self) -> str:
         """Return the report as Markdown."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -26,13 +27,14 @@ from planner.present.table import Section, TableColumn
 from planner.reports.aggregates import COMPARISONS, GROUPS, Aggregates
 from planner.reports.budgets import BUDGETS
 from planner.reports.figures import figures
-from planner.reports.lines import LEDGER, RENTALS, Accrual, RunRate, row_of
+from planner.reports.focus import forecast_rows
+from planner.reports.lines import HOURS_PER_DAY, LEDGER, RENTALS, Accrual, RunRate, row_of
 from planner.reports.page import page
 from planner.reports.sections import MOST, sections
 from planner.reports.summary import assumptions, further, summary
 from planner.schema import build, frame_section, handed_out, json_value
 from planner.text import nearest, visible
-from planner.units import HOURS_PER_MONTH, money, plain, total
+from planner.units import HOURS_PER_MONTH, money, plain, total, usd_month
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,9 +180,10 @@ class Report(Aggregates):
         Parameters
         ----------
         section : str | None
-            One of its sections with columns of its own; None takes every sum and every disk as
-            rows of one shape: ``section``, ``name``, ``disks``, ``unpriced``, ``size_gb``,
-            ``usd_hr``, ``usd_day``, ``usd_month``, ``usd_calendar_month``.
+            One of its sections with columns of its own. None takes every disk, and the GPUs of
+            every workload, as rows of one shape, so that a column can be summed: ``section``,
+            ``name``, ``disks``, ``unpriced``, ``size_gb``, ``usd_hr``, ``usd_day``,
+            ``usd_month``, ``usd_calendar_month``. ``sums`` takes every sum in the same shape.
 
         Raises
         ------
@@ -189,11 +192,17 @@ class Report(Aggregates):
         """
         return to_csv(self.rows(section))
 
+    def to_focus_forecast(self) -> str:
+        """Return the rest of the month at list price, with what is to be bought, as FOCUS rows."""
+        now = datetime.fromisoformat(self.as_of)
+        return to_csv(forecast_rows(self.lines, self.month, now))
+
     def rows(self, section: str | None = None) -> Section:
         """Return what `to_csv` writes, as a section."""
-        if section is None:
+        if section in {None, "sums"}:
             columns = tuple(TableColumn(name, name) for name in ("section", "name", *_RATE))
-            return Section("rates", columns=columns, rows=tuple(_rates(self)))
+            rates = _costs(self) if section is None else _sums(self)
+            return Section("rates", columns=columns, rows=tuple(rates))
         frames = {
             "disks": self.to_frame,
             "budgets": self.budgets_frame,
@@ -203,7 +212,7 @@ class Report(Aggregates):
         }
         if section not in frames:
             meant = nearest(section, frames)
-            hint = f"Did you mean {meant}?" if meant else f"one of {', '.join(frames)}"
+            hint = f"Did you mean {meant}?" if meant else f"one of {', '.join(frames)}, sums"
             raise InputError(f"a report has no section {visible(section)!r}", hint=hint)
         return frame_section(frames[section](exact=True))
 
@@ -400,8 +409,8 @@ def _value(value: Any) -> Any:  # noqa: ANN401 -- a field
     return json_value(value)
 
 
-def _rates(report: Report) -> Iterator[tuple[Any, ...]]:
-    """Yield every sum and every disk as one row of the same shape; each section adds up."""
+def _sums(report: Report) -> Iterator[tuple[Any, ...]]:
+    """Yield every sum as one row of the same shape; each way of grouping adds up."""
     document = report.to_document()
     totals = document["totals"]
     looked = ("now", "idle", "outside_plans") if report.knows_now else ()
@@ -414,12 +423,16 @@ def _rates(report: Report) -> Iterator[tuple[Any, ...]]:
     for by, found in document["by"].items():
         for one in found:
             yield (by, one["value"], *_rate(one))
+
+
+def _costs(report: Report) -> Iterator[tuple[Any, ...]]:
+    """Yield every disk and the GPUs of every workload once, in the same shape."""
     for line in report.lines:
-        yield (
-            "disk",
-            report.title_of(line),
-            *_rate(RunRate.of([line]).to_document()),
-        )
+        yield ("disk", report.title_of(line), *_rate(RunRate.of([line]).to_document()))
+    for gpu in report.gpus:
+        month = gpu.usd_month
+        amounts = (gpu.usd_hr, usd_month(gpu.usd_hr, HOURS_PER_DAY), month, month)
+        yield ("gpus", gpu.workload, None, None, None, *amounts)
 
 
 def _rate(values: dict[str, Any]) -> Iterator[Any]:

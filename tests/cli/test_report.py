@@ -130,6 +130,8 @@ def test_a_warning_is_no_failure(run: Run, plan: str) -> None:
         (("--as-of", "yesterday", "--disks", "d.json"), "is no time"),
         (("--out", ""), "names a file"),
         (("--compare", "2026-01"), "comes with --month"),
+        (("--forecast", "f.csv"), "comes with -o focus"),
+        (("-o", "focus"), "has cost nothing yet"),
         (("--month", "2026-01", "--budget", "5"), "--budget does not go with --month"),
     ],
 )
@@ -311,6 +313,11 @@ def test_a_month_with_disks_that_are_gone(run: Run, tmp_path: Path) -> None:
             key: round(usd, 1) for key, usd in books.items()
         }
         assert {one["ending"] for one in found[0]["disks"]} == {"live", "deleted"}
+        focus = live(run, sim, "-o", "focus", "--forecast", "next.csv")
+        assert focus.code == 0
+        assert focus.out.startswith("AvailabilityZone,BilledCost,")
+        rows = list(csv.DictReader((tmp_path / "next.csv").read_text().splitlines()))
+        assert len(rows) == len(sim.live()) == 2
         words = ("--month", months[2], "--compare", months[0], "--html", "m.html")
         ran = live(run, sim, *words)
         assert ran.code == 0
