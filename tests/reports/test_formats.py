@@ -37,7 +37,7 @@ def outside(plan: Plan) -> dict[str, Any]:
     owners: dict[str, Decimal] = {}
     for one in document["placements"]:
         usd_hr = sum(one["disk_sizes_gb"]) * Decimal(one["usd_gb_hr"])
-        if one["disk_group"] is not None and one["disk_group"][0] != one["volume"]:
+        if (one.get("disk_group") or [one["volume"]])[0] != one["volume"]:
             continue  # a shared disk is one disk; its volumes have one owner here
         owners[one["owner"]] = owners.get(one["owner"], Decimal(0)) + usd_hr
     return {"hr": sum(owners.values(), Decimal(0)), "owners": owners}
