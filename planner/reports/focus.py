@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from planner.reports.lines import Line, Month
-    from planner.reports.months import MonthReport
+    from planner.reports.past import MonthLine
 
 VERSION = "1.4"
 ISSUER = "Prime Intellect"
@@ -40,19 +40,28 @@ COLUMNS = (
 """Columns of the file: those of the specification in its order, then planner's own."""
 
 
-def focus_rows(made: MonthReport) -> Section:
+def focus_rows(lines: Sequence[MonthLine], month: Month, until: datetime) -> Section:
     """Return what a month cost, a row for each disk.
 
     Billed amounts are costs as billed; where no billing row shows the month's part, a cost is the
     list price of the hours, and ``x_CostBasis`` says so.
+
+    Parameters
+    ----------
+    lines : sequence of MonthLine
+        What disks cost in the month.
+    month : Month
+        Which.
+    until : datetime
+        Until when it is known.
     """
     rows = []
-    for one in made.lines:
-        start, end = one.start_at or made.month.start, one.end_at or made.until
+    for one in lines:
+        start, end = one.start_at or month.start, one.end_at or until
         basis = "list price" if one.billed_usd is None else "billed"
         listed = one.usd if one.list_usd is None else one.list_usd
         costs = (one.usd or Decimal(0), listed or Decimal(0))
-        rows.append(_row(one.line, made.month, (start, end), costs, basis))
+        rows.append(_row(one.line, month, (start, end), costs, basis))
     return _section(rows)
 
 

@@ -323,7 +323,7 @@ class MonthReport:
 
     def to_focus(self) -> str:
         """Return the disks as CSV in the columns of FOCUS, see `planner.reports.focus`."""
-        return to_csv(focus_rows(self))
+        return to_csv(focus_rows(self.lines, self.month, self.until))
 
     def to_markdown(self) -> str:
         """Return the report as Markdown."""
