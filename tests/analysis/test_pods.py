@@ -99,3 +99,17 @@ def test_the_rest_of_a_plan_says_what_packing_and_limits_mean_for_it() -> None:
     # Both volumes of the disk go there together: 350 GB at 0.0002 more, for 730 hours.
     assert [round(float(usd), 6) for usd in elsewhere["extra_usd_month"]] == [51.1]
     assert set(offers["rules"]) == {()}
+
+
+def test_a_sweep_has_volumes_share_disks_where_they_have_to() -> None:
+    """With the documented limit, without packing, and where the demand knows better."""
+    plan = planner.plan(
+        planner.read_demand("shipped:finetune"),
+        planner.read_offers("shipped:disk-offers"),
+        planner.read_gpus("shipped:gpu-offers"),
+    )
+    packing = plan.what_if(packing=["auto", "never"])
+    assert packing["feasible"].tolist() == [True, False]
+    pods = plan.what_if(attach_limits=[{"runpod": 1}, {"runpod": 2}])
+    assert pods["disks"].tolist() == [2, 3]
+    assert len({*pods["usd_month"]}) == 1
