@@ -159,7 +159,7 @@ def _agrees(printed: str, shown: str) -> bool:
 
 
 def _runs_offline(text: str) -> bool:
-    return "shipped:" in text or "--rehearse" in text
+    return "shipped:" in text or "--rehearse" in text or text.startswith("planner init")
 
 
 def _is_elsewhere(text: str) -> bool:
@@ -187,7 +187,7 @@ def test_a_page_is_true(page: str, clone: Clone) -> None:
                 assert _comparable(clone.execute(block.text)) == _comparable(after.text)
             case "sh" if not _is_elsewhere(block.text):
                 for line in block.text.splitlines():
-                    if _runs_offline(block.text):
+                    if _runs_offline(line) or "shipped:" in block.text:
                         clone.succeed(line)
                         continue
                     ran = clone.type(line)
