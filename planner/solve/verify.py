@@ -107,7 +107,7 @@ def violations(
         sold.setdefault(_key(row), []).append(row)
     by_name = {volume.name: volume for volume in demand.volumes}
     live = {row["id"]: row for row in disks}
-    account = _Account(demand, by_name, market, sold, live, gpus, limits)
+    account = _Account(demand, by_name, _regions(market), sold, live, gpus, limits)
     until = growth.ends(demand, placements, schedule)
     now = [_InForce(account, each, end) for each, end in zip(placements, until, strict=True)]
     of_volume: dict[str, list[Placement]] = {}
@@ -126,14 +126,14 @@ def violations(
 
 
 class _Account(NamedTuple):
-    """What placements are held against: demand, market (also by create key), live disks by id.
+    """What placements are held against: demand, regions of places, offers by key, live disks by id.
 
     And GPU offers, with how many disks one pod can mount, by provider.
     """
 
     demand: Demand
     volumes: Mapping[str, Volume]
-    market: Sequence[Row]
+    regions: Mapping[tuple[Any, ...], set[Any]]
     sold: Mapping[tuple[Any, ...], list[Row]]
     live: Mapping[str, Row]
     gpus: Sequence[Row]
@@ -154,7 +154,7 @@ class _InForce:
         self.volume = volume
         problems: list[str] = []
         if is_kept:
-            self.offer = offer = stand_in(placement, account.market)
+            self.offer = offer = stand_in(placement, account.regions)
             offer["multinode"] = multinode(placement, account.live)
             if volume is not None:
                 problems += existing_problems(placement, volume, account.live, offer)
@@ -417,16 +417,20 @@ _PLACES = ("provider", "cloud_id", "data_center", "country")
 _LOST = {"ERROR", "DELETING", "TERMINATED"}
 
 
-def stand_in(placement: Placement, market: Sequence[Row]) -> Row:
+def _regions(market: Sequence[Row]) -> dict[tuple[Any, ...], set[Any]]:
+    """Return the regions that the market gives each place."""
+    regions: dict[tuple[Any, ...], set[Any]] = {}
+    for row in market:
+        place = (row["provider"], row["data_center"], row["country"])
+        regions.setdefault(place, set()).update(row["regions"])
+    return regions
+
+
+def stand_in(placement: Placement, regions: Mapping[tuple[Any, ...], set[Any]]) -> Row:
     """Return a kept placement as an offer: its place, and the regions that the market gives it."""
     place = (placement.provider, placement.data_center, placement.country)
-    regions = {
-        name
-        for row in market
-        if (row["provider"], row["data_center"], row["country"]) == place
-        for name in row["regions"]
-    }
-    return {**{name: getattr(placement, name) for name in _PLACES}, "regions": regions or {None}}
+    named = {name: getattr(placement, name) for name in _PLACES}
+    return {**named, "regions": regions.get(place) or {None}}
 
 
 def existing_problems(
@@ -495,7 +499,9 @@ def claims(
         if not live.keys() >= set(placement.replaces):
             yield f"{who}: it replaces a disk that the account does not have"
         beside = placement.disk_group or ()  # what one of them names, all of them share
-        own = {disk for replica, disk in of_replica.items() if replica[0] in beside}
+        own = (
+            {disk for (name, _), disk in of_replica.items() if name in beside} if beside else set()
+        )
         if named.intersection(placement.disk_ids) - own - {of_replica.get(mine)} or (
             placement.action == "keep"
             and mine in of_replica

@@ -1,0 +1,131 @@
+"""Time what should cost little more than one plan, as ratios to that plan, in processor time.
+
+Run it with ``python -m tests.benchmarks.scaling``, with names of rows for some of them only.
+
+existing   1,836 of 2,000 disks are there already, beside none.
+budgets    12 owners have a budget that nothing can exceed, beside none; 2,000 volumes.
+prices     A sweep of 100 price factors, beside one plan; 50 volumes.
+explain    Why each of 300 volumes is where it is, beside their plan.
+
+Markets and fleets are random but seeded, 500 offers. Exit code 1: a ratio above its aim.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import planner
+from planner.demand.read import demand_from
+from planner.market.disks import disks_frame, read_disk
+from planner.market.offers import offers_frame
+from tests.benchmarks.solving import Size, fleet, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+AIMS = {"existing": 3.0, "budgets": 1.5, "prices": 20.0, "explain": 20.0}
+
+
+def market(offers: int = 500) -> pd.DataFrame:
+    """Return disk offers, three at a site."""
+    rows = listing(Size(1, offers))
+    for row in rows:
+        row["spec"]["pricePerUnit"] = Decimal(str(row["spec"]["pricePerUnit"]))
+    return offers_frame(rows)
+
+
+def existing(volumes: int = 2000, disks: int = 1836) -> tuple[float, float]:
+    """Return the seconds of a plan that keeps disks, and of the plan that bought them."""
+    document, offers = fleet(Size(volumes, 500)), market()
+    plain, bought = timed(lambda: planner.plan(demand_from(document), offers))
+    rows = [listed(placement, n) for n, placement in enumerate(bought.placements[:disks])]
+    named = {row["name"]: [row["id"]] for row in rows}
+    for volume in document["volumes"]:
+        volume["disks"] = named.get(volume["name"], [])
+    live = disks_frame(read_disk(row) for row in rows)
+    keeping, kept = timed(lambda: planner.plan(demand_from(document), offers, disks=live))
+    assert sum(placement.action == "keep" for placement in kept.placements) == disks
+    return keeping, plain
+
+
+def listed(placement: Any, number: int) -> dict[str, Any]:
+    """Return what was bought as the account lists it."""
+    places = {"cloudId": "cloud_id", "dataCenterId": "data_center", "country": "country"}
+    return {
+        "id": f"disk-{number:06}",
+        "name": placement.volume,
+        "status": "ACTIVE",
+        "providerType": placement.provider,
+        "size": placement.provision_gb,
+        "priceHr": placement.usd_hr,
+        "userId": "u",
+        "info": {key: getattr(placement, name) for key, name in places.items()},
+    }
+
+
+def budgets(volumes: int = 2000) -> tuple[float, float]:
+    """Return the seconds of a plan under budgets that do not bind, and without them."""
+    document, offers = fleet(Size(volumes, 500)), market()
+    for n, volume in enumerate(document["volumes"]):
+        volume["owner"] = f"team-{n % 12}"
+    plain, free = timed(lambda: planner.plan(demand_from(document), offers))
+    limits = {f"team-{n}": 1_000_000 for n in range(12)}
+    document["policy"] = {"budgets": limits}
+    limited, within = timed(lambda: planner.plan(demand_from(document), offers))
+    assert within.totals["usd_month"] == free.totals["usd_month"]
+    return limited, plain
+
+
+def prices(volumes: int = 50, factors: int = 100) -> tuple[float, float]:
+    """Return the seconds of a sweep of price factors, and of one plan."""
+    demand, offers = demand_from(fleet(Size(volumes, 500))), market()
+    plain, _ = timed(lambda: planner.plan(demand, offers))
+    grid = {"price_factor": [f"{1 + n / 200:.3f}" for n in range(factors)]}
+    swept, frame = timed(lambda: planner.sweep(demand, offers, grid))
+    assert len(frame) == factors
+    return swept, plain
+
+
+def explain(volumes: int = 300) -> tuple[float, float]:
+    """Return the seconds of explaining every volume of a plan, and of the plan."""
+    demand, offers = demand_from(fleet(Size(volumes, 500))), market()
+    plain, plan = timed(lambda: planner.plan(demand, offers))
+    explained, frames = timed(plan.explain)
+    assert frames is not None
+    return explained, plain
+
+
+def timed(run: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the processor time of a call, and what it returned."""
+    before = time.process_time()
+    result = run()
+    return time.process_time() - before, result
+
+
+ROWS: dict[str, Callable[[], tuple[float, float]]] = {
+    "existing": existing,
+    "budgets": budgets,
+    "prices": prices,
+    "explain": explain,
+}
+
+
+def main(names: list[str]) -> int:
+    """Print the table; return 1 where a ratio is above its aim."""
+    planner.plan(demand_from(fleet(Size(3, 30))), market(30))  # what is loaded once
+    print(f"{'row':10} {'seconds':>8} {'one plan':>9} {'ratio':>6} {'aim':>6}")
+    held = True
+    for name in names or ROWS:
+        seconds, plain = ROWS[name]()
+        held &= seconds <= AIMS[name] * plain
+        print(f"{name:10} {seconds:8.2f} {plain:9.2f} {seconds / plain:6.1f} {AIMS[name]:6.1f}")
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
