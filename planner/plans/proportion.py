@@ -6,6 +6,8 @@ from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from planner.market.offers import KEY, Sizes, place_text
 from planner.text import visible
 from planner.units import money, plain, usd_hr, usd_month
@@ -81,7 +83,7 @@ def limit_warnings(demand: Demand, market: Market) -> Iterator[str]:
     costs = _Costs(market)
     for owner, budget in demand.policy.limits:
         volumes = [volume for volume in demand.volumes if owner in {None, volume.owner}]
-        most = sum((costs.of(volume)[-1] * volume.replicas for volume in volumes), Decimal(0))
+        most = sum((costs.most(volume) * volume.replicas for volume in volumes), Decimal(0))
         if most and budget > usd_month(most, hours) * TIMES:
             whose = "the budget" if owner is None else f"the budget of {visible(owner)}"
             yield (
@@ -135,6 +137,7 @@ class _Costs:
             else None
             for row, sells in zip(market.sold, self._sizes.sells, strict=True)
         ]
+        self._float_prices = np.array([float(price or 0) for price in self._prices])
         prices = [float(price) for price in self._prices if price is not None]
         self._middle = median(prices) if prices else 0.0
         self._known: dict[int, list[Decimal]] = {}
@@ -142,6 +145,16 @@ class _Costs:
     def may_exceed(self, volume: Volume, placement: Placement) -> bool:
         """Return whether a placement may be out of proportion: by floats, no size rounded up."""
         return float(placement.usd_hr) > volume.need_gb * self._middle * TIMES * _CLOSE
+
+    def most(self, volume: Volume) -> Decimal:
+        """Return the exact cost of a replica at the dearest offer: floats say which it can be."""
+        _, total_gb = self._sizes.provision(volume.need_gb)
+        cost = total_gb * self._float_prices
+        near = np.flatnonzero(cost >= cost.max(initial=0) * (1 - 1e-9)).tolist()
+        return max(
+            (usd_hr(int(total_gb[o]), price) for o in near if (price := self._prices[o])),
+            default=Decimal(0),
+        )
 
     def of(self, volume: Volume) -> list[Decimal]:
         """Return what a replica of a volume costs at each offer, USD per hour; never empty."""
