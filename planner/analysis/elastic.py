@@ -321,8 +321,13 @@ class Elastic(Model):
         self._keep(each)
 
     def _keep(self, each: _Volume) -> None:
-        """Keep the existing replicas of a volume, or let each be released by a step."""
-        for number, (v, o) in enumerate(self.instance.kept):
+        """Keep the existing replicas of a volume, or let each be released by a step.
+
+        What volumes share is released for all of them: its number is that of the first.
+        """
+        disks: dict[Any, int] = {}
+        for n, (v, o) in enumerate(self.instance.kept):
+            number = disks.setdefault(self.instance.pairs.offers["offer_id"].iat[o], n)
             if v == each.v:
                 stays: Terms = [(c.x, 1.0) for c in each.candidates if c.place.offer == o]
                 if self._releasing:

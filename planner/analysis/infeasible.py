@@ -366,10 +366,15 @@ def _kept_apart(
     with suppress(OutOfBudget):
         for released in _released(demand, offers, budget):
             gone = [kept[n] for n in sorted(released)]
-            left = [each for n, each in enumerate(kept) if n not in released]
+            released_ids = {each.disk_ids for each in gone}
+            left = [each for each in kept if each.disk_ids not in released_ids]
             usd_month = _cost(demand, offers, left, budget)
             if usd_month is not None:
-                which = (f"{' and '.join(k.disk_ids)} for {visible(k.volume)}" for k in gone)
+                which = (
+                    f"{' and '.join(k.disk_ids)} for "
+                    f"{' + '.join(map(visible, k.disk_group or (k.volume,)))}"
+                    for k in gone
+                )
                 listed.append((usd_month, f"without {', '.join(which)}"))
     if not listed:
         usd_month = _cost(demand, offers, (), budget)
@@ -377,7 +382,7 @@ def _kept_apart(
             return None
         listed.append((usd_month, "keeping none of them"))
     lines = [f"  {text}: ${money(usd_month)}/month" for usd_month, text in sorted(listed)]
-    ids = [disk for each in kept for disk in each.disk_ids]
+    ids = list(dict.fromkeys(disk for each in kept for disk in each.disk_ids))
     message = f"no plan keeps the disks {', '.join(ids[:_SHOWN])} where they are"
     facts = {"reason": "kept", "message": message, "disks": ids, "irreducible": False}
     return Infeasible(

@@ -57,6 +57,7 @@ def moving(instance: Instance, usd_month: Decimal) -> Moving | None:
         Monthly cost of the plan that keeps them.
     """
     live = {o for _, o in instance.kept}
+    ids = instance.pairs.offers["offer_id"].tolist()
     while live:
         try:
             best = optimum(_free(instance, live), tie_break=False, nodes=_NODES)
@@ -65,20 +66,23 @@ def moving(instance: Instance, usd_month: Decimal) -> Moving | None:
         if best is None:
             return None
         used = Counter(o for offers in best.chosen.values() for o in offers)
-        twice = {o for o in live if used[o] > 1}
-        if not twice:
+        left = {ids[o] for o in live if not used[o]}
+        # A disk is one replica of a volume, and stays or goes for all the volumes on it.
+        wrong = {o for o in live if used[o] > 1 or (used[o] and ids[o] in left)}
+        if not wrong:
             break
-        live -= twice  # a disk is one replica: where copies may share a place, it is not two
+        live -= wrong
     else:
         return None
     saves = difference(usd_month, best.usd_month)
     moved = [o for _, o in instance.kept if not used[o]]
     if saves <= 0 or not moved:
         return None
-    ids = instance.pairs.offers["offer_id"].tolist()
     once = total(instance.pairs.fixed_usd_hr[o] for o in moved) * OVERLAP_DAYS * 24
     month_days = Decimal(instance.demand.policy.hours_per_month) / 24
-    return Moving(tuple(ids[o] for o in moved), saves, once, once / saves * month_days)
+    return Moving(
+        tuple(dict.fromkeys(ids[o] for o in moved)), saves, once, once / saves * month_days
+    )
 
 
 def _free(instance: Instance, live: set[int]) -> Instance:
