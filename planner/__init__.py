@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from planner.demand.fleet import fleet
     from planner.demand.model import Demand, Group, Policy, Volume, Workload
     from planner.demand.read import demand_from, read_demand, read_policy
-    from planner.demand.schema import demand_schema, example
+    from planner.demand.schema import demand_schema, init
     from planner.demand.validate import validate
     from planner.errors import (
         DemandError,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from planner.market.market import addressable
     from planner.market.providers import providers
     from planner.market.snapshot import read_gpus, read_offers
-    from planner.market.view import Filter, group_offers, list_offers
+    from planner.market.view import Filter, offers
     from planner.marketplace.credentials import Credentials, read_credentials
     from planner.marketplace.fetch import fetch_gpus, fetch_offers
     from planner.marketplace.prime.client import Client
@@ -49,6 +49,16 @@ if TYPE_CHECKING:
     from planner.plans.plan import Plan
     from planner.plans.planning import plan
     from planner.plans.where import where
+    from planner.project.commands import (
+        adopt,
+        apply,
+        destroy,
+        doctor,
+        rename,
+        resolve,
+        retire,
+        status,
+    )
     from planner.project.watch import watch
     from planner.reports.diff import Diff, diff
     from planner.reports.holdings import Holdings, fetch_holdings, read_holdings
@@ -68,7 +78,7 @@ _HOME = {
     "planner.demand.fleet": ("fleet",),
     "planner.demand.model": ("Demand", "Group", "Policy", "Volume", "Workload"),
     "planner.demand.read": ("demand_from", "read_demand", "read_policy"),
-    "planner.demand.schema": ("demand_schema", "example"),
+    "planner.demand.schema": ("demand_schema", "init"),
     "planner.demand.validate": ("validate",),
     "planner.errors": (
         "DemandError",
@@ -85,7 +95,7 @@ _HOME = {
     "planner.market.market": ("addressable",),
     "planner.market.providers": ("providers",),
     "planner.market.snapshot": ("read_gpus", "read_offers"),
-    "planner.market.view": ("Filter", "group_offers", "list_offers"),
+    "planner.market.view": ("Filter", "offers"),
     "planner.marketplace.credentials": ("Credentials", "read_credentials"),
     "planner.marketplace.fetch": ("fetch_gpus", "fetch_offers"),
     "planner.marketplace.prime.client": ("Client",),
@@ -96,6 +106,16 @@ _HOME = {
     "planner.plans.where": ("where",),
     "planner.project.watch": ("watch",),
     "planner.marketplace.prime.emit": ("emit",),
+    "planner.project.commands": (
+        "adopt",
+        "apply",
+        "destroy",
+        "doctor",
+        "rename",
+        "resolve",
+        "retire",
+        "status",
+    ),
     "planner.reports.diff": ("Diff", "diff"),
     "planner.reports.holdings": ("Holdings", "fetch_holdings", "read_holdings"),
     "planner.reports.make": ("report",),
@@ -132,25 +152,28 @@ __all__ = [
     "Workload",
     "__version__",
     "addressable",
+    "adopt",
     "alternatives",
+    "apply",
     "baselines",
     "demand_from",
     "demand_schema",
+    "destroy",
     "diff",
     "docs",
+    "doctor",
     "emit",
-    "example",
     "explain",
     "fetch_gpus",
     "fetch_holdings",
     "fetch_offers",
     "fleet",
     "gpus",
-    "group_offers",
     "history",
-    "list_offers",
+    "init",
     "mark_gpus",
     "merge_reports",
+    "offers",
     "optimise",
     "pair",
     "plan",
@@ -161,7 +184,11 @@ __all__ = [
     "read_holdings",
     "read_offers",
     "read_policy",
+    "rename",
     "report",
+    "resolve",
+    "retire",
+    "status",
     "sweep",
     "validate",
     "verify",
@@ -179,4 +206,4 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands f
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return list(__all__)

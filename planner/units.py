@@ -60,6 +60,15 @@ def usd_hr(size_gb: int, usd_gb_hr: Decimal) -> Decimal:
     return _EXACT.multiply(Decimal(size_gb), usd_gb_hr)
 
 
+def as_decimal(number: Decimal | float) -> Decimal:
+    """Return a number as the decimal that it reads as.
+
+    >>> as_decimal(0.1), as_decimal(5)
+    (Decimal('0.1'), Decimal('5'))
+    """
+    return Decimal(str(number))
+
+
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """Return the exact sum; zero when there is nothing to add."""
     result = Decimal(0)

@@ -346,3 +346,17 @@ def test_a_command_has_help_and_a_place_in_the_manual() -> None:
     assert not unexplained
     assert [name for name, command in COMMANDS.items() if not command.help] == []
     assert [name for name in COMMANDS if f"planner {name}" not in manual] == []
+
+
+OTHERWISE = {"schema": "demand_schema", "sim": "Sim", "mcp": None}
+"""Commands whose function has another name, and the server, which is no function."""
+
+
+def test_every_command_has_its_function() -> None:
+    """A command is one public function with its name; ``dir`` has what is public, and no more."""
+    functions = {name: OTHERWISE.get(name, name) for name in COMMANDS}
+    missing = [name for name in functions.values() if name and name not in planner.__all__]
+    assert missing == []
+    assert {*OTHERWISE} <= {*COMMANDS}
+    assert all(callable(getattr(planner, name)) for name in functions.values() if name)
+    assert dir(planner) == sorted(planner.__all__)

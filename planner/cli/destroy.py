@@ -56,26 +56,12 @@ def destroy(
 
     Each disk is checked first: if one is attached, renamed or changed, nothing is deleted.
     """
-    from planner.project.destroy import check_generations, check_shared
     from planner.project.destroy import destroy as delete
+    from planner.project.destroy import selected
 
     check_confirmed(project, confirm, yes=yes)
     with purchases.context(state, settle=settle) as ctx:
-        selected = [
-            entry
-            for entry in ctx.state.of_project(project)
-            if ctx.state.is_at(entry, ctx.target)
-            and (not volume or not {*volume}.isdisjoint(entry.volumes))
-            and (not disk_id or not {*entry.ids}.isdisjoint(disk_id))
-        ]
-        chosen = [entry for entry in selected if entry.stage == "created"]
-        if not chosen and not any(entry.stage == "destroyed" for entry in selected):
-            raise ctx.state.nothing_selected(project, ctx.target)
-        if volume and not disk_id:
-            check_generations(chosen)
-        if volume:
-            check_shared(chosen, volume)
-        pending = [entry for entry in selected if entry.is_pending]
+        chosen, pending = selected(ctx, project, volume or (), disk_id or ())
         ended = delete(ctx, chosen, confirm=partial(ask, project, yes=yes))
     for entry in pending:
         to_stderr(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -29,12 +28,10 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a commented demand file to start from. The project is named after the directory."""
-    from planner.demand.schema import example as text_of
+    from planner.demand.schema import init as text_of
     from planner.formats import write_atomic
 
-    text = text_of(example.value)
-    # In quotes: a directory may be called 2026, or true.
-    text = re.sub(r"(?m)^project: \S+", f'project: "{project_of(file)}"', text, count=1)
+    text = text_of(example.value, project=project_of(file))
     if file == "-":
         to_stdout(text)
         return

@@ -103,13 +103,9 @@ def state_folder(given: str | None) -> Path:
 
 def pace(settle: float | None, quarantine: float | None, timeout: float | None) -> Pace:
     """Return how long things are waited for: options, then environment, then defaults."""
-    from planner.project.context import QUARANTINE_S, SETTLE_S, TIMEOUT_S, Pace, seconds_from
+    from planner.project.context import Pace
 
-    return Pace(
-        settle_s=seconds_from("settle", settle, os.environ, SETTLE_S),
-        quarantine_s=seconds_from("quarantine", quarantine, os.environ, QUARANTINE_S),
-        timeout_s=seconds_from("timeout", timeout, os.environ, TIMEOUT_S),
-    )
+    return Pace.of(os.environ, settle_s=settle, quarantine_s=quarantine, timeout_s=timeout)
 
 
 def marketplace(pace: Pace, state: str | None = None) -> Marketplace:

@@ -12,8 +12,6 @@ from planner.cli.destroy import ask, check_confirmed, deleted_view
 from planner.cli.options import OutputOption
 from planner.cli.purchases import ConfirmOption, SettleOption, StateOption, YesOption
 from planner.cli.render import Output, render
-from planner.errors import InputError
-from planner.text import visible
 
 EPILOG = (
     "JSON: project, retired (volume, disk_group, replica, disk, id), usd_hr_saved. Exit codes: "
@@ -39,27 +37,10 @@ def retire(
     The disk that replaced it must be ACTIVE, and the old one unattached and unchanged.
     """
     from planner.project.destroy import retire as delete
+    from planner.project.destroy import superseded
 
     with purchases.context(state, settle=settle) as ctx:
-        mine = [e for e in ctx.state.entries.values() if ctx.state.is_at(e, ctx.target)]
-        chosen = [e for e in mine if e.is_superseded and project in {None, e.project}]
-        projects = sorted({entry.project for entry in chosen})
-        if len(projects) > 1:
-            raise InputError(
-                f"{len(projects)} projects have superseded disks",
-                hint=f"name one: {', '.join(map(visible, projects))}",
-            )
-        retired = [
-            e for e in mine if e.superseded_by and e.stage == "destroyed" and e.project == project
-        ]
-        if not chosen and not retired:
-            if not any(project in {None, entry.project} for entry in mine):
-                raise ctx.state.nothing_selected(project, ctx.target)
-            raise InputError(
-                "no superseded disk to retire",
-                hint="`planner status` lists the disks; `planner destroy` deletes others",
-            )
-        name = projects[0] if projects else str(project)
+        name, chosen = superseded(ctx, project)
         check_confirmed(name, confirm, yes=yes)
         ended = delete(ctx, chosen, confirm=partial(ask, name, yes=yes))
     render(deleted_view(name, "retired", ended), output)

@@ -6,6 +6,7 @@ what a file can say and a normalised demand does not have is declared here.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, create_model
@@ -175,3 +176,29 @@ def example(name: ExampleName) -> str:
             hint=f"did you mean {meant}?" if meant else f"there are {' and '.join(known)}",
         )
     return shipped_path(name).read_text(encoding="utf-8")
+
+
+def init(name: ExampleName = "minimal", *, project: str | None = None) -> str:
+    """Return the text of a commented demand file to start from.
+
+    Parameters
+    ----------
+    name : {'minimal', 'research'}
+        Which example.
+    project : str | None
+        Its project; None keeps the example's.
+
+    Raises
+    ------
+    InputError
+        When there is no such example.
+
+    Examples
+    --------
+    >>> 'project: "mine"' in init(project="mine")
+    True
+    """
+    if project is None:
+        return example(name)
+    # In quotes: a project may be called 2026, or true.
+    return re.sub(r"(?m)^project: \S+", f'project: "{project}"', example(name), count=1)

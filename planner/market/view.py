@@ -141,6 +141,58 @@ def unknown_places(offers: Sequence[Mapping[str, Any]], which: OfferFilter) -> l
     ]
 
 
+def offers(
+    listing: pd.DataFrame,
+    which: Filter | None = None,
+    *,
+    sort: str | None = None,
+    descending: bool = False,
+    group_by: str | None = None,
+    exact: bool = False,
+) -> pd.DataFrame:
+    """Return the disk market: what is for sale where, at what price.
+
+    Parameters
+    ----------
+    listing : DataFrame
+        Columns ``OFFERS``: see `read_offers` and `fetch_offers`.
+    which : Filter | None
+        What to keep, and for which size to price it; None keeps every row.
+    sort : str | None
+        A column; None sorts by cost. Nulls come last.
+    descending : bool
+        Largest first.
+    group_by : str | None
+        One of ``GROUPS``: one row for each value.
+    exact : bool
+        Amounts are Decimals; else floats.
+
+    Returns
+    -------
+    DataFrame
+        As of `list_offers`, grouped as of `group_offers`.
+
+    Raises
+    ------
+    InputError
+        When there is no such column or group.
+    FrameError
+        When the frame is not one of offers.
+
+    Examples
+    --------
+    >>> import planner
+    >>> listing = planner.read_offers("shipped:disk-offers")
+    >>> planner.offers(listing, planner.Filter(size_gb=4000))["usd_month"].min().item()
+    204.4
+    """
+    which = which or Filter()
+    if group_by is None:
+        return list_offers(listing, which, sort=sort, descending=descending, exact=exact)
+    groups = group_offers(list_offers(listing, which, exact=True), group_by, exact=exact)
+    return sort_frame(groups, sort, descending=descending) if sort else groups
+
+
 def list_offers(
     offers: pd.DataFrame,
     which: Filter,

@@ -62,6 +62,28 @@ class Pace:
     stop: threading.Event = field(default_factory=threading.Event)
     waits_long: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        environ: Mapping[str, str],
+        *,
+        settle_s: float | None = None,
+        quarantine_s: float | None = None,
+        timeout_s: float | None = None,
+    ) -> Pace:
+        """Return the pace of a run: what is given, else the environment's, else the defaults.
+
+        Raises
+        ------
+        InputError
+            When one is not a number of seconds.
+        """
+        return cls(
+            settle_s=seconds_from("settle", settle_s, environ, SETTLE_S),
+            quarantine_s=seconds_from("quarantine", quarantine_s, environ, QUARANTINE_S),
+            timeout_s=seconds_from("timeout", timeout_s, environ, TIMEOUT_S),
+        )
+
     @property
     def scale(self) -> float:
         """Return how much shorter than usual every pause is."""

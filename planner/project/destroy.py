@@ -21,6 +21,7 @@ from planner.errors import (
 from planner.market.disks import HEALTHY
 from planner.project.replace import successors
 from planner.project.state import Entry, sorted_entries
+from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -101,6 +102,72 @@ def check_shared(entries: Iterable[Entry], volumes: Collection[str]) -> None:
         + "\n".join(lines),
         hint=f"to delete all of them: planner destroy {shlex.quote(shared[0].project)} {chosen}",
     )
+
+
+def superseded(ctx: Context, project: str | None) -> tuple[str, list[Entry]]:
+    """Return the project whose superseded disks are to be retired, and these disks.
+
+    Parameters
+    ----------
+    project : str | None
+        None takes the only project that has some.
+
+    Raises
+    ------
+    InputError
+        When there are none, or several projects have some.
+    """
+    mine = [e for e in ctx.state.entries.values() if ctx.state.is_at(e, ctx.target)]
+    chosen = [e for e in mine if e.is_superseded and project in {None, e.project}]
+    projects = sorted({entry.project for entry in chosen})
+    if len(projects) > 1:
+        raise InputError(
+            f"{len(projects)} projects have superseded disks",
+            hint=f"name one: {', '.join(map(visible, projects))}",
+        )
+    retired = [
+        e for e in mine if e.superseded_by and e.stage == "destroyed" and e.project == project
+    ]
+    if not chosen and not retired:
+        if not any(project in {None, entry.project} for entry in mine):
+            raise ctx.state.nothing_selected(project, ctx.target)
+        raise InputError(
+            "no superseded disk to retire",
+            hint="`planner status` lists the disks; `planner destroy` deletes others",
+        )
+    return projects[0] if projects else str(project), chosen
+
+
+def selected(
+    ctx: Context, project: str, volumes: Sequence[str] = (), ids: Sequence[str] = ()
+) -> tuple[list[Entry], list[Entry]]:
+    """Return the disks of a project that are to be destroyed, and those of unknown outcome.
+
+    Parameters
+    ----------
+    volumes, ids : sequence of str
+        Only these; empty takes all.
+
+    Raises
+    ------
+    InputError
+        When there are none, or a volume is on disks of two plans or shares one.
+    """
+    mine = [
+        entry
+        for entry in ctx.state.of_project(project)
+        if ctx.state.is_at(entry, ctx.target)
+        and (not volumes or not {*volumes}.isdisjoint(entry.volumes))
+        and (not ids or not {*entry.ids}.isdisjoint(ids))
+    ]
+    chosen = [entry for entry in mine if entry.stage == "created"]
+    if not chosen and not any(entry.stage == "destroyed" for entry in mine):
+        raise ctx.state.nothing_selected(project, ctx.target)
+    if volumes and not ids:
+        check_generations(chosen)
+    if volumes:
+        check_shared(chosen, volumes)
+    return chosen, [entry for entry in mine if entry.is_pending]
 
 
 def retire(ctx: Context, entries: Sequence[Entry], *, confirm: Confirm) -> list[DeletionTarget]:

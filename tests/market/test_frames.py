@@ -46,13 +46,15 @@ def market(folder: Path, *prices: str) -> str:
             "usd_gb_hr",
         ),
         (
-            lambda **exact: planner.list_offers(
+            lambda **exact: planner.offers(
                 planner.read_offers(DISKS), planner.Filter(size_gb=4000), **exact
             ),
             "usd_month",
         ),
         (
-            lambda **exact: planner.group_offers(planner.read_offers(DISKS), "provider", **exact),
+            lambda **exact: planner.offers(
+                planner.read_offers(DISKS), group_by="provider", **exact
+            ),
             "min_usd_gb_hr",
         ),
         (lambda **exact: planner.gpus(planner.read_gpus(GPUS), **exact), "usd_gpu_hr"),
@@ -137,7 +139,7 @@ def test_frames_of_polars_are_taken() -> None:
     plan = planner.plan(demand, offers, gpus)
     assert planner.plan(demand, others, other_gpus).plan_id == plan.plan_id
     which = planner.Filter(size_gb=1000)
-    assert len(planner.list_offers(others, which)) == len(planner.list_offers(offers, which))
+    assert len(planner.offers(others, which)) == len(planner.offers(offers, which))
     assert planner.mark_gpus(others, gpus, "A100_80GB")["gpu"].notna().all()
 
 
