@@ -231,6 +231,7 @@ def test_a_term_of_the_glossary_is_used() -> None:
     assert not [term for term in TERMS if term != "term" and _letters(term) not in used]
 
 
+@pytest.mark.slow
 def test_what_a_demand_and_a_plan_are_made_of_is_defined() -> None:
     """The words that a user meets first: top-level lists of both files, and what a plan does."""
     parts = ("volumes", "groups", "workloads", "policy", "project", "placements", "requests")

@@ -80,6 +80,7 @@ def test_formula_is_neutralised(start: str) -> None:
     assert csv_cell(f"a{start}1") == visible(f"a{start}1")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(TEXTS)
 def test_cells_are_harmless(anything: str) -> None:

@@ -59,6 +59,7 @@ def test_sums_are_exact(amounts: list[Decimal]) -> None:
     assert total([]) == 0
 
 
+@pytest.mark.slow
 @quick
 @given(AMOUNTS, AMOUNTS)
 def test_differences_are_exact(left: Decimal, right: Decimal) -> None:

@@ -56,6 +56,7 @@ def test_copies_at_two_providers_rule_a_single_provider_out() -> None:
     assert found.why_not == "no place for apart-0, apart-1, apart-2 and 2 more"
 
 
+@pytest.mark.slow
 def test_the_greedy_user_pays_more_or_ends() -> None:
     """Small x goes to gamma and takes what must be beside it along, or finds it cannot."""
     together: dict[str, Any] = {"groups": [{"volumes": ["x", "y"], "same": "site"}]}

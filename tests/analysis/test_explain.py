@@ -81,6 +81,7 @@ def test_what_has_to_move_along_is_in_the_difference() -> None:
     assert one["extra_usd_month"] == 2 * per_month("0.0001")
 
 
+@pytest.mark.slow
 def test_no_other_offer_is_said_in_words() -> None:
     """A volume that only one offer takes has no runner-up; nor has one that a budget holds."""
     alone = asked({"name": "x", "size_gb": 100, "providers": ["gamma"]}).evaluator
@@ -109,6 +110,7 @@ def test_replicas_have_runners_up_of_their_own() -> None:
     }
 
 
+@pytest.mark.slow
 def test_what_requirements_cost_by_hand() -> None:
     """Security costs what delta would save; regions cost nothing beside it."""
     volume = {"name": "x", "size_gb": 100, "security": "secure_cloud", "regions": ["united_states"]}

@@ -64,6 +64,7 @@ def test_each_volume_alone_has_its_own_smallest_conflict() -> None:
     assert conflict["irreducible"] is True
 
 
+@pytest.mark.slow
 def test_a_workload_that_no_gpu_suits_is_named_with_its_rules() -> None:
     """The GPU offers are counted by rule, like disk offers."""
     job = {"name": "ft", "gpu": "A100_80GB", "mounts": ["x"], "socket": "PCIe"}
@@ -142,6 +143,7 @@ def test_many_conflicts_are_told_in_part_and_kept_in_full() -> None:
     assert len(one.changes) == 30
 
 
+@pytest.mark.slow
 def test_an_empty_market_is_what_no_relaxation_helps() -> None:
     """No disk offers, or no GPUs: the sentence ends with that, not with nothing."""
     job = {"name": "ft", "gpu": "A100_80GB", "mounts": ["x"]}
@@ -183,6 +185,7 @@ def test_each_volume_is_named_with_how_many_offers_break_each_rule() -> None:
     assert by_name["apart"]["reason"] == "spread"
 
 
+@pytest.mark.slow
 def test_offers_of_several_sizes_are_counted_by_place_and_size() -> None:
     """Rows of one place that sell different sizes are counted apart, and the text says so."""
     tiers = [

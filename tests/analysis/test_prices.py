@@ -38,6 +38,7 @@ def test_thresholds_of_one_volume_by_hand() -> None:
     assert "beta beta-1 (US)" in made["beta"][1]
 
 
+@pytest.mark.slow
 def test_a_limit_ends_the_range_before_a_rival_does() -> None:
     """A budget or the volume's own limit is reached before beta's price is."""
     limited = found(asked({**X, "max_usd_gb_hr": 0.00015}))
@@ -62,6 +63,7 @@ def test_an_offer_that_nothing_replaces_may_cost_anything() -> None:
     assert made["alpha"] == (None, "no plan has less there, were it a million times dearer")
 
 
+@pytest.mark.slow
 def test_quotients_are_rounded_away_from_today() -> None:
     """A third of a price rises to its ceiling, and falls to its floor, at 15 digits."""
     rows = [one | {"spec": {**one["spec"], "minCount": 300}} for one in asked(X).rows[:1]]

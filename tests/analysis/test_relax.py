@@ -247,6 +247,7 @@ def test_each_kind_of_relaxation_of_a_volume(rows: list[Row], wish: Row, text: s
     assert found.text == f"{text} on x"
 
 
+@pytest.mark.slow
 def test_two_replicas_at_one_provider_have_two_ways() -> None:
     """One replica less, or the mildest weaker spread, though no spread at all were cheaper."""
     rows = [row("a", "0.0001"), row("a", "0.0003", dataCenter="a-2")]
@@ -257,6 +258,7 @@ def test_two_replicas_at_one_provider_have_two_ways() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_stock_two_levels_down_takes_two_steps() -> None:
     """From High to Low is one change of two steps; a single other step is preferred to it."""
     low = row("a", "0.0001", stockStatus="Low")
@@ -296,6 +298,7 @@ def _infeasible(one: Relaxation, offers: list[Row], **policy: Any) -> bool:
     return optimum(Instance.of(demand, frame, None), tie_break=False) is None
 
 
+@pytest.mark.slow
 def test_a_budget_rises_to_the_least_that_works_and_not_an_atom_less() -> None:
     """The value is exact; the text rounds it up to cents, which is enough as well."""
     rows = [row("a", "0.00011545611010752688")]
@@ -321,6 +324,7 @@ def test_budgets_of_owners_rise_each_on_its_own() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_budget_needs_the_cheapest_disks_not_those_beside_the_cheapest_gpus() -> None:
     """GPUs do not count: the least budget is met by dearer GPUs beside cheaper disks."""
     rows = [row("a", "0.0001"), row("b", "0.0002")]
@@ -385,6 +389,7 @@ def test_each_kind_of_relaxation_of_a_workload(wish: Row, offer: Row, text: str)
     assert again.solver.objective_usd_hr == found.usd_hr == Decimal("1.01")
 
 
+@pytest.mark.slow
 def test_a_job_may_take_another_model_or_spread_its_gpus_over_nodes() -> None:
     """16 GPUs on one node are not sold: 8 on each of 2 nodes are, and another model has 16."""
     document = {
@@ -407,6 +412,7 @@ def test_a_job_may_take_another_model_or_spread_its_gpus_over_nodes() -> None:
     assert (job.gpus, job.nodes) == (8, 2)
 
 
+@pytest.mark.slow
 def test_one_gpu_a_node_is_singular() -> None:
     """A relaxation to single GPUs says one GPU, not one GPUs."""
     document = {

@@ -89,6 +89,7 @@ def of_plan(plan: Plan) -> dict[str, Any]:
 # -- by hand ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_sweep_by_hand() -> None:
     """One, two, three copies at two prices: the cheapest places first, each figure worked out."""
     made = sweep(demand(A), OFFERS, {"replicas": [1, 2, 3], "price_factor": [1, "1.5"]}, exact=True)
@@ -292,6 +293,7 @@ def test_each_row_is_the_plan_of_the_edited_file_and_market(
 # -- live disks ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_kept_costs_what_is_billed() -> None:
     """Twice the market's prices: the disk of a stays at 14.60, that of b doubles to 14.60."""
     named = {**A, "disks": ["disk-0001"]}
@@ -343,6 +345,7 @@ def test_a_row_keeps_what_the_plan_would_keep(grid: dict[str, Any]) -> None:
         assert {name: row[name] for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_slack_is_the_plans() -> None:
     """Five per cent more for better stock: as `planner.plan` takes it."""
     rows = copy.deepcopy(MARKET[:2])
@@ -424,6 +427,7 @@ def test_the_order_of_keys_is_the_order_of_rows() -> None:
     assert cells(other, "usd_month") == [("7.3",), ("14.6",), ("21.9",), ("43.8",)]
 
 
+@pytest.mark.slow
 def test_a_frame_can_be_pickled(serial: pd.DataFrame) -> None:
     """It goes through a cache or another executor unchanged."""
     back = pickle.loads(pickle.dumps(serial))  # noqa: S301 -- our own

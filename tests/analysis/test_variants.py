@@ -172,6 +172,7 @@ CASES: list[tuple[dict[str, Any], Callable[[Document], None]]] = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("grid", "edit"), CASES, ids=[str(grid) for grid, _ in CASES])
 def test_a_variant_is_the_edited_file(
     grid: dict[str, Any], edit: Callable[[Document], None]

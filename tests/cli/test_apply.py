@@ -121,6 +121,7 @@ def test_the_prompt_shows_what_it_costs(run: Run, sim: Sim, tmp_path: Path) -> N
     assert len(sim.live()) == 2
 
 
+@pytest.mark.slow
 def test_the_wallet_pays_for_other_disks_too(run: Run, sim: Sim, tmp_path: Path) -> None:
     """Somebody else's disk in the account shortens how long the wallet lasts, and is said."""
     planned(tmp_path, sim)

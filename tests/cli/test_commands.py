@@ -34,6 +34,7 @@ def test_plan_json_is_the_saved_document_and_nothing_else(run: Run, tmp_path: Pa
     assert ran.json()["solver"]["status"] == "optimal"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("columns", ["80", "160"])
 def test_plan_table_fits_the_terminal(run: Run, columns: str) -> None:
     """No line is wider than the terminal, and the total is there."""
@@ -192,6 +193,7 @@ def test_init_in_any_directory_names_a_project(run: Run, tmp_path: Path, name: s
     assert planner.read_demand(tmp_path / name / "demand.yaml").project == name.replace(" ", "-")
 
 
+@pytest.mark.slow
 def test_an_empty_listing_is_said(run: Run, tmp_path: Path) -> None:
     """Not "0 of no offers"."""
     (tmp_path / "none.json").write_text("[]")

@@ -46,6 +46,7 @@ def test_an_example_is_a_line_that_planner_takes(name: str, line: str) -> None:
     assert len(line) <= 76
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_examples_panels_and_words(run: Run, name: str) -> None:
     """Each example on a line of its own, at 80 columns; no type is Python's but of --help."""
@@ -86,6 +87,7 @@ def _completed(run: Run, line: str) -> list[str]:
     return ran.out.split()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("line", "values"),
     [
@@ -111,6 +113,7 @@ def test_a_value_is_completed(run: Run, line: str, values: list[str]) -> None:
     assert _completed(run, line) == values
 
 
+@pytest.mark.slow
 def test_what_a_file_has_is_completed(run: Run, tmp_path: Path) -> None:
     """Volumes and offers of the plan, places of the listing, files with their directories."""
     plan = research()

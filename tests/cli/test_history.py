@@ -82,6 +82,7 @@ def test_a_file_that_cannot_be_written_is_a_line(run: Run, tmp_path: Path) -> No
         assert run("history", env=env).code == 8
 
 
+@pytest.mark.slow
 def test_where_explain_and_report_say_how_the_choice_did(run: Run) -> None:
     """From the second listing on; a plan of files has no history, and says nothing."""
     sentence = "in stock in 100 % of {} listings since 2"

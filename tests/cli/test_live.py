@@ -78,6 +78,7 @@ def test_a_redirect_never_gets_the_key(run: Run) -> None:
         assert f"127.0.0.1:{other.port}" in ran.err
 
 
+@pytest.mark.slow
 def test_credentials_of_the_vendors_client_are_enough(run: Run, tmp_path: Path) -> None:
     """A user who has logged in with the vendor's client needs no variable."""
     with Sim(ROWS) as sim:
@@ -149,6 +150,7 @@ def test_a_demand_with_workloads_reads_three_listings(run: Run) -> None:
         assert KEY not in ran.out + ran.err
 
 
+@pytest.mark.slow
 def test_a_demand_without_workloads_asks_for_disks_only(run: Run) -> None:
     """What is not needed is not asked for."""
     with Sim(**listings()) as sim:

@@ -23,6 +23,7 @@ def _demand(**policy: object) -> planner.Demand:
     return planner.demand_from({"version": 1, "volumes": [volume], "policy": policy})
 
 
+@pytest.mark.slow
 def test_a_plan_over_budget_is_refused_unless_asked() -> None:
     """The cheapest plan costs $51.10: it is marked, says by how much, and is kept in its file."""
     demand = _demand(budget_usd_month=50, budgets={"research": 51})
@@ -79,6 +80,7 @@ def test_a_demand_that_does_not_ask_keeps_its_plan_id() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_option_marks_the_plan(run: Run, tmp_path: Path) -> None:
     """On the command line: exit 0, the mark in the table, the warning on standard error."""
     text = "version: 1\nvolumes: [{name: a, size: 1 TB}]\npolicy: {budget_usd_month: 50}\n"

@@ -31,6 +31,7 @@ HOSTILE = "$(touch owned); `touch owned` | touch owned"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
+@pytest.mark.slow
 def test_it_ends_with_zero_when_the_price_falls(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line for each change; as JSON, an object a line."""
     with Sim() as sim:
@@ -108,6 +109,7 @@ def hook() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_a_notification_is_a_post_that_slack_takes(run: Run, hook: str) -> None:
     """Text alone, no key, and no mention that a name could smuggle in."""
     with Sim() as sim:
@@ -123,6 +125,7 @@ def test_a_notification_is_a_post_that_slack_takes(run: Run, hook: str) -> None:
     assert json.loads(escaped) == {"text": "&lt;!channel&gt; &amp; \\x1b[2J"}
 
 
+@pytest.mark.slow
 def test_a_notification_follows_no_redirect_and_shows_no_secret() -> None:
     """Another host hears nothing; a failure that may pass is tried three times."""
     with Raw(OK) as other:

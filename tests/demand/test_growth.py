@@ -29,6 +29,7 @@ def _demand(document: dict[str, Any]) -> Demand:
     return normalised(values, "demo")
 
 
+@pytest.mark.slow
 @given(
     base=st.integers(1, 10**6),
     percent=st.decimals(0, 100, places=3),

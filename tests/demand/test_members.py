@@ -143,6 +143,7 @@ def test_hours_beyond_every_month_are_told_once() -> None:
     assert row[3] == "at most 744 is possible, not 745 (workload 'w')"
 
 
+@pytest.mark.slow
 def test_what_groups_name_together_is_bounded() -> None:
     """A few short lines cannot ask for a hundred million names."""
     groups = [{"volumes": ["s"], "same": "site"}] * 101

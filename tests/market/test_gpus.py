@@ -175,6 +175,7 @@ def test_both_listings_as_one(single: int, multi: int) -> None:
     assert both.attrs == {"source": "here"}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("place", "where", "state"),
     [
@@ -325,6 +326,7 @@ def test_canonical_rows_are_facts_of_both_listings() -> None:
     assert gpu_rows(both.iloc[::-1]) == [multi, single]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("column", "value"),
     [

@@ -174,6 +174,7 @@ def test_offer_id_is_the_dearest_rows() -> None:
     assert found["offer_ids"] == tuple(sorted(ids))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("price", ["0.1", None])
 def test_offer_id_of_equally_dear_rows_is_the_least(price: str | None) -> None:
     """Ties go to the least id, whether all are equally dear or all unpriced."""

@@ -25,6 +25,7 @@ def sizes(grid: SizeGrid) -> list[int]:
     return list(range(grid.first, min(grid.last, REACH_GB) + 1, grid.step))
 
 
+@pytest.mark.slow
 @brief
 @given(st.lists(GRIDS, min_size=1, max_size=4))
 def test_each_size_is_in_one_segment_with_its_sellers(grids: list[SizeGrid]) -> None:
@@ -37,6 +38,7 @@ def test_each_size_is_in_one_segment_with_its_sellers(grids: list[SizeGrid]) -> 
     assert sorted(divided, key=lambda one: one[0]) == sorted(sellers.items())
 
 
+@pytest.mark.slow
 @brief
 @given(st.lists(GRIDS, min_size=1, max_size=4).flatmap(st.permutations))
 def test_the_order_of_rows_does_not_matter(grids: list[SizeGrid]) -> None:

@@ -43,6 +43,7 @@ def shown(which: Filter, **options: Any) -> list[int]:
     return frame["row"].tolist()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("which", "rows"),
     [
@@ -138,6 +139,7 @@ def test_types_of_a_callers_frame() -> None:
         pd.testing.assert_frame_equal(list_offers(loose, each, exact=True), strict)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("column", [column.name for column in OFFERS])
 @pytest.mark.parametrize("descending", [False, True])
 def test_sort_by_every_column(column: str, *, descending: bool) -> None:

@@ -367,6 +367,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", BROKEN)
 def test_answer_that_breaks_the_contract(name: str, sim: Sim, fake: FakeTime) -> None:
     """An answer that is not what the API documents is ContractBroken, after five attempts."""
@@ -395,6 +396,7 @@ def test_compressed_answers() -> None:
         client.listing("disks")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "gzip"])
 def test_other_compressions(encoding: str) -> None:
     """What could multiply without bound is not unpacked, nor is what does not decode."""
@@ -406,6 +408,7 @@ def test_other_compressions(encoding: str) -> None:
         client.listing("disks")
 
 
+@pytest.mark.slow
 def test_long_error_body(sim: Sim, fake: FakeTime) -> None:
     """An endless error page does not hide its status."""
     sim.fault(f"{OFFERS}:huge+status-after=404")
@@ -714,6 +717,7 @@ def test_delete_rename_and_wallet(sim: Sim) -> None:
     assert sim.live() == []
 
 
+@pytest.mark.slow
 def test_bills_that_repeat_come_to_an_end(sim: Sim) -> None:
     """A server that shows the same page for ever is read a bounded number of times, rows once."""
     row = {"id": "b1", "amount_usd": 1, "resource_type": "disks", "resource_id": "x"}

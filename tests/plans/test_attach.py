@@ -71,6 +71,7 @@ def test_what_a_pod_can_mount_needs_no_warning(
     assert plan(provider, *mounts, policy={"attach_limits": limits}).warnings == ()
 
 
+@pytest.mark.slow
 def test_a_stated_limit_can_be_stricter_than_the_fact() -> None:
     """What the demand says is what counts, in both directions."""
     stricter = plan("crusoecloud", "a", "b", policy={"attach_limits": {"crusoecloud": 1}})
@@ -78,6 +79,7 @@ def test_a_stated_limit_can_be_stricter_than_the_fact() -> None:
     assert groups(plan("runpod", "a", "b", policy={"attach_limits": {"runpod": 2}})) == [None] * 3
 
 
+@pytest.mark.slow
 def test_a_volume_in_several_disks_counts_each_of_them() -> None:
     """A volume split in two cannot be mounted by a pod that mounts one disk."""
     with pytest.raises(Infeasible):
@@ -93,6 +95,7 @@ def test_an_unknown_limit_is_one_warning() -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_old_fact_says_so_where_it_matters() -> None:
     """A year after its source was read, where it decides what shares a disk, and where not."""
     (decides,) = plan("runpod", "a", "b", now=LATE).warnings

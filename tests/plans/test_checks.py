@@ -162,6 +162,7 @@ def test_the_record_of_an_input_is_held_against_it(
     )
 
 
+@pytest.mark.slow
 def test_gpus_that_are_not_recorded_are_missed(joint: Plan, tmp_path: Path) -> None:
     """A GPU market without its record is a plan that nobody can trace."""
     path = tmp_path / "plan.json"
@@ -183,6 +184,7 @@ RECORDS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", RECORDS)
 def test_a_record_that_does_not_follow_is_refused(plan: Plan, tmp_path: Path, change: str) -> None:
     """Status, gap and bound have to follow from cost and placements, and be of their kind."""
@@ -200,6 +202,7 @@ def test_every_field_of_the_record_is_in_the_file(plan: Plan) -> None:
     assert solver["cost_slack_percent"] == "0"
 
 
+@pytest.mark.slow
 def test_a_dearer_plan_that_calls_itself_optimal_is_refused(tmp_path: Path) -> None:
     """A consistent record of a dearer placement does not meet the bound of its own market."""
     demand = demand_from({"version": 1, "volumes": [{"name": "x", "size_gb": 10}]})

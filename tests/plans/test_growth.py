@@ -89,6 +89,7 @@ def test_the_file_has_the_schedule_and_loads(tmp_path: Path) -> None:
     assert plan.schedule_to_frame()["month"].tolist() == [1, 2, 1, 2]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -109,6 +110,7 @@ def test_a_changed_schedule_is_not_verified(change: dict[str, Any], problem: str
     assert made(CORPUS).violations() == ()
 
 
+@pytest.mark.slow
 def test_requirements_hold_in_later_months() -> None:
     """A schedule that brings copies together, or breaks a budget in a later month, is found out."""
     plan = made({**CORPUS, "replicas": 2})
@@ -123,6 +125,7 @@ def test_requirements_hold_in_later_months() -> None:
     assert any(text.startswith("in month 2: the plan spends 29.2") for text in poor.violations())
 
 
+@pytest.mark.slow
 def test_a_schedule_that_costs_too_much_is_not_the_optimum(tmp_path: Path) -> None:
     """Buying 400 GB now is a plan, but not the cheapest: the record of a proof is refuted."""
     plan = made(CORPUS)
@@ -137,6 +140,7 @@ def test_a_schedule_that_costs_too_much_is_not_the_optimum(tmp_path: Path) -> No
         Plan.load(tmp_path / "plan.json")
 
 
+@pytest.mark.slow
 def test_a_budget_holds_in_every_month() -> None:
     """400 GB in the last month are 29.20; less than that is no plan, and the month is named."""
     assert made(CORPUS, budget_usd_month="29.20").exact_totals["horizon_usd"] == Decimal("69.3")

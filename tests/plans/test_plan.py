@@ -247,6 +247,7 @@ MARKETS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", MARKETS)
 def test_a_market_that_is_none_is_refused(plan: Plan, tmp_path: Path, change: str) -> None:
     """Rows that no market gives are corruption, never a crash."""

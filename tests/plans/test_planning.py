@@ -41,6 +41,7 @@ def test_an_empty_gpu_market_is_infeasible_and_said() -> None:
     assert "no GPU offer has the model A100_80GB" in " ".join(caught.value.warnings)
 
 
+@pytest.mark.slow
 def test_gpus_without_workloads_are_kept_and_change_nothing() -> None:
     """A GPU market that no job asks for is in the inputs, and the placements are the same."""
     plan = planner.plan(

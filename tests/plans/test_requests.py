@@ -78,6 +78,7 @@ def test_disk_names_follow_plan_and_slot(plan: Plan) -> None:
     assert not {one["body"]["disk"]["name"] for one in other.requests} & set(names)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", ["9lives", "A.B_c", "x" * 64, "_", "-.-"])
 def test_awkward_volume_names_make_valid_disk_names(name: str) -> None:
     """Digits first, capitals, dots, length: the disk's name stays within the safe alphabet."""

@@ -33,6 +33,7 @@ def test_text_from_outside_is_text_wherever_it_stands(evil: str, shown: str) -> 
         assert Look(piece).text == shown
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_text_is_read_as_it_is(text: str) -> None:
     """Whatever it is, one line of it shows as what `visible` makes of it, and no tag comes in."""

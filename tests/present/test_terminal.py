@@ -118,6 +118,7 @@ def test_what_fits_is_drawn_without_rich_as_rich_draws_it(where: str) -> None:
     assert where in plain
 
 
+@pytest.mark.slow
 @given(st.text(st.sampled_from("ab -.,'"), max_size=60), st.integers(8, 30))
 def test_a_sentence_is_wrapped_as_rich_wraps_it(text: str, width: int) -> None:
     """Words stay whole where they fit; rich is loaded for the rest."""

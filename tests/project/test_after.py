@@ -115,6 +115,7 @@ def test_a_person_names_the_disk(tmp_path: Path) -> None:
         resolve_id(ctx, find_entry(ctx.state, "v2/1/1", TARGET), disk_id)
 
 
+@pytest.mark.slow
 def test_a_person_disowns_the_suspect(tmp_path: Path) -> None:
     """--not ID: after the quarantine the slot is sent again, once."""
     world = bought(tmp_path, 1, "lost_before")
@@ -128,6 +129,7 @@ def test_a_person_disowns_the_suspect(tmp_path: Path) -> None:
     assert world.status(twin) != "TERMINATED"
 
 
+@pytest.mark.slow
 def test_a_person_gives_up(tmp_path: Path) -> None:
     """--give-up: never sent again, and a created disk cannot be given up."""
     world = bought(tmp_path, 2, "ghost")

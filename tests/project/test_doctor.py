@@ -42,6 +42,7 @@ def states(checks: Mapping[str, Check], state: str) -> set[str]:
     return {name for name, check in checks.items() if check.state == state}
 
 
+@pytest.mark.slow
 def test_all_in_order(sim: Sim, tmp_path: Path) -> None:
     """Only what would cost money is skipped; only reads are sent, and nothing is made."""
     sim.add_disk(size=100, usd_hr="0.5")
@@ -67,6 +68,7 @@ def test_a_key_that_may_read_offers_only(sim: Sim, tmp_path: Path) -> None:
     assert checks[""].says == "0"
 
 
+@pytest.mark.slow
 def test_without_a_wallet(sim: Sim, tmp_path: Path) -> None:
     """The run-rate is known, and how long it lasts is not."""
     checks = looked(tmp_path, {**sim.environ, "PRIME_API_KEY": "sim-no-wallet"})

@@ -36,6 +36,7 @@ def split(nonce: str = "nonce-1") -> Plan:
     return planner.plan(demand, offers_frame([offer()]), target=TARGET, now=START, nonce=nonce)
 
 
+@pytest.mark.slow
 def test_what_was_bought_is_recorded_by_replica(tmp_path: Path) -> None:
     """Two volumes of one disk each; ids as the marketplace gave them."""
     world = World()
@@ -44,6 +45,7 @@ def test_what_was_bought_is_recorded_by_replica(tmp_path: Path) -> None:
     assert recorded(tmp_path) == ({("v1", 1): (first,), ("v2", 1): (second,)}, ())
 
 
+@pytest.mark.slow
 def test_the_disks_of_one_replica_are_in_their_order(tmp_path: Path) -> None:
     """A volume on two disks is one replica of two ids."""
     world = World()

@@ -126,6 +126,7 @@ def test_i4_no_id_is_recorded_that_was_not_read_back(tmp_path: Path) -> None:
     assert (entry.stage, entry.ids) == ("claimed", ())
 
 
+@pytest.mark.slow
 def test_i5_nothing_that_is_not_ours_is_touched(tmp_path: Path) -> None:
     """Somebody else's disks, one of them named almost like ours, stay as they are."""
     world = World()
@@ -173,6 +174,7 @@ def test_i6_disks_of_every_plan_of_the_project_count(tmp_path: Path) -> None:
     assert (report.exit_code, report.usd_hr) == (0, Decimal("0.04"))
 
 
+@pytest.mark.slow
 def test_i6_a_disk_counts_at_its_live_price_and_not_when_it_is_gone(tmp_path: Path) -> None:
     """Repriced from 0.01 to 0.05, then deleted by hand."""
     world, second = World(), plan_of(1, nonce="nonce-2")
@@ -187,6 +189,7 @@ def test_i6_a_disk_counts_at_its_live_price_and_not_when_it_is_gone(tmp_path: Pa
     assert len(report.to_document()["slots"]) == 1
 
 
+@pytest.mark.slow
 def test_i6_a_kept_disk_counts_at_its_live_price(tmp_path: Path) -> None:
     """Somebody's disk that the demand names: 0.0077 when planned, 0.02 by now."""
     world = World()
@@ -274,6 +277,7 @@ def test_a_second_machine_makes_no_second_disk(tmp_path: Path) -> None:
     assert len(world.posts) == 2
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_the_intent(tmp_path: Path) -> None:
     """Killed with the request on its way, the next run looks before it sends."""
     world = World()

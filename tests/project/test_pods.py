@@ -176,6 +176,7 @@ def test_gpus_that_are_elsewhere_are_named(tmp_path: Path) -> None:
     assert (reach.beside, reach.why) == ("no", "none is there")
 
 
+@pytest.mark.slow
 def test_a_node_offer_is_looked_up_in_its_own_listing(tmp_path: Path) -> None:
     """An offer of the multi-node listing is not among single nodes."""
     node = gpu(gpuCount=16)

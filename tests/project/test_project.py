@@ -44,6 +44,7 @@ def state_of(folder: Path) -> State:
         return State(journal.records)
 
 
+@pytest.mark.slow
 def test_killed_during_a_create_and_planned_again_it_converges(tmp_path: Path) -> None:
     """The disk listed under the pending name serves the slot of the new plan."""
     world, first, second = World(), plan_of(2), plan_of(2, nonce=SECOND)
@@ -93,6 +94,7 @@ def test_a_lost_create_of_an_earlier_plan_holds_the_next_until_its_quarantine(
     assert (outcome.exit_code, len(world.posts), len(world.live)) == (0, 3, 2)
 
 
+@pytest.mark.slow
 def test_an_earlier_create_that_surfaces_after_all_is_reported(tmp_path: Path) -> None:
     """Later than the quarantine promises: exit 7 with its id, never silent."""
     world, second = World(), plan_of(1, nonce=SECOND)

@@ -333,6 +333,7 @@ def test_a_pod_mounts_it_once_and_says_where_each_volume_is(tmp_path: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_is_on_one_disk_and_counts_it_once(tmp_path: Path) -> None:
     """Each row has its part; the total, and what is replaced, are of one disk."""
     world, plan = bought(tmp_path)
@@ -348,6 +349,7 @@ def test_a_plan_says_what_is_on_one_disk_and_counts_it_once(tmp_path: Path) -> N
     assert (frame["provision_gb"].sum(), [*frame["disk_sizes_gb"]]) == (3000, [(3000,), (3000,)])
 
 
+@pytest.mark.slow
 def test_a_shared_disk_that_is_no_longer_needed_is_left_over_once(tmp_path: Path) -> None:
     """Both volumes are gone from the demand: one disk, one command, both names."""
     world, _ = bought(tmp_path)
@@ -361,6 +363,7 @@ def test_a_shared_disk_that_is_no_longer_needed_is_left_over_once(tmp_path: Path
     assert planner.Plan.load(tmp_path / "plan.json").leftover == plan.leftover
 
 
+@pytest.mark.slow
 def test_naming_the_disk_for_one_volume_keeps_it_for_both(tmp_path: Path) -> None:
     """The journal has both on it, so the other one is not bought again."""
     world, _ = bought(tmp_path)

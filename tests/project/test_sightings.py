@@ -80,6 +80,7 @@ def test_a_damaged_file_is_begun_again(content: bytes, tmp_path: Path) -> None:
     assert seen(tmp_path, 3, OFF).unattached_since == NOW
 
 
+@pytest.mark.slow
 def test_a_torn_file_at_every_byte(tmp_path: Path) -> None:
     """Cut anywhere, it is read or begun again."""
     seen(tmp_path, 0, OFF)
@@ -103,6 +104,7 @@ def test_a_locked_or_unusable_place_stops_nothing(tmp_path: Path) -> None:
     assert seen(tmp_path, 5, OFF).unattached_since == NOW + 5 * DAY
 
 
+@pytest.mark.slow
 def test_apply_status_and_report_see_the_same(tmp_path: Path) -> None:
     """Bought and never attached: after eight days status marks it and the report says its cost."""
     world = World()

@@ -88,6 +88,7 @@ def test_what_is_so_already_ends_at_once(tmp_path: Path) -> None:
     assert len(begun) == 1
 
 
+@pytest.mark.slow
 def test_it_ends_when_the_price_falls(tmp_path: Path) -> None:
     """By five per cent of the first plan, not by four; an unchanged market is silent."""
 
@@ -104,6 +105,7 @@ def test_it_ends_when_the_price_falls(tmp_path: Path) -> None:
     assert [late - early for early, late in itertools.pairwise(begun)] == [600, 600, 600]
 
 
+@pytest.mark.slow
 def test_it_ends_when_there_is_a_plan(tmp_path: Path) -> None:
     """It says why there is none, and what is out of stock."""
 
@@ -122,6 +124,7 @@ def test_it_ends_when_there_is_a_plan(tmp_path: Path) -> None:
     assert changes[-1].text == "Feasible: $146.00/month."
 
 
+@pytest.mark.slow
 def test_it_ends_when_the_best_is_in_stock(tmp_path: Path) -> None:
     """A dearer plan is not what is waited for."""
 
@@ -136,6 +139,7 @@ def test_it_ends_when_the_best_is_in_stock(tmp_path: Path) -> None:
     assert changes[4].text == "data: beta B-1 (US) to alpha A-1 (US)."
 
 
+@pytest.mark.slow
 def test_which_offer_went_is_said(tmp_path: Path) -> None:
     """Out of stock, or no longer listed; then the plan goes elsewhere."""
     with Sim(market()) as sim:
@@ -155,6 +159,7 @@ def test_which_offer_went_is_said(tmp_path: Path) -> None:
     assert texts[-1].startswith("Cheaper: $36.50/month")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "fault", ["status=503", "429", "drop-before", "garbage", "list-short-total"]
 )

@@ -146,6 +146,7 @@ def test_a_month_is_that_of_both_plans_or_730_hours() -> None:
     assert made.summary == "Diff: no changes. $7.30/month, as before."
 
 
+@pytest.mark.slow
 def test_gpus_of_workloads_count() -> None:
     """Another number of GPUs and other hours, and a workload that goes."""
 

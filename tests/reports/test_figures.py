@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 import planner
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
@@ -52,6 +54,7 @@ def test_an_account_since_the_month_began() -> None:
     assert merge_reports([fewer, fewer], now=READ).gone == fewer.gone
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_one_number() -> None:
     """Against one provider for everything; where nothing simpler is dearer, nothing."""
     volumes = [VOLUMES[0], {"name": "b", "size_gb": 100, "providers": ["beta"]}]
@@ -64,6 +67,7 @@ def test_what_is_saved_is_one_number() -> None:
     assert not any("cheaper" in label for _, label in values(report(planned())))
 
 
+@pytest.mark.slow
 def test_the_order_of_the_first_screen() -> None:
     """Figures, alerts, owners, changes, sites; the rest is folded, in page and Markdown alike."""
     made = report(research(), warn_above=Decimal(86))
@@ -85,6 +89,7 @@ def test_the_order_of_the_first_screen() -> None:
     assert whole[:4] == ("total", "1,340.51", "1,600.00", "83.8")
 
 
+@pytest.mark.slow
 def test_many_projects_are_named_once() -> None:
     """Twelve plans of one market: a number in the title, one sentence of prices, three alerts."""
     plans = [

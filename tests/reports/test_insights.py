@@ -34,6 +34,7 @@ def test_what_fewer_sites_cost(insights: Insights) -> None:
     assert "beta B-1 (NO)" in texts(section)[1][3]
 
 
+@pytest.mark.slow
 def test_what_a_smaller_share_costs(insights: Insights) -> None:
     """Of 500 GB alpha has 300; at most half sends a (0.01) to gamma (0.03): 14.60 more."""
     (section,) = (one for one in insights.sections(None) if one.name == "share")

@@ -125,6 +125,7 @@ def test_without_charts_there_are_no_scripts_and_the_page_is_small() -> None:
     assert len(text) < 20_000
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_for(read: Reader) -> None:
     """No address in any attribute, but links within the page and an empty icon."""
     found = {

@@ -138,6 +138,7 @@ def solved(instance: Instance) -> tuple[Columns, list[list[str]] | None, Program
     return columns, [[NAMES[at[o]] for o in chosen[v]] for v in sorted(chosen)], program
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", CASES)
 def test_the_cheapest_that_a_constraint_allows(case: str) -> None:
     """What one rule makes of the cheapest offers was worked out by hand."""

@@ -152,6 +152,7 @@ def test_components_are_solved_apart() -> None:
     assert 0 < found.stats.variables <= whole.stats.variables / 2
 
 
+@pytest.mark.slow
 def test_disks_and_gpus_are_decided_at_once() -> None:
     """Beta's disks cost $7.30 a month more, and its GPUs, for ten hours, $10 less."""
     job = {"name": "job", "gpu": "A100_80GB", "hours_per_month": 10, "mounts": ["a"]}
@@ -166,6 +167,7 @@ def test_disks_and_gpus_are_decided_at_once() -> None:
     assert providers(closer, solved(closer).chosen) == [["alpha"]]
 
 
+@pytest.mark.slow
 def test_workloads_without_gpus_have_no_plan() -> None:
     """A market whose GPUs are all elsewhere, or that has none, gives no plan."""
     job = {"name": "job", "gpu": "A100_80GB", "mounts": ["a"]}

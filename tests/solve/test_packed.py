@@ -68,6 +68,7 @@ def _held_against_everything(seeds: range, *, full: bool = False) -> tuple[int, 
     return feasible, shared
 
 
+@pytest.mark.slow
 def test_a_few_instances_against_everything_that_can_be_tried() -> None:
     assert _held_against_everything(range(17, 29)) == (7, 3)
 
@@ -120,6 +121,7 @@ def test_volumes_of_a_pod_that_mounts_one_disk_share_it() -> None:
     assert (a.leads, b.leads) == (True, False)
 
 
+@pytest.mark.slow
 def test_no_more_volumes_share_than_have_to() -> None:
     """A pod that mounts two disks has three volumes on them, and the one alone costs the same."""
     placed = _placed(_job("a", "b", "c", policy={"attach_limits": {"alpha": 2}}))
@@ -197,6 +199,7 @@ def _all_on_one(solution: Solution) -> tuple[Placement, ...]:
     )
 
 
+@pytest.mark.slow
 def test_every_changed_plan_is_refused() -> None:
     frames = _job("a", "b", spec={"step": 100})
     solution = optimise(*frames)

@@ -118,6 +118,7 @@ POLICIES: list[tuple[dict[str, Any], list[int], list[int], bool]] = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("policy", "one", "two", "expected"), POLICIES)
 def test_a_policy_is_kept_to_its_last_unit(
     policy: dict[str, Any], one: list[int], two: list[int], expected: bool

@@ -54,6 +54,7 @@ def test_an_incumbent_keeps_its_placements_and_its_gap() -> None:
     assert (record.variables, record.constraints, record.dominated) == (2, 1, 7)
 
 
+@pytest.mark.slow
 def test_a_bound_is_at_least_what_needs_no_solver_and_at_most_the_cost() -> None:
     """A solver that proves next to nothing does not lower it, one that errs does not raise it."""
     assert proved(DEAR, "0").solver.bound_usd_hr == Decimal("0.001")
@@ -80,6 +81,7 @@ def test_what_is_near_enough_is_proven_with_its_gap() -> None:
     assert (unlimited.status, unlimited.termination) == ("feasible", "work_limit")
 
 
+@pytest.mark.slow
 def test_a_cost_that_was_allowed_is_no_missing_proof() -> None:
     """With a slack of a fifth the dearer offer is what was asked for; with less it is not."""
     assert proved(DEAR, "0.73", "20").solver.status == "optimal"
@@ -113,6 +115,7 @@ def test_gpus_are_in_cost_and_bound() -> None:
     assert low.status == "feasible"
 
 
+@pytest.mark.slow
 def test_no_time_for_coupled_volumes_is_not_proven() -> None:
     """With no time there is no plan and no claim that none exists; with time there is one."""
     rows = [row(f"p{n}", f"0.000{100 + n * 7 % 31}") for n in range(30)]

@@ -163,6 +163,7 @@ def test_a_job_without_hours_runs_all_month(month: int) -> None:
     assert rentals.hours == (month,)
 
 
+@pytest.mark.slow
 @given(
     st.decimals(min_value=0, max_value=10**6, places=12),
     st.integers(1, 744),

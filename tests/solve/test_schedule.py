@@ -68,6 +68,7 @@ def policy(rng: random.Random, horizon: int) -> Row:
     return asked
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(120))
 def test_one_volume_costs_what_the_dynamic_program_says(seed: int) -> None:
     """Replicas with spread, both kinds of growth, overlap, egress, several horizons."""
@@ -107,6 +108,7 @@ def test_coupled_volumes_cost_what_the_dynamic_program_says(seed: int) -> None:
     assert solved(demand, rows)[0] == growing.least_usd(demand, rows)
 
 
+@pytest.mark.slow
 def test_random_demands_are_worth_solving() -> None:
     """Most have a schedule, many of them with a move, and about half need no solver."""
     moves = plans = without = 0

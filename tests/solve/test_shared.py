@@ -68,6 +68,7 @@ def test_no_place_for_all_is_no_answer() -> None:
     assert merge_same_site_groups(instance, instance.ties[0]) is None
 
 
+@pytest.mark.slow
 def test_what_is_no_single_place_is_left_to_the_solver() -> None:
     """Copies, volumes that must differ, and offers of two regions are not its business."""
     pair = volume("a"), volume("b")

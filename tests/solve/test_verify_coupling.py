@@ -256,6 +256,7 @@ def test_a_group_that_looks_at_an_unknown_place_is_broken(kind: str, level: str)
     assert pair("provider", "different", disk("alpha", "A-1", "US"), nowhere) == ()
 
 
+@pytest.mark.slow
 def test_an_offer_of_two_regions_is_in_both() -> None:
     """Rows of one key in two regions: together only with what is in both, apart from neither."""
     volumes = [{"name": name, "size_gb": 10} for name in ("a", "b")]
@@ -319,6 +320,7 @@ def test_an_average_that_decimals_can_write_is_not_rounded() -> None:
         assert list(found) == ([] if right else [expected])
 
 
+@pytest.mark.slow
 def test_a_missing_repeated_or_strange_gpu_is_rejected() -> None:
     """Each workload has one GPU, in the demand's order, and nobody else has."""
     chosen, (train, serve, copy) = plan(DEMAND)
@@ -405,6 +407,7 @@ def test_a_gpu_for_another_workload_is_rejected(change: str) -> None:
 SEVERAL = "backup is not on multi-node disks at the GPU's site"
 
 
+@pytest.mark.slow
 def test_several_nodes_need_a_disk_that_they_can_mount() -> None:
     """More than one node, the multi-node listing, or two jobs at one time."""
     train, serve, copy = DOCUMENT["workloads"]

@@ -34,6 +34,7 @@ def made() -> Plan:
     return plan(VOLUMES, *ACCOUNT, recorded=RECORDED)
 
 
+@pytest.mark.slow
 def test_the_plan_holds() -> None:
     """What every mutation starts from has no violation."""
     assert [one.action for one in made().placements] == ["keep", "create", "keep"]
@@ -139,6 +140,7 @@ def test_a_second_one_bought_beside_a_named_disk_is_refused(tmp_path: Path) -> N
         Plan.load(tmp_path / "p.json")
 
 
+@pytest.mark.slow
 def test_a_kept_disk_where_the_volume_must_not_be_is_refused() -> None:
     """The demand forbids the place afterwards: lists, exclusions and the market's region."""
     before = plan([{"name": "a"}], disk("disk-0001"), recorded={("a", 1): ("disk-0001",)})
@@ -154,6 +156,7 @@ def test_a_kept_disk_where_the_volume_must_not_be_is_refused() -> None:
         assert [one for one in problems if "not allowed" in one], wish
 
 
+@pytest.mark.slow
 def test_without_the_account_nothing_can_be_kept() -> None:
     """A plan whose disks are left out of the file is no plan."""
     bare = replace(made(), market=replace(made().market, disk_rows=()))

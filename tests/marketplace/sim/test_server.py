@@ -377,6 +377,7 @@ def test_what_is_done_beside_the_api_can_be_done_over_http() -> None:
         assert beside("GET", "audit").json == {"requests": []}
 
 
+@pytest.mark.slow
 def test_random_bytes_as_bodies_are_refused() -> None:
     """Whatever a body holds, the answer is a refusal and not a broken connection."""
     noise = random.Random(7)

@@ -96,6 +96,7 @@ def test_a_bar_ends_at_twice_its_limit() -> None:
     assert "2 bars are cut off at 200%" in subtitle(chart)
 
 
+@pytest.mark.slow
 def test_projects_are_named_where_there_are_several() -> None:
     """In a merged report one owner may have a budget in each."""
     both = [budget("ann", "1", "1", project=project) for project in ("lab", "shop", None)]

@@ -59,6 +59,7 @@ def test_a_bar_for_each_owner_and_a_colour_for_each_site() -> None:
     assert subtitle(chart) == "4 disks, $511.00 a month of 730 hours."
 
 
+@pytest.mark.slow
 def test_a_month_of_other_hours() -> None:
     """The hours are the caller's, and said."""
     chart = cost_chart(frame(disk("a", "S", "0.1")), hours_per_month=700)

@@ -38,6 +38,7 @@ def rows(chart: Any, at: int) -> list[dict[str, Any]]:
     return listed
 
 
+@pytest.mark.slow
 def test_a_price_is_a_line_and_stock_a_bar(tmp_path: Path) -> None:
     """A gap where it was out of stock; the line ends at the last listing."""
     gone = disk(stockStatus="Unavailable", spec={"pricePerUnit": Decimal("0.0002")})

@@ -98,6 +98,7 @@ def test_a_place_that_cannot_be_written_is_said(chart: alt.LayerChart, tmp_path:
         save_chart(chart, tmp_path / "nowhere" / "chart.svg")
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched() -> None:
     """A chart of one's own whose data lies behind a URL is refused, not asked for."""
     away = alt.Chart("http://127.0.0.1:9/data.json").mark_point().encode(x="a:Q")

@@ -59,6 +59,7 @@ def test_equal_requirements_are_two_bars() -> None:
     assert len(set(labels)) == len(wanted)
 
 
+@pytest.mark.slow
 def test_beyond_the_dearest_they_are_counted() -> None:
     """Savings do not add up, so the rest is counted with its largest."""
     chart = requirement_chart(frame(*((f"v{at}", "replicas: 2", f"{at}") for at in range(1, 26))))

@@ -69,6 +69,7 @@ def test_every_combination_is_drawn() -> None:
     assert colour["scale"] == {"domain": ["0.5", "none"], "range": list(COLOURS[:2])}
 
 
+@pytest.mark.slow
 def test_equal_curves_are_both_seen() -> None:
     """The one below is wider."""
     chart = tradeoff_chart(GRID, "max_sites", SHARE)
