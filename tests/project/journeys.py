@@ -36,9 +36,12 @@ OFFERS = (
 )
 
 
-def lab(*volumes: dict[str, Any]) -> Demand:
-    """Return a demand of the project."""
-    return demand_from({"version": 1, "project": "lab", "volumes": list(volumes)})
+def lab(*volumes: dict[str, Any], together: bool = False) -> Demand:
+    """Return a demand of the project, its volumes perhaps on one disk."""
+    document: dict[str, Any] = {"version": 1, "project": "lab", "volumes": list(volumes)}
+    if together:
+        document["groups"] = [{"volumes": [v["name"] for v in volumes], "same": "disk"}]
+    return demand_from(document)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,33 @@ PROJECTS = {
         Decimal("0.12"),
         ((100, 100, 200, 200),),
         lab(V1, V2),
+    ),
+    # 0.03 USD an hour at the first place, 0.045 at the second.
+    "volumes on one disk": Project(lab(V1, V2, together=True), Decimal("0.045"), ((300,),)),
+    # 0.03 before, and 0.075 for all 500 GB at the second place.
+    "a volume on a shared disk grows": Project(
+        lab(V1, {**V2, "size_gb": 400}, together=True),
+        Decimal("0.105"),
+        ((300, 500),),
+        lab(V1, V2, together=True),
+    ),
+    # 0.03 before; 0.045 for one disk at the second place.
+    "volumes come together": Project(
+        lab(V1, V2, together=True), Decimal("0.075"), ((100, 200, 300),), lab(V1, V2)
+    ),
+    # The other way: 0.015 and 0.03 for two disks at the second place.
+    "volumes part": Project(
+        demand_from(
+            {
+                "version": 1,
+                "project": "lab",
+                "volumes": [V1, V2],
+                "policy": {"packing": "never"},
+            }
+        ),
+        Decimal("0.075"),
+        ((100, 200, 300), (200, 300), (100, 300)),
+        lab(V1, V2, together=True),
     ),
 }
 TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
