@@ -69,7 +69,7 @@ _FIRST = frozenset({"low-wallet", "summary", "notices"})
 _SHORT = frozenset(
     {
         *("by-owner", "changes", "by-site", "totals", "budgets", "wallet", "billed", "idle"),
-        *("comparisons", "gpus", "assumptions"),
+        *("comparisons", "gpus", "history", "assumptions"),
         *("market", "requirements", "share", "sites"),
     }
 )

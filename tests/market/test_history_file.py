@@ -150,6 +150,7 @@ def test_a_file_that_cannot_be_used_stops_nothing(tmp_path: Path, spoil: Any, wh
             read_readings(tmp_path, "disks", TARGET)
 
 
+@pytest.mark.slow
 def test_a_file_that_another_run_holds_is_not_waited_for(tmp_path: Path) -> None:
     """Half a second, and the plan goes on."""
     record(tmp_path, disk())

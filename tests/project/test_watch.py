@@ -209,6 +209,7 @@ def test_disks_that_are_there_count(tmp_path: Path) -> None:
     assert events_of(changes) == ["plan", "reached"]
 
 
+@pytest.mark.slow
 def test_jobs_need_gpus(tmp_path: Path) -> None:
     """All three listings are read, one after the other, once a reading."""
     with Sim() as sim:
@@ -233,6 +234,7 @@ def test_more_often_than_once_a_minute_is_refused() -> None:
             watch(demand(), every_s=every_s)
 
 
+@pytest.mark.slow
 def test_a_key_that_may_not_read_disks_plans_without_them(tmp_path: Path) -> None:
     """As `planner plan` does, and it is said once."""
     heard: list[str] = []
