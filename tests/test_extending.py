@@ -22,7 +22,7 @@ PAGE = docs("extending")
 PATCHES = {
     title: re.findall(r"^```diff\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     for title, _, text in (part.partition("\n") for part in PAGE.split("\n## ")[1:])
-    if title.startswith("A ")
+    if title.startswith(("A ", "An "))
 }
 """Section about something to add → its patches."""
 
