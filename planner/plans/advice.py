@@ -18,6 +18,7 @@ from planner.market.providers import attach_limit
 from planner.market.wire import SECURITY
 from planner.plans.proportion import disk_warnings, limit_warnings, price_warnings
 from planner.plans.requests import slug
+from planner.solve.packing import partly_tried
 from planner.solve.unchecked import unchecked_existing
 from planner.text import nearest, visible
 from planner.units import difference, money, total, usd_month
@@ -240,10 +241,16 @@ def existing_warnings(demand: Demand, placements: Sequence[Placement]) -> Iterat
 
 
 def _gpu_notes(solution: Solution) -> Iterator[str]:
-    """Yield what is to be known of the GPUs that workloads would run on."""
-    rentals = solution.instance.rentals
+    """Yield what is to be known of the GPUs that workloads would run on, and of their disks."""
+    instance, rentals = solution.instance, solution.instance.rentals
     if rentals is None:
         return
+    limits = instance.limits
+    if limits is not None and (jobs := partly_tried(instance.demand, rentals, limits)):
+        yield (
+            f"too many volumes to try every way of sharing disks ({_listed(jobs)}): only volumes "
+            "that follow each other in the demand were put on one disk; a cheaper plan may exist"
+        )
     for w, g in solution.rented.items():
         row, name = rentals.rows[g], rentals.workloads[w].name
         for note in rental_notes(row):

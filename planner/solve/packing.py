@@ -271,6 +271,21 @@ def _of_jobs(
                 yield tuple(name for name in names if name in members), offers
 
 
+def partly_tried(demand: Demand, rentals: Rentals, limits: AttachLimits) -> list[str]:
+    """Return the jobs whose volumes are too many to try every way of sharing disks."""
+    together, names = one_disk_groups(demand), [volume.name for volume in demand.volumes]
+    units = {v: together.get(name, (name,)) for v, name in enumerate(names)}
+    jobs: list[int] = []
+    for connected in _connected(rentals, units) if demand.policy.packing == "auto" else ():
+        there = {w: limits.too_many[w] & (rentals.broken[w] == 0) for w in connected}
+        needing = {units[v] for w in connected if there[w].any() for v in rentals.mounts[w]}
+        one_each = not any(volume.replicas > 1 for volume in demand.volumes)
+        one_disk = one_each and all((limits.most[mask] == 1).all() for mask in there.values())
+        if len(needing) > _EVERY_SUBSET and not one_disk:
+            jobs += [w for w in connected if there[w].any()]
+    return [demand.workloads[w].name for w in sorted(jobs)]
+
+
 def _connected(rentals: Rentals, units: Mapping[int, tuple[str, ...]]) -> list[list[int]]:
     """Return the jobs that volumes connect, those of each set in order."""
     sets: list[tuple[set[tuple[str, ...]], list[int]]] = []
@@ -289,7 +304,8 @@ def _connected(rentals: Rentals, units: Mapping[int, tuple[str, ...]]) -> list[l
 def subsets(units: list[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], ...]]:
     """Yield the sets of two volumes or more that may share a disk, small ones first.
 
-    Of many volumes not every set can be tried: then those that follow on one another.
+    Of many volumes not every set can be tried: then those that follow on one another, see
+    `partly_tried`.
     """
     number = len(units)
     for size in range(2, number + 1):

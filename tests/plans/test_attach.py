@@ -119,3 +119,23 @@ def test_the_attach_limits_of_a_demand_are_part_of_its_plan_only_where_stated() 
     demand = demand_from({**stated, "policy": policy})
     assert demand.to_document()["policy"]["attach_limits"] == {"alpha": 2, "runpod": 4}
     assert planner.Demand.from_document(demand.to_document()) == demand
+
+
+def test_very_many_volumes_are_not_tried_in_every_way_and_the_plan_says_so() -> None:
+    """On pods that mount several disks; where all must be on one disk there is one way only."""
+    volumes = [{"name": f"v-{n}", "size_gb": 10} for n in range(9)]
+    job = {"name": "job", "gpu": "H100_80GB", "mounts": [volume["name"] for volume in volumes]}
+    offers, gpus = offers_frame([disk(provider="alpha")]), gpus_frame([gpu(provider="alpha")])
+
+    def warned(limit: int) -> tuple[str, ...]:
+        document = {
+            "version": 1,
+            "volumes": volumes,
+            "workloads": [job],
+            "policy": {"attach_limits": {"alpha": limit}},
+        }
+        return planner.plan(demand_from(document), offers, gpus, now=NOW).warnings
+
+    (said,) = warned(3)
+    assert said.startswith("too many volumes to try every way of sharing disks (job): only")
+    assert warned(1) == warned(9) == ()
