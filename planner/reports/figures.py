@@ -51,6 +51,14 @@ class Figure:
     is_alert: bool = False
 
 
+@dataclass(frozen=True)
+class FirstScreen:
+    """What a page shows first: numbers, then sentences."""
+
+    figures: tuple[Figure, ...] = ()
+    sentences: tuple[str, ...] = ()
+
+
 def figures(report: Aggregates) -> tuple[Figure, ...]:
     """Return the key figures of a report, those that it has."""
     return tuple(_figures(report))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from planner.present.charts.base import AnyChart
     from planner.present.table import Reading, Section
-    from planner.reports.figures import Figure
+    from planner.reports.figures import FirstScreen
 
 
 _HERE = Path(__file__).parent
@@ -78,7 +78,7 @@ def page(
     sections: Sequence[Section],
     charts: Mapping[str, AnyChart],
     warnings: Sequence[str] = (),
-    figures: Sequence[Figure] = (),
+    first: FirstScreen | None = None,
 ) -> str:
     """Return a report as one HTML page that loads nothing else.
 
@@ -96,8 +96,8 @@ def page(
         what to install.
     warnings : sequence of str
         What needs attention.
-    figures : sequence of Figure
-        The numbers of the first screen.
+    first : FirstScreen | None
+        Key figures, and what is said below them.
 
     Raises
     ------
@@ -112,7 +112,8 @@ def page(
         title=title,
         lead=[list(_pieces(sentence)) for sentence in lead],
         warnings=list(warnings),
-        figures=list(figures),
+        figures=[] if first is None else [(*_unit(one.value), one) for one in first.figures],
+        below=[] if first is None else [list(_pieces(text)) for text in first.sentences],
         parts=parts,
         linked=len(parts) >= _MANY,
         install=None if drawable() else INSTALL,
@@ -141,6 +142,12 @@ def _shown(value: Any) -> Any:  # noqa: ANN401 -- whatever a template prints
 
 def _asset(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _unit(value: str) -> tuple[str, str]:
+    """Return a number and its unit, which a narrow page may break before."""
+    number, slash, unit = value.partition("/")
+    return number, slash + unit
 
 
 def _pieces(sentence: str) -> Iterator[tuple[str, bool]]:

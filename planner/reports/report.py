@@ -26,7 +26,7 @@ from planner.present.markdown import to_markdown
 from planner.present.table import Section, TableColumn
 from planner.reports.aggregates import COMPARISONS, GROUPS, Aggregates
 from planner.reports.budgets import BUDGETS
-from planner.reports.figures import figures
+from planner.reports.figures import FirstScreen, figures
 from planner.reports.focus import forecast_rows
 from planner.reports.lines import HOURS_PER_DAY, LEDGER, RENTALS, Accrual, RunRate, row_of
 from planner.reports.page import page
@@ -232,8 +232,8 @@ class Report(Aggregates):
             for one in self.page_sections(insights)
             if one.name not in _LEAD
         ]
-        lead = (*self.low_wallets, *further(self))
-        return page(self.title, lead, tables, drawn, self.first_notices, figures(self))
+        first = FirstScreen(figures(self), (*further(self),))
+        return page(self.title, self.low_wallets, tables, drawn, self.first_notices, first)
 
     def charts(self, insights: Insights | None = None) -> dict[str, Any]:
         """Return the charts by the name of the section that each stands beside.
@@ -249,11 +249,11 @@ class Report(Aggregates):
             When the library that draws them is not installed.
         """
         found: dict[str, Any] = {}
+        is_owned = any(limit.owner is not None for limit in self.limits)
         if self.limits:
-            found["by-owner"] = budget_chart(self._owner_budgets())
+            found["by-owner" if is_owned else "budgets"] = budget_chart(self._owner_budgets())
         if self.lines:
-            place = "by-site" if self.limits else "by-owner"
-            found[place] = cost_chart(self.to_frame())
+            found["by-site" if is_owned else "by-owner"] = cost_chart(self.to_frame())
         return found if insights is None else found | insights.charts()
 
     def _owner_budgets(self) -> pd.DataFrame:

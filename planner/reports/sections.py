@@ -420,6 +420,7 @@ def _as_it_is(report: Aggregates) -> Iterator[str]:
 def _groups(report: Aggregates, found: Sequence[CostGroup], by: str, most: int | None) -> Section:
     shown, rest = split(found, most)
     with_gpus = bool(report.gpus) and found[0].gpu_usd_month is not None
+    has_now = report.knows_now and report.new.disks > 0  # else both columns are the same
     month = report.month
 
     def row(name: str, group: CostGroup) -> tuple[Any, ...]:
@@ -427,7 +428,7 @@ def _groups(report: Aggregates, found: Sequence[CostGroup], by: str, most: int |
         return (
             f"{name} ({rate.unpriced} unpriced)" if rate.unpriced else name,
             rate.per(HOURS_PER_MONTH),
-            *(() if now is None else (now.per(HOURS_PER_MONTH),)),
+            *((now.per(HOURS_PER_MONTH),) if has_now and now is not None else ()),
             *((group.gpu_usd_month or Decimal(0),) if with_gpus else ()),
             rate.usd_hr,
             rate.usd_calendar_month,
@@ -438,7 +439,7 @@ def _groups(report: Aggregates, found: Sequence[CostGroup], by: str, most: int |
     rows = [row(_value(one), one) for one in shown]
     rows += [row(f"{len(rest)} more", _sum(rest))] if rest else []
     name = by.removeprefix(TAG)
-    now = (TableColumn("now_usd_month", "now $/month", "usd_month"),) if report.knows_now else ()
+    now = (TableColumn("now_usd_month", "now $/month", "usd_month"),) if has_now else ()
     gpus = (TableColumn("gpu_usd_month", "GPU $/month", "usd_month"),) if with_gpus else ()
     columns = (
         TableColumn("value", f"tag {name}" if by.startswith(TAG) else name),
