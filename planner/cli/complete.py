@@ -22,7 +22,7 @@ _STOCK = ("Low", "Medium", "Available", "High")
 _SECURITY = ("secure_cloud", "community_cloud")
 SECTIONS = (
     *("all", "totals", "budgets", "comparisons", "by-volume", "by-owner", "by-provider"),
-    *("by-site", "by-region", "gpus", "disks", "history"),
+    *("by-site", "by-region", "changes", "gpus", "disks", "history"),
 )
 """Sections of a plan's report."""
 
