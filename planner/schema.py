@@ -332,6 +332,8 @@ def _as_declared(frame: pd.DataFrame, column: Column) -> pd.Series[Any]:
         raise ValueError("there are several columns of this name")
     if stored != EXACT and values.dtype == pd.api.types.pandas_dtype(stored):
         return values
+    if values.dtype == np.float32:
+        values = values.astype(str).astype("float64")  # 0.1 of half the digits is 0.1 too
     known = _plain(values)
     if not all(value is None or isinstance(value, _KINDS[dtype]) for value in known):
         raise TypeError(dtype)

@@ -254,3 +254,21 @@ def test_a_demand_is_a_dict_a_file_or_itself() -> None:
     assert named.plan_id == planner.plan(planner.read_demand("shipped:minimal"), offers).plan_id
     with pytest.raises(planner.DemandError, match="size"):
         planner.plan({"version": 1, "volumes": [{"name": "a"}]}, offers)
+
+
+def test_floats_are_taken_wherever_amounts_are() -> None:
+    """A limit or a percentage of a tenth is a tenth, not the binary number beside it."""
+    offers = planner.read_offers(DISKS)
+    plan = planner.plan("shipped:research", offers, cost_slack=0.1, accept_gap=0.5)
+    assert plan.solver.cost_slack_percent == Decimal("0.1")
+    price = offers["usd_gb_hr"].max()
+    assert len(planner.offers(offers, planner.Filter(max_usd_gb_hr=price))) == len(offers)
+    asked: dict[str | None, float] = {"research": 1200.5}
+    made = planner.report(plan, budgets=asked, warn_above=80.5)
+    assert made.limits[-1].usd_month == Decimal("1200.5")
+    assert made.warn_above == Decimal("80.5")
+    planner.diff(plan, plan).check(0.1)
+    halves = offers.assign(usd_gb_hr=offers["usd_gb_hr"].astype("float32"))
+    assert planner.plan("shipped:minimal", halves).placements[0].usd_gb_hr == Decimal("0.00007")
+    with pytest.raises(planner.InputError, match="a demand is needed, not list"):
+        planner.read_demand([1])  # type: ignore[arg-type]

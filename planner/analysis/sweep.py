@@ -31,7 +31,7 @@ from planner.solve.packing import stated_limits
 from planner.solve.problem import Instance
 from planner.solve.verify import verify
 from planner.text import visible
-from planner.units import MAX_PRICE_DIGITS, plain, total, usd_month
+from planner.units import MAX_PRICE_DIGITS, as_decimal, plain, total, usd_month
 from planner.units import product as multiplied
 
 if TYPE_CHECKING:
@@ -402,7 +402,7 @@ def sweep(
     recorded: Mapping[tuple[str, int], Sequence[str]] | None = None,
     executor: Executor | None = None,
     time_limit_s: float | None = None,
-    cost_slack: Decimal = Decimal(0),
+    cost_slack: Decimal | float = 0,
     exact: bool = False,
 ) -> pd.DataFrame:
     """Return the cheapest plan of every combination of changes, as `planner.plan` would find it.
@@ -491,7 +491,7 @@ def sweep(
     )
     account = None if disks is None else market.disks
     bought = {key: tuple(ids) for key, ids in (recorded or {}).items()}
-    task = Task(variants, account, bought, time_limit_s, cost_slack)
+    task = Task(variants, account, bought, time_limit_s, as_decimal(cost_slack))
     points = list(product(*(range(len(axis.given)) for axis in variants.axes)))
     _check(task, points)
     # Points of one market stand side by side, so that a chunk of them makes it once.

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from planner.demand.fields import MAX_NAME, FieldPath, cut, shown
 from planner.demand.model import Demand, Policy
 from planner.demand.normalise import check, located, normalised
-from planner.errors import DemandError
+from planner.errors import DemandError, InputError
 from planner.formats import MAX_BYTES
 from planner.shipped import resolve
 from planner.text import visible
@@ -392,6 +392,11 @@ def read_demand(source: str | Path | Readable | Mapping[str, Any] | Demand) -> D
         return source
     if isinstance(source, Mapping):
         return demand_from(source)
+    if not isinstance(source, (str, Path)) and not hasattr(source, "read"):
+        raise InputError(
+            f"a demand is needed, not {type(source).__name__}",
+            hint="give a file's name, or a dict in the file's shape",
+        )
     return _demand(*_parsed(source))
 
 

@@ -26,7 +26,7 @@ from planner.schema import (
     with_columns,
 )
 from planner.text import nearest, visible
-from planner.units import HOURS_PER_MONTH, usd_hr, usd_month
+from planner.units import HOURS_PER_MONTH, as_decimal, usd_hr, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ class Filter:
         Keep this stock level and better.
     size_gb : int | None
         Keep offers with one disk that holds this many GB.
-    max_usd_gb_hr : Decimal | None
+    max_usd_gb_hr : Decimal | float | None
         Keep priced offers up to this price.
 
     Raises
@@ -89,7 +89,7 @@ class Filter:
     multinode: bool = False
     stock: str | None = None
     size_gb: int | None = None
-    max_usd_gb_hr: Decimal | None = None
+    max_usd_gb_hr: Decimal | float | None = None
 
     def __post_init__(self) -> None:
         check_filter(self)
@@ -288,7 +288,7 @@ def _kept(offers: pd.DataFrame, which: Filter) -> pd.Series[bool]:
         sizes = Sizes(offers)
         keep &= offers["problem"].isna() & sizes.sells & (sizes.provision(which.size_gb)[0] == 1)
     if which.max_usd_gb_hr is not None:
-        limit = which.max_usd_gb_hr
+        limit = as_decimal(which.max_usd_gb_hr)
         cheap = [not pd.isna(price) and price <= limit for price in offers["usd_gb_hr"]]
         keep &= offers["problem"].isna() & pd.Series(cheap, index=offers.index, dtype=bool)
     return keep

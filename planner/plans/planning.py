@@ -6,7 +6,6 @@ import secrets
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +26,11 @@ from planner.solve.optimise import optimise, require_listings, solve, solve_grow
 from planner.solve.packing import stated_limits
 from planner.solve.problem import Instance
 from planner.solve.timeline import Timeline
-from planner.units import difference, money
+from planner.units import as_decimal, difference, money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
     import pandas as pd
 
@@ -49,8 +49,8 @@ def plan(
     superseded: Mapping[tuple[str, int], Sequence[str]] | None = None,
     time_limit_s: float | None = None,
     full: bool = False,
-    cost_slack: Decimal = Decimal(0),
-    accept_gap: Decimal | None = None,
+    cost_slack: Decimal | float = 0,
+    accept_gap: Decimal | float | None = None,
     over_budget_ok: bool = False,
     target: dict[str, str | None] | None = None,
     demand_source: str = "demand",
@@ -79,9 +79,9 @@ def plan(
         Seconds for the solver; None waits for the proof.
     full : bool
         Give the solver every candidate of every volume in one program, without presolve.
-    cost_slack : Decimal
+    cost_slack : Decimal | float
         Per cent of the least cost that better stock and fewer sites may cost.
-    accept_gap : Decimal | None
+    accept_gap : Decimal | float | None
         Per cent by which an unproven plan may exceed the bound and still be returned.
     over_budget_ok : bool
         Where no plan is within the budgets, return the cheapest that exceeds them; its demand says
@@ -119,7 +119,7 @@ def plan(
     """
     if isinstance(demand, str | Path):
         demand_source = str(demand)
-    demand = read_demand(demand)
+    demand, cost_slack = read_demand(demand), as_decimal(cost_slack)
     require_listings(demand, gpus, disks)
     market = Market.of(offers, gpus, disks)
     choice = market.addressable
@@ -195,7 +195,7 @@ def plan(
     violations = plan.choice_violations(stated_limits(demand))
     if violations:
         raise Defect("the solution fails its own check: " + "; ".join(violations))
-    require_proof(plan, accept_gap)
+    require_proof(plan, None if accept_gap is None else as_decimal(accept_gap))
     return plan
 
 

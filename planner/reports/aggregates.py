@@ -442,7 +442,9 @@ class Aggregates:
         return groups(self.lines, self.gpus, by, knows_now=self.knows_now)
 
     def against(
-        self, budgets: Mapping[str | None, Decimal], warn_above: Decimal | None = None
+        self,
+        budgets: Mapping[str | None, Decimal | float],
+        warn_above: Decimal | float | None = None,
     ) -> Self:
         """Return the report with more budgets, over every disk in it.
 
@@ -483,7 +485,7 @@ class Aggregates:
         more = [f"{counted(len(rest), 'more budget')} over, at risk or unknown"] if rest else []
         return (*self.warnings, *self.doubts, *shown, *more)
 
-    def check(self, fail_above: Decimal = Decimal(100)) -> None:
+    def check(self, fail_above: Decimal | float = 100) -> None:
         """Let the report pass when no budget is spent beyond a percentage of its limit.
 
         Raises

@@ -14,6 +14,7 @@ from planner.schema import AMOUNT, TEXT, WHOLE, Column
 from planner.text import nearest, visible
 from planner.units import (
     HOURS_PER_MONTH,
+    as_decimal,
     difference,
     money,
     part,
@@ -89,7 +90,7 @@ def limit_of(owner: str | None, usd: object, owners: Collection[str]) -> Limit:
     ----------
     owner : str | None
         Whose disks; None counts everybody's.
-    usd : Decimal | int
+    usd : Decimal | int | float
         Most that they may cost in a month.
     owners : collection of str
         Who owns anything.
@@ -99,11 +100,9 @@ def limit_of(owner: str | None, usd: object, owners: Collection[str]) -> Limit:
     InputError
         When the amount is invalid, or no disk has that owner.
     """
-    if isinstance(usd, bool) or not isinstance(usd, Decimal | int):
-        raise InputError(
-            f"a budget is {visible(repr(usd))[:60]}", hint="give a Decimal or a whole number of USD"
-        )
-    amount = Decimal(usd)
+    if isinstance(usd, bool) or not isinstance(usd, Decimal | int | float):
+        raise InputError(f"a budget is {visible(repr(usd))[:60]}", hint="give a number of USD")
+    amount = as_decimal(usd)
     if not amount.is_finite() or amount < 0:
         raise InputError(f"a budget is {amount}", hint="an amount of USD, zero or more")
     if owner is not None and owner not in owners:
@@ -122,10 +121,10 @@ def checked_percent(percent: object) -> Decimal:
     InputError
         When it is no number, or less than zero.
     """
-    if isinstance(percent, bool) or not isinstance(percent, Decimal | int):
+    if isinstance(percent, bool) or not isinstance(percent, Decimal | int | float):
         message = f"a threshold is {visible(repr(percent))[:60]}"
-        raise InputError(message, hint="give a Decimal or a whole number, per cent of the budget")
-    value = Decimal(percent)
+        raise InputError(message, hint="give a number, per cent of the budget")
+    value = as_decimal(percent)
     if not value.is_finite() or value < 0:
         raise InputError(f"a threshold is {value}", hint="per cent of the budget, zero or more")
     return value

@@ -27,6 +27,7 @@ from planner.schema import build, frame_document, frame_section, handed_out
 from planner.text import visible
 from planner.units import (
     HOURS_PER_MONTH,
+    as_decimal,
     part,
     plain,
     total,
@@ -242,14 +243,14 @@ class Diff:
             name, title, columns, tuple(rows), footer, expendable=("old_usd_month",), noun="change"
         )
 
-    def check(self, percent: Decimal) -> None:
+    def check(self, percent: Decimal | float) -> None:
         """Let the comparison pass when the cost of disks and GPUs rises by at most a percentage.
 
         From a cost of zero every increase is too much, whatever the percentage.
 
         Parameters
         ----------
-        percent : Decimal
+        percent : Decimal | float
             Of the cost before; 0 allows no increase.
 
         Raises
@@ -259,6 +260,7 @@ class Diff:
             of a purchase is unknown.
         """
         old, new = self.cost.old_usd_month or Decimal(0), self.cost.new_usd_month or Decimal(0)
+        percent = as_decimal(percent)
         data = {"increase": {**self.cost.to_document(), "allowed_percent": plain(percent)}}
         if new > total([old, part(old, percent)]):
             raise CostIncrease(
