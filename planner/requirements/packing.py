@@ -54,7 +54,11 @@ def one_disk_groups(demand: Demand) -> dict[str, tuple[str, ...]]:
             joined = set(group.volumes).union(*(together.get(name, ()) for name in group.volumes))
             together.update((name, joined) for name in joined)
     order = {volume.name: v for v, volume in enumerate(demand.volumes)} if together else {}
-    return {name: tuple(sorted(mine, key=order.__getitem__)) for name, mine in together.items()}
+
+    def place(name: str) -> tuple[int, str]:
+        return order.get(name, len(order)), name  # some questions leave volumes out
+
+    return {name: tuple(sorted(mine, key=place)) for name, mine in together.items()}
 
 
 def pod_limit(provider: str) -> Step:

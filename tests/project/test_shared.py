@@ -13,6 +13,7 @@ from planner.demand.read import demand_from
 from planner.errors import InputError
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
+from planner.plans.explain import explain
 from planner.plans.sharing import DiskShare, by_disk
 from planner.project.destroy import check_shared
 from planner.project.journal import Journal
@@ -371,3 +372,20 @@ def test_naming_the_disk_for_one_volume_keeps_it_for_both(tmp_path: Path) -> Non
     plan = planned(world, tmp_path, "nonce-2", {**CORPUS, "disks": [disk.id]}, CKPT)
     assert [(p.volume, p.action) for p in plan.placements] == [("corpus", "keep"), ("ckpt", "keep")]
     assert plan.placements[1].disk_group == ("corpus", "ckpt")
+
+
+def test_questions_about_one_volume_of_a_group_on_one_disk_are_answered(tmp_path: Path) -> None:
+    """What each requirement costs is asked volume by volume, whether or not the disk is there."""
+    rows = [offer(), offer("hyperstack", "NO-1", price=0.00015)]
+    volumes = [{**CORPUS, "max_usd_gb_hr": 0.0002}, CKPT, {"name": "other", "size_gb": 10}]
+    group = {"volumes": ["corpus", "ckpt"], "same": "disk"}
+    document = {"version": 1, "project": "lab", "volumes": volumes, "groups": [group]}
+    world = World(offers=rows)
+    plan = planned_live(world, tmp_path, demand_from(document), "nonce-1")
+    assert {p.volume for p in plan.placements if p.disk_group} == {"corpus", "ckpt"}
+    assert len(explain(plan).requirements) > 0
+    world.apply(tmp_path, plan)
+    kept = planned_live(world, tmp_path, demand_from(document), "nonce-2")
+    assert [p.action for p in kept.placements] == ["keep", "keep", "keep"]
+    assert len(explain(kept).choices) == 3
+    assert len(explain(kept).requirements) > 0
