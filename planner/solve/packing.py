@@ -183,8 +183,10 @@ def _made(
     everywhere: bool,
 ) -> dict[SharedDisk, _Shares]:
     """Return the disks that volumes may share: those of groups, then those that jobs may need."""
-    market = _Market(pairs, everywhere=everywhere)
     groups = dict.fromkeys(one_disk_groups(demand).values())
+    if not groups and (limits is None or not limits.too_many.any()):
+        return {}
+    market = _Market(pairs, everywhere=everywhere)
     made = {
         SharedDisk(members, o, by_group=True): column
         for members in groups
