@@ -533,7 +533,11 @@ class Plan(Decision):
                     keeps=keeps,
                     proven=record.status == "optimal" and not record.cost_slack_percent,
                 ),
-                *([moving_line(saved)] if (saved := self.moving()) else []),
+                *(
+                    [moving_line(saved, self.demand.policy.moving)]
+                    if (saved := self.moving())
+                    else []
+                ),
                 certainty(
                     record,
                     keeps=keeps,
@@ -548,6 +552,10 @@ class Plan(Decision):
     def outlook(self) -> Outlook:
         """Return the months of a plan that grows."""
         return Outlook(self.demand, self.placements, self.schedule, self.created_at)
+
+    def _advice(self) -> Iterator[str]:
+        if moves := self.moving():
+            yield moving_line(moves, self.demand.policy.moving)
 
     def _months_ahead(self) -> Iterator[str]:
         if self.demand.grows:

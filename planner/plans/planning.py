@@ -22,6 +22,7 @@ from planner.plans.advice import (
 )
 from planner.plans.plan import Plan
 from planner.solve.existing import keep
+from planner.solve.moving import moves_that_pay
 from planner.solve.optimise import optimise, require_listings, solve, solve_growing
 from planner.solve.packing import stated_limits
 from planner.solve.problem import Instance
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.demand.model import Demand
-    from planner.solve.existing import Kept
+    from planner.solve.existing import Existing, Kept
     from planner.solve.optimise import Solution
 
 
@@ -123,7 +124,9 @@ def plan(
     require_listings(demand, gpus, disks)
     market = Market.of(offers, gpus, disks)
     choice = market.addressable
-    existing = keep(demand, market.disks, recorded or {}, choice, superseded)
+    existing = _moved(
+        demand, market, keep(demand, market.disks, recorded or {}, choice, superseded)
+    )
 
     def solved(asked: Demand) -> Solution | None:
         if existing.contradictions:
@@ -197,6 +200,27 @@ def plan(
         raise Defect("the solution fails its own check: " + "; ".join(violations))
     require_proof(plan, None if accept_gap is None else as_decimal(accept_gap))
     return plan
+
+
+def _moved(demand: Demand, market: Market, existing: Existing) -> Existing:
+    """Return what disks are to a demand where those move whose move pays for itself in time.
+
+    A disk that the demand names stays, and so does one that volumes share.
+    """
+    if demand.policy.moving.payback is None or not existing.kept or existing.contradictions:
+        return existing
+    named = {disk for volume in demand.volumes for disk in volume.disks}
+    stay = {each.disk_ids[0] for each in existing.kept if each.disk_group}
+    asked = demand.in_month(0)
+    listed = market.gpus if demand.workloads else None
+    instance = Instance.of(asked, market.addressable, listed, existing.kept)
+    moves = moves_that_pay(instance, frozenset(named | stay))
+    if moves is None:
+        return existing
+    days = money(moves.payback_days, 1)
+    return existing.without(
+        moves.disk_ids, f"costs more than moving, which pays back in {days} days"
+    )
 
 
 def _infeasible(

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from planner.market.offers import place_text
 from planner.plans.sharing import by_disk
 from planner.present.table import Cell, Section, TableColumn, moment
-from planner.solve.moving import OVERLAP_DAYS
 from planner.text import visible
 from planner.units import difference, money, percent_of, plain, total, usd_month
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
     from planner.analysis.baselines import Baseline
+    from planner.demand.growth import Move
     from planner.demand.model import Policy
     from planner.solve.existing import Leftover
     from planner.solve.moving import Moving
@@ -330,17 +330,19 @@ def compared(
     return lines
 
 
-def moving_line(moving: Moving) -> str:
+def moving_line(moving: Moving, move: Move) -> str:
     """Return what moving existing disks would save, what it costs once, and when that is back."""
     ids = ", ".join(disk_id[:8] for disk_id in moving.disk_ids[:_MOVED])
     more = len(moving.disk_ids) - _MOVED
     listed = ids + (f" and {more} more" if more > 0 else "")
+    price = move.egress_usd_gb
+    copying = f"${plain(price)}/GB" if price else "no cost assumed"
     line = (
         f"Moving existing disks ({listed}) would save ${money(moving.saves_usd_month)}/month, and "
-        f"costs ${money(moving.once_usd)} once ({OVERLAP_DAYS} days of both disks, transfer at no "
-        "cost assumed)"
+        f"costs ${money(moving.once_usd)} once ({move.overlap} of both disks, transfer at "
+        f"{copying}), paid back in {money(moving.payback_days, 1)} days"
     )
-    return f"{line}, paid back in {money(moving.payback_days, 1)} days"
+    return line if move.payback else f"{line}; `policy.move: {{payback: 60 days}}` lets it happen"
 
 
 _MOVED = 5

@@ -137,6 +137,23 @@ class Existing(NamedTuple):
     replaced: dict[tuple[str, int], tuple[str, ...]]
     leftover: tuple[Leftover, ...]
 
+    def without(self, disks: Collection[str], why: str) -> Existing:
+        """Return the same where replicas, named by their first disks, will be replaced."""
+        gone = {
+            (each.volume, each.replica): each.disk_ids
+            for each in self.kept
+            if each.disk_ids[0] in disks
+        }
+        notes = (
+            f"volume {volume}: disk {' and '.join(ids)} {why}; replica {replica} will be replaced"
+            for (volume, replica), ids in gone.items()
+        )
+        return self._replace(
+            kept=tuple(each for each in self.kept if each.disk_ids[0] not in disks),
+            notes=(*self.notes, *notes),
+            replaced={**self.replaced, **gone},
+        )
+
     @property
     def messages(self) -> list[str]:
         """Return the contradictions as a person reads them."""

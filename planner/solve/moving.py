@@ -13,13 +13,11 @@ from planner.solve.candidates import BIT
 from planner.solve.existing import movable
 from planner.solve.optimum import optimum
 from planner.solve.stats import Undecided
-from planner.units import difference, total
+from planner.units import difference, product, total
 
 if TYPE_CHECKING:
     from planner.solve.problem import Instance
 
-OVERLAP_DAYS = 3
-"""Days that old and new disk are both billed while data is copied."""
 _NODES = 20_000
 """Branch-and-bound nodes after which the search for a saving ends: work, never a clock."""
 
@@ -35,7 +33,7 @@ class Moving:
     saves_usd_month : Decimal
         Exact, of disks and GPUs.
     once_usd : Decimal
-        What the old disks cost during the overlap; data transfer is taken as free.
+        What the old disks cost during the overlap, and what copying them out does: `policy.move`.
     payback_days : Decimal
         After how many days the saving has paid for it.
     """
@@ -46,7 +44,9 @@ class Moving:
     payback_days: Decimal
 
 
-def moving(instance: Instance, usd_month: Decimal) -> Moving | None:
+def moving(
+    instance: Instance, usd_month: Decimal, stay: frozenset[str] = frozenset()
+) -> Moving | None:
     """Return what moving existing disks would save; None where it saves nothing.
 
     Parameters
@@ -55,12 +55,15 @@ def moving(instance: Instance, usd_month: Decimal) -> Moving | None:
         With every existing disk kept.
     usd_month : Decimal
         Monthly cost of the plan that keeps them.
+    stay : frozenset of str
+        Existing replicas that do not move, by their first disks.
     """
-    live = {o for _, o in instance.kept}
     ids = instance.pairs.offers["offer_id"].tolist()
+    pinned = [(v, o) for v, o in instance.kept if ids[o] in stay]
+    live = {o for _, o in instance.kept} - {o for _, o in pinned}
     while live:
         try:
-            best = optimum(_free(instance, live), tie_break=False, nodes=_NODES)
+            best = optimum(_free(instance, live, pinned), tie_break=False, nodes=_NODES)
         except Undecided:
             return None
         if best is None:
@@ -75,19 +78,67 @@ def moving(instance: Instance, usd_month: Decimal) -> Moving | None:
     else:
         return None
     saves = difference(usd_month, best.usd_month)
-    moved = [o for _, o in instance.kept if not used[o]]
+    moved = [(v, o) for v, o in instance.kept if not used[o]]
     if saves <= 0 or not moved:
         return None
-    once = total(instance.pairs.fixed_usd_hr[o] for o in moved) * OVERLAP_DAYS * 24
-    month_days = Decimal(instance.demand.policy.hours_per_month) / 24
-    return Moving(
-        tuple(dict.fromkeys(ids[o] for o in moved)), saves, once, once / saves * month_days
+    move, hours = instance.demand.policy.moving, instance.demand.policy.hours_per_month
+    once = total(
+        total(
+            [
+                product(instance.pairs.fixed_usd_hr[o], move.overlap_hours),
+                product(move.egress_usd_gb, Decimal(instance.volumes[v].need_gb)),
+            ]
+        )
+        for v, o in moved
     )
+    days = once / saves * Decimal(hours) / 24
+    return Moving(tuple(dict.fromkeys(ids[o] for _, o in moved)), saves, once, days)
 
 
-def _free(instance: Instance, live: set[int]) -> Instance:
-    """Return the instance in which an existing disk may be kept and need not be."""
+def moves_that_pay(instance: Instance, stay: frozenset[str]) -> Moving | None:
+    """Return the moves that pay for themselves within `policy.move.payback`; None for none.
+
+    Each of them does, beside all the others: one that does not stays, however much others save.
+
+    Parameters
+    ----------
+    instance : Instance
+        With every existing disk kept.
+    stay : frozenset of str
+        Existing replicas that do not move, by their first disks.
+    """
+    within = instance.demand.policy.moving.payback_hours
+    kept = optimum(instance, tie_break=False, nodes=_NODES) if within is not None else None
+    if within is None or kept is None:
+        return None
+    months = within / Decimal(instance.demand.policy.hours_per_month)
+    while (all_of_them := moving(instance, kept.usd_month, stay)) is not None:
+        too_slow = set()
+        for disk in all_of_them.disk_ids:
+            others = moving(instance, kept.usd_month, stay | {disk})
+            saves = difference(all_of_them.saves_usd_month, _saves(others))
+            once = difference(all_of_them.once_usd, others.once_usd if others else Decimal(0))
+            if once > saves * months:
+                too_slow.add(disk)
+        if not too_slow:
+            break
+        stay |= too_slow
+    return all_of_them
+
+
+def _saves(moves: Moving | None) -> Decimal:
+    return moves.saves_usd_month if moves else Decimal(0)
+
+
+def _free(instance: Instance, live: set[int], pinned: list[tuple[int, int]]) -> Instance:
+    """Return the instance in which an existing disk may be kept and need not be, but for some."""
     pairs = movable(instance.pairs)
     gone = [o for o in pairs.fixed_usd_hr if o not in live]
     pairs.broken[:, gone] |= np.uint32(BIT["kept"])
-    return replace(instance, pairs=pairs, kept=())
+    free = {v for v, o in instance.kept if o in live}
+    for v, o in pinned:
+        if v in free:
+            pairs.broken[v, o] = 0
+        else:
+            pairs.broken[v] = instance.pairs.broken[v]
+    return replace(instance, pairs=pairs, kept=tuple(pinned))
