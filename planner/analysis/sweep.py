@@ -26,9 +26,11 @@ from planner.market.offers import place_text
 from planner.market.wire import is_price
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, handed_out
 from planner.solve.existing import keep
-from planner.solve.optimise import require_listings, solve
+from planner.solve.optimise import require_listings, solve, solve_growing
 from planner.solve.packing import stated_limits
 from planner.solve.problem import Instance
+from planner.solve.tenures import horizon_usd
+from planner.solve.timeline import Timeline
 from planner.solve.verify import verify
 from planner.text import visible
 from planner.units import MAX_PRICE_DIGITS, as_decimal, plain, total, usd_month
@@ -52,6 +54,11 @@ SWEEP = (
     Column("usd_month", AMOUNT, "the same in a month of the policy's hours; null: no plan"),
     Column("disk_usd_month", AMOUNT, "disks alone; null: no plan"),
     Column("gpu_usd_month", AMOUNT, "GPUs alone; null: no plan"),
+    Column(
+        "horizon_usd",
+        AMOUNT,
+        "disks over the whole horizon, with every move; null: no plan, or no horizon",
+    ),
     Column("gb", WHOLE, "what is provisioned; null: no plan"),
     Column("disks", WHOLE, "how many are bought or kept; null: no plan"),
     Column("sites", WHOLE, "how many have disks; null: no plan"),
@@ -317,14 +324,17 @@ class _PointSolver:
             kept = existing.kept
             if existing.contradictions:
                 return _no_plan("infeasible", existing.messages[0])
-        instance = self._instance(demand, kept)
         limits: dict[str, Any] = {"time_limit_s": task.time_limit_s, "cost_slack": task.cost_slack}
         try:
-            solution = solve(instance, kept, **limits)
+            if demand.grows:
+                line = Timeline.of(demand, self._offers, self._gpus, kept)
+                solution = solve_growing(line, **limits)
+            else:
+                solution = solve(self._instance(demand, kept), kept, **limits)
         except NotProven as error:
             return _no_plan("unknown", str(error))
         except Infeasible:
-            return _no_plan("infeasible", first_conflict(instance))
+            return _no_plan("infeasible", self._why(demand, kept))
         violations = verify(
             demand,
             self._offers,
@@ -333,11 +343,20 @@ class _PointSolver:
             rented=solution.gpus,
             disks=task.disks,
             limits=stated_limits(demand),
+            schedule=solution.schedule,
         )
         if violations:
             where = self._variants.text(point) or "the demand as it is"
             raise Defect(f"the solution fails its own check ({where}): {'; '.join(violations)}")
-        return _measured(solution, demand.policy.hours_per_month)
+        return _measured(solution, demand)
+
+    def _why(self, demand: Demand, kept: tuple[Kept, ...]) -> str:
+        """Return why there is no plan; of a demand that grows, at what it needs in the end."""
+        if not demand.grows:
+            return first_conflict(self._instance(demand, kept))
+        last = demand.in_month(demand.policy.months - 1)
+        conflict = first_conflict(Instance.of(last, self._offers, self._gpus))
+        return f"within {demand.policy.horizon}: {conflict}"
 
     def _instance(self, demand: Demand, kept: tuple[Kept, ...]) -> Instance:
         if self._last is not None and self._last[1] == kept:
@@ -353,9 +372,9 @@ def _no_plan(status: str, why: str) -> dict[str, Any]:
     return {**_NO_PLAN, "feasible": feasible, "status": status, "why": why}
 
 
-def _measured(solution: Solution, hours: int) -> dict[str, Any]:
+def _measured(solution: Solution, demand: Demand) -> dict[str, Any]:
     """Return the figures of a solution, exact amounts of its placements and GPUs."""
-    placed, rented = solution.placements, solution.gpus
+    placed, rented, hours = solution.placements, solution.gpus, demand.policy.hours_per_month
     disk_usd_hr = total(placement.usd_hr for placement in placed)
     disks = usd_month(disk_usd_hr, hours)
     gpus = total(usd_month(gpu.usd_hr_on, gpu.hours_per_month) for gpu in rented)
@@ -365,8 +384,11 @@ def _measured(solution: Solution, hours: int) -> dict[str, Any]:
         "disk_usd_month": disks,
         "gpu_usd_month": gpus,
     }
+    if demand.policy.months:
+        amounts["horizon_usd"] = horizon_usd(demand, placed, solution.schedule)
     sites = {tuple(getattr(placement, name) for name in _PLACE) for placement in placed}
     return {
+        **_NO_PLAN,
         "feasible": True,
         "status": solution.solver.status,
         **{name: Decimal(plain(amount)) for name, amount in amounts.items()},

@@ -101,6 +101,8 @@ class Outlook:
 
     def lines(self, offers: pd.DataFrame, kept: Sequence[Kept]) -> Iterator[str]:
         """Yield what the horizon costs, beside buying the final sizes, or today's, at once."""
+        if not self.demand.grows:
+            return
         months = self.demand.policy.months
         usd = horizon_usd(self.demand, self.placements, self.schedule)
         moves = f"{len(self.schedule)} move{'s' * (len(self.schedule) != 1)}"

@@ -35,7 +35,7 @@ from planner.plans.summary import (
     certainty,
     compared,
     gpu_lines,
-    moving_line,
+    moving_lines,
     origin,
     outcome,
     placements_section,
@@ -523,7 +523,7 @@ class Plan(Decision):
             (
                 *outcome(self.placements, hours, disks, self.leftover),
                 *shared_disks(self.placements),
-                *self._months_ahead(),
+                *self.outlook.lines(self.market.addressable, self.kept),
                 *gpu_lines(self.gpus, self.exact_totals),
                 *budgets(self.placements, self.demand.policy),
                 *compared(
@@ -533,11 +533,7 @@ class Plan(Decision):
                     keeps=keeps,
                     proven=record.status == "optimal" and not record.cost_slack_percent,
                 ),
-                *(
-                    [moving_line(saved, self.demand.policy.moving)]
-                    if (saved := self.moving())
-                    else []
-                ),
+                *moving_lines(self.moving(), self.demand.policy.moving),
                 certainty(
                     record,
                     keeps=keeps,
@@ -552,14 +548,6 @@ class Plan(Decision):
     def outlook(self) -> Outlook:
         """Return the months of a plan that grows."""
         return Outlook(self.demand, self.placements, self.schedule, self.created_at)
-
-    def _advice(self) -> Iterator[str]:
-        if moves := self.moving():
-            yield moving_line(moves, self.demand.policy.moving)
-
-    def _months_ahead(self) -> Iterator[str]:
-        if self.demand.grows:
-            yield from self.outlook.lines(self.market.addressable, self.kept)
 
     def sections(self) -> list[Section]:
         """Return the whole plan as a person reads it: what is done now, and what comes later."""

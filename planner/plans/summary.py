@@ -330,8 +330,10 @@ def compared(
     return lines
 
 
-def moving_line(moving: Moving, move: Move) -> str:
-    """Return what moving existing disks would save, what it costs once, and when that is back."""
+def moving_lines(moving: Moving | None, move: Move) -> Iterator[str]:
+    """Yield what moving existing disks would save, what it costs once, and when that is back."""
+    if moving is None:
+        return
     ids = ", ".join(disk_id[:8] for disk_id in moving.disk_ids[:_MOVED])
     more = len(moving.disk_ids) - _MOVED
     listed = ids + (f" and {more} more" if more > 0 else "")
@@ -342,7 +344,7 @@ def moving_line(moving: Moving, move: Move) -> str:
         f"costs ${money(moving.once_usd)} once ({move.overlap} of both disks, transfer at "
         f"{copying}), paid back in {money(moving.payback_days, 1)} days"
     )
-    return line if move.payback else f"{line}; `policy.move: {{payback: 60 days}}` lets it happen"
+    yield line if move.payback else f"{line}; `policy.move: {{payback: 60 days}}` lets it happen"
 
 
 _MOVED = 5

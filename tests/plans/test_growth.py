@@ -188,3 +188,15 @@ def test_a_plan_without_growth_has_no_schedule() -> None:
     assert plan.schedule == ()
     assert plan.exact_totals["horizon_usd"] == Decimal("21.9")
     assert "horizon_usd" not in made({"name": "corpus", "size_gb": 100}, horizon=None).totals
+
+
+def test_what_if_takes_growth_and_horizon() -> None:
+    """Each is solved as a plan of its own: today's cost, and that of the whole horizon."""
+    plan = made(CORPUS)
+    frame_ = plan.what_if(growth=["100 GB/month", "200 GB/month", "1 TB/month"], exact=True)
+    costs = [str(usd) for usd in frame_["horizon_usd"]]
+    sizes = (made({**CORPUS, "growth": growth}) for growth in frame_["growth"])
+    assert costs == [str(each.totals["horizon_usd"]) for each in sizes]
+    assert plan.what_if(horizon=["1 month", "3 months"])["usd_month"].tolist() == [14.6, 14.6]
+    last = plan.what_if(growth=["9 TB/month"]).iloc[0]
+    assert (last["feasible"], last["why"][:16]) == (False, "within 3 months:")
