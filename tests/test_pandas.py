@@ -19,6 +19,7 @@ from tests.reports.world import POLICY, VOLUMES, bill, held, live, planned, repo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
 DISKS, GPUS = "shipped:disk-offers", "shipped:gpu-offers"
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DEMAND = {"version": 1, "project": "tour", "volumes": [{"name": "a", "size": "100 GB"}]}
 
 
+@pytest.mark.slow
 def test_a_project_lives_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bought once with the plan's id, seen, renamed, and deleted with the project's name."""
     monkeypatch.setenv("PLANNER_SETTLE", "2")
