@@ -160,8 +160,9 @@ def test_the_summary_of_a_joint_plan_says_what_the_disks_alone_would_cost(joint:
     """GPUs, budget, every baseline, how sure and from where: one note each."""
     notes = joint.summary().notes
     text = "\n".join(notes)
-    assert [note.split(":")[0] for note in notes[:4]] == [
+    assert [note.split(":")[0] for note in notes[:5]] == [
         "Plan",
+        "corpus + checkpoints on one disk of 3,000 GB, as directories",
         "GPUs of finetune",
         "GPUs of evaluate",
         "disks and GPUs together",
