@@ -118,7 +118,7 @@ class Decision:
     origin: str = ""
     schedule: tuple[Tenure, ...] = ()
 
-    @property
+    @cached_property
     def plan_id(self) -> str:
         """Return a hash of the canonical inputs and the placements, 16 hex digits."""
         document = self.demand.to_document()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import MarketError
@@ -124,7 +125,7 @@ class Holdings:
         """Return whether the wallet was read, or its reading was refused."""
         return self.base_url is not None or self.balance_usd is not None
 
-    @property
+    @cached_property
     def account(self) -> str:
         """Return whose it is: base URL and team, or the file and a digest of what it lists."""
         if self.base_url is None:

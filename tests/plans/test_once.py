@@ -107,3 +107,16 @@ def test_a_plan_without_workloads_reads_no_gpus() -> None:
         "conform offers",
         "conform_offers",
     }
+
+
+def test_a_report_checks_and_digests_the_accounts_disks_once() -> None:
+    """However many disks there are: the account of a file is named by one digest of them all."""
+    asked = demand_from({"version": 1, "volumes": [{"name": "a", "size_gb": 100}]})
+    listed = offers.offers_frame(live_disks.MARKET)
+    disks = frame(*(disk(f"disk-000{n}") for n in range(9)))
+    made = planner.plan(asked, listed, disks=disks)
+    assert conversions(lambda: planner.report(made)) == {
+        "conform disks": 1,
+        "records": 2,  # the account's disks by id, and for its digest
+        "digest_of": 2,  # of the account's disks, and plan_id
+    }
