@@ -18,7 +18,7 @@ from planner.market.providers import attach_limit
 from planner.market.wire import SECURITY
 from planner.plans.proportion import disk_warnings, limit_warnings, price_warnings
 from planner.plans.requests import slug
-from planner.solve.packing import partly_tried
+from planner.solve.packing import PARTLY_TRIED, partly_tried
 from planner.solve.unchecked import unchecked_existing
 from planner.text import nearest, visible
 from planner.units import difference, money, total, usd_month
@@ -248,7 +248,7 @@ def _gpu_notes(solution: Solution) -> Iterator[str]:
     limits = instance.limits
     if limits is not None and (jobs := partly_tried(instance.demand, rentals, limits)):
         yield (
-            f"too many volumes to try every way of sharing disks ({_listed(jobs)}): only volumes "
+            f"{PARTLY_TRIED} ({_listed(jobs)}): only volumes "
             "that follow each other in the demand were put on one disk; a cheaper plan may exist"
         )
     for w, g in solution.rented.items():

@@ -46,6 +46,7 @@ from planner.present.table import Section
 from planner.schema import AMOUNT, Column, build, handed_out, json_value, with_columns
 from planner.solve.existing import Kept, Leftover, keep
 from planner.solve.moving import Moving, moving
+from planner.solve.packing import PARTLY_TRIED
 from planner.solve.problem import Instance
 from planner.solve.rentals import CHOSEN_GPUS, Gpu
 from planner.solve.solution import PLACEMENTS, Placement
@@ -538,6 +539,7 @@ class Plan(Decision):
                     record,
                     keeps=keeps,
                     unchecked=unchecked_existing(self.demand, self.placements),
+                    partly=any(text.startswith(PARTLY_TRIED) for text in self.warnings),
                 ),
                 origin(self.plan_id, self.inputs["offers"], hours),
             ),

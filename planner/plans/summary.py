@@ -223,7 +223,9 @@ def _sizes(sizes: tuple[int, ...]) -> str:
     return " + ".join(f"{size:,}" if n == 1 else f"{n} x {size:,}" for size, n in groups)
 
 
-def certainty(record: SolverRecord, *, keeps: bool = False, unchecked: str = "") -> str:
+def certainty(
+    record: SolverRecord, *, keeps: bool = False, unchecked: str = "", partly: bool = False
+) -> str:
     """Return how sure the plan is, and of what.
 
     Parameters
@@ -234,6 +236,8 @@ def certainty(record: SolverRecord, *, keeps: bool = False, unchecked: str = "")
         Whether the plan keeps existing disks: no plan that moves them was looked at.
     unchecked : str
         Requirements that were not held against them, see `unchecked_existing`.
+    partly : bool
+        Whether not every way of sharing disks was tried.
     """
     spare = difference(record.objective_usd_hr, record.bound_usd_hr)
     if record.cost_slack_percent:
@@ -244,6 +248,7 @@ def certainty(record: SolverRecord, *, keeps: bool = False, unchecked: str = "")
         )
     elif record.status == "optimal" and not spare:
         which = "no cheaper plan keeps the existing disks" if keeps else "no cheaper plan exists"
+        which += " among the ways of sharing disks that were tried" * partly
         sure = f"optimal: {which}, proven exactly"
     elif record.status == "optimal":
         sure = f"optimal: proven to {record.gap:.1e} of its cost, ${money(spare, 6)} an hour"

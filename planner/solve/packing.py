@@ -273,6 +273,10 @@ def _of_jobs(
                 yield tuple(name for name in names if name in members), offers
 
 
+PARTLY_TRIED = "too many volumes to try every way of sharing disks"
+"""How the warning begins of a plan that not every partition was looked at for."""
+
+
 def partly_tried(demand: Demand, rentals: Rentals, limits: AttachLimits) -> list[str]:
     """Return the jobs whose volumes are too many to try every way of sharing disks."""
     together, names = one_disk_groups(demand), [volume.name for volume in demand.volumes]
