@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 
-from tests.benchmarks import history, solving, sweeping
+from tests.benchmarks import growing, history, solving, sweeping
 from tests.benchmarks.solving import Case, Measured, Size
 
 
@@ -21,6 +21,17 @@ def test_small_sizes_cost_what_the_programs_written_by_hand_say(
     assert [line.split()[0] for line in printed[3:]] == [
         case.name for case in solving.cases(quick=True)
     ]
+
+
+@pytest.mark.slow
+def test_no_way_of_buying_beats_whoever_knows_the_months(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The back-test's least is the clairvoyant's; a schedule costs less than buying once."""
+    growing.back_test()
+    order = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert order[0] == "clairvoyant"
+    assert order.index("schedule") < order.index("once")
 
 
 @pytest.mark.parametrize(
