@@ -105,9 +105,11 @@ def test_emitted_prime_commands_say_everything_the_body_says(run: Run, tmp_path:
 
 
 @pytest.mark.slow
-def test_emit_says_where_a_pod_cannot_mount_the_disks(run: Run) -> None:
-    """The requests would be bought for a job whose pod mounts one disk of two."""
+def test_a_shared_disk_is_one_request(run: Run) -> None:
+    """A pod at Runpod mounts one disk, so the job's two volumes are on one, named for both."""
     run("plan", "shipped:finetune", *MARKET, "--gpus-file", "shipped:gpu-offers", "--out", "p.json")
     ran = run("emit", "p.json")
-    assert len(ran.out.splitlines()) == 3
-    assert "warning: job finetune mounts 2 disks at runpod (corpus, checkpoints)" in ran.err
+    shared, backup = (json.loads(line)["disk"] for line in ran.out.splitlines())
+    assert (shared["size"], backup["size"]) == (3000, 1000)
+    assert shared["name"].startswith("corpus-checkpoints-")
+    assert "warning" not in ran.err
