@@ -146,14 +146,15 @@ def apply(
         )
     folder = purchases.state_folder(state)
     pace = replace(purchases.pace(settle, quarantine, timeout), waits_long=wait)
-    made = _plan_of(plan, state)
+    made = _plan_of(plan, state, records=not dry_run)
     if rehearse:
         outcome = rehearsal(made, order, purchases.event_logger(events=events))
         render(_view(outcome, dry_run=False), output)
         to_stderr("this was a rehearsal on a local marketplace: nothing real was sent")
         purchases.exit_with(outcome.stop, output)
         return
-    with purchases.marketplace(pace, state) as marketplace, _signals(pace):
+    account = purchases.marketplace(pace, state, records=not dry_run)
+    with account as marketplace, _signals(pace):
         outcome = apply_plan(
             made,
             marketplace,
@@ -167,7 +168,7 @@ def apply(
     purchases.exit_with(outcome.stop, output)
 
 
-def _plan_of(source: str, state: str | None) -> Plan:
+def _plan_of(source: str, state: str | None, *, records: bool) -> Plan:
     """Return the plan in a file; of a demand, the plan on the live market and account, shown."""
     from planner.cli.plan import planned, warn
     from planner.formats import read_bytes
@@ -179,7 +180,7 @@ def _plan_of(source: str, state: str | None) -> Plan:
         content = read_bytes(resolve(source), what="plan or demand file", limit=MAX_BYTES)
         if is_plan(content):
             return Plan.load(source)
-    made = planned(source, state=state, needs_account=True)
+    made = planned(source, state=state, needs_account=True, records=records)
     show([made.summary()])
     warn(made.warnings)
     return made

@@ -150,6 +150,7 @@ def planned(
     disks_file: str | None = None,
     state: str | None = None,
     needs_account: bool = False,
+    records: bool = True,
     **settings: Any,  # noqa: ANN401 -- those of `planner.plan`
 ) -> Plan:
     """Return the plan of a demand file on the market and the account, live where no file is given.
@@ -166,6 +167,8 @@ def planned(
         Account to read instead of the live account, and state directory.
     needs_account : bool
         Fail where the account cannot be read, instead of planning without it.
+    records : bool
+        Whether the market history records the listings.
     **settings
         As of `planner.plan`.
     """
@@ -175,7 +178,7 @@ def planned(
     sources = [source] if isinstance(source, str) else [*source]
     demanded, parts = _demanded(sources, policy_file)
     offers, gpus, target = market_for(
-        demanded, files or dict.fromkeys(("disks", "gpus", "multi-node")), state
+        demanded, files or dict.fromkeys(("disks", "gpus", "multi-node")), state, records=records
     )
     disks, project = _account(demanded, disks_file, state, target, is_needed=needs_account)
     if project is not None and disks is not None:
@@ -248,7 +251,11 @@ def warn(warnings: Sequence[str]) -> None:
 
 
 def market_for(
-    demand: Demand, files: dict[ListingName, str | None], state: str | None = None
+    demand: Demand,
+    files: dict[ListingName, str | None],
+    state: str | None = None,
+    *,
+    records: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None, dict[str, str | None] | None]:
     """Return disk offers, GPU offers where there are any, and the marketplace to buy at.
 
@@ -269,7 +276,7 @@ def market_for(
             )
         wanted.append("gpus")
         wanted += ["multi-node"] if multinode_file is None else []
-    read, target = _read_live(wanted, state)
+    read, target = _read_live(wanted, state, records=records)
     offers = (
         read_offers(offers_file, exact=True) if offers_file is not None else read["disks"].offers()
     )
@@ -283,7 +290,7 @@ def market_for(
 
 
 def _read_live(
-    names: list[ListingName], state: str | None
+    names: list[ListingName], state: str | None, *, records: bool
 ) -> tuple[dict[ListingName, Snapshot], dict[str, str | None] | None]:
     if not names:
         return {}, None
@@ -296,7 +303,7 @@ def _read_live(
     read = fetch_market(
         *names,
         credentials=credentials,
-        state=purchases.state_folder(state),
+        state=purchases.state_folder(state) if records else None,
         on_failure=purchases.warn,
     )
     return dict(zip(names, read, strict=True)), target

@@ -108,11 +108,12 @@ def pace(settle: float | None, quarantine: float | None, timeout: float | None) 
     return Pace.of(os.environ, settle_s=settle, quarantine_s=quarantine, timeout_s=timeout)
 
 
-def marketplace(pace: Pace, state: str | None = None) -> Marketplace:
+def marketplace(pace: Pace, state: str | None = None, *, records: bool = True) -> Marketplace:
     """Return the marketplace of this user's key, which records what it lists."""
     from planner.marketplace.fetch import connect
 
-    return connect(state=state_folder(state), on_failure=warn, **pace.pacing)
+    folder = state_folder(state) if records else None
+    return connect(state=folder, on_failure=warn, **pace.pacing)
 
 
 def warn(text: str) -> None:
