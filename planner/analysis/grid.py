@@ -17,7 +17,13 @@ from pydantic import BaseModel, ValidationError
 from planner.demand.fields import SHOWN, cut, shown
 from planner.demand.model import Exclude, Policy, Volume, Workload
 from planner.demand.problems import VolumeNames, plain_problems
-from planner.demand.schema import DefaultsInput, ExcludeInput, PolicyInput, WorkloadInput
+from planner.demand.schema import (
+    DefaultsInput,
+    ExcludeInput,
+    MoveInput,
+    PolicyInput,
+    WorkloadInput,
+)
 from planner.errors import InputError
 from planner.market.wire import is_price
 from planner.text import nearest
@@ -346,7 +352,7 @@ def _as_demanded(about: Subject, value: Any, names: VolumeNames) -> Any:  # noqa
         return None if outer == "budgets" and inner else _default(about.part, outer, inner)
     if outer == "mounts":
         return names.ordered(value)
-    if isinstance(value, ExcludeInput):
+    if isinstance(value, (ExcludeInput, MoveInput)):
         value = dict(value)
     if isinstance(value, dict):
         return {name: each for name, each in value.items() if each is not None}

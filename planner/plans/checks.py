@@ -88,7 +88,7 @@ def schedule_violations(
         yield "the schedule costs less than this market allows"
     elif least.bound_usd is None and abs(bound - averaged_usd_hr(least.usd, hours)) > _ROUNDING:
         yield "the solver's bound is not the least that this market allows"
-    yield from _status_violations(record)
+    yield from _status_violations(record, cost)
 
 
 def record_violations(
@@ -115,12 +115,11 @@ def record_violations(
         yield "the solver's bound is below what this market allows"
     elif least is not None and abs(record.bound_usd_hr - averaged_usd_hr(least, hours)) > _ROUNDING:
         yield "the solver's bound is not the least that this market allows"
-    yield from _status_violations(record)
+    yield from _status_violations(record, cost)
 
 
-def _status_violations(record: SolverRecord) -> Iterator[str]:
-    """Yield where what a record says of its proof does not follow from its cost and bound."""
-    cost = record.objective_usd_hr
+def _status_violations(record: SolverRecord, cost: Decimal) -> Iterator[str]:
+    """Yield where what a record says of its proof does not follow from cost and bound."""
     spare = difference(cost, record.bound_usd_hr)
     allowed = cost * PROOF + record.bound_usd_hr * record.cost_slack_percent / 100
     is_proven = spare <= allowed

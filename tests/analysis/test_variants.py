@@ -157,6 +157,10 @@ CASES: list[tuple[dict[str, Any], Callable[[Document], None]]] = [
     ({"budgets": {"ada": 1, "bob": 2}}, policy(budgets={"ada": 1, "bob": 2})),
     ({"hours_per_month": 744}, policy(hours_per_month=744)),
     ({"sequential": True}, policy(sequential=True)),
+    ({"packing": "never"}, policy(packing="never")),
+    ({"over_budget": "allow"}, policy(over_budget="allow")),
+    ({"growth": "10%/month", "horizon": 6}, both(every(growth="10%/month"), policy(horizon=6))),
+    ({"move": {"overlap": "1 day"}}, policy(move={"overlap": "1 day"})),
     ({"workloads.serve.regions": None}, of(1, "workloads", regions=None)),
     ({"workloads.train.hours_per_month": 50}, of(0, "workloads", hours_per_month=50)),
     ({"workloads.train.mounts": "scratch"}, of(0, "workloads", mounts=["scratch"])),
@@ -243,7 +247,10 @@ def test_the_demand_stays_as_it_is() -> None:
         ),
         (
             {"disks": ["disk-0001"]},
-            "at disks = 'disk-0001': disk 'disk-0001' is named by 4 volumes; it is one",
+            (
+                "at disks = 'disk-0001': disk 'disk-0001' is named by 4 volumes; they share one "
+                "only in a group with `same: disk`"
+            ),
         ),
         (
             {"hours_per_month": [672], "workloads.train.hours_per_month": [700]},

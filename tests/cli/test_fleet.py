@@ -53,9 +53,8 @@ def test_without_a_policy_it_costs_what_the_parts_cost() -> None:
     """Nothing couples them: the sum of both plans, each with its own disks."""
     parts = [planner.plan(each, OFFERS) for each in (VISION, SEARCH)]
     whole = planner.plan(planner.fleet([VISION, SEARCH]), OFFERS)
-    assert Decimal(whole.totals["usd_month"]) == sum(
-        Decimal(part.totals["usd_month"]) for part in parts
-    )
+    months = [part.exact_totals["usd_month"] for part in parts]
+    assert whole.exact_totals["usd_month"] == sum(months)
 
 
 def test_a_shared_limit_couples_what_each_would_choose_alone() -> None:
