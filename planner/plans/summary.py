@@ -130,7 +130,7 @@ def outcome(
     placements: Sequence[Placement], hours: int, disks: Disks, leftover: Sequence[Leftover] = ()
 ) -> list[str]:
     """Return what the plan does and what its disks cost then, and while old and new both exist."""
-    counts = Counter[str](placement.action for placement in placements)
+    counts = Counter[str](members[0].action for members in by_disk(placements))
     counted = [f"{counts[name]:,} {text}" for name, (_, text) in _ACTIONS.items() if counts[name]]
     counted += [f"{len(leftover):,} to retire"] if leftover else []
     replaced = [placement for placement in placements if placement.action == "replace"]

@@ -167,6 +167,7 @@ def test_the_summary_of_a_joint_plan_says_what_the_disks_alone_would_cost(joint:
         "GPUs of evaluate",
         "disks and GPUs together",
     ]
+    assert notes[0].startswith("Plan: 2 to create."), "a disk that volumes share is one"
     assert "budget: $" in text
     assert "Cheapest offer per volume" in text
     assert "Cheapest disks, then GPUs: impossible (no A100_80GB for" in text
