@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -70,7 +71,8 @@ def _explanation(made: Plan, asked: Explanation) -> View:
     from planner.schema import frame_document, frame_section
 
     about_one = asked.volume is not None or asked.offers_asked is not None
-    names = ("choices", "offers", "gpus", "requirements", "prices")
+    names = ["choices", "offers", "gpus", "requirements", "prices"]
+    names += ["larger"] if made.schedule else []
     return View(
         lambda: _sections(asked),
         lambda: _head(made) | {name: frame_document(getattr(asked, name)) for name in names},
@@ -116,6 +118,8 @@ def _sections(asked: Explanation) -> Iterator[Section]:
     about_offer = asked.offers_asked is not None
     if not about_offer:
         yield _choices(asked)
+        if asked.plan.schedule:
+            yield _larger(asked)
     if about_offer or asked.volume is not None:
         yield _offers(asked)
     if not about_offer:
@@ -124,6 +128,29 @@ def _sections(asked: Explanation) -> Iterator[Section]:
         yield _requirements(asked)
     if about_offer or asked.volume is None:
         yield _prices(asked)
+
+
+def _larger(asked: Explanation) -> Section:
+    """Return the next larger first disk of each replica that moves, and the largest."""
+    from planner.schema import records
+
+    months = asked.plan.demand.policy.months
+    columns = (
+        TableColumn("volume", "volume"),
+        TableColumn("size_gb", "GB now", "size_gb"),
+        TableColumn("larger_gb", "instead", "size_gb"),
+        TableColumn("until_month", "lasts months", "count"),
+        TableColumn("moves", "fewer moves", "count"),
+        TableColumn("extra_usd", f"+ $/{months} months", "usd"),
+    )
+    listed = records(asked.larger)
+    rows = tuple(
+        (f"{one['volume']} #{one['replica']}", *(one[column.name] for column in columns[1:]))
+        for one, after in zip_longest(listed, listed[1:])
+        if one["moves"] == 1 or after is None or after["moves"] == 1
+    )
+    title = "Why not bigger: a larger disk at once, and the rest of the schedule as planned"
+    return Section("larger", title, columns, rows)
 
 
 def _where(one: Mapping[str, Any]) -> str:

@@ -88,6 +88,15 @@ class Explanation:
         """Return how far prices may rise or have to fall (``PRICES``)."""
         return self._handed_out(prices(self._evaluator, self.offers_asked))
 
+    @cached_property
+    def larger(self) -> pd.DataFrame:
+        """Return what larger first disks of a growing plan cost more (``LARGER``)."""
+        answer = self.plan.outlook.larger()
+        if self.volume is not None:
+            name = self.plan.demand.volumes[self.volume].name
+            answer = answer[answer["volume"] == name].reset_index(drop=True)
+        return self._handed_out(answer)
+
     def _handed_out(self, answer: pd.DataFrame) -> pd.DataFrame:
         hours = self.plan.demand.policy.hours_per_month
         return handed_out(answer, exact=self.exact, hours_per_month=hours)

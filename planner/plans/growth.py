@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.market.offers import place_text
 from planner.present.table import Section, TableColumn
+from planner.schema import EXACT, TEXT, WHOLE, Column, build
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from planner.solve.stats import Undecided
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
     from planner.solve.existing import Kept
     from planner.solve.solution import Placement
     from planner.solve.tenures import Tenure
+
+LARGER = (
+    Column("volume", TEXT, "name in the demand"),
+    Column("replica", WHOLE, "which copy"),
+    Column("size_gb", WHOLE, "what its first disk holds for it"),
+    Column("larger_gb", WHOLE, "a later disk of the schedule, bought at once instead"),
+    Column("until_month", WHOLE, "how many months that one lasts"),
+    Column("moves", WHOLE, "how many moves fewer there are then"),
+    Column("extra_usd", EXACT, "what it costs more over the horizon, exact Decimal"),
+)
+"""Columns of what larger first disks cost, by volume, replica and size."""
 
 _NODES = 20_000
 """Branch-and-bound nodes after which a comparison is left out: work, never a clock."""
@@ -98,6 +110,25 @@ class Outlook:
         )
         title = "What moves next, and what each volume costs"
         return Section("schedule", title, columns, tuple(rows), expendable=("last_gb", "moves"))
+
+    def larger(self) -> pd.DataFrame:
+        """Return what larger first disks cost more (columns ``LARGER``).
+
+        They are the later disks of the schedule, each bought at once instead of the first; what
+        comes after them stays as it is.
+        """
+        rows = []
+        for placement in self.placements:
+            mine = self.later(placement)
+            planned = horizon_usd(self.demand, [placement], mine)
+            for moves, disk in enumerate(mine, 1):
+                at_once = replace(placement, usd_hr=disk.usd_hr)
+                usd = horizon_usd(self.demand, [at_once], mine[moves:])
+                sizes = (placement.provision_gb, sum(disk.disk_sizes_gb), disk.until_month)
+                which = (placement.volume, placement.replica)
+                rows.append((*which, *sizes, moves, difference(usd, planned)))
+        names = [column.name for column in LARGER]
+        return build([dict(zip(names, row, strict=True)) for row in rows], LARGER)
 
     def lines(self, offers: pd.DataFrame, kept: Sequence[Kept]) -> Iterator[str]:
         """Yield what the horizon costs, beside buying the final sizes, or today's, at once."""

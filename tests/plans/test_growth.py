@@ -200,3 +200,16 @@ def test_what_if_takes_growth_and_horizon() -> None:
     assert plan.what_if(horizon=["1 month", "3 months"])["usd_month"].tolist() == [14.6, 14.6]
     last = plan.what_if(growth=["9 TB/month"]).iloc[0]
     assert (last["feasible"], last["why"][:16]) == (False, "within 3 months:")
+
+
+def test_why_the_first_disk_is_not_larger() -> None:
+    """Each later disk bought at once instead: one move fewer, and the months it is larger for."""
+    plan = made({**CORPUS, "headroom": "100%"})
+    larger = planner.explain(plan, exact=True).larger
+    # 300 GB for a month, 400 for another and 500 at last, at 0.0001: an hour of 100 GB is 0.01.
+    # Bought at once, 400 GB save the 3 days of 300 GB (2.16) for a month of 100 GB more (7.30).
+    assert larger[["size_gb", "larger_gb", "until_month", "moves"]].to_numpy().tolist() == [
+        [300, 400, 2, 1],
+        [300, 500, 3, 2],
+    ]
+    assert larger["extra_usd"].tolist() == [Decimal("5.14"), Decimal("16.86")]
