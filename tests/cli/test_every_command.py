@@ -339,7 +339,7 @@ def test_ctrl_c_is_quiet_from_the_first_moment(tmp_path: Path) -> None:
         "sys.argv = ['planner', 'offers', '--offers', 'shipped:disk-offers']\n"
         "main()\n"
     )
-    for where in ("planner.cli.main", "typer", "rich.box", "pandas", "planner.market"):
+    for where in ("planner.cli.main", "typer", "planner.present.terminal", "pandas"):
         done = subprocess.run(
             [sys.executable, "-c", script.replace("WHERE", repr(where))],
             capture_output=True,

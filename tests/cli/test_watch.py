@@ -177,7 +177,15 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
     with Sim() as sim:
         sim.change_offer({}, stock="Unavailable")
         running = subprocess.Popen(
-            [sys.executable, "-m", "planner", "watch", "demand.yaml"],
+            # As on a terminal: a shell's background jobs are started with the signal ignored.
+            [
+                *(sys.executable, "-c"),
+                (
+                    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+                    "from planner.__main__ import main; main()"
+                ),
+                *("watch", "demand.yaml"),
+            ],
             cwd=tmp_path,
             env={**os.environ, **environment(sim), "HOME": str(tmp_path)},
             stdout=subprocess.PIPE,

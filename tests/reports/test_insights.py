@@ -66,7 +66,7 @@ def test_each_section_has_its_chart(insights: Insights, tmp_path: Path) -> None:
     drawn = made.charts(insights)
     names = {one.name for one in (*made.sections(), *insights.sections(None))}
     assert set(drawn) <= names
-    assert {"market", "requirements", "sites", "share", "budgets"} <= set(drawn)
+    assert {"market", "requirements", "sites", "share", "by-owner"} <= set(drawn)
     page = made.to_html(insights)
     assert page.count("<svg") >= len(drawn)
     for one in insights.sections(None):
