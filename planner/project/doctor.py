@@ -284,7 +284,7 @@ def versions() -> Check:
     installed = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            installed[name] = metadata.version(name)
+            installed[name] = metadata.version({"planner": "disk-planner"}.get(name, name))
         except metadata.PackageNotFoundError:
             installed[name] = "not installed"
     return ok(

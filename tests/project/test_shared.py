@@ -344,7 +344,7 @@ def test_a_plan_says_what_is_on_one_disk_and_counts_it_once(tmp_path: Path) -> N
     assert page.footer[3] == 3000
     assert [row[3].text for row in page.rows] == ["2,000", "1,000"]
     grown = growing(world, tmp_path).summary()
-    assert grown.notes[0] == "Plan: 2 to replace. +$36.50/month ($219.00 → $255.50)."
+    assert grown.notes[0] == "Plan: 1 to replace. +$36.50/month ($219.00 → $255.50)."
     assert "While both copies of corpus and ckpt exist you pay $474.50/month." in grown.notes
     frame = plan.to_frame()
     assert (frame["provision_gb"].sum(), [*frame["disk_sizes_gb"]]) == (3000, [(3000,), (3000,)])
