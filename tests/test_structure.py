@@ -321,7 +321,7 @@ def test_the_version_is_the_one_that_is_installed() -> None:
 
 
 def _commands() -> dict[str, typer.core.TyperCommand]:
-    group = typer.main.get_command(command_line())
+    group = command_line()
     assert isinstance(group, typer.core.TyperGroup)
     found = {}
     for name, command in group.commands.items():

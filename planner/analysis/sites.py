@@ -9,6 +9,7 @@ import numpy as np
 
 from planner.analysis.evaluator import Answer
 from planner.analysis.reasons import rule_meanings
+from planner.market.gpus import gpus_are_known
 from planner.market.market import key_order
 from planner.requirements.volume import of_offers
 from planner.requirements.workload import of_gpus
@@ -197,9 +198,7 @@ def _lacking_gpus(
     near = np.flatnonzero(rentals.meets[:, list(offers)].any(axis=1)).tolist()
     alike = [g for g in near if rentals.rows[g]["gpu_type"] == asked.gpu]
     if not alike:
-        offer = rows[offers[0]]
-        listed = {row["provider"] for row in rentals.rows}
-        is_known = offer["data_center"] is not None or offer["provider"] in listed
+        is_known = gpus_are_known(rows[offers[0]], {row["provider"] for row in rentals.rows})
         return (f"no {model}" if is_known else "GPUs unknown",)
     nearest = min(alike, key=lambda g: (int(rentals.broken[0, g]).bit_count(), g))
     rules = gpu_rules_of(int(rentals.broken[0, nearest]))

@@ -5,7 +5,11 @@ Whatever cannot be read completes to nothing: a person is in the middle of a lin
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +29,46 @@ SECTIONS = (
     *("by-site", "by-region", "changes", "gpus", "disks", "history"),
 )
 """Sections of a plan's report."""
+
+
+@contextlib.contextmanager
+def whole_words_of_bash() -> Iterator[None]:
+    """Complete words as they are typed where bash has cut them at ``:`` and ``=``.
+
+    bash replaces only what follows the last cut, so that is all it is answered with.
+    """
+    words = os.environ.get("COMP_WORDS", "").split("\n")
+    at = os.environ.get("COMP_CWORD", "")
+    if not (at.isdecimal() and int(at) < len(words) and {":", "="} & {*words}):
+        yield
+        return
+    words, before = _joined(words[: int(at) + 1])
+    os.environ.update(COMP_WORDS="\n".join(words), COMP_CWORD=str(len(words) - 1))
+    answer = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(answer):
+            yield
+    finally:
+        sys.stdout.writelines(
+            line.removeprefix(before) for line in answer.getvalue().splitlines(keepends=True)
+        )
+
+
+def _joined(cut: list[str]) -> tuple[list[str], str]:
+    """Return whole words, and what of the last one stands before its last cut."""
+    words, before, opened = [""], "", False
+    for word in cut:
+        if word == "=" and words[-1].startswith("--"):
+            words.append("")
+            before, opened = "", True
+        elif word == ":" or opened:
+            before = words[-1] + word if word == ":" else words[-1]
+            words[-1] += word
+            opened = word == ":"
+        else:
+            words.append(word)
+            before = ""
+    return words[1:], before
 
 
 def _document(source: object) -> Any:  # noqa: ANN401 -- any JSON

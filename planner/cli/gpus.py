@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -128,12 +129,15 @@ def gpus(
     notes = [f"{len(shown)} {'groups ' if group_by else ''}of {listed}"]
     if frame.empty:
         notes = [f"{listed[:1].upper()}{listed[1:]}"]
-    if disks is None:
+    if disks is None and not shown.empty:
         notes.append("Which sites have disks is unknown: give --offers FILE too.")
     section = _gpus(shown) if group_by is None else _groups(shown, group_by)
+    sections = [section, Section("count", notes=tuple(notes))]
+    if shown.empty and not frame.empty:
+        sections = [replace(section, notes=(f"None of {listed} matches the filters.",))]
     render(
         View(
-            lambda: [section, Section("count", notes=tuple(notes))],
+            lambda: sections,
             lambda: frame_document(shown),
             lambda: frame_section(shown),
         ),

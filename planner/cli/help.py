@@ -9,6 +9,7 @@ from copy import copy
 from enum import EnumType
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
+import typer
 from typer.models import OptionInfo, ParameterInfo
 
 from planner.cli.complete import COMPLETIONS
@@ -115,6 +116,7 @@ _COMMANDS = {
 }
 COMMAND_PANELS = {name: panel for panel, names in _COMMANDS.items() for name in names.split()}
 """Command → where it stands in the help of planner; under "Help" where nothing is said."""
+HELP = ["-h", "--help"]
 _TYPES = {str: "TEXT", int: "NUMBER", float: "NUMBER", bool: ""}
 _METAVARS = {"PCT": "PERCENT"}
 _SECONDS = frozenset({"settle", "quarantine", "timeout", "time_limit"})
@@ -136,6 +138,7 @@ def helped(command: Callable[..., Any]) -> Callable[..., Any]:
 def _info(name: str, kind: Any, info: ParameterInfo) -> ParameterInfo:  # noqa: ANN401 -- a type
     info.autocompletion = COMPLETIONS.get(name)
     if not isinstance(info, OptionInfo):
+        info.metavar = info.metavar or name.upper()
         return info
     info.rich_help_panel = _PANEL_OF.get(name)
     inner = [part for part in get_args(kind) if part is not type(None)]
@@ -153,6 +156,13 @@ def _info(name: str, kind: Any, info: ParameterInfo) -> ParameterInfo:  # noqa: 
 def _item(kind: Any) -> Any:  # noqa: ANN401 -- a type
     """Return what a list has, None for anything else."""
     return get_args(kind)[0] if get_origin(kind) is list else None
+
+
+def unlabelled(command: Any) -> None:  # noqa: ANN401 -- click's, which typer may carry itself
+    """Take Python's types from arguments and flags: an argument's name says what it is."""
+    for param in command.get_params(typer.Context(command, help_option_names=HELP)):
+        if param.param_type_name == "argument" or param.is_flag:
+            param.display_type_rich = lambda ctx: ""  # noqa: ARG005 -- as typer calls it
 
 
 def epilog(name: str, more: str | None) -> str:

@@ -15,7 +15,8 @@ import typer
 
 from planner import __version__
 from planner.cli import glyphs
-from planner.cli.help import COMMAND_PANELS, epilog, helped
+from planner.cli.complete import whole_words_of_bash
+from planner.cli.help import COMMAND_PANELS, HELP, epilog, helped, unlabelled
 from planner.cli.render import to_stderr, to_stdout
 from planner.errors import InputError, PlannerError
 from planner.text import visible
@@ -37,14 +38,14 @@ COMMANDS = (
 """The commands, in the order of the help; each is a function of that name."""
 
 
-def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
+def command_line(names: Iterable[str] = COMMANDS) -> Any:  # noqa: ANN401 -- click's, as below
     """Return the command line with these commands; others are not even imported."""
     app = typer.Typer(
         name="planner",
         help="Where should my data live? Plans network disks on the Prime Intellect marketplace.",
         invoke_without_command=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": HELP},
     )
     app.callback(epilog=_EXIT_CODES)(_planner)
     for name in names:
@@ -53,7 +54,10 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
         panel = COMMAND_PANELS.get(name, "Help")
         command = app.command(name, epilog=epilog(name, more), rich_help_panel=panel)
         command(helped(getattr(module, name)))
-    return app
+    group = typer.main.get_command(app)
+    for one in (group, *getattr(group, "commands", {}).values()):
+        unlabelled(one)
+    return group
 
 
 _EXIT_CODES = (
@@ -96,7 +100,8 @@ def main() -> None:
     try:
         # Returns the code of a typer.Exit; a command that ends by itself returns None.
         asked = [word for word in sys.argv[1:2] if word in COMMANDS]
-        sys.exit(command_line(asked or COMMANDS)(prog_name="planner", standalone_mode=False))
+        with whole_words_of_bash():
+            sys.exit(command_line(asked or COMMANDS)(prog_name="planner", standalone_mode=False))
     except _UsageError as error:
         _report(_usage(error))
         sys.exit(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _EXPENDABLE = (
     *("security", "multinode", "gb", "region", "gpu_usd_hr"),
-    *("stock", "provision_gb", "usd_tb_month"),
+    *("stock", "provision_gb", "usd_gb_hr", "usd_tb_month"),
 )
 EPILOG = (
     "JSON: an array, one object for each listed row: row, offer_id, provider, cloud_id, "
@@ -124,9 +125,12 @@ def offers(
     listed_by = f"{counted(len(listed), 'offer')} listed by {snapshot.source}"
     count = f"{len(shown)} {'groups ' if group_by else ''}of {listed_by}"
     count = count if len(listed) else f"{listed_by[:1].upper()}{listed_by[1:]}"
+    sections = [section, Section("count", notes=(count,))]
+    if shown.empty and len(listed):
+        sections = [replace(section, notes=(f"None of {listed_by} matches the filters.",))]
     render(
         View(
-            lambda: [section, Section("count", notes=(count,))],
+            lambda: sections,
             lambda: frame_document(shown),
             lambda: frame_section(shown.reset_index(drop=True)),
         ),
@@ -169,7 +173,7 @@ def _offers(shown: pd.DataFrame) -> Section:
     else:
         columns.append(TableColumn("usd_tb_month", "$/TB/month", "usd_month"))
     if is_marked:
-        columns.append(TableColumn("gpu", "GPU"))
+        columns.append(TableColumn("gpu", "GPU", null="unknown"))
         columns.append(TableColumn("gpu_usd_hr", "GPU $/h", "usd"))
     rows = []
     for row in records(shown):

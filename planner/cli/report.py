@@ -84,7 +84,7 @@ def report(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE]...",
+            metavar="FILE",
             help="Plan files, and reports saved with --out: several become one report. Without "
             "any, the live account.",
         ),

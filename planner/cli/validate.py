@@ -36,7 +36,7 @@ def validate(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="demand...", help="Demand files (YAML, JSON, TOML); - reads standard input."
+            metavar="DEMAND", help="Demand files (YAML, JSON, TOML); - reads standard input."
         ),
     ],
     output: Annotated[

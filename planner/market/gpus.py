@@ -249,6 +249,22 @@ def is_confirmed(offer: Mapping[str, Any], gpu: Mapping[str, Any]) -> bool:
     return None not in (offer["data_center"], gpu["data_center"])
 
 
+def gpus_are_known(offer: Mapping[str, Any], providers: Collection[str]) -> bool:
+    """Return whether the listing can say which GPUs are beside a disk.
+
+    It cannot where the disk names no data centre and no GPU of its provider is listed: then the
+    marketplace knows only once the disk exists.
+
+    Parameters
+    ----------
+    offer : mapping
+        ``provider`` and ``data_center``, None where unknown.
+    providers : collection of str
+        Providers with a GPU in the listing, of any model.
+    """
+    return offer["data_center"] is not None or offer["provider"] in providers
+
+
 def meeting(offers: pd.DataFrame, gpus: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which disk offers meet which GPUs, as `meets` says, asked once for any two sites.
 
@@ -305,29 +321,35 @@ def mark_gpus(
     Returns
     -------
     DataFrame
-        The offers with ``gpu`` (yes, unconfirmed or no) and ``gpu_usd_hr`` (the cheapest price of
-        one such GPU offer there, null where there is none or it is unpriced).
+        The offers with ``gpu`` (yes, unconfirmed or no; null: unknown) and ``gpu_usd_hr`` (the
+        cheapest price of one such GPU offer there, null where there is none or it is unpriced).
 
     Raises
     ------
     FrameError
         When a frame is not what it is declared to be.
     """
+    listed = records(conform_gpus(gpus))
+    providers = {row["provider"] for row in listed}
     rentable = [
         row
-        for row in records(conform_gpus(gpus))
+        for row in listed
         if row["gpu_type"] == gpu_type and row["problem"] is None and row["stock"] != "Unavailable"
     ]
     offers = as_pandas(offers)
     declared = conform_offers(offers)
-    met = [meeting_price(row, rentable, "usd_hr") for row in records(declared)]
+    rows = records(declared)
+    met: list[tuple[str | None, Decimal | None]] = [
+        meeting_price(row, rentable, "usd_hr") if gpus_are_known(row, providers) else (None, None)
+        for row in rows
+    ]
     marks = ([state for state, _ in met], [usd for _, usd in met])
     marked = with_columns(conformed(offers, declared), dict(zip(_MARKS, marks, strict=True)))
     return handed_out(marked, exact=exact)
 
 
 _MARKS = (
-    Column("gpu", TEXT, "whether the GPU is at the site: yes, unconfirmed or no"),
+    Column("gpu", TEXT, "whether the GPU is at the site: yes, unconfirmed or no; null: unknown"),
     Column("gpu_usd_hr", AMOUNT, "cheapest offer of it there; null: none, or unpriced"),
 )
 

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
 
 import planner
 from planner.cli.main import command_line, main
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Run
 
-COMMANDS: dict[str, Any] = typer.main.get_command(command_line()).commands  # type: ignore[attr-defined]
+COMMANDS: dict[str, Any] = command_line().commands
 CODES = {0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
 """What a command may exit with: not 1, which is a defect."""
 WRONG_FILES = ("missing", "directory", "binary", "empty", "plan.json", "demand.yaml", "market.json")

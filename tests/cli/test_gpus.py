@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,15 @@ def test_gpus_json_has_every_listed_row(run: Run) -> None:
 def test_gpus_filters(run: Run, words: tuple[str, ...], count: int) -> None:
     """Each filter keeps the rows of the documented market that it should."""
     assert len(run("gpus", *GPUS, "-o", "json", *words).json()) == count
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("words", [("gpus", *GPUS), ("offers", "--offers", "shipped:disk-offers")])
+def test_nothing_that_matches_is_a_sentence(run: Run, words: tuple[str, ...]) -> None:
+    """Not the head of a table without rows; a file for a spreadsheet keeps its head."""
+    shown = run(*words, "--provider", "nobody").out
+    assert re.fullmatch(r"None of \d+ (?:GPU )?offers listed by \S+ matches the filters\.\n", shown)
+    assert "provider" in run(*words, "--provider", "nobody", "-o", "csv").out
 
 
 def test_what_is_not_there_is_said(run: Run) -> None:

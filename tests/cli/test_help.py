@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer.main
 
 import planner
 from planner.cli import options
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Run
 
-GROUP: Any = typer.main.get_command(command_line())
+GROUP: Any = command_line()
 LINES = [(name, line) for name, lines in EXAMPLES.items() for line in lines]
 
 
@@ -49,14 +48,19 @@ def test_an_example_is_a_line_that_planner_takes(name: str, line: str) -> None:
 @pytest.mark.sweep
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_examples_panels_and_words(run: Run, name: str) -> None:
-    """Each example on a line of its own, at 80 columns; no type is Python's but of --help."""
+    """Each example on a line of its own, at 80 columns; no type is Python's."""
     shown = run(name, "--help", env={"COLUMNS": "80"}).out
     lines = [line.strip() for line in shown.splitlines()]
     assert lines.count("Examples:") == 1
     assert {*EXAMPLES[name]} <= {*lines}
     assert max(map(len, shown.splitlines())) <= 80
-    options = shown.partition("─ Options ─")[2].partition("Examples:")[0]
-    assert len(re.findall(r"<(?:str|int|float|bool|list)", options)) <= 1, options
+    assert re.findall(r"<(?:str|int|float|bool|list).*", shown) == []
+    assert [*_arguments(shown)] == [*map(str.upper, _arguments(shown))]
+
+
+def _arguments(shown: str) -> list[str]:
+    panel = shown.partition("─ Arguments ─")[2].partition("╰")[0]
+    return re.findall(r"^│ (?:\*  )? {1,3}(\S+) ", panel, re.MULTILINE)
 
 
 def test_options_of_a_kind_stand_together(run: Run) -> None:
@@ -75,11 +79,11 @@ def test_shared_declarations_stay_as_they_are() -> None:
 
 
 def _completed(run: Run, line: str) -> list[str]:
-    """Return what a shell offers at the end of a line."""
-    words = line.split(" ")
+    """Return what bash offers at the end of a line, which it cuts at `:` and `=` as well."""
+    words = re.findall(r"[:=]|[^ :=]+", line) + [""] * line.endswith(" ")
     env = {
         "_PLANNER_COMPLETE": "complete_bash",
-        "COMP_WORDS": line,
+        "COMP_WORDS": "\n".join(words),
         "COMP_CWORD": str(len(words) - 1),
     }
     ran = run(env=env)
@@ -103,6 +107,12 @@ def _completed(run: Run, line: str) -> list[str]:
         ("planner docs gl", ["glossary"]),
         ("planner plan shipped", ["shipped:minimal", "shipped:research", "shipped:finetune"]),
         ("planner plan demand.yaml --offers sh", ["shipped:disk-offers"]),
+        ("planner plan shipped:", ["minimal", "research", "finetune"]),
+        ("planner plan a.yaml shipped:r", ["research"]),
+        ("planner plan demand.yaml --offers=shipped:d", ["disk-offers"]),
+        ("planner offers --provider=run", ["runpod"]),
+        ("planner offers --provider=", ["crusoecloud", "dc_roan", "hyperstack", "runpod"]),
+        ("planner offers --offers shipped:disk-offers --country N", ["NO"]),
         ("planner init --example re", ["research"]),
         ("planner explain nothing.json --volume ", []),
         ("planner offers --offers nothing.json --region ", []),

@@ -35,7 +35,7 @@ def only(row: Any) -> dict[str, Any]:
     return cells(gpus_frame([row]))[0]
 
 
-def marks(disks: list[dict[str, Any]], gpus: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+def marks(disks: list[dict[str, Any]], gpus: list[dict[str, Any]]) -> list[tuple[str | None, Any]]:
     """Return ``gpu`` and ``gpu_usd_hr`` of disks in their given order, for an H100."""
     marked = mark_gpus(offers_frame(disks), gpus_frame(gpus), "H100_80GB", exact=True).sort_values(
         "row"
@@ -206,6 +206,12 @@ def test_where_disks_and_gpus_meet(
     """The provider is equal, and what both name; a data centre that one leaves out: unconfirmed."""
     price = None if state == "no" else Decimal("2.5")
     assert marks([disk(**place)], [gpu(**where)]) == [(state, price)]
+
+
+def test_gpus_are_unknown_where_nothing_says_what_is_there() -> None:
+    """No data centre, and no GPU of the provider listed: not "no", but unknown, as for `where`."""
+    assert marks([disk(provider="beta", dataCenter=None)], [gpu()]) == [(None, None)]
+    assert marks([disk(provider="beta")], [gpu()]) == [("no", None)]
 
 
 def test_rows_without_a_provider_do_not_meet() -> None:
