@@ -160,12 +160,17 @@ def _paired(instance: Instance, demand: Demand) -> Pairs:
     arrays: list[NDArray[Any]] = [old.broken, old.disks, old.provision_gb]
     if changed:
         live = len(old.fixed_usd_hr)
-        sold = old.offers.iloc[: len(old.offers) - live]
+        sold = old.facts.first(len(old.offers) - live)
         new = pair(demand.model_copy(update={"volumes": tuple(changed)}), sold)
-        added = (np.pad(a, ((0, 0), (0, live))) for a in (new.broken, new.disks, new.provision_gb))
+        added: list[NDArray[Any]] = [new.broken, new.disks, new.provision_gb]
+        if live:
+            added = [np.pad(array, ((0, 0), (0, live))) for array in added]
         arrays = [np.vstack(both) for both in zip(arrays, added, strict=True)]
     broken, disks, gb = (array[rows] for array in arrays)
-    return Pairs(demand.volumes, old.offers, broken, disks, gb, old.fixed_usd_hr, mounted)
+    facts = old.facts
+    return Pairs(
+        demand.volumes, old.offers, broken, disks, gb, old.fixed_usd_hr, mounted, known=facts
+    )
 
 
 def _rented(
@@ -200,7 +205,7 @@ def subset(instance: Instance, volumes: Sequence[int], workloads: Sequence[int])
         )
     kept = tuple((at[v], o) for v, o in instance.kept if v in at)
     facts = (pairs.fixed_usd_hr, pairs.mounted, pairs.shared)
-    part = Pairs(smaller.volumes, pairs.offers, *arrays, *facts)
+    part = Pairs(smaller.volumes, pairs.offers, *arrays, *facts, known=pairs.facts)
     limits = instance.limits
     if limits is not None:
         limits = replace(limits, too_many=limits.too_many[jobs], limited=limits.limited[jobs])

@@ -23,15 +23,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from planner.market.wire import STOCK_RANK
 from planner.requirements.spread import spreads
-from planner.solve.candidates import Pairs, Site, domains, sites, spread_domains
+from planner.solve.candidates import Pairs, Site
 from planner.units import total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 
 CLOSE = 1 + 1e-9
@@ -64,16 +61,12 @@ class SeparableBound:
 
     def __init__(self, pairs: Pairs) -> None:
         self._pairs = pairs
-        self._sites = sites(pairs.offers)
-        self._penalty = [3 - STOCK_RANK[stock] for stock in pairs.offers["stock"]]
-        price = pairs.offers["usd_gb_hr"].map(lambda usd: np.inf if usd is None else float(usd))
+        self._sites, self._penalty = pairs.facts.sites, pairs.facts.penalty
         self.float_usd_hr = np.where(
-            pairs.broken == 0, pairs.provision_gb * price.to_numpy(float), np.inf
+            pairs.broken == 0, pairs.provision_gb * pairs.facts.float_prices, np.inf
         )
         self._survived: dict[int, list[_Choice]] = {}
         self._least: dict[int, list[_Choice] | None] = {}
-        self._domains: dict[str, list[frozenset[Any]]] = {}
-        self._groups: dict[str, tuple[list[frozenset[Any]], NDArray[np.int64], bool]] = {}
 
     def cost(self, volume: int) -> Decimal | None:
         """Return the exact least hourly cost of all replicas of a volume."""
@@ -109,13 +102,11 @@ class SeparableBound:
 
     def domains(self, level: str) -> list[frozenset[Any]]:
         """Return the failure domains of each offer at a level."""
-        if level not in self._domains:
-            self._domains[level] = domains(self._pairs.offers, level)
-        return self._domains[level]
+        return self._pairs.facts.domains(level)
 
     def spread_domains(self, level: str) -> list[frozenset[Any]]:
         """Return the domains of each offer that copies spread over a level may not share."""
-        return self._grouped(level)[0]
+        return self._pairs.facts.grouped(level)[0]
 
     def shared_data_centers(self, v: int, admissible: Sequence[int]) -> str:
         """Return how data centres keep copies out that have places enough at their own level."""
@@ -129,16 +120,7 @@ class SeparableBound:
 
     def is_single(self, level: str) -> bool:
         """Return whether each offer is in one domain, for copies spread over a level."""
-        return self._grouped(level)[2]
-
-    def _grouped(self, level: str) -> tuple[list[frozenset[Any]], NDArray[np.int64], bool]:
-        """Return each offer's domains, a number for that set, and whether all are single."""
-        if level not in self._groups:
-            every = spread_domains(self._pairs.offers, level)
-            numbers: dict[frozenset[Any], int] = {}
-            codes = np.array([numbers.setdefault(place, len(numbers)) for place in every], np.int64)
-            self._groups[level] = (every, codes, all(len(place) == 1 for place in every))
-        return self._groups[level]
+        return self._pairs.facts.grouped(level)[2]
 
     def _survivors(self, volume: int) -> list[_Choice]:
         if volume not in self._survived:
@@ -157,7 +139,7 @@ class SeparableBound:
             return []
         demanded = self._pairs.volumes[volume]
         if spreads(demanded.replicas, demanded.spread):
-            every, codes, _ = self._grouped(demanded.spread)
+            every, codes, _ = self._pairs.facts.grouped(demanded.spread)
             ascending = offers[np.argsort(usd_hr[offers], kind="stable")]
             cheapest = ascending[np.sort(np.unique(codes[ascending], return_index=True)[1])]
             least = np.full(codes.max() + 1, np.inf)

@@ -12,12 +12,13 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from math import lcm
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from planner.market.market import ADDRESSABLE
 from planner.market.offers import KEY
+from planner.market.wire import STOCK_RANK
 from planner.present.html import to_html
 from planner.present.table import Section, TableColumn
 from planner.requirements.group import GroupPlace, group_places
@@ -202,6 +203,78 @@ REJECTIONS = (
 Site = tuple[str | None, ...]
 
 
+class OfferFacts:
+    """What pairs read of their offers, worked out once for all pairs of the same offers.
+
+    Parameters
+    ----------
+    offers : DataFrame
+        Columns ``ADDRESSABLE``, O rows.
+    """
+
+    def __init__(self, offers: pd.DataFrame) -> None:
+        self.offers = offers
+        self._domains: dict[str, list[frozenset[Any]]] = {}
+        self._grouped: dict[str, tuple[list[frozenset[Any]], NDArray[np.int64], bool]] = {}
+        self._first: OfferFacts | None = None
+
+    @cached_property
+    def rules(self) -> OfferRules:
+        """Return the rules that the offers break."""
+        return OfferRules(self.offers)
+
+    @cached_property
+    def sites(self) -> list[Site]:
+        """Return the site of each offer."""
+        return sites(self.offers)
+
+    @cached_property
+    def prices(self) -> list[Decimal]:
+        """Return the price of each offer; None where it has none."""
+        return self.offers["usd_gb_hr"].tolist()
+
+    @cached_property
+    def float_prices(self) -> NDArray[np.float64]:
+        """Return the price of each offer as a float, infinite where it has none, shape (O,)."""
+        return np.array([np.inf if usd is None else float(usd) for usd in self.prices])
+
+    @cached_property
+    def penalty(self) -> list[int]:
+        """Return ``3 - rank`` of each offer's stock."""
+        return [3 - STOCK_RANK[stock] for stock in self.offers["stock"]]
+
+    @cached_property
+    def tiers(self) -> Tiers:
+        """Return the offers whose create key sells other sizes too."""
+        return Tiers(self.offers)
+
+    def domains(self, level: str) -> list[frozenset[Any]]:
+        """Return the failure domains of each offer at a level."""
+        if level not in self._domains:
+            self._domains[level] = [*domains(self.offers, level)]
+        return self._domains[level]
+
+    def grouped(self, level: str) -> tuple[list[frozenset[Any]], NDArray[np.int64], bool]:
+        """Return what copies may not share, a number for each such set, and whether all are single.
+
+        Of each offer the domains of which copies that are spread over the level may share none.
+        """
+        if level not in self._grouped:
+            every = spread_domains(self.offers, level)
+            numbers: dict[frozenset[Any], int] = {}
+            codes = np.array([numbers.setdefault(place, len(numbers)) for place in every], np.int64)
+            self._grouped[level] = (every, codes, all(len(place) == 1 for place in every))
+        return self._grouped[level]
+
+    def first(self, count: int) -> OfferFacts:
+        """Return the facts of the first offers."""
+        if count == len(self.offers):
+            return self
+        if self._first is None or len(self._first.offers) != count:
+            self._first = OfferFacts(self.offers.iloc[:count])
+        return self._first
+
+
 @dataclass(frozen=True)
 class SharedDisk:
     """A disk that volumes share as directories, where one of the market's offers is.
@@ -244,6 +317,8 @@ class Pairs:
     shared : dict of SharedDisk
         Disks that volumes may share: the last of the offers, by number. Amounts there are a
         volume's share of one disk, which is counted once, for the first of its volumes.
+    known : OfferFacts | None
+        Facts that other pairs worked out; see `facts`.
     """
 
     volumes: tuple[Volume, ...]
@@ -254,6 +329,17 @@ class Pairs:
     fixed_usd_hr: dict[int, Decimal] = field(default_factory=dict)
     mounted: frozenset[str] = frozenset()
     shared: dict[int, SharedDisk] = field(default_factory=dict)
+    known: OfferFacts | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Take over what is known of these offers, and nothing that is known of others."""
+        if self.known is None or self.known.offers is not self.offers:
+            object.__setattr__(self, "known", OfferFacts(self.offers))
+
+    @property
+    def facts(self) -> OfferFacts:
+        """Return what is known of the offers."""
+        return cast("OfferFacts", self.known)
 
     def usd_hr(self, volume: int, offer: int) -> Decimal:
         """Return the exact hourly cost of one replica of a candidate."""
@@ -302,9 +388,9 @@ class Pairs:
         """Return how many offers the market has: first they, then live disks, then shared ones."""
         return self.own - len(self.fixed_usd_hr)
 
-    @cached_property
+    @property
     def _prices(self) -> list[Decimal]:
-        return self.offers["usd_gb_hr"].tolist()
+        return self.facts.prices
 
     @property
     def own(self) -> int:
@@ -365,15 +451,15 @@ class Pairs:
         }
 
 
-def pair(demand: Demand, offers: pd.DataFrame) -> Pairs:
+def pair(demand: Demand, offers: pd.DataFrame | OfferFacts) -> Pairs:
     """Hold every volume against every offer.
 
     Parameters
     ----------
     demand : Demand
         V volumes.
-    offers : DataFrame
-        Columns ``ADDRESSABLE``, O rows.
+    offers : DataFrame or OfferFacts
+        Columns ``ADDRESSABLE``, O rows; or what is known of them.
     """
     return _pairs(demand, offers, lambda volume: [volume])[0]
 
@@ -401,13 +487,15 @@ def monthly_pairs(demand: Demand, offers: pd.DataFrame) -> list[Pairs]:
 
 def _pairs(
     demand: Demand,
-    offers: pd.DataFrame,
+    offers: pd.DataFrame | OfferFacts,
     stages: Callable[[Volume], Sequence[Volume]],
     count: int = 1,
 ) -> list[Pairs]:
     """Return the pairs at every stage of the volumes; one stage stands for all of them."""
-    offers = exactly(offers, ADDRESSABLE, what="offers")
-    market = OfferRules(offers)
+    facts = offers
+    if not isinstance(facts, OfferFacts):
+        facts = OfferFacts(exactly(facts, ADDRESSABLE, what="offers"))
+    offers, market = facts.offers, facts.rules
     shape = (count, len(demand.volumes), len(offers))
     broken = np.zeros(shape, dtype=np.uint32)
     disks, provision_gb = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
@@ -427,7 +515,9 @@ def _pairs(
         for stage, mine in enumerate(volumes):
             mine.append(each[min(stage, len(each) - 1)])
     return [
-        Pairs(tuple(mine), offers, broken[n], disks[n], provision_gb[n], mounted=mounted)
+        Pairs(
+            tuple(mine), offers, broken[n], disks[n], provision_gb[n], mounted=mounted, known=facts
+        )
         for n, mine in enumerate(volumes)
     ]
 
@@ -435,7 +525,7 @@ def _pairs(
 def tiered(pairs: Pairs) -> Pairs:
     """Return the pairs with each volume's choice among the sizes of a create key made again."""
     market = pairs.sold
-    tiers = Tiers(pairs.offers.iloc[:market])
+    tiers = pairs.facts.first(market).tiers
     if not tiers:
         return pairs
     bit = np.uint32(BIT["tier"])

@@ -412,6 +412,8 @@ def reserve(pairs: Pairs, kept: Sequence[tuple[str, int]]) -> Pairs:
     kept : sequence of (str, int)
         Volumes, and the live disk that is a replica of theirs.
     """
+    if not kept and not pairs.fixed_usd_hr:
+        return pairs
     at = {volume.name: v for v, volume in enumerate(pairs.volumes)}
     broken, disks, gb = pairs.broken.copy(), pairs.disks.copy(), pairs.provision_gb.copy()
     for name, many in Counter(name for name, _ in kept).items():

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.market.wire import STOCK_RANK
 from planner.requirements.group import GroupConstraint
 from planner.requirements.packing import fewest_disks, one_disk_groups
 from planner.requirements.policy import policy_requirements
 from planner.solve.bound import SeparableBound
-from planner.solve.candidates import Pairs, pair, sites
+from planner.solve.candidates import Pairs, pair
 from planner.solve.existing import Kept, with_kept
 from planner.solve.packing import AttachLimits, attach_limits, best_rented, with_shared_disks
 from planner.solve.rentals import Rentals, rent
@@ -154,15 +153,15 @@ class Instance:
         """Return the number of each volume by its name."""
         return {volume.name: v for v, volume in enumerate(self.pairs.volumes)}
 
-    @cached_property
+    @property
     def sites(self) -> list[tuple[str | None, ...]]:
         """Return the site of each offer."""
-        return sites(self.pairs.offers)
+        return self.pairs.facts.sites
 
     @cached_property
     def penalty(self) -> NDArray[np.int64]:
         """Return ``3 - rank`` of each offer's stock."""
-        return np.array([3 - STOCK_RANK[stock] for stock in self.pairs.offers["stock"]], np.int64)
+        return np.array(self.pairs.facts.penalty, np.int64)
 
     @cached_property
     def tied_volumes(self) -> NDArray[np.int64]:
@@ -173,7 +172,7 @@ class Instance:
     @cached_property
     def static_order(self) -> NDArray[np.int64]:
         """Return the offers by exact price, stock, volumes tied at their site and create key."""
-        prices = self.pairs.offers["usd_gb_hr"].tolist()
+        prices = self.pairs.facts.prices
         keys = [
             (price is None, price or 0, int(stock), -int(popular), offer)
             for offer, (price, stock, popular) in enumerate(
