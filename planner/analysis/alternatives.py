@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.analysis.evaluator import Evaluator, forbid, force
 from planner.market.offers import place_text
+from planner.present.progress import working
 from planner.schema import AMOUNT, TEXT, WHOLE, Column, build, records
 from planner.solve.optimum import Optimum, optimum
 from planner.solve.problem import Chosen, Instance
@@ -101,15 +102,17 @@ def alternatives(evaluator: Evaluator, k: int) -> list[Alternative]:
 
     enqueue(_classes(evaluator, every, evaluator.chosen))
     others: list[Alternative] = []
-    while queue and len(others) < k:
-        _, _, some, solved = heapq.heappop(queue)
-        if solved is None:
-            solved = _solved(evaluator, some)
-            if solved is not None:
-                heapq.heappush(queue, (solved.usd_month, next(number), some, solved))
-            continue
-        others.append(solved)
-        enqueue(_classes(evaluator, some, solved.chosen))
+    with working("Finding other plans", k) as task:
+        while queue and len(others) < k:
+            _, _, some, solved = heapq.heappop(queue)
+            if solved is None:
+                solved = _solved(evaluator, some)
+                if solved is not None:
+                    heapq.heappush(queue, (solved.usd_month, next(number), some, solved))
+                continue
+            others.append(solved)
+            task.advance()
+            enqueue(_classes(evaluator, some, solved.chosen))
     return others
 
 

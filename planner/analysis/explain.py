@@ -22,6 +22,7 @@ from planner.analysis.evaluator import (
     including,
     rented_from,
 )
+from planner.present.progress import tracked
 from planner.requirements import volume as asked_of_volumes
 from planner.requirements import workload as asked_of_workloads
 from planner.requirements.policy import policy_requirements
@@ -94,7 +95,7 @@ def choices(evaluator: Evaluator, volumes: Sequence[int]) -> pd.DataFrame:
     """Return where volumes are and where they would be otherwise (columns ``CHOICES``)."""
     instance, offers = evaluator.instance, records(evaluator.instance.pairs.offers)
     rows: list[dict[str, Any]] = []
-    for v in volumes:
+    for v in tracked(volumes, "Testing volumes elsewhere"):
         volume, base = instance.pairs.volumes[v], instance.pairs.base
         mine = [base(o) for o in evaluator.chosen[v]]
         asked: dict[int, Answer] = {}
@@ -155,8 +156,9 @@ def offers(
     instance, named = evaluator.instance, records(evaluator.instance.pairs.offers)
     every = range(instance.pairs.own) if wanted is None else wanted
     rows: list[dict[str, Any]] = []
-    for v in volumes:
-        mine = [_at(evaluator, v, o) | {name: named[o][name] for name in _PLACE} for o in every]
+    for v in tracked(volumes, "Testing the offers of volumes"):
+        asked = tracked(every, "Testing offers")
+        mine = [_at(evaluator, v, o) | {name: named[o][name] for name in _PLACE} for o in asked]
         rows += sorted(mine, key=_cheapest_first)
     return build([{**row, "volume": instance.pairs.volumes[row["v"]].name} for row in rows], OFFERS)
 
@@ -188,7 +190,7 @@ def gpus(evaluator: Evaluator, workloads: Sequence[int]) -> pd.DataFrame:
     if rentals is None:
         return build([], WORKLOAD_GPUS)
     rows: list[dict[str, Any]] = []
-    for w in workloads:
+    for w in tracked(workloads, "Testing the GPUs of workloads"):
         rows += sorted(_gpus_of(evaluator, rentals, w), key=_cheapest_first)
     return build(rows, WORKLOAD_GPUS)
 
@@ -196,7 +198,7 @@ def gpus(evaluator: Evaluator, workloads: Sequence[int]) -> pd.DataFrame:
 def _gpus_of(evaluator: Evaluator, rentals: Rentals, w: int) -> Iterator[dict[str, Any]]:
     """Yield a row for each GPU offer; those that meet the same disks are asked about at once."""
     several, known = rentals.several_nodes(w), dict[tuple[bytes, bool], tuple[int, Answer]]()
-    for g, row in enumerate(rentals.rows):
+    for g, row in enumerate(tracked(rentals.rows, "Testing GPU offers")):
         rules = gpu_rules_of(int(rentals.broken[w, g]))
         here = evaluator.rented[w] == g
         amounts: dict[str, Any] = {"extra_usd_hr": None, "extra_usd_month": None}
@@ -272,7 +274,8 @@ def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFram
         Only those of a volume, its groups and its workloads; None takes all, and the policy's.
     """
     rows: list[dict[str, Any]] = []
-    for requirement in _all(evaluator.instance, volume):
+    asked = [*_all(evaluator.instance, volume)]
+    for requirement in tracked(asked, "Testing requirements"):
         answer = _answer(evaluator, requirement)
         saves = None
         if answer.usd_month is not None:

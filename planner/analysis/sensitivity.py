@@ -32,6 +32,7 @@ import pandas as pd
 
 from planner.analysis.alternatives import changes_between
 from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper, forbid, without_budgets
+from planner.present.progress import tracked
 from planner.requirements.spread import spreads
 from planner.schema import AMOUNT, TEXT, YES_NO, Column, build, records
 from planner.solve.candidates import BIT, rules_of, tiered
@@ -257,7 +258,8 @@ def prices(evaluator: Evaluator, wanted: Sequence[int] | None = None) -> pd.Data
     used = {pairs.base(o) for at in evaluator.chosen.values() for o in at}
     rows = []
     every = range(pairs.own) if wanted is None else wanted
-    for o in sorted(every, key=lambda o: o not in used):  # the budget is for the chosen first
+    chosen_first = sorted(every, key=lambda o: o not in used)  # the budget is for those first
+    for o in tracked(chosen_first, "Testing prices"):
         threshold = _threshold(evaluator, o, chosen=o in used)
         price, edge = offers[o]["usd_gb_hr"], threshold.usd_gb_hr
         shown = None if edge is None else rounded(edge, _DIGITS, up=o in used)

@@ -11,6 +11,7 @@ from planner.analysis.evaluator import Answer
 from planner.analysis.reasons import rule_meanings
 from planner.market.gpus import gpus_are_known
 from planner.market.market import key_order
+from planner.present.progress import tracked
 from planner.requirements.volume import of_offers
 from planner.requirements.workload import of_gpus
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, records
@@ -64,7 +65,8 @@ def candidate_sites(evaluator: Evaluator) -> pd.DataFrame:
     for o, site in enumerate(instance.sites):
         here.setdefault(site, []).append(o)
     copies, rows = _Copies(instance), records(instance.pairs.offers)
-    listed = [_site(evaluator, copies, rows, here[site]) for site in sorted(here, key=key_order)]
+    sites = tracked(sorted(here, key=key_order), "Comparing sites")
+    listed = [_site(evaluator, copies, rows, here[site]) for site in sites]
     return build(sorted(listed, key=_cheapest_first), SITES)
 
 

@@ -24,6 +24,7 @@ from planner.market.canonical import Market
 from planner.market.market import addressable, key_order
 from planner.market.offers import place_text
 from planner.market.wire import is_price
+from planner.present.progress import tracked
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, handed_out
 from planner.solve.existing import keep
 from planner.solve.optimise import require_listings, solve, solve_growing
@@ -270,6 +271,7 @@ def _believable(price: Decimal) -> Decimal:
     return scaled
 
 
+PLANNING = "Planning the points of the sweep"
 _SITES_SHOWN = 8
 _NO_PLAN = {column.name: None for column in SWEEP}
 _PLACE = ("provider", "data_center", "country")
@@ -301,7 +303,7 @@ class Task:
 def solved(task: Task, points: Sequence[Point]) -> list[dict[str, Any]]:
     """Return the columns ``SWEEP`` of each point."""
     solver = _PointSolver(task)
-    return [solver.row(point) for point in points]
+    return [solver.row(point) for point in tracked(points, PLANNING)]
 
 
 class _PointSolver:
@@ -519,7 +521,9 @@ def sweep(
     # Points of one market stand side by side, so that a chunk of them makes it once.
     order = sorted(range(len(points)), key=lambda n: variants.of_market(points[n]))
     weight = 1 + len(demand.volumes) * len(offers) // _AS_MUCH
-    rows = work_on(partial(solved, task), [points[n] for n in order], executor, weight=weight)
+    rows = work_on(
+        partial(solved, task), [points[n] for n in order], executor, weight=weight, what=PLANNING
+    )
     placed = dict(zip(order, rows, strict=True))
     frame = _frame(variants.axes, points, [placed[n] for n in range(len(points))])
     return handed_out(frame, exact=exact)

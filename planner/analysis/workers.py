@@ -23,14 +23,17 @@ from contextlib import ExitStack
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from planner.errors import InputError
+from planner.present.progress import working
 from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.process import BaseProcess
+
+    from planner.present.progress import Progress
 
 
 Point = TypeVar("Point")
@@ -57,6 +60,7 @@ def work_on(
     executor: Executor | None = None,
     *,
     weight: int = 1,
+    what: str = "",
 ) -> list[Answer]:
     """Return the answer to every point, in the order of the points.
 
@@ -71,6 +75,8 @@ def work_on(
         one core, and starts processes otherwise.
     weight : int
         How many of the lightest points one of these counts as.
+    what : str
+        What progress calls it.
 
     Raises
     ------
@@ -84,12 +90,12 @@ def work_on(
                 "the executor is none of concurrent.futures",
                 hint="give one such as ThreadPoolExecutor() or ProcessPoolExecutor()",
             )
-        return _answers(executor, work, _chunks(points))
+        return _answers(executor, work, _chunks(points), what)
     cores = _cores()
     is_daemon = multiprocessing.current_process().daemon  # those may have no children
     if len(points) < 2 or len(points) * weight < FEW or cores == 1 or is_daemon:  # noqa: PLR2004
         return work(points)
-    return _by_processes(cores, work, _chunks(points))
+    return _by_processes(cores, work, _chunks(points), what)
 
 
 def _cores() -> int:
@@ -110,6 +116,7 @@ def _by_processes(
     workers: int,
     work: Callable[[Sequence[Point]], list[Answer]],
     chunks: Sequence[Sequence[Point]],
+    what: str,
 ) -> list[Answer]:
     """Return the answers of processes of our own, which read the work from a file."""
     with ExitStack() as until_answered:
@@ -123,7 +130,7 @@ def _by_processes(
                 hint="make room in the folder of temporary files, or give "
                 "executor=ThreadPoolExecutor()",
             ) from error
-        return _by_pool(workers, partial(_as_written, path), chunks)
+        return _by_pool(workers, partial(_as_written, path), chunks, what)
 
 
 def _as_written(path: Path, points: Sequence[Point]) -> list[Answer]:
@@ -142,6 +149,7 @@ def _by_pool(
     workers: int,
     work: Callable[[Sequence[Point]], list[Answer]],
     chunks: Sequence[Sequence[Point]],
+    what: str,
 ) -> list[Answer]:
     """Return the answers of a pool that ends with them, or at once when they are not wanted."""
     known = multiprocessing.get_all_start_methods()
@@ -154,7 +162,7 @@ def _by_pool(
     )
     answers = None
     try:
-        answers = _answers(pool, work, chunks, is_ours=True)
+        answers = _answers(pool, work, chunks, what, is_ours=True)
     finally:
         # The pool has no public way to be left at once before Python 3.14.
         processes: list[BaseProcess] = list((getattr(pool, "_processes", None) or {}).values())
@@ -169,6 +177,7 @@ def _answers(
     executor: Executor,
     work: Callable[[Sequence[Point]], list[Answer]],
     chunks: Sequence[Sequence[Point]],
+    what: str,
     *,
     is_ours: bool = False,
 ) -> list[Answer]:
@@ -179,7 +188,11 @@ def _answers(
                 futures.append(executor.submit(work, chunk))
             except (RuntimeError, OSError, EOFError) as error:
                 raise _refused(error, is_ours=is_ours) from error
-        return [answer for future in futures for answer in future.result()]
+        # Not before all have started: some fork, and progress has a thread.
+        with working(what, sum(map(len, chunks))) as task:
+            for future, chunk in zip(futures, chunks, strict=True):
+                future.add_done_callback(partial(_counted, task, len(chunk)))
+            return [answer for future in futures for answer in future.result()]
     except CancelledError as error:
         raise InputError(
             "the executor was shut down before all was planned", hint="keep it open meanwhile"
@@ -189,6 +202,10 @@ def _answers(
     finally:
         for future in futures:
             future.cancel()
+
+
+def _counted(task: Progress, points: int, _: Future[Any]) -> None:
+    task.advance(points)
 
 
 def _refused(error: RuntimeError | OSError | EOFError, *, is_ours: bool) -> InputError:

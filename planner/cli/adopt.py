@@ -13,7 +13,7 @@ from planner.cli import purchases
 from planner.cli.purchases import StateOption
 from planner.cli.render import to_stderr, to_stdout
 from planner.errors import InputError
-from planner.present.terminal import working
+from planner.present.progress import working
 from planner.text import visible
 from planner.units import money
 
@@ -66,7 +66,7 @@ def adopt(
         raise InputError(message, hint="name another file, or use --force")
     with Journal(purchases.state_folder(state), write=False) as journal:
         known = State(journal.records)
-    with working("reading the account's disks"):
+    with working("Reading the account's disks"):
         listed, target = _disks(disks)
     stem = "adopted" if file == "-" else Path(file).stem
     adopted = adopted_from(listed, known, target=target, project=project, otherwise=stem)

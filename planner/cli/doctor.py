@@ -11,8 +11,8 @@ from planner.cli import purchases
 from planner.cli.options import OutputOption
 from planner.cli.purchases import StateOption
 from planner.cli.render import Output, render
+from planner.present.progress import working
 from planner.present.table import Section, TableColumn, View
-from planner.present.terminal import working
 
 EPILOG = (
     "JSON: exit_code, checks (name; state: ok, warning, failed or skipped; says; do, null where "
@@ -40,7 +40,7 @@ def doctor(state: StateOption = None, output: OutputOption = Output.table) -> No
 
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 -- no home is no error
     folder = purchases.state_folder(state)
-    with working("looking"):
+    with working("Checking"):
         report = examine(os.environ, home, folder, purchases.pace(None, None, None))
     rows = tuple((check.name.replace("_", " "), check.state, check.says) for check in report.checks)
     notes = tuple(

@@ -9,8 +9,8 @@ import typer
 
 from planner.cli.options import OutputOption
 from planner.cli.render import Output, render
+from planner.present.progress import working
 from planner.present.table import Cell, Section, TableColumn, View, counted
-from planner.present.terminal import working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,6 +13,7 @@ import typer
 
 from planner.cli.render import Output
 from planner.errors import InputError
+from planner.present.progress import be_quiet
 from planner.text import visible
 from planner.units import MAX_GB, MAX_PRICE_DIGITS, parse_percent, parse_size_gb
 
@@ -28,7 +29,15 @@ class PictureFormat(StrEnum):
     pdf = "pdf"
 
 
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to write the result.")]
+def _heard(output: Output) -> Output:
+    """Show progress beside a table; other formats are not for who watches."""
+    be_quiet(quiet=output is not Output.table)
+    return output
+
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="How to write the result.", callback=_heard)
+]
 OffersOption = Annotated[
     str | None,
     typer.Option(

@@ -14,8 +14,8 @@ from planner.cli.options import GpusOption, MultinodeOption, OffersOption, Outpu
 from planner.cli.purchases import StateOption
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import Infeasible, InputError, NotProven
+from planner.present.progress import working
 from planner.present.table import View
-from planner.present.terminal import working
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def planned(
     origin = origin_of(policy_file or sources[0])
     _warn_of_others(project, demanded.project, origin)
     try:
-        with working(f"placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
+        with working(f"Placing {len(demanded.volumes):,} volumes on {len(offers):,} offers"):
             return planning.plan(
                 demanded,
                 offers,

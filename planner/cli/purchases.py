@@ -16,6 +16,7 @@ import typer
 
 from planner.cli.render import Output, to_stderr
 from planner.errors import InputError, PlannerError
+from planner.present.progress import be_quiet, is_shown
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -148,12 +149,14 @@ def event_logger(*, events: bool) -> Callable[[dict[str, Any]], None]:
 
     def as_text(event: dict[str, Any]) -> None:
         text = _EVENT_TEXT.get(event["event"])
-        if text is None:
+        if text is None or (event["event"] == "waiting" and is_shown()):
             return
         what = [event.get("name", ""), text]
         what += [str(event[key]) for key in ("id", "status", "why") if event.get(key)]
         to_stderr(" ".join(part for part in what if part))
 
+    if events:
+        be_quiet(quiet=True)
     return as_json if events else as_text
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from planner.errors import InputError
+from planner.present import progress
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def to_stderr(text: str) -> None:
 
 
 def _write_stderr(text: str) -> None:
+    progress.erase()
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -97,6 +99,7 @@ def _write_stderr(text: str) -> None:
 
 def to_stdout(text: str) -> None:
     """Write text of a result to standard output."""
+    progress.erase()
     try:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         sys.stdout.flush()

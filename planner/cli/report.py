@@ -13,8 +13,8 @@ from planner.cli.options import OffersOption, PictureFormat
 from planner.cli.purchases import StateOption
 from planner.cli.render import Output, render, to_stderr, to_stdout
 from planner.errors import BudgetGate, InputError
+from planner.present.progress import working
 from planner.present.table import View
-from planner.present.terminal import working
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ def _holdings(
     if folder is None:
         return None
     pace = purchases.pace(None, None, None)
-    with working("reading the account"), purchases.marketplace(pace) as marketplace:
+    with working("Reading the account"), purchases.marketplace(pace) as marketplace:
         return account_holdings(marketplace, pace.now(), folder)
 
 

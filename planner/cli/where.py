@@ -20,8 +20,8 @@ from planner.cli.options import (
 )
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import Infeasible, InputError
+from planner.present.progress import working
 from planner.present.table import Section, View
-from planner.present.terminal import working
 
 if TYPE_CHECKING:
     from planner.marketplace.protocol import ListingName
@@ -98,7 +98,7 @@ def where(
     }
     offers, gpus, target = market_for(question.demand, files)
     try:
-        with working("comparing the sites"):
+        with working("Comparing sites"):
             answered = answer(question, offers, gpus, target=target)
             answered.exact_sites  # noqa: B018 -- worked out here
     except Infeasible as error:

@@ -18,6 +18,7 @@ from planner.demand.model import Demand, Policy
 from planner.demand.normalise import check, located, normalised
 from planner.errors import DemandError, InputError
 from planner.formats import MAX_BYTES
+from planner.present.progress import working
 from planner.shipped import resolve
 from planner.text import visible
 
@@ -397,7 +398,8 @@ def read_demand(source: str | Path | Readable | Mapping[str, Any] | Demand) -> D
             f"a demand is needed, not {type(source).__name__}",
             hint="give a file's name, or a dict in the file's shape",
         )
-    return _demand(*_parsed(source))
+    with working("Reading the demand"):
+        return _demand(*_parsed(source))
 
 
 def read_policy(source: str | Path | Readable) -> tuple[str, Policy]:

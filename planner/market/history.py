@@ -23,6 +23,7 @@ from planner.market.market import key_order
 from planner.market.offers import KEY
 from planner.market.tiers import grid_of
 from planner.market.wire import STOCK_RANK
+from planner.present.progress import tracked
 from planner.present.table import counted
 from planner.schema import AMOUNT, TEXT, WHOLE, YES_NO, Column, build, handed_out
 from planner.text import visible
@@ -149,7 +150,7 @@ def _stretches(read: Readings, names: Sequence[str]) -> list[list[_Stretch]]:
     begun: dict[tuple[Any, ...], list[tuple[int, Decimal | None, str | None]]] = {}
     offers: dict[tuple[Any, ...], int] = {}
     before: frozenset[int] = frozenset()
-    for at, listing_id in enumerate(read.listing_ids):
+    for at, listing_id in enumerate(tracked(read.listing_ids, "Comparing listings")):
         rows = read.row_ids[listing_id]
         if rows == before:
             continue
@@ -292,7 +293,8 @@ def history(
     columns = (GPU_CHANGES, GPU_HISTORY) if is_gpu else (CHANGES, HISTORY)
     price = "usd_hr" if is_gpu else "usd_gb_hr"
     offer = tuple(column.name for column in (_GPU if is_gpu else _DISK))
-    read = [read_readings(folder, name, target, since=_time(since), where=where) for name in names]
+    kinds = tracked(names, "Reading the market history")
+    read = [read_readings(folder, name, target, since=_time(since), where=where) for name in kinds]
     rows: list[_Row] = []
     for part in read:
         for stretches in _stretches(part, offer):

@@ -15,6 +15,7 @@ from planner.marketplace.credentials import Credentials, read_credentials
 from planner.marketplace.prime.client import Client
 from planner.marketplace.prime.wire import read_wallet
 from planner.marketplace.protocol import LISTING_S
+from planner.present.progress import tracked
 from planner.schema import handed_out
 from planner.shipped import resolve
 from planner.text import visible
@@ -97,7 +98,8 @@ def fetch_market(
     """
     deadline = time.monotonic() + LISTING_S
     with connect(credentials, state=state or default_state(), on_failure=on_failure) as market:
-        return tuple(market.listing(name, within_s=deadline - time.monotonic()) for name in names)
+        listed = tracked(names, "Reading the market's listings")
+        return tuple(market.listing(name, within_s=deadline - time.monotonic()) for name in listed)
 
 
 def fetch_offers(credentials: Credentials | None = None, *, exact: bool = False) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import httpx
 from planner.errors import InputError
 from planner.formats import JsonError
 from planner.marketplace.failures import http_date
+from planner.present.progress import working
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -138,7 +139,8 @@ class Transport:
             raise TimeoutError
         threading.Thread(target=fetch, name="planner-request", daemon=True).start()
         try:
-            return answer.result(timeout=seconds)
+            with working(f"Waiting for {request.url.host}"):
+                return answer.result(timeout=seconds)
         finally:
             abandoned.set()
 

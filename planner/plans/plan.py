@@ -42,6 +42,7 @@ from planner.plans.summary import (
     shared_disks,
 )
 from planner.present.html import to_html
+from planner.present.progress import working
 from planner.present.table import Section
 from planner.schema import AMOUNT, Column, build, handed_out, json_value, with_columns
 from planner.solve.existing import Kept, Leftover, keep
@@ -356,6 +357,7 @@ class Plan(Decision):
         write_atomic(path, self.to_json().encode("ascii"))
 
     @classmethod
+    @working("Reading the plan")
     def load(cls, path: str | Path) -> Self:
         """Read a plan and check it: format, digest, every constraint and every cent.
 

@@ -21,6 +21,7 @@ from planner.plans.advice import (
     plan_warnings,
 )
 from planner.plans.plan import Plan
+from planner.present.progress import working
 from planner.solve.existing import keep
 from planner.solve.moving import moves_that_pay
 from planner.solve.optimise import optimise, require_listings, solve, solve_growing
@@ -128,6 +129,7 @@ def plan(
         demand, market, keep(demand, market.disks, recorded or {}, choice, superseded)
     )
 
+    @working(f"Placing {len(demand.volumes):,} volumes on {len(choice):,} offers")
     def solved(asked: Demand) -> Solution | None:
         if existing.contradictions:
             return None
@@ -242,18 +244,18 @@ def _infeasible(
 
     asked = demand
     if demand.grows:
-        listed = market.gpus if demand.workloads else None
+        gpus = market.gpus if demand.workloads else None
         for month in range(demand.policy.months):
             asked = demand.in_month(month)
             try:
-                optimise(asked, choice, listed, kept=kept_of(asked), time_limit_s=time_limit_s)
+                optimise(asked, choice, gpus, kept=kept_of(asked), time_limit_s=time_limit_s)
             except Infeasible:
                 name = f"{name} in month {month + 1} of {demand.policy.months}"
                 break
     existing = keep(asked, market.disks, recorded, choice, superseded)
-    why = infeasible(
-        asked, Offers(choice, market.gpus, kept_of), existing, name=name, time_limit_s=time_limit_s
-    )
+    listed = Offers(choice, market.gpus, kept_of)
+    with working("There is no plan. Finding out why"):
+        why = infeasible(asked, listed, existing, name=name, time_limit_s=time_limit_s)
     why.warnings = input_warnings(demand, market)
     return why
 

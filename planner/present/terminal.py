@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from planner.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import TextIO
 
     from planner.present.table import Section
@@ -271,15 +271,3 @@ def labelled(text: str, *, colour: bool) -> str:
     label, space, rest = text.partition(" ")
     code = _LABELS.get(label)
     return f"\x1b[{code}m{label}\x1b[0m{space}{rest}" if colour and code else text
-
-
-@contextlib.contextmanager
-def working(what: str) -> Iterator[None]:
-    """Show on a terminal's standard error that something is being done."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console  # noqa: PLC0415
-
-    with Console(stderr=True, markup=False, emoji=False).status(visible(what)):
-        yield

@@ -19,6 +19,7 @@ from planner.errors import (
     RequestRefused,
 )
 from planner.market.disks import HEALTHY
+from planner.present.progress import tracked
 from planner.project.replace import successors
 from planner.project.state import Entry, sorted_entries
 from planner.text import visible
@@ -249,7 +250,7 @@ def _destroy(
     live = [target for target in targets if target.is_live]
     if live and not confirm(live):
         raise Interrupted("declined; nothing was deleted")
-    for target in targets:
+    for target in tracked(targets, "Deleting disks"):
         if ctx.pace.stop.is_set():
             raise Interrupted("stopped before the next disk was deleted")
         if target.is_live:

@@ -22,6 +22,7 @@ from planner.errors import (
     PlannerError,
 )
 from planner.market.disks import HEALTHY
+from planner.present.progress import working
 from planner.project import preflight
 from planner.project.buy import PurchaseContext, buy
 from planner.project.context import Context, Event, Heartbeat
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
     from planner.marketplace.protocol import DiskListing, Marketplace
     from planner.plans.plan import Plan
+    from planner.present.progress import Progress
     from planner.project.context import Pace
     from planner.project.state import Entry
 
@@ -129,12 +131,13 @@ def apply_plan(
     heartbeat = Heartbeat(on_event)
 
     def ask(*figures: Any) -> bool:  # noqa: ANN401 -- as `Confirm`
-        with heartbeat.asking():
+        with heartbeat.asking(), working(""):
             return confirm(*figures)
 
     with (
         Journal(folder, write=not order.dry_run, now=pace.now, step=step) as journal,
         heartbeat.running(),
+        working("Applying the plan"),
     ):
         state = State(journal.records)
         plans = lineage(plan, state, folder)
@@ -261,7 +264,8 @@ class _Run:
     def _close(self) -> None:
         supersede(self.ctx)
         self._assign()
-        check_final_listing(self.ctx)
+        with working("Checking that every disk is listed"):
+            check_final_listing(self.ctx)
         if self.order.wait:
             wait_active(self.ctx)
 
@@ -326,13 +330,15 @@ class _Run:
         created = any(entry.stage == "created" for entry in self.ctx.state.of_plan(self.ctx.plan))
         purchase = PurchaseContext(self.order.limits, self.ceilings, self._halt.is_set)
         rest = list(self.to_send)
-        if not created:
-            first = buy(self.ctx, rest.pop(0), purchase)
-            if rest:
-                wait_listed(self.ctx, [first])
-        self._buy_rest(rest, purchase)
+        with working("Creating disks", len(rest)) as task:
+            if not created:
+                first = buy(self.ctx, rest.pop(0), purchase)
+                task.advance()
+                if rest:
+                    wait_listed(self.ctx, [first])
+            self._buy_rest(rest, purchase, task)
 
-    def _buy_rest(self, slots: Sequence[Slot], purchase: PurchaseContext) -> None:
+    def _buy_rest(self, slots: Sequence[Slot], purchase: PurchaseContext, task: Progress) -> None:
         """Buy slots, several at a time; after a stop no other is begun."""
         stops: list[PlannerError] = []
 
@@ -340,6 +346,7 @@ class _Run:
             try:
                 if not self._halt.is_set():
                     buy(self.ctx, slot, purchase)
+                    task.advance()
             except PlannerError as error:
                 stops.append(error)
                 self._halt.set()
@@ -462,30 +469,32 @@ def wait_active(ctx: Context) -> None:
     bought = [disk_id for disk_id, entry in recorded.items() if entry.plan == ctx.plan]
     waiting = dict.fromkeys((*bought, *ctx.kept), "")
     failed: list[str] = []
-    while waiting and not ctx.pace.stop.is_set():
-        for disk_id in list(waiting):
-            entry = recorded.get(disk_id)
-            name = entry.key if entry else "kept by the plan"
-            try:
-                disk = ctx.marketplace.disk(disk_id)
-            except NotFound:
-                failed.append(f"{name}: disk {disk_id} vanished")
-                del waiting[disk_id]
-                continue
-            if entry is not None and disk.status != entry.status:
-                price = None if disk.usd_hr is None else str(disk.usd_hr)
-                ctx.record("seen", name=entry.name, status=disk.status, usd_hr=price)
-            waiting[disk_id] = f"{name} ({disk.status})"
-            if disk.status == "ACTIVE" or disk.status not in HEALTHY:
-                del waiting[disk_id]
-            if disk.status not in HEALTHY:
-                failed.append(f"{name}: disk {disk_id} is {disk.status}")
-        if waiting and ctx.pace.clock() - started > ctx.pace.quarantine_s:
-            names = ", ".join(waiting.values())
-            raise PendingActions(f"not ready yet: {names}", hint="run again with --wait")
-        if waiting:
-            ctx.pace.pause(pause * ctx.pace.scale)
-            pause = min(pause * 1.5, 15.0)
+    with working("Waiting until disks are ready", len(waiting)) as task:
+        while waiting and not ctx.pace.stop.is_set():
+            for disk_id in list(waiting):
+                entry = recorded.get(disk_id)
+                name = entry.key if entry else "kept by the plan"
+                try:
+                    disk = ctx.marketplace.disk(disk_id)
+                except NotFound:
+                    failed.append(f"{name}: disk {disk_id} vanished")
+                    del waiting[disk_id]
+                    continue
+                if entry is not None and disk.status != entry.status:
+                    price = None if disk.usd_hr is None else str(disk.usd_hr)
+                    ctx.record("seen", name=entry.name, status=disk.status, usd_hr=price)
+                waiting[disk_id] = f"{name} ({disk.status})"
+                if disk.status == "ACTIVE" or disk.status not in HEALTHY:
+                    del waiting[disk_id]
+                if disk.status not in HEALTHY:
+                    failed.append(f"{name}: disk {disk_id} is {disk.status}")
+            task.done = task.total - len(waiting)
+            if waiting and ctx.pace.clock() - started > ctx.pace.quarantine_s:
+                names = ", ".join(waiting.values())
+                raise PendingActions(f"not ready yet: {names}", hint="run again with --wait")
+            if waiting:
+                ctx.pace.pause(pause * ctx.pace.scale)
+                pause = min(pause * 1.5, 15.0)
     if failed:
         raise Conflict("; ".join(failed), hint="`planner status` compares every disk")
 

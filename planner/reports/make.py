@@ -10,6 +10,7 @@ from planner.formats import JsonError, parse, read_bytes
 from planner.market.disks import HEALTHY
 from planner.market.market import addressable
 from planner.plans.plan import MAX_BYTES, Plan
+from planner.present.progress import tracked
 from planner.present.table import reading
 from planner.reports.aggregates import PlanBaseline
 from planner.reports.budgets import Limit
@@ -288,7 +289,7 @@ def read_inputs(files: Sequence[str]) -> tuple[list[tuple[str, Plan]], list[Repo
     """
     plans: list[tuple[str, Plan]] = []
     saved: list[Report] = []
-    for file in files:
+    for file in tracked(files, "Reading plans"):
         try:
             document = parse(read_bytes(file, what="plan or report", limit=MAX_BYTES))
         except JsonError:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from planner.errors import Defect
+from planner.present.progress import tracked
 from planner.solve.presolve import merge_same_site_groups
 from planner.solve.stats import SolveStats, Undecided
 from planner.units import total, usd_month
@@ -172,7 +173,7 @@ def _presolved(instance: Instance, stats: SolveStats, *, tie_break: bool) -> _Be
         return None
     chosen: Chosen = {v: offers for v, offers in enumerate(alone) if offers is not None}
     bounds: list[float] = []
-    for component in instance.components:
+    for component in tracked(instance.components, "Solving coupled parts"):
         part = solve_component(instance, component, chosen, stats, tie_break=tie_break)
         if part is None:
             return None

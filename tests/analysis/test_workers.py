@@ -119,7 +119,7 @@ def test_few_points_are_worked_on_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """One fewer than `FEW` here, `FEW` by others; heavier points count as several; one is here."""
     asked = []
 
-    def others(cores: int, work: Any, chunks: Sequence[Sequence[int]]) -> list[int]:
+    def others(cores: int, work: Any, chunks: Sequence[Sequence[int]], _: str) -> list[int]:
         asked.append(cores)
         return [answer for chunk in chunks for answer in work(chunk)]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.errors import InputError
 from planner.formats import write_atomic
+from planner.present.progress import working
 from planner.text import visible
 from planner.units import money
 
@@ -184,6 +185,7 @@ def save_chart(chart: AnyChart, path: str | Path) -> None:
     write_atomic(path, _drawn(_spec(chart), suffix[1:]))
 
 
+@working("Drawing")
 def _drawn(spec: dict[str, Any], kind: str) -> bytes:
     """Return a specification as a picture; nothing is fetched for it.
 
