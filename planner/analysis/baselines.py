@@ -163,10 +163,13 @@ def _named(place: tuple[str | None, ...]) -> str:
     return " ".join(part or "unnamed" for part in place)
 
 
+_BLOCK = 4096
+"""Volumes that are looked at together, so that no array has all of them."""
+
+
 def _lower_bounds(pairs: Pairs, members: Sequence[list[int]]) -> list[float]:
     """Return, for each group, the hourly cost of every replica at the group's cheapest offer."""
     price = np.array([np.nan if usd is None else float(usd) for usd in pairs.offers["usd_gb_hr"]])
-    usd_hr = np.where(pairs.broken == 0, pairs.provision_gb * price, np.inf)
     replicas = np.array([volume.replicas for volume in pairs.volumes])
     below = 1 - 1e-9  # so that rounding never makes a bound exceed the cost it bounds
     kept_apart: dict[str, int] = {}
@@ -180,9 +183,15 @@ def _lower_bounds(pairs: Pairs, members: Sequence[list[int]]) -> list[float]:
         for level, most in kept_apart.items():
             if len(frozenset[Any]().union(*(places[level][o] for o in offers))) < most:
                 return np.inf
-        return float((usd_hr[:, offers].min(axis=1) * replicas).sum()) * below
+        return 0.0
 
-    return [bound(offers) for offers in members]
+    bounds = np.array([bound(offers) for offers in members])
+    for start in range(0, len(replicas), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        usd_hr = np.where(pairs.broken[rows] == 0, pairs.provision_gb[rows] * price, np.inf)
+        least = [usd_hr[:, offers].min(axis=1) @ replicas[rows] for offers in members]
+        bounds += np.array(least) * below
+    return list(map(float, bounds))
 
 
 def _why_not(instance: Instance, members: Sequence[list[int]]) -> str:

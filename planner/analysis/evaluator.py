@@ -157,16 +157,15 @@ def _paired(instance: Instance, demand: Demand) -> Pairs:
         else:
             rows.append(len(old.volumes) + len(changed))
             changed.append(volume)
-    arrays: list[NDArray[Any]] = [old.broken, old.disks, old.provision_gb]
+    broken, disks, gb = old.broken, old.disks, old.provision_gb
     if changed:
-        live = len(old.fixed_usd_hr)
-        sold = old.facts.first(len(old.offers) - live)
+        live = np.zeros(len(old.fixed_usd_hr), np.int64)
+        sold = old.facts.first(len(old.offers) - len(live))
         new = pair(demand.model_copy(update={"volumes": tuple(changed)}), sold)
-        added: list[NDArray[Any]] = [new.broken, new.disks, new.provision_gb]
-        if live:
-            added = [np.pad(array, ((0, 0), (0, live))) for array in added]
-        arrays = [np.vstack(both) for both in zip(arrays, added, strict=True)]
-    broken, disks, gb = (array[rows] for array in arrays)
+        broken = np.vstack([broken, np.pad(new.broken, ((0, 0), (0, len(live))))])
+        disks = disks.above(new.disks.beside(live))
+        gb = gb.above(new.provision_gb.beside(live))
+    broken, disks, gb = broken[rows], disks.take(rows), gb.take(rows)
     facts = old.facts
     return Pairs(
         demand.volumes, old.offers, broken, disks, gb, old.fixed_usd_hr, mounted, known=facts
@@ -193,7 +192,7 @@ def subset(instance: Instance, volumes: Sequence[int], workloads: Sequence[int])
     smaller = demand_of(demand, volumes)
     rows, at = list(volumes), {v: i for i, v in enumerate(volumes)}
     jobs = list(workloads)
-    arrays = (pairs.broken[rows], pairs.disks[rows], pairs.provision_gb[rows])
+    arrays = (pairs.broken[rows], pairs.disks.take(rows), pairs.provision_gb.take(rows))
     if rentals is not None:
         rentals = replace(
             rentals,
@@ -233,8 +232,8 @@ def on_offers(instance: Instance, offers: Sequence[int]) -> Instance:
         pairs.volumes,
         pairs.offers.iloc[columns],
         pairs.broken[:, columns],
-        pairs.disks[:, columns],
-        pairs.provision_gb[:, columns],
+        pairs.disks.take(columns=columns),
+        pairs.provision_gb.take(columns=columns),
         {at[o]: usd_hr for o, usd_hr in pairs.fixed_usd_hr.items() if o in at},
         pairs.mounted,
         {

@@ -7,6 +7,7 @@ Missing is unknown, never yes; unpriced is not free; nothing is dropped.
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -284,15 +285,33 @@ class Sizes:
         self.sells = last >= self._first
         self._largest = np.maximum(self._min + np.maximum(last, 0) * self._step, 1)
 
-    def provision(self, need_gb: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    @cached_property
+    def grids(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return an offer of each different grid, and the number of each offer's grid."""
+        looks = np.stack([self._min, self._step, self._first, self._largest])
+        _, offers, numbers = np.unique(looks, axis=1, return_index=True, return_inverse=True)
+        return offers, numbers.reshape(-1)
+
+    def provision(
+        self, need_gb: int | NDArray[np.int64], offers: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the fewest disks that hold a size, and their least total in GB, shape (N,).
 
         Meaningless where an offer sells nothing.
+
+        Parameters
+        ----------
+        need_gb : int or ndarray of int64, shape (R, 1)
+            A size; of several, the results have shape (R, N).
+        offers : ndarray of int64 | None
+            Some of the offers; None: all of them.
         """
-        disks = -(-need_gb // self._largest)
-        missing = need_gb - disks * self._min
-        steps = np.maximum(disks * self._first, -(-missing // self._step))
-        return disks, disks * self._min + steps * self._step
+        at: Any = slice(None) if offers is None else offers
+        least, step = self._min[at], self._step[at]
+        disks = -(-need_gb // self._largest[at])
+        missing = need_gb - disks * least
+        steps = np.maximum(disks * self._first[at], -(-missing // step))
+        return disks, disks * least + steps * step
 
 
 def disk_sizes_gb(provision_gb: int, disks: int, min_gb: int, step_gb: int) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from planner.market.places import PLACES
@@ -21,6 +22,8 @@ from planner.requirements.offer import (
 from planner.requirements.spread import ReplicaCount, ReplicaSpread
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from planner.demand.model import Volume
 
 
@@ -56,6 +59,16 @@ KIND_OF: dict[str, type[FieldRequirement]] = {
     field: kind for kind in (*WHERE, *WHAT, *LIMITS, *COPIES) for field in kind.fields
 }
 """Field → its kind."""
+
+
+_FIELDS = sorted({field.partition(".")[0] for kind in OF_OFFERS for field in kind.fields})
+_LOOK = attrgetter(*_FIELDS, *ReplicaCount.fields)
+
+
+def asks_alike(volume: Volume) -> Hashable:
+    """Return what is equal for volumes that ask the same of each offer, see `of_offers`."""
+    look: Hashable = _LOOK(volume)
+    return look
 
 
 def of_offers(volume: Volume) -> tuple[OfferRequirement, ...]:

@@ -30,9 +30,13 @@ from planner.units import total
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 
 CLOSE = 1 + 1e-9
 """Relative distance within which float costs are compared exactly; doubles err by 1e-15."""
+
+_EVERY = slice(None)
 
 Weight = tuple[Decimal, int, int]
 """Cost, stock penalty, and minus how many volumes are tied at the site; these add up."""
@@ -62,11 +66,17 @@ class SeparableBound:
     def __init__(self, pairs: Pairs) -> None:
         self._pairs = pairs
         self._sites, self._penalty = pairs.facts.sites, pairs.facts.penalty
-        self.float_usd_hr = np.where(
-            pairs.broken == 0, pairs.provision_gb * pairs.facts.float_prices, np.inf
-        )
         self._survived: dict[int, list[_Choice]] = {}
         self._least: dict[int, list[_Choice] | None] = {}
+
+    def float_usd_hr(self, volume: Any, offer: Any = _EVERY) -> NDArray[np.float64]:  # noqa: ANN401 -- what an array is read with
+        """Return about what a replica costs an hour, infinite where it cannot be.
+
+        One volume at some offers, some volumes at all, or pairs: never asked of all pairs at once.
+        """
+        pairs = self._pairs
+        usd_hr = pairs.provision_gb[volume, offer] * pairs.facts.float_prices[offer]
+        return np.where(pairs.broken[volume, offer] == 0, usd_hr, np.inf)
 
     def cost(self, volume: int) -> Decimal | None:
         """Return the exact least hourly cost of all replicas of a volume."""
@@ -133,7 +143,7 @@ class SeparableBound:
         Of each set of domains only the cheapest can be used, and none that is too dear even
         beside the cheapest of all the others: some replicas that are apart cost less.
         """
-        usd_hr = self.float_usd_hr[volume]
+        usd_hr = self.float_usd_hr(volume)
         offers = np.flatnonzero(np.isfinite(usd_hr))
         if offers.size == 0:
             return []

@@ -24,8 +24,9 @@ from planner.present.table import Section, TableColumn
 from planner.requirements.group import GroupPlace, group_places
 from planner.requirements.offer import At, OfferColumns
 from planner.requirements.packing import OneDisk
-from planner.requirements.volume import OF_OFFERS, of_offers
+from planner.requirements.volume import OF_OFFERS, asks_alike, of_offers
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, build, exactly, handed_out
+from planner.solve.amounts import Amounts
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class OfferRules:
     def __init__(self, offers: pd.DataFrame) -> None:
         self.columns = OfferColumns(offers)
         self._known: dict[OfferRequirement, NDArray[np.uint32]] = {}
+        self._asked: dict[Hashable, tuple[OfferRequirement, ...]] = {}
         self._tiers = Tiers(offers)
         self._facts = (
             _bits("malformed", offers["problem"].notna().to_numpy())
@@ -84,6 +86,43 @@ class OfferRules:
             | _bits("unavailable", self.columns.stock < 0)
             | _bits("unsellable", ~self.columns.sizes.sells)
         )
+
+    def asked(
+        self, volume: Volume, tied: tuple[OfferRequirement, ...] = ()
+    ) -> tuple[OfferRequirement, ...]:
+        """Return what a volume and its groups ask; the same value where they ask the same."""
+        look = asks_alike(volume), tied
+        if look not in self._asked:
+            self._asked[look] = (*of_offers(volume), *tied)
+        return self._asked[look]
+
+    def pairs(
+        self,
+        volumes: Sequence[Volume],
+        asked: Sequence[tuple[OfferRequirement, ...]],
+        mounted: frozenset[str],
+        known: dict[Hashable, NDArray[np.uint32]],
+    ) -> tuple[NDArray[np.uint32], Amounts, Amounts]:
+        """Return rules broken, disks and GB of V volumes, given what `asked` returned of each.
+
+        Volumes that ask the same of offers and take the same there are held against them once;
+        ``known`` keeps their rows from one call to the next.
+        """
+        needs, rows = np.unique([volume.need_gb for volume in volumes], return_inverse=True)
+        offers, columns = self.columns.sizes.grids
+        taken = self.columns.sizes.provision(needs[:, np.newaxis], offers)
+        disks, gb = (Amounts(_narrow(values), rows, columns) for values in taken)
+        seen = np.hstack([disks.distinct, gb.distinct] if self._tiers else [disks.distinct])
+        broken = np.empty((len(volumes), len(columns)), np.uint32)
+        for v, (volume, mine, need) in enumerate(zip(volumes, asked, rows.tolist(), strict=True)):
+            is_mounted = bool(self._tiers) and volume.name in mounted
+            look = id(mine), seen[need].tobytes(), is_mounted
+            if look in known:
+                broken[v] = known[look]
+            else:
+                broken[v] = self.broken_rules(mine, disks[v], gb[v], mounted=is_mounted)
+                known[look] = broken[v]
+        return broken, disks, gb
 
     def broken_rules(
         self,
@@ -174,6 +213,12 @@ class Tiers:
             left = left & np.asarray(measure == least[self._number], dtype=np.bool_)
         result[self._at] = admissible[self._at] & ~left
         return result
+
+
+def _narrow(values: NDArray[np.int64]) -> NDArray[Any]:
+    """Return whole numbers in half the space where they fit."""
+    fits = values.max(initial=0) < 2**31
+    return values.astype(np.int32) if fits else values
 
 
 def _bits(rule: str, mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
@@ -306,9 +351,9 @@ class Pairs:
         Columns ``ADDRESSABLE``, O rows, sorted by create key.
     broken : ndarray of uint32, shape (V, O)
         Rules broken, as bits; zero is a candidate.
-    disks : ndarray of int64, shape (V, O)
+    disks : Amounts, shape (V, O)
         Fewest disks that can hold the volume; meaningless where the offer sells nothing.
-    provision_gb : ndarray of int64, shape (V, O)
+    provision_gb : Amounts, shape (V, O)
         Least total size for that many disks, in GB.
     fixed_usd_hr : dict of Decimal
         Hourly cost of offers that are live disks, by number: what is billed.
@@ -324,8 +369,8 @@ class Pairs:
     volumes: tuple[Volume, ...]
     offers: pd.DataFrame
     broken: NDArray[np.uint32]
-    disks: NDArray[np.int64]
-    provision_gb: NDArray[np.int64]
+    disks: Amounts
+    provision_gb: Amounts
     fixed_usd_hr: dict[int, Decimal] = field(default_factory=dict)
     mounted: frozenset[str] = frozenset()
     shared: dict[int, SharedDisk] = field(default_factory=dict)
@@ -495,30 +540,22 @@ def _pairs(
     facts = offers
     if not isinstance(facts, OfferFacts):
         facts = OfferFacts(exactly(facts, ADDRESSABLE, what="offers"))
-    offers, market = facts.offers, facts.rules
-    shape = (count, len(demand.volumes), len(offers))
-    broken = np.zeros(shape, dtype=np.uint32)
-    disks, provision_gb = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    market = facts.rules
     tied = group_places(demand)
     mounted = frozenset(name for workload in demand.workloads for name in workload.mounts)
-    volumes: list[list[Volume]] = [[] for _ in range(count)]
-    for index, volume in enumerate(demand.volumes):
-        asked = (*of_offers(volume), *tied.get(volume.name, ()))
-        each = stages(volume)
-        for stage, grown in enumerate(each):
-            here = slice(None) if len(each) < count else slice(stage, stage + 1)
-            amounts = market.columns.sizes.provision(grown.need_gb)
-            disks[here, index], provision_gb[here, index] = amounts
-            broken[here, index] = market.broken_rules(
-                asked, *amounts, mounted=volume.name in mounted
-            )
-        for stage, mine in enumerate(volumes):
-            mine.append(each[min(stage, len(each) - 1)])
+    grown = [stages(volume) for volume in demand.volumes]
+    months = [tuple(each[min(n, len(each) - 1)] for each in grown) for n in range(count)]
+    known: dict[Hashable, NDArray[np.uint32]] = {}
+    asked = [market.asked(each, tied.get(each.name, ())) for each in demand.volumes]
     return [
         Pairs(
-            tuple(mine), offers, broken[n], disks[n], provision_gb[n], mounted=mounted, known=facts
+            volumes,
+            facts.offers,
+            *market.pairs(volumes, asked, mounted, known),
+            mounted=mounted,
+            known=facts,
         )
-        for n, mine in enumerate(volumes)
+        for volumes in months
     ]
 
 

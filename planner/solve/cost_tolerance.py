@@ -83,9 +83,9 @@ def _affordable(instance: Instance, most_month: Decimal) -> Columns:
     spare = float(difference(most_month, disks)) / hours * (1 + 1e-9)
     usd_hr = instance.least.float_usd_hr
     alone = instance.least.choices()
-    dearest = np.array([max(usd_hr[v, o] for o in offers or [0]) for v, offers in enumerate(alone)])
+    dearest = np.array([usd_hr(v, offers or [0]).max() for v, offers in enumerate(alone)])
     volume = columns.volume
-    kept = usd_hr[volume, columns.offer] - dearest[volume] <= spare
+    kept = usd_hr(volume, columns.offer) - dearest[volume] <= spare
     for v, demanded in enumerate(instance.pairs.volumes):
         apart = spreads(demanded.replicas, demanded.spread)
         if apart and not instance.least.is_single(demanded.spread):

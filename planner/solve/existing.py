@@ -390,13 +390,13 @@ def with_kept(pairs: Pairs, kept: Sequence[Kept]) -> Pairs:
     if not kept:
         return pairs
     shape, first = (len(pairs.volumes), len(kept)), len(pairs.offers)
-    more = np.zeros(shape, np.int64)
+    more = np.zeros(len(kept), np.int64)
     wider = replace(
         pairs,
         offers=pd.concat([pairs.offers, existing_offers(pairs.offers, kept)], ignore_index=True),
         broken=np.hstack([pairs.broken, np.zeros(shape, np.uint32)]),
-        disks=np.hstack([pairs.disks, more]),
-        provision_gb=np.hstack([pairs.provision_gb, more]),
+        disks=pairs.disks.beside(more),
+        provision_gb=pairs.provision_gb.beside(more),
         fixed_usd_hr={first + n: replica.usd_hr for n, replica in enumerate(kept)},
     )
     return reserve(wider, [(replica.volume, first + n) for n, replica in enumerate(kept)])
@@ -415,19 +415,24 @@ def reserve(pairs: Pairs, kept: Sequence[tuple[str, int]]) -> Pairs:
     if not kept and not pairs.fixed_usd_hr:
         return pairs
     at = {volume.name: v for v, volume in enumerate(pairs.volumes)}
-    broken, disks, gb = pairs.broken.copy(), pairs.disks.copy(), pairs.provision_gb.copy()
+    broken = pairs.broken.copy()
     for name, many in Counter(name for name, _ in kept).items():
         if name in at and many == pairs.volumes[at[name]].replicas:
             broken[at[name]] |= np.uint32(BIT["kept"])
     live = sorted(pairs.fixed_usd_hr)
     broken[:, live] |= np.uint32(BIT["kept"])
     # A disk that volumes share is counted for the first of them.
-    disks[:, live] = [len(ids) for ids in pairs.offers["offer_ids"].iloc[live]]
-    gb[:, live] = pairs.offers["min_gb"].iloc[live].to_numpy(np.int64)
+    disks = [len(ids) for ids in pairs.offers["offer_ids"].iloc[live]]
+    gb = pairs.offers["min_gb"].iloc[live].to_numpy(np.int64)
     for name, o in kept:
         if name in at:
             broken[at[name], o] = 0
-    return replace(pairs, broken=broken, disks=disks, provision_gb=gb)
+    return replace(
+        pairs,
+        broken=broken,
+        disks=pairs.disks.set_columns(live, disks),
+        provision_gb=pairs.provision_gb.set_columns(live, gb),
+    )
 
 
 def movable(pairs: Pairs) -> Pairs:

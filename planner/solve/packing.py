@@ -167,8 +167,8 @@ def with_shared_disks(
         pairs,
         offers=pd.concat([pairs.offers, pairs.offers.iloc[base]], ignore_index=True),
         broken=np.hstack([pairs.broken, broken]),
-        disks=np.hstack([pairs.disks, disks]),
-        provision_gb=np.hstack([pairs.provision_gb, gb]),
+        disks=pairs.disks.beside(disks),
+        provision_gb=pairs.provision_gb.beside(gb),
         shared=shared,
     )
     return wider, None if rentals is None else reaching(rentals, base)

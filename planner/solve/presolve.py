@@ -137,7 +137,8 @@ def presolve(instance: Instance, scope: Scope) -> Columns:
     order = np.lexsort((offer, numbers))
     sizes = np.array([len(unit.members) for unit in units], np.int64)
     firsts = [unit.members[0] for unit in units]
-    all_pairs = int((np.count_nonzero(instance.pairs.broken[firsts] == 0, axis=1) * sizes).sum())
+    admissible = [np.count_nonzero(instance.pairs.broken[v] == 0) for v in firsts]
+    all_pairs = int((np.array(admissible, np.int64) * sizes).sum())
     left_out = all_pairs - int(sizes[numbers].sum())
     return Columns(units, numbers[order], offer[order], left_out)
 
@@ -159,15 +160,15 @@ def _units(instance: Instance, scope: Scope) -> tuple[VolumeClass, ...]:
         requirement.owner for requirement in instance.requirements if requirement.owner is not None
     }
     alike: dict[Any, list[int]] = {}
-    # All that a program sees of what volumes ask of offers is which candidates are left.
-    admissible = np.packbits(instance.pairs.broken[list(scope.volumes)] == 0, axis=1)
-    for v, mine in zip(scope.volumes, admissible, strict=True):
+    for v in scope.volumes:
         volume = instance.pairs.volumes[v]
         if v in alone or not _single(instance, volume):
             alike[v] = [v]
         else:
             owner = volume.owner if volume.owner in owners else None
-            look = mine.tobytes(), volume.need_gb, volume.replicas, volume.spread, owner
+            # All that a program sees of what it asks of offers is which candidates are left.
+            admissible = np.packbits(instance.pairs.broken[v] == 0).tobytes()
+            look = admissible, volume.need_gb, volume.replicas, volume.spread, owner
             alike.setdefault(look, []).append(v)
     return tuple(_unit(instance, tuple(members)) for members in alike.values())
 
@@ -306,7 +307,7 @@ def _least_by_place(instance: Instance, tie: GroupConstraint, code: Any, count: 
     usd_hr = instance.least.float_usd_hr
     for v in tie.members:
         least = np.full(count, np.inf)
-        np.minimum.at(least, code, usd_hr[v])
+        np.minimum.at(least, code, usd_hr(v))
         sums += least
     return sums
 
@@ -316,7 +317,7 @@ def _hand(instance: Instance, tie: GroupConstraint, inside: Any) -> dict[int, in
     usd_hr = instance.least.float_usd_hr
     hand = {}
     for v in tie.members:
-        mine = usd_hr[v, inside]
+        mine = usd_hr(v, inside)
         near = inside[mine <= mine.min() * CLOSE].tolist()
         ranked = [(instance.pairs.usd_hr(v, o), *_rest(instance, o)) for o in near]
         hand[v] = min(ranked)[-1]

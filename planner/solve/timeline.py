@@ -19,6 +19,7 @@ import pandas as pd
 
 from planner.market.offers import KEY, disk_sizes_gb
 from planner.schema import records
+from planner.solve.amounts import Amounts
 from planner.solve.candidates import Pairs, monthly_pairs
 from planner.solve.existing import existing_offers
 from planner.solve.problem import Instance, Scope
@@ -29,7 +30,7 @@ from planner.units import total
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from planner.demand.model import Demand
     from planner.solve.existing import Kept
@@ -133,14 +134,14 @@ class Timeline:
                 ignore_index=True,
             ),
             self._choices([each.broken for each in self.months], np.ones(len(live), np.uint32)),
-            self._choices([each.disks for each in self.months], disks),
-            self._choices([each.provision_gb for each in self.months], sizes),
+            Amounts(self._choices([each.disks for each in self.months], disks)),
+            Amounts(self._choices([each.provision_gb for each in self.months], sizes)),
             {self.horizon * len(market) + n: each.usd_hr for n, each in enumerate(self.kept)},
             self.months[0].mounted,
         )
         return self._instance(pairs)
 
-    def _choices(self, months: Sequence[NDArray[Any]], live: NDArray[Any]) -> NDArray[Any]:
+    def _choices(self, months: Sequence[ArrayLike], live: NDArray[Any]) -> NDArray[Any]:
         """Return an array of volumes and choices, of arrays (V, O) of each month."""
         volumes = len(self.demand.volumes)
         bought = np.stack(months, axis=2).reshape(volumes, -1)

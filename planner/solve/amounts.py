@@ -1,0 +1,94 @@
+"""Whole numbers for every pair of a volume and an offer, without an array of all pairs.
+
+What a volume takes at an offer depends on its need and on the sizes that the offer sells. Markets
+have few such grids, so the numbers are stored once for each need and grid.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+class Amounts:
+    """An array of shape (V, O) whose rows and columns repeat; read it as any array.
+
+    Parameters
+    ----------
+    distinct : ndarray of int32 or int64, shape (R, C)
+        Every different row, without columns that repeat.
+    rows, columns : ndarray of int64, shape (V,) and (O,); None
+        Which of them each volume and each offer has; None: each its own.
+    """
+
+    __slots__ = ("columns", "distinct", "rows")
+
+    def __init__(
+        self,
+        distinct: NDArray[Any],
+        rows: NDArray[np.int64] | None = None,
+        columns: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.distinct = distinct
+        self.rows = np.arange(distinct.shape[0]) if rows is None else rows
+        self.columns = np.arange(distinct.shape[1]) if columns is None else columns
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return how many volumes and offers there are."""
+        return len(self.rows), len(self.columns)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: ANN401 -- NumPy's
+        del copy  # it always is one
+        return np.asarray(self[:, :], dtype)
+
+    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401 -- as of an array
+        row, column = key if isinstance(key, tuple) else (key, slice(None))
+        at, there = self.rows[row], self.columns[column]
+        if isinstance(row, slice) or isinstance(column, slice):
+            return self.distinct[at][..., there].astype(np.int64)
+        return self.distinct[at, there].astype(np.int64)
+
+    def take(
+        self, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None
+    ) -> Amounts:
+        """Return some volumes at some offers; None: all of them."""
+        return Amounts(
+            self.distinct,
+            self.rows if rows is None else self.rows[list(rows)],
+            self.columns if columns is None else self.columns[list(columns)],
+        )
+
+    def above(self, more: Amounts) -> Amounts:
+        """Return the same with more volumes at the same offers."""
+        is_alike = self.distinct.shape[1] == more.distinct.shape[1]
+        if is_alike and np.array_equal(self.columns, more.columns):
+            rows = np.r_[self.rows, len(self.distinct) + more.rows]
+            return Amounts(np.vstack([self.distinct, more.distinct]), rows, self.columns)
+        return Amounts(np.vstack([self[:, :], more[:, :]]))
+
+    def beside(self, more: ArrayLike) -> Amounts:
+        """Return the same with more offers: of shape (n,) where all volumes are alike there."""
+        added = np.asarray(more, np.int64)
+        values, rows = (self.distinct, self.rows) if added.ndim == 1 else (self[:, :], None)
+        return Amounts(
+            np.hstack([values, np.broadcast_to(added, (len(values), added.shape[-1]))]),
+            rows,
+            np.r_[
+                self.columns if rows is not None else np.arange(values.shape[1]),
+                values.shape[1] + np.arange(added.shape[-1]),
+            ],
+        )
+
+    def set_columns(self, at: Sequence[int], constants: ArrayLike) -> Amounts:
+        """Return the same with offers at which all volumes are alike."""
+        wider = self.beside(constants)
+        columns = self.columns.copy()
+        columns[list(at)] = wider.columns[len(columns) :]
+        return Amounts(wider.distinct, self.rows, columns)
