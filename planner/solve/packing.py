@@ -19,7 +19,8 @@ import pandas as pd
 from planner.market.offers import Sizes
 from planner.market.providers import documented_limits
 from planner.requirements.packing import one_disk_groups
-from planner.solve.candidates import BIT, Pairs, SharedDisk, Tiers
+from planner.solve.candidates import BIT, Pairs, SharedDisk
+from planner.solve.tiers import Tiers
 from planner.units import total
 
 if TYPE_CHECKING:
