@@ -28,7 +28,8 @@ class DiskShare:
     volume, replica
         Which replica of the demand it is.
     size_gb : int
-        Its part of the disk; the shares add up to the whole.
+        Its part of the disk; the shares add up to the whole. Nothing for a volume that was dropped
+        from the demand: its data may still be there, and the others pay for the room.
     owner, tags
         Who pays for that part, and its labels.
     """
@@ -122,6 +123,11 @@ class VolumesOnDisk(ABC):
         """Return what each volume has of the disk; of a disk of its own, all of it."""
         own = DiskShare(self.volume, self.replica, self.size_gb, self.owner, self.tags)
         return self.group or (own,)
+
+    @property
+    def paying(self) -> tuple[DiskShare, ...]:
+        """Return the shares without those of volumes that no plan names any more: they have 0 GB."""
+        return tuple(share for share in self.shares if share.size_gb) or self.shares
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -280,7 +280,7 @@ def _grouped(rows: Sequence[DiskRow], known: Mapping[str, Entry], state: State) 
         (known[row["id"]], row, share)
         for row in rows
         if row["id"] in known
-        for share in known[row["id"]].shares
+        for share in known[row["id"]].paying
     ]
     for entry, row, share in sorted(held, key=lambda each: _order(*each)):
         key = (entry.project, share.volume)

@@ -22,6 +22,7 @@ from planner.errors import (
     PlannerError,
 )
 from planner.market.disks import HEALTHY
+from planner.plans.sharing import by_disk
 from planner.present.progress import working
 from planner.project import preflight
 from planner.project.buy import PurchaseContext, buy
@@ -41,7 +42,7 @@ from planner.project.reconcile import (
 from planner.project.replace import supersede
 from planner.project.sightings import record_sightings
 from planner.project.spending import Ceilings, check_ceilings, project_usd_hr
-from planner.project.state import SENDABLE, ExpectedDisk, Slot, State, slots_of
+from planner.project.state import SENDABLE, ExpectedDisk, Slot, State, assignment, slots_of
 from planner.project.status import disk_status
 from planner.schema import records
 from planner.units import total
@@ -270,13 +271,13 @@ class _Run:
             wait_active(self.ctx)
 
     def _assign(self) -> None:
-        """Write down who pays for kept disks, where the plan names another owner or other tags."""
+        """Write down who pays for kept disks, where the plan divides them otherwise."""
         bought = {e.ids[0]: e for e in self.ctx.entries if e.stage == "created"}
-        for placement in self.plan.placements:
-            for disk_id in placement.disk_ids:
-                entry, tags = bought.get(disk_id), dict(placement.tags)
-                if entry is not None and (entry.owner, entry.tags) != (placement.owner, tags):
-                    named = {"owner": placement.owner, "tags": tags}
+        for members in by_disk(self.plan.placements):
+            for entry in (bought[i] for i in members[0].disk_ids if i in bought):
+                owner, tags, shares = assignment(entry, members)
+                if (entry.owner, entry.tags, entry.group) != (owner, tags, shares):
+                    named = {"owner": owner, "tags": tags, "shares": [*map(vars, shares)]}
                     self.ctx.record("assigned", name=entry.name, **named)
 
     def _is_open(self, slot: Slot) -> bool:
@@ -425,6 +426,7 @@ def check_final_listing(ctx: Context) -> None:
         ctx.pace.pause(pause)
         listing = ctx.disks()
         check_no_duplicates(ctx, listing)
+        look_for_unlisted(ctx, listing)
         unlisted = [e for e in entries if e.ids and listing.find(e.ids[0]) is None]
         unlisted = [entry for entry in unlisted if ctx.is_live(entry)]
         if not unlisted or ctx.pace.stop.is_set():

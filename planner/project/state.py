@@ -13,15 +13,16 @@ from planner.market.disks import HEALTHY
 from planner.market.offers import KEY
 from planner.market.wire import STOCK_RANK
 from planner.marketplace.protocol import DiskRequest
-from planner.plans.sharing import DiskShare, VolumesOnDisk, by_disk
+from planner.plans.sharing import DiskShare, VolumesOnDisk, by_disk, shares_of
 from planner.text import visible
 from planner.units import plain, usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from planner.market.disks import Disk
     from planner.plans.plan import Plan
+    from planner.solve.solution import Placement
 
 
 _COMPARED = ("size_gb", "provider", "cloud_id", "data_center", "country")
@@ -445,6 +446,25 @@ def _step(stage: Stage) -> Any:  # noqa: ANN401 -- one of the moves below
 def _assigned(entry: Entry, record: dict[str, Any]) -> None:
     """Take over who pays for a disk that a later plan keeps."""
     entry.owner, entry.tags = record["owner"], dict(record["tags"])
+    if "shares" in record:  # records of earlier versions lack them
+        entry.group = tuple(map(DiskShare.from_record, record["shares"]))
+
+
+def assignment(
+    entry: Entry, members: Sequence[Placement]
+) -> tuple[str | None, dict[str, str], tuple[DiskShare, ...]]:
+    """Return owner, tags and shares of a disk as the placements that keep it have them.
+
+    A volume of the disk that is no longer in the demand stays on it, with nothing to pay.
+    """
+    shares = shares_of(members)
+    if entry.group:
+        one = members[0]
+        own = DiskShare(one.volume, one.replica, one.provision_gb, one.owner, one.tags)
+        kept = {share.volume: share for share in shares or (own,)}
+        was = {share.volume: replace(share, size_gb=0) for share in entry.group}
+        shares = tuple({**was, **kept}.values())
+    return members[0].owner, dict(members[0].tags), shares
 
 
 def _limited(entry: Entry, record: dict[str, Any]) -> None:

@@ -95,10 +95,10 @@ def bought_as(
     bought = {
         disk_id: Purchase(
             plan=state.agreed_plan(one.plan),
-            **{name: getattr(one, name) for name in ("project", "volume", "replica")},
-            **{name: getattr(one, name) for name in ("disk", "owner", "tags")},
+            project=one.project,
+            disk=one.disk,
             superseded=one.is_superseded,
-            group=one.group,
+            **paid_by(one),
         )
         for one in sorted_entries(mine)
         if (disk_id := ids[one.name]) is not None
@@ -110,6 +110,13 @@ def bought_as(
         if one.is_pending and ids[one.name] is None
     )
     return bought, doubts
+
+
+def paid_by(entry: Entry) -> dict[str, Any]:
+    """Return volume, replica, owner and tags of who pays for a disk, and the group they are."""
+    first, *others = entry.paying
+    names = ("volume", "replica", "owner", "tags")
+    return {**{n: getattr(first, n) for n in names}, "group": entry.paying if others else ()}
 
 
 def entries_at(state: State, holdings: Holdings) -> list[Entry]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from planner.market.disks import utc_text
 from planner.present.table import counted, moment
 from planner.project.state import State, sorted_entries
-from planner.reports.ledger import account_of, entries_at, place_of
+from planner.reports.ledger import account_of, entries_at, paid_by, place_of
 from planner.reports.lines import Line, Month, usd_between
 from planner.reports.shares import divided, with_shares
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column
@@ -137,11 +137,14 @@ def _past(
 
 
 def _line(entry: Entry, holdings: Holdings, regions: Regions, recorded_at: str) -> Line:
-    names = ("project", "volume", "replica", "disk", "owner")
+    paid = paid_by(entry)
+    group = paid.pop("group")
     line = Line(
         account=account_of(holdings),
         as_of=holdings.read_at.isoformat(),
-        **{name: getattr(entry, name) for name in names},
+        project=entry.project,
+        disk=entry.disk,
+        **paid,
         standing="superseded" if entry.superseded_by else "other",
         disk_id=next(iter(entry.ids), None),
         name=entry.as_name or entry.name,
@@ -153,9 +156,8 @@ def _line(entry: Entry, holdings: Holdings, regions: Regions, recorded_at: str) 
         attached=None,
         created_at=utc_text(entry.created_at) or recorded_at,
         billed_usd=None,
-        tags=dict(entry.tags),
     )
-    return with_shares(line, entry.group)
+    return with_shares(line, group)
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,45 @@ def test_a_volume_that_is_dropped_leaves_its_room_to_the_other(tmp_path: Path) -
     assert plan.leftover == ()
 
 
+def paid(folder: Path) -> list[tuple[str, str | None, int]]:
+    return [(s.volume, s.owner, s.size_gb) for entry in entries(folder) for s in entry.paying]
+
+
+def test_the_journal_divides_a_kept_disk_as_the_last_plan_does(tmp_path: Path) -> None:
+    """Each owner is who the plan names, written down once; of a dropped volume only data is left."""
+    world, _ = bought(tmp_path)
+    for number, (volumes, expected, times) in enumerate(
+        (
+            ((CORPUS, CKPT), [("corpus", "ann", 2000), ("ckpt", "bob", 1000)], 0),
+            (
+                (CORPUS, {**CKPT, "owner": "cyd"}),
+                [("corpus", "ann", 2000), ("ckpt", "cyd", 1000)],
+                1,
+            ),
+            ((CORPUS,), [("corpus", "ann", 3000)], 2),
+            ((CORPUS, CKPT), [("corpus", "ann", 2000), ("ckpt", "bob", 1000)], 3),
+        )
+    ):
+        plan = planned(world, tmp_path, f"nonce-{number}", *volumes)
+        for _ in range(2):
+            assert world.apply(tmp_path, plan).exit_code == 0
+        assert paid(tmp_path) == expected
+        with Journal(tmp_path, write=False) as journal:
+            assert [r["kind"] for r in journal.records].count("assigned") == times
+        with pytest.raises(InputError, match="also holds ckpt"):
+            check_shared(entries(tmp_path), ["corpus"])
+    assert len(world.live) == 1
+
+
+def test_a_kept_disk_that_vanished_is_not_counted(tmp_path: Path) -> None:
+    """Apply asks for it by its id, does not list it as created, and stops with exit 7."""
+    world, _ = bought(tmp_path)
+    plan = planned(world, tmp_path, "nonce-2", CORPUS, CKPT)
+    world.terminate(world.live[0].id)
+    outcome = world.apply(tmp_path, plan)
+    assert (outcome.exit_code, outcome.disks, outcome.usd_hr) == (7, (), 0)
+
+
 def growing(world: World, folder: Path) -> Plan:
     more = {**CORPUS, "size_gb": 2500}
     return packed(planned(world, folder, "nonce-2", more, CKPT), "corpus", "ckpt")
