@@ -36,7 +36,7 @@ ADDRESSABLE = (
     Column("security", TEXT, "weakest class; null: unknown"),
     Column("multinode", YES_NO, "true only where all rows are; null: unknown"),
     Column("ambiguous", YES_NO, "several rows sell these sizes at this create key"),
-    Column("cloud_open", YES_NO, "a request without cloud id could match rows that have one"),
+    Column("open_key", YES_NO, "a request without what is null could match rows that have it"),
     Column("problem", TEXT, "why it cannot be bought at all; null: it can"),
 )
 """Columns of the offers that a plan chooses from, by create key, null first, and sizes."""
@@ -73,15 +73,16 @@ def as_sold(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         key = tuple(row[name] for name in KEY)
         # Without a provider there is no request that could be confused with another.
         groups.setdefault(key if key[0] else (*key, str(index)), []).append(row)
-    # A request leaves out all nulls: without cloud id, it could match offers that have one.
-    with_cloud = {
-        (key[0], *place)
+    # A request leaves out all nulls: it could match offers that have a cloud id or a place there.
+    wider = {
+        (key[0], *less)
         for key in groups
-        if None not in key[:2]
-        for place in product(*({part, None} for part in key[2:4]))
+        if key[0]
+        for less in product(*({part, None} for part in key[1:4]))
+        if less != key[1:4]
     }
     return [
-        {**segment, "cloud_open": key[1] is None and (key[0], *key[2:4]) in with_cloud}
+        {**segment, "open_key": key in wider}
         for key in sorted(groups, key=key_order)
         for segment in _segments(groups[key])
     ]

@@ -292,8 +292,9 @@ def _offer_notes(offer: dict[str, Any]) -> Iterator[str]:
             "data centre not listed, so the GPUs next to it are known only after buying; check "
             "then with the API's `disks` filter"
         )
-    if offer["cloud_open"]:
-        yield "a request without cloud id could be served by an offer that has one"
+    if offer["open_key"]:
+        unlisted = [name.replace("_", " ") for name in KEY[1:] if offer[name] is None]
+        yield f"a request without {' or '.join(unlisted)} could be served by an offer that has one"
     if offer["default_included"]:
         yield "the price is said to include the default size; planned in full all the same"
     if note := stock_note(offer["stock"]):

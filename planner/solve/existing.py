@@ -471,7 +471,7 @@ def existing_offers(market: pd.DataFrame, kept: Iterable[Kept]) -> pd.DataFrame:
                 "security": None,
                 "multinode": replica.multinode,
                 "ambiguous": False,
-                "cloud_open": False,
+                "open_key": False,
                 "problem": None,
             }
         )

@@ -240,16 +240,21 @@ def test_sorted_by_key_null_first() -> None:
         ({"country": None}, {"cloudId": "c"}, True),
         ({"dataCenter": None}, {"cloudId": "c", "country": "CA"}, False),
         ({"cloudId": "c"}, {"cloudId": "d"}, False),
+        ({"country": None}, {}, True),
+        ({"dataCenter": None, "country": None}, {"country": None}, True),
+        ({"cloudId": "c", "dataCenter": None}, {"cloudId": "c"}, True),
+        ({"country": None}, {"dataCenter": "B"}, False),
+        ({"country": None}, {"provider": "beta"}, False),
         ({}, {}, False),
     ],
 )
-def test_cloud_open(asked: dict[str, Any], other: dict[str, Any], *, expected: bool) -> None:
-    """A request leaves out what is null, so it could match a row that has a cloud id."""
+def test_open_key(asked: dict[str, Any], other: dict[str, Any], *, expected: bool) -> None:
+    """A request leaves out what is null, so it could match a row that has a cloud id or place."""
     rows = [disk(region="asked", **asked), disk(region="other", **other)]
     frame = addressable(offers_frame(rows), exact=True)
-    flags = [row["cloud_open"] for row in cells(frame) if "asked" in row["regions"]]
+    flags = [row["open_key"] for row in cells(frame) if "asked" in row["regions"]]
     assert flags == [expected]
-    assert not frame.loc[frame["cloud_id"].notna(), "cloud_open"].any()
+    assert sum(frame["open_key"]) == expected
 
 
 @pytest.mark.slow
