@@ -81,6 +81,12 @@ def moving(
     moved = [(v, o) for v, o in instance.kept if not used[o]]
     if saves <= 0 or not moved:
         return None
+    # Of equal costs it may have taken the new disk: where all that cost the same may stay, they do.
+    usd_hr = instance.usd_hr
+    idle = {ids[o] for v, o in moved if usd_hr(v, o) in {usd_hr(v, c) for c in best.chosen[v]}}
+    fewer = moving(instance, usd_month, stay | idle) if idle else None
+    if fewer is not None and fewer.saves_usd_month == saves:
+        return fewer
     move, hours = instance.demand.policy.moving, instance.demand.policy.hours_per_month
     once = total(
         total(

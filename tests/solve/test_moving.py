@@ -73,6 +73,18 @@ def test_only_the_disks_that_move_are_paid_for() -> None:
     assert (found.saves_usd_month, found.once_usd) == (Decimal("21.90"), Decimal("3.600"))
 
 
+def test_a_disk_at_the_price_of_the_market_stays() -> None:
+    """Moving it would be as cheap, for nothing: only the dear one is named, and paid for."""
+    made = plan(
+        [NAMED, {"name": "b", "disks": ["disk-0002"]}],
+        disk("disk-0001", usd_hr="0.0371"),
+        disk("disk-0002", usd_hr="0.01"),
+    )
+    found = made.moving()
+    assert found is not None
+    assert (found.disk_ids, found.once_usd) == (("disk-0001",), Decimal("2.6712"))
+
+
 def test_one_disk_never_stands_in_for_two_copies() -> None:
     """Where copies may share a place, a cheap disk is still only one of them."""
     volume = {"name": "a", "replicas": 2, "spread": "none", "disks": ["disk-0001", "disk-0002"]}
