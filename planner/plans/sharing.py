@@ -126,7 +126,7 @@ class VolumesOnDisk(ABC):
 
     @property
     def paying(self) -> tuple[DiskShare, ...]:
-        """Return the shares without those of volumes that no plan names any more: they have 0 GB."""
+        """Return the shares but those of 0 GB: volumes that no plan names any more."""
         return tuple(share for share in self.shares if share.size_gb) or self.shares
 
     @property

@@ -131,7 +131,7 @@ def paid(folder: Path) -> list[tuple[str, str | None, int]]:
 
 
 def test_the_journal_divides_a_kept_disk_as_the_last_plan_does(tmp_path: Path) -> None:
-    """Each owner is who the plan names, written down once; of a dropped volume only data is left."""
+    """Each owner is who the plan names, written down once; a dropped volume leaves only data."""
     world, _ = bought(tmp_path)
     for number, (volumes, expected, times) in enumerate(
         (
