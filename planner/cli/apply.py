@@ -253,7 +253,8 @@ def _section(outcome: ApplyOutcome, document: dict[str, Any], *, dry_run: bool) 
     totals = document["totals"]
     usd_hr = Decimal(totals["usd_hr"])
     since = f", billed since {moment(totals['since'])}" if totals["since"] else ""
-    rate = f"{document['project']} costs ${money(usd_hr, 4)}/h now{since}"
+    unread = "" if outcome.is_read else ", as recorded: the account was not read"
+    rate = f"{document['project']} costs ${money(usd_hr, 4)}/h now{since}{unread}"
     notes = [f"{_counts(outcome, document)}. {rate}."]
     notes += [f"warning: {warning}" for warning in document["warnings"]]
     notes += [reach.text for reach in outcome.reach]

@@ -327,15 +327,16 @@ def _account(
         return disks, _recorded(demand, state, target, disks) if state else None
     if target is None:
         return None, None
-    from planner.errors import MarketError
+    from planner.errors import NotFound, Unauthorized
     from planner.project.preflight import read_account
 
     waits = purchases.pace(None, None, None)
     try:
         with purchases.marketplace(waits, state) as marketplace:
             disks = read_account(marketplace)
-    except MarketError as error:
-        # A plan buys nothing, and `apply` reads the account again before it does.
+    except (Unauthorized, NotFound) as error:
+        # The key may not read disks. What fails otherwise ends here: a plan that takes a full
+        # account for an empty one says what is wrong about money.
         if is_needed or any(volume.disks for volume in demand.volumes):
             raise
         to_stderr(f"warning: planned as if the account had no disks: {error}")

@@ -93,7 +93,7 @@ def _section(document: dict[str, Any], more: tuple[str, ...]) -> Section:
         for disk in disks
     )
     lines = [
-        f"{disk['volume']} {' '.join(disk['ids'])[:8]}: {note}"
+        f"{' '.join([_title(disk), *(i[:8] for i in disk['ids'][:1])])}: {note}"
         for disk in disks
         for note in disk["notes"]
         if not note.startswith("attached to")

@@ -125,6 +125,8 @@ class ApplyOutcome:
         The project's disks that later ones replaced: to be copied and retired.
     reach : tuple of Reach
         Whether the GPUs of each job are beside its disks, where the marketplace was asked.
+    is_read : bool
+        Whether the account was listed; else everything is as recorded.
     """
 
     plan_id: str
@@ -142,6 +144,7 @@ class ApplyOutcome:
     pending: tuple[str, ...]
     superseded: tuple[Superseded, ...]
     reach: tuple[Reach, ...] = ()
+    is_read: bool = True
 
     @property
     def pods(self) -> tuple[str, ...]:
@@ -247,6 +250,7 @@ def make_outcome(
         jobs=jobs,
         pending=tuple(entry.name for entry in entries if entry.is_pending),
         superseded=superseded,
+        is_read=ctx.listing is not None,
     )
 
 

@@ -92,6 +92,7 @@ def project_usd_hr(
     costs = [cost(ctx, entry, listed) for entry in entries if plans is None or entry.plan in plans]
     if plans is None:
         known = {disk_id for entry in entries for disk_id in entry.ids}
+        known |= {i for entry in ctx.entries if entry.stage == "destroyed" for i in entry.ids}
         costs += [kept_cost(ctx, disk_id, listed) for disk_id in ctx.kept.keys() - known]
     return total(costs)
 

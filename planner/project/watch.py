@@ -20,9 +20,10 @@ from planner.errors import (
     IncompleteListing,
     Infeasible,
     InputError,
-    MarketError,
+    NotFound,
     RateLimited,
     RequestNotSent,
+    Unauthorized,
     Unavailable,
 )
 from planner.formats import default_state
@@ -324,9 +325,7 @@ def _account(
     target = target_of(market)
     try:
         disks = read_account(market)
-    except _PASSING:
-        raise
-    except MarketError as error:
+    except (Unauthorized, NotFound) as error:
         if any(volume.disks for volume in demand.volumes):
             raise
         warn(f"planned as if the account had no disks: {error}")

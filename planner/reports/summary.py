@@ -37,7 +37,8 @@ def further(report: Aggregates) -> Iterator[str]:
         cost = money(rate.per(HOURS_PER_MONTH))
         more = f", and {rate.unpriced} without a price" if rate.unpriced else ""
         times = [one.idle_time for one in idle if one.idle_time is not None]
-        oldest = f"; the oldest for {counted(max(times).days, 'day')}" if times else ""
+        days = max(times).days if times else 0
+        oldest = f"; the oldest for {counted(days, 'day')}" if days else ""
         disks = counted(rate.disks, "disk")
         yield f"Idle (unattached, still billed): {disks}, ${cost}/month{more}{oldest}"
 

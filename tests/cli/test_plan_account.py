@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -227,6 +228,32 @@ def test_a_key_that_may_not_read_disks_is_warned(run: Run, sim: Sim, folder: Pat
     assert "disks" not in blind.json()["inputs"]
     (folder / "n.yaml").write_text(NAMED)
     assert ran(run, sim, "plan", "n.yaml", PRIME_API_KEY="sim-read").code == 4
+
+
+def test_an_account_that_is_not_read_whole_is_not_taken_for_an_empty_one(
+    run: Run, sim: Sim, folder: Path
+) -> None:
+    """Exit 4, and no plan: it would buy a second time what is there."""
+    sim.add_disk(name="theirs", size=100, provider="gamma", data_center="C-1", country="IS")
+    sim.fault("GET /disks/:list-short-total")
+    failed = ran(run, sim, "plan", "d.yaml", "--out", "p.json", "--detailed-exitcode")
+    assert failed.code == 4
+    assert "could not be read whole" in failed.err
+    assert not (folder / "p.json").exists()
+
+
+def test_what_was_not_read_is_not_claimed(run: Run, sim: Sim, folder: Path) -> None:
+    """With a wrong key, apply says that its table is as recorded; a deleted disk is not in it."""
+    assert ran(run, sim, "plan", "d.yaml", "--out", "p.json").code == 0
+    assert ran(run, sim, "apply", "p.json", "--yes").code == 0
+    assert ran(run, sim, "plan", "d.yaml", "--out", "p.json").code == 0
+    words = ("destroy", "lab", "--volume", "a", "--yes", "--confirm", "lab")
+    assert ran(run, sim, *words).code == 0
+    left = sum(Decimal(str(disk["priceHr"])) for disk in sim.live())
+    refused = ran(run, sim, "apply", "p.json", "--yes", PRIME_API_KEY="wrong")
+    assert refused.code == 4
+    assert f"lab costs ${left:.4f}/h now" in refused.out
+    assert "as recorded: the account was not read" in " ".join(refused.out.split())
 
 
 @pytest.mark.slow

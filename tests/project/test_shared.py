@@ -162,7 +162,7 @@ def test_a_kept_disk_that_vanished_is_not_counted(tmp_path: Path) -> None:
     plan = planned(world, tmp_path, "nonce-2", CORPUS, CKPT)
     world.terminate(world.live[0].id)
     outcome = world.apply(tmp_path, plan)
-    assert (outcome.exit_code, outcome.usd_hr) == (7, 0)
+    assert (outcome.exit_code, outcome.usd_hr) == (7, Decimal(0))
     assert not outcome.disks
 
 
