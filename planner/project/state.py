@@ -459,8 +459,9 @@ def assignment(
     """
     shares = shares_of(members)
     if entry.group:
-        one = members[0]
-        own = DiskShare(one.volume, one.replica, one.provision_gb, one.owner, one.tags)
+        first = members[0]
+        paid = first.provision_gb, first.owner, dict(first.tags)
+        own = DiskShare(first.volume, first.replica, *paid)
         kept = {share.volume: share for share in shares or (own,)}
         was = {share.volume: replace(share, size_gb=0) for share in entry.group}
         shares = tuple({**was, **kept}.values())
