@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from planner.requirements.field import shown
@@ -138,6 +139,9 @@ class PolicyRequirement(ABC):
     """Levels of places that it looks at."""
     looks_at: ClassVar[frozenset[str]] = frozenset()
     """What else it looks at: ``gb``, ``disks``; costs are always looked at."""
+    sums: ClassVar[tuple[str, str | None] | None] = None
+    """What of all replicas it limits the sum of (``gb``, ``disks``, ``usd_hr``), in each place of a
+    level or anywhere; None where it limits no sum."""
 
     @classmethod
     @abstractmethod
@@ -177,6 +181,11 @@ class PolicyRequirement(ABC):
     def measure(self, program: ProgramRows) -> Terms:
         """Return an expression that is least where the limit can be strictest."""
         raise TypeError(f"{self.field} is no linear expression of {program}")
+
+    def room(self, demand: Demand) -> tuple[Fraction, Fraction]:
+        """Return what its sum may be: a part of the sum of all places, and so much more."""
+        del demand
+        return Fraction(0), Fraction(self.value)
 
     @abstractmethod
     def least(self, view: ProblemView, chosen: Choice) -> Any:  # noqa: ANN401 -- the field's own

@@ -21,7 +21,7 @@ from planner.units import MAX_PRICE_DIGITS, total, usd_month
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from planner.demand.model import Policy
+    from planner.demand.model import Demand, Policy
 
 
 SHARE_PLACES = 12
@@ -42,6 +42,7 @@ class BudgetLimit(PolicyRequirement):
     """Most that all disks, or those of one owner, may cost in a month."""
 
     field = "budget_usd_month"
+    sums = ("usd_hr", None)
 
     @classmethod
     def of(cls, policy: Policy) -> Iterator[BudgetLimit]:
@@ -71,6 +72,10 @@ class BudgetLimit(PolicyRequirement):
         spent = [(column.x, float(column.usd_hr / scale)) for column in mine]
         room = _most(mine, lambda column: float(column.usd_hr / scale)) - right
         program.add([*spent, *opened_by(opened, room)], "<=", right)
+
+    def room(self, demand: Demand) -> tuple[Fraction, Fraction]:
+        """Return what an hour may cost."""
+        return Fraction(0), Fraction(self.value) / demand.policy.hours_per_month
 
     def measure(self, program: ProgramRows) -> Terms:
         """Return what the disks cost, in USD per hour."""
@@ -155,6 +160,7 @@ class ProviderShare(PolicyRequirement):
     field = "max_provider_share"
     levels = frozenset(["provider"])
     looks_at = frozenset(["gb"])
+    sums = ("gb", "provider")
 
     @classmethod
     def of(cls, policy: Policy) -> Iterator[ProviderShare]:
@@ -176,6 +182,11 @@ class ProviderShare(PolicyRequirement):
         room = opened_by(opened, _most(columns, lambda column: column.gb) / scale)
         for terms in held.values():
             program.add([*terms, (all_gb, -share), *room], "<=", 0)
+
+    def room(self, demand: Demand) -> tuple[Fraction, Fraction]:
+        """Return the share, of all GB."""
+        del demand
+        return Fraction(self.value), Fraction(0)
 
     def least(self, view: ProblemView, chosen: Choice) -> Fraction:
         """Return the largest share of a provider."""
@@ -216,6 +227,7 @@ class SiteDiskLimit(PolicyRequirement):
     field = "max_disks_per_site"
     levels = frozenset(["site"])
     looks_at = frozenset(["disks"])
+    sums = ("disks", "site")
 
     @classmethod
     def of(cls, policy: Policy) -> Iterator[SiteDiskLimit]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.requirements.policy import ProviderShare
+from planner.solve.bundles import Bundles
 from planner.solve.heuristic import round_relaxation
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
@@ -79,6 +80,8 @@ def solve_scope(instance: Instance, scope: Scope, stats: SolveStats) -> ScopeOpt
     """
     columns = (every_column if stats.full else presolve)(instance, scope)
     stats.dominated += columns.dominated
+    if not stats.full:
+        columns = columns.take(Bundles.of(instance, scope, columns).possible)
     if columns.has_empty_domain:
         return None
     if stats.full:
@@ -167,7 +170,8 @@ def _around_relaxation(
     to_last_cent = len(columns) <= SMALL and _rounds(instance, scope)
     near_enough = 0.0 if to_last_cent else PROOF * float(best.usd_month)
     if distance > near_enough and not stats.is_over:
-        needed = ideal.reduced * hours <= distance + abs(bound_month) * _ROUNDING
+        reduced = Bundles.of(instance, scope, columns).at_best(ideal.reduced)
+        needed = reduced * hours <= distance + abs(bound_month) * _ROUNDING
         left = columns.take(needed | (ideal.counts > 0))
         gap = 0.0 if to_last_cent else PROOF / 2 * ideal.bound_usd_hr
         better = _polished(instance, scope, left, stats, gap)
@@ -201,7 +205,7 @@ def _rounded(
     if ideal.values is None or ideal.reduced is None or ideal.bound_usd_hr is None:
         return None
     good_enough = ideal.bound_usd_hr * (1 + _NEAR)
-    counts = round_relaxation(instance, columns, ideal.values, ideal.reduced, good_enough)
+    counts = round_relaxation(instance, scope, columns, ideal.values, ideal.reduced, good_enough)
     if counts is None:
         return None
     chosen = disaggregate(instance, columns, counts)
@@ -218,14 +222,18 @@ def _from_core(
     """Return the solution of the candidates of least reduced cost, of more where it has none."""
     if ideal.counts is None or ideal.reduced is None or ideal.bound_usd_hr is None:
         return None
-    size = len(columns.units) + SMALL
+    size, work = len(columns.units) + SMALL, _WORK
+    reduced = Bundles.of(instance, scope, columns).at_best(ideal.reduced)
+    gap = PROOF / 2 * ideal.bound_usd_hr
     while True:
-        kept = _core(ideal.reduced, ideal.counts, size)
-        gap = PROOF / 2 * ideal.bound_usd_hr
-        best = _exactly(instance, scope, columns.take(kept), stats, gap=gap)
-        if best is not None or kept.all():
+        core = columns.take(_core(reduced, ideal.counts, size))
+        limit = work if stats.deadline is None else None
+        best = _exactly(instance, scope, core, stats, gap=gap, work=limit)
+        if best is None and len(core) == len(columns):
+            return None
+        if best is not None and best.chosen:
             return best
-        size *= 4
+        size, work = size * 4, work * 4
 
 
 def _core(reduced: NDArray[np.float64], counts: NDArray[np.int64], size: int) -> NDArray[np.bool_]:

@@ -117,6 +117,33 @@ def test_a_binding_share_is_filled_by_rounding(monkeypatch: pytest.MonkeyPatch) 
     assert ways.taken["rounded"] >= 2
 
 
+def test_groups_under_a_share_keep_a_plan_when_the_work_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Groups are rounded as one: without a node of search the gap is proven to be small."""
+    monkeypatch.setattr(module, "SMALL", 20)
+    monkeypatch.setattr(module, "_WORK", 0)
+    rng = random.Random(7)
+    rows = [
+        row(
+            f"p{n % 6}",
+            str(Decimal(rng.randint(6000, 20000)) / 10**8),
+            str(n // 12),
+            cloudId=f"{n}",
+        )
+        for n in range(36)
+    ]
+    volumes = [volume(f"v{n}", rng.randint(50, 4000)) for n in range(60)]
+    groups = [{"volumes": [f"v{k + n}" for n in range(4)], "same": "site"} for k in range(0, 60, 4)]
+    document = demanded(*volumes, groups=groups, policy={"max_provider_share": 0.25})
+    instance = instance_of(document, rows)
+    found = optimum(instance)
+    assert found is not None
+    assert violations(instance, found.chosen, found.rented) == ()
+    assert found.bound_month is not None
+    assert found.usd_month <= found.bound_month * Decimal("1.005")
+
+
 def test_candidates_grow_until_the_core_has_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three volumes that share no place need three: halves at the cheapest two are no plan."""
     ways = Ways(monkeypatch, small=0)

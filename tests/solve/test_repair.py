@@ -1,4 +1,4 @@
-"""Rounding under a share: whole replicas, every unit placed, no provider above its part."""
+"""Rounding under limits on sums: whole replicas, every unit placed, and no sum above its limit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ def repair(instance: Instance, near: float = 1e-6) -> tuple[Columns, Outcome, An
     assert ideal.reduced is not None
     assert ideal.bound_usd_hr is not None
     limit = ideal.bound_usd_hr * (1 + near)
-    return columns, ideal, round_relaxation(instance, columns, ideal.values, ideal.reduced, limit)
+    return (
+        columns,
+        ideal,
+        round_relaxation(instance, instance.whole, columns, ideal.values, ideal.reduced, limit),
+    )
 
 
 def fleet(seed: int, **policy: Any) -> Instance:
@@ -43,6 +47,54 @@ def fleet(seed: int, **policy: Any) -> Instance:
     sizes = [rng.randint(10, 3000) for _ in range(40)]
     volumes = [volume(f"v{n}", size) for n, size in enumerate(sizes)]
     return instance_of(demanded(*volumes, policy=policy), rows)
+
+
+def grouped(seed: int, **policy: Any) -> Instance:
+    """Return volumes of two owners, three in a row at one site; a site sells two grids of sizes."""
+    rng = random.Random(seed)
+    rows = [
+        row(
+            f"p{n % 4}",
+            str(Decimal(rng.randint(5000, 20000)) / 10**8),
+            str(n // 8),
+            cloudId=f"c{n}",
+            spec={"step": 7 if n % 8 < 4 else 1},
+        )
+        for n in range(24)
+    ]
+    volumes = [
+        volume(f"v{n}", rng.randint(10, 3000), owner=("ada", "bob")[n % 2]) for n in range(30)
+    ]
+    groups = [
+        {"volumes": [f"v{n}" for n in range(k, k + 3)], "same": "site"} for k in range(0, 24, 3)
+    ]
+    return instance_of(demanded(*volumes, groups=groups, policy=policy), rows)
+
+
+def test_groups_move_as_one_and_every_limit_is_kept() -> None:
+    """A share, an owner's budget and a cap of disks bind, and the groups stay together."""
+    free = grouped(1)
+    least = free.least_usd_hr * free.demand.policy.hours_per_month
+    budget = str((least / 2 * Decimal("1.2")).quantize(Decimal("0.01")))
+    instance = grouped(1, max_provider_share=0.3, budgets={"ada": budget}, max_disks_per_site=6)
+    columns, ideal, counts = repair(instance, near=1e-9)
+    assert counts is not None
+    chosen = disaggregate(instance, columns, counts)
+    assert violations(instance, chosen, {}) == ()
+    assert instance.holds(instance.whole, chosen)
+    assert ideal.bound_usd_hr is not None
+    assert float(instance.disk_usd_hr(chosen)) <= ideal.bound_usd_hr * 1.01
+
+
+def test_volumes_that_are_alike_move_one_by_one() -> None:
+    """Nine of one kind are a unit with a count, of which no provider may have more than a third."""
+    rows = [row(f"p{n}", f"0.000{n + 1}") for n in range(4)]
+    volumes = [volume(f"v{n}", 10) for n in range(9)]
+    document = demanded(*volumes, policy={"max_provider_share": 0.4})
+    columns, _, counts = repair(instance_of(document, rows))
+    assert len(columns.units) == 1
+    assert counts is not None
+    assert counts.tolist() == [3, 3, 3, 0]
 
 
 @pytest.mark.slow
@@ -68,8 +120,8 @@ def test_the_same_relaxation_is_rounded_the_same() -> None:
     assert np.array_equal(repair(instance)[2], repair(instance)[2])
 
 
-def test_without_a_share_there_is_nothing_to_repair() -> None:
-    """It knows one constraint, and says nothing where that one is not asked."""
+def test_without_a_limit_on_sums_there_is_nothing_to_repair() -> None:
+    """It knows shares, budgets and caps of disks, and says nothing where none is asked."""
     assert repair(fleet(1, max_providers=2))[2] is None
 
 
