@@ -1,27 +1,37 @@
-"""Replicas of one volume that stay in different domains in every month: the cheapest, and a bound.
+"""Replicas of one volume that stay in different domains in every month: the cheapest of all.
 
 Let μ_t be the price of one more copy in month t. At any such prices, with p(i) = Σ_{t ≥ i} μ_t,
 
-    R p(0) - Σ_d max Σ (p(i) - p(j) - cost of the stay)   over stays in d that do not overlap
+    Σ_t R_t μ_t - Σ_d max Σ (p(i) - p(j) - cost of the stay)   over stays in d that do not overlap
 
-is what R copies cost at least: the Lagrangian relaxation of "R copies in every month". The cheapest
-domains, each on its own path, cost something that can be done. Where the two meet, that is the
-optimum. Elsewhere a stay that costs more than their distance beyond the bound is in no optimum,
-and few are left for a program. Prices are whole numbers, so that the bound is exact.
+is what R_t more copies in month t cost at least: the Lagrangian relaxation of "R_t copies in every
+month". The cheapest domains, each on its own path, cost something that can be done. Where the two
+meet, that is the optimum. Elsewhere each choice has a regret: what it lowers a domain's maximum by.
+Regrets add up to the distance from the bound, so months are decided in turn, without whatever has
+more regret than the distance that is left. Prices are whole numbers, so that all of it is exact.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from numpy.typing import NDArray
 
-_ROUNDS = 16
-_STEP = 1.2
-"""Of the distance from bound to cost, what a step of the prices aims at (Polyak)."""
+_WORK = 1_000, 200_000
+"""Choices that are looked at before better prices are looked for, and before a program decides."""
+_ROUNDS, _STEP = 30, 0.93
+"""Better prices are looked for so many times, each step so much shorter than the last."""
+_DEPTHS = range(9, -1, -1)
+"""The distance from the bound is searched in parts, each twice the last: often little is used."""
+
+DomainStay = tuple[int, int, int]
+"""Domain, first month, and the month after the last."""
 
 
 class Arcs(Protocol):
@@ -34,35 +44,8 @@ class Arcs(Protocol):
         """Return what stays from a month on cost, until each month after it."""
 
 
-class PriceBound(NamedTuple):
-    """Prices of volumes, and what they prove.
-
-    Attributes
-    ----------
-    price : ndarray, shape (V, H + 1)
-        Of a copy from each month to the end.
-    earned : ndarray, shape (V, D, H + 1)
-        The most that stays in a domain earn until each month.
-    least : ndarray, shape (V,)
-        What the copies cost at least.
-    """
-
-    price: NDArray[Any]
-    earned: NDArray[Any]
-    least: NDArray[Any]
-
-    def better(self, other: PriceBound) -> PriceBound:
-        """Return for each volume the prices that prove more."""
-        more = other.least > self.least
-        parts = (
-            np.where(more.reshape(-1, *[1] * (left.ndim - 1)), right, left)
-            for left, right in zip(self, other, strict=True)
-        )
-        return PriceBound(*parts)
-
-
 class SpreadReplicas:
-    """The copies of volumes that are apart.
+    """The copies of volumes that are apart, at some price of a copy.
 
     Parameters
     ----------
@@ -70,10 +53,17 @@ class SpreadReplicas:
         How stays are measured.
     least, once : ndarray
         Least weight of each domain, (V, D, H), and what a stay costs once, (V, 1, H).
+    live : ndarray of int64, shape (V, D)
+        Until which month a live disk is one of the copies; 0: there is none.
     copies : ndarray of int64, shape (V,)
-        Of each volume.
-    usd : ndarray, shape (V,)
-        What is known to be possible.
+        Of each volume, live ones included.
+    price : ndarray, shape (V, H + 1)
+        Of a copy from each month to the end.
+
+    Attributes
+    ----------
+    bound : list of int
+        What the new copies of each volume cost at least.
     """
 
     def __init__(
@@ -81,115 +71,177 @@ class SpreadReplicas:
         paths: Arcs,
         least: NDArray[Any],
         once: NDArray[Any],
+        live: NDArray[np.int64],
         copies: NDArray[np.int64],
-        usd: NDArray[Any],
+        price: NDArray[Any],
     ) -> None:
-        self.paths, self.least, self.once, self.copies, self.usd = paths, least, once, copies, usd
-        self.horizon = least.shape[-1]
+        self.paths, self.least, self.once, self.live = paths, least, once, live
+        self.copies, self.price, self.horizon = copies, price, least.shape[-1]
+        self._missing = copies[:, None] - (live[..., None] > np.arange(self.horizon)).sum(axis=1)
+        rows = np.arange(len(least))
+        self.bound = self._bounds(rows, price, self._left(rows, price)[0])
 
-    def bound(self, price: NDArray[Any]) -> tuple[PriceBound, NDArray[np.int64]]:
-        """Return what prices prove, and in how many domains it pays to be in each month, (V, H)."""
-        shape = self.least.shape[:-1]
-        earned = np.zeros((*shape, self.horizon + 1), self.least.dtype)
-        begun = np.full((*shape, self.horizon + 1), -1)
-        for start in range(self.horizon):
-            here = earned[..., start]
-            idle = earned[..., start + 1] <= here
-            begun[..., start + 1] = np.where(idle, -1, begun[..., start + 1])
-            earned[..., start + 1] = np.where(idle, here, earned[..., start + 1])
-            gain = here[..., None] + self.gains(price, start)
-            more = gain > earned[..., start + 1 :]
-            begun[..., start + 1 :] = np.where(more, start, begun[..., start + 1 :])
-            earned[..., start + 1 :] = np.where(more, gain, earned[..., start + 1 :])
-        least = price[:, 0] * self.copies - earned[..., -1].sum(axis=1)
-        return PriceBound(price, earned, least), self._busy(begun)
+    def _bounds(
+        self, rows: NDArray[np.int64], price: NDArray[Any], left: NDArray[Any]
+    ) -> list[int]:
+        """Return what the new copies of some volumes cost at least, at prices."""
+        due = (price[:, :-1] - price[:, 1:]) * self._missing[rows]
+        return [
+            sum(asked) - sum(most)
+            for asked, most in zip(due.tolist(), left[..., 0].tolist(), strict=True)
+        ]
 
-    def gains(self, price: NDArray[Any], start: int) -> NDArray[Any]:
-        """Return what a stay from a month on earns, until each month after it."""
-        margin = price[:, None, start, None] - price[:, None, start + 1 :]
-        earned: NDArray[Any] = margin - self.paths.arcs(self.least, self.once, start)
-        return earned
+    def _gain(self, rows: NDArray[np.int64], price: NDArray[Any], start: int) -> NDArray[Any]:
+        """Return what stays from a month on earn, until each month after it."""
+        cost = self.paths.arcs(self.least[rows], self.once[rows], start)
+        gain = price[:, None, start, None] - price[:, None, start + 1 :] - cost
+        return np.where(self.live[rows, :, None] > start, -self.paths.never, gain)
 
-    def _busy(self, begun: NDArray[np.int64]) -> NDArray[np.int64]:
-        busy = np.zeros((*begun.shape[:-1], self.horizon), np.int64)
-        end = np.full(begun.shape[:-1], self.horizon)
-        months = np.arange(self.horizon)
-        while (end > 0).any():
-            start = np.take_along_axis(begun, end[..., None], -1)[..., 0]
-            inside = (
-                (months >= start[..., None]) & (months < end[..., None]) & (start >= 0)[..., None]
-            )
-            busy += inside
-            end = np.where(end > 0, np.where(start >= 0, start, end - 1), 0)
-        together: NDArray[np.int64] = busy.sum(axis=1)
-        return together
+    def _left(
+        self, rows: NDArray[np.int64], price: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return the most that domains earn from each month on, and until when what starts there.
 
-    def best_bound(self, price: NDArray[Any]) -> PriceBound:
-        """Return the prices that prove most, beginning with some."""
-        best, busy = self.bound(price)
-        is_open = best.least < self.usd
-        if not is_open.all():
-            if is_open.any():
-                mine = (self.least[is_open], self.once[is_open], self.copies[is_open])
-                some = SpreadReplicas(self.paths, *mine, self.usd[is_open])
-                for whole, part in zip(best, some.best_bound(price[is_open]), strict=True):
-                    whole[is_open] = part
-            return best
-        at = best.price.astype(float)
-        for _ in range(_ROUNDS):
-            missing = (self.copies[:, None] - busy).astype(float)
-            norm = (missing**2).sum(axis=1)
-            gap = (self.usd - best.least).astype(float)
-            if not ((gap > 0) & (norm > 0)).any():
-                break
-            step = np.where(gap > 0, _STEP * gap / np.maximum(norm, 1), 0.0)
-            change = np.cumsum((missing * step[:, None])[:, ::-1], axis=1)[:, ::-1]
-            at = at + np.pad(change, ((0, 0), (0, 1)))
-            whole = np.rint(at).astype(np.int64).astype(self.least.dtype)
-            candidate, busy = self.bound(whole)
-            best = best.better(candidate)
-        return best
-
-    def in_turn(self, v: int) -> tuple[int, list[tuple[int, int, int]]]:
-        """Return copies (cost; domain, start, end), each of which takes what the last ones left."""
-        least, once = self.least[v], self.once[v]
-        arcs = np.full((len(least), self.horizon, self.horizon), self.paths.never, least.dtype)
-        for start in range(self.horizon):
-            arcs[:, start, start:] = self.paths.arcs(least, once, start)
-        taken: list[tuple[int, int, int]] = []
-        cost = 0
-        for _ in range(int(self.copies[v])):
-            where, cheapest = arcs.argmin(axis=0), arcs.min(axis=0)
-            left, following = [0] * (self.horizon + 1), [0] * self.horizon
-            for start in reversed(range(self.horizon)):
-                ends = [int(cheapest[start, e]) + left[e + 1] for e in range(start, self.horizon)]
-                left[start] = min(ends)
-                following[start] = start + ends.index(left[start])
-            cost, start = cost + left[0], 0
-            while start < self.horizon:
-                end = following[start]
-                d = int(where[start, end])
-                taken.append((d, start, end + 1))
-                arcs[d, : end + 1, start:] = self.paths.never  # what begins before, and ends after
-                start = end + 1
-        return min(cost, self.paths.never), taken
-
-    def needed(self, bound: PriceBound, v: int) -> list[tuple[int, int, int]]:
-        """Return the stays (domain, start, end) of a volume that may be in an optimum."""
-        later = np.zeros(bound.earned[v].shape, self.least.dtype)
-        price = bound.price[v : v + 1]
-        gains = []
+        Where nothing starts, that is the month itself.
+        """
+        shape = self.least[rows].shape[:-1]
+        left = np.zeros((*shape, self.horizon + 1), self.least.dtype)
+        until = np.zeros((*shape, self.horizon), np.int64)
         for start in reversed(range(self.horizon)):
-            margin = price[:, None, start, None] - price[:, None, start + 1 :]
-            cost = self.paths.arcs(self.least[v : v + 1], self.once[v : v + 1], start)
-            gain = (margin - cost)[0]
-            gains.append((start, gain))
-            most = (gain + later[:, start + 1 :]).max(axis=1)
-            later[:, start] = np.maximum(later[:, start + 1], most)
-        spare, total = self.usd[v] - bound.least[v], bound.earned[v][:, -1]
-        kept = []
-        for start, gain in gains:
-            through = bound.earned[v][:, start, None] + gain + later[:, start + 1 :]
-            for d, length in np.argwhere(total[:, None] - through <= spare).tolist():
-                kept.append((d, start, start + 1 + length))
-        return kept
+            earned = self._gain(rows, price, start) + left[..., start + 1 :]
+            most, idle = earned.max(axis=-1), left[..., start + 1]
+            until[..., start] = np.where(most > idle, start + 1 + earned.argmax(axis=-1), start)
+            left[..., start] = np.maximum(idle, most)
+        return left, until
+
+    def cheapest(
+        self, usd: dict[int, int], rank: Callable[[int, int, int], int]
+    ) -> Iterator[tuple[int, list[DomainStay], bool]]:
+        """Yield the cheapest stays of volumes' new copies, and whether they are known.
+
+        Where they are not, the stays are all that may be in an optimum.
+
+        Parameters
+        ----------
+        usd : dict of int
+            What is known to be possible.
+        rank : callable
+            What is to be least among equally cheap stays, of a volume, a domain and an end.
+        """
+        hard = []
+        for v, possible in usd.items():
+            stays, is_known = self._search(v, possible, partial(rank, v), _WORK[0])
+            if is_known:
+                yield v, stays, True
+            else:
+                hard.append(v)
+        if hard:
+            self._improve(np.array(hard), np.array([usd[v] for v in hard], float))
+        for v in hard:
+            yield v, *self._search(v, usd[v], partial(rank, v), _WORK[1])
+
+    def _improve(self, rows: NDArray[np.int64], usd: NDArray[Any]) -> None:
+        """Look for prices at which volumes cost more at least: subgradient steps (Polyak)."""
+        price, step = self.price[rows], 1.0
+        exact = price.astype(float)
+        for _ in range(_ROUNDS):
+            left, until = self._left(rows, price)
+            bounds = self._bounds(rows, price, left)
+            for v, bound, better in zip(rows.tolist(), bounds, price, strict=True):
+                if bound > self.bound[v]:
+                    self.bound[v], self.price[v] = bound, better
+            missing = (self._missing[rows] - self._busy(until)).astype(float)
+            gap = usd - np.array([self.bound[v] for v in rows.tolist()], float)
+            change = missing * (step * gap / np.maximum((missing**2).sum(axis=1), 1))[:, None]
+            exact[:, :-1] += np.cumsum(change[:, ::-1], axis=1)[:, ::-1]
+            price, step = np.rint(exact).astype(np.int64).astype(price.dtype), step * _STEP
+
+    def _busy(self, until: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return in how many domains it pays to be in each month, (V, H)."""
+        busy = np.zeros((len(until), self.horizon), np.int64)
+        end = np.zeros(until.shape[:-1], np.int64)
+        for start in range(self.horizon):
+            end = np.where(end > start, end, until[..., start])
+            busy[:, start] = (end > start).sum(axis=1)
+        return busy
+
+    def _search(
+        self, v: int, usd: int, rank: Callable[[int, int], int], work: int
+    ) -> tuple[list[DomainStay], bool]:
+        """Return the cheapest stays of a volume, or after so much work those that may be."""
+        row, price = np.array([v]), self.price[v : v + 1]
+        left = self._left(row, price)[0][0]
+        distance, regrets = usd - self.bound[v], list[list[tuple[int, int, int]]]()
+        for start in range(self.horizon):
+            regret = left[:, start, None] - self._gain(row, price, start)[0] - left[:, start + 1 :]
+            few = np.argwhere(regret <= distance).tolist()
+            regrets.append(sorted((int(regret[d, n]), d, start + 1 + n) for d, n in few))
+        idle = (left[:, :-1] - left[:, 1:]).T.tolist()
+        live = tuple((d, end) for d, end in enumerate(self.live[v].tolist()) if end)
+        months = _Months(regrets, idle, int(self.copies[v]), rank, work)
+        for depth in _DEPTHS:
+            stays = months.best(live, distance >> depth)
+            if stays is not None:
+                return stays, True
+        return [(d, t, end) for t, each in enumerate(regrets) for _, d, end in each], False
+
+
+_Chain = tuple[DomainStay, "_Chain"] | None
+_On = tuple[tuple[int, int], ...]
+"""What copies are on: domains and ends, in order."""
+_State = tuple[int, int, _Chain]
+"""The least regret that leads there, its rank, and its stays."""
+
+
+class _Months:
+    """Months in turn: what the copies are on in each, and the least regret that leads there."""
+
+    def __init__(
+        self,
+        regrets: list[list[tuple[int, int, int]]],
+        idle: list[list[int]],
+        copies: int,
+        rank: Callable[[int, int], int],
+        work: int,
+    ) -> None:
+        self.regrets, self.idle, self.copies, self.rank = regrets, idle, copies, rank
+        self.idle_usd = [sum(each) for each in idle]
+        self.work = work
+
+    def best(self, live: _On, most: int) -> list[DomainStay] | None:
+        """Return the stays of least regret, up to a limit; None for none, or too much work."""
+        states: dict[_On, _State] = {live: (0, 0, None)}
+        for month in range(len(self.idle)):
+            after: dict[_On, _State] = {}
+            for on, state in states.items():
+                stay = tuple(each for each in on if each[1] > month)
+                self._fill(month, most, stay, state, 0, after)
+            states = after
+        if self.work < 0 or not states:
+            return None
+        chain = min(states.values(), key=lambda state: state[:2])[2]
+        stays = []
+        while chain is not None:
+            stays.append(chain[0])
+            chain = chain[1]
+        return stays[::-1]
+
+    def _fill(
+        self, month: int, most: int, on: _On, state: _State, first: int, after: dict[_On, _State]
+    ) -> None:
+        """Add every way to have all copies in a month."""
+        regret, rank, chain = state
+        if len(on) == self.copies:
+            regret += self.idle_usd[month] - sum(self.idle[month][d] for d, _ in on)
+            key = tuple(sorted(on))
+            if regret <= most and (key not in after or (regret, rank) < after[key][:2]):
+                after[key] = (regret, rank, chain)
+            return
+        for n in range(first, len(self.regrets[month])):
+            more, d, end = self.regrets[month][n]
+            self.work -= 1
+            if regret + more > most or self.work < 0:
+                break
+            if all(d != taken for taken, _ in on):
+                new = (regret + more, rank + self.rank(d, end), ((d, month, end), chain))
+                self._fill(month, most, (*on, (d, end)), new, n + 1, after)

@@ -15,6 +15,8 @@ that are coupled, are decided in a program: `schedule_program`.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache, cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +76,8 @@ class Paths:
         allowed = np.stack([pairs.broken == 0 for pairs in line.months], axis=1)
         copies = max(volume.replicas for volume in volumes)
         unit = self.horizon * copies + 1
-        dearest = int(gb[allowed].max(initial=0)) * max(prices, default=0)
+        sizes = np.where(allowed, gb, 0).max(axis=(0, 1), initial=0).tolist()
+        dearest = max((size * usd for size, usd in zip(sizes, prices, strict=True)), default=0)
         most = dearest * sum(row[i] for i, row in enumerate(billed)) + max(map(sum, once))
         most = (most * unit + unit) * copies
         kind: Any = np.int64 if most < _MOST else object
@@ -82,23 +85,32 @@ class Paths:
         self._billed = np.array(billed, dtype=object).astype(kind) * unit
         self._once = np.array(once, dtype=object).astype(kind) * unit + 1
         self.few: Stays = {}
-        priced = np.array(prices, dtype=object).astype(kind) * 4 + line.month(0).penalty
+        self.penalty = line.month(0).penalty
+        priced = np.array(prices, dtype=object).astype(kind) * 4 + self.penalty
         # What an hour costs, times four, and its stock: the least is the offer to take.
         self.weights = np.where(
             allowed, gb.astype(kind) * (priced - priced % 4) + priced % 4, self.never
         )
 
-    def stays(self, weights: NDArray[Any], path: NDArray[np.int64], start: int) -> list[Stay]:
-        """Return the stays of a path from a month on, at the least of these weights, (H, O)."""
-        stays = []
-        while start < self.horizon:
-            stays.append(self._stay(weights, start, int(path[start])))
-            start = stays[-1].end
-        return stays
+    @cached_property
+    def best(self) -> NDArray[np.intp]:
+        """Return the offer to take until each month, (V, H)."""
+        best: NDArray[np.intp] = self.weights.argmin(axis=2)
+        return best
 
-    def _stay(self, weights: NDArray[Any], start: int, end: int) -> Stay:
-        offer = int(np.argmin(weights[end - 1]))
-        return Stay(start, end, offer * self.horizon + end - 1)
+    def stays(self, v: int, path: NDArray[np.int64], start: int) -> list[Stay]:
+        """Return the stays of a path from a month on, each at the best offer of a volume."""
+        return [
+            Stay(month, end, int(self.best[v, end - 1]) * self.horizon + end - 1)
+            for month, end in self._steps(path, start)
+        ]
+
+    def _steps(self, path: NDArray[np.int64], start: int) -> list[tuple[int, int]]:
+        """Return where each stay of a path from a month on starts and ends."""
+        months = [start]
+        while months[-1] < self.horizon:
+            months.append(int(path[months[-1]]))
+        return list(pairwise(months))
 
     def arcs(self, least: NDArray[Any], once: NDArray[Any], start: int) -> NDArray[Any]:
         """Return what stays from a month on cost: of weights (…, H) until each month after it."""
@@ -128,7 +140,7 @@ class Paths:
         for v, volume in enumerate(self.line.demand.volumes):
             mine = self.line.first[v]
             starts = [*(stay.end for stay in mine), *[0] * (volume.replicas - len(mine))]
-            paths = (self.stays(self.weights[v], following[v], start) for start in starts)
+            paths = (self.stays(v, following[v], start) for start in starts)
             cheapest[v] = [*mine, *(stay for path in paths for stay in path)]
         return cheapest
 
@@ -150,10 +162,8 @@ class Paths:
                 return None
             if not spreads(volume.replicas, volume.spread):
                 for start in starts:
-                    mine += self.stays(self.weights[v], following[v], start)
+                    mine += self.stays(v, following[v], start)
                 done[v] = mine
-            elif mine:
-                unknown.add(v)
             else:
                 apart.setdefault(volume.spread, []).append(v)
         for level, volumes in apart.items():
@@ -163,60 +173,63 @@ class Paths:
         return done, unknown
 
     def _apart(self, level: str, volumes: NDArray[np.int64]) -> Stays:
-        """Return the stays of volumes of which the cheapest domains are proven to be the best."""
-        places = self.line.month(0).spread_domains(level)
-        if any(len(place) > 1 for place in places):
+        """Return the stays of volumes of which the cheapest are known without a program."""
+        market, live = self.line.domains(level)
+        if any(len(place) > 1 for place in (*market, *live.values())):
             return {}
-        numbers = {place: n for n, place in enumerate(dict.fromkeys(places))}
-        code = np.array([numbers[place] for place in places], np.int64)
+        numbers = {place: n for n, place in enumerate(dict.fromkeys((*market, *live.values())))}
+        code = np.array([numbers[place] for place in market], np.int64)
+        until = np.zeros((len(volumes), len(numbers)), np.int64)
+        able = np.ones(len(volumes), np.bool_)
+        for n, v in enumerate(volumes.tolist()):
+            for stay in self.line.first[v]:
+                d = numbers[live[stay.choice]]
+                able[n] &= stay.end > 0 and not until[n, d]
+                until[n, d] = stay.end
         weights, once = self.weights[volumes], self._once[volumes]
         least = np.stack(
-            [weights[:, :, code == n].min(axis=2) for n in range(len(numbers))], axis=1
+            [weights[:, :, code == n].min(axis=2, initial=self.never) for n in numbers.values()],
+            axis=1,
         )
         left, following = self.paths(least, once[:, None])
-        replicas = np.array([self.line.demand.volumes[v].replicas for v in volumes.tolist()])
-        order = np.argsort(left[..., 0], axis=1, kind="stable")
-        ranked = np.take_along_axis(left[..., 0], order, axis=1)
-        last = np.minimum(replicas, len(numbers)) - 1
-        rows = np.arange(len(volumes))
-        able = (replicas <= len(numbers)) & (ranked[rows, last] < self.never)
-        volumes, weights, least, replicas = (
-            part[able] for part in (volumes, weights, least, replicas)
-        )
-        once, order, following, left = (part[able] for part in (once, order, following, left))
-        if not len(volumes):
-            return {}
-        usd = np.array(
-            [sum(row[:n].tolist()) for row, n in zip(ranked[able], replicas, strict=True)]
-        )
-
-        def inside(n: int, d: int) -> NDArray[Any]:
-            return np.where(code == d, weights[n], self.never)
-
-        copies = SpreadReplicas(self, least, once[:, None], replicas, usd.astype(least.dtype))
-        rows = np.arange(len(volumes))
-        price = left[rows, order[rows, replicas - 1]]
-        best = [
-            [
-                (d, *stay[:2])
-                for d in order[n, : replicas[n]].tolist()
-                for stay in self.stays(inside(n, d), following[n, d], 0)
+        copies = np.array([self.line.demand.volumes[v].replicas for v in volumes.tolist()])
+        cost = np.take_along_axis(left, until[..., None], axis=2)[..., 0]
+        # Copies that are there stay where they are; the others go to the cheapest domains.
+        order = np.argsort(np.where(until > 0, -1, cost), axis=1, kind="stable")
+        ranked = np.take_along_axis(cost, order, axis=1)
+        last = np.minimum(copies, len(numbers)) - 1
+        some = np.arange(len(numbers)) <= last[:, None]
+        able &= (copies <= len(numbers)) & (np.where(some, ranked, 0) < self.never).all(axis=1)
+        price = left[np.arange(len(volumes)), order[np.arange(len(volumes)), last]]
+        apart = SpreadReplicas(self, least, once[:, None], until, copies, price)
+        offer = cache(lambda n, d, end: self._offer(int(volumes[n]), code == d, end))
+        usd = {n: sum(ranked[n, : copies[n]].tolist()) for n in np.flatnonzero(able).tolist()}
+        open_usd = {n: possible for n, possible in usd.items() if apart.bound[n] < possible}
+        decided = [*apart.cheapest(open_usd, lambda n, d, end: self._rank(offer(n, d, end)))]
+        for n in usd.keys() - open_usd.keys():
+            parts = [
+                (d, *step)
+                for d in order[n, : copies[n]].tolist()
+                for step in self._steps(following[n, d], int(until[n, d]))
             ]
-            for n in rows.tolist()
-        ]
-        for n in np.flatnonzero(copies.bound(price)[0].least < usd).tolist():
-            cost, taken = copies.in_turn(n)
-            if cost < usd[n]:
-                copies.usd[n], best[n] = cost, taken
-        bound = copies.best_bound(price)
+            decided.append((n, parts, True))
         stays: Stays = {}
-        for n, v in enumerate(volumes.tolist()):
-            is_proven = bound.least[n] == copies.usd[n]
-            few = best[n] if is_proven else copies.needed(bound, n)
-            (stays if is_proven else self.few)[v] = [
-                self._stay(inside(n, d), start, end) for d, start, end in few
-            ]
+        for n, parts, is_known in decided:
+            v = int(volumes[n])
+            few = [Stay(i, j, offer(n, d, j) * self.horizon + j - 1) for d, i, j in parts]
+            if is_known:
+                stays[v] = [*self.line.first[v], *few]
+            else:
+                self.few[v] = few
         return stays
+
+    def _offer(self, v: int, inside: NDArray[np.bool_], end: int) -> int:
+        """Return which of some offers a volume takes until a month."""
+        return int(np.where(inside, self.weights[v, end - 1], self.never).argmin())
+
+    def _rank(self, offer: int) -> int:
+        """Return what is to be least among equally cheap stays: stock, then keys."""
+        return (int(self.penalty[offer]) << 32) + offer
 
 
 _MOST = 2**60

@@ -151,6 +151,13 @@ class Timeline:
         """Return what is bought for the needs of a month as an instance of its own."""
         return self._instance(self.months[month])
 
+    def domains(self, level: str) -> tuple[list[frozenset[Any]], dict[int, frozenset[Any]]]:
+        """Return the domains of the market's offers, and of the choices that are live disks."""
+        if not self.kept:
+            return self.month(0).spread_domains(level), {}
+        every, live = self.instance.spread_domains(level), self.horizon * self.offers
+        return every[: live : self.horizon], dict(enumerate(every[live:], live))
+
     def _instance(self, pairs: Pairs) -> Instance:
         demand, gpus = self.demand, self.gpus
         rentals = None
