@@ -17,6 +17,7 @@ from decimal import (
     Inexact,
     InvalidOperation,
 )
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -289,6 +290,7 @@ def parse_percent(text: str) -> Decimal:
     return value
 
 
+@lru_cache(maxsize=2**16)
 def grown_gb(size_gb: int, percent: Decimal) -> int:
     """Return a size with headroom in whole GB, rounded up."""
     grown = _EXACT.multiply(Decimal(size_gb), _EXACT.add(Decimal(100), percent))

@@ -27,8 +27,10 @@ _WORK = 1_000, 200_000
 """Choices that are looked at before better prices are looked for, and before a program decides."""
 _ROUNDS, _STEP = 30, 0.93
 """Better prices are looked for so many times, each step so much shorter than the last."""
-_DEPTHS = range(9, -1, -1)
-"""The distance from the bound is searched in parts, each twice the last: often little is used."""
+_TOGETHER = 64
+"""Volumes of which prices are held in memory at one time."""
+_DEPTHS = (9, 6, 4, 2, 1, 0)
+"""The distance from the bound is searched in growing parts of it, 2^-9 … 1: it may need little."""
 
 DomainStay = tuple[int, int, int]
 """Domain, first month, and the month after the last."""
@@ -42,6 +44,9 @@ class Arcs(Protocol):
 
     def arcs(self, least: NDArray[Any], once: NDArray[Any], start: int) -> NDArray[Any]:
         """Return what stays from a month on cost, until each month after it."""
+
+    def every_arc(self, least: NDArray[Any], once: NDArray[Any]) -> NDArray[Any]:
+        """Return what stays cost, of every month and each month at whose end they end."""
 
 
 class SpreadReplicas:
@@ -79,7 +84,8 @@ class SpreadReplicas:
         self.copies, self.price, self.horizon = copies, price, least.shape[-1]
         self._missing = copies[:, None] - (live[..., None] > np.arange(self.horizon)).sum(axis=1)
         rows = np.arange(len(least))
-        self.bound = self._bounds(rows, price, self._left(rows, price)[0])
+        self.left = self._left(price, partial(self._cost, rows))[0]
+        self.bound = self._bounds(rows, price, self.left)
 
     def _bounds(
         self, rows: NDArray[np.int64], price: NDArray[Any], left: NDArray[Any]
@@ -91,24 +97,24 @@ class SpreadReplicas:
             for asked, most in zip(due.tolist(), left[..., 0].tolist(), strict=True)
         ]
 
-    def _gain(self, rows: NDArray[np.int64], price: NDArray[Any], start: int) -> NDArray[Any]:
-        """Return what stays from a month on earn, until each month after it."""
+    def _cost(self, rows: NDArray[np.int64], start: int) -> NDArray[Any]:
+        """Return what stays from a month on cost, until each month after it."""
         cost = self.paths.arcs(self.least[rows], self.once[rows], start)
-        gain = price[:, None, start, None] - price[:, None, start + 1 :] - cost
-        return np.where(self.live[rows, :, None] > start, -self.paths.never, gain)
+        return np.where(self.live[rows, :, None] > start, self.paths.never, cost)
 
     def _left(
-        self, rows: NDArray[np.int64], price: NDArray[Any]
+        self, price: NDArray[Any], cost: Callable[[int], NDArray[Any]]
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return the most that domains earn from each month on, and until when what starts there.
 
         Where nothing starts, that is the month itself.
         """
-        shape = self.least[rows].shape[:-1]
+        shape = len(price), self.least.shape[1]
         left = np.zeros((*shape, self.horizon + 1), self.least.dtype)
         until = np.zeros((*shape, self.horizon), np.int64)
         for start in reversed(range(self.horizon)):
-            earned = self._gain(rows, price, start) + left[..., start + 1 :]
+            earned = left[..., start + 1 :] - cost(start)
+            earned += (price[:, start, None] - price[:, start + 1 :])[:, None]
             most, idle = earned.max(axis=-1), left[..., start + 1]
             until[..., start] = np.where(most > idle, start + 1 + earned.argmax(axis=-1), start)
             left[..., start] = np.maximum(idle, most)
@@ -135,8 +141,9 @@ class SpreadReplicas:
                 yield v, stays, True
             else:
                 hard.append(v)
-        if hard:
-            self._improve(np.array(hard), np.array([usd[v] for v in hard], float))
+        for first in range(0, len(hard), _TOGETHER):
+            some = hard[first : first + _TOGETHER]
+            self._improve(np.array(some), np.array([usd[v] for v in some], float))
         for v in hard:
             yield v, *self._search(v, usd[v], partial(rank, v), _WORK[1])
 
@@ -144,17 +151,19 @@ class SpreadReplicas:
         """Look for prices at which volumes cost more at least: subgradient steps (Polyak)."""
         price, step = self.price[rows], 1.0
         exact = price.astype(float)
+        costs = [self._cost(rows, start) for start in range(self.horizon)]
+        whole = np.vectorize(int, otypes=[price.dtype])
         for _ in range(_ROUNDS):
-            left, until = self._left(rows, price)
-            bounds = self._bounds(rows, price, left)
-            for v, bound, better in zip(rows.tolist(), bounds, price, strict=True):
+            left, until = self._left(price, costs.__getitem__)
+            for n, bound in enumerate(self._bounds(rows, price, left)):
+                v = int(rows[n])
                 if bound > self.bound[v]:
-                    self.bound[v], self.price[v] = bound, better
+                    self.bound[v], self.price[v], self.left[v] = bound, price[n], left[n]
             missing = (self._missing[rows] - self._busy(until)).astype(float)
             gap = usd - np.array([self.bound[v] for v in rows.tolist()], float)
             change = missing * (step * gap / np.maximum((missing**2).sum(axis=1), 1))[:, None]
             exact[:, :-1] += np.cumsum(change[:, ::-1], axis=1)[:, ::-1]
-            price, step = np.rint(exact).astype(np.int64).astype(price.dtype), step * _STEP
+            price, step = whole(np.rint(exact)), step * _STEP
 
     def _busy(self, until: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return in how many domains it pays to be in each month, (V, H)."""
@@ -169,20 +178,23 @@ class SpreadReplicas:
         self, v: int, usd: int, rank: Callable[[int, int], int], work: int
     ) -> tuple[list[DomainStay], bool]:
         """Return the cheapest stays of a volume, or after so much work those that may be."""
-        row, price = np.array([v]), self.price[v : v + 1]
-        left = self._left(row, price)[0][0]
-        distance, regrets = usd - self.bound[v], list[list[tuple[int, int, int]]]()
-        for start in range(self.horizon):
-            regret = left[:, start, None] - self._gain(row, price, start)[0] - left[:, start + 1 :]
-            few = np.argwhere(regret <= distance).tolist()
-            regrets.append(sorted((int(regret[d, n]), d, start + 1 + n) for d, n in few))
+        price, left, live = self.price[v], self.left[v], self.live[v][:, None, None]
+        months = np.arange(self.horizon)
+        gain = price[:-1, None] - price[1:] - self.paths.every_arc(self.least[v], self.once[v])
+        regret = left[:, :-1, None] - gain - left[:, None, 1:]
+        distance = usd - self.bound[v]
+        regrets: list[list[tuple[int, int, int]]] = [[] for _ in months]
+        few = (regret <= distance) & (live <= months[:, None]) & (months[:, None] <= months)
+        stays = zip(regret[few].tolist(), *(each.tolist() for each in np.nonzero(few)), strict=True)
+        for more, d, start, last in sorted(stays):
+            regrets[start].append((more, d, last + 1))
         idle = (left[:, :-1] - left[:, 1:]).T.tolist()
-        live = tuple((d, end) for d, end in enumerate(self.live[v].tolist()) if end)
-        months = _Months(regrets, idle, int(self.copies[v]), rank, work)
+        on = tuple((d, end) for d, end in enumerate(self.live[v].tolist()) if end)
+        search = _Months(regrets, idle, int(self.copies[v]), rank, work)
         for depth in _DEPTHS:
-            stays = months.best(live, distance >> depth)
-            if stays is not None:
-                return stays, True
+            best = search.best(on, distance >> depth)
+            if best is not None:
+                return best, True
         return [(d, t, end) for t, each in enumerate(regrets) for _, d, end in each], False
 
 
@@ -206,6 +218,8 @@ class _Months:
     ) -> None:
         self.regrets, self.idle, self.copies, self.rank = regrets, idle, copies, rank
         self.idle_usd = [sum(each) for each in idle]
+        floor = [sum(sorted(each)[:-copies]) for each in idle]
+        self.rest = [sum(floor[month:]) for month in range(len(idle) + 1)]
         self.work = work
 
     def best(self, live: _On, most: int) -> list[DomainStay] | None:
@@ -232,16 +246,18 @@ class _Months:
         """Add every way to have all copies in a month."""
         regret, rank, chain = state
         if len(on) == self.copies:
-            regret += self.idle_usd[month] - sum(self.idle[month][d] for d, _ in on)
-            key = tuple(sorted(on))
-            if regret <= most and (key not in after or (regret, rank) < after[key][:2]):
-                after[key] = (regret, rank, chain)
+            regret += self.idle_usd[month] - sum([self.idle[month][d] for d, _ in on])
+            if regret + self.rest[month + 1] <= most:
+                key = tuple(sorted(on))
+                if key not in after or (regret, rank) < after[key][:2]:
+                    after[key] = (regret, rank, chain)
             return
+        taken, left = [d for d, _ in on], most - regret - self.rest[month]
         for n in range(first, len(self.regrets[month])):
             more, d, end = self.regrets[month][n]
             self.work -= 1
-            if regret + more > most or self.work < 0:
+            if more > left or self.work < 0:
                 break
-            if all(d != taken for taken, _ in on):
+            if d not in taken:
                 new = (regret + more, rank + self.rank(d, end), ((d, month, end), chain))
                 self._fill(month, most, (*on, (d, end)), new, n + 1, after)

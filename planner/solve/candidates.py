@@ -27,7 +27,7 @@ from planner.solve.tiers import Tiers
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
     from decimal import Decimal
 
     import pandas as pd
@@ -95,9 +95,9 @@ class OfferRules:
 
     def pairs(
         self,
-        volumes: Sequence[Volume],
+        needs_gb: Sequence[int],
         asked: Sequence[tuple[OfferRequirement, ...]],
-        mounted: frozenset[str],
+        mounted: Sequence[bool],
         known: dict[Hashable, NDArray[np.uint32]],
     ) -> tuple[NDArray[np.uint32], Amounts, Amounts]:
         """Return rules broken, disks and GB of V volumes, given what `asked` returned of each.
@@ -105,15 +105,16 @@ class OfferRules:
         Volumes that ask the same of offers and take the same there are held against them once;
         ``known`` keeps their rows from one call to the next.
         """
-        needs, rows = np.unique([volume.need_gb for volume in volumes], return_inverse=True)
+        needs, rows = np.unique(needs_gb, return_inverse=True)
         offers, columns = self.columns.sizes.grids
         taken = self.columns.sizes.provision(needs[:, np.newaxis], offers)
         disks, gb = (Amounts(_narrow(values), rows, columns) for values in taken)
         seen = np.hstack([disks.distinct, gb.distinct] if self._tiers else [disks.distinct])
-        broken = np.empty((len(volumes), len(columns)), np.uint32)
-        for v, (volume, mine, need) in enumerate(zip(volumes, asked, rows.tolist(), strict=True)):
-            is_mounted = bool(self._tiers) and volume.name in mounted
-            look = id(mine), seen[need].tobytes(), is_mounted
+        broken = np.empty((len(rows), len(columns)), np.uint32)
+        looks = [row.tobytes() for row in seen]
+        for v, (mine, need, each) in enumerate(zip(asked, rows.tolist(), mounted, strict=True)):
+            is_mounted = bool(self._tiers) and each
+            look = id(mine), looks[need], is_mounted
             if look in known:
                 broken[v] = known[look]
             else:
@@ -446,11 +447,13 @@ def pair(demand: Demand, offers: pd.DataFrame | OfferFacts) -> Pairs:
     offers : DataFrame or OfferFacts
         Columns ``ADDRESSABLE``, O rows; or what is known of them.
     """
-    return _pairs(demand, offers, lambda volume: [volume])[0]
+    return _pairs(demand, offers, [[volume.need_gb for volume in demand.volumes]])[0]
 
 
 def monthly_pairs(demand: Demand, offers: pd.DataFrame) -> list[Pairs]:
     """Hold every volume against every offer, at what it needs at the end of each month.
+
+    The volumes are as the demand has them.
 
     Parameters
     ----------
@@ -461,41 +464,31 @@ def monthly_pairs(demand: Demand, offers: pd.DataFrame) -> list[Pairs]:
     """
     months = range(demand.policy.months)
     return _pairs(
-        demand,
-        offers,
-        lambda volume: (
-            [volume] if volume.growth is None else [volume.bought_for(month) for month in months]
-        ),
-        len(months),
+        demand, offers, [[each.need_at(month) for each in demand.volumes] for month in months]
     )
 
 
 def _pairs(
-    demand: Demand,
-    offers: pd.DataFrame | OfferFacts,
-    stages: Callable[[Volume], Sequence[Volume]],
-    count: int = 1,
+    demand: Demand, offers: pd.DataFrame | OfferFacts, needs_gb: Sequence[Sequence[int]]
 ) -> list[Pairs]:
-    """Return the pairs at every stage of the volumes; one stage stands for all of them."""
+    """Return the pairs at each of several sizes of the volumes."""
     facts = offers
     if not isinstance(facts, OfferFacts):
         facts = OfferFacts(exactly(facts, ADDRESSABLE, what="offers"))
-    market = facts.rules
-    tied = group_places(demand)
-    mounted = frozenset(name for workload in demand.workloads for name in workload.mounts)
-    grown = [stages(volume) for volume in demand.volumes]
-    months = [tuple(each[min(n, len(each) - 1)] for each in grown) for n in range(count)]
+    market, tied = facts.rules, group_places(demand)
+    names = frozenset(name for workload in demand.workloads for name in workload.mounts)
+    mounted = [volume.name in names for volume in demand.volumes]
     known: dict[Hashable, NDArray[np.uint32]] = {}
     asked = [market.asked(each, tied.get(each.name, ())) for each in demand.volumes]
     return [
         Pairs(
-            volumes,
+            demand.volumes,
             facts.offers,
-            *market.pairs(volumes, asked, mounted, known),
-            mounted=mounted,
+            *market.pairs(needs, asked, mounted, known),
+            mounted=names,
             known=facts,
         )
-        for volumes in months
+        for needs in needs_gb
     ]
 
 

@@ -118,6 +118,12 @@ class Paths:
         cost = weight // 4 * self._billed[start, start:] + once[..., start:]
         return np.where(weight < self.never, cost, self.never)
 
+    def every_arc(self, least: NDArray[Any], once: NDArray[Any]) -> NDArray[Any]:
+        """Return what stays cost, (…, H, H): from a month on, until the end of one after it."""
+        weight = least[..., None, :]
+        cost = weight // 4 * self._billed + once[..., None, :]
+        return np.where(weight < self.never, cost, self.never)
+
     def paths(
         self, least: NDArray[Any], once: NDArray[Any]
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -7,7 +7,7 @@ instance like any other, in which every requirement is held against each month.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -149,7 +149,8 @@ class Timeline:
 
     def month(self, month: int) -> Instance:
         """Return what is bought for the needs of a month as an instance of its own."""
-        return self._instance(self.months[month])
+        volumes = tuple(volume.bought_for(month) for volume in self.demand.volumes)
+        return self._instance(replace(self.months[month], volumes=volumes))
 
     def domains(self, level: str) -> tuple[list[frozenset[Any]], dict[int, frozenset[Any]]]:
         """Return the domains of the market's offers, and of the choices that are live disks."""

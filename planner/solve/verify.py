@@ -8,7 +8,7 @@ What placements and GPUs must be together is in `verify_coupling`.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -107,7 +107,7 @@ def violations(
         sold.setdefault(_key(row), []).append(row)
     by_name = {volume.name: volume for volume in demand.volumes}
     live = {row["id"]: row for row in disks}
-    account = _Account(demand, by_name, _regions(market), sold, live, gpus, limits)
+    account = _Account(demand, by_name, _regions(market), sold, live, gpus, limits, {})
     until = growth.ends(demand, placements, schedule)
     now = [_InForce(account, each, end) for each, end in zip(placements, until, strict=True)]
     of_volume: dict[str, list[Placement]] = {}
@@ -128,7 +128,8 @@ def violations(
 class _Account(NamedTuple):
     """What placements are held against: demand, regions of places, offers by key, live disks by id.
 
-    And GPU offers, with how many disks one pod can mount, by provider.
+    And GPU offers, with how many disks one pod can mount, by provider. And what is judged already:
+    what is wrong with an offer for a volume.
     """
 
     demand: Demand
@@ -138,6 +139,7 @@ class _Account(NamedTuple):
     live: Mapping[str, Row]
     gpus: Sequence[Row]
     limits: Mapping[str, int] | None
+    judged: dict[tuple[str, int], tuple[str, ...]]
 
 
 class _InForce:
@@ -161,7 +163,10 @@ class _InForce:
         elif offer is None:
             problems = ["no such offer in this market"]
         elif volume is not None:
-            problems = [*_admissible(volume, offer), *_as_sold(placement, volume, offer)]
+            pair = placement.volume, id(offer)
+            if pair not in account.judged:  # of however many sizes
+                account.judged[pair] = (*_admissible(volume, offer),)
+            problems = [*account.judged[pair], *_as_sold(placement, volume, offer)]
             if placement.disk_group is None:
                 rivals = _rivals(demand, volume, offer, listed)
                 problems += _tiers(placement, volume, rivals, _known_at(demand, volume))
@@ -241,10 +246,13 @@ def _is_unknown(row: Row, known: set[str]) -> bool:
 def _later(account: _Account, now: Sequence[_InForce], schedule: Sequence[Tenure]) -> Iterator[str]:
     """Yield what is wrong with the months of a schedule in which something changes."""
     there = {(each.placement.volume, each.placement.replica): each for each in now}
-    for month in sorted({row.month for row in schedule}):
+    bought: defaultdict[int, list[Tenure]] = defaultdict(list)
+    for row in schedule:
+        bought[row.month].append(row)
+    for month in sorted(bought):
         problems: list[str] = []
-        for row in schedule:
-            if row.month == month and (row.volume, row.replica) in there:
+        for row in bought[month]:
+            if (row.volume, row.replica) in there:
                 new = _InForce(account, _bought(account, row), row.until_month)
                 there[row.volume, row.replica] = new
                 problems += new.problems

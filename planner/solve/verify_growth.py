@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -39,16 +40,20 @@ def as_bought(volume: Volume, until_month: int, *, exists: bool = False) -> Volu
     """
     if volume.growth is None:
         return volume
-    base = Fraction(volume.size_gb)
+    base = volume.size_gb
     if not exists:
-        base = Fraction(ceil(base * (100 + Fraction(volume.headroom_percent)) / 100))
-    amount, _, _ = volume.growth.partition("/")
-    if amount.endswith("%"):
-        size = base * (1 + Fraction(amount[:-1]) / 100) ** until_month
-    else:
-        size = base + Fraction(amount.split(" ")[0]) * until_month
-    now = {"size_gb": ceil(size), "headroom_percent": Decimal(0), "growth": None}
+        base = ceil(Fraction(base) * (100 + Fraction(volume.headroom_percent)) / 100)
+    size_gb = _size_gb(base, volume.growth, until_month)
+    now = {"size_gb": size_gb, "headroom_percent": Decimal(0), "growth": None}
     return volume.model_copy(update=now)
+
+
+@lru_cache(maxsize=2**16)
+def _size_gb(base: int, growth: str, months: int) -> int:
+    amount, _, _ = growth.partition("/")
+    if amount.endswith("%"):
+        return ceil(base * (1 + Fraction(amount[:-1]) / 100) ** months)
+    return ceil(base + Fraction(amount.split(" ")[0]) * months)
 
 
 def gaps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from planner.demand.read import demand_from
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
+from planner.solve import apart
+from planner.solve.existing import Kept
 from planner.solve.schedule import schedule
 from planner.solve.stats import SolveStats
 from planner.solve.timeline import Timeline
-from tests.solve import growing, instances
+from tests.solve import growing, hand, instances
 
 Row = dict[str, Any]
 
@@ -76,6 +79,53 @@ def test_one_volume_costs_what_the_dynamic_program_says(seed: int) -> None:
     rows = instances.market(rng, 7)
     demand = {"version": 1, "volumes": [volume(rng, "v")], "policy": policy(rng, rng.randint(1, 4))}
     assert solved(demand, rows)[0] == growing.least_usd(demand, rows)
+
+
+def spread_market(rng: random.Random) -> tuple[Row, list[Row], list[Kept]]:
+    """Return a volume with copies apart, one or two of which exist, and a market."""
+    rows = [
+        hand.row(f"p{n % 4}", f"0.0001{rng.randint(0, 20):02}", str(n), spec={"maxCount": 10**5})
+        for n in range(8)
+    ]
+    for each in rows:
+        each["spec"]["step"] = rng.choice([1, 7, 40])
+    replicas, growth = rng.choice([2, 3]), rng.choice(["4%/month", "11%/month", "13 GB/month"])
+    asked = {"name": "v", "size_gb": rng.randint(20, 200), "growth": growth, "replicas": replicas}
+    asked["spread"] = rng.choice(["data_center", "site", "provider"])
+    kept = [
+        Kept("v", number, (f"disk-{number}",), (asked["size_gb"] + rng.randint(10, 150),),
+             Decimal(rng.randint(1, 30)) / 1000, None, **place)
+        for number, place in enumerate(rng.sample(PLACES, rng.choice([0, 1, 2])), 1)
+    ]  # fmt: skip
+    moving = {"overlap": "2 days", "egress_usd_gb": rng.choice([0, 0.002])}
+    policy = {"horizon": 7, "move": moving}
+    return {"version": 1, "volumes": [asked], "policy": policy}, rows, kept
+
+
+PLACES = [
+    {"provider": f"p{n}", "cloud_id": None, "data_center": f"p{n}-{n}", "country": "US"}
+    for n in range(4)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_copies_that_are_apart_cost_what_the_program_says(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Month by month, at better prices, or in the program: also beside copies that exist."""
+    demand, rows, kept = spread_market(random.Random(seed))
+    market, runs, costs = addressable(offers_frame(rows)), [], []
+    for work in ((10**6, 0), (0, 10**6), (0, 0)):
+        monkeypatch.setattr(apart, "_WORK", work)
+        stats = SolveStats()
+        line = Timeline.of(demand_from(demand), market, None, kept)
+        plan = schedule(line, stats)
+        costs.append(None if plan is None else (plan.usd, plan.bound_usd))
+        runs.append(stats.runs)
+    assert costs[0] == costs[1] == costs[2]
+    assert costs[0] is not None
+    assert not runs[0]
 
 
 def coupled(rng: random.Random) -> tuple[Row, list[Row]]:
