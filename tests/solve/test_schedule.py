@@ -90,10 +90,11 @@ def spread_market(rng: random.Random) -> tuple[Row, list[Row], list[Kept]]:
     for each in rows:
         each["spec"]["step"] = rng.choice([1, 7, 40])
     replicas, growth = rng.choice([2, 3]), rng.choice(["4%/month", "11%/month", "13 GB/month"])
-    asked = {"name": "v", "size_gb": rng.randint(20, 200), "growth": growth, "replicas": replicas}
+    size_gb = rng.randint(20, 200)
+    asked: Row = {"name": "v", "size_gb": size_gb, "growth": growth, "replicas": replicas}
     asked["spread"] = rng.choice(["data_center", "site", "provider"])
     kept = [
-        Kept("v", number, (f"disk-{number}",), (asked["size_gb"] + rng.randint(10, 150),),
+        Kept("v", number, (f"disk-{number}",), (size_gb + rng.randint(10, 150),),
              Decimal(rng.randint(1, 30)) / 1000, None, **place)
         for number, place in enumerate(rng.sample(PLACES, rng.choice([0, 1, 2])), 1)
     ]  # fmt: skip
@@ -102,7 +103,7 @@ def spread_market(rng: random.Random) -> tuple[Row, list[Row], list[Kept]]:
     return {"version": 1, "volumes": [asked], "policy": policy}, rows, kept
 
 
-PLACES = [
+PLACES: list[Row] = [
     {"provider": f"p{n}", "cloud_id": None, "data_center": f"p{n}-{n}", "country": "US"}
     for n in range(4)
 ]
