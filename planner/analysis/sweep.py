@@ -465,7 +465,8 @@ def sweep(
     recorded : mapping | None
         (volume, replica) → ids of disks that were bought as that replica.
     executor : Executor | None
-        Who solves: any of ``concurrent.futures``; it is left open. None solves fewer than 100
+        Who solves: any of ``concurrent.futures``, or a cluster's, such as ``get_executor()`` of a
+        dask ``Client``; it is left open. Threads are no faster. None solves fewer than 100
         points in this process, as starting others takes longer, and more in one process for each
         core; with every 50,000 pairs of volumes and offers a point counts as one more. A script has
         to call this under ``if __name__ == "__main__":`` then. A process pool of your own had

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from textwrap import dedent
@@ -32,6 +33,7 @@ from planner.demand.read import demand_from
 from planner.errors import Defect, FrameError, Infeasible, InputError
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
+from planner.present.progress import Progress
 from planner.schema import records
 from planner.solve import optimise as optimising
 from planner.solve.optimum import optimum
@@ -376,13 +378,22 @@ def serial() -> pd.DataFrame:
     return made
 
 
-@pytest.fixture(params=["threads", "processes", "ours", "backwards"])
+@pytest.fixture(params=["threads", "processes", "ours", "backwards", "cluster"])
 def executor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     context = multiprocessing.get_context("forkserver")
     if request.param == "ours":
         monkeypatch.setattr(workers, "FEW", 2)
         monkeypatch.setattr(workers, "_cores", lambda: 2)
         yield None
+        return
+    if request.param == "cluster":
+        distributed = pytest.importorskip("distributed")
+        with (
+            distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            assert os.getpid() not in client.run(os.getpid).values()
+            yield client.get_executor()
         return
     made: Executor = ThreadPoolExecutor(3)
     if request.param == "processes":
@@ -392,8 +403,18 @@ def executor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
-def test_whoever_solves_the_frame_is_the_same(executor: Any, serial: pd.DataFrame) -> None:
-    """In this process, in threads, in processes: every cell and every type, in the same order."""
+def test_whoever_solves_the_frame_is_the_same(
+    executor: Any, serial: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In threads, in processes, on a cluster: every cell and type, in order, and counted."""
+    counts: list[Progress] = []
+
+    @contextmanager
+    def counted(what: str, total: int) -> Iterator[Progress]:
+        counts.append(Progress(what, total))
+        yield counts[-1]
+
+    monkeypatch.setattr(workers, "working", counted)
     made = sweep(
         read_demand("shipped:research"),
         read_offers("shipped:disk-offers"),
@@ -402,6 +423,10 @@ def test_whoever_solves_the_frame_is_the_same(executor: Any, serial: pd.DataFram
         exact=True,
     )
     assert_frame_equal(made, serial, check_exact=True)
+    (count,) = counts
+    assert count.total == len(serial)
+    while count.done < count.total:  # the last call may come after the last answer
+        time.sleep(0.01)
 
 
 @pytest.mark.slow
