@@ -26,9 +26,10 @@ _STOCK = ("Low", "Medium", "Available", "High")
 _SECURITY = ("secure_cloud", "community_cloud")
 SECTIONS = (
     *("all", "totals", "budgets", "comparisons", "by-volume", "by-owner", "by-provider"),
-    *("by-site", "by-region", "changes", "gpus", "disks", "history"),
+    *("by-site", "by-region", "changes", "gpus", "disks", "history", "idle", "wallet", "billed"),
+    *("accrued", "unknown", "assumptions"),
 )
-"""Sections of a plan's report."""
+"""Sections of a report; which of them have anything to show depends on what it is about."""
 
 
 @contextlib.contextmanager

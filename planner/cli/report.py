@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner.cli import options, purchases
+from planner.cli.complete import SECTIONS
 from planner.cli.options import OffersOption, PictureFormat
 from planner.cli.purchases import StateOption
 from planner.cli.render import Output, render, to_stderr, to_stdout
@@ -507,8 +508,10 @@ def _chosen(found: Mapping[str, Section], wanted: Sequence[str]) -> list[Section
     if "all" in wanted:
         return [*found.values()]
     for name in wanted:
-        if name not in found:
+        if name in {*SECTIONS} - {*found}:
+            to_stderr(f"{name}: nothing to show")
+        elif name not in found:
             meant = nearest(name, found)
             hint = f"did you mean {meant}?" if meant else f"one of {', '.join(found)}"
             raise InputError(f"the report has no section {visible(name)!r}", hint=hint)
-    return [found[name] for name in dict.fromkeys(wanted)]
+    return [found[name] for name in dict.fromkeys(wanted) if name in found]

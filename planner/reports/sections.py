@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -132,26 +133,24 @@ def _owners(report: Aggregates, found: Sequence[CostGroup]) -> Section:
         *(_DISKS, _SIZE),
     )
 
-    def row(name: Any, rate: RunRate, limits: Sequence[Budget]) -> tuple[Any, ...]:  # noqa: ANN401 -- a cell
-        limit = total(one.limit.usd_month for one in limits) if limits else None
-        spent = total(one.projected_usd_month for one in limits)
-        states = [one.state(report.warn_above) for one in limits]
+    def row(name: Any, rate: RunRate, owner: str | None, lines: int) -> tuple[Any, ...]:  # noqa: ANN401 -- a cell
+        limits = [one for one in report.budgets if one.limit.owner == owner]
+        used = _covering(limits, lines)
+        limit = total(one.limit.usd_month for one in used) if used else None
+        spent = total(one.projected_usd_month for one in used)
+        states = [one.state(report.warn_above) for one in used]
         state = max(states, key=_WORSE.index, default="")
         return (
-            *(name, rate.per(HOURS_PER_MONTH), limit),
+            *(name, rate.per(HOURS_PER_MONTH)),
+            Cell(None, "of a part") if limits and not used else limit,
             None if limit is None else percent_of(spent, limit),
             Cell(state, _STATES.get(state, state)),
             *(rate.usd_calendar_month, rate.disks, rate.size_gb),
         )
 
-    def budgets_of(owner: str | None) -> list[Budget]:
-        return [one for one in report.budgets if one.limit.owner == owner]
-
-    rows = [
-        row(_value(one), one.rate, budgets_of(one.value) if one.value is not None else [])
-        for one in found
-    ]
-    footer = row("total", report.after, budgets_of(None))
+    lines = Counter(line.owner for line in report.lines)
+    rows = [row(_value(one), one.rate, one.value or "", lines[one.value]) for one in found]
+    footer = row("total", report.after, None, len(report.lines))
     expendable = ("usd_calendar_month", "size_gb", "disks")
     return Section("by-owner", "By owner", columns, tuple(rows), footer, expendable=expendable)
 
@@ -415,6 +414,17 @@ def _as_it_is(report: Aggregates) -> Iterator[str]:
             if one.unpriced:
                 yield f"{one.unpriced} of its disks have no price, and are not in its amount"
             return
+
+
+def _covering(limits: Sequence[Budget], lines: int) -> Sequence[Budget]:
+    """Return the budgets that a sum of so many lines is spent from: the tightest, or one a project.
+
+    None of budgets that count only some of the lines, or some of them twice.
+    """
+    whole = [one for one in limits if len(one.lines) == lines]
+    if whole:
+        return [max(whole, key=lambda one: one.percent or Decimal("Infinity"))]
+    return limits if sum(len(one.lines) for one in limits) == lines else ()
 
 
 def _groups(report: Aggregates, found: Sequence[CostGroup], by: str, most: int | None) -> Section:

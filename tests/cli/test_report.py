@@ -108,6 +108,13 @@ def test_a_warning_is_no_failure(run: Run, plan: str) -> None:
     assert len(re.findall(r"^warning: budget", ran.err, re.MULTILINE)) == 1
 
 
+def test_a_section_without_anything_to_show_is_no_mistake(run: Run, plan: str) -> None:
+    """What a report has depends on the day: a script that asks for idle disks goes on."""
+    ran = run("report", plan, "--section", "idle", "--section", "totals")
+    assert (ran.code, ran.err) == (0, "idle: nothing to show\n")
+    assert "What it costs" in ran.out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "says"),

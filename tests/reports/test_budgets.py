@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.errors import BudgetGate, InputError
+from planner.present.table import Cell
 from planner.reports.budgets import BUDGETS, Limit
+from planner.units import percent_of
 from tests.reports.world import held, live, name_of, planned, report
 
 HUNDRED = Decimal(100)
@@ -154,6 +156,23 @@ def test_budgets_as_a_frame() -> None:
     frame = report(planned()).budgets_frame(exact=True)
     assert list(frame.columns) == [column.name for column in BUDGETS]
     assert frame["owner"].isna().tolist() == [True, False, False]
+
+
+def owners(made: object) -> dict[str, tuple[object, object]]:
+    """Return budget and per cent beside each owner, and beside the total."""
+    (table,) = (one for one in made.page_sections() if one.name == "by-owner")  # type: ignore[attr-defined]
+    return {str(row[0]): (row[2], row[3]) for row in (*table.rows, table.footer)}
+
+
+def test_an_owner_is_held_against_a_budget_of_all_that_it_has() -> None:
+    """Of two budgets over everything the tighter; a budget of a part says so; a sum counts once."""
+    both = owners(report(planned(), budgets={None: Decimal(80), "ann": Decimal(8)}))
+    assert both["ann"] == (8, Decimal("91.25"))
+    assert both["bob"] == (50, Decimal("87.6"))
+    assert both["total"] == (60, percent_of(Decimal("51.10"), Decimal(60)))
+    here = name_of(planned(), "a"), live("disk-0002", usd_hr="5")
+    apart = report(planned(), held(live("disk-0001", name=here[0], usd_hr="0.01"), here[1]))
+    assert owners(apart)["total"] == (Cell(None, "of a part"), None)
 
 
 def test_a_limit_of_one_project_leaves_another_s_disks_alone() -> None:
