@@ -7,7 +7,9 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +77,54 @@ def identity(row: Any) -> str:  # noqa: ANN401 -- a row is whatever was listed
 
 
 def digest_of(value: Any) -> str:  # noqa: ANN401 -- JSON values
-    """Return the SHA-256 of JSON values in canonical form, in hex."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+    """Return the SHA-256 of JSON values in canonical form, in hex.
+
+    An iterator in a mapping stands for the list of its items, which is never made.
+    """
+    return _digest(_canonical(value))
+
+
+def digest_of_list(values: Iterable[Any]) -> str:
+    """Return `digest_of` the list of some values, each of which may have iterators."""
+    pieces = (piece for value in values for piece in (",", *_canonical(value)))
+    return _digest(chain(["["], islice(pieces, 1, None), ["]"]))
+
+
+def _digest(pieces: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece.encode("ascii"))
+    return digest.hexdigest()
+
+
+_compact = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_BATCH = 1000
+"""Records that are written together: calls cost time, texts cost memory."""
+
+
+def _canonical(value: Any) -> Iterator[str]:  # noqa: ANN401 -- JSON values
+    """Yield canonical JSON in pieces."""
+    if isinstance(value, dict):
+        for place, key in enumerate(sorted(value)):
+            yield f"{',' if place else '{'}{_compact(key)}:"
+            yield from _canonical(value[key])
+        yield "}" if value else "{}"
+    elif isinstance(value, (list, tuple, Iterator)):
+        yield "["
+        separator = ""
+        for batch in batches(value, _BATCH):
+            yield separator + _compact(batch)[1:-1]
+            separator = ","
+        yield "]"
+    else:
+        yield _compact(value)
+
+
+def batches(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Yield values in lists of so many, the last with what is left."""
+    left = iter(values)
+    while batch := list(islice(left, size)):
+        yield batch
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -155,7 +202,7 @@ def read_bytes(path: str | Path, *, what: str, limit: int = MAX_BYTES) -> bytes:
     return content
 
 
-def write_atomic(path: str | Path, content: bytes) -> None:
+def write_atomic(path: str | Path, content: bytes | Iterable[bytes]) -> None:
     """Replace a file so that a reader sees the old or the new content and nothing between.
 
     A link stays a link. What is no regular file, such as ``/dev/stdout``, is written to directly.
@@ -170,7 +217,8 @@ def write_atomic(path: str | Path, content: bytes) -> None:
             Path(path).stat()  # from Python 3.13 on, resolve() alone passes a loop of links
         target = Path(path).resolve()
         if target.exists() and not target.is_file():
-            target.write_bytes(content)
+            with target.open("wb") as file:
+                file.writelines([content] if isinstance(content, bytes) else content)
         else:
             _replace(target, content)
     except (OSError, RuntimeError, ValueError) as error:
@@ -179,11 +227,11 @@ def write_atomic(path: str | Path, content: bytes) -> None:
         raise InputError(message, hint="name a writable place") from error
 
 
-def _replace(target: Path, content: bytes) -> None:
+def _replace(target: Path, content: bytes | Iterable[bytes]) -> None:
     temporary = target.with_name(f".planner-{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.formats import JsonError, identity, parse
+from planner.formats import JsonError, digest_of, digest_of_list, identity, parse
 
 
 def test_numbers_are_exact() -> None:
@@ -76,3 +78,17 @@ def test_identity_of_long_decimals() -> None:
 def test_identity_of_huge_exponent_is_short() -> None:
     """An exponent without bounds does not fill the memory."""
     assert len(identity(Decimal("1e999999999"))) < 100
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2500])
+def test_a_digest_of_items_one_by_one_is_that_of_their_list(count: int) -> None:
+    """What is written in pieces is the text that `json` would write whole."""
+    rows = [{"b": n, "a": ["\u00e9", None, {"c": str(n)}]} for n in range(count)]
+    document = {"rows": rows, "empty": {}, "none": [], "nested": {"z": 1, "more": rows[:2]}}
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode("ascii")).hexdigest()
+    assert digest_of(document) == digest
+    assert digest_of({**document, "rows": iter(rows)}) == digest
+    parts = [document | {"rows": iter(rows)}, "x", rows, {}]
+    assert digest_of_list(parts) == digest_of([document, "x", rows, {}])
+    assert digest_of_list([]) == digest_of([])

@@ -136,9 +136,9 @@ def plan(
     render(_view(made), output)
     warn(made.warnings)
     if out is not None:
-        following = f" Next:\nplanner apply {shlex.quote(out)}" if made.requests else ""
+        following = f" Next:\nplanner apply {shlex.quote(out)}" if made.buys else ""
         to_stderr(f"Saved to {out}.{following}")
-    if detailed_exitcode and made.requests:
+    if detailed_exitcode and made.buys:
         raise typer.Exit(_CHANGES)
 
 

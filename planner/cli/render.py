@@ -97,11 +97,18 @@ def _write_stderr(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
+_BLOCK = 2**20
+"""Characters that are written together: a stream keeps a copy of what it is given."""
+
+
 def to_stdout(text: str) -> None:
     """Write text of a result to standard output."""
     progress.erase()
     try:
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        for start in range(0, len(text), _BLOCK):
+            sys.stdout.write(text[start : start + _BLOCK])
+        if not text.endswith("\n"):
+            sys.stdout.write("\n")
         sys.stdout.flush()
     except OSError as error:
         # Nothing may be written there again, not even at exit.

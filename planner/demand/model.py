@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    TypeAdapter,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -66,7 +67,7 @@ from planner.demand.fields import (
 from planner.demand.growth import Growth, Horizon, Move, beyond_horizon, grown, months_of
 from planner.demand.problems import VolumeNames, plain_problems
 from planner.errors import DemandError
-from planner.formats import digest_of
+from planner.formats import batches, digest_of
 from planner.present.html import MOST_ROWS, to_html
 from planner.present.table import UNKNOWN, Section, TableColumn, reading
 from planner.units import HOURS_PER_MONTH, grown_gb
@@ -487,6 +488,16 @@ class Demand(Value):
         """Return the demand as JSON values, in canonical form and with amounts as text."""
         return self.model_dump(mode="json")
 
+    def streamed(self) -> dict[str, Any]:
+        """Return `to_document` with an iterator for the list of volumes, which is never made."""
+        document = self.model_dump(mode="json", exclude={"volumes"})
+        written = (
+            volume
+            for some in batches(self.volumes, _BATCH)
+            for volume in _VOLUMES.dump_python(some, mode="json")
+        )
+        return {"project": document.pop("project"), "volumes": written, **document}
+
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Return the demand that `to_document` wrote.
@@ -510,9 +521,13 @@ class Demand(Value):
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the canonical document without its project, in hex."""
-        document = self.to_document()
+        document = self.streamed()
         del document["project"]
         return digest_of(document)
+
+
+_VOLUMES = TypeAdapter(list[Volume], config=ConfigDict(defer_build=True))
+_BATCH = 1000
 
 
 def beyond_month(hours: int | None, month: int) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field, PlainValidator
 
 from planner.errors import PlanCorrupt, PlanVersionUnknown
-from planner.formats import JsonError, digest_of, parse
+from planner.formats import JsonError, batches, digest_of, parse
 from planner.text import visible
 from planner.units import plain
 
@@ -42,25 +43,50 @@ def write(document: Mapping[str, Any]) -> str:
     Parameters
     ----------
     document : mapping
-        JSON values, without ``format`` and ``digest``.
+        JSON values, without ``format`` and ``digest``; an iterator stands for a list of records,
+        and is read as it is written.
     """
     stated = {"format": FORMAT, "digest": "", **document}
-    lines = ",\n".join(f"{json.dumps(key)}: {_lines(value)}" for key, value in stated.items())
-    text = f"{{\n{lines}\n}}\n"
-    digest = hashlib.sha256(text.encode("ascii")).hexdigest()
-    return text.replace('"digest": ""', f'"digest": "{digest}"', 1)
+    pieces, digest = list[str](), hashlib.sha256()
+    for batch in batches(_lines(stated, ""), _BATCH):
+        pieces.append("".join(batch))
+        digest.update(pieces[-1].encode("ascii"))
+    digest.update(b"\n")
+    pieces[0] = pieces[0].replace('"digest": ""', f'"digest": "{digest.hexdigest()}"', 1)
+    return "".join((*pieces, "\n"))
 
 
-def _lines(value: Any, indent: str = "  ") -> str:  # noqa: ANN401 -- any JSON value
-    """Return a value with its records on lines of their own, each record on one line."""
+_BATCH = 1000
+
+
+def _lines(value: Any, indent: str) -> Iterator[str]:  # noqa: ANN401 -- any JSON value
+    """Yield a value with its records on lines of their own, each record on one line."""
     deeper = indent + "  "
     if isinstance(value, list) and any(isinstance(record, dict) for record in value):
-        records = f",\n{indent}".join(json.dumps(record) for record in value)
-        return f"[\n{indent}{records}\n{indent[2:]}]"
-    if isinstance(value, dict) and any(isinstance(part, dict | list) for part in value.values()):
-        parts = (f"{json.dumps(key)}: {_lines(part, deeper)}" for key, part in value.items())
-        return f"{{\n{indent}" + f",\n{indent}".join(parts) + f"\n{indent[2:]}}}"
-    return json.dumps(value)
+        value = iter(value)
+    if isinstance(value, Iterator):
+        separator = f"[\n{indent}"
+        for record in value:
+            yield separator + json.dumps(record)
+            separator = f",\n{indent}"
+        yield "[]" if separator.startswith("[") else f"\n{indent[2:]}]"
+    elif isinstance(value, dict) and any(
+        isinstance(part, dict | list | Iterator) for part in value.values()
+    ):
+        for place, (key, part) in enumerate(value.items()):
+            yield f"{',' if place else '{'}\n{indent}{json.dumps(key)}: "
+            yield from _lines(part, deeper)
+        yield f"\n{indent[2:]}}}"
+    else:
+        yield json.dumps(value)
+
+
+def stated_digest(text: str) -> str:
+    """Return the digest that the text of a plan file states."""
+    head = _HEAD.match(text[:200].encode("ascii"))
+    if head is None:
+        raise ValueError("not the text of a plan file")
+    return head.group(1).decode("ascii")
 
 
 def read(content: bytes, shown: str) -> tuple[dict[str, Any], str]:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from planner.demand.model import Demand
 from planner.errors import InputError, PlanCorrupt, PlanInvalid
-from planner.formats import digest_of, read_bytes, write_atomic
+from planner.formats import digest_of, digest_of_list, read_bytes, write_atomic
 from planner.market.canonical import Market
 from planner.market.offers import place_text
 from planner.plans.checks import (
@@ -27,9 +27,9 @@ from planner.plans.checks import (
     schedule_violations,
     totals,
 )
-from planner.plans.file import EDITED, read, write
+from planner.plans.file import EDITED, read, stated_digest, write
 from planner.plans.growth import Outlook
-from planner.plans.requests import PlannedDisk, planned_disks, requests
+from planner.plans.requests import PlannedDisk, each_planned_disk, requests
 from planner.plans.summary import (
     budgets,
     certainty,
@@ -123,10 +123,10 @@ class Decision:
     @cached_property
     def plan_id(self) -> str:
         """Return a hash of the canonical inputs and the placements, 16 hex digits."""
-        document = self.demand.to_document()
+        document = self.demand.streamed()
         del document["project"]
-        placed = [values_of(placement) for placement in self.placements]
-        rented = [values_of(gpu) for gpu in self.gpus]
+        placed = map(values_of, self.placements)
+        rented = map(values_of, self.gpus)
         return _plan_id(document, *self.market.to_document().values(), placed, rented)
 
     @property
@@ -151,13 +151,21 @@ class Decision:
     @property
     def requests(self) -> list[dict[str, Any]]:
         """Return the create requests: volume, replica, disk and the body to POST."""
+        return list(self._each_request())
+
+    def _each_request(self) -> Iterator[dict[str, Any]]:
         team_id = self.target["team_id"] if self.target else None
-        return requests(self.planned_disks, team_id)
+        return requests(each_planned_disk(self.placements, self.nonce), team_id)
+
+    @property
+    def buys(self) -> bool:
+        """Return whether there is anything to create."""
+        return any(placement.action != "keep" for placement in self.placements)
 
     @property
     def planned_disks(self) -> tuple[PlannedDisk, ...]:
         """Return the disks that it creates, in its order."""
-        return planned_disks(self.placements, self.nonce)
+        return tuple(each_planned_disk(self.placements, self.nonce))
 
     @cached_property
     def instance(self) -> Instance:
@@ -276,12 +284,18 @@ EXTRA_MONTH = Column("extra_usd_month", AMOUNT, "how much more than the plan; nu
 
 
 def _plan_id(*inputs_and_choice: Any) -> str:  # noqa: ANN401 -- JSON values
-    return digest_of(list(inputs_and_choice))[:16]
+    return digest_of_list(inputs_and_choice)[:16]
+
+
+_PLAIN = frozenset({str, int, type(None), dict})
 
 
 def values_of(record: Placement | Gpu | Tenure) -> dict[str, Any]:
     """Return the fields of a placement, GPU or tenure as JSON values."""
-    values = {name: json_value(value) for name, value in vars(record).items()}
+    values = {
+        name: value if value.__class__ in _PLAIN else json_value(value)
+        for name, value in vars(record).items()
+    }
     if isinstance(record, Placement) and record.action != "replace":
         del values["replaces"]  # as in files of versions that could not replace
     if isinstance(record, Placement) and record.disk_group is None:
@@ -289,6 +303,7 @@ def values_of(record: Placement | Gpu | Tenure) -> dict[str, Any]:
     return values
 
 
+_BLOCK = 2**20
 MAX_BYTES = 256 * 2**20
 """The largest plan file that is read."""
 _REQUEST = ("volume", "replica", "disk", "body")
@@ -320,12 +335,12 @@ class Plan(Decision):
             "solver": {name: json_value(value) for name, value in vars(self.solver).items()},
             "totals": self._stated_totals,
             "warnings": list(self.warnings),
-            "placements": [values_of(placement) for placement in self.placements],
-            "gpus": [values_of(gpu) for gpu in self.gpus],
-            "schedule": [values_of(tenure) for tenure in self.schedule],
-            "requests": self.requests,
-            "leftover": [vars(disk) for disk in self.leftover],
-            "demand": self.demand.to_document(),
+            "placements": map(values_of, self.placements),
+            "gpus": map(values_of, self.gpus),
+            "schedule": map(values_of, self.schedule),
+            "requests": self._each_request(),
+            "leftover": map(vars, self.leftover),
+            "demand": self.demand.streamed(),
             "market": self.market.to_document(),
         }
         return write(document)
@@ -333,7 +348,7 @@ class Plan(Decision):
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the file, in hex: which file a journal or a report means."""
-        return str(self._stored.get("digest") or json.loads(self._text)["digest"])
+        return str(self._stored.get("digest") or stated_digest(self._text))
 
     @property
     def _stored(self) -> Mapping[str, Any]:
@@ -354,7 +369,9 @@ class Plan(Decision):
         InputError
             When the place cannot be written.
         """
-        write_atomic(path, self.to_json().encode("ascii"))
+        text = self.to_json()
+        starts = range(0, len(text), _BLOCK)
+        write_atomic(path, (text[at : at + _BLOCK].encode("ascii") for at in starts))
 
     @classmethod
     @working("Reading the plan")

@@ -17,7 +17,7 @@ from planner.marketplace.protocol import DiskRequest
 from planner.plans.sharing import DiskShare, by_disk, shares_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from planner.marketplace.protocol import PodRequest
     from planner.solve.solution import Placement
@@ -42,8 +42,8 @@ class PlannedDisk:
     group: tuple[DiskShare, ...] = ()
 
 
-def planned_disks(placements: Sequence[Placement], nonce: str) -> tuple[PlannedDisk, ...]:
-    """Return one create request for each disk of the placements that does not exist already.
+def each_planned_disk(placements: Sequence[Placement], nonce: str) -> Iterator[PlannedDisk]:
+    """Yield one create request for each disk of the placements that does not exist already.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def planned_disks(placements: Sequence[Placement], nonce: str) -> tuple[PlannedD
     nonce : str
         The plan's own: the same plan always makes the same names.
     """
-    return tuple(
+    return (
         PlannedDisk(
             leader.volume,
             leader.replica,
@@ -73,9 +73,9 @@ def planned_disks(placements: Sequence[Placement], nonce: str) -> tuple[PlannedD
     )
 
 
-def requests(disks: Iterable[PlannedDisk], team_id: str | None) -> list[dict[str, Any]]:
-    """Return the create requests as they are posted: volume, replica, disk and body."""
-    return [
+def requests(disks: Iterable[PlannedDisk], team_id: str | None) -> Iterator[dict[str, Any]]:
+    """Yield the create requests as they are posted: volume, replica, disk and body."""
+    return (
         {
             "volume": slot.volume,
             "replica": slot.replica,
@@ -83,7 +83,7 @@ def requests(disks: Iterable[PlannedDisk], team_id: str | None) -> list[dict[str
             "body": create_body(slot.request, team_id),
         }
         for slot in disks
-    ]
+    )
 
 
 def disk_name(placement: Placement, size_gb: int, disk: int, *, nonce: str) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.market.offers import KEY
-from planner.schema import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +26,8 @@ class Tiers:
     """
 
     def __init__(self, offers: pd.DataFrame) -> None:
-        keys = [tuple(key.values()) for key in records(offers[list(KEY)])]
+        texts = ([x if isinstance(x, str) else None for x in offers[name]] for name in KEY)
+        keys = list(zip(*texts, strict=True))
         same = [key[0] is not None and key == after for key, after in pairwise(keys)]
         joined = np.array([False, *same, False][: len(keys) + 1], dtype=np.bool_)
         several = joined[:-1] | joined[1:]

@@ -14,7 +14,7 @@ import pytest
 import planner
 from planner.errors import PlanCorrupt, PlanInvalid, PlanVersionUnknown
 from planner.plans.explain import explain
-from planner.plans.file import FORMAT, write
+from planner.plans.file import FORMAT, stated_digest, write
 from planner.plans.plan import Plan
 from tests.shipped_plans import research
 
@@ -40,6 +40,27 @@ def test_a_plan_of_format_1_loads_and_is_used_like_any_other(name: str) -> None:
     assert round(Decimal(plan.exact_totals["usd_month"]), 2) == Decimal(COSTS[name])
     assert len(explain(plan, exact=True).choices) == len(plan.placements)
     assert {line.volume for line in planner.report(plan).lines} >= {plan.placements[0].volume}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2500])
+def test_a_file_written_record_by_record_is_the_same_file(count: int) -> None:
+    """Each record has a line of its own, and the digest is that of all other bytes."""
+    rows = [{"volume": f"v-{n}", "sizes": [n, n]} for n in range(count)]
+    document = {
+        "plan_id": "a",
+        "rows": rows,
+        "market": {"offers": rows, "gpus": []},
+        "names": ["b"],
+    }
+    text = write(document)
+    streamed = {"offers": iter(rows), "gpus": iter([])}
+    assert write({**document, "rows": iter(rows), "market": streamed}) == text
+    written = json.loads(text)
+    digest = written.pop("digest")
+    assert written == {"format": FORMAT, **document}
+    assert stated_digest(text) == digest
+    assert hashlib.sha256(text.replace(digest, "", 1).encode()).hexdigest() == digest
+    assert text.count("\n") == 2 * count + (2 if count else 0) + 11
 
 
 @pytest.mark.sweep

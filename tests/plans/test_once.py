@@ -34,10 +34,11 @@ COUNTED = (
     schema.records,
     schema.build,
     formats.digest_of,
+    formats.digest_of_list,
     offers.conform_offers,
     market.as_sold,
 )
-CODE = {function.__code__: function.__name__ for function in COUNTED}
+CODE = {function.__code__: function.__name__.removesuffix("_list") for function in COUNTED}
 
 CHECKED = {
     "conform offers": 1,
