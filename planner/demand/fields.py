@@ -212,6 +212,23 @@ def _share(value: object) -> Decimal:
     return number.scaleb(-2) if percent else number
 
 
+def beyond_replicas(disks: int, replicas: int) -> str | None:
+    """Return what is wrong with naming so many disks for so many replicas; None for nothing."""
+    if disks <= replicas:
+        return None
+    return (
+        f"{disks} disks for {replicas} {'replica' if replicas == 1 else 'replicas'}; name one for "
+        f"each, or write `replicas: {disks}`"
+    )
+
+
+def beyond_month(hours: int | None, month: int) -> str | None:
+    """Return what is wrong with a job's hours in a month of the policy's."""
+    if hours is None or hours <= month:
+        return None
+    return f"the policy's month has {month} hours; write at most {month}, not {hours}"
+
+
 def wrong_levels(same: str | None, different: str | None) -> str | None:
     """Return what is wrong with what a group asks for."""
     if same is None and different is None:

@@ -59,6 +59,8 @@ from planner.demand.fields import (
     Together,
     Value,
     WholeGb,
+    beyond_month,
+    beyond_replicas,
     dotted,
     shown,
     unequal_copies,
@@ -242,16 +244,6 @@ class Volume(Value):
         """Return a volume that needs, now, what this one needs at the end of a month."""
         size = {"size_gb": self.need_at(month), "headroom_percent": Decimal(0), "growth": None}
         return self if self.growth is None else self.model_copy(update=size)
-
-
-def beyond_replicas(disks: int, replicas: int) -> str | None:
-    """Return what is wrong with naming so many disks for so many replicas; None for nothing."""
-    if disks <= replicas:
-        return None
-    return (
-        f"{disks} disks for {replicas} {'replica' if replicas == 1 else 'replicas'}; name one for "
-        f"each, or write `replicas: {disks}`"
-    )
 
 
 _ADDED_LATER: Mapping[str, Any] = {
@@ -528,13 +520,6 @@ class Demand(Value):
 
 _VOLUMES = TypeAdapter(list[Volume], config=ConfigDict(defer_build=True))
 _BATCH = 1000
-
-
-def beyond_month(hours: int | None, month: int) -> str | None:
-    """Return what is wrong with a job's hours in a month of the policy's."""
-    if hours is None or hours <= month:
-        return None
-    return f"the policy's month has {month} hours; write at most {month}, not {hours}"
 
 
 def _names_of(info: ValidationInfo) -> VolumeNames | None:

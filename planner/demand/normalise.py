@@ -10,6 +10,8 @@ from planner.demand.fields import (
     MAX_MEMBERS,
     NAME,
     FieldPath,
+    beyond_month,
+    beyond_replicas,
     dotted,
     shown,
     unequal_copies,
@@ -21,8 +23,6 @@ from planner.demand.model import (
     Policy,
     Volume,
     Workload,
-    beyond_month,
-    beyond_replicas,
 )
 from planner.demand.problems import (
     Counted,

@@ -18,11 +18,16 @@ from pydantic import AfterValidator, Field, PlainValidator
 
 from planner.errors import PlanCorrupt, PlanVersionUnknown
 from planner.formats import JsonError, batches, digest_of, parse
+from planner.schema import json_value
+from planner.solve.solution import Placement
 from planner.text import visible
 from planner.units import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from planner.solve.rentals import Gpu
+    from planner.solve.tenures import Tenure
 
 FORMAT = "planner.plan/2"
 EDITED = "make the plan again; a plan is not edited by hand"
@@ -57,6 +62,22 @@ def write(document: Mapping[str, Any]) -> str:
 
 
 _BATCH = 1000
+
+
+_PLAIN = frozenset({str, int, type(None), dict})
+
+
+def values_of(record: Placement | Gpu | Tenure) -> dict[str, Any]:
+    """Return the fields of a placement, GPU or tenure as JSON values."""
+    values = {
+        name: value if value.__class__ in _PLAIN else json_value(value)
+        for name, value in vars(record).items()
+    }
+    if isinstance(record, Placement) and record.action != "replace":
+        del values["replaces"]  # as in files of versions that could not replace
+    if isinstance(record, Placement) and record.disk_group is None:
+        del values["disk_group"]  # as in files of versions that could not pack
+    return values
 
 
 def _lines(value: Any, indent: str) -> Iterator[str]:  # noqa: ANN401 -- any JSON value

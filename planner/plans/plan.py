@@ -27,7 +27,7 @@ from planner.plans.checks import (
     schedule_violations,
     totals,
 )
-from planner.plans.file import EDITED, read, stated_digest, write
+from planner.plans.file import EDITED, read, stated_digest, values_of, write
 from planner.plans.growth import Outlook
 from planner.plans.requests import PlannedDisk, each_planned_disk, requests
 from planner.plans.summary import (
@@ -285,22 +285,6 @@ EXTRA_MONTH = Column("extra_usd_month", AMOUNT, "how much more than the plan; nu
 
 def _plan_id(*inputs_and_choice: Any) -> str:  # noqa: ANN401 -- JSON values
     return digest_of_list(inputs_and_choice)[:16]
-
-
-_PLAIN = frozenset({str, int, type(None), dict})
-
-
-def values_of(record: Placement | Gpu | Tenure) -> dict[str, Any]:
-    """Return the fields of a placement, GPU or tenure as JSON values."""
-    values = {
-        name: value if value.__class__ in _PLAIN else json_value(value)
-        for name, value in vars(record).items()
-    }
-    if isinstance(record, Placement) and record.action != "replace":
-        del values["replaces"]  # as in files of versions that could not replace
-    if isinstance(record, Placement) and record.disk_group is None:
-        del values["disk_group"]  # as in files of versions that could not pack
-    return values
 
 
 _BLOCK = 2**20

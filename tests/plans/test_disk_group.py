@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import planner
-from planner.plans.plan import values_of
+from planner.plans.file import values_of
 from planner.plans.stored import StoredPlan
 
 
