@@ -58,7 +58,7 @@ NAMES = {
     r"Bench|Allowance|_tired|patience": "Evaluator, SearchBudget",
     r"Effort|took": "SolveStats, record",
     r"HAIR|hair": "FEASIBILITY_TOLERANCE",
-    r"Tie|share_one_place": "GroupConstraint, merge_same_site_groups",
+    r"Tie|share_one_place": "GroupConstraint, best_common_place",
     r"Least|floor_month": "dual_bound",
     r"settle": "resolve, break_ties",
     r"slack": "cost_tolerance",

@@ -18,7 +18,7 @@ import numpy as np
 
 from planner.errors import Defect
 from planner.present.progress import tracked
-from planner.solve.presolve import merge_same_site_groups
+from planner.solve.common_place import best_common_place
 from planner.solve.stats import SolveStats, Undecided
 from planner.units import total, usd_month
 
@@ -203,10 +203,9 @@ def solve_component(
         cost = _cheapest_gpus(instance, scope, chosen)
         if cost:
             return _Part(chosen, cost, None)
-    if len(scope.ties) == 1 and not scope.workloads:
-        together = merge_same_site_groups(instance, scope.ties[0])
-        if together is not None:
-            return _Part(together, _cost(instance, scope, together) or total([]), None)
+    together = best_common_place(instance, scope)
+    if together is not None:
+        return _Part(together, _cost(instance, scope, together) or total([]), None)
     return _solved(instance, scope, stats, tie_break=tie_break)
 
 

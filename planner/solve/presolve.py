@@ -16,17 +16,14 @@ import numpy as np
 
 from planner.requirements.spread import spreads
 from planner.solve.bound import CLOSE
-from planner.units import total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from decimal import Decimal
 
     from numpy.typing import NDArray
 
     from planner.demand.model import Volume
-    from planner.requirements.group import GroupConstraint
-    from planner.solve.problem import Chosen, Instance, Scope
+    from planner.solve.problem import Instance, Scope
 
 
 _View = tuple[str, ...]
@@ -276,62 +273,3 @@ def _cheapest_of_each(
         if number not in kept or comes_first(column) < comes_first(kept[number]):
             kept[number] = column
     return np.array(sorted(kept.values()), np.int64)
-
-
-def merge_same_site_groups(instance: Instance, tie: GroupConstraint) -> Chosen | None:
-    """Return the offers of a group in its cheapest place, the first one among equals.
-
-    None where this is not the case: members with several replicas, volumes that must differ, or
-    offers that lie in several places.
-    """
-    places = instance.places(tie.level)
-    volumes = [instance.pairs.volumes[v] for v in tie.members]
-    if not tie.same or any(volume.replicas > 1 for volume in volumes) or instance.pairs.shared:
-        return None
-    if any(len(place) != 1 for place in places):
-        return None
-    numbers: dict[Any, int] = {}
-    code = np.array([numbers.setdefault(place, len(numbers)) for place in places], np.int64)
-    cost = _least_by_place(instance, tie, code, len(numbers))
-    if not np.isfinite(cost).any():
-        return None
-    near = np.flatnonzero(cost <= cost.min() * CLOSE).tolist()
-    hands = [_hand(instance, tie, np.flatnonzero(code == place)) for place in near]
-    rank = min(hands, key=lambda hand: _rank(instance, sorted(hand.items())))
-    return {v: [o] for v, o in rank.items()}
-
-
-def _least_by_place(instance: Instance, tie: GroupConstraint, code: Any, count: int) -> Any:  # noqa: ANN401 -- arrays
-    """Return what all members cost in each place, infinite where one has no candidate."""
-    sums = np.zeros(count)
-    usd_hr = instance.least.float_usd_hr
-    for v in tie.members:
-        least = np.full(count, np.inf)
-        np.minimum.at(least, code, usd_hr(v))
-        sums += least
-    return sums
-
-
-def _hand(instance: Instance, tie: GroupConstraint, inside: Any) -> dict[int, int]:  # noqa: ANN401 -- an array
-    """Return the first offer of each member among those of one place."""
-    usd_hr = instance.least.float_usd_hr
-    hand = {}
-    for v in tie.members:
-        mine = usd_hr(v, inside)
-        near = inside[mine <= mine.min() * CLOSE].tolist()
-        ranked = [(instance.pairs.usd_hr(v, o), *_rest(instance, o)) for o in near]
-        hand[v] = min(ranked)[-1]
-    return hand
-
-
-def _rest(instance: Instance, offer: int) -> tuple[int, int, int]:
-    return int(instance.penalty[offer]), -int(instance.tied_volumes[offer]), offer
-
-
-def _rank(
-    instance: Instance, hand: list[tuple[int, int]]
-) -> tuple[Decimal, int, int, tuple[int, ...]]:
-    """Return what sorts choices: exact cost, stock, volumes tied at sites, keys."""
-    rests = [_rest(instance, o) for _, o in hand]
-    cost = total(instance.pairs.usd_hr(v, o) for v, o in hand)
-    return cost, sum(r[0] for r in rests), sum(r[1] for r in rests), tuple(r[2] for r in rests)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from planner.solve.common_place import best_common_place
 from planner.solve.decompose import solve_scope
-from planner.solve.presolve import merge_same_site_groups
 from planner.solve.stats import SolveStats
-from tests.solve.hand import demanded, instance_of, providers, row, volume
+from planner.solve.tiebreak import break_ties
+from tests.solve.hand import coupled, demanded, instance_of, providers, row, volume
 
 LEVELS = ["site", "data_center", "provider", "country", "region"]
 MARKET = [
@@ -32,11 +33,11 @@ def test_the_cheapest_place_of_all_members_together() -> None:
     expected = {"site": ["gamma"] * 2, "provider": ["gamma"] * 2}
     for level, where in expected.items():
         instance = instance_of(together(level, *volumes), MARKET)
-        chosen = merge_same_site_groups(instance, instance.ties[0])
+        chosen = best_common_place(instance, instance.whole)
         assert chosen is not None
         assert [one for (one,) in providers(instance, chosen)] == where
     instance = instance_of(together("site", *volumes), MARKET[:3])
-    chosen = merge_same_site_groups(instance, instance.ties[0])
+    chosen = best_common_place(instance, instance.whole)
     assert chosen is not None
     assert providers(instance, chosen) == [["beta"], ["beta"]]
     assert instance.disk_usd_hr(chosen) == Decimal("0.04")
@@ -51,7 +52,7 @@ def test_it_costs_what_the_solver_finds(level: str) -> None:
         volume("c", 7, regions=["united_states"]),
     )
     instance = instance_of(together(level, *volumes), MARKET)
-    chosen = merge_same_site_groups(instance, instance.ties[0])
+    chosen = best_common_place(instance, instance.whole)
     found = solve_scope(instance, instance.whole, SolveStats())
     if found is None:
         assert chosen is None
@@ -65,7 +66,7 @@ def test_no_place_for_all_is_no_answer() -> None:
     """Where no place has an offer for every member, nothing is made up."""
     volumes = volume("a", providers=["alpha"]), volume("b", multinode=True)
     instance = instance_of(together("site", *volumes), MARKET)
-    assert merge_same_site_groups(instance, instance.ties[0]) is None
+    assert best_common_place(instance, instance.whole) is None
 
 
 @pytest.mark.slow
@@ -73,11 +74,36 @@ def test_what_is_no_single_place_is_left_to_the_solver() -> None:
     """Copies, volumes that must differ, and offers of two regions are not its business."""
     pair = volume("a"), volume("b")
     copies = instance_of(together("site", *pair, volume("c", replicas=2)), MARKET)
-    assert merge_same_site_groups(copies, copies.ties[0]) is None
+    assert best_common_place(copies, copies.whole) is None
     apart = instance_of(together("site", *pair, kind="different"), MARKET)
-    assert merge_same_site_groups(apart, apart.ties[0]) is None
+    assert best_common_place(apart, apart.whole) is None
     twice = [*MARKET, row("alpha", "0.0001", region="eu_north")]
     both = instance_of(together("region", *pair), twice)
-    assert merge_same_site_groups(both, both.ties[0]) is None
+    assert best_common_place(both, both.whole) is None
     plain = instance_of(together("site", *pair), twice)
-    assert merge_same_site_groups(plain, plain.ties[0]) is not None
+    assert best_common_place(plain, plain.whole) is not None
+
+
+@pytest.mark.slow
+def test_jobs_and_groups_in_one_place_cost_and_rank_as_the_program_says() -> None:
+    """Connected volumes of random demands: the same offers as program and tie-breaking take."""
+    decided = 0
+    for seed in range(120):
+        document, rows, gpus, nodes = coupled(seed)
+        for each in document["volumes"]:
+            each["replicas"] = 1
+        instance = instance_of(document, rows, gpus, nodes)
+        if document.get("workloads") and instance.rentals is None:
+            continue
+        for scope in instance.components:
+            chosen = best_common_place(instance, scope)
+            if chosen is None:
+                continue
+            best = solve_scope(instance, scope, SolveStats())
+            assert best is not None, seed
+            assert best.usd_month == instance.usd_month(
+                chosen, instance.rent(scope.workloads, chosen) or {}
+            )
+            decided += bool(scope.workloads)
+            assert break_ties(instance, scope, best, SolveStats()).chosen == chosen, seed
+    assert decided >= 15
