@@ -24,7 +24,7 @@ from planner.cli.purchases import TimeoutOption as Timeout
 from planner.cli.render import Output, render, show, to_stderr
 from planner.cli.signals import stopping
 from planner.errors import InputError
-from planner.present.table import Cell, Section, TableColumn, View, counted, moment
+from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, View, counted, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -181,7 +181,7 @@ def _plan_of(source: str, state: str | None, *, records: bool) -> Plan:
         if is_plan(content):
             return Plan.load(source)
     made = planned(source, state=state, needs_account=True, records=records)
-    show([made.summary()])
+    show(made.sections())
     warn(made.warnings)
     return made
 
@@ -262,16 +262,26 @@ def _section(outcome: ApplyOutcome, document: dict[str, Any], *, dry_run: bool) 
         notes.append(
             f"dry run: {counted(len(outcome.to_send), 'disk')} would be bought; nothing was sent"
         )
+    rows: list[dict[str, Any]] = document["slots"]
+    if len(rows) > MANY:
+        rows = sorted(rows, key=_is_open, reverse=True)
     return Section(
         "slots",
         "",
         _COLUMNS,
-        tuple(_cells(row) for row in document["slots"]),
+        tuple(map(_cells, rows)),
         ("now", None, None, usd_hr, "", None, ""),
         (*notes, *document["advice"]),
         (*document["pods"], *document["commands"]),
         ("name", "size_gb"),
+        noun="slot",
+        first=max(FIRST, sum(map(_is_open, rows))),
     )
+
+
+def _is_open(row: dict[str, Any]) -> bool:
+    """Return whether something about a slot is left to do, or to look at."""
+    return row["state"] not in {"created", "kept", "planned"}
 
 
 def _counts(outcome: ApplyOutcome, document: dict[str, Any]) -> str:

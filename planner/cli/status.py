@@ -11,7 +11,7 @@ from planner.cli import purchases
 from planner.cli.options import OutputOption
 from planner.cli.purchases import StateOption
 from planner.cli.render import Output, render
-from planner.present.table import Cell, Section, TableColumn, View, counted
+from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, View, counted
 
 EPILOG = (
     "JSON: exit_code, disks (project, volume, disk_group (volumes that share it), replica, disk, "
@@ -78,6 +78,8 @@ def _section(document: dict[str, Any], more: tuple[str, ...]) -> Section:
     if not disks:
         notes = deleted or ("No disks are recorded.",)
         return Section("disks", columns=_COLUMNS, notes=notes)
+    if len(disks) > MANY:
+        disks.sort(key=lambda disk: disk["condition"] == "in order")
     projects = {disk["project"] for disk in disks}
     rows: tuple[tuple[Any, ...], ...] = tuple(
         (
@@ -114,6 +116,7 @@ def _section(document: dict[str, Any], more: tuple[str, ...]) -> Section:
         tuple(document["commands"]),
         ("size_gb",),
         noun="disk",
+        first=max(FIRST, sum(disk["condition"] != "in order" for disk in disks)),
     )
 
 

@@ -32,6 +32,7 @@ from planner.plans.growth import Outlook
 from planner.plans.requests import PlannedDisk, each_planned_disk, requests
 from planner.plans.summary import (
     budgets,
+    by_owner,
     certainty,
     compared,
     gpu_lines,
@@ -529,7 +530,7 @@ class Plan(Decision):
                 *shared_disks(self.placements),
                 *self.outlook.lines(self.market.addressable, self.kept),
                 *gpu_lines(self.gpus, self.exact_totals),
-                *budgets(self.placements, self.demand.policy),
+                *budgets(self.placements, self.demand.policy, of_owners=self._by_owner() is None),
                 *compared(
                     self.exact_totals["usd_month"],
                     usd_month(self.exact_totals["disk_usd_hr"], hours),
@@ -556,7 +557,11 @@ class Plan(Decision):
 
     def sections(self) -> list[Section]:
         """Return the whole plan as a person reads it: what is done now, and what comes later."""
-        return [self.summary(), *([self.outlook.section()] if self.schedule else [])]
+        later = self.outlook.section() if self.schedule else None
+        return [self.summary(), *filter(None, (later, self._by_owner()))]
+
+    def _by_owner(self) -> Section | None:
+        return by_owner(self.placements, self.demand.policy)
 
     def plot(self) -> Any:  # noqa: ANN401 -- a chart of Altair
         """Return what the disks cost a month as a chart: a bar for each volume, colours for sites.

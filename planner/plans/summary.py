@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import place_text
 from planner.plans.sharing import by_disk
-from planner.present.table import Cell, Section, TableColumn, moment
+from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, moment
 from planner.text import visible
 from planner.units import difference, money, percent_of, plain, total, usd_month
 
@@ -37,6 +37,15 @@ _COLUMNS = (
     TableColumn("size_gb", "size GB", "size_gb"),
     TableColumn("usd_hr", "$/hour", "usd_hr"),
     TableColumn("usd_month", "$/month", "usd_month"),
+)
+_OWNERS = (
+    TableColumn("owner", "owner"),
+    TableColumn("disks", "disks", "count"),
+    TableColumn("size_gb", "size GB", "size_gb"),
+    TableColumn("usd_month", "$/month", "usd_month"),
+    TableColumn("budget", "budget", "usd_month"),
+    TableColumn("percent", "%", "percent"),
+    TableColumn("status", "status", "status"),
 )
 _ACTIONS = {
     "create": ("+", "to create"),
@@ -78,6 +87,8 @@ def placements_section(
     leftover : sequence of Leftover
         Disks that are no longer needed; they are not in the total.
     """
+    if len(placements) > MANY:
+        placements = sorted(placements, key=lambda one: (one.action == "keep", -one.usd_hr))
     replicas = Counter(placement.volume for placement in placements)
     replaced = Counter(disk_id for placement in placements for disk_id in placement.replaces)
     shared = frozenset(disk_id for disk_id, volumes in replaced.items() if volumes > 1)
@@ -105,7 +116,32 @@ def placements_section(
         tuple(_deletions(title, leftover)),
         expendable=("usd_hr",),
         noun="placement",
+        first=FIRST,
     )
+
+
+def by_owner(placements: Sequence[Placement], policy: Policy) -> Section | None:
+    """Return what each owner of a long plan pays, largest first, beside its budget.
+
+    None where the plan is short enough to be read row by row, or nobody owns more than another.
+    """
+    groups: dict[str, list[Placement]] = {}
+    for placement in placements:
+        groups.setdefault(placement.owner or "", []).append(placement)
+    if len(placements) <= MANY or len(groups) < len(("one", "another")):
+        return None
+    limits = dict(policy.limits)
+    rows = []
+    for owner, mine in [*groups.items(), (None, [*placements])]:
+        usd = usd_month(total(one.usd_hr for one in mine), policy.hours_per_month)
+        limit = limits.get(owner)
+        share = None if not limit else percent_of(usd, limit)
+        status = "" if limit is None else "over" if usd > limit else "within"
+        size = sum(one.provision_gb for one in mine)
+        name = "total" if owner is None else owner or "(no owner)"
+        rows.append((name, len(by_disk(mine)), size, usd, limit, share, status))
+    ranked = sorted(rows[:-1], key=lambda row: row[3], reverse=True)
+    return Section("by-owner", "By owner", _OWNERS, tuple(ranked), rows[-1], noun="owner")
 
 
 def _leftover_row(disk: Leftover, row: Mapping[str, Any], hours: int) -> tuple[Any, ...]:
@@ -284,10 +320,14 @@ def gpu_lines(gpus: Sequence[Gpu], totals: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def budgets(placements: Sequence[Placement], policy: Policy) -> list[str]:
-    """Return what is spent of each budget."""
+def budgets(
+    placements: Sequence[Placement], policy: Policy, *, of_owners: bool = True
+) -> list[str]:
+    """Return what is spent of each budget; without those of owners where a table has them."""
     lines = []
     for owner, limit in policy.limits:
+        if owner is not None and not of_owners:
+            continue
         mine = (p.usd_hr for p in placements if owner is None or p.owner == owner)
         spent = usd_month(total(mine), policy.hours_per_month)
         share = f" ({money(spent / limit * 100, 0)} %)" if limit else ""

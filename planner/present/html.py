@@ -50,6 +50,7 @@ def to_html(sections: Iterable[Section], most: int | None = MOST_ROWS) -> str:
 
 def _table(section: Section, most: int | None) -> str:
     """Return a table that scrolls in itself where the page is too narrow."""
+    section = section.filled()
     columns = section.columns
     head = "".join(_cell("th", Reading(c.heading, c.meaning), c, _heading) for c in columns)
     lines = [*section.readings(most)]

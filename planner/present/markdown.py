@@ -19,6 +19,7 @@ def to_markdown(sections: Iterable[Section]) -> str:
 
 
 def _section(section: Section) -> str:
+    section = section.filled()
     parts = []
     if section.title and not section.is_folded:
         parts.append(f"**{markdown_text(section.title)}**\n")
@@ -27,10 +28,12 @@ def _section(section: Section) -> str:
             [markdown_text(column.heading) for column in section.columns],
             ["---:" if column.is_right else "---" for column in section.columns],
         ]
-        lines += [[markdown_text(cell.text) for cell in row] for row in section.readings()]
+        lines += [
+            [markdown_text(cell.text) for cell in row] for row in section.readings(section.most)
+        ]
         parts.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
-    if section.notes:
-        parts.append("".join(f"- {markdown_text(note)}\n" for note in section.notes))
+    if notes := (*section.rest, *section.notes):
+        parts.append("".join(f"- {markdown_text(note)}\n" for note in notes))
     parts += [f"```\n{visible(command)}\n```\n" for command in section.commands]
     text = "\n".join(parts)
     if not section.is_folded:

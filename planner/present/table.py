@@ -7,7 +7,7 @@ from the kind of its column, and is worked out here alone. Texts stay as they ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 from numbers import Integral, Real
@@ -54,6 +54,9 @@ _PLACES = {
     "hours": 1,
 }
 """Decimal places that a person reads."""
+MANY = 60
+"""Rows that people read one by one; of a longer table they are shown the first."""
+FIRST = 20
 _PRICE_PLACES = 8
 """Decimal places of a price per GB that a person reads; the documented ones have up to twenty."""
 _DIGITS = 60
@@ -134,6 +137,8 @@ class Section:
         What the table is, where it stands in a page.
     noun : str
         What a row is, where a long table is cut and counted.
+    first : int | None
+        How many rows people are shown where there are more than ``MANY``, most important first.
     is_folded : bool
         Whether a page shows the title alone until a reader opens it.
     """
@@ -148,7 +153,35 @@ class Section:
     expendable: tuple[str, ...] = ()
     caption: str = ""
     noun: str = "row"
+    first: int | None = None
     is_folded: bool = False
+
+    @property
+    def most(self) -> int | None:
+        """Return how many rows people are shown; None: all."""
+        return self.first if len(self.rows) > MANY else None
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """Return a sentence about the rows that people are not shown."""
+        left = 0 if self.most is None else len(self.rows) - self.most
+        return (f"{left:,} more {self.noun}s; -o csv lists all of them.",) if left else ()
+
+    def filled(self) -> Section:
+        """Return the same without columns that have nothing to read, for people."""
+        lines = [*self.readings(self.most)]
+        empty = [
+            lines and not any(line[at].text for line in lines) for at in range(len(self.columns))
+        ]
+        if not any(empty):
+            return self
+
+        def kept(row: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(cell for cell, gone in zip(row, empty, strict=True) if not gone)
+
+        footer = None if self.footer is None else kept(self.footer)
+        rows = tuple(map(kept, self.rows))
+        return replace(self, columns=kept(self.columns), rows=rows, footer=footer)
 
     @property
     def is_table(self) -> bool:

@@ -142,8 +142,9 @@ def folded(command: str, width: int) -> str:
 
 def _table(section: Section, screen: _Screen) -> str:
     """Return a table, and a line that names the columns for which there is no room."""
+    section = section.filled()
     columns = section.columns
-    lines = [[visible(cell.text) for cell in row] for row in section.readings()]
+    lines = [[visible(cell.text) for cell in row] for row in section.readings(section.most)]
     headings = [visible(column.heading) for column in columns]
     widths = _widths([headings, *lines])
     wholes = [column.is_right or column.kind in _WHOLE for column in columns]
@@ -159,7 +160,9 @@ def _table(section: Section, screen: _Screen) -> str:
     else:
         text = _wrapped(section, screen, kept, shown, wholes, widths)
     gone = [columns[at].heading for at in range(len(columns)) if at not in kept]
-    return text + (screen.line(f"Not shown at this width: {', '.join(gone)}.") if gone else "")
+    if gone:
+        text += screen.line(f"Not shown at this width: {', '.join(gone)}.")
+    return text + "".join(map(screen.line, section.rest))
 
 
 def _plain(is_right: Sequence[bool], widths: Sequence[int], lines: Sequence[Sequence[str]]) -> str:
@@ -201,7 +204,7 @@ def _wrapped(
     for number, line in enumerate(lines[1:]):
         drawn.add_row(
             *(Text(text, _style(section, at, text)) for at, text in zip(kept, line, strict=True)),
-            style="bold" if number == len(section.rows) else "",
+            style="bold" if number == len(section.rows[: section.most]) else "",
         )
     # An amount is never cut: where even the rest is too wide, the terminal wraps the lines.
     return screen.drawn(drawn, max(screen.width, least))

@@ -480,7 +480,8 @@ class Aggregates:
     def first_notices(self) -> tuple[str, ...]:
         """Return the same with the budgets nearest to or above their limit; more are counted."""
         worst = sorted(self.budgets, key=lambda one: -(one.percent or Decimal("Infinity")))
-        alerts = [text for one in worst if (text := one.alert(self.warn_above))]
+        brief = len(self.alerts) > 1
+        alerts = [text for one in worst if (text := one.alert(self.warn_above, brief=brief))]
         shown, rest = split(alerts, MOST_ALERTS)
         more = [f"{counted(len(rest), 'more budget')} over, at risk or unknown"] if rest else []
         return (*self.warnings, *self.doubts, *shown, *more)

@@ -183,13 +183,16 @@ class Budget:
             return "warn"
         return "unknown" if self.unpriced or self.in_doubt else "within"
 
-    def alert(self, warn_above: Decimal | None) -> str:
-        """Return what is to be said of it; nothing where it is simply kept."""
+    def alert(self, warn_above: Decimal | None, *, brief: bool = False) -> str:
+        """Return what is to be said of it; nothing where it is simply kept.
+
+        Whose most of it is stays unsaid where it is to be brief.
+        """
         state = self.state(warn_above)
         if state == "over":
-            return _sentence(self, _HUNDRED)
+            return _sentence(self, _HUNDRED, brief=brief)
         if state == "warn" and warn_above is not None:
-            return _sentence(self, warn_above)
+            return _sentence(self, warn_above, brief=brief)
         if state == "unknown" and self.unpriced:
             unpriced = counted(self.unpriced, "disk")
             return f"{self.title}: within, not counting {unpriced} without a price"
@@ -268,7 +271,7 @@ def _above_usd(one: Budget, fail_above: Decimal) -> Decimal:
     return difference(one.projected_usd_month, part(one.limit.usd_month, fail_above))
 
 
-def _sentence(one: Budget, fail_above: Decimal) -> str:
+def _sentence(one: Budget, fail_above: Decimal, *, brief: bool = False) -> str:
     spent, limit = money(one.projected_usd_month), money(one.limit.usd_month)
     if not one.is_above(fail_above):
         unpriced = f"{counted(one.unpriced, 'disk')} without a price"
@@ -277,7 +280,8 @@ def _sentence(one: Budget, fail_above: Decimal) -> str:
     above = f"${money(_above_usd(one, fail_above))} above {plain(fail_above)} %"
     most = ", ".join(f"{name} ${money(usd)}" for name, usd in one.largest()[:_LARGEST])
     more = f" and {counted(one.unpriced, 'disk')} without a price" if one.unpriced else ""
-    return f"{one.title}: ${spent} of ${limit}/month{share}{more}, {above}; {most}"
+    most = "" if brief else f"; {most}"
+    return f"{one.title}: ${spent} of ${limit}/month{share}{more}, {above}{most}"
 
 
 def _data(one: Budget, fail_above: Decimal) -> dict[str, Any]:

@@ -39,6 +39,10 @@ _ENDS_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
 _DATA_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
+_SHORT = 26
+"""Characters of a text that is not broken, such as a site."""
+
+
 @dataclass(frozen=True)
 class _Picture:
     """A chart as a page has it: twice as a picture, once as what the script draws."""
@@ -64,12 +68,14 @@ class _PagePart:
         """Return what a person reads of the rows, the footer last."""
         return [*self.section.readings()]
 
-    def align(self, column: int) -> Markup:
-        """Return the class of a cell."""
+    def align(self, column: int, text: str = "") -> Markup:
+        """Return the class of a cell: a sign, a number, a short text that stays on its line."""
         chosen = self.section.columns[column]
         if chosen.kind == "action":
             return Markup(' class="s"')
-        return Markup(' class="n"') if chosen.is_right else Markup()
+        if chosen.is_right:
+            return Markup(' class="n"')
+        return Markup(' class="k"') if column and len(text) <= _SHORT else Markup()
 
 
 def page(
@@ -166,7 +172,7 @@ def _parts(sections: Sequence[Section], charts: Mapping[str, AnyChart]) -> Itera
         yield _PagePart(
             _unlike(f"s-{slug}", taken_ids, "{}-{}"),
             _unlike(visible(section.title), taken_titles, "{} ({})"),
-            section,
+            section.filled(),
             None if chart is None else _picture(chart),
         )
 

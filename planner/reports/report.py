@@ -257,8 +257,8 @@ class Report(Aggregates):
         return found if insights is None else found | insights.charts()
 
     def _owner_budgets(self) -> pd.DataFrame:
-        """Return the budgets of owners; where no owner has one, all."""
-        budgets = self.budgets_frame()
+        """Return the budgets of owners, most used first; where no owner has one, all."""
+        budgets = self.budgets_frame().sort_values("percent", ascending=False, kind="stable")
         owned = budgets[budgets["owner"].notna()]
         return owned if len(owned) else budgets
 

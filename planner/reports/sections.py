@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST = 40
 """Rows that a table shows before it sums the rest in one."""
+_MOST_CHANGES = 12
 _EMPTY = {
     "volume": "(of no volume)",
     "owner": "(no owner)",
@@ -93,7 +94,7 @@ def _changes(report: Aggregates, most: int | None) -> Section:
     added, gone = report.changed
     signed = [("+", line) for line in added] + [("-", line) for line in gone]
     signed.sort(key=lambda one: -(one[1].usd_hr or Decimal(0)))
-    shown, rest = split(signed, most)
+    shown, rest = split(signed, None if most is None else min(most, _MOST_CHANGES))
 
     def month_of(sign: str, line: Line) -> Decimal | None:
         usd = _month_of(line)

@@ -57,6 +57,26 @@ def test_without_a_policy_it_costs_what_the_parts_cost() -> None:
     assert whole.exact_totals["usd_month"] == sum(months)
 
 
+def test_a_large_fleet_is_told_by_owner() -> None:
+    """Owners by cost with their budgets, whose sums are the plan's; the budget of all is said."""
+    volumes = [{"name": f"v{n}", "size": f"{n + 1} TB"} for n in range(8)]
+    teams = [
+        _demand(f"team-{n}", *volumes, policy={"budget_usd_month": 1900 if n else 1800})
+        for n in range(8)
+    ]
+    policy = planner.Policy(budget_usd_month=Decimal(20000), over_budget="allow")
+    plan = planner.plan(planner.fleet(teams, policy), OFFERS)
+    first, owners = plan.sections()
+    assert owners.footer is not None
+    assert (len(owners.rows), owners.rows[0][0]) == (8, "team-0")
+    assert [row[-1] for row in owners.rows] == ["over"] + ["within"] * 7
+    assert owners.footer[3] == plan.exact_totals["usd_month"]
+    assert sum(row[3] for row in owners.rows) == owners.footer[3]
+    budgets = [note for note in first.notes if note.startswith("budget")]
+    assert len(budgets) == 1
+    assert planner.plan(teams[1], OFFERS).sections()[1:] == []
+
+
 def test_a_shared_limit_couples_what_each_would_choose_alone() -> None:
     """Half of 5 TB at the cheapest provider: the rest goes elsewhere, at the least cost."""
     half = planner.Policy(max_provider_share=Decimal("0.5"))

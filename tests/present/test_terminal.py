@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.present.markdown import to_markdown
 from planner.present.table import Section, TableColumn
 from planner.present.terminal import _Screen, folded, to_terminal
 from planner.text import visible
@@ -51,6 +53,25 @@ def test_a_table_fits_and_names_once_what_it_leaves_out(width: int) -> None:
         assert amount in table
     assert max(map(len, below.splitlines())) <= width
     assert FLEET.commands[0] in below.replace(" \\\n  ", " ")
+
+
+def test_of_a_long_table_the_first_rows_are_shown_and_the_rest_counted() -> None:
+    """With the total of all; a short one is shown whole."""
+    rows = tuple(("+", f"v{n}", None, n, Decimal(n), "", "over") for n in range(61))
+    long = replace(FLEET, rows=rows, first=20, noun="disk")
+    for text in (to_terminal([long], width=80), to_markdown([long])):
+        assert re.findall(r"\bv\d+", text) == [f"v{n}" for n in range(20)]
+        assert "41 more disks; -o csv lists all of them." in text
+        assert "1,647.11" in text
+    assert "more disks" not in to_terminal([replace(long, rows=rows[:60])], width=80)
+
+
+def test_a_column_without_a_value_takes_no_room() -> None:
+    """Its heading goes too, and nothing says that it is missing: there is nothing to miss."""
+    rows = tuple((*row[:5], "", row[6]) for row in FLEET.rows)
+    table = to_terminal([replace(FLEET, rows=rows)], width=80)
+    assert "where" not in table
+    assert "status" in table
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
@@ -119,7 +140,7 @@ def test_what_fits_is_drawn_without_rich_as_rich_draws_it(where: str) -> None:
 
 
 @pytest.mark.slow
-@given(st.text(st.sampled_from("ab -.,'"), max_size=60), st.integers(8, 30))
+@given(st.text(st.sampled_from("ab -.,'"), max_size=60).map(str.strip), st.integers(8, 30))
 def test_a_sentence_is_wrapped_as_rich_wraps_it(text: str, width: int) -> None:
     """Words stay whole where they fit; rich is loaded for the rest."""
     plain, rich = (_Screen(width, colour=c).line(text) for c in (False, True))

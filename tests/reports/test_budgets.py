@@ -105,6 +105,10 @@ def test_a_gate_says_by_how_much_and_whose() -> None:
         "bob $43.80, ann $7.30\n"
         "budget of bob, everything: $43.80 of $40.00/month (109.5 %), $3.80 above 100 %; b $43.80"
     )
+    assert made.first_notices[-2:] == (
+        "budget of bob, everything: $43.80 of $40.00/month (109.5 %), $3.80 above 100 %",
+        "budget, everything: $51.10 of $51.00/month (100.2 %), $0.10 above 100 %",
+    )
     whole, bob = error.data["over"]
     assert whole["above_usd_month"] == "0.1"
     assert whole["largest"] == {"bob": "43.8", "ann": "7.3"}
