@@ -530,7 +530,7 @@ class Plan(Decision):
                 *shared_disks(self.placements),
                 *self.outlook.lines(self.market.addressable, self.kept),
                 *gpu_lines(self.gpus, self.exact_totals),
-                *budgets(self.placements, self.demand.policy, of_owners=self._by_owner() is None),
+                *budgets(self.placements, self.demand.policy),
                 *compared(
                     self.exact_totals["usd_month"],
                     usd_month(self.exact_totals["disk_usd_hr"], hours),
@@ -558,10 +558,8 @@ class Plan(Decision):
     def sections(self) -> list[Section]:
         """Return the whole plan as a person reads it: what is done now, and what comes later."""
         later = self.outlook.section() if self.schedule else None
-        return [self.summary(), *filter(None, (later, self._by_owner()))]
-
-    def _by_owner(self) -> Section | None:
-        return by_owner(self.placements, self.demand.policy)
+        owners = by_owner(self.placements, self.demand.policy)
+        return [self.summary(), *filter(None, (later, owners))]
 
     def plot(self) -> Any:  # noqa: ANN401 -- a chart of Altair
         """Return what the disks cost a month as a chart: a bar for each volume, colours for sites.

@@ -88,7 +88,9 @@ def placements_section(
         Disks that are no longer needed; they are not in the total.
     """
     if len(placements) > MANY:
-        placements = sorted(placements, key=lambda one: (one.action == "keep", -one.usd_hr))
+        placements = sorted(
+            placements, key=lambda placement: (placement.action == "keep", -placement.usd_hr)
+        )
     replicas = Counter(placement.volume for placement in placements)
     replaced = Counter(disk_id for placement in placements for disk_id in placement.replaces)
     shared = frozenset(disk_id for disk_id, volumes in replaced.items() if volumes > 1)
@@ -123,21 +125,21 @@ def placements_section(
 def by_owner(placements: Sequence[Placement], policy: Policy) -> Section | None:
     """Return what each owner of a long plan pays, largest first, beside its budget.
 
-    None where the plan is short enough to be read row by row, or nobody owns more than another.
+    None where the plan is short enough to be read row by row, or has a single owner.
     """
     groups: dict[str, list[Placement]] = {}
     for placement in placements:
         groups.setdefault(placement.owner or "", []).append(placement)
-    if len(placements) <= MANY or len(groups) < len(("one", "another")):
+    if len(placements) <= MANY or len(groups) == 1:
         return None
     limits = dict(policy.limits)
     rows = []
     for owner, mine in [*groups.items(), (None, [*placements])]:
-        usd = usd_month(total(one.usd_hr for one in mine), policy.hours_per_month)
+        usd = usd_month(total(placement.usd_hr for placement in mine), policy.hours_per_month)
         limit = limits.get(owner)
         share = None if not limit else percent_of(usd, limit)
         status = "" if limit is None else "over" if usd > limit else "within"
-        size = sum(one.provision_gb for one in mine)
+        size = sum(placement.provision_gb for placement in mine)
         name = "total" if owner is None else owner or "(no owner)"
         rows.append((name, len(by_disk(mine)), size, usd, limit, share, status))
     ranked = sorted(rows[:-1], key=lambda row: row[3], reverse=True)
@@ -320,13 +322,12 @@ def gpu_lines(gpus: Sequence[Gpu], totals: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def budgets(
-    placements: Sequence[Placement], policy: Policy, *, of_owners: bool = True
-) -> list[str]:
+def budgets(placements: Sequence[Placement], policy: Policy) -> list[str]:
     """Return what is spent of each budget; without those of owners where a table has them."""
+    has_table = by_owner(placements, policy) is not None
     lines = []
     for owner, limit in policy.limits:
-        if owner is not None and not of_owners:
+        if owner is not None and has_table:
             continue
         mine = (p.usd_hr for p in placements if owner is None or p.owner == owner)
         spent = usd_month(total(mine), policy.hours_per_month)
