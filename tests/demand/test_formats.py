@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.demand.read import UnreadableError, parse_json, parse_toml
+from planner.demand.texts import UnreadableError, parse_json, parse_toml
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4),

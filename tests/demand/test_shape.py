@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from planner.demand.read import demand_from, parse_yaml
+from planner.demand.read import demand_from
 from planner.demand.schema import demand_schema, example
+from planner.demand.texts import parse_yaml
 from planner.errors import DemandError
 
 TIED: dict[str, Any] = {

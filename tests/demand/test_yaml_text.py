@@ -2,7 +2,8 @@ from decimal import Decimal
 
 import pytest
 
-from planner.demand.read import UnreadableError, parse_yaml
+from planner.demand import texts
+from planner.demand.texts import UnreadableError, _plain_yaml, _with_places, parse_yaml
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,64 @@ def test_what_a_demand_cannot_hold_is_one_clear_error(
         parse_yaml(text)
     assert line is None or caught.value.line == line
     assert len(caught.value.message) < 200
+
+
+_PLAIN = """
+# A comment.
+version: 1
+volumes:
+- {name: a, size: 4 TB, tags: {team: 'x', "n": "5"}}
+- name: b
+  size_gb: 0x10
+  regions: [eu_north, "no", NO, ~]
+  max_usd_gb_hr: 1e-4
+  note: |
+    two
+    lines
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _PLAIN,
+        "[]",
+        "{}",
+        "a: >-\n  b\n  c\n",
+        "a: 1\n...\n",
+        "---\na: 1\n",
+        "%YAML 1.1\n---\na: yes\n",
+        "%YAML 1.2\n---\na: yes\n",
+        "? a\n: 1\n",
+        "a: &x 1\nb: *x\n",
+        "a: !!str 1\n",
+        "a: ''\nb: null\nc:\n",
+        "plain",
+        "",
+        "- [1, [2, {a: [3]}]]\n",
+        "a: 1\na: 2\n",
+        "1: a\n",
+        "a: 1\n---\nb: 1\n",
+        "[" * 64 + "]" * 64,
+        "a: 2020-01-01\n",
+        "a: 1e999999999999999999999\n",
+        "a: !\n",
+        "a: ! 1\n",
+    ],
+)
+def test_a_text_read_without_places_has_the_same_value(text: str) -> None:
+    """What is read event by event is what the nodes stand for, or is left to them."""
+    try:
+        expected = _with_places(text)[0]
+    except UnreadableError:
+        expected = None
+    assert repr(_plain_yaml(text)) in {repr(expected), "None"}
+
+
+def test_places_are_worked_out_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long file has millions of them."""
+    read = parse_yaml(_PLAIN)
+    places = read.places()
+    assert places["volumes", 1, "regions", 2] == (8, 29)
+    monkeypatch.setattr(texts, "_with_places", None)
+    assert parse_yaml(_PLAIN).value == read.value

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import planner
-from planner.demand.read import parse_yaml
+from planner.demand.texts import parse_yaml
 from planner.errors import Infeasible, InputError
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
