@@ -14,10 +14,10 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.evaluator import Evaluator, forbid, force
+from planner.analysis.changes import forbid, force
 from planner.market.offers import place_text
 from planner.present.progress import working
-from planner.schema import AMOUNT, TEXT, WHOLE, Column, build, records
+from planner.schema import AMOUNT, TEXT, WHOLE, Column, build
 from planner.solve.optimum import Optimum, optimum
 from planner.solve.problem import Chosen, Instance
 from planner.solve.solution import PLACEMENTS, placements
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.analysis.evaluator import PlanChoice
+    from planner.analysis.evaluator import Evaluator, PlanChoice
 
 
 ALTERNATIVES = (
@@ -186,7 +186,7 @@ def placements_frame(instance: Instance, others: Sequence[Alternative]) -> pd.Da
 
 def changes_between(instance: Instance, plan: PlanChoice, other: PlanChoice) -> str:
     """Return each volume and workload that another solution has elsewhere, and where."""
-    offers, changes = records(instance.pairs.offers), list[str]()
+    offers, changes = instance.pairs.facts.rows, list[str]()
     for v, volume in enumerate(instance.pairs.volumes):
         left, right = sorted(plan.chosen[v]), sorted(other.chosen.get(v, plan.chosen[v]))
         if left != right:

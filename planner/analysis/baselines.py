@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.analysis.evaluator import on_offers, without_budgets
+from planner.analysis.changes import on_offers, without_budgets
 from planner.market.market import key_order
 from planner.requirements.spread import spreads
 from planner.schema import AMOUNT, TEXT, Column, build, frame_html, handed_out
-from planner.solve.candidates import domains
 from planner.solve.optimum import optimum
+from planner.solve.places import domains
 from planner.units import usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     import pandas as pd
@@ -214,8 +214,8 @@ def cheapest_in_turn(instance: Instance) -> Chosen | str:
 
     Each volume in the demand's order keeps its existing disks and takes its cheapest offers that
     agree with the volumes before it: their groups, the caps on sites and providers, and GPUs for
-    what is mounted with them. Volumes share a disk only where a group wants it: what a job mounts
-    is not looked at ahead.
+    what is mounted with them. Volumes share a disk where a group wants it; and where a job could
+    not mount one more disk, a volume joins those before it on the cheapest disk for all of them.
 
     Returns
     -------
@@ -238,10 +238,52 @@ def cheapest_in_turn(instance: Instance) -> Chosen | str:
         offers = alone[v] if alone is not None and is_free else None
         if offers is None:
             offers = _cheapest(instance, v, ties.get(v, []), jobs.get(v, []), chosen)
-        if offers is None:
+        joined = {v: offers} if offers is not None else _joined(instance, v, ties, jobs, chosen)
+        if joined is None:
             return f"after the cheapest choices before it, none is left for {volume.name}"
-        chosen[v] = offers
+        chosen.update(joined)
     return chosen
+
+
+def _joined(
+    instance: Instance,
+    v: int,
+    ties: Mapping[int, list[GroupConstraint]],
+    jobs: Mapping[int, list[int]],
+    chosen: Chosen,
+) -> Chosen | None:
+    """Return a volume and some before it on the cheapest disk that they may share for a job."""
+    broken, kept = instance.pairs.broken, {u for u, _ in instance.kept}
+    disks = {
+        o: members
+        for o, members in instance.shared_disks.items()
+        if v in members
+        and instance.is_packed(o)
+        and {*members} <= {v, *chosen} - kept
+        and not broken[list(members), o].any()
+        and all(instance.volumes[u].replicas == 1 for u in members)
+    }
+
+    def usd_hr(o: int) -> Decimal:
+        return instance.disk_usd_hr({u: [o] for u in disks[o]})
+
+    for o in sorted(disks, key=lambda o: (usd_hr(o), o)):
+        mine = {u: [o] for u in disks[o]}
+        together = {**chosen, **mine}
+        needed = {w for u in mine for w in jobs.get(u, ())}
+        if (
+            _agree(instance, [tie for u in mine for tie in ties.get(u, ())], together)
+            and all(cap.holds(instance, together) for cap in _place_caps(instance))
+            and all(_has_gpus(instance, w, together) for w in needed)
+        ):
+            return mine
+    return None
+
+
+def _agree(instance: Instance, ties: Iterable[GroupConstraint], chosen: Chosen) -> bool:
+    """Return whether groups hold among the volumes that are placed."""
+    placed = (replace(t, members=tuple(u for u in t.members if u in chosen)) for t in ties)
+    return all(tie.holds(instance, chosen) for tie in placed)
 
 
 def _cheapest(
@@ -266,8 +308,7 @@ def _cheapest(
     if len(mine) < volume.replicas:
         return None
     together = {**chosen, v: sorted(mine)}
-    placed = [replace(t, members=tuple(u for u in t.members if u in together)) for t in ties]
-    if not all(tie.holds(instance, together) for tie in placed):
+    if not _agree(instance, ties, together):
         return None
     if not all(_has_gpus(instance, w, together) for w in jobs):
         return None

@@ -13,23 +13,17 @@ everything decided again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from planner.requirements.group import group_places
-from planner.requirements.policy import BudgetLimit, without_limits
-from planner.solve.candidates import Pairs, pair
-from planner.solve.existing import reserve
+from planner.analysis.changes import Change, demand_of, including, subset
+from planner.requirements.policy import BudgetLimit
 from planner.solve.optimum import Optimum, dual_bound, optimum, solve_component
-from planner.solve.packing import attach_limits, with_shared_disks
-from planner.solve.problem import Instance
-from planner.solve.rentals import Rentals, rent
 from planner.solve.stats import SolveStats
-from planner.units import averaged_usd_hr, difference, total
+from planner.units import averaged_usd_hr, difference, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,216 +32,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from planner.demand.model import Demand, Volume
-    from planner.solve.problem import Chosen
-
-
-Change = Callable[[Instance], Instance]
-"""What is different: it gets the whole instance or a part, and looks up by name what it changes."""
-_EXCLUDED = np.uint32(1 << 31)
-"""A bit that stands for no rule: the candidate is excluded by a change."""
-
-
-# Changes.
-
-
-def without_budgets(instance: Instance) -> Instance:
-    """Return an instance without budgets; caps and share stay."""
-    policy = instance.demand.policy
-    for requirement in instance.requirements:
-        if isinstance(requirement, BudgetLimit):
-            policy = requirement.lifted(policy)
-    if policy is instance.demand.policy:
-        return instance  # with what is known of it
-    return replace(instance, demand=instance.demand.model_copy(update={"policy": policy}))
-
-
-def forbid(instance: Instance, v: int, offers: Iterable[int]) -> Instance:
-    """Return an instance in which a volume has no replica at some offers."""
-    broken = instance.pairs.broken.copy()
-    broken[v, list(offers)] |= _EXCLUDED
-    return replace(instance, pairs=replace(instance.pairs, broken=broken))
-
-
-def force(instance: Instance, v: int, offers: Iterable[int]) -> Instance:
-    """Return an instance in which a volume has a replica at one of some offers at least."""
-    candidates = set(np.flatnonzero(instance.pairs.broken[v] == 0).tolist())
-    wanted = candidates & set(offers)
-    if instance.pairs.volumes[v].replicas == 1 or not wanted:
-        return forbid(instance, v, candidates - wanted)
-    return replace(instance, forced=(*instance.forced, (v, frozenset(wanted))))
-
-
-def excluding(name: str, offer: int) -> Change:
-    """Return the change that keeps a volume away from an offer, and from disks shared there."""
-    return lambda instance: forbid(instance, instance.index[name], instance.pairs.alike(offer))
-
-
-def including(name: str, offer: int) -> Change:
-    """Return the change that requires a replica of a volume at an offer, shared or not."""
-    return lambda instance: force(instance, instance.index[name], instance.pairs.alike(offer))
-
-
-def rented_from(name: str, gpus: NDArray[np.bool_]) -> Change:
-    """Return the change that lets a workload run on some GPU offers only, shape (G,)."""
-
-    def change(instance: Instance) -> Instance:
-        if instance.rentals is None:
-            return instance
-        broken = instance.rentals.broken.copy()
-        w = [workload.name for workload in instance.demand.workloads].index(name)
-        broken[w, ~gpus] |= _EXCLUDED
-        return replace(instance, rentals=replace(instance.rentals, broken=broken))
-
-    return change
-
-
-def edited(edit: Callable[[Demand], Demand]) -> Change:
-    """Return the change that edits the demand."""
-    return lambda instance: with_demand(instance, edit(instance.demand))
-
-
-def with_demand(instance: Instance, demand: Demand) -> Instance:
-    """Return another demand on the market of an instance, of which it takes over what it can.
-
-    Parameters
-    ----------
-    instance : Instance
-        As it was made: no change has excluded a candidate of it.
-    demand : Demand
-        What is asked instead.
-    """
-    shared, instance = instance.pairs.shared, _without_shared(instance)
-    old, at = instance.pairs, {volume.name: v for v, volume in enumerate(demand.volumes)}
-    existing = [(old.volumes[v].name, o) for v, o in instance.kept]
-    kept = tuple((at[name], o) for name, o in existing if name in at)
-    pairs = reserve(_paired(instance, demand), existing)
-    rentals = _rented(instance.rentals, instance.demand, demand, old) if demand.workloads else None
-    limits = None if rentals is None else attach_limits(demand, pairs, rentals)
-    pairs, rentals = with_shared_disks(demand, pairs, rentals, limits, known=shared)
-    return Instance(demand, pairs, rentals, kept, limits=limits)
-
-
-def _without_shared(instance: Instance) -> Instance:
-    """Return an instance without the disks that volumes may share."""
-    pairs = instance.pairs
-    if not pairs.shared:
-        return instance
-    own = on_offers(replace(instance, pairs=replace(pairs, shared={})), range(pairs.own))
-    return replace(own, limits=None)
-
-
-def _paired(instance: Instance, demand: Demand) -> Pairs:
-    """Return the pairs of a demand; rows of volumes that stay as they are, are taken over."""
-    before, old = instance.demand, instance.pairs
-    mounted = frozenset(name for workload in demand.workloads for name in workload.mounts)
-    tied = group_places(before), group_places(demand)
-    changed: list[Volume] = []
-    rows: list[int] = []
-    for volume in demand.volumes:
-        name = volume.name
-        v = instance.index.get(name)
-        if (
-            v is not None
-            and old.volumes[v] == volume
-            and tied[0].get(name) == tied[1].get(name)
-            and (name in old.mounted) == (name in mounted)
-        ):
-            rows.append(v)
-        else:
-            rows.append(len(old.volumes) + len(changed))
-            changed.append(volume)
-    broken, disks, gb = old.broken, old.disks, old.provision_gb
-    if changed:
-        live = np.zeros(len(old.fixed_usd_hr), np.int64)
-        sold = old.facts.first(len(old.offers) - len(live))
-        new = pair(demand.model_copy(update={"volumes": tuple(changed)}), sold)
-        broken = np.vstack([broken, np.pad(new.broken, ((0, 0), (0, len(live))))])
-        disks = disks.above(new.disks.beside(live))
-        gb = gb.above(new.provision_gb.beside(live))
-    broken, disks, gb = broken[rows], disks.take(rows), gb.take(rows)
-    facts = old.facts
-    return Pairs(
-        demand.volumes, old.offers, broken, disks, gb, old.fixed_usd_hr, mounted, known=facts
-    )
-
-
-def _rented(
-    rentals: Rentals | None, before: Demand, demand: Demand, pairs: Pairs
-) -> Rentals | None:
-    """Return the rentals of a demand; those there are where it asks the same of GPUs."""
-    if rentals is None or _asked_of_gpus(before) == _asked_of_gpus(demand):
-        return rentals
-    return rent(demand, pairs.offers, rentals.gpus)
-
-
-def _asked_of_gpus(demand: Demand) -> tuple[Any, ...]:
-    names = [volume.name for volume in demand.volumes]
-    return demand.workloads, names, demand.policy.hours_per_month, demand.policy.sequential
-
-
-def subset(instance: Instance, volumes: Sequence[int], workloads: Sequence[int]) -> Instance:
-    """Return some volumes, all workloads that mount them, and their groups; no policy."""
-    demand, pairs, rentals = instance.demand, instance.pairs, instance.rentals
-    smaller = demand_of(demand, volumes)
-    rows, at = list(volumes), {v: i for i, v in enumerate(volumes)}
-    jobs = list(workloads)
-    arrays = (pairs.broken[rows], pairs.disks.take(rows), pairs.provision_gb.take(rows))
-    if rentals is not None:
-        rentals = replace(
-            rentals,
-            workloads=smaller.workloads,
-            broken=rentals.broken[jobs],
-            mounts=tuple(tuple(at[v] for v in rentals.mounts[w]) for w in jobs),
-            shared=rentals.shared[rows],
-            hours=tuple(rentals.hours[w] for w in jobs),
-        )
-    kept = tuple((at[v], o) for v, o in instance.kept if v in at)
-    facts = (pairs.fixed_usd_hr, pairs.mounted, pairs.shared)
-    part = Pairs(smaller.volumes, pairs.offers, *arrays, *facts, known=pairs.facts)
-    limits = instance.limits
-    if limits is not None:
-        limits = replace(limits, too_many=limits.too_many[jobs], limited=limits.limited[jobs])
-    return Instance(smaller, part, rentals, kept, limits=limits)
-
-
-def demand_of(demand: Demand, volumes: Iterable[int]) -> Demand:
-    """Return volumes with all that connects them, free of budgets, caps and share."""
-    kept = tuple(demand.volumes[v] for v in volumes)
-    names = {volume.name for volume in kept}
-    update: dict[str, Any] = {
-        "volumes": kept,
-        "policy": without_limits(demand.policy),
-        "groups": tuple(g for g in demand.groups if not names.isdisjoint(g.volumes)),
-        "workloads": tuple(w for w in demand.workloads if not names.isdisjoint(w.mounts)),
-    }
-    return demand.model_copy(update=update)
-
-
-def on_offers(instance: Instance, offers: Sequence[int]) -> Instance:
-    """Return an instance on some of the disk offers only."""
-    pairs, rentals = instance.pairs, instance.rentals
-    columns, at = list(offers), {o: index for index, o in enumerate(offers)}
-    smaller = Pairs(
-        pairs.volumes,
-        pairs.offers.iloc[columns],
-        pairs.broken[:, columns],
-        pairs.disks.take(columns=columns),
-        pairs.provision_gb.take(columns=columns),
-        {at[o]: usd_hr for o, usd_hr in pairs.fixed_usd_hr.items() if o in at},
-        pairs.mounted,
-        {
-            at[o]: replace(disk, offer=at.get(disk.offer, -1))
-            for o, disk in pairs.shared.items()
-            if o in at
-        },
-    )
-    if rentals is not None:
-        rentals = replace(
-            rentals, meets=rentals.meets[:, columns], multinode=rentals.multinode[columns]
-        )
-    kept = tuple((v, at[o]) for v, o in instance.kept if o in at)
-    return Instance(instance.demand, smaller, rentals, kept, limits=instance.limits)
+    from planner.demand.model import Demand
+    from planner.solve.problem import Chosen, Instance
 
 
 # Parts.
@@ -445,6 +231,7 @@ class Evaluator:
         self.usd_month = instance.usd_month(self.chosen, self.rented)
         self.budget = SearchBudget(float("inf")) if budget is None else budget
         self._parts: dict[int, Part] = {}
+        self._without: dict[int, Decimal] = {}
 
     @property
     def hours(self) -> int:
@@ -482,9 +269,13 @@ class Evaluator:
     def members(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """Return volumes and workloads of every part."""
         components = [(scope.volumes, scope.workloads) for scope in self.instance.components]
-        coupled = {v for volumes, _ in components for v in volumes}
-        alone = [((v,), ()) for v in self.chosen if v not in coupled]
-        return sorted([*components, *alone])
+        return sorted([*components, *(((v,), ()) for v in self.alone)])
+
+    @cached_property
+    def alone(self) -> frozenset[int]:
+        """Return the volumes that no group, workload or existing disk ties to anything."""
+        coupled = {v for scope in self.instance.components for v in scope.volumes}
+        return frozenset(v for v in self.chosen if v not in coupled)
 
     @cached_property
     def _part_of(self) -> dict[int, int]:
@@ -503,6 +294,34 @@ class Evaluator:
         if p not in self._parts:
             self._parts[p] = Part(*self.members[p], subset(self.instance, *self.members[p]))
         return self._parts[p]
+
+    @cached_property
+    def dearest_usd_hr(self) -> NDArray[np.float64]:
+        """Return what one more offer for a volume has to cost less than to change the plan.
+
+        That is the dearest replica of its least choice, and what its part costs more than its
+        bound; infinite where copies are kept apart by places of which an offer lies in several.
+        """
+        least, result = self.instance.least, np.full(len(self.chosen), np.inf)
+        for p, (volumes, jobs) in enumerate(self.members):
+            picked = {v: at for v in volumes if (at := least.choice(v)) and least.is_simple(v)}
+            spare = 0.0
+            if volumes[0] not in self.alone:
+                bound = dual_bound(self.part(p).instance)
+                cost = self._cost(volumes, jobs, self)
+                spare = np.inf if bound is None else float(difference(cost, bound)) / self.hours
+            for v, offers in picked.items():
+                result[v] = max(float(self.instance.usd_hr(v, o)) for o in offers) + spare
+        return result
+
+    @cached_property
+    def groups(self) -> frozenset[int]:
+        """Return the parts that are one group of single copies at one place."""
+        return frozenset(
+            p
+            for p, (volumes, jobs) in enumerate(self.members)
+            if len(volumes) > 1 and not jobs and _is_one_group(self.part(p).instance)
+        )
 
     def plan(self, p: int | None = None) -> Answer:
         """Return the plan itself, or what a part has of it in the numbers of that part."""
@@ -550,6 +369,22 @@ class Evaluator:
                 return Answer(usd_month, chosen, rented, _proof(best))
         return self.evaluate_whole(change)
 
+    def evaluate_at(self, v: int, o: int) -> Answer:
+        """Return the best plan with a replica of a volume at an offer, shared or not.
+
+        Where nothing ties the volume to others, that is its cheapest replicas with one there.
+        """
+        instance = self.instance
+        if v in self.alone and not instance.requirements and self._rest is not None:
+            usd_hr = instance.least.cost_with(v, o)
+            if usd_hr is not None:
+                if v not in self._without:
+                    mine = self._cost([v], [], self._rest)
+                    self._without[v] = difference(self._rest.usd_month, mine)
+                return Answer(total([self._without[v], usd_month(usd_hr, self.hours)]), {}, {})
+        name = instance.pairs.volumes[v].name
+        return self.evaluate(self.part_of(v), including(name, o))
+
     def evaluate_whole(self, change: Change) -> Answer:
         """Return the best plan where anything may be changed."""
         if self.budget.is_spent:
@@ -571,6 +406,18 @@ class Evaluator:
         best = optimum(instance, tie_break=tie_break)
         self.spend(instance, 1 if best is None else len(best.stats.runs))
         return best
+
+
+def _is_one_group(instance: Instance) -> bool:
+    if len(instance.ties) != 1 or instance.pairs.shared:
+        return False
+    (tie,) = instance.ties
+    return (
+        tie.same
+        and len(tie.members) == len(instance.volumes)
+        and all(volume.replicas == 1 for volume in instance.volumes)
+        and all(len(place) == 1 for place in instance.places(tie.level))
+    )
 
 
 def cheaper(instance: Instance, usd_month: Decimal | Fraction) -> Optimum | None:

@@ -13,22 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.analysis.evaluator import (
-    NOT_EVALUATED,
-    Answer,
-    Evaluator,
-    edited,
-    excluding,
-    including,
-    rented_from,
-)
+from planner.analysis.changes import edited, excluding, rented_from
+from planner.analysis.evaluator import NOT_EVALUATED, Answer, Evaluator
+from planner.demand.fields import MAX_CAP
 from planner.present.progress import tracked
 from planner.requirements import volume as asked_of_volumes
 from planner.requirements import workload as asked_of_workloads
 from planner.requirements.policy import policy_requirements
-from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, records
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build
 from planner.solve.candidates import rules_of
+from planner.solve.packing import stated_limits
 from planner.solve.rentals import gpu_rules_of
+from planner.text import visible
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
@@ -93,7 +89,7 @@ WORKLOAD_GPUS = (
 
 def choices(evaluator: Evaluator, volumes: Sequence[int]) -> pd.DataFrame:
     """Return where volumes are and where they would be otherwise (columns ``CHOICES``)."""
-    instance, offers = evaluator.instance, records(evaluator.instance.pairs.offers)
+    instance, offers = evaluator.instance, evaluator.instance.pairs.facts.rows
     rows: list[dict[str, Any]] = []
     for v in tracked(volumes, "Testing volumes elsewhere"):
         volume, base = instance.pairs.volumes[v], instance.pairs.base
@@ -153,7 +149,7 @@ def offers(
     wanted : sequence of int | None
         Offers to look at; None looks at all.
     """
-    instance, named = evaluator.instance, records(evaluator.instance.pairs.offers)
+    instance, named = evaluator.instance, evaluator.instance.pairs.facts.rows
     every = range(instance.pairs.own) if wanted is None else wanted
     rows: list[dict[str, Any]] = []
     for v in tracked(volumes, "Testing the offers of volumes"):
@@ -165,17 +161,15 @@ def offers(
 
 def _at(evaluator: Evaluator, v: int, o: int) -> dict[str, Any]:
     pairs = evaluator.instance.pairs
-    rules = (
-        () if (pairs.broken[v, pairs.alike(o)] == 0).any() else rules_of(int(pairs.broken[v, o]))
-    )
-    here = not {*pairs.alike(o)}.isdisjoint(evaluator.chosen[v])
+    alike, bits = pairs.alike(o), int(pairs.broken[v, o])
+    rules = rules_of(bits) if bits and all(pairs.broken[v, each] for each in alike) else ()
+    here = any(each in evaluator.chosen[v] for each in alike)
     if rules:
         amounts = {"extra_usd_hr": None, "extra_usd_month": None, "why": "it breaks rules"}
     elif here:
         amounts = _costs(evaluator, Answer(evaluator.usd_month, {}, {}))
     else:
-        change = including(pairs.volumes[v].name, o)
-        amounts = _costs(evaluator, evaluator.evaluate(evaluator.part_of(v), change))
+        amounts = _costs(evaluator, evaluator.evaluate_at(v, o))
     return {"v": v, "chosen": here, "rules": rules, **amounts}
 
 
@@ -348,6 +342,7 @@ def _all(instance: Instance, only: int | None) -> Iterator[_Requirement]:
                 edit = _edit("workloads", workload.name, field.lifted)
                 mounted = at[workload.mounts[0]]
                 yield _Requirement(workload.name, field.text, field.instead, edit, mounted)
+    yield from _of_pods(instance, only)
     if only is None:
         yield from _of_policy(demand)
 
@@ -379,6 +374,27 @@ def _of_group(group: Group, at: dict[str, int]) -> Iterator[_Requirement]:
 
         text = f"group [{', '.join(group.volumes)}] {kind}: {level}"
         yield _Requirement(None, text, "not asked", edit, at[group.volumes[0]])
+
+
+def _of_pods(instance: Instance, only: int | None) -> Iterator[_Requirement]:
+    """Yield how many disks one pod of a provider can mount, where a job may need more there."""
+    limits, rentals, demand = instance.limits, instance.rentals, instance.demand
+    if limits is None or rentals is None:
+        return
+    jobs = [w for w, mounts in enumerate(rentals.mounts) if only is None or only in mounts]
+    possible = (rentals.broken[jobs] == 0)[limits.limited[jobs]].any(axis=0)
+    providers = rentals.gpus["provider"][possible].tolist()
+    for provider, most in sorted(stated_limits(demand).items()):
+        if provider not in providers:
+            continue
+        pods = {**demand.policy.attach_limits, provider: MAX_CAP}
+
+        def edit(demand: Demand, pods: dict[str, int] = pods) -> Demand:
+            policy = demand.policy.model_copy(update={"attach_limits": pods})
+            return demand.model_copy(update={"policy": policy})
+
+        text = f"policy attach_limits: {{{visible(provider)}: {most}}}"
+        yield _Requirement(None, text, "no limit", edit)
 
 
 def _of_policy(demand: Demand) -> Iterator[_Requirement]:

@@ -102,13 +102,15 @@ def infeasible(
     conflicts = analysis.all(parts)
     budget = SearchBudget(deadline=deadline)
     search = relaxations(instance, offers, parts, budget)
-    listed = Relaxations(search.relaxations, _notes(search, is_late=budget.is_late))
+    is_empty = offers.disks.empty
+    notes = () if is_empty else _notes(search, is_late=budget.is_late)
+    listed = Relaxations(search.relaxations, notes)
     blocks = [f"No plan satisfies {visible(name)}.", *_blocks(conflicts), str(listed)]
     return Infeasible(
         "\n\n".join(filter(None, blocks)),
         conflicts=conflicts,
         relaxations=listed,
-        hint=_hint(conflicts, search),
+        hint=_EMPTY if is_empty else _hint(conflicts, search),
     )
 
 
@@ -304,6 +306,12 @@ def _notes(search: Search, *, is_late: bool) -> Iterator[str]:
     for part in search.stuck:
         names = [*(v.name for v in part.volumes[:_SHOWN]), *(w.name for w in part.workloads)]
         yield f"No change to the requirements would help {', '.join(map(visible, names))}."
+
+
+_EMPTY = (
+    "The market has no disk offers. Run `planner offers` to see it; a saved listing may be empty "
+    "or out of date."
+)
 
 
 def _hint(conflicts: Sequence[Mapping[str, Any]], search: Search) -> str:

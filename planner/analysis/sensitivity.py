@@ -28,18 +28,20 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from planner.analysis.alternatives import changes_between
-from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper, forbid, without_budgets
+from planner.analysis.changes import forbid, without_budgets
+from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper
 from planner.present.progress import tracked
 from planner.requirements.spread import spreads
-from planner.schema import AMOUNT, TEXT, YES_NO, Column, build, records
+from planner.schema import AMOUNT, TEXT, YES_NO, Column, build
 from planner.solve.candidates import BIT, rules_of, tiered
 from planner.solve.optimum import optimum
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+
+    import pandas as pd
 
     from planner.analysis.evaluator import Evaluator, PlanChoice
     from planner.solve.problem import Instance
@@ -49,6 +51,8 @@ _FAR = 10**6
 """How many times dearer an offer is looked at that no plan does without."""
 _ABOVE = 1 + Fraction(1, 10**6)
 """How far above a budget's limit the search goes on: programs allow budgets a tolerance."""
+_ABOVE_ROUNDING = 1 + 1e-9
+"""What a float is multiplied by to be no less than what it stands for."""
 _FINE = 60
 """Digits of the prices at which plans are compared."""
 
@@ -85,7 +89,7 @@ class Question:
     def __init__(self, instance: Instance, plan: PlanChoice, offer: int) -> None:
         self.instance, self.plan, self.offer = instance, plan, offer
         self.alike = instance.pairs.alike(offer)
-        self.price = Fraction(instance.pairs.offers["usd_gb_hr"].tolist()[offer])
+        self.price = Fraction(instance.pairs.usd_gb_hr(offer))
         limits = [volume.max_usd_gb_hr for volume in instance.pairs.volumes]
         self.limits = {v: Fraction(most) for v, most in enumerate(limits) if most is not None}
         self.line = self.line_of(plan)
@@ -120,7 +124,7 @@ class Question:
     def at(self, price: Decimal, admitted_at: Fraction) -> Instance:
         """Return the instance with another price of the offer."""
         pairs, bit = self.instance.pairs, np.uint32(BIT["max_usd_gb_hr"])
-        prices = pairs.offers["usd_gb_hr"].tolist()
+        prices = [*pairs.facts.prices]
         for o in self.alike:
             prices[o] = price
         broken = pairs.broken.copy()
@@ -128,8 +132,9 @@ class Question:
             broken[v, self.alike] &= ~bit
             if admitted_at > most:
                 broken[v, self.alike] |= bit
-        offers = pairs.offers.assign(usd_gb_hr=pd.Series(prices, dtype=object))
-        return replace(self.instance, pairs=tiered(replace(pairs, offers=offers, broken=broken)))
+        facts = pairs.facts.repriced(prices)
+        priced = replace(pairs, offers=facts.offers, broken=broken, known=facts)
+        return replace(self.instance, pairs=tiered(priced))
 
     def newton(
         self, start: Fraction, *, admitted_at: Fraction, up: bool
@@ -253,11 +258,11 @@ _DIGITS = 15
 
 def prices(evaluator: Evaluator, wanted: Sequence[int] | None = None) -> pd.DataFrame:
     """Return how far prices of some or all offers may rise, or have to fall (``PRICES``)."""
-    offers = records(evaluator.instance.pairs.offers)
     pairs = evaluator.instance.pairs
+    offers = pairs.facts.rows
     used = {pairs.base(o) for at in evaluator.chosen.values() for o in at}
     rows = []
-    every = range(pairs.own) if wanted is None else wanted
+    every = [o for o in range(pairs.own) if offers[o]["offer_ids"]] if wanted is None else wanted
     chosen_first = sorted(every, key=lambda o: o not in used)  # the budget is for those first
     for o in tracked(chosen_first, "Testing prices"):
         threshold = _threshold(evaluator, o, chosen=o in used)
@@ -289,19 +294,24 @@ def _threshold(evaluator: Evaluator, o: int, *, chosen: bool) -> Threshold:
         return Threshold(None, f"no volume may be there: {', '.join(rules) or 'several rules'}")
     if not evaluator.is_cheapest:
         return Threshold(None, "another plan is cheaper, even at today's price")
-    thresholds: list[tuple[Threshold, Question]] = []
     there = [v for v, at in evaluator.chosen.items() if not {*alike}.isdisjoint(at)]
-    for instance, plan in _questions(evaluator, there or np.flatnonzero(bits == 0).tolist()):
-        question = Question(instance, plan, o)
-        if not evaluator.is_capped and _is_alone(instance, plan):
-            threshold = _alone(evaluator, question)
-        elif evaluator.spend(instance):
-            threshold = question.rise() if chosen else question.fall()
-        else:
-            threshold = Threshold(None, NOT_EVALUATED)
+    volumes = there or np.flatnonzero(bits == 0).tolist()
+    answers: dict[int, tuple[Threshold, Question]] = {}
+    highest, at = Fraction(0), 0
+    for p, most in _parts_at(evaluator, o, volumes):
+        if not chosen and most < highest:
+            continue  # it does not change at a higher price than another part does
+        question = _question(evaluator, p, o)
+        above = highest if p > at else highest / _ABOVE  # of equals the first part counts
+        threshold = _of_part(evaluator, p, question, None if chosen else above)
+        if threshold is None:
+            continue
         if threshold.then == NOT_EVALUATED:
             return threshold
-        thresholds.append((threshold, question))
+        answers[p] = threshold, question
+        if threshold.usd_gb_hr is not None and threshold.usd_gb_hr >= highest:
+            highest, at = threshold.usd_gb_hr, p
+    thresholds = [answers[p] for p in sorted(answers)]
     if chosen and not evaluator.is_capped:
         whole = Question(evaluator.instance, evaluator.plan(), o)
         thresholds.append((Threshold(*whole.allowed()), whole))
@@ -311,15 +321,75 @@ def _threshold(evaluator: Evaluator, o: int, *, chosen: bool) -> Threshold:
     return first if first.rival is None else replace(first, then=question.changes_to(first.rival))
 
 
-def _questions(
-    evaluator: Evaluator, volumes: Sequence[int]
-) -> Iterator[tuple[Instance, PlanChoice]]:
-    """Yield what the price decides: all together, or where no policy ties them the parts."""
+def _of_part(
+    evaluator: Evaluator, p: int, question: Question, above: Fraction | None
+) -> Threshold | None:
+    """Return where a part changes as a price rises; or, above an amount, as it falls."""
+    if not evaluator.is_capped and _is_alone(question.instance, question.plan):
+        return _alone(evaluator, question)
+    if not evaluator.spend(question.instance, _ONE_VOLUME if p in evaluator.groups else 1):
+        return Threshold(None, NOT_EVALUATED)
+    if above is None:
+        return question.rise()
+    if above and not question.cheaper(above, admitted_at=above, up=False):
+        return None
+    return question.fall()
+
+
+_EVERYTHING = -1
+"""Number of the part that a price decides where the policy ties all parts together."""
+
+
+def _question(evaluator: Evaluator, p: int, o: int) -> Question:
+    if p == _EVERYTHING:
+        return Question(evaluator.instance, evaluator.plan(), o)
+    return Question(evaluator.part(p).instance, evaluator.plan(p), o)
+
+
+def _parts_at(evaluator: Evaluator, o: int, volumes: Sequence[int]) -> list[tuple[int, float]]:
+    """Return the parts that a price decides, each with a price above which it does not change.
+
+    Highest first; those of which only a program tells come last.
+    """
     if evaluator.is_capped:
-        yield evaluator.instance, evaluator.plan()
-        return
-    for p in sorted({evaluator.number_of(v) for v in volumes}):
-        yield evaluator.part(p).instance, evaluator.plan(p)
+        return [(_EVERYTHING, np.inf)]
+    gb = evaluator.instance.pairs.provision_gb[:, o]
+    highest: dict[int, float] = {}
+    for v in volumes:
+        p = evaluator.number_of(v)
+        most = evaluator.dearest_usd_hr[v] / gb[v] * _ABOVE_ROUNDING
+        highest[p] = max(most, highest.get(p, 0.0))
+    for p, most in highest.items():
+        highest[p] = min(most, _together(evaluator, p, o))
+    return sorted(highest.items(), key=lambda part: (np.isinf(part[1]), -part[1], part[0]))
+
+
+def _together(evaluator: Evaluator, p: int, o: int) -> float:
+    """Return a price of an offer above which one group of single copies costs no less there.
+
+    Infinite for a part that is anything else.
+    """
+    if p not in evaluator.groups:
+        return np.inf
+    instance = evaluator.part(p).instance
+    broken = instance.pairs.broken[:, o] & ~np.uint32(BIT["max_usd_gb_hr"])
+    if (broken & BIT["tier"]).any():
+        return np.inf
+    places = instance.places(instance.ties[0].level)
+    here = [each for each, place in enumerate(places) if place == places[o] and each != o]
+    other = instance.least.float_usd_hr(slice(None))[:, here].min(axis=1, initial=np.inf)
+    gb = np.where(broken == 0, instance.pairs.provision_gb[:, o], 0)
+    left = float(instance.disk_usd_hr(evaluator.plan(p).chosen)) - other[gb == 0].sum()
+    ratios = other[gb > 0] / gb[gb > 0]
+    order = np.argsort(ratios)  # the volumes that leave the offer first as its price rises
+    ratios, each, sizes = ratios[order], other[gb > 0][order], gb[gb > 0][order]
+    price = 0.0
+    for n, ratio in enumerate(ratios.tolist()):
+        price = min(max(left, 0.0) / sizes[n:].sum(), ratio)
+        if price < ratio:
+            break
+        left -= each[n]
+    return price * _ABOVE_ROUNDING
 
 
 def _is_alone(instance: Instance, plan: PlanChoice) -> bool:
@@ -362,7 +432,7 @@ def _alone(evaluator: Evaluator, question: Question) -> Threshold:
 
 
 _ONE_VOLUME = 0.05
-"""Programs that the best choice of one volume counts as: it needs no solver."""
+"""Programs that the best choice of one volume, or of one group, counts as: it needs no solver."""
 
 
 def _best(instance: Instance) -> list[int] | None:

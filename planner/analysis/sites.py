@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.analysis.evaluator import Evaluator
-    from planner.solve.candidates import Site
+    from planner.solve.places import Site
     from planner.solve.problem import Instance
 
 SITES = (

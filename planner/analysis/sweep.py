@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import ValidationError
 
-from planner.analysis.evaluator import with_demand
+from planner.analysis.changes import with_demand
 from planner.analysis.grid import NAMED, axes_of, written
 from planner.analysis.reasons import first_conflict
 from planner.analysis.workers import work_on

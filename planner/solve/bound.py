@@ -24,13 +24,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from planner.requirements.spread import spreads
-from planner.solve.candidates import Pairs, Site
+from planner.solve.places import Site
 from planner.units import total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from planner.solve.candidates import Pairs
 
 
 CLOSE = 1 + 1e-9
@@ -85,19 +87,34 @@ class SeparableBound:
 
     def choices(self) -> list[list[int] | None]:
         """Return the chosen offers of each volume, by create key, one entry for each replica."""
-        popular = [-self.tied[site] for site in self._sites]
-        return [
-            self._offers(
-                self._pick(
-                    volume,
-                    [
-                        choice._replace(weight=(*choice.weight[:2], popular[choice.offer]))
-                        for choice in self._survivors(volume)
-                    ],
-                )
-            )
-            for volume in range(len(self._pairs.volumes))
+        return [self.choice(volume) for volume in range(len(self._pairs.volumes))]
+
+    def choice(self, volume: int) -> list[int] | None:
+        """Return the chosen offers of one volume; see `choices`."""
+        tied, sites = self.tied, self._sites
+        weighed = [
+            choice._replace(weight=(*choice.weight[:2], -tied[sites[choice.offer]]))
+            for choice in self._survivors(volume)
         ]
+        return self._offers(self._pick(volume, weighed))
+
+    def cost_with(self, volume: int, offer: int) -> Decimal | None:
+        """Return the exact least hourly cost of all replicas, one of them at an offer.
+
+        None where this takes a search: a volume without a choice, or copies kept apart by places
+        of which an offer lies in several.
+        """
+        picked, demanded = self._cheapest(volume), self._pairs.volumes[volume]
+        if picked is None or not self.is_simple(volume):
+            return None
+        gone = picked[0]
+        if spreads(demanded.replicas, demanded.spread):
+            every = self.spread_domains(demanded.spread)
+            here = (choice for choice in picked if choice.domains == every[offer])
+            gone = next(here, max(picked, key=_order))
+        others = [choice.weight[0] for choice in picked]
+        others.remove(gone.weight[0])
+        return total([*others, self._pairs.usd_hr(volume, offer)])
 
     @cached_property
     def tied(self) -> Counter[Site]:
@@ -109,6 +126,12 @@ class SeparableBound:
 
     def _offers(self, choices: list[_Choice] | None) -> list[int] | None:
         return None if choices is None else sorted(choice.offer for choice in choices)
+
+    def is_simple(self, volume: int) -> bool:
+        """Return whether copies of a volume lie in one place each, or need not be apart."""
+        demanded = self._pairs.volumes[volume]
+        apart = spreads(demanded.replicas, demanded.spread)
+        return not apart or self.is_single(demanded.spread)
 
     def domains(self, level: str) -> list[frozenset[Any]]:
         """Return the failure domains of each offer at a level."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -21,8 +21,9 @@ from planner.requirements.group import GroupPlace, group_places
 from planner.requirements.offer import At, OfferColumns
 from planner.requirements.packing import OneDisk
 from planner.requirements.volume import OF_OFFERS, asks_alike, of_offers
-from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, build, exactly, handed_out
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, build, exactly, handed_out, records
 from planner.solve.amounts import Amounts
+from planner.solve.places import Site, domains, sites, spread_domains
 from planner.solve.tiers import Tiers
 from planner.units import usd_hr
 
@@ -53,6 +54,7 @@ RULES = {
 BIT = {rule: 1 << index for index, rule in enumerate(RULES)}
 
 
+@cache
 def rules_of(bits: int) -> tuple[str, ...]:
     """Return the rules that bits stand for."""
     return tuple(rule for rule, bit in BIT.items() if bits & bit)
@@ -186,9 +188,6 @@ REJECTIONS = (
 )
 
 
-Site = tuple[str | None, ...]
-
-
 class OfferFacts:
     """What pairs read of their offers, worked out once for all pairs of the same offers.
 
@@ -233,6 +232,21 @@ class OfferFacts:
     def tiers(self) -> Tiers:
         """Return the offers whose create key sells other sizes too."""
         return Tiers(self.offers)
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the offers as plain values, None for null."""
+        return records(self.offers)
+
+    def repriced(self, prices: Sequence[Decimal | None]) -> OfferFacts:
+        """Return the facts of the same offers at other prices."""
+        offers = self.offers.assign(usd_gb_hr=np.array([*prices, None], object)[:-1])
+        other = OfferFacts(offers)
+        other._domains, other._grouped = self._domains, self._grouped
+        other.sites, other.penalty = self.sites, self.penalty
+        if not self.tiers:
+            other.tiers = self.tiers
+        return other
 
     def domains(self, level: str) -> list[frozenset[Any]]:
         """Return the failure domains of each offer at a level."""
@@ -505,57 +519,3 @@ def tiered(pairs: Pairs) -> Pairs:
         mounted = pairs.volumes[v].name in pairs.mounted
         row[tiers.beaten(row == 0, *amounts, mounted=mounted)] |= bit
     return replace(pairs, broken=broken)
-
-
-def domains(offers: pd.DataFrame, level: str) -> list[frozenset[tuple[Any, ...]]]:
-    """Return the failure domains that each offer lies in at a level.
-
-    Two offers share a data centre when the names are equal, whoever the provider is; one that
-    leaves it null is a domain of its own at its site. An ambiguous offer lies in all its regions.
-    """
-    if level == "region":
-        return [frozenset((name,) for name in names) for names in offers["regions"]]
-    if level in {"provider", "country"}:
-        return [frozenset([(name,)]) for name in _plain(offers[level])]
-    if level == "site":
-        return [frozenset([site]) for site in sites(offers)]
-    return [
-        frozenset([(site[1],) if site[1] else (site[0], None, site[2])]) for site in sites(offers)
-    ]
-
-
-def spread_domains(offers: pd.DataFrame, level: str) -> list[frozenset[Any]]:
-    """Return the domains of which copies spread over a level may share none.
-
-    Levels are nested: copies in two providers, countries or regions are also in two data centres.
-    A data centre that lies in several places of the level, as where two providers sell one
-    building, is therefore one more domain of its offers; elsewhere the level implies it.
-    """
-    own: list[frozenset[Any]] = list(domains(offers, level))
-    if level not in _ABOVE_DATA_CENTER:
-        return own
-    data_centers = domains(offers, "data_center")
-    places: defaultdict[frozenset[Any], set[frozenset[Any]]] = defaultdict(set)
-    for data_center, place in zip(data_centers, own, strict=True):
-        places[data_center].add(place)
-    return [
-        place | {("data_center", data_center)} if len(places[data_center]) > 1 else place
-        for data_center, place in zip(data_centers, own, strict=True)
-    ]
-
-
-_ABOVE_DATA_CENTER = frozenset({"provider", "country", "region"})
-
-
-def sites(offers: pd.DataFrame) -> list[Site]:
-    """Return where each offer is: (provider, data_center, country), None where unknown."""
-    columns = (_plain(offers[name]) for name in ("provider", "data_center", "country"))
-    return list(zip(*columns, strict=True))
-
-
-def _plain(column: pd.Series[Any]) -> list[str | None]:
-    """Return a column of nullable text as Python has it."""
-    return [
-        None if is_missing else text
-        for text, is_missing in zip(column.tolist(), column.isna().tolist(), strict=True)
-    ]

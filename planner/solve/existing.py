@@ -23,7 +23,8 @@ from planner.requirements.group import group_places
 from planner.requirements.offer import LiveReplica
 from planner.requirements.volume import of_disks
 from planner.schema import build, records
-from planner.solve.candidates import BIT, sites
+from planner.solve.candidates import BIT
+from planner.solve.places import sites
 from planner.text import visible
 from planner.units import quotient, split_usd, total
 

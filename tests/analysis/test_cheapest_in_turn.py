@@ -53,6 +53,21 @@ def test_greedy_passes_by_what_a_group_apart_has_taken() -> None:
     assert providers(instance, chosen) == [["near"], ["far"]]
 
 
+def test_greedy_shares_a_disk_where_a_pod_mounts_no_second() -> None:
+    """The second volume of the job joins the first on one disk, of 200 GB."""
+    rows = [row("near", "0.0001"), row("far", "0.0002")]
+    job = {"name": "job", "gpu": "A100_80GB", "mounts": ["a", "b"]}
+    document = demanded(
+        volume("a"), volume("b"), workloads=[job], policy={"attach_limits": {"near": 1}}
+    )
+    instance = instance_of(document, rows, [gpu("near", "1")])
+    chosen = cheapest_in_turn(instance)
+    assert isinstance(chosen, dict)
+    assert chosen[0] == chosen[1]
+    assert instance.is_packed(chosen[0][0])
+    assert instance.rent([0], chosen) == {0: 0}
+
+
 def test_greedy_looks_for_gpus_beside_the_first_replica() -> None:
     """What is mounted goes to the cheapest offer that has GPUs beside it, not the cheapest."""
     rows = [row("none", "0.0001"), row("some", "0.0002"), row("more", "0.0003")]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from planner.analysis import evaluator
-from planner.analysis.evaluator import Evaluator, cheaper, with_demand
+from planner.analysis.changes import with_demand
+from planner.analysis.evaluator import Evaluator, cheaper
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from tests.analysis.questions import case

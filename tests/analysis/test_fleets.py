@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.analysis.evaluator import Evaluator, forbid
+from planner.analysis.changes import forbid
+from planner.analysis.evaluator import Evaluator
 from planner.analysis.explain import choices
 from planner.solve.optimum import optimum
 from planner.solve.presolve import presolve

@@ -74,6 +74,25 @@ def test_quotients_are_rounded_away_from_today() -> None:
     assert made["beta"][0] == Decimal("0.0003")
 
 
+def test_the_part_that_changes_first_decides_however_many_there_are() -> None:
+    """Z leaves delta at $0.00005, the group leaves alpha at $0.0001: beta falls to the higher."""
+    pair = [{"name": name, "size_gb": size, "security": "secure_cloud"} for name, size in SIZES]
+    groups = [{"volumes": ["x", "y"], "same": "site"}]
+    beside = {"provider": "alpha", "cloudId": "beside"}
+    rows = [one | beside if one["provider"] == "beta" else one for one in asked(X).rows]
+    for row in rows:
+        row["dataCenter"] = f"{row['provider']}-1"
+    volumes = [{"name": "z", "size_gb": 100}, *pair]
+    made = asked(*volumes, rows=rows, groups=groups).evaluator
+    clouds = [one["cloud_id"] for one in records(made.instance.pairs.offers)]
+    answer = threshold(made, clouds.index("beside"), chosen=False)
+    assert answer.usd_gb_hr == Fraction("0.0001")
+    assert answer.then.startswith("x:")
+
+
+SIZES = (("x", 100), ("y", 300))
+
+
 def test_a_plan_that_is_not_the_cheapest_has_no_range() -> None:
     """Where another plan is cheaper already, nothing is said about prices."""
     made = asked(X).evaluator

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planner.errors import Infeasible
+from planner.plans.explain import explain
 from tests.solve.live_disks import disk, gpu, plan
 
 if TYPE_CHECKING:
@@ -58,3 +59,23 @@ def test_a_shared_disk_is_moved_for_all_of_its_volumes() -> None:
     assert apart is not None
     assert apart.disk_ids == ("disk-0ab",)
     assert apart.saves_usd_month == Decimal("0.02") * 730
+
+
+def test_a_shared_disk_is_one_row_of_the_prices() -> None:
+    """It is listed for its first volume, not once more for each of the others."""
+    answers = explain(made("ab", "ab"))
+    assert answers.prices["offer_id"].tolist().count("disk-0ab") == 1
+    assert answers.choices["offer_id"].tolist() == ["disk-0ab", "disk-0ab"]
+
+
+def test_what_a_pod_can_mount_is_a_requirement_with_a_cost() -> None:
+    """Two volumes on one disk of a pod at beta; two pods' worth of disks are cheaper at alpha."""
+    job = {"name": "job", "gpu": "H100_80GB", "hours_per_month": 10, "mounts": ["a", "b"]}
+    plans = plan(
+        [{"name": "a"}, {"name": "b"}],
+        gpus=[gpu("alpha", "1"), gpu("beta", "3")],
+        workloads=[job],
+        policy={"attach_limits": {"alpha": 1}, "packing": "never"},
+    )
+    asked = explain(plans).requirements.set_index("requirement")["saves_usd_month"]
+    assert asked["policy attach_limits: {alpha: 1}"] > 0

@@ -15,7 +15,8 @@ from planner.market.offers import offers_frame
 from planner.market.wire import STOCK_RANK
 from planner.requirements.spread import spreads
 from planner.solve.bound import SeparableBound
-from planner.solve.candidates import Pairs, domains, pair, sites
+from planner.solve.candidates import Pairs, pair
+from planner.solve.places import domains, sites
 from tests.solve import instances
 
 if TYPE_CHECKING:
