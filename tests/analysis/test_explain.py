@@ -129,9 +129,15 @@ def test_what_requirements_cost_by_hand() -> None:
 
 
 def test_a_budget_ends_and_the_answers_say_so() -> None:
-    """With no budget left, answers say that they were not worked out; asked alone they are."""
+    """With no budget left, answers say that they were not worked out; asked alone they are.
+
+    What nothing ties needs no program, and is answered without a budget.
+    """
     volumes = [{"name": f"x{n}", "size_gb": 100, "replicas": 2} for n in range(9)]
-    found = asked(*volumes).evaluator
+    free = asked(*volumes).evaluator
+    broke = Evaluator(free.instance, free.chosen, free.rented, SearchBudget(0))
+    assert offers(broke, range(9)).equals(offers(free, range(9)))
+    found = asked(*volumes, policy={"max_sites": 2}).evaluator
     hasty = Evaluator(found.instance, found.chosen, found.rented, SearchBudget(3))
     assert NOT_EVALUATED in {*offers(hasty, range(9))["why"]}
     assert NOT_EVALUATED not in {*offers(found, [8])["why"]}
