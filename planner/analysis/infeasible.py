@@ -309,7 +309,7 @@ def _notes(search: Search, *, is_late: bool) -> Iterator[str]:
 
 
 _EMPTY = (
-    "The market has no disk offers. Run `planner offers` to see it; a saved listing may be empty "
+    "No disk offers in this market. Run `planner offers` to see it; a saved listing may be empty "
     "or out of date."
 )
 

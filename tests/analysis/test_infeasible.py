@@ -149,7 +149,7 @@ def test_an_empty_market_is_what_no_relaxation_helps() -> None:
     job = {"name": "ft", "gpu": "A100_80GB", "mounts": ["x"]}
     no_disks = refused([], X)
     assert "x: no offers in this market" in str(no_disks)
-    assert (no_disks.hint or "").startswith("The market has no disk offers.")
+    assert (no_disks.hint or "").startswith("No disk offers in this market.")
     no_gpus = refused([row("a", "0.0001")], X, gpus=[], workloads=[job])
     assert "ft: no GPU offers in this market" in str(no_gpus)
     assert "No change to the requirements would help x, ft" in str(no_gpus)
