@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ from planner.present.table import View
 from planner.text import nearest, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
     from pathlib import Path
@@ -205,6 +206,7 @@ def report(
     """
     from planner.reports.make import read_inputs
     from planner.reports.merge import merge_reports
+    from planner.reports.months import months_named
 
     is_focus = report_output is ReportOutput.focus
     output = Output.csv if is_focus else Output(report_output.value)
@@ -224,10 +226,10 @@ def report(
                 "--min-runway": min_runway,
                 "--idle-after": idle_after,
                 "--why": why,
-                "--charts": charts,
                 "--out": out,
             }
         )
+        months_named(month, compare)
     files_out = (("--out", out, html), ("--html", html, out), ("--forecast", forecast, html))
     for name, path, other in files_out:
         inputs = (*(files or []), disks_file, wallet_file, offers_file)
@@ -248,7 +250,9 @@ def report(
         if is_focus:
             _write_focus(whole, made_month, forecast)
         elif made_month is not None:
-            _render_month(made_month, html, section, output)
+            made_formats = chart_format or [PictureFormat.svg]
+            _keep_pages(made_month.to_html, made_month.charts, (html, charts), made_formats)
+            _render_month(made_month, section, output)
         return
     whole = replace(whole.against(limits, warn), track_record=_track_record(plans, state))
     if idle_after is not None:
@@ -420,16 +424,10 @@ def _write_focus(whole: Report, made: MonthReport | None, forecast: str | None) 
     to_stdout(nothing if made is None else made.to_focus())
 
 
-def _render_month(
-    made: MonthReport, html: str | None, section: Sequence[str] | None, output: Output
-) -> None:
-    """Write what a month cost, and its page."""
-    from planner.formats import write_atomic
+def _render_month(made: MonthReport, section: Sequence[str] | None, output: Output) -> None:
+    """Write what a month cost."""
     from planner.reports.months import MOST
 
-    if html is not None:
-        write_atomic(html, made.to_html().encode())
-        to_stderr(f"page: {html}")
     if output is not Output.json:
         for warning in made.warnings:
             to_stderr(f"warning: {warning}")
@@ -454,22 +452,34 @@ def _keep(
     formats: Sequence[PictureFormat],
 ) -> None:
     """Write the files that were asked for."""
-    from planner.formats import write_atomic
-    from planner.present.charts.base import INSTALL, drawable
-
-    out, html, charts = places
+    out, *pages = places
     if out is not None:
         whole.save(out)
         to_stderr(f"saved to {out}")
+    drawn = partial(whole.to_html, insights), partial(whole.charts, insights)
+    _keep_pages(*drawn, (pages[0], pages[1]), formats)
+
+
+def _keep_pages(
+    page: Callable[[], str],
+    drawn: Callable[[], Mapping[str, Any]],
+    places: tuple[str | None, str | None],
+    formats: Sequence[PictureFormat],
+) -> None:
+    """Write a page and charts where they were asked for."""
+    from planner.formats import write_atomic
+    from planner.present.charts.base import INSTALL, drawable
+
+    html, charts = places
     if html is not None:
-        write_atomic(html, whole.to_html(insights).encode())
+        write_atomic(html, page().encode())
         to_stderr(f"page: {html}")
         if not drawable():
             to_stderr(f"warning: the page has no charts: {INSTALL}")
     if charts is not None:
         from planner.present.charts.base import save_charts
 
-        paths = save_charts(whole.charts(insights), charts, formats)
+        paths = save_charts(drawn(), charts, formats)
         for path in paths:
             to_stderr(f"chart: {path}")
         if not paths:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.market.offers import place_text
-from planner.present.table import Section, TableColumn
+from planner.present.table import Cell, Section, TableColumn
 from planner.schema import EXACT, TEXT, WHOLE, Column, build
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from planner.solve.stats import Undecided
 from planner.solve.tenures import horizon_usd
-from planner.units import difference, money, percent_of, usd_month
+from planner.units import difference, money, percent_of, product, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,6 +49,20 @@ def month_text(created_at: str, month: int) -> str:
     """
     months = int(created_at[:4]) * 12 + int(created_at[5:7]) - 1 + month
     return f"{months // 12}-{months % 12 + 1:02}"
+
+
+@dataclass(frozen=True)
+class PlannedMonth:
+    """A volume in a month of a schedule; fields as in ``PLANNED_MONTHS``."""
+
+    month: str
+    project: str
+    volume: str
+    owner: str | None
+    size_gb: int
+    disk_usd: Decimal
+    moves: int
+    move_usd: Decimal
 
 
 @dataclass(frozen=True)
@@ -110,6 +124,38 @@ class Outlook:
         )
         title = "What moves next, and what each volume costs"
         return Section("schedule", title, columns, tuple(rows), expendable=("last_gb", "moves"))
+
+    def months(self) -> Iterator[PlannedMonth]:
+        """Yield what each volume costs in each month, by month; together the horizon's cost."""
+        policy, volumes = self.demand.policy, {v.name: v for v in self.demand.volumes}
+        paths: defaultdict[str, list[list[tuple[int, int, int, Decimal]]]] = defaultdict(list)
+        for placement in self.placements:
+            later = self.later(placement)
+            starts = [0, *(row.month for row in later)]
+            sizes = [placement.provision_gb, *(sum(row.disk_sizes_gb) for row in later)]
+            prices = [placement.usd_hr, *(row.usd_hr for row in later)]
+            ends = [*starts[1:], policy.months]
+            paths[placement.volume].append([*zip(starts, ends, sizes, prices, strict=True)])
+        for month in range(policy.months if self.demand.grows else 0):
+            for name, each in paths.items():
+                stays = [stay for path in each for stay in path]
+                here = [stay for stay in stays if stay[0] <= month < stay[1]]
+                ended = [usd_hr for _, end, _, usd_hr in stays if end == month]
+                disks = total(product(stay[3], Decimal(policy.hours_per_month)) for stay in here)
+                egress = policy.moving.egress_usd_gb
+                gb = Decimal(volumes[name].need_at(month - 1)) if ended else Decimal(0)
+                once = [product(usd_hr, policy.moving.overlap_hours) for usd_hr in ended]
+                once += [product(egress, gb)] * len(ended)
+                yield PlannedMonth(
+                    month=month_text(self.created_at, month),
+                    project=self.demand.project,
+                    volume=name,
+                    owner=volumes[name].owner,
+                    size_gb=sum(stay[2] for stay in here),
+                    disk_usd=disks,
+                    moves=len(ended),
+                    move_usd=total(once),
+                )
 
     def larger(self) -> pd.DataFrame:
         """Return what larger first disks cost more (columns ``LARGER``).
@@ -175,3 +221,30 @@ class Outlook:
             return None
         size_gb = sum(instance.gb(v, o) for v, places in best.chosen.items() for o in places)
         return size_gb, usd_month(best.usd_month, months)
+
+
+def planned_section(months: Sequence[PlannedMonth]) -> Section:
+    """Return what each month of plans that grow costs."""
+    by_month: defaultdict[str, list[PlannedMonth]] = defaultdict(list)
+    for each in months:
+        by_month[each.month].append(each)
+    rows = [
+        (name, sum(each.size_gb for each in here), *_sums(here))
+        for name, here in sorted(by_month.items())
+    ]
+    columns = (
+        TableColumn("month", "month"),
+        TableColumn("size_gb", "GB", "size_gb"),
+        TableColumn("moves", "moves", "count"),
+        TableColumn("disk_usd", "$ disks", "usd"),
+        TableColumn("move_usd", "$ moving", "usd"),
+        TableColumn("usd", "$ together", "usd"),
+    )
+    footer = ("total", Cell(None, ""), *_sums(months))
+    note = "Moving: both disks are billed while data is copied, and egress."
+    return Section("months", "Planned months", columns, tuple(rows), footer, notes=(note,))
+
+
+def _sums(months: Sequence[PlannedMonth]) -> tuple[int, Decimal, Decimal, Decimal]:
+    disks, moving = total(m.disk_usd for m in months), total(m.move_usd for m in months)
+    return sum(month.moves for month in months), disks, moving, total([disks, moving])

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from planner.errors import BudgetGate, InputError
 from planner.plans.file import Amount, Utc
+from planner.plans.growth import PlannedMonth
 from planner.present.table import counted, moment, split
 from planner.reports.budgets import Budget, Limit, check_budgets, checked_percent, limit_of
 from planner.reports.holdings import Source, Wallet
@@ -288,6 +289,8 @@ class Aggregates:
         How the offers of its plans did so far; not saved.
     gone : tuple of Line
         Disks that planner deleted since the calendar month began.
+    planned_months : tuple of PlannedMonth
+        What its plans that grow cost in each month of their horizons.
     idle_after_hr : Decimal | None
         Hours unattached, as far as planner saw it, from which a disk counts as idle; None: all.
     """
@@ -305,6 +308,7 @@ class Aggregates:
     track_record: tuple[str, ...] = ()
     idle_after_hr: Amount | None = None
     gone: tuple[Line, ...] = ()
+    planned_months: tuple[PlannedMonth, ...] = ()
 
     @property
     def as_of(self) -> str:

@@ -162,6 +162,7 @@ def report(
         warnings=(*later, *notes, *_amiss(lines), *(() if read is None else read.notes)),
         doubts=(*gone, *doubts),
         gone=() if holdings is None else _deleted(records, holdings, offers, plan),
+        planned_months=() if plan is None else tuple(plan.outlook.months()),
     )
     return report.against(budgets or {}, warn_above)
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
 from planner.formats import digest_of
+from planner.present.charts.base import drawable
+from planner.present.charts.months import PAST_MONTHS, past_chart
 from planner.present.data import to_csv
 from planner.present.html import to_html
 from planner.present.markdown import to_markdown
@@ -333,7 +335,28 @@ class MonthReport:
         """Return one self-contained page."""
         tables = [one for one in self.sections() if one.name not in {"low-wallet", "summary"}]
         lead = (*self.low_wallets, *self.summary, *self.notes)
-        return page(self.title, lead, tables, {}, self.warnings)
+        return page(self.title, lead, tables, self.charts() if drawable() else {}, self.warnings)
+
+    def charts(self) -> dict[str, Any]:
+        """Return the charts by the name of the section that each stands beside.
+
+        Raises
+        ------
+        InputError
+            When the library that draws them is not installed.
+        """
+        months = [self] if self.before is None else [self.before, self]
+        rows = [
+            {
+                "month": f"{each.month.name}{'' if each.is_over else ' so far'}",
+                "owner": owner,
+                "billed_usd": sums.billed_usd,
+                "unbilled_usd": sums.unbilled_usd,
+            }
+            for each in months
+            for owner, sums in each.groups("owner").items()
+        ]
+        return {"by-owner": past_chart(build(rows, PAST_MONTHS))} if self._all else {}
 
     def to_document(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -403,22 +426,34 @@ def month_report(
     InputError
         When a month is none, begins after the account was read, or is compared with itself.
     """
-    made = _month_report(report, holdings, month, past)
-    if compare is None:
-        return made
-    if compare == month:
+    made, *before = (
+        _month_report(report, holdings, each, past) for each in months_named(month, compare)
+    )
+    return replace(made, before=before[0]) if before else made
+
+
+def months_named(month: str, compare: str | None) -> tuple[Month, ...]:
+    """Return a month, and what it is compared with.
+
+    Raises
+    ------
+    InputError
+        When one is no month, or they are the same.
+    """
+    months = tuple(Month.named(name) for name in (month, compare) if name is not None)
+    if months[0] in months[1:]:
         raise InputError(f"{month} cannot be compared with itself", hint="give another month")
-    return replace(made, before=_month_report(report, holdings, compare, past))
+    return months
 
 
 def _month_report(
-    report: Report, holdings: Holdings, name: str, past: Sequence[PastDisk]
+    report: Report, holdings: Holdings, month: Month, past: Sequence[PastDisk]
 ) -> MonthReport:
-    month, as_of = Month.named(name), holdings.read_at
+    as_of = holdings.read_at
     if as_of <= month.start:
         when = moment(as_of.isoformat())
         hint = f"The account was read {when}: give that month, or an earlier one."
-        raise InputError(f"{name} has not begun", hint=hint)
+        raise InputError(f"{month.name} has not begun", hint=hint)
     here = [line for line in report.lines if line.is_live and line.account == holdings.account]
     live = [PastDisk(line, "live", as_of, as_of) for line in whole(here)]
     lines, unknown = month_costs((*live, *past), holdings, month)

@@ -20,6 +20,7 @@ from planner.formats import JsonError, digest_of, parse, read_bytes, write_atomi
 from planner.present.charts.base import drawable
 from planner.present.charts.budget import budget_chart
 from planner.present.charts.cost import cost_chart
+from planner.present.charts.months import PLANNED_MONTHS, planned_chart
 from planner.present.data import to_csv
 from planner.present.html import to_html
 from planner.present.markdown import to_markdown
@@ -58,6 +59,7 @@ _STORED = {
     "warn_above": "warn_above",
     "idle_after_hr": "idle_after_hr",
     "gone": "gone",
+    "planned_months": "planned_months",
 }
 """What a saved report is made of again, and where its file has it."""
 _FAILURE = ("error", "hint", "exit_code", "over")
@@ -67,7 +69,7 @@ _RATE = (
     *("disks", "unpriced", "size_gb"),
     *("usd_hr", "usd_day", "usd_month", "usd_calendar_month"),
 )
-_OPEN = frozenset({"by-owner", "changes", "by-site"})
+_OPEN = frozenset({"by-owner", "changes", "by-site", "months"})
 """Sections that a page does not fold."""
 _LEAD = frozenset({"low-wallet", "summary", "notices"})
 """Sections that a page has in its header."""
@@ -105,6 +107,11 @@ class Report(Aggregates):
         return handed_out(
             build([one.row(self.warn_above) for one in self.budgets], BUDGETS), exact=exact
         )
+
+    def months_frame(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return the months of plans that grow as a frame (columns ``PLANNED_MONTHS``)."""
+        rows = [vars(month) for month in self.planned_months]
+        return handed_out(build(rows, PLANNED_MONTHS), exact=exact)
 
     def to_document(self) -> dict[str, Any]:
         """Return the report as JSON values: what was read, and every sum of it."""
@@ -209,6 +216,7 @@ class Report(Aggregates):
             "groups": self.groups_frame,
             "gpus": self.gpus_frame,
             "comparisons": self.comparisons_frame,
+            "months": self.months_frame,
         }
         if section not in frames:
             meant = nearest(section, frames)
@@ -254,6 +262,8 @@ class Report(Aggregates):
             found["by-owner" if is_owned else "budgets"] = budget_chart(self._owner_budgets())
         if self.lines:
             found["by-site" if is_owned else "by-owner"] = cost_chart(self.to_frame())
+        if self.planned_months:
+            found["months"] = planned_chart(self.months_frame())
         return found if insights is None else found | insights.charts()
 
     def _owner_budgets(self) -> pd.DataFrame:
@@ -330,11 +340,14 @@ def _to_document(report: Report) -> dict[str, Any]:
         "warn_above": json_value(report.warn_above),
         "idle_after_hr": json_value(report.idle_after_hr),
         "gone": [_values(row_of(line)) for line in report.gone],
+        "planned_months": [_values(vars(month)) for month in report.planned_months],
         "warnings": list(report.warnings),
         "doubts": list(report.doubts),
         "alerts": list(report.alerts),
         "assumptions": list(report.assumptions),
     }
+    if not report.planned_months:
+        del document["planned_months"]
     return {"format": FORMAT, "digest": digest_of(document), **document}
 
 
@@ -385,7 +398,8 @@ def _read_stored(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     for name in _FAILURE:
         document.pop(name, None)
     try:
-        return document, {name: document[key] for name, key in _STORED.items()}
+        known = {"planned_months": [], **document}  # there are none where nothing grows
+        return document, {name: known[key] for name, key in _STORED.items()}
     except KeyError as error:
         raise _changed(path) from error
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from planner.plans.growth import planned_section
 from planner.present.table import Cell, Section, TableColumn, counted, split
 from planner.reports.aggregates import AS_IT_IS, AS_IT_IS_NOTE, TAG, CostGroup
 from planner.reports.billing import billed_section, wallet_section
@@ -61,12 +62,11 @@ def _sections(report: Aggregates, most: int | None) -> Iterator[Section]:
         yield _changes(report, most)
     yield from ways.pop("site")
     yield _totals(report)
+    if report.planned_months:
+        yield planned_section(report.planned_months)
     if report.limits:
         yield _budgets(report)
-    if report.wallets:
-        yield wallet_section(report)
-    if any(wallet.billed for wallet in report.wallets):
-        yield billed_section(report)
+    yield from _wallets(report)
     if idle := report.idle:
         yield _idle(report, idle, most)
     if report.comparisons:
@@ -78,6 +78,13 @@ def _sections(report: Aggregates, most: int | None) -> Iterator[Section]:
     if live := [line for line in report.lines if line.is_live]:
         yield _accrued(report, live, most)
     yield _disks(report, most)
+
+
+def _wallets(report: Aggregates) -> Iterator[Section]:
+    if report.wallets:
+        yield wallet_section(report)
+    if any(wallet.billed for wallet in report.wallets):
+        yield billed_section(report)
 
 
 def _group_sections(report: Aggregates, by: str, most: int | None) -> Iterator[Section]:

@@ -136,6 +136,8 @@ def test_a_section_without_anything_to_show_is_no_mistake(run: Run, plan: str) -
         (("--as-of", "2026-01-01"), "--disks"),
         (("--as-of", "yesterday", "--disks", "d.json"), "is no time"),
         (("--out", ""), "names a file"),
+        (("--month", "2026-13"), "is not a month"),
+        (("--month", "2026-01", "--compare", "2026-1"), "compared with itself"),
         (("--compare", "2026-01"), "comes with --month"),
         (("--forecast", "f.csv"), "comes with -o focus"),
         (("-o", "focus"), "has cost nothing yet"),
@@ -329,7 +331,9 @@ def test_a_month_with_disks_that_are_gone(run: Run, tmp_path: Path) -> None:
         ran = live(run, sim, *words)
         assert ran.code == 0
         assert f"compared with {months[0]}" in ran.out
-        assert f"compared with {months[0]}" in (tmp_path / "m.html").read_text()
+        page = (tmp_path / "m.html").read_text()
+        assert f"compared with {months[0]}" in page
+        assert "Cost by month and owner" in page
 
 
 def test_a_marketplace_that_does_not_answer(run: Run, sim: Sim) -> None:

@@ -213,3 +213,31 @@ def test_why_the_first_disk_is_not_larger() -> None:
         [300, 500, 3, 2],
     ]
     assert larger["extra_usd"].tolist() == [Decimal("5.14"), Decimal("16.86")]
+
+
+def test_the_months_of_a_plan_cost_what_its_horizon_does(tmp_path: Path) -> None:
+    """By volume and month, with moves and egress; a saved report has them again."""
+    move = {"egress_usd_gb": "0.003", "overlap": "2 days"}
+    plan = made({**CORPUS, "replicas": 2}, {"name": "logs", "size_gb": 50}, horizon=6, move=move)
+    months = [*plan.outlook.months()]
+    assert [(m.month, m.volume) for m in months[:3]] == [
+        ("2026-11", "corpus"),
+        ("2026-11", "logs"),
+        ("2026-12", "corpus"),
+    ]
+    assert sum(m.disk_usd + m.move_usd for m in months) == plan.exact_totals["horizon_usd"]
+    assert sum(m.moves for m in months) == len(plan.schedule) > 0
+    report = planner.report(plan)
+    assert next(one for one in report.sections() if one.name == "months").footer is not None
+    report.save(tmp_path / "report.json")
+    assert planner.reports.report.Report.load(tmp_path / "report.json") == report
+    assert not [*made({"name": "logs", "size_gb": 50}).outlook.months()]
+
+
+def test_a_disk_that_exists_is_in_the_months() -> None:
+    """300 GB at 0.02 an hour until full: 0.02 for 730 h, and 72 h beside the disk after it."""
+    live = frame(disk("a" * 32, 300, data_center="alpha-1", country="US"))
+    plan = made(CORPUS, horizon=4, disks=live, recorded={("corpus", 1): ("a" * 32,)})
+    usd = [(m.disk_usd, m.moves, m.move_usd) for m in plan.outlook.months()]
+    assert usd[0] == (Decimal("14.6"), 0, Decimal(0))
+    assert usd[2] == (Decimal("29.2"), 1, Decimal("1.44"))

@@ -89,11 +89,11 @@ def row_axis(rows: Sequence[ChartRow]) -> alt.Y:
     return axis
 
 
-def usd_axis() -> alt.X:
-    """Return the horizontal axis of what a month costs."""
+def usd_axis(title: str = "USD a month") -> alt.X:
+    """Return the horizontal axis of what is paid."""
     draw = altair()
     ticks = draw.Axis(format="$,~r", grid=False, tickCount=5)
-    axis: alt.X = draw.X("start:Q", title="USD a month", axis=ticks)
+    axis: alt.X = draw.X("start:Q", title=title, axis=ticks)
     return axis
 
 
