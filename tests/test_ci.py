@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import planner
-from planner.present.github import annotation
+from planner.cli.validate import annotation
 from planner.shipped import docs, shipped_path
 from planner.text import visible
 from tests.looks import HOSTILE

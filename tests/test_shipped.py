@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from planner.cli.docs import page_sections
 from planner.errors import InputError
-from planner.present.manual import page_sections
 from planner.present.terminal import to_terminal
 from planner.shipped import docs, resolve, shipped_names, shipped_path
 

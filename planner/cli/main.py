@@ -1,11 +1,13 @@
-"""The entry point: commands, and what a failure looks like."""
+"""The entry point: commands, failures, and signs in ASCII where an encoding lacks them."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
 import sys
+import unicodedata
 from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner import __version__
-from planner.cli import glyphs
 from planner.cli.complete import whole_words_of_bash
 from planner.cli.help import COMMAND_PANELS, HELP, epilog, helped, unlabelled
 from planner.cli.render import to_stderr, to_stdout
@@ -93,10 +94,10 @@ def main() -> None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 -- as below
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 -- closed by the caller
-    glyphs.register()
+    register_glyphs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors=glyphs.ERRORS)  # type: ignore[union-attr]
+            stream.reconfigure(errors=GLYPHS)  # type: ignore[union-attr]
     try:
         # Returns the code of a typer.Exit; a command that ends by itself returns None.
         asked = [word for word in sys.argv[1:2] if word in COMMANDS]
@@ -146,3 +147,44 @@ def _last(words: list[str], names: tuple[str, ...]) -> str | None:
             elif word.startswith(joined):
                 value = word[len(joined) :]
     return value
+
+
+GLYPHS = "planner.ascii"
+"""The name of the error handler, for ``TextIOWrapper.reconfigure(errors=…)``."""
+_SIGNS = {
+    "\N{HORIZONTAL ELLIPSIS}": "...",
+    "\N{RIGHTWARDS ARROW}": "->",
+    "\N{MULTIPLICATION SIGN}": "x",
+    "\N{LESS-THAN OR EQUAL TO}": "<=",
+    "\N{GREATER-THAN OR EQUAL TO}": ">=",
+    "\N{MINUS SIGN}": "-",
+    "\N{EN DASH}": "-",
+    "\N{EM DASH}": "-",
+    "\N{BULLET}": "*",
+    "\N{CHECK MARK}": "v",
+}
+
+
+def register_glyphs() -> None:
+    """Make the error handler known to Python's codecs."""
+    codecs.register_error(GLYPHS, _in_ascii)
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(map(_sign, text)), error.end
+
+
+def _sign(character: str) -> str:
+    """Return an ASCII sign that looks alike, or the character as a visible escape.
+
+    >>> _sign("─"), _sign("│"), _sign("┼")
+    ('-', '|', '+')
+    """
+    name = unicodedata.name(character, "")
+    if name.startswith("BOX DRAWINGS"):
+        lines = {"HORIZONTAL": "-", "VERTICAL": "|"}
+        return "+" if " AND " in name else lines.get(name.split()[-1], "+")
+    return _SIGNS.get(character) or character.encode("ascii", "backslashreplace").decode()

@@ -11,6 +11,7 @@ from planner.cli import purchases
 from planner.cli.render import Output, render, to_stdout
 from planner.errors import InputError
 from planner.present.table import Section, TableColumn, View, counted
+from planner.text import visible
 
 if TYPE_CHECKING:
     from planner.demand.validate import DemandProblem
@@ -84,7 +85,7 @@ def _document(failure: InputError) -> dict[str, object]:
 
 
 def _annotation(problem: DemandProblem) -> str:
-    from planner.present.github import annotation
+    from planner.cli.validate import annotation
 
     text = f"{problem.field}: {problem.message}" if problem.field else problem.message
     return annotation(text, file=problem.file, line=problem.line, column=problem.column)
@@ -107,3 +108,25 @@ def _rows(problems: list[DemandProblem]) -> Section:
     return Section(
         "problems", columns=tuple(TableColumn(name, name) for name in names), rows=tuple(problems)
     )
+
+
+_DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+_PROPERTY = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"})
+"""What GitHub's runner decodes again, in a message and in a property of it."""
+
+
+def annotation(
+    message: str, *, file: str, line: int | None = None, column: int | None = None
+) -> str:
+    r"""Return a workflow command that marks an error; no text in it can become another command.
+
+    >>> annotation("100 % of\n::stop", file="a,b.yaml", line=3, column=7)
+    '::error file=a%2Cb.yaml,line=3,col=7::100 %25 of\\n::stop'
+    """
+    places = {"file": visible(file), "line": line, "col": column}
+    named = ",".join(
+        f"{name}={str(value).translate(_PROPERTY)}"
+        for name, value in places.items()
+        if value is not None
+    )
+    return f"::error {named}::{visible(message).translate(_DATA)}"

@@ -14,8 +14,7 @@ from planner.analysis.explain import costly
 from planner.market.market import Sold
 from planner.market.offers import KEY, place_text
 from planner.plans.explain import explain
-from planner.present.charts.price import price_chart
-from planner.present.charts.requirement import requirement_chart
+from planner.present.charts.price import price_chart, requirement_chart
 from planner.present.charts.tradeoff import tradeoff_chart
 from planner.present.table import Cell, Section, TableColumn, counted, split
 from planner.schema import records

@@ -27,12 +27,11 @@ from planner.present.markdown import to_markdown
 from planner.present.table import Section, TableColumn
 from planner.reports.aggregates import COMPARISONS, GROUPS, Aggregates
 from planner.reports.budgets import BUDGETS
-from planner.reports.figures import FirstScreen, figures
+from planner.reports.figures import FirstScreen, assumptions, figures, further, summary
 from planner.reports.focus import forecast_rows
 from planner.reports.lines import HOURS_PER_DAY, LEDGER, RENTALS, Accrual, RunRate, row_of
 from planner.reports.page import page
 from planner.reports.sections import MOST, sections
-from planner.reports.summary import assumptions, further, summary
 from planner.schema import build, frame_section, handed_out, json_value
 from planner.text import nearest, visible
 from planner.units import HOURS_PER_MONTH, money, plain, total, usd_month

@@ -14,8 +14,8 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
 
-from planner.market.api_rows import api_rows
 from planner.market.offers import offer_records
+from planner.market.shapes import api_rows
 from planner.market.snapshot import read_offers
 from planner.marketplace.sim.local import Sim
 

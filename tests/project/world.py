@@ -35,8 +35,8 @@ from planner.marketplace.sim import admin
 from planner.marketplace.sim.account import Delays
 from planner.marketplace.sim.admin import ForeignDisk
 from planner.marketplace.sim.faults import parse_fault
+from planner.marketplace.sim.local import SimTransport
 from planner.marketplace.sim.service import Service
-from planner.marketplace.sim.transport import SimTransport
 from planner.marketplace.sim.world import SECOND_US, SimDisk, Store, to_time, to_us
 from planner.marketplace.sim.world import Clock as SimClock
 from planner.marketplace.sim.world import World as SimWorld

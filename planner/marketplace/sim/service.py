@@ -15,12 +15,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from planner.marketplace.sim import response_faults
-from planner.marketplace.sim.account import Delays, SimAccount
+from planner.marketplace.sim.account import Delays, SimAccount, members, teams, whoami
 from planner.marketplace.sim.catalogue import availability, gpu_summary
-from planner.marketplace.sim.faults import PREFIX, Fault, take
+from planner.marketplace.sim.faults import PREFIX, Fault, apply_faults, instead, take
 from planner.marketplace.sim.pods import SimPods
-from planner.marketplace.sim.user import members, teams, whoami
 from planner.marketplace.sim.wire import Dialect, Refused, Request, SimResponse
 from planner.marketplace.sim.world import number, stamp
 
@@ -109,8 +107,8 @@ class Service:
         with self.lock:
             if self.closing.is_set():
                 return SimResponse(0, manner="drop")
-            answer = response_faults.instead(acts, self.dialect) or self._done(request, acts)
-            response_faults.apply_faults(answer, acts)
+            answer = instead(acts, self.dialect) or self._done(request, acts)
+            apply_faults(answer, acts)
             self.store.save(self.world, entry | _outcome(answer, acts), changed=answer.changed)
         return answer
 

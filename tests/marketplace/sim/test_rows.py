@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from planner.market.api_rows import api_gpu_rows, api_rows
 from planner.market.canonical import Market
 from planner.market.gpus import FACTS, gpus_frame
 from planner.market.offers import offers_frame
+from planner.market.shapes import api_gpu_rows, api_rows
 from planner.market.snapshot import join_gpus, read_offers
 from planner.marketplace.sim.local import Sim
 from tests.market.rows import market_rows

@@ -15,8 +15,7 @@ from planner.market.offers import OFFERS
 from planner.present.charts.base import drawable, svg
 from planner.present.charts.budget import CHART_BUDGETS, budget_chart
 from planner.present.charts.cost import COST_DISKS, cost_chart
-from planner.present.charts.price import price_chart
-from planner.present.charts.requirement import requirement_chart
+from planner.present.charts.price import price_chart, requirement_chart
 from planner.present.charts.tradeoff import SWEPT, tradeoff_chart
 from planner.schema import build
 

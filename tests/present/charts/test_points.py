@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 from planner.errors import InputError
-from planner.present.charts.points import column_values, curves_of, levels_of, places_of, points_of
+from planner.present.charts.tradeoff import (
+    column_values,
+    curves_of,
+    levels_of,
+    places_of,
+    points_of,
+)
 
 Row = tuple[Any, Any, str | None]
 """x, curve, USD a month (None: no plan)."""

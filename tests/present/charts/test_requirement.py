@@ -10,7 +10,7 @@ import pytest
 from planner import explain
 from planner.analysis.explain import REQUIREMENTS
 from planner.present.charts.bars import MOST_ROWS
-from planner.present.charts.requirement import requirement_chart
+from planner.present.charts.price import requirement_chart
 from planner.schema import build, records
 from tests.present.charts.drawn import HOSTILE, is_empty, pieces, rows, subtitle
 from tests.shipped_plans import research
