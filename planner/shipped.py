@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from planner.errors import InputError
-from planner.text import nearest, visible
+from planner.text import nearest, suggestion, visible
 
 PREFIX = "shipped:"
 _PACKAGE = Path(__file__).parent
@@ -91,10 +91,9 @@ def docs(topic: str | None = None) -> str:
         return "".join(f"{name:{width}}  {title}\n" for name, title in titles.items())
     name = topic.removesuffix(".md")
     if name not in pages:
-        meant = nearest(name[:100], pages)
         raise InputError(
             f"the manual has no page '{visible(topic[:60])}'",
-            hint=f"did you mean {meant}?" if meant else f"its pages are {', '.join(pages)}",
+            hint=suggestion(name, pages, f"its pages are {', '.join(pages)}"),
         )
     return pages[name].read_text(encoding="utf-8")
 

@@ -43,3 +43,9 @@ def nearest(text: str, known: Iterable[str]) -> str | None:
         return by_fold[text.casefold()]
     close = difflib.get_close_matches(text.casefold(), list(by_fold), n=1, cutoff=0.6)
     return by_fold[close[0]] if close else None
+
+
+def suggestion(text: str, known: Iterable[str], otherwise: str | None) -> str | None:
+    """Return the hint for a name that is not known: the nearest that is, or else another."""
+    close = nearest(text[:100], known)
+    return f"did you mean {visible(close)}?" if close else otherwise

@@ -17,7 +17,7 @@ from planner.cli.render import Output, render, to_stderr, to_stdout
 from planner.errors import BudgetGate, InputError
 from planner.present.progress import working
 from planner.present.table import View
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -521,7 +521,6 @@ def _chosen(found: Mapping[str, Section], wanted: Sequence[str]) -> list[Section
         if name in {*SECTIONS} - {*found}:
             to_stderr(f"{name}: nothing to show")
         elif name not in found:
-            meant = nearest(name, found)
-            hint = f"did you mean {meant}?" if meant else f"one of {', '.join(found)}"
+            hint = suggestion(name, found, f"one of {', '.join(found)}")
             raise InputError(f"the report has no section {visible(name)!r}", hint=hint)
     return [found[name] for name in dict.fromkeys(wanted) if name in found]

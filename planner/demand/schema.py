@@ -31,7 +31,7 @@ from planner.demand.growth import Move
 from planner.demand.model import Exclude, Group, Policy, Volume, Workload
 from planner.errors import InputError
 from planner.shipped import shipped_path
-from planner.text import nearest
+from planner.text import suggestion
 
 
 def _input(
@@ -170,10 +170,9 @@ def example(name: ExampleName) -> str:
     """
     known = get_args(ExampleName)
     if name not in known:
-        meant = nearest(str(name), known)
         raise InputError(
             f"there is no example called {str(name)[:60]!r}",
-            hint=f"did you mean {meant}?" if meant else f"there are {' and '.join(known)}",
+            hint=suggestion(str(name), known, f"there are {' and '.join(known)}"),
         )
     return shipped_path(name).read_text(encoding="utf-8")
 

@@ -25,7 +25,7 @@ from planner.schema import (
     records,
     with_columns,
 )
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 from planner.units import quotient, usd_hr, usd_month
 
 if TYPE_CHECKING:
@@ -177,8 +177,7 @@ def gpus(
     """
     which = which or GpuFilter()
     if group_by is not None and group_by not in GPU_GROUPS:
-        meant = nearest(group_by, GPU_GROUPS)
-        hint = f"did you mean {meant}?" if meant else f"choose from {', '.join(GPU_GROUPS)}"
+        hint = suggestion(group_by, GPU_GROUPS, f"choose from {', '.join(GPU_GROUPS)}")
         raise InputError(f"cannot group by {visible(group_by)!r}", hint=hint)
     frame: pd.DataFrame = conform_gpus(listing)
     frame = frame[kept_rows(frame, which) & _kept(frame, which)]

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from planner.errors import InputError
 from planner.schema import TEXT, YES_NO, Column, build
 from planner.shipped import shipped_path
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,10 +106,9 @@ def providers(name: str | None = None, *, now: datetime | None = None) -> pd.Dat
     facts = provider_facts()
     known = list(dict.fromkeys(fact.provider for fact in facts))
     if name is not None and name not in known:
-        meant = nearest(name[:100], known)
         raise InputError(
             f"no facts are known about provider '{visible(name[:60])}'",
-            hint=f"did you mean {meant}?" if meant else f"known: {', '.join(known)}",
+            hint=suggestion(name, known, f"known: {', '.join(known)}"),
         )
     day = (now or datetime.now(UTC)).astimezone(UTC).date()
     rows = [

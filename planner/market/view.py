@@ -25,7 +25,7 @@ from planner.schema import (
     records,
     with_columns,
 )
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 from planner.units import HOURS_PER_MONTH, as_decimal, usd_hr, usd_month
 
 if TYPE_CHECKING:
@@ -122,8 +122,7 @@ def check_filter(which: OfferFilter) -> None:
     for field, known in _WORDS.items():
         word = getattr(which, field)
         if word is not None and word not in known:
-            meant = nearest(str(word), known)
-            hint = f"did you mean {meant}?" if meant else f"one of {', '.join(known)}"
+            hint = suggestion(str(word), known, f"one of {', '.join(known)}")
             raise InputError(f"{field} {visible(str(word))!r} is not known", hint=hint)
     for field in _PLACES:
         if isinstance(getattr(which, field), str):
@@ -311,8 +310,7 @@ def sort_frame(
     """
     if column not in frame:
         meant = price if column.casefold() in _PRICE_WORDS else column
-        close = nearest(meant, frame.columns)
-        hint = f"did you mean {close}?" if close else f"columns: {', '.join(frame.columns)}"
+        hint = suggestion(meant, frame.columns, f"columns: {', '.join(frame.columns)}")
         raise InputError(f"there is no column {visible(column)!r} to sort by", hint=hint)
     ranks = frame[column].map(STOCK_RANK) if column == "stock" else frame[column]
     keys = [(pd.isna(value), value) for value in ranks]

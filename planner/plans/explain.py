@@ -24,7 +24,7 @@ from planner.present.html import paragraph_html, title_html
 from planner.present.table import counted
 from planner.schema import frame_html, handed_out, records
 from planner.solve.rentals import gpu_choice
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -277,6 +277,5 @@ def _rented(plan: Plan) -> dict[int, int]:
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> InputError:
-    meant = nearest(name, known)
-    hint = f"did you mean {visible(meant)}?" if meant else None
+    hint = suggestion(name, known, None)
     return InputError(f"{what} {visible(name)!r}", hint=hint)

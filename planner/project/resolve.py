@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from planner.demand.fields import NAME
 from planner.errors import Conflict, InputError, NotFound, PendingActions
 from planner.market.disks import ID
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 
 if TYPE_CHECKING:
     from planner.project.context import Context
@@ -39,8 +39,8 @@ def find_entry(state: State, text: str, target: dict[str, str | None]) -> Entry:
         raise InputError(
             f"{visible(text)!r} matches {len(matches)} disks", hint=f"use a name: {names}"
         )
-    close = nearest(text, [*(entry.name for entry in entries), *(entry.key for entry in entries)])
-    hint = f"did you mean {close}?" if close else "`planner status` lists what is recorded"
+    known = [name for entry in entries for name in (entry.name, entry.key)]
+    hint = suggestion(text, known, "`planner status` lists what is recorded")
     raise InputError(f"no recorded disk matches {visible(text)[:80]!r}", hint=hint)
 
 
@@ -126,10 +126,10 @@ def rename_volume(ctx: Context, project: str, volume: str, name: str) -> int:
     mine = [e for e in ctx.state.of_project(project) if ctx.state.is_at(e, ctx.target)]
     disks = [entry for entry in mine if volume in entry.volumes and entry.may_exist]
     if not disks:
-        close = nearest(volume, [known for entry in mine for known in entry.volumes])
+        known = [name for entry in mine for name in entry.volumes]
         raise InputError(
             f"no recorded disk of {visible(project)} is volume {visible(volume)!r}",
-            hint=f"did you mean {close}?" if close else "`planner status` lists what is recorded",
+            hint=suggestion(volume, known, "`planner status` lists what is recorded"),
         )
     if not NAME.fullmatch(name):
         raise InputError("not a valid volume name", hint="letters, digits, - _ and .")

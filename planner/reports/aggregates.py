@@ -27,7 +27,7 @@ from planner.reports.lines import (
     RunRate,
 )
 from planner.schema import AMOUNT, TEXT, WHOLE, Column
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 from planner.units import HOURS_PER_MONTH, difference, money, plain, total
 
 COMPARISONS = (
@@ -440,8 +440,7 @@ class Aggregates:
             When it is none of ``by``.
         """
         if by not in self.by:
-            meant = nearest(by, self.by)
-            hint = f"did you mean {meant}?" if meant else f"one of {', '.join(self.by)}"
+            hint = suggestion(by, self.by, f"one of {', '.join(self.by)}")
             raise InputError(f"Cannot group by {visible(by)!r}", hint=hint)
         return groups(self.lines, self.gpus, by, knows_now=self.knows_now)
 

@@ -11,7 +11,7 @@ from planner.plans.file import Amount, Size
 from planner.present.table import counted
 from planner.reports.lines import RunRate
 from planner.schema import AMOUNT, TEXT, WHOLE, Column
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 from planner.units import (
     HOURS_PER_MONTH,
     as_decimal,
@@ -106,9 +106,8 @@ def limit_of(owner: str | None, usd: object, owners: Collection[str]) -> Limit:
     if not amount.is_finite() or amount < 0:
         raise InputError(f"a budget is {amount}", hint="an amount of USD, zero or more")
     if owner is not None and owner not in owners:
-        meant = nearest(owner, owners)
-        known = f"owners: {', '.join(sorted(map(visible, owners)))}" if owners else None
-        hint = f"did you mean {visible(meant)}?" if meant else known or "no disk has an owner"
+        known = f"owners: {', '.join(sorted(map(visible, owners)))}"
+        hint = suggestion(owner, owners, known if owners else "no disk has an owner")
         raise InputError(f"No disk in the report has the owner {visible(owner)!r}", hint=hint)
     return Limit(None, owner, amount, HOURS_PER_MONTH)
 

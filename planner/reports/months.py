@@ -44,7 +44,7 @@ from planner.schema import (
     handed_out,
     json_value,
 )
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 from planner.units import difference, money, percent_of, plain, total
 
 if TYPE_CHECKING:
@@ -183,8 +183,7 @@ class MonthReport:
             When it is none of ``by``.
         """
         if by not in self.by:
-            meant = nearest(by, self.by)
-            hint = f"Did you mean {meant}?" if meant else f"one of {', '.join(self.by)}"
+            hint = suggestion(by, self.by, f"one of {', '.join(self.by)}")
             raise InputError(f"Cannot group by {visible(by)!r}", hint=hint)
         named = {one.line.project for one in self._all if one.line.volume is not None}
         key = group_key(by, several=len(named) > 1)

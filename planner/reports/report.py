@@ -33,7 +33,7 @@ from planner.reports.lines import HOURS_PER_DAY, LEDGER, RENTALS, Accrual, RunRa
 from planner.reports.page import page
 from planner.reports.sections import MOST, sections
 from planner.schema import build, frame_section, handed_out, json_value
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 from planner.units import HOURS_PER_MONTH, money, plain, total, usd_month
 
 if TYPE_CHECKING:
@@ -218,8 +218,7 @@ class Report(Aggregates):
             "months": self.months_frame,
         }
         if section not in frames:
-            meant = nearest(section, frames)
-            hint = f"Did you mean {meant}?" if meant else f"one of {', '.join(frames)}, sums"
+            hint = suggestion(section, frames, f"one of {', '.join(frames)}, sums")
             raise InputError(f"a report has no section {visible(section)!r}", hint=hint)
         return frame_section(frames[section](exact=True))
 

@@ -85,7 +85,7 @@ def test_an_unknown_section_is_an_error_with_the_nearest() -> None:
     """`--section disk` means disks."""
     with pytest.raises(InputError, match="no section 'disk'") as caught:
         report(planned()).to_csv("disk")
-    assert caught.value.hint == "Did you mean disks?"
+    assert caught.value.hint == "did you mean disks?"
 
 
 def everything() -> Report:

@@ -25,7 +25,7 @@ from urllib.parse import unquote_to_bytes
 from planner.errors import InputError
 from planner.marketplace.sim.account import ELSEWHERE, scaled
 from planner.marketplace.sim.wire import SimResponse, refusal, to_json
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -189,8 +189,7 @@ def _act(word: str) -> Act:
     name, given, value = word.strip().partition("=")
     kind = KINDS.get(name)
     if kind is None:
-        meant = nearest(name[:60], KINDS)
-        hint = f"did you mean {meant}?" if meant else f"kinds are {', '.join(KINDS)}"
+        hint = suggestion(name, KINDS, f"kinds are {', '.join(KINDS)}")
         raise InputError(f"there is no fault of kind {visible(name)[:60]!r}", hint=hint)
     if not given and kind.default is not None:
         return Act(kind, kind.default)

@@ -10,7 +10,7 @@ from planner.errors import InputError
 from planner.present.charts.bars import MOST_KINDS, kinds_of, nothing, titled
 from planner.present.charts.base import PALE, WIDTH, altair, counted, named, usd
 from planner.schema import AMOUNT, TEXT, WHOLE, YES_NO, Column, conform, records
-from planner.text import nearest, visible
+from planner.text import suggestion, visible
 from planner.units import plain
 
 if TYPE_CHECKING:
@@ -196,8 +196,8 @@ def column_values(frame: pd.DataFrame, column: str) -> list[Any]:
         When there is no such column.
     """
     if column not in frame:
-        close = nearest(column, [str(name) for name in frame.columns])
-        hint = f"did you mean {close}?" if close else "name a column that was varied"
+        known = map(str, frame.columns)
+        hint = suggestion(column, known, "name a column that was varied")
         raise InputError(f"the sweep has no column {visible(column)!r}", hint=hint)
     return [row[column] for row in records(frame[[column]])]
 
