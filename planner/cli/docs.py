@@ -24,7 +24,6 @@ def docs(
     topic: Annotated[str | None, typer.Argument(help="A page; without one, the list.")] = None,
 ) -> None:
     """Print a page of the manual, or the list of its pages."""
-    from planner.cli.docs import page_sections
     from planner.present.terminal import has_colour, terminal_width, to_terminal
     from planner.shipped import docs as page
 

@@ -85,8 +85,6 @@ def _document(failure: InputError) -> dict[str, object]:
 
 
 def _annotation(problem: DemandProblem) -> str:
-    from planner.cli.validate import annotation
-
     text = f"{problem.field}: {problem.message}" if problem.field else problem.message
     return annotation(text, file=problem.file, line=problem.line, column=problem.column)
 
