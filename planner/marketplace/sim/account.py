@@ -10,6 +10,7 @@ from pydantic import Field
 
 from planner import units
 from planner.marketplace.sim.catalogue import offers_for, whole, window
+from planner.marketplace.sim.faults import ELSEWHERE, Act, scaled
 from planner.marketplace.sim.wire import (
     ProviderPart,
     Refused,
@@ -24,12 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from planner.marketplace.sim.catalogue import Terms
-    from planner.marketplace.sim.faults import Act
     from planner.marketplace.sim.wire import Dialect
     from planner.marketplace.sim.world import SimResource
 
 USER, WALLET = "sim-user", "sim-wallet"
-ELSEWHERE = "ELSEWHERE-1"
 _MAX_NAME = 255
 _WIDE = Context(prec=200)
 
@@ -247,11 +246,6 @@ class SimAccount:
         if disk.terminated_us is not None:
             raise Refused(404, "Disk not found")
         return disk
-
-
-def scaled(amount: Decimal, factor: str) -> Decimal:
-    """Return an amount times a factor, exactly."""
-    return _WIDE.multiply(amount, Decimal(factor))
 
 
 def _bill(resource: SimResource, resource_type: str, now_us: int) -> dict[str, Any]:

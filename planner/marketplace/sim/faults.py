@@ -17,13 +17,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from planner.errors import InputError
-from planner.marketplace.sim.account import ELSEWHERE, scaled
 from planner.marketplace.sim.wire import SimResponse, refusal, to_json
 from planner.text import suggestion, visible
 
@@ -36,6 +35,8 @@ Stage = Literal["instead", "effect", "listing", "answer", "sending"]
 
 PREFIX = "/api/v1"
 MAX_SECONDS = 10**7
+ELSEWHERE = "ELSEWHERE-1"
+_WIDE = Context(prec=200)
 
 _SPEC = re.compile(
     r"(?P<method>[A-Z]+|\*)\s+(?P<path>/[^#:\s]*)"
@@ -249,6 +250,11 @@ _SENTENCES = {
     422: "The request is invalid",
     429: "Too many requests",
 }
+
+
+def scaled(amount: Decimal, factor: str) -> Decimal:
+    """Return an amount times a factor, exactly."""
+    return _WIDE.multiply(amount, Decimal(factor))
 
 
 def instead(acts: Sequence[Act], dialect: Dialect) -> SimResponse | None:
