@@ -155,14 +155,19 @@ def copy_advice(superseded: Sequence[Superseded]) -> list[str]:
     usd = money(usd_month(total(disk.entry.counted_usd_hr for disk in superseded)))
     noun = "disk costs" if len(superseded) == 1 else "disks cost"
     copies = [
-        f"Copy {what} from {start.removesuffix('/')} to "
-        f"{' and '.join(path.removesuffix('/') for path in to)}, check the copy, then retire the "
-        "old disk."
+        f"Copy {what} from {_brief(start)} to {' and '.join(map(_brief, to))}, check the copy, "
+        "then retire the old disk."
         for disk in superseded
         if disk.holds_data
         for what, start, to in disk.copies
     ]
     return [f"{len(superseded)} superseded {noun} ${usd}/month.", *copies]
+
+
+def _brief(path: str) -> str:
+    """Return a directory of a disk with the disk's short id, to read and not to paste."""
+    disk_id, _, directory = path.partition("/")
+    return f"{disk_id[:8]}/{directory}".rstrip("/")
 
 
 def commands_for(superseded: Sequence[Superseded]) -> Iterator[str]:
