@@ -62,8 +62,8 @@ class ReadyJob:
     def mounted(self) -> tuple[str, ...]:
         """Return where the job finds its volumes on disks that volumes share, in sentences."""
         return tuple(
-            f"{self.gpu.workload} mounts disk {disk_id[:8]} once; its volumes are directories there: "
-            f"{', '.join(f'{volume}/' for volume in volumes)}"
+            f"{self.gpu.workload} mounts disk {disk_id[:8]} once; its volumes are directories "
+            f"there: {', '.join(f'{volume}/' for volume in volumes)}"
             for disk_id, volumes in self.directories
         )
 

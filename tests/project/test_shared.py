@@ -188,7 +188,9 @@ def test_a_growing_volume_replaces_the_whole_disk(tmp_path: Path) -> None:
     (superseded,) = outcome.superseded
     assert superseded.by == (new.id,)
     advice = outcome.to_document()["advice"]
-    assert f"Copy corpus #1 + ckpt #1 from {old.id[:8]} to {new.id[:8]}, check the copy" in advice[1]
+    assert (
+        f"Copy corpus #1 + ckpt #1 from {old.id[:8]} to {new.id[:8]}, check the copy" in advice[1]
+    )
     make_active(world)
     assert retired(world, tmp_path) == [old.id]
     assert [disk.size_gb for disk in world.live] == [3500]
