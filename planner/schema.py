@@ -215,8 +215,6 @@ def handed_out(
     ----------
     frame : DataFrame
         Amounts are Decimals, in the columns declared so.
-    exact : bool
-        Leave them Decimals.
     hours_per_month : int
         Hours of ``usd_month``.
     """

@@ -44,8 +44,6 @@ class Baseline:
 
     Attributes
     ----------
-    name : str
-        What is kept simple.
     place : str | None
         The provider or site it ends at; None where it is no one place, or impossible.
     usd_month : Decimal | None

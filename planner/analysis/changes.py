@@ -96,8 +96,6 @@ def with_demand(instance: Instance, demand: Demand) -> Instance:
     ----------
     instance : Instance
         As it was made: no change has excluded a candidate of it.
-    demand : Demand
-        What is asked instead.
     """
     shared, instance = instance.pairs.shared, _without_shared(instance)
     old, at = instance.pairs, {volume.name: v for v, volume in enumerate(demand.volumes)}

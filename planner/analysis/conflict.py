@@ -47,8 +47,6 @@ class Requirement:
         As in the demand; ``exclude.regions`` for a list in an exclusion, ``mounts`` for one mount.
     which : Any
         The volume of a mount; which of equal groups.
-    value : Any
-        What is asked.
     shown : str
         The same as a demand writes it.
     """
@@ -122,8 +120,6 @@ class ConflictSearch:
     ----------
     catalogue : Catalogue
         The demand, and what each pair of it needs.
-    budget : SearchBudget
-        Work that may be done.
     tolerance : float
         See `Elastic`.
     """

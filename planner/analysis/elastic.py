@@ -77,14 +77,8 @@ class Incumbent:
 
     Attributes
     ----------
-    steps : frozenset of Step
-        Those that are taken.
-    chosen : dict of list of int
-        Offers of each volume.
     spread : dict of str
         Level over which the replicas of a volume are spread, by volume.
-    objective : float
-        What was minimised.
     """
 
     steps: frozenset[Step]
@@ -119,8 +113,6 @@ class Elastic(Model):
     ----------
     catalogue : Catalogue
         The demand, and what each pair of it needs.
-    budget : SearchBudget
-        Work that may be done.
     taken : frozenset of Step | None
         Take exactly these steps.
     tolerance : float

@@ -70,10 +70,6 @@ def infeasible(
 
     Parameters
     ----------
-    demand : Demand
-        What has no plan.
-    offers : Offers
-        The market, and the account's disks.
     existing : Existing | None
         What the account's disks are to the demand.
     name : str

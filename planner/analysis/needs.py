@@ -42,8 +42,6 @@ class Place:
 
     Attributes
     ----------
-    offer : int
-        Which.
     needs : frozenset of Step
         All of them have to be taken.
     levels : frozenset of str

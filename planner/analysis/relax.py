@@ -83,8 +83,6 @@ class Search:
 
     Attributes
     ----------
-    relaxations : list of Relaxation
-        Cheapest first.
     stuck : list of Demand
         Parts of the demand for which no set of relaxations is enough.
     is_cut, is_stopped : bool
@@ -122,19 +120,7 @@ class Offers:
 def relaxations(
     instance: Instance, offers: Offers, parts: PartsOptimum, budget: SearchBudget
 ) -> Search:
-    """Return the least sets of changes that give an instance a plan, at most ten, cheapest first.
-
-    Parameters
-    ----------
-    instance : Instance
-        What has no plan.
-    offers : Offers
-        The market it was made of.
-    parts : PartsOptimum
-        Its parts.
-    budget : SearchBudget
-        Work that may be done.
-    """
+    """Return at most ten least sets of changes that give an instance a plan, cheapest first."""
     demand = instance.demand
     search = Search()
     if demand.workloads and instance.rentals is None:

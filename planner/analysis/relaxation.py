@@ -231,12 +231,8 @@ class Relaxation:
     changes : tuple of dict
         Each with what is changed (``volume``, ``workload``, ``group``, ``owner`` or ``policy``),
         ``field``, ``from``, ``to`` and ``text``.
-    text : str
-        What a person reads.
     usd_hr, usd_month : Decimal
         Exact cost of the best plan with exactly these changes.
-    demand : Demand
-        The demand with these changes.
     """
 
     changes: tuple[dict[str, Any], ...]

@@ -68,15 +68,11 @@ def work_on(
     ----------
     work : callable
         Answers a chunk of points; has to pickle where workers are processes.
-    points : sequence
-        What is asked.
     executor : Executor | None
         Who works; stays open. None works here where there are fewer than ``FEW`` points, or only
         one core, and starts processes otherwise.
     weight : int
         How many of the lightest points one of these counts as.
-    what : str
-        What progress calls it.
 
     Raises
     ------

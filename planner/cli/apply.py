@@ -338,8 +338,6 @@ def confirm_purchase(
     ----------
     plan : Plan
         The slots are of it, or of one that continues it.
-    slots : sequence of Slot
-        What is bought.
     now_usd_hr, after_usd_hr : Decimal
         Run-rate of the project before and after.
     funds : Funds

@@ -126,8 +126,6 @@ def grown(base_gb: int, growth: str | None, month: int) -> int:
 
     Parameters
     ----------
-    base_gb : int
-        What it holds now.
     growth : str | None
         In its canonical form; None: it stays as it is.
     month : int

@@ -246,8 +246,6 @@ def member_problems(
 
     Parameters
     ----------
-    document : Mapping
-        As the file says it.
     names : VolumeNames
         The volumes whose names and counts are sound.
     unsure : set of str

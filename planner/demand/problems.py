@@ -47,8 +47,6 @@ def plain_problems(error: ValidationError, root: type[BaseModel]) -> Iterator[Pr
 
     Parameters
     ----------
-    error : ValidationError
-        What pydantic raised.
     root : type of BaseModel
         The model that was validated; its fields are what a misspelt key is compared with.
     """

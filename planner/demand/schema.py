@@ -45,10 +45,6 @@ def _input(
 
     Parameters
     ----------
-    name : str
-        Of the new model.
-    model : type
-        What the file is normalised to.
     without : tuple of str
         Fields that a file does not have.
     **own

@@ -30,8 +30,6 @@ class UnreadableError(Exception):
 
     Attributes
     ----------
-    message : str
-        What would be right.
     line, column : int | None
         Where, 1-based.
     """

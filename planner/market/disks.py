@@ -72,8 +72,6 @@ class Disk:
         Whether several nodes can mount it; None where missing or not a boolean.
     attached : tuple of str | None
         Pods and clusters that it is attached to; None where the lists cannot be read.
-    created_at : str | None
-        As listed.
     """
 
     key: str

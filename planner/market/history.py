@@ -106,8 +106,6 @@ class _Stretch:
     ----------
     offer : dict
         Its row, of the newest listing that has it.
-    first, last : int
-        Numbers of the readings.
     price : Decimal | None
         None: unpriced, or not listed.
     stock : str | None
@@ -352,10 +350,6 @@ class OfferRecord:
     ----------
     in_stock, listings : int
         Listings in which it was in stock, and in which its stock is known.
-    since : str
-        The first of them.
-    price_changes : int
-        How often the price changed.
     change_percent : Decimal | None
         The last price against the first; None where it was never priced.
     """

@@ -101,8 +101,6 @@ class Recorder:
     ----------
     folder : Path
         The state directory; made with mode 0700 where it is not there.
-    base_url, team_id
-        Which marketplace and team.
     on_failure : callable
         Called with a sentence the first time that the history cannot be written.
     """
@@ -280,10 +278,6 @@ class Readings:
     ----------
     seen_at : tuple of str
         Times of the readings, in order.
-    listing_ids : tuple of int
-        What each of them listed.
-    row_ids : mapping of int to frozenset of int
-        Rows of each different listing.
     rows : mapping of int to dict
         The rows as they were listed, amounts as text.
     """
@@ -339,14 +333,8 @@ def read_readings(
 
     Parameters
     ----------
-    folder : Path
-        The state directory.
-    listing : {"disks", "gpus", "multi-node"}
-        Which listing.
     target : mapping
         ``base_url`` and ``team_id``.
-    since : datetime | None
-        Leave out earlier readings.
     where : mapping | None
         Column → values: keep rows that have any of them. None is a value.
 

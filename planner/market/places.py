@@ -40,8 +40,6 @@ def unknown_place(
     ----------
     level : str
         The column that was asked for, as in ``PLACES``.
-    name : str
-        What was asked.
     known : mapping
         For each column the places of the market.
     write : callable

@@ -33,8 +33,6 @@ class Snapshot:
     ----------
     rows : list
         JSON values, numbers with a fraction as Decimal.
-    source : str
-        File name or URL.
     fetched_at : datetime | None
         When it was read from the marketplace, UTC; None where the file does not record it.
     """

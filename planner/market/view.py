@@ -206,12 +206,8 @@ def list_offers(
     ----------
     offers : DataFrame
         Columns ``OFFERS``; others are kept.
-    which : Filter
-        What to keep.
     sort : str | None
         A column; None sorts by cost, or by price where the filter has no size. Nulls come last.
-    descending : bool
-        Largest first.
     exact : bool
         Amounts are Decimals; else floats.
 

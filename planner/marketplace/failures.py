@@ -112,8 +112,6 @@ def from_exception(
     ----------
     error : Exception
         What the transport raised: one of `ROOTS`.
-    method, url : str
-        The request.
     secret : SecretStr | None
         The key; masked should the exception repeat it.
     """
@@ -139,14 +137,10 @@ def from_response(
 
     Parameters
     ----------
-    status : int
-        The HTTP status.
     headers : Mapping of str to str
         The answer's headers, looked up in lower case: ``location``, ``retry-after``, ``date``.
     body : bytes
         The answer; the documented error shapes are quoted, anything else is left out.
-    method, url : str
-        The request.
     secret : SecretStr | None
         The key; masked should the answer repeat it.
     now : datetime | None

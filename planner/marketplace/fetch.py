@@ -82,8 +82,6 @@ def fetch_market(
 
     Parameters
     ----------
-    *names : {"disks", "gpus", "multi-node"}
-        Which listings.
     credentials : Credentials | None
         None finds them as the vendor's client does.
     state, on_failure

@@ -43,10 +43,6 @@ class Response:
 
     Attributes
     ----------
-    status : int
-        The HTTP status.
-    headers : Mapping of str to str
-        Looked up in any case.
     body : bytes
         Decoded; whole where the status is one of `DONE`.
     """

@@ -29,8 +29,6 @@ class Page(Generic[Row]):
         What tells each row from others: an id, or the canonical text of the row.
     total : int | None
         How many rows the whole listing is said to have; None where the answer has no total.
-    date : datetime | None
-        The server's time.
     """
 
     rows: list[Row]
@@ -45,10 +43,6 @@ class Scan(Generic[Row]):
 
     Attributes
     ----------
-    rows : list
-        What was read.
-    keys : list of str
-        Their keys.
     total : int | None
         How many rows the first page claimed.
     flaw : str | None

@@ -45,12 +45,8 @@ class PodRequest:
 
     Attributes
     ----------
-    offer_id : str
-        Short id of the GPU offer.
     max_usd_hr : Decimal
         The most that it may cost per hour.
-    disk_ids : tuple of str
-        The disks that it mounts.
     """
 
     name: str
@@ -73,12 +69,8 @@ class DiskListing:
 
     Attributes
     ----------
-    disks : tuple of Disk
-        Every row, whatever its status.
     date : datetime | None
         When the server began to answer, by its own clock.
-    source : str
-        The URL.
     """
 
     disks: tuple[Disk, ...]
@@ -162,8 +154,6 @@ class Probe:
     ----------
     status : int | None
         The HTTP status; None where there was no whole answer.
-    date : datetime | None
-        The server's time.
     sent_at, answered_at : datetime
         Before the request and after the answer, by our clock.
     failure : MarketError | None
@@ -240,8 +230,6 @@ class Marketplace(Protocol):
         ----------
         disk_ids : sequence of str
             Existing disks; GPUs are listed that all of them can be attached to.
-        gpu_type : str
-            GPU model, as listed.
 
         Raises
         ------

@@ -68,17 +68,7 @@ def input_warnings(demand: Demand, market: Market) -> tuple[str, ...]:
 
 
 def plan_warnings(demand: Demand, market: Market, solution: Solution) -> tuple[str, ...]:
-    """Return what the reader of a plan should know before buying.
-
-    Parameters
-    ----------
-    demand : Demand
-        What was asked.
-    market : Market
-        What could be chosen.
-    solution : Solution
-        What was chosen.
-    """
+    """Return what the reader of a plan should know before buying."""
     sold = Sold(market.sold)
     volumes = {volume.name: volume for volume in demand.volumes}
     chosen: dict[str, list[str]] = {}
@@ -110,8 +100,6 @@ def attach_warnings(
     ----------
     demand : Demand
         What was asked; its policy may know better than the provider facts.
-    placements, gpus : sequence
-        What the plan does.
     day : date
         When the age of a fact is counted from.
     """
@@ -158,14 +146,8 @@ def account_warnings(
 
     Parameters
     ----------
-    demand : Demand
-        What was asked.
-    disks : sequence of mapping
-        Rows of the account's disks.
     existing : Existing
         What disks are to the demand; it says itself which are replaced or left over.
-    placements : sequence of Placement
-        What the plan does.
     """
     kept = existing.kept
     used = {disk for replica in kept for disk in replica.disk_ids}

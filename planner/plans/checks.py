@@ -68,17 +68,7 @@ def schedule_violations(
     placements: Sequence[Placement],
     later: Sequence[Tenure],
 ) -> Iterator[str]:
-    """Yield where a solver's record contradicts a schedule, and what the market allows.
-
-    Parameters
-    ----------
-    record : SolverRecord
-        What is said.
-    line : Timeline
-        Demand and market.
-    placements, later : sequence
-        What was chosen.
-    """
+    """Yield where a solver's record contradicts a schedule, and what the market allows."""
     usd, least = horizon_usd(line.demand, placements, later), least_usd(line)
     hours = line.demand.policy.hours_per_month * line.horizon
     cost, bound = record.objective_usd_hr, record.bound_usd_hr
@@ -94,17 +84,7 @@ def schedule_violations(
 def record_violations(
     record: SolverRecord, instance: Instance, placements: Sequence[Placement], gpus: Sequence[Gpu]
 ) -> Iterator[str]:
-    """Yield where a solver's record contradicts the choice it is the record of.
-
-    Parameters
-    ----------
-    record : SolverRecord
-        What is said.
-    instance : Instance
-        Demand and market.
-    placements, gpus : sequence
-        What was chosen.
-    """
+    """Yield where a solver's record contradicts the choice it is the record of."""
     disks = total(placement.usd_hr for placement in placements)
     cost = total([disks, *(gpu.usd_hr for gpu in gpus)])
     if record.objective_usd_hr != cost:

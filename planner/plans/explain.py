@@ -47,8 +47,6 @@ class Explanation:
 
     Attributes
     ----------
-    plan : Plan
-        What is asked about.
     volume : int | None
         The volume that is asked about; None asks about all.
     offers_asked : tuple of int | None

@@ -73,12 +73,6 @@ class Outlook:
     ----------
     demand : Demand
         What grows, and how far ahead that is planned.
-    placements : tuple of Placement
-        What is there now.
-    schedule : tuple of Tenure
-        What is bought later.
-    created_at : str
-        When the first month begins.
     """
 
     demand: Demand

@@ -76,8 +76,6 @@ class Decision:
 
     Attributes
     ----------
-    project : str
-        What the demand file is about.
     created_at : str
         UTC, ISO 8601.
     nonce : str
@@ -94,8 +92,6 @@ class Decision:
         The decision, in the demand's order.
     gpus : tuple of Gpu
         What the workloads run on, in the demand's order.
-    demand : Demand
-        What was asked, normalised.
     market : Market
         The offers and GPU offers it was chosen from, and the disks that the account had.
     leftover : tuple of Leftover

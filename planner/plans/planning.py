@@ -265,8 +265,6 @@ def require_proof(plan: Plan, accept_gap: Decimal | None) -> None:
 
     Parameters
     ----------
-    plan : Plan
-        Fresh from the solver.
     accept_gap : Decimal | None
         Per cent of the plan's cost; None accepts proven plans only.
 

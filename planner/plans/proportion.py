@@ -58,15 +58,7 @@ def price_warnings(offers: Iterable[Row]) -> Iterator[str]:
 
 
 def limit_warnings(demand: Demand, market: Market) -> Iterator[str]:
-    """Yield each limit of a demand that is far beyond what any offer could reach.
-
-    Parameters
-    ----------
-    demand : Demand
-        What was asked.
-    market : Market
-        What could be chosen.
-    """
+    """Yield each limit of a demand that is far beyond what any offer could reach."""
     dearest = max((row["usd_gb_hr"] for row in _priced(market.sold)), default=None)
     if dearest is None:
         return
@@ -93,17 +85,7 @@ def limit_warnings(demand: Demand, market: Market) -> Iterator[str]:
 
 
 def disk_warnings(demand: Demand, market: Market, placements: Sequence[Placement]) -> Iterator[str]:
-    """Yield each volume whose new disk costs far more than the market's median for its size.
-
-    Parameters
-    ----------
-    demand : Demand
-        What was asked.
-    market : Market
-        What could be chosen.
-    placements : sequence of Placement
-        What was chosen.
-    """
+    """Yield each volume whose new disk costs far more than the market's median for its size."""
     costs = _Costs(market)
     volumes = {volume.name: volume for volume in demand.volumes}
     warned: set[tuple[Any, ...]] = set()

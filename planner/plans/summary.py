@@ -74,16 +74,10 @@ def placements_section(
 
     Parameters
     ----------
-    title : str
-        What stands above it.
     placements : sequence of Placement
         In the plan's order.
-    hours : int
-        Of a month.
     disks : mapping
         The account's disks: what is replaced is shown as it is, with an arrow to what it becomes.
-    notes : tuple of str
-        Sentences below it.
     leftover : sequence of Leftover
         Disks that are no longer needed; they are not in the total.
     """
@@ -268,8 +262,6 @@ def certainty(
 
     Parameters
     ----------
-    record : SolverRecord
-        What was proved.
     keeps : bool
         Whether the plan keeps existing disks: no plan that moves them was looked at.
     unchecked : str

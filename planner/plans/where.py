@@ -48,8 +48,6 @@ class WhereQuestion:
     ----------
     document : mapping
         One volume, and the job that mounts it where a GPU is asked for.
-    demand : Demand
-        What it says.
     """
 
     document: Mapping[str, Any]
@@ -126,15 +124,7 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, repr=False)
 class WhereAnswer:
-    """Where the data goes, and every other site.
-
-    Attributes
-    ----------
-    question : WhereQuestion
-        What was asked.
-    plan : Plan
-        The cheapest plan, proven and checked.
-    """
+    """Where the data goes, and every other site."""
 
     question: WhereQuestion
     plan: Plan

@@ -75,8 +75,6 @@ class TableColumn:
     ----------
     name : str
         Its key in CSV and JSON, with the unit.
-    heading : str
-        What a person reads above it.
     kind : Kind
         What its cells hold, which says how they are aligned and rounded.
     null : str
@@ -121,14 +119,8 @@ class Section:
         What it is called in options and links: lower case, hyphens.
     title : str
         What a person reads above it; empty where the table speaks for itself.
-    columns : tuple of TableColumn
-        From left to right.
     rows : tuple of tuple
         Cells: exact values, or `Cell`.
-    footer : tuple | None
-        The row of totals.
-    notes : tuple of str
-        Sentences below the table.
     commands : tuple of str
         Commands to copy, each on a line of its own.
     expendable : tuple of str

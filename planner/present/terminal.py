@@ -50,10 +50,6 @@ def to_terminal(sections: Iterable[Section], *, width: int, colour: bool = False
     ----------
     sections : iterable of Section
         In their order.
-    width : int
-        Characters of a line.
-    colour : bool
-        Use colours and bold totals.
     """
     screen = _Screen(width, colour)
     return "\n".join(filter(None, (_section(section, screen) for section in sections)))

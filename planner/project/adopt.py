@@ -49,14 +49,10 @@ class AdoptedVolume:
 
     Attributes
     ----------
-    name : str
-        Safe and unique.
     disks : tuple of dict
         Its live disks, one for each replica: columns ``DISKS``.
     known_as : str | None
         Project and volume in planner's journal; None for a disk that planner did not buy.
-    owner, tags
-        As the journal has them.
     share_gb : int | None
         What it has of disks that it shares with other volumes; None where they are its own.
     """
@@ -105,14 +101,10 @@ class Adopted:
 
     Attributes
     ----------
-    project : str
-        Name of the demand.
     volumes : tuple of AdoptedVolume
         Those bought by planner first, then by name.
     left_out : tuple of (dict, str)
         Disks that cannot be used, each with the reason.
-    source : str
-        Where the disks were read.
     """
 
     project: str

@@ -50,10 +50,6 @@ class PurchaseContext:
 
     Attributes
     ----------
-    limits : Limits
-        What may be spent.
-    ceilings : Ceilings
-        The run-rates that are not exceeded.
     halt : callable
         Returns whether another slot has come to a stop.
     """

@@ -152,8 +152,6 @@ class Heartbeat:
 
     Parameters
     ----------
-    on_event : callable
-        Gets every event.
     every_s : float
         The longest silence, in seconds of this machine's clock.
     """
@@ -208,16 +206,12 @@ class Context:
         The account that disks are created in.
     journal, state : Journal, State
         What was done, and what it comes to.
-    pace : Pace
-        Time.
     plan, project : str
         Digest of the plan, and its project.
     slots : mapping
         The slots of the plan, by name.
     origin : str
         Where the demand of the plan was read.
-    plan_id : str
-        The plan's id, for people.
     again : bool
         Whether a second set is bought on purpose: no disk of an earlier plan serves this plan.
     plan_json : str
@@ -232,10 +226,6 @@ class Context:
         The account's disks as they were last read.
     gone : set of str
         Ids of recorded disks that were asked for by id and do not exist.
-    on_event : callable
-        Gets one event for each record.
-    warnings : list of str
-        What the user should know.
     """
 
     marketplace: Marketplace

@@ -53,10 +53,6 @@ class Check:
     ----------
     name : str
         What, in lower case with underscores; stable.
-    state : {"ok", "warning", "failed", "skipped"}
-        The result.
-    says : str
-        In a sentence.
     do : str | None
         What a person can do about it.
     exit_code : int
@@ -127,8 +123,6 @@ def examine(environ: Mapping[str, str], home: Path, folder: Path, pace: Pace) ->
     ----------
     environ : mapping
         The environment variables that credentials are read from.
-    home : Path
-        Where the vendor's configuration lies.
     folder : Path
         The state directory; it is neither made nor locked.
     pace : Pace

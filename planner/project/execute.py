@@ -67,8 +67,6 @@ class Order:
 
     Attributes
     ----------
-    limits : Limits
-        What may be spent.
     parallel : int
         How many requests may be open at once, after the first disk is proved.
     wait : bool
@@ -104,18 +102,8 @@ def apply_plan(
     ----------
     plan : Plan
         What to buy. Its names are the keys: applied again, it buys nothing twice.
-    marketplace : Marketplace
-        Where the disks are created.
-    folder : Path
-        State directory.
     pace : Pace
         Time; its ``stop`` ends the run after the open request.
-    order : Order
-        Limits and manner.
-    confirm : callable
-        Asked once before the first POST.
-    on_event : callable
-        Gets an event for every step.
     step : callable
         Called at every step of the journal.
 

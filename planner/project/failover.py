@@ -41,10 +41,6 @@ def lineage(plan: Plan, state: State, folder: Path) -> tuple[Plan, ...]:
     ----------
     plan : Plan
         What is to be applied: the plan that was agreed to, or one that continues it.
-    state : State
-        Of the journal.
-    folder : Path
-        State directory.
 
     Raises
     ------
@@ -89,8 +85,6 @@ def replan(ctx: Context, plans: Sequence[Plan]) -> Plan:
 
     Parameters
     ----------
-    ctx : Context
-        The run that met it.
     plans : sequence of Plan
         The plan that was agreed to, and those that continue it.
 

@@ -107,10 +107,6 @@ class ApplyOutcome:
         kept, as JSON values in the demand's order.
     stop : PlannerError | None
         Why the run ended before everything was done.
-    advice : tuple of str
-        What a person can do.
-    warnings : tuple of str
-        What else should be known.
     usd_hr, limit_usd_hr : Decimal
         Run-rate of the project now, pending disks included, and what it may be at most.
     balance_usd : Decimal | None
@@ -210,18 +206,8 @@ def make_outcome(
 
     Parameters
     ----------
-    ctx : Context
-        The run.
-    plan, slots : Plan, sequence of Slot
-        What was to be bought.
     stop : PlannerError | None
         What ended it early; a pending slot or a conflict is worse.
-    ceilings : Ceilings
-        What was not to be exceeded.
-    balance : Decimal | None
-        What the wallet had.
-    to_send : sequence of Slot
-        What was still to be sent.
     """
     rows = tuple(OutcomeRow(slot, ctx.state.entries.get(slot.name)) for slot in slots)
     entries = [row.entry for row in rows if row.entry is not None]

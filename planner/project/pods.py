@@ -37,16 +37,8 @@ class ReadyJob:
 
     Attributes
     ----------
-    gpu : Gpu
-        The offer that the plan chose.
-    listing : {"gpus", "multi-node"}
-        Where it is listed.
-    usd_hr : Decimal
-        Planned price of one pod.
     disk_ids : tuple of str
         The disks that each of its pods mounts.
-    team_id : str | None
-        The team that pays.
     directories : tuple of (str, tuple of str)
         Disk that it shares with others or mounts for several volumes, and its volumes there.
     """
@@ -278,10 +270,6 @@ def last_plans(
 
     Parameters
     ----------
-    state, folder : State, Path
-        The journal's state, and its directory.
-    target : mapping
-        Marketplace and team.
     project, plan : str | None
         Only of this project, or the plan with this digest and those that continue it.
     """
@@ -314,8 +302,6 @@ def read_reach(
 
     Parameters
     ----------
-    records_ : sequence of dict
-        The journal's.
     folder : Path
         The state directory, where applied plans are kept.
     project, plan : str | None

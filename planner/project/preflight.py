@@ -131,12 +131,8 @@ def check_second_purchase(
     ----------
     ctx : Context
         The run; `again` in it allows a second purchase.
-    slots : sequence of Slot
-        What is to be sent.
     volumes : iterable of str
         Names of all volumes of the demand.
-    listing : DiskListing
-        The account's disks.
 
     Raises
     ------
@@ -343,8 +339,6 @@ def listed_ids(entries: Iterable[Entry], disks: pd.DataFrame | None) -> dict[str
 
     Parameters
     ----------
-    entries : iterable of Entry
-        Of the journal.
     disks : DataFrame | None
         Columns ``DISKS``: the account.
     """
@@ -388,10 +382,6 @@ def recorded_disks(
 
     Parameters
     ----------
-    records : sequence of dict
-        The journal's.
-    project : str
-        What plans are about.
     target : dict
         Base URL and team of the marketplace.
     disks : DataFrame | None

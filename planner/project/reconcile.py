@@ -36,17 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Match:
-    """How a listing matches a slot.
-
-    Attributes
-    ----------
-    kind : {"ours", "conflict", "nothing"}
-        Whether the slot's disk is listed.
-    disks : tuple of Disk
-        The listed disks of that name.
-    why : str
-        What differs.
-    """
+    """How a listing matches a slot."""
 
     kind: Literal["ours", "conflict", "nothing"]
     disks: tuple[Disk, ...] = ()
@@ -63,10 +53,6 @@ def match_name(listing: DiskListing, facts: ExpectedDisk, not_ours: Iterable[str
 
     Parameters
     ----------
-    listing : DiskListing
-        The account's disks.
-    facts : ExpectedDisk
-        What was sent, or would be.
     not_ours : iterable of str
         Ids that a person said belong to another disk.
     """
@@ -190,8 +176,6 @@ def reconcile(
 
     Parameters
     ----------
-    ctx : Context
-        The run.
     entries : sequence of Entry
         Pending slots. An unresolved slot stays pending, or is in conflict where there is a suspect.
     pauses : sequence of float
@@ -239,10 +223,6 @@ class Classification:
 
     Attributes
     ----------
-    kind : str
-        See the table.
-    why : str
-        The reason, safe to show.
     id : str | None
         The id in a 2xx answer, where it is usable.
     wait_s : float | None
@@ -265,8 +245,6 @@ def classify(outcome: Disk | MarketError, facts: ExpectedDisk) -> Classification
     ----------
     outcome : Disk or MarketError
         The disk as a 2xx describes it, or the failure.
-    facts : ExpectedDisk
-        What was sent.
     """
     if isinstance(outcome, MarketError):
         return _failed(outcome)

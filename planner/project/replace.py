@@ -109,15 +109,7 @@ def _directory(entry: Entry, volume: str) -> str:
 
 
 def successors(entry: Entry, entries: Mapping[str, Entry]) -> list[Entry]:
-    """Return what has replaced a disk in the end: a replacement may have been replaced as well.
-
-    Parameters
-    ----------
-    entry : Entry
-        A superseded disk.
-    entries : mapping of str to Entry
-        Entries of the project, by name.
-    """
+    """Return what has replaced a disk in the end: a replacement may have been replaced as well."""
     last: dict[str, Entry] = {}
     waiting, seen = [*entry.superseded_by], {entry.name}
     while waiting:

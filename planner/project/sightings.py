@@ -64,8 +64,6 @@ def record_sightings(
 
     Parameters
     ----------
-    folder : Path
-        State directory.
     target : mapping
         Base URL and team of the account.
     listed : mapping

@@ -55,8 +55,6 @@ class Ceilings:
 
         Parameters
         ----------
-        limits : Limits
-            What the user allows.
         planned : Decimal
             What the plan buys, in USD per hour.
         agreed : Plan | None
@@ -80,12 +78,8 @@ def project_usd_hr(
 
     Parameters
     ----------
-    ctx : Context
-        The run.
     plans : container of str | None
         Only what plans with these digests bought; otherwise everything, kept disks too.
-    without : container of str
-        Names of slots to leave out.
     """
     listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
     entries = [entry for entry in ctx.entries if entry.may_exist and entry.name not in without]
@@ -146,12 +140,8 @@ def check_ceilings(
 
     Parameters
     ----------
-    ctx : Context
-        The run.
     more : iterable of Decimal
         What is to be sent, in USD per hour.
-    ceilings : Ceilings
-        What is not exceeded.
     without : container of str
         Names of the slots that are to be sent.
 

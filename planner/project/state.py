@@ -39,22 +39,14 @@ class Slot(VolumesOnDisk):
         Which disk of the demand it is.
     name : str
         The key: a function of plan and slot, never of the attempt.
-    request : DiskRequest
-        What is sent.
     offer : tuple of str | None
         Create key of its offer: provider, cloud id, data centre, country.
     usd_gb_hr : Decimal
         What the plan says a GB costs per hour.
     stock : str | None
         Weakest stock level that the demand accepts.
-    owner : str | None
-        Whose budget it counts against.
-    tags : dict
-        The volume's tags.
     replaces : tuple of str
         Ids of the live disks that the slot's replica replaces.
-    disks : int
-        How many disks its replica has.
     group : tuple of DiskShare
         What each volume has of a disk that several share; else empty.
     """
@@ -207,10 +199,6 @@ class Entry(VolumesOnDisk):
     ----------
     name, plan, project, volume, replica, disk
         Which slot of which plan; the name is the key.
-    expected : ExpectedDisk
-        What was sent.
-    stage : str
-        Where it stands.
     attempts : int
         How often it was about to be sent.
     baseline : frozenset of str
@@ -221,22 +209,14 @@ class Entry(VolumesOnDisk):
         Ids that a person said belong to another disk.
     ids : tuple of str
         The disk's id when created; the ids to look at in a conflict.
-    usd_hr : Decimal | None
-        Price as read back.
     as_name, status : str
         As read back; a person may rename a disk.
     server_at, local_at : datetime | None
         When it was last sent or answered, by the server's clock and by ours.
-    until : datetime | None
-        Not to be sent before.
     why : str
         The reason for the stage, safe to show.
-    stock : bool
-        Whether a refusal was a stock-out.
     deleting : bool
         Whether a DELETE was about to be sent.
-    offer : tuple of str | None
-        Create key of its offer.
     replaces : tuple of str
         Ids of the disks that its replica replaces, once all ``disks`` of it are created.
     superseded_by : tuple of str

@@ -50,14 +50,8 @@ class DiskStatus:
 
     Attributes
     ----------
-    entry : Entry
-        The journal's entry.
-    condition : str
-        How the two compare.
     notes : tuple of str
         What differs: renamed, repriced, resized, its status, what it is attached to.
-    disk : Disk | None
-        The account's disk.
     unattached_since : datetime | None
         As far as planner has seen it; None where it is attached, or unknown.
     """
@@ -96,13 +90,7 @@ class DiskStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """All recorded slots, compared with the account.
-
-    Attributes
-    ----------
-    disks : tuple of DiskStatus
-        By project, volume, replica and disk.
-    """
+    """All recorded slots, compared with the account."""
 
     disks: tuple[DiskStatus, ...]
 
@@ -168,10 +156,6 @@ def read_status(
 
     Parameters
     ----------
-    records : sequence of dict
-        The journal's.
-    marketplace : Marketplace
-        The account.
     project, plan : str | None
         Only the slots of this project, or of the plan with this digest and those that continue
         it.

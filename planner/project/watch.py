@@ -76,10 +76,6 @@ class WatchChange:
         ``plan`` (there is one now), ``no_plan`` (there is none), ``cost`` (of the plan), ``stock``
         and ``price`` (of an offer), ``moved`` (a volume goes elsewhere), ``unread`` (the market
         could not be read), ``read`` (it can be again), ``reached`` (what was waited for; the last).
-    text : str
-        A sentence.
-    plan : Plan | None
-        The plan of this reading.
     """
 
     at: datetime

@@ -125,8 +125,6 @@ def groups(
     ----------
     by : str
         One of `ways`.
-    knows_now : bool
-        Whether an account was read.
     """
     several = len({line.project for line in lines if line.volume is not None}) > 1
     key = group_key(by, several=several)
@@ -210,10 +208,6 @@ class PlanBaseline:
 
     Attributes
     ----------
-    project : str
-        The plan's.
-    name : str
-        What is kept simple.
     place : str | None
         Where it ends; None where it is several places, or impossible.
     usd_month : Decimal | None
@@ -267,14 +261,8 @@ class Aggregates:
     ----------
     created_at : str
         When it was made, UTC.
-    sources : tuple of Source
-        What it was made from.
     lines : tuple of Line
         One for each disk; see ``LEDGER``.
-    gpus : tuple of GpuLine
-        GPUs of the plans' workloads.
-    limits : tuple of Limit
-        Budgets as they were set.
     baselines : tuple of PlanBaseline
         PlanBaseline ways to place the demands of the plans.
     wallets : tuple of Wallet

@@ -92,8 +92,6 @@ def limit_of(owner: str | None, usd: object, owners: Collection[str]) -> Limit:
         Whose disks; None counts everybody's.
     usd : Decimal | int | float
         Most that they may cost in a month.
-    owners : collection of str
-        Who owns anything.
 
     Raises
     ------
@@ -232,10 +230,6 @@ def check_budgets(
 
     Parameters
     ----------
-    budgets : sequence of Budget
-        Of the report.
-    fail_above : Decimal
-        Per cent of each limit.
     doubts : sequence of str
         Why a budget cannot be confirmed, whatever the sums are.
 

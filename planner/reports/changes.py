@@ -101,10 +101,6 @@ class Change:
         with other volumes), ``renamed`` (another volume) and ``reassigned`` (another owner); of
         GPUs ``moved``, ``reconfigured`` (another model or number), ``rescheduled`` (other hours)
         and ``repriced``; or ``unchanged``.
-    old, new : Line or GpuLine, or None
-        Before and after.
-    cost : Cost
-        Of a month.
     """
 
     changes: tuple[str, ...]
@@ -173,8 +169,6 @@ def disk_changes(
 
     Parameters
     ----------
-    hours : int
-        Of a month.
     several : bool
         Whether there are several projects, which tell volumes of one name apart.
     """

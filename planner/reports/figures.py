@@ -37,12 +37,6 @@ class Figure:
 
     Attributes
     ----------
-    value : str
-        The number with its unit.
-    label : str
-        What it is of.
-    sentence : str
-        Both, as a sentence.
     is_alert : bool
         Whether a person should look at it.
     """

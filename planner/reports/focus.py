@@ -50,10 +50,6 @@ def focus_rows(lines: Sequence[MonthLine], month: Month, until: datetime) -> Sec
     ----------
     lines : sequence of MonthLine
         What disks cost in the month.
-    month : Month
-        Which.
-    until : datetime
-        Until when it is known.
     """
     rows = []
     for one in lines:
@@ -72,10 +68,6 @@ def forecast_rows(lines: Sequence[Line], month: Month, now: datetime) -> Section
     ----------
     lines : sequence of Line
         Disks that are there, and those that are to be bought.
-    month : Month
-        Which.
-    now : datetime
-        From when on.
     """
     period = (max(now, month.start), month.end)
     rows = []

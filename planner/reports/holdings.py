@@ -51,14 +51,10 @@ class Source:
     ----------
     kind : str
         ``plan``, ``account``, or ``remembered``: the account as a plan was made with.
-    name : str
-        The file or the URL.
     as_of : str
         When it was so, UTC: when the plan was made, or the account read.
     account : str | None
         Base URL and team; None where unknown.
-    project, plan_id, digest : str | None
-        Of a plan.
     prices, prices_at : str | None
         Where the offers of a plan came from, and when they were fetched; the latter is None for a
         file that does not say.
@@ -170,8 +166,6 @@ def account_holdings(
 
     Parameters
     ----------
-    marketplace : Marketplace
-        Whose.
     now : datetime
         When, where the server tells no time.
     folder : Path | None
@@ -276,8 +270,6 @@ class Billed:
     ----------
     kind : str
         ``disks`` that are there, `GONE`, or what else the wallet paid for.
-    rows : int
-        How many.
     unreadable : int
         How many of them have no amount in USD, and are not in the sum.
     usd : Decimal
@@ -315,13 +307,7 @@ class Wallet:
     unread_bills: Size | None
 
     def runway(self, lines: Sequence[Line], gpus: Sequence[GpuLine]) -> dict[str, Any]:
-        """Return, as JSON values, how long the balance lasts: now, after, and with the GPUs.
-
-        Parameters
-        ----------
-        lines, gpus : sequence
-            What is paid from this wallet.
-        """
+        """Return, as JSON values, how long the balance lasts: now, after, and with the GPUs."""
         now, after = RunRate.of(one for one in lines if one.is_live), RunRate.of(lines)
         rented = total(gpu.usd_hr for gpu in gpus)
         with_gpus = replace(after, usd_hr=total([after.usd_hr, rented]))

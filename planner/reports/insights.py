@@ -37,8 +37,6 @@ class Insights:
 
     Attributes
     ----------
-    plan : Plan
-        Which.
     requirements : DataFrame
         Columns ``REQUIREMENTS``.
     by_sites, by_share : DataFrame

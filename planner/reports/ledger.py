@@ -39,12 +39,8 @@ class Purchase:
     ----------
     plan : str
         Digest of the plan that was agreed to: what a stock-out made of it belongs to it.
-    project, volume, replica, disk
-        Which slot of it.
     owner, tags
         Who pays, and labels, as the demand said when it was bought.
-    superseded : bool
-        Whether a later disk replaced it.
     group : tuple of DiskShare
         What each volume has of a disk that several share; else empty.
     """
@@ -74,13 +70,6 @@ def bought_as(
     records: Sequence[dict[str, Any]], holdings: Holdings
 ) -> tuple[dict[str, Purchase], tuple[str, ...]]:
     """Return what a journal says the disks of an account were bought as.
-
-    Parameters
-    ----------
-    records : sequence of dict
-        The journal's.
-    holdings : Holdings
-        Of which account.
 
     Returns
     -------
@@ -141,10 +130,6 @@ def lines_of(
 
     Parameters
     ----------
-    plan : Plan | None
-        What is to be there.
-    holdings : Holdings | None
-        What is there.
     bought : mapping
         Id of a disk → what it was bought as.
     regions : mapping

@@ -213,8 +213,6 @@ class GpuLine:
 
     Attributes
     ----------
-    account, project, workload
-        Whose.
     offer_id, provider, gpu_type, gpus, nodes, socket, spot, data_center, country, region
         As in ``CHOSEN_GPUS``.
     hours_per_month : int
@@ -344,8 +342,6 @@ class Accrual:
     ----------
     hours : Decimal | None
         Since it was created; None where that is unknown.
-    accrued_usd : Decimal | None
-        Since it was created.
     month_so_far_usd : Decimal | None
         Since the month began, or since it was created, where that was later.
     rest_of_month_usd : Decimal | None

@@ -112,24 +112,14 @@ class MonthReport:
 
     Attributes
     ----------
-    month : Month
-        Which.
-    account : str
-        Whose disks.
     as_of : datetime
         When the account was read; a month that goes on is reported until then.
     lines : tuple of MonthLine
         Every disk that lived in it as far as is known, the dearest first.
-    unknown : tuple of UnknownCost
-        What is in no sum.
-    warnings : tuple of str
-        What a person should look at.
     notes : tuple of str
         What else the month's billing rows say.
     before : MonthReport | None
         The month that it is compared with.
-    low_wallets : tuple of str
-        As of the account's report.
     """
 
     month: Month

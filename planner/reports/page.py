@@ -90,8 +90,6 @@ def page(
 
     Parameters
     ----------
-    title : str
-        What the page is about.
     lead : sequence of str
         What to know first, a sentence each; amounts of dollars stand out.
     sections : sequence of Section
@@ -100,8 +98,6 @@ def page(
         Section name → the chart that stands above its table; those of sections that are not there
         are left out. Where the extra ``charts`` is not installed there are none, and the page says
         what to install.
-    warnings : sequence of str
-        What needs attention.
     first : FirstScreen | None
         Key figures, and what is said below them.
 

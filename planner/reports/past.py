@@ -92,10 +92,6 @@ def past_disks(
 
     Parameters
     ----------
-    records : sequence of mapping
-        The journal's.
-    holdings : Holdings
-        The account.
     regions : mapping
         Site → regions, see `regions_by_site`.
     seen : mapping | None
@@ -219,10 +215,6 @@ class UnknownCost:
 
     Attributes
     ----------
-    name : str
-        Which disk or billing row.
-    why : str
-        What is unknown.
     most_usd : Decimal | None
         What it comes to at most; None where that is unknown too.
     """
@@ -243,8 +235,6 @@ def month_costs(
         All that are known, those that are live too.
     holdings : Holdings
         The account, with its billing rows; those of other disks are of disks that are gone.
-    month : Month
-        Which.
     """
     window = Month(month.start, min(month.end, holdings.read_at))
     known = {one.line.disk_id for one in disks}

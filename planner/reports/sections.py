@@ -47,8 +47,6 @@ def sections(report: Aggregates, most: int | None) -> tuple[Section, ...]:
 
     Parameters
     ----------
-    report : Aggregates
-        What to show.
     most : int | None
         Rows that a table shows before it sums the rest in one; None shows all.
     """

@@ -25,14 +25,8 @@ class ProgramColumn:
 
     Attributes
     ----------
-    x : variable
-        How many replicas are there.
-    volume, offer : int
-        Which.
     usd_hr : Decimal
         Hourly cost of one replica.
-    gb, disks : int
-        What one replica takes there.
     most : int
         Replicas that the volumes of this column have in all.
     """
@@ -125,8 +119,6 @@ class PolicyRequirement(ABC):
 
     Attributes
     ----------
-    value : int | Decimal
-        The limit.
     owner : str | None
         Whose disks it is about; None for all.
     """

@@ -60,13 +60,7 @@ class Step:
 
 @dataclass(frozen=True)
 class FieldRequirement:
-    """What one field asks.
-
-    Attributes
-    ----------
-    value : Any
-        What is asked.
-    """
+    """What one field asks."""
 
     value: FieldValue
     fields: ClassVar[Sequence[str]]

@@ -56,8 +56,6 @@ class GroupConstraint:
 
     Attributes
     ----------
-    members : tuple of int
-        Volumes, those with fewer replicas first.
     same : bool
         Whether they share their places, or never do.
     level : str

@@ -99,8 +99,6 @@ class At:
 
     Attributes
     ----------
-    offers : OfferColumns
-        O offers.
     disks : ndarray of int64, shape (O,)
         Fewest disks that hold the volume at each; empty for GPU offers.
     """
@@ -117,12 +115,8 @@ class LiveReplica:
     ----------
     disks, size_gb : int
         How many there are, and their size together.
-    usd_hr : Decimal
-        What they cost together, as billed.
     multinode : bool | None
         Whether several nodes can mount all of them; None where unknown.
-    places : mapping
-        Their places by level.
     group : tuple of str
         The volumes that share them; empty where they hold one.
     """

@@ -75,12 +75,8 @@ class Mountable(NamedTuple):
 
     Attributes
     ----------
-    placed : Terms
-        How many replicas are there.
     disk : hashable
         What is equal for volumes that share the disk.
-    disks : int
-        How many disks it takes.
     """
 
     placed: Terms
@@ -109,8 +105,6 @@ class AttachLimit:
             Replicas that each volume may have, and of these what the job can mount there.
         most : int
             How many disks one pod can mount.
-        relaxing : Terms
-            What takes disks off the count.
         """
         used: dict[Hashable, list[tuple[Terms, int]]] = defaultdict(list)
         for replicas, mountable in mounts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 USER, WALLET = "sim-user", "sim-wallet"
 _MAX_NAME = 255
-_WIDE = Context(prec=200)
 
 _Name = Annotated[str, Field(max_length=_MAX_NAME)]
 
@@ -59,8 +58,6 @@ class Delays:
 
     Attributes
     ----------
-    provisioning_s : float
-        From creation to ACTIVE.
     detaching_s : float
         From the last detaching until a delete is not refused any more.
     """

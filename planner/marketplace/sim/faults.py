@@ -59,8 +59,6 @@ class Kind:
         The unit of its value; None: it has no value.
     default : str | None
         The value where none is given; None: a value that it has must be given.
-    summary : str
-        What it does.
     """
 
     name: str

@@ -32,8 +32,6 @@ class Server(ThreadingHTTPServer):
 
     Parameters
     ----------
-    service : Service
-        What answers.
     host : str
         A name or address of this machine: anything else is refused.
     port : int

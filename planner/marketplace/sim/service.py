@@ -63,12 +63,8 @@ class Service:
 
     Parameters
     ----------
-    world : World
-        What is there.
     store : Store
         Where every change and every request is recorded before it is answered.
-    faults : sequence of Fault
-        What is to go wrong.
     new_id : callable
         Makes the ids of disks and pods.
     attach_limits : mapping of str to int

@@ -24,16 +24,8 @@ class Request:
 
     Attributes
     ----------
-    path : str
-        Without the query.
-    query : mapping of str to list of str
-        Parameters, each with all its values.
     token : str | None
         The bearer token, None where it is missing.
-    other_headers : str
-        The values of all other headers.
-    base_url : str
-        Where the server listens, for redirects.
     """
 
     method: str
@@ -91,8 +83,6 @@ class Refused(Exception):
 
     Attributes
     ----------
-    status : int
-        Status of the answer.
     problems : list of (tuple of str, str)
         Where in the request, and what.
     """

@@ -35,8 +35,6 @@ class Clock:
 
     Parameters
     ----------
-    now_us : int
-        What it shows at first.
     speed : float
         Its seconds to one real second; at 0 only `advance` moves it.
     wall : callable
@@ -135,14 +133,10 @@ class SimDisk(SimResource):
 
     Attributes
     ----------
-    shown_us : int
-        When listings begin to show it.
     held_us : int
         Until when a delete is refused, since it was attached.
     origin : str
         ``api``: created by a request; ``admin``: put there beside the API.
-    pods, clusters : list of str
-        What it is attached to.
     """
 
     size_gb: int
@@ -190,8 +184,6 @@ class World:
 
     Attributes
     ----------
-    clock : Clock
-        The marketplace's time.
     listings : dict
         Rows of ``disks``, ``gpus`` and ``multi-node``, as the API shows them.
     disks, pods : dict

@@ -110,19 +110,13 @@ def bars(
 
     Parameters
     ----------
-    rows : sequence of ChartRow
-        From the top.
     pieces : sequence of dict
         ``row`` (a label), ``start`` and ``end`` along x, the fields of the tooltip as texts,
         ``kind`` where there are kinds, and ``pale`` (True: outlined, not filled).
     x : X
         The horizontal axis, of the field ``start``.
-    tooltip : mapping
-        Field → what it is called.
     kinds : Kinds | None
         What colours stand for; None draws all in one.
-    marks : sequence of Chart
-        Layers over the bars.
     """
     draw = altair()
     bar = draw.Chart(draw.InlineData(list(pieces)), name="bars").mark_bar(

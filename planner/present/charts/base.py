@@ -225,8 +225,6 @@ def page_spec(chart: AnyChart, width: int | str = "container") -> dict[str, Any]
 
     Parameters
     ----------
-    chart : Chart or LayerChart
-        Another kind keeps its own width.
     width : int | str
         In px, everything included; ``container`` takes that of the element it is drawn in.
     """
@@ -352,10 +350,6 @@ def save_charts(
 
     Parameters
     ----------
-    charts : mapping
-        Name → chart.
-    folder : str | Path
-        Made where it is not there.
     formats : sequence of str
         ``svg``, ``png`` and ``pdf``.
 

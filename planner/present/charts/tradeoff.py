@@ -214,8 +214,6 @@ def points_of(
 
     Parameters
     ----------
-    swept : sequence of mapping
-        Rows of a sweep.
     along, between : sequence
         The value of x, and of what has a curve for each of its values, of each row.
     """
