@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from planner.demand.fields import SHOWN, cut, shown
+from planner.demand.growth import Move
 from planner.demand.model import Exclude, Policy, Volume, Workload
 from planner.demand.problems import VolumeNames, plain_problems
 from planner.demand.schema import (
@@ -46,7 +47,7 @@ _FIXED = {
 }
 _EXCLUDED = tuple(f"exclude.{word}" for word in ExcludeInput.model_fields)
 VOLUME_WORDS = (*(word for word in DefaultsInput.model_fields if word not in _FIXED), *_EXCLUDED)
-POLICY_WORDS = tuple(PolicyInput.model_fields)
+POLICY_WORDS = (*PolicyInput.model_fields, *(f"move.{word}" for word in MoveInput.model_fields))
 WORKLOAD_WORDS = tuple(word for word in WorkloadInput.model_fields if word != "name")
 _JOB_ONLY = tuple(w for w in WORKLOAD_WORDS if w not in {*VOLUME_WORDS, *POLICY_WORDS})
 _MOST_SHOWN = 8
@@ -281,6 +282,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "policy": Policy,
     "workloads": Workload,
     "exclude": Exclude,
+    "move": Move,
 }
 _LISTS = frozenset({"regions", "countries", "data_centers", "providers", "disks", "mounts"})
 _FACTOR = re.compile(r"\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)

@@ -214,7 +214,7 @@ def _put(update: dict[str, Any], before: BaseModel, word: str, value: Any) -> No
     if not inner:
         update[name] = value
         return
-    parts = {**dict(update.get(name, getattr(before, name))), inner: value}
+    parts = {**dict(update.get(name, getattr(before, name)) or {}), inner: value}
     update[name] = {key: each for key, each in parts.items() if each is not None}
 
 

@@ -243,7 +243,7 @@ def report(
     needs_offers = holdings is not None and not plans and disks_file is None
     offers = _offers(offers_file, state, live=needs_offers)
     records = _records(state) if holdings is not None else []
-    made = [*saved, *_made(plans, holdings, records, offers)]
+    made = [*saved, *_made(plans, holdings, records, offers, purchases.state_folder(state))]
     whole = merge_reports(made) if len(made) > 1 else made[0]
     if is_focus or month is not None:
         made_month = _month(whole, holdings, records, offers, (month, compare))
@@ -254,7 +254,7 @@ def report(
             _keep_pages(made_month.to_html, made_month.charts, (html, charts), made_formats)
             _render_month(made_month, section, output)
         return
-    whole = replace(whole.against(limits, warn), track_record=_track_record(plans, state))
+    whole = whole.against(limits, warn)
     if idle_after is not None:
         whole = replace(whole, idle_after_hr=purchases.hours(idle_after, "--idle-after"))
     insights = _insights(plans) if why else None
@@ -265,14 +265,6 @@ def report(
             to_stderr(f"warning: {warning}")
     render(_view(whole, insights, section or [], gate), output)
     purchases.exit_with(gate, output)
-
-
-def _track_record(plans: Sequence[tuple[str, Plan]], state: str | None) -> tuple[str, ...]:
-    """Return how the offers of the plans did so far, each offer once."""
-    from planner.plans.track_record import track_record
-
-    folder = purchases.state_folder(state)
-    return tuple(dict.fromkeys(text for _, plan in plans for text in track_record(plan, folder)))
 
 
 def _gate(whole: Report, fail: Decimal | None, runway_hr: Decimal | None) -> BudgetGate | None:
@@ -375,6 +367,7 @@ def _made(
     holdings: Holdings | None,
     records: list[dict[str, Any]],
     offers: pd.DataFrame | None,
+    folder: Path,
 ) -> list[Report]:
     """Return a report for each plan, or one of the account; the journal says what was bought."""
     from planner.reports import make
@@ -383,7 +376,7 @@ def _made(
         return []
     known: list[tuple[str, Plan | None]] = [*plans] or [("", None)]
     return [
-        make.report(plan, holdings, records=records, offers=offers, plan_source=file)
+        make.report(plan, holdings, records=records, offers=offers, plan_source=file, state=folder)
         for file, plan in known
     ]
 

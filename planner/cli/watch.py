@@ -15,7 +15,8 @@ from planner.cli import purchases
 from planner.cli.purchases import StateOption
 from planner.cli.render import to_stderr, to_stdout
 from planner.errors import InputError, PendingActions
-from planner.present.table import moment
+from planner.present.data import to_csv
+from planner.present.table import Section, TableColumn, moment
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 EPILOG = (
     "JSON: a line for each change: at (UTC), event (plan, no_plan, cost, stock, price, moved, "
     "unread, read, reached), text, usd_month (exact decimal as text; null: no plan). The last is "
-    "reached. Exit codes: 0 what you wait for is so, 6 it is, but the command or the notification "
-    "failed, 130 interrupted. --exec splits CMD into words as a shell does, and runs it without a "
-    "shell: no variables, pipes or wildcards. Nothing of the market is on its command line; its "
-    "standard input is the last change as JSON, and its output goes to standard error. The post "
-    'of --notify is {"text": "…"}, without the key.'
+    "reached. CSV: the same in columns. Exit codes: 0 what you wait for is so, 6 it is, but the "
+    "command or the notification failed, 130 interrupted. --exec splits CMD into words as a shell "
+    "does, and runs it without a shell: no variables, pipes or wildcards. Nothing of the market is"
+    " on its command line; its standard input is the last change as JSON, and its output goes to "
+    'standard error. The post of --notify is {"text": "…"}, without the key.'
 )
 
 
@@ -37,6 +38,7 @@ class WatchOutput(StrEnum):
 
     table = "table"
     json = "json"
+    csv = "csv"
 
 
 def watch(
@@ -83,7 +85,7 @@ def watch(
         sleep=_sleep,
         on_failure=purchases.warn,
     ):
-        _show(change, output)
+        _show(change, output, is_first=last is None)
         last = change
     if last is not None and notify is not None:
         post(notify, f"{asked.project}: {last.text}")
@@ -109,9 +111,14 @@ def _split(command: str | None) -> list[str]:
     return split
 
 
-def _show(change: WatchChange, output: WatchOutput) -> None:
+def _show(change: WatchChange, output: WatchOutput, *, is_first: bool) -> None:
     if output is WatchOutput.json:
         to_stdout(json.dumps(change.to_document()))
+    elif output is WatchOutput.csv:
+        document = change.to_document()
+        columns = tuple(TableColumn(name, name) for name in document)
+        lines = to_csv(Section("changes", columns=columns, rows=(tuple(document.values()),)))
+        to_stdout(lines if is_first else lines.partition("\n")[2])
     else:
         to_stdout(f"{moment(change.at.isoformat())}  {visible(change.text)}")
 

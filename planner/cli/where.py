@@ -124,10 +124,7 @@ def where(
 
 
 def _section(answered: WhereAnswer, *, every: bool, is_saved: bool) -> Section:
-    from planner.plans.track_record import track_record
-
     section = answered.section(every=every)
-    section = replace(section, notes=(*section.notes, *track_record(answered.plan)))
     if is_saved:
         return section
     words = ["planner", *sys.argv[1:], "--save", "demand.yaml"]

@@ -19,6 +19,7 @@ from planner.market.gpu_view import parse_gpu
 from planner.market.offers import place_text
 from planner.plans.explain import evaluator_of
 from planner.plans.planning import plan
+from planner.plans.track_record import track_record
 from planner.present.html import to_html
 from planner.present.table import UNKNOWN, Cell, Section, TableColumn, counted
 from planner.schema import frame_document, handed_out, records
@@ -124,10 +125,21 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, repr=False)
 class WhereAnswer:
-    """Where the data goes, and every other site."""
+    """Where the data goes, and every other site.
+
+    Attributes
+    ----------
+    question : WhereQuestion
+        What was asked.
+    plan : Plan
+        The cheapest plan, proven and checked.
+    track_record : tuple of str
+        How its offers did so far, where the marketplace is known.
+    """
 
     question: WhereQuestion
     plan: Plan
+    track_record: tuple[str, ...] = ()
 
     @property
     def sites(self) -> pd.DataFrame:
@@ -205,7 +217,7 @@ class WhereAnswer:
             str(self.question),
             tuple(columns),
             lines,
-            notes=tuple(self._notes(len(rows), hidden)),
+            notes=(*self._notes(len(rows), hidden), *self.track_record),
             noun="site",
         )
 
@@ -262,6 +274,8 @@ def where(
     data_centers: Sequence[str] = (),
     security: str | None = None,
     stock: str | None = None,
+    target: dict[str, str | None] | None = None,
+    state: str | Path | None = None,
 ) -> WhereAnswer:
     """Return the cheapest place for this much data, and what every other site costs or lacks.
 
@@ -287,6 +301,11 @@ def where(
         ``secure_cloud`` or ``community_cloud``, of disk and GPU.
     stock : str | None
         Weakest stock level of the disk.
+    target : dict | None
+        ``base_url`` and ``team_id`` of the marketplace whose market this is: the answer then says
+        how its offers did so far, see `history`.
+    state : str | Path | None
+        State directory with that history; None is planner's own.
 
     Raises
     ------
@@ -315,7 +334,7 @@ def where(
         security=security,
         stock=stock,
     )
-    return answer(question, offers, gpus)
+    return answer(question, offers, gpus, target=target, state=state)
 
 
 def answer(
@@ -324,9 +343,8 @@ def answer(
     gpus: pd.DataFrame | None = None,
     *,
     target: dict[str, str | None] | None = None,
+    state: str | Path | None = None,
 ) -> WhereAnswer:
     """Return the answer to a question on a market; see `where`."""
-    name = str(question)
-    return WhereAnswer(
-        question, plan(question.demand, offers, gpus, target=target, demand_source=name)
-    )
+    made = plan(question.demand, offers, gpus, target=target, demand_source=str(question))
+    return WhereAnswer(question, made, track_record(made, state))

@@ -10,6 +10,7 @@ from planner.formats import JsonError, parse, read_bytes
 from planner.market.disks import HEALTHY
 from planner.market.market import addressable
 from planner.plans.plan import MAX_BYTES, Plan
+from planner.plans.track_record import track_record
 from planner.present.progress import tracked
 from planner.present.table import reading
 from planner.reports.aggregates import PlanBaseline
@@ -27,6 +28,7 @@ from planner.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
+    from pathlib import Path
 
     import pandas as pd
 
@@ -49,6 +51,7 @@ def report(
     plan_source: str = "plan",
     now: datetime | None = None,
     month: None = None,
+    state: str | Path | None = None,
 ) -> Report: ...
 
 
@@ -80,6 +83,7 @@ def report(
     now: datetime | None = None,
     month: str | None = None,
     compare: str | None = None,
+    state: str | Path | None = None,
 ) -> Report | MonthReport:
     """Return the budget report of a plan, of an account, or of both, or what a month cost.
 
@@ -114,6 +118,9 @@ def report(
         `MonthReport`. It takes an account, and no budgets.
     compare : str | None
         The month that it is compared with.
+    state : str | Path | None
+        State directory with the market's history, for how the plan's offers did so far; None is
+        planner's own.
 
     Raises
     ------
@@ -162,6 +169,7 @@ def report(
         warnings=(*later, *notes, *_amiss(lines), *(() if read is None else read.notes)),
         doubts=(*gone, *doubts),
         gone=() if holdings is None else _deleted(records, holdings, offers, plan),
+        track_record=() if plan is None else track_record(plan, state),
         planned_months=() if plan is None else tuple(plan.outlook.months()),
     )
     return report.against(budgets or {}, warn_above)

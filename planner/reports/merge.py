@@ -63,6 +63,7 @@ def merge_reports(reports: Sequence[Report], *, now: datetime | None = None) -> 
         warnings=_once(text for report in reports for text in report.warnings),
         doubts=_once((*(text for report in reports for text in report.doubts), *contested)),
         warn_above=min(warned, default=None),
+        track_record=_once(text for report in reports for text in report.track_record),
         planned_months=_once(month for report in reports for month in report.planned_months),
         gone=tuple({_disk(line): line for one in reports for line in one.gone}.values()),
     )

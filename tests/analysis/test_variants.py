@@ -161,6 +161,12 @@ CASES: list[tuple[dict[str, Any], Callable[[Document], None]]] = [
     ({"over_budget": "allow"}, policy(over_budget="allow")),
     ({"growth": "10%/month", "horizon": 6}, both(every(growth="10%/month"), policy(horizon=6))),
     ({"move": {"overlap": "1 day"}}, policy(move={"overlap": "1 day"})),
+    ({"move.overlap": "36 hours"}, policy(move={"overlap": "36 hours"})),
+    (
+        {"policy.move.payback": "2 weeks", "move.egress_usd_gb": "0.01"},
+        policy(move={"payback": "14 days", "egress_usd_gb": "0.01"}),
+    ),
+    ({"move.overlap": None}, policy(move={"overlap": None})),
     ({"workloads.serve.regions": None}, of(1, "workloads", regions=None)),
     ({"workloads.train.hours_per_month": 50}, of(0, "workloads", hours_per_month=50)),
     ({"workloads.train.mounts": "scratch"}, of(0, "workloads", mounts=["scratch"])),

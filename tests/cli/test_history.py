@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import planner
 from planner.marketplace.sim.local import Sim
 from tests.cli.test_live import environment
 
@@ -83,7 +84,7 @@ def test_a_file_that_cannot_be_written_is_a_line(run: Run, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_where_explain_and_report_say_how_the_choice_did(run: Run) -> None:
+def test_where_explain_and_report_say_how_the_choice_did(run: Run, tmp_path: Path) -> None:
     """From the second listing on; a plan of files has no history, and says nothing."""
     sentence = "in stock in 100 % of {} listings since 2"
     with Sim() as sim:
@@ -97,6 +98,13 @@ def test_where_explain_and_report_say_how_the_choice_did(run: Run) -> None:
         for command, *more in (("explain",), ("report",), ("report", "-o", "md")):
             ran = run(command, "plan.json", *more, env=env)
             assert sentence.format(3) in " ".join(ran.out.split()), (command, more)
+        state = tmp_path / ".local" / "state" / "planner"
+        plan = planner.Plan.load(tmp_path / "plan.json")
+        offers = planner.read_offers("shipped:disk-offers")
+        answer = planner.where("4TB", offers, target=plan.target, state=state)
+        for said in (answer.track_record, planner.report(plan, state=state).track_record):
+            assert sentence.format(3) in said[0]
+        assert not planner.where("4TB", offers).track_record
         run("report", "plan.json", "--html", "page.html", "--out", "saved.json", env=env)
         assert run("report", "saved.json", env=env).code == 0
         free = run(

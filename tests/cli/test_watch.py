@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -55,6 +56,10 @@ def test_it_ends_with_zero_when_the_price_falls(run: Run, monkeypatch: pytest.Mo
         documents = [json.loads(line) for line in ran.out.splitlines()]
         assert [documents[0]["event"], documents[-1]["event"]] == ["plan", "reached"]
         assert KEY not in ran.out + ran.err
+        ran = run(*words, "-o", "csv", stdin=SMALL, env=environment(sim))
+        table = [*csv.DictReader(ran.out.splitlines())]
+        assert [table[0]["event"], table[-1]["event"]] == ["plan", "reached"]
+        assert ran.out.count("usd_month") == 1
 
 
 @pytest.mark.slow
