@@ -12,15 +12,19 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from planner.errors import Defect
 from planner.requirements.policy import ProviderShare
 from planner.solve.bundles import Bundles
+from planner.solve.certificate import as_multipliers, bound_month, coupled, limits_of, proves
+from planner.solve.dual import Lagrangian
 from planner.solve.heuristic import round_relaxation
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
+from planner.solve.rounding import round_dual
 from planner.solve.stats import Undecided
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from planner.solve.certificate import Multiplier
     from planner.solve.problem import Chosen, Instance, Scope
     from planner.solve.stats import SolveStats
 
@@ -38,12 +43,16 @@ PROOF = 1e-6
 """Relative gap up to which a large program counts as solved; the record always has the gap."""
 _NEAR = 1e-8
 """Relative gap that a solver is asked for where the last cent is out of reach."""
+_ENOUGH = 9e-7
+"""Relative gap at which a large program is rounded well enough."""
 _FIRST_WORK, _WORK = 1e7, 1e8
 """Work for the last cent of a program before its relaxation has to help, and for the proof around
 the relaxation: seconds, and about a minute, of a processor. No clock decides, so that every machine
 gives the same answer."""
 _UNLIMITED = 2**31 - 1
 _ROUNDING = 1e-9
+_USED = 1e-3
+"""Part of a replica from which a relaxed column counts as used."""
 _TRIES = 50
 """Solutions that may be within tolerance beyond a limit before the search is given up."""
 
@@ -62,12 +71,15 @@ class ScopeOptimum:
         Proven limit of it; None where the cost is proven to be the least.
     columns : Columns
         The candidates among which it was chosen.
+    multipliers : tuple of Multiplier
+        What proves the bound, where prices of the limits do.
     """
 
     chosen: Chosen
     usd_month: Decimal
     bound_month: float | None
     columns: Columns
+    multipliers: tuple[Multiplier, ...] = ()
 
 
 def solve_scope(instance: Instance, scope: Scope, stats: SolveStats) -> ScopeOptimum | None:
@@ -150,37 +162,82 @@ def _incumbent(
     return ScopeOptimum(chosen, usd_month, bound if exact or bound is not None else 0.0, columns)
 
 
-def _around_relaxation(
+class _Ideal(NamedTuple):
+    """The relaxation of a scope: its fractions, reduced costs, and what it proves, with what."""
+
+    values: NDArray[np.float64]
+    reduced: NDArray[np.float64]
+    bound_month: float
+    multipliers: tuple[Multiplier, ...] = ()
+    rounded: NDArray[np.int64] | None = None
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Return the columns that hold more than nothing."""
+        used: NDArray[np.bool_] = self.values > _USED
+        return used
+
+
+def _relaxed(
     instance: Instance, scope: Scope, columns: Columns, stats: SolveStats
-) -> ScopeOptimum | None:
+) -> _Ideal | None:
+    """Return the relaxation of a scope; None where it has no solution."""
+    hours = instance.demand.policy.hours_per_month
+    if proves(instance, scope):
+        limits = limits_of(instance)
+        together = coupled(instance, columns, limits)
+        dual = Lagrangian(together)
+        best = dual.best()
+        if best is None:
+            return None
+        multipliers, prices = as_multipliers(limits, best.prices)
+        bound = bound_month(instance, multipliers)
+        if bound is None:
+            raise Defect("prices of limits prove nothing")
+        stats.look_at(len(columns), len(columns.units) + len(prices))
+        reduced, enough = dual.reduced(prices), float(bound) / hours * (1 + _ENOUGH)
+        counts = round_dual(together, best.counts, reduced, prices, enough)
+        return _Ideal(best.counts, reduced, float(bound), multipliers, counts)
     relaxed = Program(instance, scope, columns, relaxed=True)
     ideal = stats.record(relaxed.cheapest(time_limit_s=stats.left_s), relaxed)
     if ideal.run.status == "infeasible":
         return None
-    if ideal.reduced is None or ideal.counts is None or ideal.bound_usd_hr is None:
+    if ideal.reduced is None or ideal.values is None or ideal.bound_usd_hr is None:
         raise Undecided
-    hours = instance.demand.policy.hours_per_month
-    bound_month = ideal.bound_usd_hr * hours * (1 - _ROUNDING)
+    near = ideal.bound_usd_hr * (1 + _NEAR)
+    counts = round_relaxation(instance, scope, columns, ideal.values, ideal.reduced, near)
+    reduced = Bundles.of(instance, scope, columns).at_best(ideal.reduced)
+    bound_usd_month = ideal.bound_usd_hr * hours * (1 - _ROUNDING)
+    return _Ideal(ideal.values, reduced, bound_usd_month, (), counts)
+
+
+def _around_relaxation(
+    instance: Instance, scope: Scope, columns: Columns, stats: SolveStats
+) -> ScopeOptimum | None:
+    ideal = _relaxed(instance, scope, columns, stats)
+    if ideal is None:
+        return None
     best = _rounded(instance, scope, columns, ideal) or _from_core(
         instance, scope, columns, ideal, stats
     )
     if best is None:
         return None
-    distance = float(best.usd_month) - bound_month
+    hours = instance.demand.policy.hours_per_month
+    distance = float(best.usd_month) - ideal.bound_month
     to_last_cent = len(columns) <= SMALL and _rounds(instance, scope)
     near_enough = 0.0 if to_last_cent else PROOF * float(best.usd_month)
     if distance > near_enough and not stats.is_over:
-        reduced = Bundles.of(instance, scope, columns).at_best(ideal.reduced)
-        needed = reduced * hours <= distance + abs(bound_month) * _ROUNDING
-        left = columns.take(needed | (ideal.counts > 0))
-        gap = 0.0 if to_last_cent else PROOF / 2 * ideal.bound_usd_hr
+        needed = ideal.reduced * hours <= distance + abs(ideal.bound_month) * _ROUNDING
+        left = columns.take(needed | ideal.used)
+        gap = 0.0 if to_last_cent else PROOF / 2 * ideal.bound_month / hours
         better = _polished(instance, scope, left, stats, gap)
         if better is not None and better.usd_month <= best.usd_month:
             best = better
             if to_last_cent and best.bound_month is None:
                 return best
-    proven = max(bound_month, best.bound_month or bound_month)
-    return replace(best, bound_month=proven)
+    if best.bound_month is not None and best.bound_month > ideal.bound_month:
+        return best
+    return replace(best, bound_month=ideal.bound_month, multipliers=ideal.multipliers)
 
 
 def _polished(
@@ -199,34 +256,26 @@ def _polished(
 
 
 def _rounded(
-    instance: Instance, scope: Scope, columns: Columns, ideal: Outcome
+    instance: Instance, scope: Scope, columns: Columns, ideal: _Ideal
 ) -> ScopeOptimum | None:
     """Return a solution that is the relaxed one in whole numbers; None where that is none."""
-    if ideal.values is None or ideal.reduced is None or ideal.bound_usd_hr is None:
+    if ideal.rounded is None:
         return None
-    good_enough = ideal.bound_usd_hr * (1 + _NEAR)
-    counts = round_relaxation(instance, scope, columns, ideal.values, ideal.reduced, good_enough)
-    if counts is None:
-        return None
-    chosen = disaggregate(instance, columns, counts)
+    chosen = disaggregate(instance, columns, ideal.rounded)
     rented = instance.rent(scope.workloads, chosen)
     if rented is None or not instance.holds(scope, chosen):
         return None
-    cost = instance.usd_month(chosen, rented)
-    return ScopeOptimum(chosen, cost, 0.0, columns)
+    return ScopeOptimum(chosen, instance.usd_month(chosen, rented), 0.0, columns)
 
 
 def _from_core(
-    instance: Instance, scope: Scope, columns: Columns, ideal: Outcome, stats: SolveStats
+    instance: Instance, scope: Scope, columns: Columns, ideal: _Ideal, stats: SolveStats
 ) -> ScopeOptimum | None:
     """Return the solution of the candidates of least reduced cost, of more where it has none."""
-    if ideal.counts is None or ideal.reduced is None or ideal.bound_usd_hr is None:
-        return None
     size, work = len(columns.units) + SMALL, _WORK
-    reduced = Bundles.of(instance, scope, columns).at_best(ideal.reduced)
-    gap = PROOF / 2 * ideal.bound_usd_hr
+    gap = PROOF / 2 * ideal.bound_month / instance.demand.policy.hours_per_month
     while True:
-        core = columns.take(_core(reduced, ideal.counts, size))
+        core = columns.take(_core(ideal.reduced, ideal.used, size))
         limit = work if stats.deadline is None else None
         best = _exactly(instance, scope, core, stats, gap=gap, work=limit)
         if best is None and len(core) == len(columns):
@@ -236,11 +285,11 @@ def _from_core(
         size, work = size * 4, work * 4
 
 
-def _core(reduced: NDArray[np.float64], counts: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
+def _core(reduced: NDArray[np.float64], used: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     """Return the columns that the relaxation uses, and those of least reduced cost."""
     if size >= len(reduced):
         return np.ones(len(reduced), np.bool_)
-    core = counts > 0
+    core = used.copy()
     core[np.argsort(reduced, kind="stable")[:size]] = True
     return core
 

@@ -70,6 +70,9 @@ class SolveStats:
     def note(self, run: Run, program: Model) -> None:
         """Keep a record of what a solver said of a program."""
         self.runs.append(run)
-        variables, constraints = program.size
+        self.look_at(*program.size)
+
+    def look_at(self, variables: int, constraints: int) -> None:
+        """Keep a record of the size of a program."""
         self.variables = max(self.variables, variables)
         self.constraints = max(self.constraints, constraints)

@@ -76,7 +76,7 @@ def test_around_the_relaxation_the_enumerated_optimum_is_found(
     assert ways.taken["core"] >= 5
 
 
-def fleet(seed: int, share: float = 0.4) -> Instance:
+def fleet(seed: int, share: float = 0.4, **policy: int) -> Instance:
     """Return 24 volumes at 24 offers of four providers, one much cheaper, under a binding share."""
     rng = random.Random(seed)
     rows = [
@@ -94,7 +94,7 @@ def fleet(seed: int, share: float = 0.4) -> Instance:
         )
         for n in range(24)
     ]
-    return instance_of(demanded(*volumes, policy={"max_provider_share": share}), rows)
+    return instance_of(demanded(*volumes, policy={"max_provider_share": share, **policy}), rows)
 
 
 @pytest.mark.slow
@@ -185,7 +185,6 @@ def test_time_that_ends_leaves_the_rounded_relaxation_and_its_bound(
     """With no time for more, what is in hand keeps every rule, and the bound is still a proof."""
     ways = Ways(monkeypatch, small=0)
     rows = [row(f"p{n}", f"0.000{n}") for n in range(1, 7)]
-    missed = 0
     for seed in range(12):
         rng = random.Random(seed)
         volumes = [volume(f"v{n}", rng.randint(300, 600)) for n in range(9)]
@@ -198,10 +197,8 @@ def test_time_that_ends_leaves_the_rounded_relaxation_and_its_bound(
         assert found.bound_month is not None
         assert violations(instance, found.chosen, {}) == ()
         assert found.bound_month <= float(best.usd_month) * (1 + 1e-9)
-        assert best.usd_month <= found.usd_month
-        missed += best.usd_month < found.usd_month
+        assert best.usd_month <= found.usd_month <= best.usd_month * Decimal("1.01")
     assert ways.taken["rounded"] + ways.taken["core"] == 12
-    assert missed >= 1
 
 
 @pytest.mark.slow
@@ -281,7 +278,7 @@ def test_a_solver_that_ends_at_the_deadline_with_nothing_is_undecided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever second the clock strikes between two looks at it, there is no empty solution."""
-    instance = fleet(1)
+    instance = fleet(1, max_providers=3)
     looks = iter([False, True])
 
     def nothing(*_: Program, **__: Any) -> Outcome:

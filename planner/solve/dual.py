@@ -1,0 +1,288 @@
+"""The Lagrangian dual of what couples units: a bound, and what each column costs beyond it.
+
+With a price λ ≥ 0 on each limit (a share, a budget, a cap), every unit chooses for itself, and
+
+    L(λ) = Σ_k least of (usd + what it takes, at these prices) - λ b
+
+is what no solution costs less than. L is concave with edges. Smoothed with an entropy of weight τ,
+and kept from λ = 0 by a barrier, it has derivatives, which Newton's method follows while τ falls:
+some twenty evaluations to eight digits, in numpy. Where no solution exists, L has no upper end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    _Floats = NDArray[np.float64]
+    _Ints = NDArray[np.int64]
+
+_WARM, _COOLER, _NEAR = 0.1, 0.2, 1e-8
+"""The entropy's weight at first, in least costs of a unit; what is left of it from step to step;
+and the distance of bound and fractions at which it is small enough."""
+_STEPS, _HALVINGS, _LEVEL_STEPS = 200, 30, 60
+_PLACED = 1e-11
+
+
+class Taken(NamedTuple):
+    """What columns take of some measures: a share's GB, a cap's disks, a budget's USD.
+
+    Attributes
+    ----------
+    row : ndarray of int64, shape (n,)
+        Which measure.
+    amount : ndarray of float, shape (n,)
+        How much of it a replica takes.
+    """
+
+    row: _Ints
+    amount: _Floats
+
+
+@dataclass(frozen=True)
+class Coupled:
+    """Units that choose columns, and limits on what all of them take: ``limits @ taken <= right``.
+
+    Attributes
+    ----------
+    unit, domain : ndarray of int64, shape (n,)
+        Of each column; a unit has at most ``most`` replicas in one domain.
+    usd_hr : ndarray of float, shape (n,)
+        Of one replica.
+    count, most : ndarray of int64, shape (K,)
+        Of each unit.
+    taken : tuple of Taken
+        What the columns take.
+    limits : ndarray of float, shape (L, P)
+        Limits on the measures.
+    right : ndarray of float, shape (L,)
+        Their right sides.
+    """
+
+    unit: _Ints
+    domain: _Ints
+    usd_hr: _Floats
+    count: _Ints
+    most: _Ints
+    taken: tuple[Taken, ...]
+    limits: _Floats
+    right: _Floats
+
+    def priced(self, prices: _Floats) -> _Floats:
+        """Return what a replica of each column costs at prices of the limits."""
+        weight = prices @ self.limits
+        cost = self.usd_hr
+        for row, amount in self.taken:
+            cost = cost + amount * weight[row]
+        return cost
+
+    def take(self, counts: _Floats) -> _Floats:
+        """Return what counts take of each measure."""
+        measures = self.limits.shape[1]
+        result: _Floats = np.zeros(measures)
+        for row, amount in self.taken:
+            result += np.bincount(row, amount * counts, measures)
+        return result
+
+
+class Best(NamedTuple):
+    """Prices of the limits that prove most, (L,), and counts near them, in fractions, (n,)."""
+
+    prices: _Floats
+    counts: _Floats
+
+
+class _Smooth(NamedTuple):
+    """The smoothed dual at prices: its value, counts, and its curvature over the measures."""
+
+    value: float
+    counts: _Floats
+    curvature: _Floats
+
+
+def _filled(above: _Floats) -> _Floats:
+    """Return which part of a cell is filled, given how far above its cost the level is."""
+    filled: _Floats = 1 / (1 + np.exp(-np.maximum(above, -700)))
+    return filled
+
+
+class Lagrangian:
+    """The dual of coupled units."""
+
+    def __init__(self, coupled: Coupled) -> None:
+        self.coupled = coupled
+        anywhere = coupled.most[coupled.unit] >= coupled.count[coupled.unit]
+        domain = np.where(anywhere, -1, coupled.domain)
+        self._order = order = np.lexsort((domain, coupled.unit))
+        self._unit, domain = coupled.unit[order], domain[order]
+        new_unit = np.r_[True, np.diff(self._unit) != 0]
+        new = new_unit | np.r_[True, np.diff(domain) != 0]
+        self._cells = np.flatnonzero(new)  # a cell is the columns of a unit in one domain
+        self._cell = np.cumsum(new) - 1
+        self._cell_unit = self._unit[self._cells]
+        self._units = np.flatnonzero(np.r_[True, np.diff(self._cell_unit) != 0])
+        self._most = np.minimum(coupled.most, coupled.count)[self._cell_unit].astype(float)
+        wanted = coupled.count / np.minimum(coupled.most, coupled.count)
+        cells = np.bincount(self._cell_unit, minlength=len(coupled.count))
+        self.has_room = bool((cells >= wanted).all())
+        self._wanted = np.rint(wanted).astype(np.int64)
+        self._chooses = cells > self._wanted
+        self._rank = np.arange(len(self._cells)) - np.repeat(self._units, cells)
+        self._open = self._chooses[self._cell_unit]
+        self._open_unit = (np.cumsum(self._chooses) - 1)[self._cell_unit[self._open]]
+
+    def bound(self, prices: _Floats) -> float:
+        """Return what no solution costs less than, in USD per hour."""
+        least, taken, _ = self._placed(self.coupled.priced(prices)[self._order])
+        return float((least * self._most)[taken].sum() - prices @ self.coupled.right)
+
+    def reduced(self, prices: _Floats) -> _Floats:
+        """Return what a solution with a replica at a column costs beyond the bound, at least."""
+        cost = self.coupled.priced(prices)[self._order]
+        least, taken, last = self._placed(cost)
+        instead = np.where(taken, least, last[self._cell_unit])
+        reduced = np.empty(len(cost))
+        reduced[self._order] = np.maximum(cost - instead[self._cell], 0)
+        return reduced
+
+    def _placed(self, cost: _Floats) -> tuple[_Floats, NDArray[np.bool_], _Floats]:
+        """Return the least of each cell, which a unit takes, and the dearest that it takes."""
+        least = np.minimum.reduceat(cost, self._cells)
+        order = np.lexsort((least, self._cell_unit))
+        taken = np.zeros(len(least), np.bool_)
+        taken[order] = self._rank < self._wanted[self._cell_unit]
+        return least, taken, least[order][self._units + self._wanted - 1]
+
+    def smooth(self, prices: _Floats, tau: float) -> _Smooth:
+        """Return the smoothed dual at prices; a cell holds a part of the most that it can."""
+        cost = self.coupled.priced(prices)[self._order]
+        least = np.minimum.reduceat(cost, self._cells)
+        parts = np.exp((least[self._cell] - cost) / tau)
+        sums = np.add.reduceat(parts, self._cells)
+        cells = least - tau * np.log(sums)
+        level = self._levels(cells, tau)
+        above = (level[self._cell_unit] - cells)[self._open] / tau
+        held = np.ones(len(cells))
+        held[self._open] = _filled(above)
+        each = cells.copy()
+        each[self._open] = -tau * np.logaddexp(0, above)
+        value = self._most @ each + level @ (self.coupled.count * self._chooses)
+        counts = parts / sums[self._cell] * (held * self._most)[self._cell]
+        result = np.empty(len(counts))
+        result[self._order] = counts
+        value -= float(prices @ self.coupled.right)
+        return _Smooth(float(value), result, self._curvature(counts, held) / tau)
+
+    def _levels(self, cells: _Floats, tau: float) -> _Floats:
+        """Return the level of each unit up to which its cells fill, so that all is placed."""
+        level = np.zeros(len(self.coupled.count))
+        if not self._chooses.any():
+            return level
+        ordered = cells[np.lexsort((cells, self._cell_unit))]
+        at = (self._units + self._wanted)[self._chooses]
+        spare = tau * np.log(len(cells))
+        low, high = ordered[at - 1] - spare, ordered[at] + spare
+        here, unit = cells[self._open], self._open_unit
+        middle = (low + high) / 2
+        for _ in range(_LEVEL_STEPS):
+            held = _filled((middle[unit] - here) / tau)
+            excess = np.bincount(unit, held) - self._wanted[self._chooses]
+            if np.abs(excess).max() < max(_PLACED, 1e-15 * np.abs(middle).max() / tau):
+                break
+            slope = np.bincount(unit, held * (1 - held)) / tau
+            low, high = np.where(excess < 0, middle, low), np.where(excess > 0, middle, high)
+            step = middle - excess / np.maximum(slope, 1e-300)
+            middle = np.where((step > low) & (step < high), step, (low + high) / 2)
+        level[self._chooses] = middle
+        return level
+
+    def _curvature(self, counts: _Floats, held: _Floats) -> _Floats:
+        """Return how what is taken of a measure falls with another's price, times tau, (P, P)."""
+        coupled, measures = self.coupled, self.coupled.limits.shape[1]
+        taken = [(t.row[self._order], t.amount[self._order] * counts) for t in coupled.taken]
+        result = np.zeros((measures, measures))
+        for (row, amount), t in product(taken, coupled.taken):
+            at = row * measures + t.row[self._order]
+            flat = np.bincount(at, amount * t.amount[self._order], measures**2)
+            result += flat.reshape(measures, measures)
+        cells = np.zeros((len(held), measures))
+        for row, amount in taken:
+            flat = np.bincount(self._cell * measures + row, amount, cells.size)
+            cells += flat.reshape(cells.shape)
+        result -= (cells / self._most[:, None]).T @ cells
+        if self._chooses.any():
+            moved = np.add.reduceat(cells * (1 - held)[:, None], self._units)
+            room = np.bincount(self._cell_unit, self._most * held * (1 - held))
+            result -= (moved / np.maximum(room, 1e-300)[:, None]).T @ moved
+        return result
+
+    def best(self) -> Best | None:
+        """Return the prices that prove most, and counts near them; None where nothing is possible.
+
+        The counts are fractions, and keep the limits up to what tau allows.
+        """
+        if not self.has_room:
+            return None
+        coupled = self.coupled
+        firsts, cost = self._cells[self._units], coupled.usd_hr[self._order]
+        scale = float(np.minimum.reduceat(cost, firsts).mean()) or 1.0
+        never = float((np.maximum.reduceat(cost, firsts) * coupled.count).sum())
+        prices, tau = self._start(scale), _WARM * scale
+        best, bound = prices, -np.inf
+        here = self.smooth(prices, tau)
+        for _ in range(_STEPS):
+            slope = coupled.limits @ coupled.take(here.counts) - coupled.right
+            rise = slope + tau / prices
+            bend = coupled.limits @ here.curvature @ coupled.limits.T + np.diag(
+                np.maximum(tau / prices, -slope) / prices
+            )
+            unit = prices[:, None] * bend * prices  # prices are measured by themselves
+            step = prices * np.linalg.lstsq(unit, rise * prices, rcond=1e-14)[0]
+            gain = float(rise @ step)
+            proven = self.bound(prices)
+            if proven > bound:
+                best, bound = prices, proven
+            if bound > never * (1 + 1e-9):
+                return None
+            if gain <= tau:
+                away = float(coupled.usd_hr @ here.counts + prices @ slope) - proven
+                if away + tau * len(prices) <= _NEAR * abs(bound):
+                    break
+                tau *= _COOLER
+                here = self.smooth(prices, tau)
+                continue
+            prices, here = self._moved(prices, here, step, gain, tau)
+        return Best(best, here.counts)
+
+    def _start(self, scale: float) -> _Floats:
+        """Return prices at which each limit's takings cost a part of the units' least."""
+        coupled = self.coupled
+        each = np.zeros(coupled.limits.shape[1])
+        many = np.zeros(coupled.limits.shape[1])
+        for row, amount in coupled.taken:
+            each += np.bincount(row, amount, len(each))
+            many += np.bincount(row, amount > 0, len(each))
+        mean = np.abs(coupled.limits).max(axis=1) * (each / np.maximum(many, 1)).max()
+        start: _Floats = _WARM * scale / np.where(mean > 0, mean, 1.0)
+        return start
+
+    def _moved(
+        self, prices: _Floats, here: _Smooth, step: _Floats, gain: float, tau: float
+    ) -> tuple[_Floats, _Smooth]:
+        """Return where a step leads, or as far on it as the smoothed dual rises."""
+        length = min(1.0, 0.9 / max(1e-300, float((-step / prices).max())))
+        value = here.value + tau * float(np.log(prices).sum())
+        for _ in range(_HALVINGS):
+            there = prices + length * step
+            smooth = self.smooth(there, tau)
+            risen = smooth.value + tau * float(np.log(there).sum())
+            if risen >= value + 1e-4 * length * gain - 1e-13 * abs(value):
+                return there, smooth
+            length /= 2
+        return prices, here
