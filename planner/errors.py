@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planner.present.html import list_html, paragraph_html
+from planner.present.writers import list_html, paragraph_html
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

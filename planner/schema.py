@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from planner.errors import FrameError, InputError
-from planner.present.html import to_html
 from planner.present.table import UNKNOWN, Section, TableColumn, counted
+from planner.present.writers import to_html
 from planner.units import HOURS_PER_MONTH, plain, usd_month
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.present.data import csv_cell
+from planner.present.writers import csv_cell
 from planner.text import nearest, visible
 
 TEXTS = st.text(st.characters(exclude_categories=()))

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from planner.demand.fields import MAX_CAP
 from planner.market.providers import documented_limits
-from planner.present.html import to_html
 from planner.present.table import UNKNOWN, Section, TableColumn
+from planner.present.writers import to_html
 from planner.requirements import volume, workload
 from planner.requirements.field import Step
 from planner.requirements.group import labelled

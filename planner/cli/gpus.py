@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.market import gpu_frame, keep, snapshots
 from planner.cli.options import (
     GpusOption,
     MultinodeOption,
@@ -16,6 +15,9 @@ from planner.cli.options import (
     Places,
     SecurityFilter,
     StockFilter,
+    gpu_frame,
+    keep,
+    snapshots,
 )
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import InputError

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli import options
-from planner.cli.market import gpu_frame, keep, snapshots
 from planner.cli.options import (
     GpusOption,
     MultinodeFilter,
@@ -18,6 +17,9 @@ from planner.cli.options import (
     Places,
     SecurityFilter,
     StockFilter,
+    gpu_frame,
+    keep,
+    snapshots,
 )
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import InputError
@@ -82,8 +84,7 @@ def offers(
 ) -> None:
     """Show what the market offers, every listed row unless a filter asks for less."""
     from planner.market.view import Filter, group_offers, list_offers, sort_frame, unknown_places
-    from planner.plans.advice import market_warnings
-    from planner.plans.proportion import price_warnings
+    from planner.plans.advice import market_warnings, price_warnings
     from planner.schema import frame_document, frame_section, records
 
     which = Filter(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.render import Output
+from planner.cli.render import Output, to_stderr
 from planner.errors import InputError
 from planner.present.progress import be_quiet
 from planner.text import visible
@@ -19,6 +19,11 @@ from planner.units import MAX_GB, MAX_PRICE_DIGITS, parse_percent, parse_size_gb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
+
+    from planner.market.snapshot import Snapshot
+    from planner.marketplace.protocol import ListingName
 
 
 class PictureFormat(StrEnum):
@@ -198,3 +203,40 @@ def percent(text: str | None, name: str) -> Decimal | None:
         return parse_percent(text)
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
+
+
+def snapshots(files: dict[ListingName, str | None]) -> dict[ListingName, Snapshot]:
+    """Return listings by name: from the file where there is one, the rest live."""
+    from planner.cli.purchases import warn
+    from planner.market.snapshot import read_snapshot
+
+    read = {name: read_snapshot(file, name) for name, file in files.items() if file is not None}
+    missing = [name for name in files if name not in read]
+    if missing:
+        from planner.marketplace.fetch import fetch_market
+
+        read |= dict(zip(missing, fetch_market(*missing, on_failure=warn), strict=True))
+    return read
+
+
+def keep(snapshot: Snapshot | None, path: str | None, what: str) -> None:
+    """Write a listing where a person asked for it."""
+    if snapshot is not None and path is not None:
+        from planner.market.snapshot import save_snapshot
+
+        save_snapshot(snapshot, path)
+        to_stderr(f"saved {len(snapshot.rows)} {what} to {path}")
+
+
+def gpu_frame(single: Snapshot, multi: Snapshot | None) -> pd.DataFrame:
+    """Return the GPU listings as one frame, and say which rows cannot be used."""
+    from planner.market.snapshot import join_gpus
+    from planner.plans.advice import market_warnings
+    from planner.schema import records
+
+    frame = single.gpus()
+    if multi is not None:
+        frame = join_gpus(frame, multi.gpus(listing="multi-node"))
+    for warning in market_warnings(records(frame)):
+        to_stderr(f"warning: GPU {warning}")
+    return frame

@@ -173,7 +173,7 @@ def planned(
         As of `planner.plan`.
     """
     from planner.plans import planning
-    from planner.project.origin import origin_of
+    from planner.project.preflight import origin_of
 
     sources = [source] if isinstance(source, str) else [*source]
     demanded, parts = _demanded(sources, policy_file)
@@ -235,7 +235,7 @@ def _refuse_apart(part: Demand, bought: ProjectDisks) -> None:
 
 def _warn_of_others(project: ProjectDisks | None, name: str, origin: str) -> None:
     """Say whose disks are about to be kept where another demand file has the project's name."""
-    from planner.project.origin import is_known_place
+    from planner.project.preflight import is_known_place
 
     others = [text for text in project.origins if is_known_place(text)] if project else []
     if is_known_place(origin) and others and origin not in others:

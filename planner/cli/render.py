@@ -42,14 +42,14 @@ def _table(view: View) -> str:
 
 
 def _json(view: View) -> str:
-    from planner.present.data import to_json
+    from planner.present.writers import to_json
 
     document = view.document()
     return document if isinstance(document, str) else to_json(document)
 
 
 def _csv(view: View) -> str:
-    from planner.present.data import to_csv
+    from planner.present.writers import to_csv
 
     text = to_csv(next(iter(view.sections())) if view.rows is None else view.rows())
     # Without the mark, a spreadsheet takes UTF-8 for the code page of its machine.
@@ -57,7 +57,7 @@ def _csv(view: View) -> str:
 
 
 def _markdown(view: View) -> str:
-    from planner.present.markdown import to_markdown
+    from planner.present.writers import to_markdown
 
     return to_markdown(view.sections() if view.page is None else view.page())
 

@@ -402,7 +402,7 @@ def _month(
 def _write_focus(whole: Report, made: MonthReport | None, forecast: str | None) -> None:
     """Write what the month cost to standard output, and what the rest of it will to a file."""
     from planner.formats import write_atomic
-    from planner.present.data import to_csv
+    from planner.present.writers import to_csv
     from planner.reports.focus import forecast_rows
 
     if made is None and forecast is None:

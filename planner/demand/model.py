@@ -70,8 +70,8 @@ from planner.demand.growth import Growth, Horizon, Move, beyond_horizon, grown, 
 from planner.demand.problems import VolumeNames, plain_problems
 from planner.errors import DemandError
 from planner.formats import batches, digest_of
-from planner.present.html import MOST_ROWS, to_html
 from planner.present.table import UNKNOWN, Section, TableColumn, reading
+from planner.present.writers import MOST_ROWS, to_html
 from planner.units import HOURS_PER_MONTH, grown_gb
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from planner.analysis.explain import requirements
 from planner.analysis.sensitivity import prices
 from planner.errors import Defect, InputError
 from planner.market.market import Sold
-from planner.present.html import paragraph_html, title_html
 from planner.present.table import counted
+from planner.present.writers import paragraph_html, title_html
 from planner.schema import frame_html, handed_out, records
 from planner.solve.rentals import gpu_choice
 from planner.text import suggestion, visible

@@ -42,9 +42,9 @@ from planner.plans.summary import (
     placements_section,
     shared_disks,
 )
-from planner.present.html import to_html
 from planner.present.progress import working
 from planner.present.table import Section
+from planner.present.writers import to_html
 from planner.schema import AMOUNT, Column, build, handed_out, json_value, with_columns
 from planner.solve.existing import Kept, Leftover, keep
 from planner.solve.moving import Moving, moving

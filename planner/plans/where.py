@@ -20,8 +20,8 @@ from planner.market.offers import place_text
 from planner.plans.explain import evaluator_of
 from planner.plans.planning import plan
 from planner.plans.track_record import track_record
-from planner.present.html import to_html
 from planner.present.table import UNKNOWN, Cell, Section, TableColumn, counted
+from planner.present.writers import to_html
 from planner.schema import frame_document, handed_out, records
 from planner.text import visible
 from planner.units import money, parse_size_gb, plain

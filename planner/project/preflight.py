@@ -8,10 +8,12 @@ stays within the limit, and the wallet lasts.
 from __future__ import annotations
 
 import decimal
+import re
 import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from planner.plans.plan import Plan
     from planner.project.context import Context
     from planner.project.state import Entry, Slot
-
 
 _SKEW = timedelta(minutes=5)
 _EXACT = decimal.Context(prec=120)
@@ -421,3 +422,37 @@ def recorded_disks(
         ),
         tuple(dict.fromkeys(e.origin for e in mine if e.origin and ids[e.name] is not None)),
     )
+
+
+_REMOTE = re.compile(r'\[remote "origin"\][^\[]*?^\s*url\s*=\s*(\S+)', re.MULTILINE)
+_SECRET = re.compile(r"(?<=//)[^/@]*@")
+
+
+def origin_of(source: str) -> str:
+    """Return where a demand file lives: repository and path in it, or else the absolute path.
+
+    Parameters
+    ----------
+    source : str
+        As it was typed. Standard input and shipped files live nowhere: the text stays as it is.
+    """
+    path = Path(source)
+    if source == "-" or not path.exists():
+        return source
+    path = path.resolve()
+    for folder in path.parents:
+        config = folder / ".git" / "config"
+        try:
+            remote = _REMOTE.search(config.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            continue
+        if remote is not None:
+            url = _SECRET.sub("", remote[1])
+            return f"{url}#{path.relative_to(folder).as_posix()}"
+        break
+    return str(path)
+
+
+def is_known_place(origin: str) -> bool:
+    """Return whether an origin says where a file lives, and can be compared with another."""
+    return origin.startswith("/") or "#" in origin

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import CostIncrease, InputError
-from planner.present.html import to_html
 from planner.present.table import UNKNOWN, Section, TableColumn, counted, moment
+from planner.present.writers import to_html
 from planner.reports.changes import (
     CHANGES,
     Change,

@@ -17,10 +17,8 @@ from planner.errors import InputError
 from planner.formats import digest_of
 from planner.present.charts.base import drawable
 from planner.present.charts.months import PAST_MONTHS, past_chart
-from planner.present.data import to_csv
-from planner.present.html import to_html
-from planner.present.markdown import to_markdown
 from planner.present.table import Cell, Section, TableColumn, counted, moment, split
+from planner.present.writers import to_csv, to_html, to_markdown
 from planner.reports.aggregates import group_key, group_keys
 from planner.reports.focus import focus_rows
 from planner.reports.lines import Month, ReplicaLabels, usd_between

@@ -21,10 +21,8 @@ from planner.present.charts.base import drawable
 from planner.present.charts.budget import budget_chart
 from planner.present.charts.cost import cost_chart
 from planner.present.charts.months import PLANNED_MONTHS, planned_chart
-from planner.present.data import to_csv
-from planner.present.html import to_html
-from planner.present.markdown import to_markdown
 from planner.present.table import Section, TableColumn
+from planner.present.writers import to_csv, to_html, to_markdown
 from planner.reports.aggregates import COMPARISONS, GROUPS, Aggregates
 from planner.reports.budgets import BUDGETS
 from planner.reports.figures import FirstScreen, assumptions, figures, further, summary

@@ -15,8 +15,8 @@ import numpy as np
 
 from planner.market.market import ADDRESSABLE
 from planner.market.wire import STOCK_RANK
-from planner.present.html import to_html
 from planner.present.table import Section, TableColumn
+from planner.present.writers import to_html
 from planner.requirements.group import GroupPlace, group_places
 from planner.requirements.offer import At, OfferColumns
 from planner.requirements.packing import OneDisk

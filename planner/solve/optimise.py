@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.market.gpus import conform_gpus
-from planner.present.html import to_html
 from planner.present.table import Cell, Section, TableColumn, reading
+from planner.present.writers import to_html
 from planner.solve.optimum import Optimum, dual_bound, optimum
 from planner.solve.problem import Instance
 from planner.solve.rentals import Gpu, gpu_choice

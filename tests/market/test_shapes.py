@@ -15,7 +15,7 @@ from planner.errors import InputError
 from planner.market.disks import read_disks
 from planner.market.snapshot import read_gpus, read_offers, read_snapshot
 from planner.market.view import group_offers
-from planner.present.data import to_json
+from planner.present.writers import to_json
 from planner.schema import frame_document
 from tests.market.rows import disk, gpu, gpu_rows, market_rows
 from tests.market.test_disks import ROW

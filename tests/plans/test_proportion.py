@@ -10,7 +10,7 @@ import pytest
 import planner
 from planner.demand.read import demand_from
 from planner.market.offers import offers_frame
-from planner.plans.proportion import price_warnings
+from planner.plans.advice import price_warnings
 from planner.schema import records
 from tests.market.rows import disk
 

@@ -22,7 +22,7 @@ from planner.plans.summary import (
     outcome,
     placements_section,
 )
-from planner.present.html import to_html
+from planner.present.writers import to_html
 from tests.looks import HOSTILE, SHOWN, Look, look, texts
 from tests.shipped_plans import finetune, research
 from tests.solve.hand import demanded, gpu, row, volume

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import Infeasible
-from planner.present.html import list_html, paragraph_html, text_html, title_html, to_html
 from planner.present.table import Cell, Kind, Section, TableColumn, counted, reading
+from planner.present.writers import list_html, paragraph_html, text_html, title_html, to_html
 from planner.text import visible
 from tests.looks import HOSTILE, SHOWN, Look
 

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.present.data import to_csv, to_json
-from planner.present.markdown import markdown_text, to_markdown
 from planner.present.table import Section, TableColumn
+from planner.present.writers import markdown_text, to_csv, to_json, to_markdown
 from planner.schema import (
     EXACT,
     TEXT,

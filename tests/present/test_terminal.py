@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.present.markdown import to_markdown
 from planner.present.table import Section, TableColumn
 from planner.present.terminal import _Screen, folded, to_terminal
+from planner.present.writers import to_markdown
 from planner.text import visible
 from tests.looks import HOSTILE
 

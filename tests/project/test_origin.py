@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from planner.project.origin import is_known_place, origin_of
+from planner.project.preflight import is_known_place, origin_of
 
 if TYPE_CHECKING:
     from pathlib import Path

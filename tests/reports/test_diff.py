@@ -15,9 +15,9 @@ from planner.demand.read import demand_from
 from planner.errors import CostIncrease, InputError
 from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
-from planner.present.data import to_csv
 from planner.present.table import UNKNOWN
 from planner.present.terminal import to_terminal
+from planner.present.writers import to_csv
 from planner.reports.changes import CHANGES
 from planner.reports.merge import merge_reports
 from tests.looks import HOSTILE, SHOWN, look, texts
