@@ -15,8 +15,8 @@ from planner.cli import purchases
 from planner.cli.purchases import StateOption
 from planner.cli.render import to_stderr, to_stdout
 from planner.errors import InputError, PendingActions
-from planner.present.data import to_csv
 from planner.present.table import Section, TableColumn, moment
+from planner.present.writers import to_csv
 from planner.text import visible
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The writers of tables: HTML for notebooks, Markdown for pull requests, CSV and JSON.
 
 Text is shown as it is: never as markup, mathematics (an amount opens with the sign that formulas
-do) or a formula of a spreadsheet. Nothing in HTML is coloured, for a notebook may be dark, and every
+do) or a formula of a spreadsheet. Nothing in HTML is coloured, for a notebook may be dark, and a
 style is a cell's own, for a notebook that is not trusted drops style sheets.
 """
 
