@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from planner.errors import Defect
 from planner.market.disks import NOT_KEPT
@@ -27,11 +29,11 @@ from planner.units import difference, money, plain, total, usd_hr, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from planner.demand.model import Demand, Volume
     from planner.market.canonical import Market
-    from planner.solve.existing import Existing
+    from planner.solve.existing import Existing, Kept
     from planner.solve.optimise import Solution
     from planner.solve.rentals import Gpu
     from planner.solve.solution import Placement
@@ -222,6 +224,30 @@ def existing_warnings(demand: Demand, placements: Sequence[Placement]) -> Iterat
         yield (
             f"not checked for existing disks, whose listing lacks it: {left}; check it yourself, "
             "or take the disk out of `disks` to buy a new one"
+        )
+
+
+def size_warnings(
+    demand: Demand, kept: Sequence[Kept], disks: pd.DataFrame | None, now: datetime
+) -> Iterator[str]:
+    """Yield which growing volumes have had a disk for a month: their size may be that of then.
+
+    Parameters
+    ----------
+    disks : DataFrame | None
+        Columns ``LISTED``; without ``created_at`` nothing is known.
+    """
+    if disks is None or "created_at" not in disks:
+        return
+    month = timedelta(hours=demand.policy.hours_per_month)
+    times = pd.to_datetime(disks["created_at"], utc=True, errors="coerce", format="ISO8601")
+    old = set(disks["id"][times <= pd.Timestamp(now - month)].dropna())
+    since = {each.volume for each in kept if old.issuperset(each.disk_ids)}
+    grow = [volume.name for volume in demand.volumes if volume.growth and volume.name in since]
+    if grow:
+        yield (
+            f"growing volumes that have had their disk for a month or more: {_listed(grow)}; check "
+            "that `size` is what they hold today, for planner cannot see how full a disk is"
         )
 
 

@@ -19,6 +19,7 @@ from planner.plans.advice import (
     input_warnings,
     over_budget_warnings,
     plan_warnings,
+    size_warnings,
 )
 from planner.plans.plan import Plan
 from planner.present.progress import working
@@ -181,6 +182,7 @@ def plan(
             *plan_warnings(demand, market, solution),
             *existing.notes,
             *existing_warnings(demand, solution.placements),
+            *size_warnings(demand, existing.kept, disks, created),
             *account_warnings(demand, market.disk_rows, existing, solution.placements),
         ),
         placements=tuple(

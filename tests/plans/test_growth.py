@@ -241,3 +241,15 @@ def test_a_disk_that_exists_is_in_the_months() -> None:
     usd = [(m.disk_usd, m.moves, m.move_usd) for m in plan.outlook.months()]
     assert usd[0] == (Decimal("14.6"), 0, Decimal(0))
     assert usd[2] == (Decimal("29.2"), 1, Decimal("1.44"))
+
+
+@pytest.mark.parametrize(
+    ("created", "warned"), [("2026-10-20", True), ("2026-11-20", False), ("then", False)]
+)
+def test_a_size_of_a_month_ago_is_asked_about(created: str, warned: bool) -> None:
+    """Whoever does not raise `size` plans as if nothing had grown, and the disk fills."""
+    row_ = {**disk("a" * 32, 300, data_center="alpha-1", country="US"), "createdAt": created}
+    known = {"disks": frame(row_), "recorded": {("corpus", 1): ("a" * 32,)}}
+    said = [each for each in made(CORPUS, horizon=4, **known).warnings if "`size`" in each]
+    assert [each.split("; ")[0].rpartition(" ")[2] for each in said] == ["corpus"] * warned
+    assert not [w for w in made({"name": "corpus", "size_gb": 100}, **known).warnings if "`s" in w]
