@@ -91,7 +91,7 @@ def plan_warnings(demand: Demand, market: Market, solution: Solution) -> tuple[s
                 names.append(placement.volume)
     notes_of_offers = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
     dear = disk_warnings(demand, market, solution.placements)
-    return (*dear, *input_warnings(demand, market), *notes_of_offers, *_gpu_notes(solution))
+    return (*dear, *input_warnings(demand, market), *notes_of_offers, *_gpu_notes(demand, solution))
 
 
 def attach_warnings(
@@ -251,7 +251,7 @@ def size_warnings(
         )
 
 
-def _gpu_notes(solution: Solution) -> Iterator[str]:
+def _gpu_notes(demand: Demand, solution: Solution) -> Iterator[str]:
     """Yield what is to be known of the GPUs that workloads would run on, and of their disks."""
     instance, rentals = solution.instance, solution.instance.rentals
     if rentals is None:
@@ -262,6 +262,16 @@ def _gpu_notes(solution: Solution) -> Iterator[str]:
             f"{PARTLY_TRIED} ({_listed(jobs)}): only volumes "
             "that follow each other in the demand were put on one disk; a cheaper plan may exist"
         )
+    if limits is not None and demand.grows:
+        short = limits.too_many & (rentals.broken == 0)
+        jobs = [job.name for w, job in enumerate(rentals.workloads) if short[w].any()]
+        names = sorted({rentals.rows[g]["provider"] for g in np.flatnonzero(short.any(axis=0))})
+        if jobs:
+            yield (
+                f"volumes that grow share no disk: {_listed(jobs)} cannot run at "
+                f"{visible(_listed(names))}, where a pod mounts fewer disks; without `growth` "
+                "there may be a cheaper plan"
+            )
     for w, g in solution.rented.items():
         row, name = rentals.rows[g], rentals.workloads[w].name
         for note in rental_notes(row):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -240,6 +240,7 @@ class Decision:
         if self.demand.grows:
             gpus = self.market.gpus if self.demand.workloads else None
             line = Timeline.of(self.demand, self.market.addressable, gpus, self.kept)
+            line = replace(line, limits_pods=False)  # what is documented may have been otherwise
             return tuple(schedule_violations(self.solver, line, self.placements, self.schedule))
         try:
             instance = self.instance

@@ -217,6 +217,9 @@ def within(search: Callable[[], _Result], time_limit_s: float | None) -> _Result
         ) from error
 
 
+_AS_ONE = "plan them as one volume, with their `size` and `growth` together"
+
+
 def solve_growing(
     line: Timeline,
     *,
@@ -235,21 +238,28 @@ def solve_growing(
     Infeasible, NotProven
         As `optimise` does.
     """
-    if any(group.same == "disk" for group in line.demand.groups) or any(
-        kept.disk_group for kept in line.kept
-    ):
+    shared = next((group.volumes for group in line.demand.groups if group.same == "disk"), None)
+    shared = shared or next((kept.disk_group for kept in line.kept if kept.disk_group), None)
+    if shared is not None:
         raise InputError(
-            "growth cannot be planned for volumes that share a disk",
-            hint="leave `growth` out, or give each volume its own disk",
+            f"growth cannot be planned for volumes that share a disk: {visible(', '.join(shared))}",
+            hint=f"{_AS_ONE}, or give each its own disk: `same: site` keeps them at one place",
         )
     if cost_slack:
         raise InputError(
             "--cost-slack cannot be used where volumes grow",
-            hint="leave it out, or leave `growth` out of the demand",
+            hint="leave it out; a least stock level is a requirement: `stock: Medium` on a volume",
         )
     deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
     stats = SolveStats(deadline, full=full)
     best = within(lambda: schedule(line, stats), time_limit_s)
+    if best is None and line.crowded:
+        jobs = visible(", ".join(line.crowded))
+        raise InputError(
+            f"no pod can mount a disk for each volume where {jobs} could run, and growth cannot be "
+            "planned for volumes that share a disk",
+            hint=_AS_ONE,
+        )
     if best is None:
         raise Infeasible("No schedule satisfies the demand.")
     months, hours = line.horizon, line.demand.policy.hours_per_month
@@ -276,7 +286,7 @@ def solve_growing(
                     f"workload {visible(line.demand.workloads[w].name)} would mount {many} disks "
                     f"where one pod can mount {most}, and growth cannot be planned for volumes "
                     "that share a disk",
-                    hint="leave `growth` out, or let it run at another provider",
+                    hint=f"leave `max_disks` out, or {_AS_ONE}",
                 )
     return Solution(bought, gpus, record, instance, chosen, later)
 

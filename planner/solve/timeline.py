@@ -22,6 +22,7 @@ from planner.schema import records
 from planner.solve.amounts import Amounts
 from planner.solve.candidates import Pairs, monthly_pairs
 from planner.solve.existing import existing_offers
+from planner.solve.packing import attach_limits
 from planner.solve.problem import Instance, Scope
 from planner.solve.rentals import rent
 from planner.solve.tenures import Tenure, tenure_usd
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from planner.demand.model import Demand
     from planner.solve.existing import Kept
     from planner.solve.problem import Chosen
+
+
+CROWDED = np.uint32(1 << 31)
+"""A bit that stands for no rule: a pod cannot mount a disk for each volume of the job there."""
 
 
 class Stay(NamedTuple):
@@ -93,12 +98,16 @@ class Timeline:
         Replicas that live disks already are: their first stay.
     gpus : DataFrame | None
         Columns ``GPUS``.
+    limits_pods : bool
+        Whether jobs run only where a pod can mount a disk for each of their volumes: no schedule
+        has disks that volumes share.
     """
 
     demand: Demand
     months: list[Pairs]
     kept: tuple[Kept, ...] = ()
     gpus: pd.DataFrame | None = field(default=None, repr=False)
+    limits_pods: bool = True
 
     @classmethod
     def of(
@@ -164,7 +173,24 @@ class Timeline:
         rentals = None
         if demand.workloads and gpus is not None:
             rentals = rent(demand, pairs.offers, gpus)
+            limits = attach_limits(demand, pairs, rentals) if self.limits_pods else None
+            if limits is not None:
+                crowded = np.where(limits.too_many, CROWDED, np.uint32(0))
+                rentals = replace(rentals, broken=rentals.broken | crowded)
         return Instance(demand, pairs, rentals)
+
+    @property
+    def crowded(self) -> list[str]:
+        """Return the jobs that could run where a pod mounts fewer disks than they have volumes."""
+        rentals, is_sold = self.instance.rentals, self.instance.pairs.broken == 0
+        if rentals is None:
+            return []
+        jobs = {
+            w: rentals.workloads[w].name
+            for w, g in np.argwhere(rentals.broken == CROWDED).tolist()
+            if all((rentals.mountable(w, v, g) & is_sold[v]).any() for v in rentals.mounts[w])
+        }
+        return [*jobs.values()]
 
     @cached_property
     def first(self) -> Stays:

@@ -12,10 +12,11 @@ import pytest
 
 import planner
 from planner.demand.read import demand_from
-from planner.errors import Infeasible, PlanCorrupt, PlanInvalid
+from planner.errors import Infeasible, InputError, PlanCorrupt, PlanInvalid
+from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
 from planner.plans.plan import Plan
-from tests.solve.hand import row
+from tests.solve.hand import gpu, row
 from tests.solve.live_disks import disk, frame
 
 if TYPE_CHECKING:
@@ -253,3 +254,39 @@ def test_a_size_of_a_month_ago_is_asked_about(created: str, warned: bool) -> Non
     said = [each for each in made(CORPUS, horizon=4, **known).warnings if "`size`" in each]
     assert [each.split("; ")[0].rpartition(" ")[2] for each in said] == ["corpus"] * warned
     assert not [w for w in made({"name": "corpus", "size_gb": 100}, **known).warnings if "`s" in w]
+
+
+def job(**policy: Any) -> Plan:
+    """Return a plan of two volumes that a job mounts; alpha is cheaper than beta."""
+    document = {
+        "version": 1,
+        "volumes": [CORPUS, {"name": "logs", "size_gb": 100}],
+        "workloads": [{"name": "train", "gpu": "A100_80GB", "mounts": ["corpus", "logs"]}],
+        "policy": {"horizon": 3, **policy},
+    }
+    gpus = gpus_frame([gpu("alpha", "1.00"), gpu("beta", "1.00")])
+    return planner.plan(demand_from(document), offers_frame(OFFERS), gpus, now=NOW)
+
+
+def test_a_job_runs_where_a_pod_mounts_a_disk_for_each_volume() -> None:
+    """No schedule has shared disks: where the pod mounts one, the job is elsewhere, and says so."""
+    assert {each.provider for each in job().placements} == {"alpha"}
+    made = job(attach_limits={"alpha": 1})
+    parts: tuple[Any, ...] = (*made.placements, *made.gpus, *made.schedule)
+    assert {each.provider for each in parts} == {"beta"}
+    assert [w for w in made.warnings if "train cannot run at alpha" in w]
+    with pytest.raises(InputError, match="where train could run") as caught:
+        job(attach_limits={"alpha": 1, "beta": 1})
+    assert "plan them as one volume" in str(caught.value.hint)
+
+
+def test_an_error_names_the_volumes_that_share_a_disk() -> None:
+    """And what works: one volume, or one place."""
+    volumes = [CORPUS, {"name": "logs", "size_gb": 100}]
+    groups = [{"volumes": ["corpus", "logs"], "same": "disk"}]
+    document = {"version": 1, "volumes": volumes, "groups": groups, "policy": {"horizon": 3}}
+    with pytest.raises(InputError, match="share a disk: corpus, logs") as caught:
+        planner.plan(demand_from(document), offers_frame(OFFERS))
+    assert "same: site" in str(caught.value.hint)
+    document["groups"] = [{"volumes": ["corpus", "logs"], "same": "site"}]
+    assert planner.plan(demand_from(document), offers_frame(OFFERS)).schedule
