@@ -121,7 +121,7 @@ def _exactly(
 ) -> ScopeOptimum | None:
     """Solve a program as it is, to the last cent unless work or time end first."""
     program = Program(instance, scope, columns)
-    nodes = min(_nodes(work, len(columns)), stats.nodes or _UNLIMITED)
+    nodes = min(nodes_of(work, len(columns)), stats.nodes or _UNLIMITED)
     for _ in range(_TRIES):
         outcome = stats.record(
             program.cheapest(time_limit_s=stats.left_s, gap_usd_hr=gap, nodes=nodes),
@@ -143,7 +143,7 @@ def _exactly(
     raise Undecided
 
 
-def _nodes(work: float | None, columns: int) -> int:
+def nodes_of(work: float | None, columns: int) -> int:
     """Return the branch-and-bound nodes that are so much work: wide programs have slow nodes."""
     return _UNLIMITED if work is None else max(1, int(work / max(1, columns) ** 1.5))
 

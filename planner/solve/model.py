@@ -207,10 +207,12 @@ class Program(Model):
         unit = float(self._unit_usd)
         return self._run(self._cost, time_limit_s, gap_usd_hr / unit, unit, nodes)
 
-    def first(self, weights: Sequence[float], *, time_limit_s: float | None) -> Outcome:
+    def first(
+        self, weights: Sequence[float], *, time_limit_s: float | None, nodes: int | None = None
+    ) -> Outcome:
         """Minimise a weight for each column."""
         terms: Terms = [(x, weight) for x, weight in zip(self.x, weights, strict=True) if weight]
-        return self._run(terms, time_limit_s, 0.0, 1.0)
+        return self._run(terms, time_limit_s, 0.0, 1.0, nodes)
 
     def hold(self, weights: Sequence[float], most: float) -> None:
         """Let the sum of a weight for each column be at most this from now on."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.solve.decompose import ScopeOptimum, counts_of, disaggregate
+from planner.solve.decompose import ScopeOptimum, counts_of, disaggregate, nodes_of
 from planner.solve.model import Program
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _MOST = 10**7
 """Up to what a packed weight may go: far below what a solver tells from zero."""
+_FEW = 2
+"""Programs up to which ties are broken at once; before more, one says whether there are any."""
+_WORK = 1e6
+"""Work after which ties stay as they are, about a second of a processor; no clock decides."""
 
 
 def break_ties(
@@ -36,10 +40,16 @@ def break_ties(
     live, counts = _live(instance, scope, best, stats)
     if np.bincount(live.unit).max(initial=0) <= 1 or stats.is_over:
         return best
+    usd_hr = best.usd_month / instance.demand.policy.hours_per_month
+    wanted = list(levels(instance, live))
+    if len(list(_packed(live, iter(wanted)))) > _FEW:
+        program = Program(instance, scope, live)
+        program.hold_cost(usd_hr)
+        if _is_alone(program, counts, stats):
+            return best
     program = Program(instance, scope, live)
-    hours = instance.demand.policy.hours_per_month
-    program.hold_cost(best.usd_month / hours)
-    counts = break_tie_levels(program, live, levels(instance, live), counts, stats)
+    program.hold_cost(usd_hr)
+    counts = break_tie_levels(program, live, iter(wanted), counts, stats)
     chosen = disaggregate(instance, live, counts)
     rented = instance.rent(scope.workloads, chosen)
     if rented is None or not instance.holds(scope, chosen):
@@ -47,6 +57,15 @@ def break_ties(
     cost = instance.usd_month(chosen, rented)
     # Floats hold the cost only nearly: what is dearer by less than they see is no equal.
     return replace(best, chosen=chosen, usd_month=cost) if cost <= best.usd_month else best
+
+
+def _is_alone(program: Program, counts: NDArray[np.int64], stats: SolveStats) -> bool:
+    """Return whether no other solution that costs as little comes up: there is none, or no end."""
+    if not program.exclude(counts):
+        return False
+    nodes = nodes_of(_WORK, len(counts))
+    outcome = stats.record(program.cheapest(time_limit_s=stats.left_s, nodes=nodes), program)
+    return outcome.counts is None
 
 
 def _live(
@@ -109,12 +128,18 @@ def break_tie_levels(
         value, floor = int(weights @ counts), _floor(columns, weights)
         if value > floor:
             outcome = stats.record(
-                program.first(weights.tolist(), time_limit_s=stats.left_s),
+                program.first(
+                    weights.tolist(),
+                    time_limit_s=stats.left_s,
+                    nodes=nodes_of(_WORK, len(columns)),
+                ),
                 program,
             )
             if outcome.counts is not None and int(weights @ outcome.counts) <= value:
                 counts = outcome.counts
                 value = int(weights @ counts)
+            if outcome.run.status not in {"optimal", "infeasible"}:
+                break
         program.hold(weights.tolist(), value + 0.5)
     return counts
 

@@ -84,6 +84,6 @@ def test_work_that_ends_leaves_a_plan_and_its_bound(monkeypatch: pytest.MonkeyPa
 
 def test_a_node_is_more_work_in_a_wide_program() -> None:
     """The limit shrinks with the columns, and is one node at least."""
-    nodes = [decompose._nodes(1e8, n) for n in (0, 100, 1000, 10**7)]
+    nodes = [decompose.nodes_of(1e8, n) for n in (0, 100, 1000, 10**7)]
     assert nodes == [100_000_000, 100_000, 3162, 1]
-    assert decompose._nodes(None, 9) > nodes[0]
+    assert decompose.nodes_of(None, 9) > nodes[0]
