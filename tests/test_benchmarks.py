@@ -1,4 +1,4 @@
-"""The benchmarks of solver and sweeps, at small sizes: what they compare agrees."""
+"""The benchmarks at small sizes: what they compare agrees, and what does not is said."""
 
 from __future__ import annotations
 
@@ -7,20 +7,54 @@ import math
 import pandas as pd
 import pytest
 
-from tests.benchmarks import growing, history, solving, sweeping
-from tests.benchmarks.solving import Case, Measured, Size
+from tests.benchmarks import __main__ as benchmarks
+from tests.benchmarks import beside, growing, history, sweeping
+from tests.benchmarks.__main__ import LINES, Line, agree, ours, row, with_budgets
+from tests.benchmarks.rivals import RIVALS, Measured, measured
+
+QUICK = [line for line in LINES if line.name not in {"share 0.25", "large"}]
+"""Those whose small sizes every solver proves."""
 
 
 @pytest.mark.slow
-def test_small_sizes_cost_what_the_programs_written_by_hand_say(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Every case runs, pair by pair and on the pruned matrix, and no cost differs."""
-    assert solving.main(["--quick"]) == 0
+@pytest.mark.parametrize("line", QUICK, ids=lambda line: line.name)
+def test_what_is_compared_agrees(line: Line) -> None:
+    """HiGHS, CP-SAT and PuLP cost what planner does, on each kind of problem at a small size."""
+    pytest.importorskip("ortools")
+    size = with_budgets(line.small) if line.name == "budgets" else line.small
+    mine, held, _ = ours(size)
+    assert mine.usd is not None
+    for who in RIVALS:
+        other = measured(who, held, line.gap, 30)
+        assert not other.stopped
+        assert agree(mine, other)
+        assert other.usd == pytest.approx(mine.usd, rel=max(line.gap, 2e-6))
+
+
+def test_what_differs_and_who_is_behind_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cost below planner's bound, a gap above the line's, and a second behind."""
+    results = {who: Measured(100.0, 100.0, 1.0) for who in ("planner", *RIVALS)}
+    monkeypatch.setattr(benchmarks, "apart", lambda who, *_: results[who])
+    line = QUICK[0]
+    text, is_held = row(line, 1, full=True)
+    assert (text.count("\n"), is_held) == (0, True)
+    results["planner"] = Measured(100.0, 99.0, 2.0)
+    results["CP-SAT"] = Measured(98.0, 98.0, 1.5, stopped=True)
+    text, is_held = row(line, 1, full=True)
+    assert not is_held
+    assert "gap 1.0e-02 above" in text
+    assert "1.00 s behind HiGHS" in text
+    assert "CP-SAT DIFFERS" in text
+    assert "behind CP-SAT" not in text
+
+
+@pytest.mark.slow
+def test_rows_beside_one_plan_run_at_small_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has its two times; aims are of the whole sizes."""
+    names = [name for name in beside.ROWS if name not in {"volumes", "yaml"}]
+    assert beside.table(names, full=False)
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in printed[3:]] == [
-        case.name for case in solving.cases(quick=True)
-    ]
+    assert [line.split()[0] for line in printed[2:]] == names
 
 
 @pytest.mark.slow
@@ -35,26 +69,21 @@ def test_no_way_of_buying_beats_whoever_knows_the_months(
 
 
 @pytest.mark.parametrize(
-    ("theirs", "agree"),
+    ("theirs", "agrees"),
     [
-        (Measured(100.0, 100.0, 1, 1), True),
-        (Measured(100.1, 100.0, 1, 1), False),
-        (Measured(99.9, 99.9, 1, 1), False),
-        (Measured(100.1, 99.9, 1, 1, stopped=True), True),
-        (Measured(99.9, 90.0, 1, 1, stopped=True), False),
-        (Measured(None, 99.0, 1, 1, stopped=True), True),
-        (Measured(None, 101.0, 1, 1, stopped=True), False),
+        (Measured(100.0, 100.0, 1), True),
+        (Measured(100.1, 100.1, 1), False),
+        (Measured(99.9, 99.9, 1), False),
+        (Measured(100.1, 99.9, 1, stopped=True), True),
+        (Measured(99.9, 90.0, 1, stopped=True), False),
+        (Measured(None, 99.0, 1, stopped=True), True),
+        (Measured(None, 101.0, 1, stopped=True), False),
+        (Measured(None, 0.0, 1), False),
     ],
 )
-def test_a_different_cost_is_told(
-    monkeypatch: pytest.MonkeyPatch, theirs: Measured, *, agree: bool
-) -> None:
-    """Another cost is told; one that was stopped has to leave ours between bound and cost."""
-    ours = Measured(100.0, 100.0, 1, 1)
-    monkeypatch.setattr(solving, "measure", lambda who, *_: ours if who == "ours" else theirs)
-    line, agreed = solving.row(Case("any", Size(1, 3), "pairs"), {"pairs": 1.0}, quick=True)
-    assert agreed is agree
-    assert ("COSTS DIFFER" in line) is not agree
+def test_results_agree_where_both_can_be_right(theirs: Measured, *, agrees: bool) -> None:
+    """One that was stopped has to leave planner's cost between bound and cost."""
+    assert agree(Measured(100.0, 100.0, 1), theirs) is agrees
 
 
 @pytest.mark.slow

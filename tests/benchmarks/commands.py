@@ -1,6 +1,6 @@
 """Time whole commands as ratios to importing the libraries, in processor time.
 
-Run it with ``python -m tests.benchmarks.commands``.
+Run it with ``python -m tests.benchmarks commands``.
 
 The market and the fleet are random but seeded. Runs alternate, so that a machine that changes its
 speed changes both sides; a ratio is the median of the pairs.
@@ -20,33 +20,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.instances import market
+
 RUNS = 9
 _UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 BASE = [sys.executable, "-c", "import pandas, pulp, httpx"]
-
-
-def market(offers: int, seed: int = 1) -> list[dict[str, Any]]:
-    """Return so many offers at a third as many data centres of twelve providers."""
-    rng = random.Random(seed)
-    return [
-        {
-            "cloudId": None if n % 3 else f"c{n}",
-            "provider": f"provider-{rng.randrange(12)}",
-            "dataCenter": f"DC-{n % (offers // 3)}",
-            "country": rng.choice(["US", "NO", "IS", "CA"]),
-            "region": rng.choice(["united_states", "eu_north", "canada"]),
-            "spec": {
-                "minCount": 0,
-                "maxCount": rng.choice([8192, 100_000]),
-                "step": rng.choice([1, 1, 10]),
-                "pricePerUnit": round(rng.uniform(5e-5, 3e-4), 9),
-            },
-            "stockStatus": rng.choice(["Available", "Low", "High"]),
-            "security": rng.choice(["secure_cloud", "community_cloud"]),
-            "isMultinode": rng.choice([True, False, None]),
-        }
-        for n in range(offers)
-    ]
 
 
 def fleet(volumes: int, seed: int = 2) -> dict[str, Any]:
@@ -78,7 +56,7 @@ def seconds(command: list[str], cwd: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def main() -> None:
+def main(_: list[str] | None = None) -> int:
     """Print a table: volumes, offers, output, seconds, and the ratio to the imports."""
     print(f"{platform.python_version()}, {os.cpu_count()} cores, median of {RUNS} pairs")
     print(f"{'volumes':>8} {'offers':>7} {'output':>7} {'seconds':>8} {'imports':>8} {'ratio':>6}")
@@ -95,7 +73,4 @@ def main() -> None:
             ours, base = (statistics.median(side) for side in zip(*pairs, strict=True))
             ratio = statistics.median(one / other for one, other in pairs)
             print(f"{volumes:8} {offers:7} {output:>7} {ours:8.2f} {base:8.2f} {ratio:6.2f}")
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,6 +1,6 @@
 """What planning growth costs and saves: time beside a plan without it, and a back-test.
 
-Run it with ``python -m tests.benchmarks.growing``. The first table times `planner.plan` with growth
+Run it with ``python -m tests.benchmarks growing``. The first table times `planner.plan` with growth
 over 24 months, of one replica or up to three, against the same demand without growth, in processor
 time. The second buys for a volume in a seeded market of 24 months in which prices and stock move; a
 disk keeps the price that it was bought at:
@@ -173,6 +173,8 @@ def back_test() -> None:
         print(f"{kind:<22}{f'${usd:,.2f}':>12}{f'{(usd - best) / best:.1%}':>10}")
 
 
-if __name__ == "__main__":
+def main(_: list[str] | None = None) -> int:
+    """Print both tables."""
     back_test()
     ratios()
+    return 0

@@ -1,6 +1,6 @@
 """Time the market history: 2,000 listings recorded, shown, and asked about one offer.
 
-Run it with ``python -m tests.benchmarks.history``. The market is random but seeded: in each listing
+Run it with ``python -m tests.benchmarks history``. The market is random but seeded: in each listing
 one offer in twenty has another stock level, and one in a hundred another price. Times are processor
 times, as other work on the machine would count otherwise, and the wall's beside them.
 """
@@ -20,7 +20,7 @@ import planner
 from planner.market.history import offer_records
 from planner.market.history_file import FILE, Recorder
 from planner.market.snapshot import Snapshot
-from tests.benchmarks.commands import market
+from tests.benchmarks.instances import market
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,3 @@ def main(arguments: list[str] | None = None) -> int:
         line("one offer's record", measured(lambda: offer_records([(key, 1000)], TARGET, folder)))
         print(f"{'file':<28} {(folder / FILE).stat().st_size / 1e6:12.1f} MB")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,6 +1,6 @@
 """Time sweeps of 200 plans by one process and by two, in one run and in one table.
 
-Run it with ``python -m tests.benchmarks.sweeping``; ``--quick`` checks a few points in
+Run it with ``python -m tests.benchmarks sweeping``; ``--quick`` checks a few points in
 seconds, and its times say nothing.
 
 The shipped demands on the shipped market: `research`, whose volumes nothing but budgets ties
@@ -16,7 +16,6 @@ import argparse
 import multiprocessing
 import os
 import platform
-import sys
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -126,7 +125,3 @@ def main(words: list[str] | None = None) -> int:
         held &= is_held or (asked.quick and told.endswith("same"))
         print(told, flush=True)
     return 0 if held else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,7 +9,7 @@ import pytest
 
 from planner.marketplace.sim.local import Sim
 from planner.shipped import shipped_path
-from tests.benchmarks.commands import market
+from tests.benchmarks.instances import market
 from tests.marketplace.simulated import asked, body
 from tests.raw import Raw
 

@@ -8,8 +8,8 @@ import pytest
 
 import planner
 from planner.demand.read import demand_from
-from tests.benchmarks.scaling import market
-from tests.benchmarks.solving import Size, fleet
+from tests.benchmarks.beside import market
+from tests.benchmarks.instances import Size, fleet
 
 OFFERS = 500
 BITS = 4

@@ -12,7 +12,7 @@ from planner.demand.read import demand_from
 from planner.requirements.volume import asks_alike, of_offers
 from planner.solve.amounts import Amounts
 from planner.solve.candidates import OfferRules, pair
-from tests.benchmarks.solving import Size, fleet, frames
+from tests.benchmarks.instances import Size, fleet, frames
 
 RNG = np.random.default_rng(7)
 SMALL = Amounts(
