@@ -118,7 +118,7 @@ def _sections(asked: Explanation) -> Iterator[Section]:
     about_offer = asked.offers_asked is not None
     if not about_offer:
         yield _choices(asked)
-        if asked.plan.schedule:
+        if len(asked.larger):
             yield _larger(asked)
     if about_offer or asked.volume is not None:
         yield _offers(asked)

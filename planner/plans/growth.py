@@ -155,11 +155,11 @@ class Outlook:
         """Return what larger first disks cost more (columns ``LARGER``).
 
         They are the later disks of the schedule, each bought at once instead of the first; what
-        comes after them stays as it is.
+        comes after them stays as it is. Where the first exists, that would be no move less.
         """
         rows = []
         for placement in self.placements:
-            mine = self.later(placement)
+            mine = self.later(placement) if placement.action != "keep" else []
             planned = horizon_usd(self.demand, [placement], mine)
             for moves, disk in enumerate(mine, 1):
                 at_once = replace(placement, usd_hr=disk.usd_hr)

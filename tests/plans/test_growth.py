@@ -242,6 +242,8 @@ def test_a_disk_that_exists_is_in_the_months() -> None:
     usd = [(m.disk_usd, m.moves, m.move_usd) for m in plan.outlook.months()]
     assert usd[0] == (Decimal("14.6"), 0, Decimal(0))
     assert usd[2] == (Decimal("29.2"), 1, Decimal("1.44"))
+    assert plan.schedule
+    assert not len(plan.outlook.larger())  # a larger one now would be a move as well
 
 
 @pytest.mark.parametrize(
