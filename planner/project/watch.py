@@ -86,7 +86,7 @@ class WatchChange:
     @property
     def usd_month(self) -> Decimal | None:
         """Return what the plan costs a month, None where there is none."""
-        return None if self.plan is None else Decimal(self.plan.totals["usd_month"])
+        return None if self.plan is None else _cost(self.plan)
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON values; the amount is exact text."""
@@ -285,7 +285,8 @@ def _watch(
 
 
 def _cost(plan: Plan) -> Decimal:
-    return Decimal(plan.totals["usd_month"])
+    usd_month: Decimal = plan.exact_totals["usd_month"]
+    return usd_month
 
 
 def _read(

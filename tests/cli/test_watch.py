@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,6 +61,8 @@ def test_it_ends_with_zero_when_the_price_falls(run: Run, monkeypatch: pytest.Mo
         table = [*csv.DictReader(ran.out.splitlines())]
         assert [table[0]["event"], table[-1]["event"]] == ["plan", "reached"]
         assert ran.out.count("usd_month") == 1
+        for usd_month in (documents[0]["usd_month"], table[0]["usd_month"]):
+            assert re.fullmatch(r"\d+(\.\d{1,9})?", usd_month)  # exact, not a float's digits
 
 
 @pytest.mark.slow
