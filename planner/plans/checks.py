@@ -1,7 +1,8 @@
 """The record of a plan: what is computed from the choice, and whether what is said follows.
 
-Nothing is solved again. What needs no solver is held exactly; where volumes are coupled, the
-bound that the solver proved can only be held between what is exact.
+Nothing is solved again. What needs no solver is held exactly. Where volumes are coupled by limits
+on sums, multipliers prove the bound, and what they prove is computed again; any other bound that
+a solver proved can only be held between what is exact.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from planner.solve.certificate import bound_month
 from planner.solve.optimise import PROOF
 from planner.solve.optimum import dual_bound, least_month
 from planner.solve.schedule import least_usd
@@ -95,6 +97,11 @@ def record_violations(
         yield "the solver's bound is below what this market allows"
     elif least is not None and abs(record.bound_usd_hr - averaged_usd_hr(least, hours)) > _ROUNDING:
         yield "the solver's bound is not the least that this market allows"
+    if record.multipliers:
+        proven = bound_month(instance, record.multipliers)
+        spare = None if proven is None else averaged_usd_hr(proven, hours) - record.bound_usd_hr
+        if spare is None or abs(spare) > _ROUNDING:
+            yield "the solver's bound is not what the multipliers in the plan prove"
     yield from _status_violations(record, cost)
 
 

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, PlainValidator
 from planner.errors import PlanCorrupt, PlanVersionUnknown
 from planner.formats import JsonError, batches, digest_of, parse
 from planner.schema import json_value
+from planner.solve.optimise import SolverRecord
 from planner.solve.solution import Placement
 from planner.text import visible
 from planner.units import plain
@@ -67,8 +68,8 @@ _BATCH = 1000
 _PLAIN = frozenset({str, int, type(None), dict})
 
 
-def values_of(record: Placement | Gpu | Tenure) -> dict[str, Any]:
-    """Return the fields of a placement, GPU or tenure as JSON values."""
+def values_of(record: Placement | Gpu | Tenure | SolverRecord) -> dict[str, Any]:
+    """Return the fields of a placement, GPU, tenure or solver's record as JSON values."""
     values = {
         name: value if value.__class__ in _PLAIN else json_value(value)
         for name, value in vars(record).items()
@@ -77,6 +78,13 @@ def values_of(record: Placement | Gpu | Tenure) -> dict[str, Any]:
         del values["replaces"]  # as in files of versions that could not replace
     if isinstance(record, Placement) and record.disk_group is None:
         del values["disk_group"]  # as in files of versions that could not pack
+    if isinstance(record, SolverRecord):
+        del values["multipliers"]
+        if record.multipliers:
+            values["multipliers"] = [
+                {name: json_value(value) for name, value in vars(price).items()}
+                for price in record.multipliers
+            ]
     return values
 
 

@@ -314,7 +314,7 @@ class Plan(Decision):
             "origin": self.origin,
             "limit_usd_hr": self._stated_totals["new_usd_hr"],
             "inputs": self.inputs,
-            "solver": {name: json_value(value) for name, value in vars(self.solver).items()},
+            "solver": values_of(self.solver),
             "totals": self._stated_totals,
             "warnings": list(self.warnings),
             "placements": map(values_of, self.placements),

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from planner.errors import InputError
 from planner.marketplace.credentials import checked_base_url
 from planner.plans.file import Amount, Size, Utc
+from planner.solve.certificate import Multiplier
 from planner.solve.existing import Leftover
 from planner.solve.optimise import SolverRecord
 from planner.solve.rentals import Gpu
@@ -108,7 +109,7 @@ def _reader(record: Any) -> Callable[[Any], Any]:  # noqa: ANN401 -- a dataclass
 
     Amounts are stored as text, tuples as lists.
     """
-    kinds = get_type_hints(record, localns={"Decimal": Decimal})
+    kinds = get_type_hints(record, localns={"Decimal": Decimal, "Multiplier": Multiplier})
     stored: dict[str, Any] = {}
     for field in fields(record):
         kind = _STORED.get(kinds[field.name], kinds[field.name])
@@ -117,7 +118,8 @@ def _reader(record: Any) -> Callable[[Any], Any]:  # noqa: ANN401 -- a dataclass
     model: Any = create_model(f"Stored{record.__name__}", __base__=_Stored, **stored)
 
     def read(value: object) -> Any:  # noqa: ANN401 -- the record
-        stated = model.model_validate(value).model_dump(exclude_unset=True)
+        valid = model.model_validate(value)
+        stated = {name: getattr(valid, name) for name in valid.model_fields_set}
         lists = {name: tuple(part) for name, part in stated.items() if isinstance(part, list)}
         return record(**{**stated, **lists})
 
@@ -131,8 +133,10 @@ _STORED: dict[Any, Any] = {
     tuple[int, ...]: list[Size],
     tuple[str, ...]: list[str],
     tuple[str, ...] | None: list[str] | None,
+    tuple[str | None, ...]: list[str | None],
 }
 """How a file holds the types of a record."""
+_STORED[tuple[Multiplier, ...]] = list[Annotated[Any, PlainValidator(_reader(Multiplier))]]
 
 
 class StoredPlan(_Stored):

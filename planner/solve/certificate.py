@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 Place = tuple[str | None, ...]
 _DIGITS = 12
 """Digits that a multiplier is written with."""
-_NOTHING = 1e-7
-"""Part of the largest multiplier of a limit below which one is nothing."""
 _LARGEST = 2**61
 _NEVER = 2**62
 _BLOCK = 2_000_000
@@ -74,14 +72,13 @@ class SumLimit(NamedTuple):
 def as_multipliers(
     limits: Sequence[SumLimit], prices: _Floats
 ) -> tuple[tuple[Multiplier, ...], _Floats]:
-    """Return prices as multipliers of few digits, and as they are then; near nothing is nothing."""
+    """Return prices as multipliers of few digits, and as they are then."""
     multipliers: list[Multiplier] = []
     rounded, at = np.zeros(len(prices)), 0
     for limit in limits:
         field, owner = limit.requirement.field, limit.requirement.owner
-        least = _NOTHING * float(prices[at : at + len(limit.places)].max(initial=0))
         for row, place in enumerate(limit.places, start=at):
-            if prices[row] > least:
+            if prices[row] > 0:
                 usd = Decimal(f"{prices[row]:.{_DIGITS}g}")
                 multipliers.append(Multiplier(field, owner, place, usd))
                 rounded[row] = float(usd)

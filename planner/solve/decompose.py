@@ -230,7 +230,10 @@ def _around_relaxation(
         needed = ideal.reduced * hours <= distance + abs(ideal.bound_month) * _ROUNDING
         left = columns.take(needed | ideal.used)
         gap = 0.0 if to_last_cent else PROOF / 2 * ideal.bound_month / hours
-        better = _polished(instance, scope, left, stats, gap)
+        # Rounding is near already where many columns are left: no search of them comes nearer.
+        is_wide = len(left) > SMALL and ideal.rounded is not None and proves(instance, scope)
+        is_done = is_wide and stats.deadline is None
+        better = None if is_done else _polished(instance, scope, left, stats, gap)
         if better is not None and better.usd_month <= best.usd_month:
             best = better
             if to_last_cent and best.bound_month is None:

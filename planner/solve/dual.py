@@ -28,6 +28,8 @@ _WARM, _COOLER, _NEAR = 0.1, 0.2, 1e-8
 and the distance of bound and fractions at which it is small enough."""
 _STEPS, _HALVINGS, _LEVEL_STEPS = 200, 30, 60
 _PLACED = 1e-11
+_NOTHING = 1e-7
+"""Part of the bound that a limit is paid for, below which its price is nothing."""
 
 
 class Taken(NamedTuple):
@@ -258,7 +260,10 @@ class Lagrangian:
                 here = self.smooth(prices, tau)
                 continue
             prices, here = self._moved(prices, here, step, gain, tau)
-        return Best(best, here.counts)
+        taken = np.abs(coupled.limits) @ coupled.take(here.counts)
+        few = np.where(best * taken > _NOTHING * abs(bound), best, 0)
+        near = self.bound(few) >= bound - _NEAR * abs(bound)
+        return Best(few if near else best, here.counts)
 
     def _start(self, scale: float) -> _Floats:
         """Return prices at which each limit's takings cost a part of the units' least."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.demand.model import Demand
+    from planner.solve.certificate import Multiplier
     from planner.solve.existing import Kept
     from planner.solve.tenures import Tenure
 
@@ -64,6 +65,9 @@ class SolverRecord:
         Candidates that no program had to see, because another one is never worse.
     cost_slack_percent : Decimal
         Of the bound, that better stock and fewer sites were allowed to cost.
+    multipliers : tuple of Multiplier
+        Prices of the policy's limits from which the bound follows, without a solver; empty where
+        it does not.
     """
 
     name: str
@@ -77,11 +81,13 @@ class SolverRecord:
     constraints: int
     dominated: int
     cost_slack_percent: Decimal
+    multipliers: tuple[Multiplier, ...] = ()
 
     def _repr_html_(self) -> str:
         rows = tuple(
             (name, Cell(value, reading(value, "usd_hr" if "usd_hr" in name else "number").text))
             for name, value in vars(self).items()
+            if name != "multipliers"
         )
         columns = (TableColumn("name", "solver"), TableColumn("value", ""))
         return to_html([Section("solver", columns=columns, rows=rows)])
@@ -345,10 +351,12 @@ def prove(
         if instance.rentals is not None
     )
     objective = total([instance.disk_usd_hr(best.chosen), *(gpu.usd_hr for gpu in rented)])
-    bound = objective
+    bound, multipliers = objective, best.multipliers
     if best.bound_month is not None and best.usd_month > floor:
         bound = min(objective, averaged_usd_hr(max(floor, best.bound_month), hours))
-    record = _record(best.stats, objective, bound, cost_slack)
+    if bound == objective or best.bound_month is None or best.bound_month < floor:
+        multipliers = ()
+    record = replace(_record(best.stats, objective, bound, cost_slack), multipliers=multipliers)
     chosen = [best.chosen[v] for v in range(len(instance.pairs.volumes))]
     live = {o: replica for (_, o), replica in zip(instance.kept, kept, strict=True)}
     return Solution(placements(instance.pairs, chosen, live), rented, record, instance, best.rented)

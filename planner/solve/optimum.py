@@ -23,6 +23,7 @@ from planner.solve.stats import SolveStats, Undecided
 from planner.units import total, usd_month
 
 if TYPE_CHECKING:
+    from planner.solve.certificate import Multiplier
     from planner.solve.decompose import ScopeOptimum
     from planner.solve.problem import Chosen, Instance, Scope
 
@@ -43,6 +44,8 @@ class Optimum:
         Proven limit of the cost; None where the cost is proven to be the least.
     stats : SolveStats
         How it was solved.
+    multipliers : tuple of Multiplier
+        What proves the limit without a solver; empty where a solver does.
     """
 
     chosen: Chosen
@@ -50,6 +53,7 @@ class Optimum:
     usd_month: Decimal
     bound_month: Decimal | None
     stats: SolveStats
+    multipliers: tuple[Multiplier, ...] = ()
 
 
 def optimum(
@@ -136,6 +140,7 @@ def _optimum(instance: Instance, best: _Best, stats: SolveStats) -> Optimum:
         usd_month=instance.usd_month(best.chosen, rented),
         bound_month=None if best.bound_month is None else _exact(best.bound_month),
         stats=stats,
+        multipliers=best.multipliers,
     )
 
 
@@ -151,6 +156,7 @@ class _Part:
     chosen: Chosen
     usd_month: Decimal
     bound_month: float | None
+    multipliers: tuple[Multiplier, ...] = ()
 
 
 _Best: TypeAlias = "ScopeOptimum | _Part"

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     _Floats = NDArray[np.float64]
     _Ints = NDArray[np.int64]
 
-_PAIRED = 400
+_LIVE = 6000
+"""Columns of least reduced cost that replicas move to."""
+_PAIRED = 300
 """Moves of which pairs are formed, on either side: a pair is one of so many squared."""
-_STEPS, _ROUNDS = 200, 12
+_STEPS, _ROUNDS = 200, 20
 _COSTLY, _UNDONE = 12, 4
 """Of so many costliest replicas, how many are moved back for a fresh start."""
 _SEED = 20
@@ -119,6 +121,7 @@ class _Fill:
     def __init__(self, coupled: Coupled, reduced: _Floats, prices: _Floats) -> None:
         self._coupled, self._reduced, self._prices = coupled, reduced, prices
         self._starts = np.searchsorted(coupled.unit, np.arange(len(coupled.count) + 1))
+        self._live = np.sort(np.argsort(reduced, kind="stable")[:_LIVE])
         self._most = np.minimum(coupled.most, coupled.count)[coupled.unit]
         domain = np.where(self._most < coupled.count[coupled.unit], coupled.domain, -1)
         self._cell = coupled.unit * (int(domain.max(initial=0)) + 2) + domain + 1
@@ -144,6 +147,8 @@ class _Fill:
                 best, least = counts, usd
             if least <= good_enough:
                 break
+            if best is None:  # it takes more than the columns of least reduced cost
+                self._live = np.arange(len(self._reduced))
             counts = self._undone(counts if best is None else best, random)
         return best
 
@@ -185,10 +190,13 @@ class _Fill:
     def _state(self, counts: _Ints) -> tuple[float, _Floats]:
         """Return the cost of counts, and the room that they leave at each limit."""
         coupled = self._coupled
-        taken = coupled.take(counts.astype(float))
+        used = np.flatnonzero(counts)
+        taken = np.zeros(coupled.limits.shape[1])
+        for row, amount in coupled.taken:
+            taken += np.bincount(row[used], amount[used] * counts[used], len(taken))
         room = coupled.right - coupled.limits @ taken
         room[np.abs(room) <= _DUST * taken.sum()] = 0
-        return float(coupled.usd_hr @ counts), room
+        return float(coupled.usd_hr[used] @ counts[used]), room
 
     def _merit(self, usd: float, room: _Floats) -> float:
         return usd + float(self._penalty @ np.maximum(-room, 0))
@@ -221,13 +229,14 @@ class _Fill:
     def _moves(self, counts: _Ints, room: _Floats, limit: int) -> _Moves:
         """Return moves of single replicas that leave the other limits alone, or their room."""
         coupled = self._coupled
-        used = np.flatnonzero(counts)
-        sizes = (self._starts[1:] - self._starts[:-1])[coupled.unit[used]]
+        used, live = np.flatnonzero(counts), self._live
+        starts = np.searchsorted(coupled.unit[live], np.arange(len(coupled.count) + 1))
+        first, sizes = starts[coupled.unit[used]], np.diff(starts)[coupled.unit[used]]
         start = np.repeat(used, sizes)
-        first = np.repeat(self._starts[coupled.unit[used]], sizes)
-        to = first + np.arange(len(start)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        inside = np.bincount(self._cell, counts)
-        fits = (inside[self._cell[to]] < self._most[to]) | (self._cell[to] == self._cell[start])
+        inside = np.arange(len(start)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        to = live[np.repeat(first, sizes) + inside]
+        full = np.bincount(self._cell, counts)
+        fits = (full[self._cell[to]] < self._most[to]) | (self._cell[to] == self._cell[start])
         kept = np.flatnonzero(fits & (start != to))
         start, to = start[kept], to[kept]
         effect = np.zeros((len(start), len(room)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -13,13 +14,19 @@ import planner
 from planner import Plan, read_offers
 from planner.demand.read import demand_from
 from planner.errors import PlanCorrupt, PlanInvalid
+from planner.market.offers import offers_frame
 from planner.plans.checks import record_violations
-from planner.solve.optimise import SolverRecord
+from planner.plans.summary import certainty
+from planner.solve.optimise import PROOF, SolverRecord
 from planner.units import averaged_usd_hr
 from tests.shipped_plans import TARGET, finetune, research
+from tests.solve.hand import row
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from planner.solve.certificate import Multiplier
 
 
 @pytest.fixture(scope="module", params=[research, finetune])
@@ -199,9 +206,79 @@ def test_a_record_that_does_not_follow_is_refused(plan: Plan, tmp_path: Path, ch
 def test_every_field_of_the_record_is_in_the_file(plan: Plan) -> None:
     """What a solution says of itself is stored, dominated candidates and slack included."""
     solver = plan.to_document()["solver"]
-    assert list(solver) == list(SolverRecord.__dataclass_fields__)
+    assert [*solver, "multipliers"] == list(SolverRecord.__dataclass_fields__)
     assert isinstance(solver["dominated"], int)
     assert solver["cost_slack_percent"] == "0"
+
+
+@pytest.fixture(scope="module")
+def certified() -> Plan:
+    """Return a plan whose bound follows from prices of a share."""
+    rng = random.Random(5)
+    rows = [
+        row(f"p{n % 5}", str(Decimal(rng.randint(5000, 20000)) / 10**8), str(n)) for n in range(60)
+    ]
+    volumes = [
+        {"name": f"v{n}", "size_gb": rng.randint(10, 4000), "owner": "ada"} for n in range(70)
+    ]
+    policy = {"max_provider_share": "0.3", "budgets": {"ada": "12000"}}
+    demand = demand_from({"version": 1, "volumes": volumes, "policy": policy})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("planner.solve.decompose.SMALL", 10)
+        return planner.plan(demand, offers_frame(rows), accept_gap=Decimal(1))
+
+
+def test_a_certified_bound_is_kept_and_loaded(certified: Plan, tmp_path: Path) -> None:
+    """The file has the multipliers, small and readable, and what is loaded is what was saved."""
+    path = tmp_path / "plan.json"
+    certified.save(path)
+    record = Plan.load(path).solver
+    assert record == certified.solver
+    assert record.multipliers
+    assert all(price.limit == "max_provider_share" for price in record.multipliers)
+    assert 0 < record.gap < 1e-2
+    assert "and the bound, checked again without the solver" in certainty(record)
+
+
+MULTIPLIERS: dict[str, Callable[[SolverRecord], SolverRecord]] = {
+    "dearer": lambda r: _priced(r, lambda m: replace(m, usd_hr=m.usd_hr * 2)),
+    "cheaper": lambda r: _priced(r, lambda m: replace(m, usd_hr=m.usd_hr / 2)),
+    "negative": lambda r: _priced(r, lambda m: replace(m, usd_hr=-m.usd_hr)),
+    "elsewhere": lambda r: _priced(r, lambda m: replace(m, place=("nowhere",))),
+    "of another limit": lambda r: _priced(r, lambda m: replace(m, limit="max_sites")),
+    "left out": lambda r: replace(r, multipliers=r.multipliers[1:]),
+    "twice": lambda r: replace(r, multipliers=(*r.multipliers, r.multipliers[0])),
+    "a higher bound": lambda r: _bounded(r, r.objective_usd_hr),
+    "a bound halfway": lambda r: _bounded(r, (r.objective_usd_hr + r.bound_usd_hr) / 2),
+}
+
+
+def _priced(record: SolverRecord, change: Callable[[Multiplier], Multiplier]) -> SolverRecord:
+    first, *rest = record.multipliers
+    return replace(record, multipliers=(change(first), *rest))
+
+
+def _bounded(record: SolverRecord, bound: Decimal) -> SolverRecord:
+    spare = record.objective_usd_hr - bound
+    proven = spare <= record.objective_usd_hr * PROOF
+    return replace(
+        record,
+        bound_usd_hr=bound,
+        gap=float(spare / record.objective_usd_hr),
+        status="optimal" if proven else "feasible",
+        termination="proven" if proven else "work_limit",
+    )
+
+
+@pytest.mark.parametrize("change", MULTIPLIERS)
+def test_a_bound_that_its_multipliers_do_not_prove_is_refused(
+    certified: Plan, tmp_path: Path, change: str
+) -> None:
+    """Prices, places and the bound itself are held against demand and market, without a solver."""
+    path = tmp_path / "plan.json"
+    replace(certified, solver=MULTIPLIERS[change](certified.solver)).save(path)
+    with pytest.raises((PlanCorrupt, PlanInvalid)):
+        Plan.load(path)
 
 
 @pytest.mark.slow
