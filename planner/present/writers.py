@@ -29,6 +29,7 @@ MOST_ROWS = 60
 _SHORT = 32
 """Characters that stay on one line."""
 _QUIET = "opacity:.75"
+_LIST = "list-style:disc;margin:.5em 0;padding-left:1.5em"
 _NO_MATH = "tex2jax_ignore mathjax_ignore"
 """Classes of what MathJax leaves alone, in its second and in its later versions."""
 _MATH = re.compile(r"[$\\]")
@@ -105,7 +106,7 @@ def title_html(text: str) -> str:
 def list_html(lines: Iterable[str]) -> str:
     """Return sentences as a list; nothing where there are none."""
     items = "".join(f"<li>{paragraph_html(line)}</li>" for line in lines)
-    return f'<ul class="{_NO_MATH}">{items}</ul>' if items else ""
+    return f'<ul class="{_NO_MATH}" style="{_LIST}">{items}</ul>' if items else ""
 
 
 def paragraph_html(text: str) -> str:
