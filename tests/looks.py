@@ -33,6 +33,9 @@ _TAGS = frozenset(
 )
 _STYLES = frozenset(
     {
+        "list-style:disc",
+        "margin:.5em 0",
+        "padding-left:1.5em",
         "overflow-x:auto",
         "margin-left:0",
         "caption-side:bottom",
