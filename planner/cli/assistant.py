@@ -114,7 +114,7 @@ async def validate(demand: str) -> dict[str, Any]:
 @server.tool(annotations=_READS)
 async def plan(demand: str, market: Market = "live") -> dict[str, Any]:
     """Find the cheapest plan for a demand file, by its path; its plan_id is what `buy` takes."""
-    draft = _folder() / "draft.json"
+    draft = Path(tempfile.mkdtemp(dir=_folder())) / "draft.json"  # calls run at the same time
     answer = await _run("plan", f"--out={draft}", *_FILES[market], "--", demand)
     made = answer["result"]
     if answer["exit_code"] == 0:

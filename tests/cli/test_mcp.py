@@ -14,6 +14,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
 
+from planner.cli import assistant
 from planner.market.offers import offer_records
 from planner.market.shapes import api_rows
 from planner.market.snapshot import read_offers
@@ -180,6 +181,29 @@ def test_a_person_who_types_yes_buys_once(sim: Sim, talk: Callable[..., Any]) ->
     assert "$0.0700/h more ($51.10 in a month of 730 h)" in question
     assert "never costs more than $0.2/h" in question
     assert len(sim.live()) == 1
+
+
+def test_plans_that_are_made_at_once_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A plan is kept under its own id, whatever another call writes meanwhile."""
+
+    async def both_write_then_both_answer(*words: str) -> dict[str, Any]:
+        name = words[-1]
+        await anyio.Path(words[1].removeprefix("--out=")).write_text(name, encoding="utf-8")
+        await anyio.sleep(0.01)
+        return {"exit_code": 0, "result": {"plan_id": name, "requests": []}}
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            for name in ("one", "two"):
+                group.start_soon(assistant.plan, name, "shipped")
+
+    monkeypatch.setattr(assistant, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(assistant, "_run", both_write_then_both_answer)
+    anyio.run(main)
+    for name in ("one", "two"):
+        assert (tmp_path / f"{name}.json").read_text(encoding="utf-8") == name
 
 
 def test_without_the_extra_it_says_what_to_install(
