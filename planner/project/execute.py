@@ -255,6 +255,7 @@ class _Run:
         self._assign()
         with working("Checking that every disk is listed"):
             check_final_listing(self.ctx)
+        self._accept_prices()
         if self.order.wait:
             wait_active(self.ctx)
 
@@ -267,6 +268,17 @@ class _Run:
                 if (entry.owner, entry.tags, entry.group) != (owner, tags, shares):
                     named = {"owner": owner, "tags": tags, "shares": [*map(vars, shares)]}
                     self.ctx.record("assigned", name=entry.name, **named)
+
+    def _accept_prices(self) -> None:
+        """Write down what kept disks cost by now: it is what the plan that was applied says."""
+        listed = {disk.id: disk for disk in self.ctx.listing.disks} if self.ctx.listing else {}
+        for entry in [e for e in self.ctx.entries if e.stage == "created"]:
+            disk = listed.get(entry.ids[0]) if entry.ids[0] in self.ctx.kept else None
+            if disk is None or disk.usd_hr is None:
+                continue
+            if entry.expected.counted(disk.usd_hr) != entry.expected.counted(entry.usd_hr):
+                price = str(disk.usd_hr)
+                self.ctx.record("seen", name=entry.name, status=disk.status, usd_hr=price)
 
     def _is_open(self, slot: Slot) -> bool:
         """Return whether a slot is still to be sent; a pending slot is out of quarantine here."""

@@ -24,7 +24,7 @@ from planner.project.state import SENDABLE, Entry
 from planner.units import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from planner.market.disks import Disk
     from planner.plans.plan import Plan
@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OutcomeRow:
-    """One slot and what came of it; ``entry`` is None where it was never intended."""
+    """One slot, what came of it (None: it was never intended), and its disk as it is listed."""
 
     slot: Slot
     entry: Entry | None
+    listed: Disk | None = None
 
     @property
     def state(self) -> str:
@@ -55,6 +56,7 @@ class OutcomeRow:
             entry.counted_usd_hr if entry else Decimal(0),
             slot.usd_hr,
             entry=entry,
+            disk=self.listed,
         )
 
 
@@ -76,10 +78,10 @@ def _disk_document(
     entry: Entry | None = None,
     disk: Disk | None = None,
 ) -> dict[str, Any]:
-    """Return a disk of the project as JSON values: as recorded, or else as listed."""
+    """Return a disk of the project as JSON values; its status is what is listed, where it is."""
     ids = (entry.ids or sorted(entry.claimed)) if entry else [disk.id] if disk else []
     known = entry.ids if entry else ids
-    status = entry.status if entry else disk.status if disk else ""
+    status = disk.status if disk else entry.status if entry else ""
     return {
         **dict(zip(("volume", "replica", "disk", "name", "state"), what, strict=True)),
         "disk_group": None if disk_group is None else [*disk_group],
@@ -209,10 +211,11 @@ def make_outcome(
     stop : PlannerError | None
         What ended it early; a pending slot or a conflict is worse.
     """
-    rows = tuple(OutcomeRow(slot, ctx.state.entries.get(slot.name)) for slot in slots)
+    listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
+    intended = ((slot, ctx.state.entries.get(slot.name)) for slot in slots)
+    rows = tuple(OutcomeRow(slot, entry, _disk_of(entry, listed)) for slot, entry in intended)
     entries = [row.entry for row in rows if row.entry is not None]
     entries += [e for e in ctx.entries if e.plan != ctx.plan and (e.is_pending or e.has_conflict)]
-    listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
     superseded = superseded_of((e for e in ctx.entries if not is_gone(ctx, e, listed)), listed)
     jobs = jobs_of(plan, ctx.state.entries)
     attached = attach_warnings(plan.demand, plan.placements, plan.gpus, ctx.pace.now().date())
@@ -220,7 +223,7 @@ def make_outcome(
         plan_id=plan.plan_id,
         project=plan.project,
         rows=rows,
-        disks=tuple(_project_disks(ctx, plan, rows)),
+        disks=tuple(_project_disks(ctx, plan, rows, listed)),
         stop=_worst(ctx, entries, stop),
         advice=(
             *_advice(ctx, entries),
@@ -240,11 +243,18 @@ def make_outcome(
     )
 
 
+def _disk_of(entry: Entry | None, listed: Mapping[str | None, Disk]) -> Disk | None:
+    """Return the disk of a slot that was created, as it is listed."""
+    return None if entry is None or entry.stage != "created" else listed.get(entry.ids[0])
+
+
 def _project_disks(
-    ctx: Context, plan: Plan, rows: Sequence[OutcomeRow]
+    ctx: Context,
+    plan: Plan,
+    rows: Sequence[OutcomeRow],
+    listed: Mapping[str | None, Disk],
 ) -> Iterator[dict[str, Any]]:
     """Yield a plan's slots and every other disk that the project pays for, in its order."""
-    listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
     names = {row.slot.name for row in rows}
     documents = [row.to_document() for row in rows]
     paid = [entry for entry in ctx.entries if entry.may_exist]
@@ -254,7 +264,13 @@ def _project_disks(
             expected, price = entry.expected, cost(ctx, entry, listed)
             documents.append(
                 _disk_document(
-                    what, entry.disk_group, expected.size_gb, price, expected.usd_hr, entry=entry
+                    what,
+                    entry.disk_group,
+                    expected.size_gb,
+                    price,
+                    expected.usd_hr,
+                    entry=entry,
+                    disk=_disk_of(entry, listed),
                 )
             )
     recorded = {disk_id for entry in paid for disk_id in entry.ids}

@@ -345,3 +345,27 @@ def test_a_kept_disk_is_paid_for_by_whom_the_last_plan_names(tmp_path: Path) -> 
     assert (entries["corpus"].owner, entries["corpus"].tags) == ("vision", {"team": "a"})
     assert entries["ckpt"].owner is None
     assert "POST" not in {request.method for request in world.log[sent:]}
+
+
+def test_apply_shows_what_is_listed_and_takes_over_a_price_that_the_plan_keeps(
+    tmp_path: Path,
+) -> None:
+    """A failed disk is not shown as ACTIVE; a dearer one is in order once a plan keeps it.
+
+    Its price is written down once.
+    """
+    world = bought(tmp_path)
+    dear, failed = world.live
+    dear.usd_hr, failed.forced = Decimal("1.5"), "ERROR"
+    before = conditions(world, tmp_path)
+    assert {condition for _, condition in before} == {"drifted"}
+    plan = planned(world, tmp_path, 600, "nonce-2")
+    outcome = world.apply(tmp_path, plan)
+    assert outcome.exit_code == 0
+    statuses = {row["id"]: (row["state"], row["status"]) for row in outcome.disks}
+    assert statuses[failed.id] == ("superseded", "ERROR")
+    after = [condition for _, condition in conditions(world, tmp_path)]
+    assert sorted(after) == ["in order", "in order", "superseded"]
+    assert world.apply(tmp_path, plan).exit_code == 0
+    with Journal(tmp_path, write=False) as journal:
+        assert [record["kind"] for record in journal.records].count("seen") == 1
