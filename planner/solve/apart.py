@@ -183,22 +183,24 @@ class SpreadReplicas:
         gain = price[:-1, None] - price[1:] - self.paths.every_arc(self.least[v], self.once[v])
         regret = left[:, :-1, None] - gain - left[:, None, 1:]
         distance = usd - self.bound[v]
-        regrets: list[list[tuple[int, int, int]]] = [[] for _ in months]
+        regrets: list[list[_Choice]] = [[] for _ in months]
         few = (regret <= distance) & (live <= months[:, None]) & (months[:, None] <= months)
         stays = zip(regret[few].tolist(), *(each.tolist() for each in np.nonzero(few)), strict=True)
         for more, d, start, last in sorted(stays):
-            regrets[start].append((more, d, last + 1))
+            regrets[start].append((more, d, last + 1, rank(d, last + 1)))
         idle = (left[:, :-1] - left[:, 1:]).T.tolist()
         on = tuple((d, end) for d, end in enumerate(self.live[v].tolist()) if end)
-        search = _Months(regrets, idle, int(self.copies[v]), rank, work)
+        search = _Months(regrets, idle, int(self.copies[v]), work)
         for depth in _DEPTHS:
             best = search.best(on, distance >> depth)
             if best is not None:
                 return best, True
-        return [(d, t, end) for t, each in enumerate(regrets) for _, d, end in each], False
+        return [(d, t, end) for t, each in enumerate(regrets) for _, d, end, _ in each], False
 
 
 _Chain = tuple[DomainStay, "_Chain"] | None
+_Choice = tuple[int, int, int, int]
+"""What may begin in a month: its regret, domain, end and rank."""
 _On = tuple[tuple[int, int], ...]
 """What copies are on: domains and ends, in order."""
 _State = tuple[int, int, _Chain]
@@ -210,13 +212,12 @@ class _Months:
 
     def __init__(
         self,
-        regrets: list[list[tuple[int, int, int]]],
+        regrets: list[list[_Choice]],
         idle: list[list[int]],
         copies: int,
-        rank: Callable[[int, int], int],
         work: int,
     ) -> None:
-        self.regrets, self.idle, self.copies, self.rank = regrets, idle, copies, rank
+        self.regrets, self.idle, self.copies = regrets, idle, copies
         self.idle_usd = [sum(each) for each in idle]
         floor = [sum(sorted(each)[:-copies]) for each in idle]
         self.rest = [sum(floor[month:]) for month in range(len(idle) + 1)]
@@ -254,10 +255,10 @@ class _Months:
             return
         taken, left = [d for d, _ in on], most - regret - self.rest[month]
         for n in range(first, len(self.regrets[month])):
-            more, d, end = self.regrets[month][n]
+            more, d, end, place = self.regrets[month][n]
             self.work -= 1
             if more > left or self.work < 0:
                 break
             if d not in taken:
-                new = (regret + more, rank + self.rank(d, end), ((d, month, end), chain))
+                new = (regret + more, rank + place, ((d, month, end), chain))
                 self._fill(month, most, (*on, (d, end)), new, n + 1, after)

@@ -40,16 +40,15 @@ def as_bought(volume: Volume, until_month: int, *, exists: bool = False) -> Volu
     """
     if volume.growth is None:
         return volume
-    base = volume.size_gb
-    if not exists:
-        base = ceil(Fraction(base) * (100 + Fraction(volume.headroom_percent)) / 100)
-    size_gb = _size_gb(base, volume.growth, until_month)
+    headroom = Decimal(0) if exists else volume.headroom_percent
+    size_gb = _size_gb(volume.size_gb, headroom, volume.growth, until_month)
     now = {"size_gb": size_gb, "headroom_percent": Decimal(0), "growth": None}
     return volume.model_copy(update=now)
 
 
 @lru_cache(maxsize=2**16)
-def _size_gb(base: int, growth: str, months: int) -> int:
+def _size_gb(size_gb: int, headroom_percent: Decimal, growth: str, months: int) -> int:
+    base = ceil(Fraction(size_gb) * (100 + Fraction(headroom_percent)) / 100)
     amount, _, _ = growth.partition("/")
     if amount.endswith("%"):
         return ceil(base * (1 + Fraction(amount[:-1]) / 100) ** months)
