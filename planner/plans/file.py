@@ -165,8 +165,9 @@ def _is_whole(content: bytes) -> bool:
     head = _HEAD.match(content)
     if head is None:
         return False
-    rest = content[: head.start(1)] + content[head.end(1) :]
-    return hashlib.sha256(rest).hexdigest().encode("ascii") == head.group(1)
+    digest = hashlib.sha256(content[: head.start(1)])
+    digest.update(memoryview(content)[head.end(1) :])
+    return digest.hexdigest().encode("ascii") == head.group(1)
 
 
 def _is_whole_1(content: bytes) -> bool:

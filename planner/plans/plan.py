@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
@@ -334,7 +335,7 @@ class Plan(Decision):
 
     @property
     def _stored(self) -> Mapping[str, Any]:
-        """Return the file that the plan was loaded from; empty where it was made here."""
+        """Return what the file says of itself that it was loaded from; nothing if made here."""
         stored: Mapping[str, Any] = vars(self).get("_document", {})
         return stored
 
@@ -372,11 +373,12 @@ class Plan(Decision):
             When it contradicts its own demand or market; ``violations`` says how.
         """
         shown = visible(str(path))
-        content = read_bytes(path, what="plan", limit=MAX_BYTES)
-        document, text = read(content, shown)
+        document, text = read(read_bytes(path, what="plan", limit=MAX_BYTES), shown)
         try:
             plan = cls._from_document(document, text)
-            violations = (*plan.violations(), *plan.contradictions(document))
+            contradictions = tuple(plan.contradictions(document))
+            document.clear()  # a long one is larger than all that is made of it
+            violations = (*plan.violations(), *contradictions)
         except (ValidationError, InputError, *_NO_MARKET) as error:
             raise PlanCorrupt(f"{shown}: changed after it was made", hint=EDITED) from error
         if violations:
@@ -390,8 +392,8 @@ class Plan(Decision):
         written = {name: document["totals"].get(name) for name in totals}
         if written != totals or document.get("limit_usd_hr") != totals["new_usd_hr"]:
             yield "the totals are not the sums of the placements and GPUs"
-        asked_for = [{name: row.get(name) for name in _REQUEST} for row in document["requests"]]
-        if asked_for != self.requests:
+        listed = ({name: row.get(name) for name in _REQUEST} for row in document["requests"])
+        if any(row != made for row, made in zip_longest(listed, self._each_request())):
             yield "the requests are not those of the placements"
         asked = {key: value for key, value in document["demand"].items() if key != "project"}
         hashed = [asked, *self.market.to_document().values()]
@@ -430,7 +432,8 @@ class Plan(Decision):
                 tuple(stored.market.offers), tuple(stored.market.gpus), tuple(stored.market.disks)
             ),
         )
-        vars(plan).update(_document=document, _text=text)
+        stated = {name: document[name] for name in ("digest", "plan_id")}
+        vars(plan).update(_document=stated, _text=text)
         return plan
 
     def what_if(
