@@ -25,7 +25,8 @@ class Size:
     """What is placed where.
 
     ``groups`` of ``team`` volumes each are at one site; ``budgets`` are owners that have one;
-    ``sites`` is the most sites there may be. With ``even`` every size can be bought exactly.
+    ``sites`` is the most sites there may be. With ``even`` every size can be bought exactly, and
+    ``wishes`` is how likely each wish of a volume is.
     """
 
     volumes: int
@@ -38,6 +39,7 @@ class Size:
     budgets: tuple[tuple[str, str], ...] = ()
     team: int = 5
     even: bool = False
+    wishes: float = 0.3
     seed: int = 3
 
 
@@ -88,7 +90,7 @@ def fleet(size: Size) -> dict[str, Any]:
             "providers": sorted({one["provider"] for one in [home, *rng.choices(homes, k=5)]}),
             "stock": home["stockStatus"],
         }
-        chosen = {wish: value for wish, value in wishes.items() if rng.random() < 0.3}
+        chosen = {wish: value for wish, value in wishes.items() if rng.random() < size.wishes}
         volumes.append({"name": f"v-{n}", "size_gb": rng.randint(100, 8000), **chosen})
     names = [volume["name"] for volume in volumes]
     teams = [names[n : n + size.team] for n in range(0, len(names), size.team)]

@@ -254,7 +254,8 @@ def _of_highs(highs: Any) -> tuple[float | None, float, bool]:
 
     info = highs.getInfo()
     usd = float(info.objective_function_value) if info.primal_solution_status == 2 else None
-    stopped = highs.getModelStatus() != highspy.HighsModelStatus.kOptimal
+    ended = highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible
+    stopped = highs.getModelStatus() not in ended
     return usd, float(info.mip_dual_bound), stopped
 
 
@@ -277,7 +278,8 @@ def by_cp_sat(program: Program, gap: float, limit_s: float) -> tuple[float | Non
     status = solver.solve(model)
     solved = status in {cp_model.OPTIMAL, cp_model.FEASIBLE}
     usd = solver.objective_value / NANO if solved else None
-    return usd, solver.best_objective_bound / NANO, status != cp_model.OPTIMAL
+    stopped = status not in {cp_model.OPTIMAL, cp_model.INFEASIBLE}
+    return usd, solver.best_objective_bound / NANO, stopped
 
 
 def by_pulp(program: Program, gap: float, limit_s: float) -> tuple[float | None, float, bool]:
