@@ -27,7 +27,7 @@ _SECURITY = ("secure_cloud", "community_cloud")
 SECTIONS = (
     *("all", "totals", "budgets", "comparisons", "by-volume", "by-owner", "by-provider"),
     *("by-site", "by-region", "changes", "gpus", "disks", "history", "idle", "wallet", "billed"),
-    *("accrued", "unknown", "assumptions"),
+    *("accrued", "months", "unknown", "assumptions"),
 )
 """Sections of a report; which of them have anything to show depends on what it is about."""
 

@@ -35,24 +35,23 @@ if TYPE_CHECKING:
     from planner.reports.report import Report
 
 EPILOG = (
-    "JSON: format, digest, created_at, as_of, calendar_month (name, hours), projects, totals (now, "
-    "new, after, idle, outside_plans, gpus, together, accrued_usd, month_so_far_usd, "
+    "JSON: format, digest, created_at, as_of, calendar_month (name, hours), projects, totals (now,"
+    " new, after, idle, outside_plans, gpus, together, accrued_usd, month_so_far_usd, "
     "rest_of_month_usd, undated; a rate has disks, unpriced, size_gb, usd_hr, usd_day, usd_month "
     "(730 h), usd_calendar_month), budgets (project, owner, limit_usd_month, hours_per_month, "
     "now_usd_month, projected_usd_month, left_usd_month, percent, unpriced, state), by (volume, "
     "owner, tag:NAME, provider, site, region: value, a rate, now, gpu_usd_month), comparisons, "
     "runways, disks, gpus, baselines, wallets, limits, sources, warn_above, warnings, doubts, "
-    "alerts, assumptions. With --month: month, hours, is_over, account, as_of, totals (disks, "
-    "usd = billed_usd + unbilled_usd, expected_usd when it ends), by, disks (hours, usd, "
-    "billed_usd, unbilled_usd, list_usd, ending and others), unknown (name, why, most_usd), "
-    "notes, before (the month of --compare); CSV has the disks, or --section groups. "
-    "Amounts are exact decimals as text, null is unknown. If --fail-above or --min-runway fails, "
-    "error, hint, exit_code and over are added. CSV: section, name, disks, unpriced, size_gb, "
-    "usd_hr, usd_day, usd_month, usd_calendar_month of every disk and workload, once; --section "
-    "sums has every sum, disks, budgets, groups, gpus or comparisons that table's own columns. "
-    "Exit codes: 10 a budget is above --fail-above or a wallet below --min-runway, or neither can "
-    "be shown not to be; 4 the account cannot be read; 5 a plan is "
-    "damaged."
+    "alerts, assumptions, planned_months where volumes grow. With --month: month, hours, is_over, "
+    "account, as_of, totals (disks, usd = billed_usd + unbilled_usd, expected_usd when it ends), "
+    "by, disks (hours, usd, billed_usd, unbilled_usd, list_usd, ending and others), unknown (name,"
+    " why, most_usd), notes, before (the month of --compare); CSV has the disks, or --section "
+    "groups. Amounts are exact decimals as text, null is unknown. If --fail-above or --min-runway "
+    "fails, error, hint, exit_code and over are added. CSV: section, name, disks, unpriced, "
+    "size_gb, usd_hr, usd_day, usd_month, usd_calendar_month of every disk and workload, once; "
+    "--section sums has every sum, disks, budgets, groups, gpus, months or comparisons that "
+    "table's own columns. Exit codes: 10 a budget is above --fail-above or a wallet below --min-"
+    "runway, or neither can be shown not to be; 4 the account cannot be read; 5 a plan is damaged."
 )
 
 

@@ -138,11 +138,19 @@ def grown(base_gb: int, growth: str | None, month: int) -> int:
     """
     if growth is None:
         return base_gb
+    factor, more, under = _grows_by(growth, month + 1)
+    return -(-(base_gb * factor + more) // under)
+
+
+@lru_cache(maxsize=2**16)
+def _grows_by(growth: str, months: int) -> tuple[int, int, int]:
+    """Return by what GB are multiplied, what is added, and by what both are divided."""
     amount = growth.removesuffix("/month")
     if amount.endswith("%"):
-        rate = 1 + Fraction(Decimal(amount[:-1])) / 100
-        return -int(-base_gb * rate ** (month + 1) // 1)
-    return -int(-(base_gb + Fraction(Decimal(amount.split()[0])) * (month + 1)) // 1)
+        factor = (1 + Fraction(Decimal(amount[:-1])) / 100) ** months
+        return factor.numerator, 0, factor.denominator
+    more = Fraction(Decimal(amount.split()[0])) * months
+    return more.denominator, more.numerator, more.denominator
 
 
 def beyond_horizon(need_gb: int, growth: str, months: int) -> str | None:

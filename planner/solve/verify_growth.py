@@ -46,13 +46,19 @@ def as_bought(volume: Volume, until_month: int, *, exists: bool = False) -> Volu
     return volume.model_copy(update=now)
 
 
-@lru_cache(maxsize=2**16)
 def _size_gb(size_gb: int, headroom_percent: Decimal, growth: str, months: int) -> int:
-    base = ceil(Fraction(size_gb) * (100 + Fraction(headroom_percent)) / 100)
+    base = size_gb
+    if headroom_percent:
+        base = ceil(Fraction(size_gb) * (100 + Fraction(headroom_percent)) / 100)
     amount, _, _ = growth.partition("/")
     if amount.endswith("%"):
-        return ceil(base * (1 + Fraction(amount[:-1]) / 100) ** months)
+        return ceil(base * _times(amount[:-1], months))
     return ceil(base + Fraction(amount.split(" ")[0]) * months)
+
+
+@lru_cache(maxsize=2**16)
+def _times(percent: str, months: int) -> Fraction:
+    return (1 + Fraction(percent) / 100) ** months
 
 
 def gaps(
