@@ -13,6 +13,7 @@ everything decided again.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -22,7 +23,7 @@ import numpy as np
 from planner.analysis.changes import Change, demand_of, including, subset
 from planner.requirements.policy import BudgetLimit
 from planner.solve.optimum import Optimum, dual_bound, optimum, solve_component
-from planner.solve.stats import SolveStats
+from planner.solve.stats import SolveStats, Undecided
 from planner.units import averaged_usd_hr, difference, total, usd_month
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from planner.analysis.nearby import Nearby
     from planner.demand.model import Demand
     from planner.solve.problem import Chosen, Instance
 
@@ -173,12 +175,12 @@ class SearchBudget:
 # Evaluation.
 
 
-PROGRAMS = 300
+PROGRAMS = 250
 """Programs that are solved for answers that were not asked for one by one."""
 NEAR_OPTIMAL = "a large program: the cost is proven to a millionth of it, not to the last cent"
 NOT_EVALUATED = "not worked out here: ask for it by name"
-_PAIRS_A_PROGRAM = 500
-"""Pairs of volumes and offers with which a program counts as one more."""
+_PAIRS_A_PROGRAM, _COLUMNS_A_PROGRAM = 500, 120
+"""Pairs of volumes and offers, and columns that are left of them, which count as one program."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,9 @@ class Evaluator:
     @cached_property
     def is_cheapest(self) -> bool:
         """Return whether no plan costs less; time limit and cost tolerance may have let one."""
+        if self.is_capped and self._nearby is not None:
+            with suppress(Undecided):
+                return self._nearby.base.usd_month >= self.usd_month
         return cheaper(self.instance, self.usd_month) is None
 
     # Parts.
@@ -389,11 +394,45 @@ class Evaluator:
         """Return the best plan where anything may be changed."""
         if self.budget.is_spent:
             return Answer(None, {}, {}, NOT_EVALUATED)
-        best = self._solve(change(self.instance))
+        try:
+            best = self._solve_whole(change(self.instance))
+        except OutOfBudget:
+            return Answer(None, {}, {}, NOT_EVALUATED)
         if best is None:
             asked = dict.fromkeys(requirement.step[2] for requirement in self.instance.requirements)
             return Answer(None, {}, {}, f"ruled out by the policy: {', '.join(asked)}")
         return Answer(best.usd_month, best.chosen, best.rented, _proof(best))
+
+    @cached_property
+    def _nearby(self) -> Nearby | None:
+        from planner.analysis.nearby import Nearby  # noqa: PLC0415 -- it loads PuLP and HiGHS
+
+        plan = Optimum(self.chosen, self.rented, self.usd_month, None, SolveStats())
+        try:
+            return Nearby(self.instance, plan)
+        except Undecided:
+            return None
+
+    def _solve_whole(self, other: Instance) -> Optimum | None:
+        """Return the optimum of a changed instance, near that of the instance where it can be.
+
+        Raises
+        ------
+        OutOfBudget
+            Where only a program of the whole tells, and not every question is to be answered.
+        """
+        nearby = self._nearby
+        if nearby is None or not nearby.is_near(other):
+            return self._solve(other)
+        before = nearby.columns_solved
+        try:
+            return nearby.best(other)
+        except Undecided as error:
+            if self.budget.calls < float("inf"):
+                raise OutOfBudget from error
+            return self._solve(other)
+        finally:
+            self.budget.calls -= (nearby.columns_solved - before) / _COLUMNS_A_PROGRAM
 
     def spend(self, instance: Instance, programs: float = 1) -> bool:
         """Return whether so many programs more may be solved, and count them."""

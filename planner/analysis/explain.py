@@ -17,6 +17,7 @@ from planner.analysis.changes import edited, excluding, rented_from
 from planner.analysis.evaluator import NOT_EVALUATED, Answer, Evaluator
 from planner.demand.fields import MAX_CAP
 from planner.present.progress import tracked
+from planner.present.table import counted
 from planner.requirements import volume as asked_of_volumes
 from planner.requirements import workload as asked_of_workloads
 from planner.requirements.policy import policy_requirements
@@ -91,7 +92,7 @@ def choices(evaluator: Evaluator, volumes: Sequence[int]) -> pd.DataFrame:
     """Return where volumes are and where they would be otherwise (columns ``CHOICES``)."""
     instance, offers = evaluator.instance, evaluator.instance.pairs.facts.rows
     rows: list[dict[str, Any]] = []
-    for v in tracked(volumes, "Testing volumes elsewhere"):
+    for v in tracked(_dearest(evaluator, volumes), "Testing volumes elsewhere"):
         volume, base = instance.pairs.volumes[v], instance.pairs.base
         mine = [base(o) for o in evaluator.chosen[v]]
         asked: dict[int, Answer] = {}
@@ -105,12 +106,19 @@ def choices(evaluator: Evaluator, volumes: Sequence[int]) -> pd.DataFrame:
                     **{name: offers[o][name] for name in _PLACE},
                     **{f"next_{name}": after[name] for name in _PLACE[:3]},
                     "volume": volume.name,
+                    "v": v,
                     "replica": replica,
                     "usd_hr": instance.pairs.usd_hr(v, chosen),
                     **_costs(evaluator, asked[o]),
                 }
             )
-    return build(rows, CHOICES)
+    return build(sorted(rows, key=lambda row: (row["v"], row["replica"])), CHOICES)
+
+
+def _dearest(evaluator: Evaluator, volumes: Sequence[int]) -> list[int]:
+    """Return volumes by cost, the dearest first: where not all are answered, these are."""
+    instance, chosen = evaluator.instance, evaluator.chosen
+    return sorted(volumes, key=lambda v: -instance.disk_usd_hr({v: chosen[v]}))
 
 
 _PLACE = ("offer_id", "provider", "data_center", "country")
@@ -152,10 +160,11 @@ def offers(
     instance, named = evaluator.instance, evaluator.instance.pairs.facts.rows
     every = range(instance.pairs.own) if wanted is None else wanted
     rows: list[dict[str, Any]] = []
-    for v in tracked(volumes, "Testing the offers of volumes"):
+    for v in tracked(_dearest(evaluator, volumes), "Testing the offers of volumes"):
         asked = tracked(every, "Testing offers")
         mine = [_at(evaluator, v, o) | {name: named[o][name] for name in _PLACE} for o in asked]
         rows += sorted(mine, key=_cheapest_first)
+    rows.sort(key=lambda row: int(row["v"]))
     return build([{**row, "volume": instance.pairs.volumes[row["v"]].name} for row in rows], OFFERS)
 
 
@@ -269,6 +278,10 @@ def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFram
     """
     rows: list[dict[str, Any]] = []
     asked = [*_all(evaluator.instance, volume)]
+    order: dict[int | None, int] = {None: len(evaluator.chosen)}  # the policy comes last
+    order |= {v: n for n, v in enumerate(_dearest(evaluator, [*evaluator.chosen]))}
+    place = {id(requirement): n for n, requirement in enumerate(asked)}
+    asked.sort(key=lambda requirement: order[requirement.volume])
     for requirement in tracked(asked, "Testing requirements"):
         answer = _answer(evaluator, requirement)
         saves = None
@@ -278,6 +291,7 @@ def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFram
             saves, answer = total([]), Answer(None, {}, {})
         rows.append(
             {
+                "place": place[id(requirement)],
                 "about": requirement.about,
                 "requirement": requirement.text,
                 "without": requirement.instead,
@@ -290,9 +304,9 @@ def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFram
     return build(rows, REQUIREMENTS)
 
 
-def _dearest_first(row: dict[str, Any]) -> tuple[bool, Decimal]:
+def _dearest_first(row: dict[str, Any]) -> tuple[bool, Decimal, int]:
     saves: Decimal | None = row["saves_usd_month"]
-    return (saves is None, -(saves or total([])))
+    return (saves is None, -(saves or total([])), row["place"])
 
 
 def _answer(evaluator: Evaluator, requirement: _Requirement) -> Answer:
@@ -411,3 +425,17 @@ def costly(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the requirements that cost something."""
     costs: Sequence[bool] = [saves is not None and saves > 0 for saves in frame["saves_usd_month"]]
     return frame[list(costs)]
+
+
+def unanswered(frame: pd.DataFrame) -> int:
+    """Return how many rows of an answer were not worked out."""
+    return int((frame["why"] == NOT_EVALUATED).sum())
+
+
+def free_notes(frame: pd.DataFrame) -> list[str]:
+    """Return what there is to say of the requirements that are not `costly`."""
+    left = unanswered(frame)
+    free = len(frame) - len(costly(frame)) - left
+    notes = [f"{counted(free, 'more requirement')} cost nothing alone"] if free else []
+    asked = f"{counted(left, 'more requirement')} not worked out; ask for a volume with --volume"
+    return [*notes, *([asked] if left else [])]

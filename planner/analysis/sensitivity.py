@@ -93,6 +93,7 @@ class Question:
         limits = [volume.max_usd_gb_hr for volume in instance.pairs.volumes]
         self.limits = {v: Fraction(most) for v, most in enumerate(limits) if most is not None}
         self.line = self.line_of(plan)
+        self.programs = 0
 
     def line_of(self, plan: PlanChoice, volumes: Collection[int] | None = None) -> _Line:
         """Return the line of a plan, or of what some of its volumes cost without GPUs."""
@@ -118,6 +119,7 @@ class Question:
             Whether a price that does not end is rounded up, away from where lines meet.
         """
         exact = rounded(price, _FINE, up=up)
+        self.programs += 1
         rival = cheaper(self.at(exact, admitted_at), self.line.at(Fraction(exact)))
         return rival if rival is not None and self.line_of(rival).b != self.line.b else None
 
@@ -330,10 +332,14 @@ def _of_part(
     if not evaluator.spend(question.instance, _ONE_VOLUME if p in evaluator.groups else 1):
         return Threshold(None, NOT_EVALUATED)
     if above is None:
-        return question.rise()
-    if above and not question.cheaper(above, admitted_at=above, up=False):
-        return None
-    return question.fall()
+        threshold: Threshold | None = question.rise()
+    elif above and not question.cheaper(above, admitted_at=above, up=False):
+        threshold = None
+    else:
+        threshold = question.fall()
+    if evaluator.is_capped:  # each is a program of the whole
+        evaluator.spend(question.instance, max(0, question.programs - 1))
+    return threshold
 
 
 _EVERYTHING = -1

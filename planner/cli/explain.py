@@ -160,6 +160,7 @@ def _where(one: Mapping[str, Any]) -> str:
 
 
 def _choices(asked: Explanation) -> Section:
+    from planner.analysis.explain import unanswered
     from planner.plans.track_record import track_record
     from planner.schema import records
 
@@ -177,7 +178,13 @@ def _choices(asked: Explanation) -> Section:
         _MORE,
     )
     title = "Chosen, and the best plan without it"
-    return Section("choices", title, columns, tuple(rows), notes=track_record(asked.plan))
+    left = unanswered(asked.choices)
+    some = (
+        f"{counted(len(rows) - left, 'replica')} of {len(rows)} worked out, the most expensive "
+        "first; ask for another with --volume NAME"
+    )
+    notes = (*([some] if left else []), *track_record(asked.plan))
+    return Section("choices", title, columns, tuple(rows), notes=notes)
 
 
 def _offers(asked: Explanation) -> Section:
@@ -230,7 +237,7 @@ def _gpus(asked: Explanation) -> Section:
 
 
 def _requirements(asked: Explanation) -> Section:
-    from planner.analysis.explain import costly
+    from planner.analysis.explain import costly, free_notes
     from planner.schema import records
 
     found = records(costly(asked.requirements))
@@ -241,8 +248,7 @@ def _requirements(asked: Explanation) -> Section:
         TableColumn("saves_usd_month", "saves $/month", "usd_month"),
     )
     rows = tuple(tuple(one[column.name] for column in columns) for one in found)
-    free = len(asked.requirements) - len(rows)
-    notes = (f"{counted(free, 'more requirement')} cost nothing alone",) if free else ()
+    notes = tuple(free_notes(asked.requirements))
     title = "What requirements cost: the plan without each"
     return Section("requirements", title, columns, rows, notes=notes)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.explain import costly
+from planner.analysis.explain import costly, free_notes
 from planner.market.market import Sold
 from planner.market.offers import KEY, place_text
 from planner.plans.explain import explain
@@ -136,8 +136,7 @@ class Insights:
             TableColumn("without", "without it"),
         )
         rows = tuple(tuple(one[column.name] for column in columns) for one in shown)
-        free = len(self.requirements) - len(found)
-        notes = [f"{counted(free, 'more requirement')} cost nothing alone"] if free else []
+        notes = free_notes(self.requirements)
         notes += [f"{counted(len(rest), 'cheaper requirement')} not shown"] if rest else []
         return Section(
             "requirements", "What each requirement costs", columns, rows, notes=tuple(notes)

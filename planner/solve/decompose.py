@@ -97,9 +97,9 @@ def solve_scope(instance: Instance, scope: Scope, stats: SolveStats) -> ScopeOpt
     if columns.has_empty_domain:
         return None
     if stats.full:
-        return _exactly(instance, scope, columns, stats)
+        return exactly(instance, scope, columns, stats)
     if len(columns) <= SMALL and not _rounds(instance, scope):
-        best = _exactly(instance, scope, columns, stats, work=_FIRST_WORK)
+        best = exactly(instance, scope, columns, stats, work=_FIRST_WORK)
         if best is None or best.bound_month is None or (best.chosen and stats.is_over):
             return best
     return _around_relaxation(instance, scope, columns, stats)
@@ -110,7 +110,7 @@ def _rounds(instance: Instance, scope: Scope) -> bool:
     return scope.capped and any(isinstance(r, ProviderShare) for r in instance.requirements)
 
 
-def _exactly(
+def exactly(
     instance: Instance,
     scope: Scope,
     columns: Columns,
@@ -253,7 +253,7 @@ def _polished(
     """Return what a solver makes of the columns that are left, if it makes anything of them."""
     work = _WORK if stats.deadline is None else None
     try:
-        return _exactly(instance, scope, columns, stats, gap=gap, work=work)
+        return exactly(instance, scope, columns, stats, gap=gap, work=work)
     except Undecided:
         return None
 
@@ -280,7 +280,7 @@ def _from_core(
     while True:
         core = columns.take(_core(ideal.reduced, ideal.used, size))
         limit = work if stats.deadline is None else None
-        best = _exactly(instance, scope, core, stats, gap=gap, work=limit)
+        best = exactly(instance, scope, core, stats, gap=gap, work=limit)
         if best is None and len(core) == len(columns):
             return None
         if best is not None and best.chosen:

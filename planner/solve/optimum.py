@@ -25,6 +25,7 @@ from planner.units import total, usd_month
 if TYPE_CHECKING:
     from planner.solve.certificate import Multiplier
     from planner.solve.decompose import ScopeOptimum
+    from planner.solve.presolve import Columns
     from planner.solve.problem import Chosen, Instance, Scope
 
 
@@ -106,6 +107,31 @@ def optimum(
     ):
         raise Defect(f"presolve finds {best.usd_month}, the full program {whole.usd_month}")
     return _optimum(instance, best if best.bound_month is None else whole, all_of_it)
+
+
+def solve_columns(instance: Instance, columns: Columns, gap_usd_hr: float = 0.0) -> Optimum | None:
+    """Return the cheapest solution of an instance on some columns of the whole; None without one.
+
+    With ``gap_usd_hr`` one that near to the cheapest will do.
+
+    Raises
+    ------
+    Undecided
+        When it takes too much work.
+    """
+    from planner.solve.decompose import exactly  # noqa: PLC0415 -- it loads PuLP and HiGHS
+
+    if columns.has_empty_domain:
+        return None
+    stats = SolveStats()
+    best = exactly(instance, instance.whole, columns, stats, gap=gap_usd_hr, work=WORK)
+    if best is not None and not best.chosen:
+        raise Undecided
+    return None if best is None else _optimum(instance, best, stats)
+
+
+WORK = 1e7
+"""Work for one program of some columns: seconds of a processor."""
 
 
 def dual_bound(instance: Instance) -> Decimal | None:

@@ -3,7 +3,9 @@
 existing   1,836 of 2,000 disks are there already, beside none.
 loose      12 owners have a budget that nothing can exceed, beside none; 2,000 volumes.
 prices     A sweep of 100 price factors, beside one plan; 50 volumes.
-explain    Why each of 300 volumes is where it is, beside their plan.
+explain    Why each of 300 volumes is where it is, and every offer for it, beside their plan;
+           300 offers.
+coupled    The same where a share, budgets of owners and groups tie them together.
 volumes    The whole command for 100,000 volumes, files read and plan written, beside 2,000.
 yaml       The same of a demand in YAML.
 
@@ -34,11 +36,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from planner.demand.model import Demand
+
 AIMS = {
     "existing": 3.0,
     "loose": 1.5,
     "prices": 20.0,
     "explain": 20.0,
+    "coupled": 20.0,
     "volumes": 60.0,
     "yaml": 60.0,
 }
@@ -105,12 +110,38 @@ def prices(volumes: int = 50, factors: int = 100) -> tuple[float, float]:
     return swept, plain
 
 
-def explain(volumes: int = 300) -> tuple[float, float]:
+def explain(volumes: int = 300, offers: int = 300) -> tuple[float, float]:
     """Return the seconds of explaining every volume of a plan, and of the plan."""
-    demand, offers = demand_from(fleet(Size(volumes, 500))), market()
+    return _explained(demand_from(fleet(Size(volumes, offers))), market(offers))
+
+
+def coupled(volumes: int = 300, offers: int = 100) -> tuple[float, float]:
+    """Return the same, of volumes that a share, budgets and groups tie together."""
+    document, listed = fleet(Size(volumes, offers)), market(offers)
+    names = [volume["name"] for volume in document["volumes"]]
+    document["groups"] = [
+        {"volumes": names[n : n + 5], "same": "site"} for n in range(0, len(names) // 6, 5)
+    ]
+    for n, volume in enumerate(document["volumes"]):
+        volume["owner"] = f"team-{n % 5}"
+    plan = planner.plan(demand_from(document), listed)
+    held: dict[str, int] = {}
+    spent: dict[str, Decimal] = {}
+    for placement, volume in zip(plan.placements, plan.demand.volumes, strict=True):
+        held[placement.provider] = held.get(placement.provider, 0) + placement.provision_gb
+        owner = str(volume.owner)
+        spent[owner] = spent.get(owner, Decimal(0)) + placement.usd_hr * 730
+    share = max(held.values()) / sum(held.values()) * 0.98
+    limits = {owner: f"{usd * Decimal('1.02'):.2f}" for owner, usd in spent.items()}
+    document["policy"] = {"max_provider_share": f"{share:.4f}", "budgets": limits}
+    return _explained(demand_from(document), listed)
+
+
+def _explained(demand: Demand, offers: pd.DataFrame) -> tuple[float, float]:
     plain, plan = timed(lambda: planner.plan(demand, offers))
     explained, answers = timed(lambda: planner.explain(plan))
-    read, _ = timed(lambda: (answers.choices, answers.requirements, answers.prices))
+    names = ("choices", "offers", "requirements", "prices")
+    read, _ = timed(lambda: [getattr(answers, name) for name in names])
     return explained + read, plain
 
 
@@ -155,6 +186,7 @@ ROWS: dict[str, tuple[Callable[..., tuple[float, ...]], tuple[Any, ...]]] = {
     "loose": (loose, (60,)),
     "prices": (prices, (5, 6)),
     "explain": (explain, (3,)),
+    "coupled": (coupled, (90, 60)),
     "volumes": (volumes, (".json", 60, 30)),
     "yaml": (partial(volumes, ".yaml"), (60, 30)),
 }
