@@ -293,5 +293,7 @@ def parse_percent(text: str) -> Decimal:
 @lru_cache(maxsize=2**16)
 def grown_gb(size_gb: int, percent: Decimal) -> int:
     """Return a size with headroom in whole GB, rounded up."""
+    if not percent:
+        return size_gb
     grown = _EXACT.multiply(Decimal(size_gb), _EXACT.add(Decimal(100), percent))
     return int(_EXACT.scaleb(grown, -2).to_integral_value(ROUND_CEILING))
