@@ -19,10 +19,15 @@ import typer
 
 from planner.cli import options, purchases
 from planner.cli.options import OutputOption
-from planner.cli.purchases import EventsOption, QuarantineOption, SettleOption, StateOption
+from planner.cli.purchases import (
+    EventsOption,
+    QuarantineOption,
+    SettleOption,
+    StateOption,
+    stopping,
+)
 from planner.cli.purchases import TimeoutOption as Timeout
 from planner.cli.render import Output, render, show, to_stderr
-from planner.cli.signals import stopping
 from planner.errors import InputError
 from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, View, counted, moment
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 from contextlib import contextmanager
 from datetime import timedelta
@@ -170,3 +171,21 @@ def exit_with(stop: PlannerError | None, output: Output) -> None:
             to_stderr(f"  {stop.hint}")
         raise typer.Exit(stop.exit_code)
     raise stop
+
+
+_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Ctrl-C, an orderly stop, and a terminal that went away; Windows has no SIGHUP."""
+
+
+@contextmanager
+def stopping(heard: Callable[[int, Any], None]) -> Iterator[None]:
+    """Call a function at each signal that asks to stop; under ``nohup``, SIGHUP stays ignored."""
+    numbers = [getattr(signal, name) for name in _STOPPING if hasattr(signal, name)]
+    if signal.getsignal(numbers[-1]) is signal.SIG_IGN and len(numbers) == len(_STOPPING):
+        numbers.pop()
+    kept = {number: signal.signal(number, heard) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)

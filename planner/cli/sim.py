@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from planner.cli.purchases import stopping
 from planner.cli.render import to_stderr, to_stdout
-from planner.cli.signals import stopping
 from planner.errors import InputError
 
 if TYPE_CHECKING:
