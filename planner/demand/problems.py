@@ -14,7 +14,8 @@ Problem = tuple[FieldPath, str]
 
 _MISSING = {
     ("version",): "missing; write `version: 1`",
-    ("volumes",): "missing; list what is to be stored under `volumes:`",
+    ("volumes",): "missing; list what is to be stored under `volumes:` "
+    "(a policy of several files is for `--policy`)",
     ("volumes", "name"): "every volume needs a name",
     ("workloads", "name"): "every workload needs a name",
     ("workloads", "gpu"): "missing; name the GPU, such as `gpu: A100_80GB`",

@@ -399,7 +399,7 @@ def _comparisons(report: Aggregates) -> Section:
     columns = (
         TableColumn("name", "instead"),
         _MONTH,
-        TableColumn("plan_usd_month", "the plan", "usd_month"),
+        TableColumn("plan_usd_month", "this plan", "usd_month"),
         TableColumn("saves_usd_month", "it saves", "usd_month"),
         TableColumn("why_not", "not possible because"),
     )
