@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from planner.market.offers import place_text
@@ -82,8 +83,14 @@ class Outlook:
 
     def later(self, placement: Placement) -> list[Tenure]:
         """Return what a replica is moved to, in turn."""
-        replica = placement.volume, placement.replica
-        return [row for row in self.schedule if (row.volume, row.replica) == replica]
+        return self._later.get((placement.volume, placement.replica), [])
+
+    @cached_property
+    def _later(self) -> dict[tuple[str, int], list[Tenure]]:
+        later: defaultdict[tuple[str, int], list[Tenure]] = defaultdict(list)
+        for row in self.schedule:
+            later[row.volume, row.replica].append(row)
+        return later
 
     def section(self) -> Section:
         """Return one row for each replica that moves: what it is on now, next, and at the end."""

@@ -270,13 +270,15 @@ def job(**policy: Any) -> Plan:
     return planner.plan(demand_from(document), offers_frame(OFFERS), gpus, now=NOW)
 
 
-def test_a_job_runs_where_a_pod_mounts_a_disk_for_each_volume() -> None:
+def test_a_job_runs_where_a_pod_mounts_a_disk_for_each_volume(tmp_path: Path) -> None:
     """No schedule has shared disks: where the pod mounts one, the job is elsewhere, and says so."""
     assert {each.provider for each in job().placements} == {"alpha"}
     made = job(attach_limits={"alpha": 1})
     parts: tuple[Any, ...] = (*made.placements, *made.gpus, *made.schedule)
     assert {each.provider for each in parts} == {"beta"}
     assert [w for w in made.warnings if "train cannot run at alpha" in w]
+    made.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == made
     with pytest.raises(InputError, match="where train could run") as caught:
         job(attach_limits={"alpha": 1, "beta": 1})
     assert "plan them as one volume" in str(caught.value.hint)
