@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 SMALL = 3000
 """Columns up to which a program is solved to the last cent at once."""
+_SEARCHED = 3000
+"""Columns up to which a rounded program is searched further."""
 PROOF = 1e-6
 """Relative gap up to which a large program counts as solved; the record always has the gap."""
 _NEAR = 1e-8
@@ -231,7 +233,7 @@ def _around_relaxation(
         left = columns.take(needed | ideal.used)
         gap = 0.0 if to_last_cent else PROOF / 2 * ideal.bound_month / hours
         # Rounding is near already where many columns are left: no search of them comes nearer.
-        is_wide = len(left) > SMALL and ideal.rounded is not None and proves(instance, scope)
+        is_wide = len(left) > _SEARCHED and ideal.rounded is not None and proves(instance, scope)
         is_done = is_wide and stats.deadline is None
         better = None if is_done else _polished(instance, scope, left, stats, gap)
         if better is not None and better.usd_month <= best.usd_month:

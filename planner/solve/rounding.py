@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     _Floats = NDArray[np.float64]
     _Ints = NDArray[np.int64]
 
-_LIVE = 6000
-"""Columns of least reduced cost that replicas move to."""
+_LIVE, _POOL = 6000, 24_000
+"""Columns of least reduced cost that replicas move to; every third time they are drawn of more."""
 _PAIRED = 300
 """Moves of which pairs are formed, on either side: a pair is one of so many squared."""
-_STEPS, _ROUNDS = 200, 20
+_STEPS, _ROUNDS, _WIDE = 200, 40, 2
 _COSTLY, _UNDONE = 12, 4
 """Of so many costliest replicas, how many are moved back for a fresh start."""
 _SEED = 20
@@ -121,7 +121,7 @@ class _Fill:
     def __init__(self, coupled: Coupled, reduced: _Floats, prices: _Floats) -> None:
         self._coupled, self._reduced, self._prices = coupled, reduced, prices
         self._starts = np.searchsorted(coupled.unit, np.arange(len(coupled.count) + 1))
-        self._live = np.sort(np.argsort(reduced, kind="stable")[:_LIVE])
+        self._near = np.argsort(reduced, kind="stable")
         self._most = np.minimum(coupled.most, coupled.count)[coupled.unit]
         domain = np.where(self._most < coupled.count[coupled.unit], coupled.domain, -1)
         self._cell = coupled.unit * (int(domain.max(initial=0)) + 2) + domain + 1
@@ -141,14 +141,19 @@ class _Fill:
         """
         random = np.random.default_rng(_SEED)
         best, least = None, np.inf
-        for _ in range(_ROUNDS):
+        pool = _POOL
+        for attempt in range(_ROUNDS):
+            near = self._near[: pool if attempt % 3 == _WIDE else _LIVE]
+            if len(near) > _LIVE:
+                near = near[np.unique((random.random(_LIVE) ** 2 * len(near)).astype(np.int64))]
+            self._live = np.sort(near)
             counts, usd, is_kept = self._descended(counts)
             if is_kept and usd < least:
                 best, least = counts, usd
             if least <= good_enough:
                 break
             if best is None:  # it takes more than the columns of least reduced cost
-                self._live = np.arange(len(self._reduced))
+                pool = len(self._near)
             counts = self._undone(counts if best is None else best, random)
         return best
 

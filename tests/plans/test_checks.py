@@ -224,7 +224,8 @@ def certified() -> Plan:
     policy = {"max_provider_share": "0.3", "budgets": {"ada": "12000"}}
     demand = demand_from({"version": 1, "volumes": volumes, "policy": policy})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("planner.solve.decompose.SMALL", 10)
+        for most in ("SMALL", "_SEARCHED"):
+            patch.setattr(f"planner.solve.decompose.{most}", 10)
         return planner.plan(demand, offers_frame(rows), accept_gap=Decimal(1))
 
 
