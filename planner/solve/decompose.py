@@ -45,6 +45,8 @@ PROOF = 1e-6
 """Relative gap up to which a large program counts as solved; the record always has the gap."""
 _NEAR = 1e-8
 """Relative gap that a solver is asked for where the last cent is out of reach."""
+_RARELY = 1e-4
+"""Relative gap from which a search of many columns rarely leads nearer."""
 _ENOUGH = 9e-7
 """Relative gap at which a large program is rounded well enough."""
 _FIRST_WORK, _WORK = 1e7, 1e8
@@ -225,20 +227,26 @@ def _around_relaxation(
     if best is None:
         return None
     hours = instance.demand.policy.hours_per_month
-    distance = float(best.usd_month) - ideal.bound_month
-    to_last_cent = len(columns) <= SMALL and _rounds(instance, scope)
-    near_enough = 0.0 if to_last_cent else PROOF * float(best.usd_month)
-    if distance > near_enough and not stats.is_over:
+    near_enough = PROOF / 2 * ideal.bound_month / hours
+    attempts = [(near_enough, _WORK)]
+    if len(columns) <= SMALL and _rounds(instance, scope):
+        attempts.insert(0, (0.0, _FIRST_WORK))
+    for gap, work in attempts:
+        distance = float(best.usd_month) - ideal.bound_month
+        spare = float(best.usd_month) - max(ideal.bound_month, best.bound_month or 0.0)
+        if (gap and spare <= PROOF * float(best.usd_month)) or stats.is_over:
+            continue
         needed = ideal.reduced * hours <= distance + abs(ideal.bound_month) * _ROUNDING
         left = columns.take(needed | ideal.used)
-        gap = 0.0 if to_last_cent else PROOF / 2 * ideal.bound_month / hours
         # Rounding is near already where many columns are left: no search of them comes nearer.
-        is_wide = len(left) > _SEARCHED and ideal.rounded is not None and proves(instance, scope)
-        is_done = is_wide and stats.deadline is None
-        better = None if is_done else _polished(instance, scope, left, stats, gap)
+        is_near = ideal.rounded is not None and spare <= _RARELY * float(best.usd_month)
+        if len(left) > _SEARCHED and is_near and proves(instance, scope) and stats.deadline is None:
+            break
+        limit = work if stats.deadline is None or not gap else None
+        better = _polished(instance, scope, left, stats, gap, limit)
         if better is not None and better.usd_month <= best.usd_month:
             best = better
-            if to_last_cent and best.bound_month is None:
+            if best.bound_month is None:
                 return best
     if best.bound_month is not None and best.bound_month > ideal.bound_month:
         return best
@@ -251,9 +259,9 @@ def _polished(
     columns: Columns,
     stats: SolveStats,
     gap: float,
+    work: float | None,
 ) -> ScopeOptimum | None:
     """Return what a solver makes of the columns that are left, if it makes anything of them."""
-    work = _WORK if stats.deadline is None else None
     try:
         return exactly(instance, scope, columns, stats, gap=gap, work=work)
     except Undecided:

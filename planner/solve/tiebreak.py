@@ -29,8 +29,8 @@ _MOST = 10**7
 """Up to what a packed weight may go: far below what a solver tells from zero."""
 _FEW = 2
 """Programs up to which ties are broken at once; before more, one says whether there are any."""
-_WORK = 1e6
-"""Work after which ties stay as they are, about a second of a processor; no clock decides."""
+_WORK = 5e5
+"""Work after which ties stay as they are, under a second of a processor; no clock decides."""
 
 
 def break_ties(
