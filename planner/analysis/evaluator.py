@@ -179,6 +179,8 @@ PROGRAMS = 250
 """Programs that are solved for answers that were not asked for one by one."""
 NEAR_OPTIMAL = "a large program: the cost is proven to a millionth of it, not to the last cent"
 NOT_EVALUATED = "not worked out here: ask for it by name"
+_NEARBY = 3
+"""Programs that one near the plan counts as at least: it is small, and may be hard."""
 _PAIRS_A_PROGRAM, _COLUMNS_A_PROGRAM = 500, 120
 """Pairs of volumes and offers, and columns that are left of them, which count as one program."""
 
@@ -432,7 +434,8 @@ class Evaluator:
                 raise OutOfBudget from error
             return self._solve(other)
         finally:
-            self.budget.calls -= (nearby.columns_solved - before) / _COLUMNS_A_PROGRAM
+            columns = nearby.columns_solved - before
+            self.budget.calls -= bool(columns) * max(_NEARBY, columns / _COLUMNS_A_PROGRAM)
 
     def spend(self, instance: Instance, programs: float = 1) -> bool:
         """Return whether so many programs more may be solved, and count them."""

@@ -329,7 +329,8 @@ def _of_part(
     """Return where a part changes as a price rises; or, above an amount, as it falls."""
     if not evaluator.is_capped and _is_alone(question.instance, question.plan):
         return _alone(evaluator, question)
-    if not evaluator.spend(question.instance, _ONE_VOLUME if p in evaluator.groups else 1):
+    programs = _WHOLE if evaluator.is_capped else _ONE_VOLUME if p in evaluator.groups else 1
+    if not evaluator.spend(question.instance, programs):
         return Threshold(None, NOT_EVALUATED)
     if above is None:
         threshold: Threshold | None = question.rise()
@@ -338,7 +339,7 @@ def _of_part(
     else:
         threshold = question.fall()
     if evaluator.is_capped:  # each is a program of the whole
-        evaluator.spend(question.instance, max(0, question.programs - 1))
+        evaluator.spend(question.instance, programs * max(0, question.programs - 1))
     return threshold
 
 
@@ -437,8 +438,9 @@ def _alone(evaluator: Evaluator, question: Question) -> Threshold:
     return Threshold(edge if most is None else min(edge, Fraction(most)), "", rival)
 
 
-_ONE_VOLUME = 0.05
-"""Programs that the best choice of one volume, or of one group, counts as: it needs no solver."""
+_WHOLE, _ONE_VOLUME = 3, 0.05
+"""Programs that one of all volumes under a policy counts as, and the best choice of one volume, or
+of one group, which needs no solver."""
 
 
 def _best(instance: Instance) -> list[int] | None:

@@ -115,7 +115,7 @@ def explain(volumes: int = 300, offers: int = 300) -> tuple[float, float]:
     return _explained(demand_from(fleet(Size(volumes, offers))), market(offers))
 
 
-def coupled(volumes: int = 300, offers: int = 100) -> tuple[float, float]:
+def coupled(volumes: int = 300, offers: int = 100, spare: str = "1.02") -> tuple[float, float]:
     """Return the same, of volumes that a share, budgets and groups tie together."""
     document, listed = fleet(Size(volumes, offers)), market(offers)
     names = [volume["name"] for volume in document["volumes"]]
@@ -131,8 +131,8 @@ def coupled(volumes: int = 300, offers: int = 100) -> tuple[float, float]:
         held[placement.provider] = held.get(placement.provider, 0) + placement.provision_gb
         owner = str(volume.owner)
         spent[owner] = spent.get(owner, Decimal(0)) + placement.usd_hr * 730
-    share = max(held.values()) / sum(held.values()) * 0.98
-    limits = {owner: f"{usd * Decimal('1.02'):.2f}" for owner, usd in spent.items()}
+    share = min(1, max(held.values()) / sum(held.values()) * 0.96 * float(spare))
+    limits = {owner: f"{usd * Decimal(spare):.2f}" for owner, usd in spent.items()}
     document["policy"] = {"max_provider_share": f"{share:.4f}", "budgets": limits}
     return _explained(demand_from(document), listed)
 
@@ -186,7 +186,7 @@ ROWS: dict[str, tuple[Callable[..., tuple[float, ...]], tuple[Any, ...]]] = {
     "loose": (loose, (60,)),
     "prices": (prices, (5, 6)),
     "explain": (explain, (3,)),
-    "coupled": (coupled, (90, 60)),
+    "coupled": (coupled, (12, 40, "2")),
     "volumes": (volumes, (".json", 60, 30)),
     "yaml": (partial(volumes, ".yaml"), (60, 30)),
 }
