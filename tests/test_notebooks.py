@@ -46,6 +46,7 @@ def stay_here():
     import os
     import sys
 
+    os.environ["PLANNER_PROGRESS"] = "off"  # a slow machine would show it, and save it
     here = {None, "", "127.0.0.1", "::1", "localhost"}
     about = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1, "socket.getaddrinfo": 0}
 
