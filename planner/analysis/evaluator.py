@@ -175,13 +175,14 @@ class SearchBudget:
 # Evaluation.
 
 
-PROGRAMS = 250
-"""Programs that are solved for answers that were not asked for one by one."""
+_PROGRAMS, _PLANS = 250, 10
+"""Programs that are solved for one kind of answer that was not asked for one by one, and what they
+may be worth in plans of a large instance, where a program near the plan is small beside one."""
 NEAR_OPTIMAL = "a large program: the cost is proven to a millionth of it, not to the last cent"
 NOT_EVALUATED = "not worked out here: ask for it by name"
 _NEARBY = 3
 """Programs that one near the plan counts as at least: it is small, and may be hard."""
-_PAIRS_A_PROGRAM, _COLUMNS_A_PROGRAM = 500, 120
+_PAIRS_A_PROGRAM, _COLUMNS_A_PROGRAM = 500, 400
 """Pairs of volumes and offers, and columns that are left of them, which count as one program."""
 
 
@@ -441,13 +442,22 @@ class Evaluator:
         """Return whether so many programs more may be solved, and count them."""
         if self.budget.is_spent:
             return False
-        self.budget.calls -= programs * (1 + instance.pairs.broken.size // _PAIRS_A_PROGRAM)
+        self.budget.calls -= programs * size_of(instance)
         return True
+
+    def ration(self) -> None:
+        """Give the next kind of answers a budget of its own."""
+        self.budget = SearchBudget(max(_PROGRAMS, _PLANS * size_of(self.instance)))
 
     def _solve(self, instance: Instance, *, tie_break: bool = False) -> Optimum | None:
         best = optimum(instance, tie_break=tie_break)
         self.spend(instance, 1 if best is None else len(best.stats.runs))
         return best
+
+
+def size_of(instance: Instance) -> int:
+    """Return the programs that one of a whole instance counts as."""
+    return 1 + instance.pairs.broken.size // _PAIRS_A_PROGRAM
 
 
 def _is_one_group(instance: Instance) -> bool:

@@ -31,7 +31,7 @@ import numpy as np
 
 from planner.analysis.alternatives import changes_between
 from planner.analysis.changes import forbid, without_budgets
-from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper
+from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper, size_of
 from planner.present.progress import tracked
 from planner.requirements.spread import spreads
 from planner.schema import AMOUNT, TEXT, YES_NO, Column, build
@@ -329,7 +329,9 @@ def _of_part(
     """Return where a part changes as a price rises; or, above an amount, as it falls."""
     if not evaluator.is_capped and _is_alone(question.instance, question.plan):
         return _alone(evaluator, question)
-    programs = _WHOLE if evaluator.is_capped else _ONE_VOLUME if p in evaluator.groups else 1
+    programs = _ONE_VOLUME if p in evaluator.groups else 1
+    if evaluator.is_capped:
+        programs = _WHOLE * size_of(question.instance)
     if not evaluator.spend(question.instance, programs):
         return Threshold(None, NOT_EVALUATED)
     if above is None:
@@ -439,8 +441,8 @@ def _alone(evaluator: Evaluator, question: Question) -> Threshold:
 
 
 _WHOLE, _ONE_VOLUME = 3, 0.05
-"""Programs that one of all volumes under a policy counts as, and the best choice of one volume, or
-of one group, which needs no solver."""
+"""Programs that one of all volumes under a policy counts as, many times so in a large instance, and
+the best choice of one volume, or of one group, which needs no solver."""
 
 
 def _best(instance: Instance) -> list[int] | None:

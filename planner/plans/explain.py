@@ -15,7 +15,7 @@ import numpy as np
 from planner.analysis import explain as answers
 from planner.analysis.alternatives import alternatives as best_others
 from planner.analysis.alternatives import placements_frame, to_frame
-from planner.analysis.evaluator import PROGRAMS, Evaluator, SearchBudget
+from planner.analysis.evaluator import Evaluator
 from planner.analysis.explain import requirements
 from planner.analysis.sensitivity import prices
 from planner.errors import Defect, InputError
@@ -120,7 +120,7 @@ class Explanation:
     def _evaluator(self) -> Evaluator:
         """Return the evaluator, with a budget of its own for each of the answers."""
         if self.volume is None and self.offers_asked is None:
-            self._all_answers.budget = SearchBudget(PROGRAMS)
+            self._all_answers.ration()
         return self._all_answers
 
     @cached_property
