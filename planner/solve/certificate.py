@@ -90,7 +90,19 @@ def proves(instance: Instance, scope: Scope) -> bool:
     """Return whether nothing couples a scope's volumes but limits on sums."""
     apart = scope.ties or scope.workloads or instance.kept or instance.forced
     only_sums = all(requirement.sums is not None for requirement in instance.requirements)
-    return scope.capped and only_sums and not (apart or instance.pairs.shared)
+    if not (scope.capped and only_sums) or apart or instance.pairs.shared:
+        return False
+    return has_single_places(instance)
+
+
+def has_single_places(instance: Instance) -> bool:
+    """Return whether each offer is in one place, for copies that must be apart.
+
+    A building that two providers sell is in several: then whether copies are apart is not told by
+    one number for each offer, which is what dual and rounding look at.
+    """
+    levels = {v.spread for v in instance.pairs.volumes if spreads(v.replicas, v.spread)}
+    return all(instance.least.is_single(level) for level in levels)
 
 
 def limits_of(instance: Instance) -> tuple[SumLimit, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.solve.bundles import Bundles
-from planner.solve.certificate import coupled, limits_of
+from planner.solve.certificate import coupled, has_single_places, limits_of
 from planner.solve.dual import Coupled, Lagrangian, Taken
 from planner.solve.rounding import round_dual
 
@@ -39,7 +39,7 @@ def round_relaxation(
         USD per hour at which the search ends.
     """
     limits = [limit for limit in limits_of(instance) if limit.requirement.sums is not None]
-    if not limits or not scope.capped:
+    if not limits or not scope.capped or not has_single_places(instance):
         return None
     each = coupled(instance, columns, limits)
     gb = instance.pairs.provision_gb[columns.volume, columns.offer].astype(float)
