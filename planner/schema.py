@@ -38,13 +38,17 @@ class Column:
     meaning: str
 
     @property
-    def stored(self) -> str:
+    def stored(self) -> str | pd.StringDtype:
         """Return the pandas type that it has inside planner."""
+        if self.dtype == TEXT:
+            return _STORED_TEXT
         return EXACT if self.dtype == AMOUNT else self.dtype
 
 
 TEXT, WHOLE, YES_NO, EXACT = "string", "Int64", "boolean", "object"
 """Nullable text, whole numbers, booleans; and objects: tuples, mappings."""
+_STORED_TEXT = pd.StringDtype("python")
+"""With pyarrow installed, pandas' own choice refuses half characters, which an API can send."""
 AMOUNT = "amount"
 """Exact Decimals, which `handed_out` gives as float64."""
 _KINDS: dict[str, tuple[type, ...]] = {
