@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -262,6 +262,12 @@ class Context:
         """Return every disk of the account, and remember it as `listing`."""
         self.listing = self.marketplace.disks(readings=readings)
         return self.listing
+
+    def saw(self, disk: Disk) -> None:
+        """Remember a disk that was read by itself, in place of what `listing` has of it."""
+        if self.listing is not None:
+            disks = (disk if other.id == disk.id else other for other in self.listing.disks)
+            self.listing = replace(self.listing, disks=tuple(disks))
 
     def offers(self) -> pd.DataFrame:
         """Return the live disk offers, complete (columns ``OFFERS``)."""

@@ -485,6 +485,7 @@ def wait_active(ctx: Context) -> None:
                 if entry is not None and disk.status != entry.status:
                     price = None if disk.usd_hr is None else str(disk.usd_hr)
                     ctx.record("seen", name=entry.name, status=disk.status, usd_hr=price)
+                ctx.saw(disk)
                 waiting[disk_id] = f"{name} ({disk.status})"
                 if disk.status == "ACTIVE" or disk.status not in HEALTHY:
                     del waiting[disk_id]
