@@ -15,7 +15,7 @@ Problem = tuple[FieldPath, str]
 _MISSING = {
     ("version",): "missing; write `version: 1`",
     ("volumes",): "missing; list what is to be stored under `volumes:` "
-    "(a policy of several files is for `--policy`)",
+    "(a policy of several files is for `planner plan --policy`)",
     ("volumes", "name"): "every volume needs a name",
     ("workloads", "name"): "every workload needs a name",
     ("workloads", "gpu"): "missing; name the GPU, such as `gpu: A100_80GB`",

@@ -64,11 +64,11 @@ def test_everything_that_is_asked_is_shown() -> None:
 
 
 def test_a_demand_without_workloads_has_no_table_of_them() -> None:
-    """Only what is there."""
+    """Only what is there: no table of workloads, no column of wishes."""
     alone = Demand(project="x", volumes=(Volume(name="x", size_gb=1),))
     assert look(alone).rows == [
-        ["name", "size_gb", "replicas", "owner", "asks"],
-        ["x", "1", "1", DASH, ""],
+        ["name", "size_gb", "replicas", "owner"],
+        ["x", "1", "1", DASH],
     ]
 
 
