@@ -38,8 +38,8 @@ class Column:
     meaning: str
 
     @property
-    def stored(self) -> str | pd.StringDtype:
-        """Return the pandas type that it has inside planner."""
+    def stored(self) -> str | pd.StringDtype[Any]:
+        """Return the pandas type that it has inside planner: a name or an extension type."""
         if self.dtype == TEXT:
             return _STORED_TEXT
         return EXACT if self.dtype == AMOUNT else self.dtype
