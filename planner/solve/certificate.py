@@ -98,8 +98,8 @@ def proves(instance: Instance, scope: Scope) -> bool:
 def has_single_places(instance: Instance) -> bool:
     """Return whether each offer is in one place, for copies that must be apart.
 
-    A building that two providers sell is in several: then whether copies are apart is not told by
-    one number for each offer, which is what dual and rounding look at.
+    A building that two providers sell is in several. Dual and rounding have one number for each
+    offer, which cannot keep copies apart then.
     """
     levels = {v.spread for v in instance.pairs.volumes if spreads(v.replicas, v.spread)}
     return all(instance.least.is_single(level) for level in levels)
