@@ -202,6 +202,8 @@ def _relaxed(
         reduced, enough = dual.reduced(prices), float(bound) / hours * (1 + _ENOUGH)
         counts = round_dual(together, best.counts, reduced, prices, enough)
         return _Ideal(best.counts, reduced, float(bound), multipliers, counts)
+    if stats.is_over:
+        raise Undecided
     relaxed = Program(instance, scope, columns, relaxed=True)
     ideal = stats.record(relaxed.cheapest(time_limit_s=stats.left_s), relaxed)
     if ideal.run.status == "infeasible":
