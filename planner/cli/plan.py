@@ -357,7 +357,7 @@ def _recorded(
     with Journal(purchases.state_folder(state), write=False) as journal:
         records = journal.records
     project = recorded_disks(records, demand.project, target or {}, disks)
-    warn(project.pending)
+    warn(project.warnings)
     return project
 
 

@@ -198,13 +198,13 @@ def unknown_gpus(rows: Sequence[Mapping[str, Any]], which: GpuFilter) -> Iterato
     Parameters
     ----------
     rows : sequence of mapping
-        Keys ``GPUS``: the whole listing.
+        Keys ``GPUS``: the whole listing; without any offer no GPU is unknown.
     """
     offered: dict[str, set[int | None]] = {}
     for row in rows:
         if row["gpu_type"] is not None:
             offered.setdefault(row["gpu_type"], set()).add(row["gpus"])
-    for model, count in map(parse_gpu, which.gpus):
+    for model, count in map(parse_gpu, which.gpus if offered else ()):
         if model not in offered:
             yield unknown_model(model, offered)
         elif count is not None and count not in offered[model]:

@@ -130,13 +130,16 @@ def check_filter(which: OfferFilter) -> None:
 
 
 def unknown_places(offers: Sequence[Mapping[str, Any]], which: OfferFilter) -> list[str]:
-    """Return a sentence for each place of a filter that no offer has, with the nearest one."""
+    """Return a sentence for each place of a filter that no offer has, with the nearest one.
+
+    Without any offer there is none: no place is known then.
+    """
     known = known_places(offers)
     return [
         unknown_place(column, name, known, as_options)
         for field, column in _PLACES.items()
         for name in getattr(which, field)
-        if name not in known[column]
+        if offers and name not in known[column]
     ]
 
 

@@ -60,7 +60,10 @@ def market_warnings(offers: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def input_warnings(demand: Demand, market: Market) -> tuple[str, ...]:
-    """Return what is odd about a demand and a market before anything is planned."""
+    """Return what is odd about a demand and a market before anything is planned.
+
+    Of a market without offers, no name is unknown: that there are none is said by itself.
+    """
     return (
         *market_warnings(market.offer_records),
         *(f"GPU {warning}" for warning in market_warnings(market.gpu_records)),
@@ -287,7 +290,7 @@ def _unknown_gpus(demand: Demand, gpus: Sequence[Mapping[str, Any]]) -> Iterator
         asked += [("region", name, workload.name) for name in workload.regions or ()]
         asked += [("provider", name, workload.name) for name in workload.providers or ()]
     places = known_places(gpus)
-    for column, word, name in dict.fromkeys(asked):
+    for column, word, name in dict.fromkeys(asked if gpus else ()):
         known = {gpu[column] for gpu in gpus} - {None}
         if word not in known and column in PLACES:
             # A workload allows regions and providers only.
@@ -339,7 +342,7 @@ def _place_notes(volume: Volume, offer: dict[str, Any]) -> Iterator[str]:
 def _unknown_names(demand: Demand, offers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a warning for each place that is not in the market, and each owner without volumes."""
     known = known_places(offers)
-    for level, word in PLACES.items():
+    for level, word in PLACES.items() if offers else ():
         named: dict[str, list[str]] = {}
         for volume in demand.volumes:
             lists = (*(getattr(volume, word) or ()), *getattr(volume.exclude, word))
@@ -359,7 +362,7 @@ def _unknown_limits(demand: Demand, market: Market) -> Iterator[str]:
     rows = (*market.offer_records, *market.gpu_records)
     known = {row["provider"] for row in rows} - {None}
     for provider in demand.policy.attach_limits:
-        if provider not in known:
+        if rows and provider not in known:
             hint = _meant(provider, known)
             yield f"no provider {visible(provider)} in this market (attach_limits){hint}"
 

@@ -25,7 +25,16 @@ from planner.market.wire import STOCK_RANK
 from planner.project.state import UNPROVEN, State
 from planner.schema import records as records_of
 from planner.text import visible
-from planner.units import money, plain, total, usd_hr
+from planner.units import (
+    difference,
+    money,
+    part,
+    percent_of,
+    plain,
+    total,
+    usd_hr,
+    usd_month,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -358,15 +367,15 @@ class ProjectDisks:
     in_use, superseded : dict
         (volume, replica) → ids: as much of a replica as there is, and disks that later ones
         replaced.
-    pending : tuple of str
-        One sentence for each disk whose outcome is unknown.
+    warnings : tuple of str
+        One sentence for each disk whose outcome is unknown, or that is far dearer than when bought.
     origins : tuple of str
         The demand files that they were bought for.
     """
 
     in_use: Recorded
     superseded: Recorded
-    pending: tuple[str, ...]
+    warnings: tuple[str, ...]
     origins: tuple[str, ...]
 
 
@@ -414,14 +423,39 @@ def recorded_disks(
     return ProjectDisks(
         {**incomplete, **complete},
         superseded,
-        tuple(
-            f"volume {entry.title}: whether {entry.name} was bought is unknown; "
-            "`planner apply` reconciles it, and buys nothing twice"
-            for entry in mine
-            if entry.is_pending and ids[entry.name] is None
+        (
+            *(
+                f"volume {entry.title}: whether {entry.name} was bought is unknown; "
+                "`planner apply` reconciles it, and buys nothing twice"
+                for entry in mine
+                if entry.is_pending and ids[entry.name] is None
+            ),
+            *_repriced((e for e in mine if not e.is_superseded), ids, disks),
         ),
         tuple(dict.fromkeys(e.origin for e in mine if e.origin and ids[e.name] is not None)),
     )
+
+
+_DEARER_PERCENT = 10
+"""Per cent above its price when bought from which a disk is warned of."""
+
+
+def _repriced(
+    entries: Iterable[Entry], ids: Mapping[str, str | None], disks: pd.DataFrame | None
+) -> Iterator[str]:
+    """Yield which disks cost far more by now than when they were bought."""
+    prices = {row["id"]: row["usd_hr"] for row in records_of(disks)} if disks is not None else {}
+    for entry in entries:
+        disk_id, bought = ids[entry.name], entry.expected.usd_hr
+        now = prices.get(disk_id) or bought
+        if now > total((bought, part(bought, Decimal(_DEARER_PERCENT)))):
+            was, is_now = (money(usd_month(usd)) for usd in (bought, now))
+            more = f", {percent_of(difference(now, bought), bought):.0f} % more" if bought else ""
+            yield (
+                f"disk {disk_id} (volume {entry.title}) costs ${is_now}/month; it was bought at "
+                f"${was}/month{more}. It stays unless the policy lets it move: "
+                "`move: {payback: 30 days}`"
+            )
 
 
 _REMOTE = re.compile(r'\[remote "origin"\][^\[]*?^\s*url\s*=\s*(\S+)', re.MULTILINE)

@@ -319,6 +319,7 @@ def test_places_that_no_offer_has_are_named() -> None:
     assert unknown_places(records(frame), Filter(regions=["eu_nort"])) == [
         "no region eu_nort in this market; did you mean eu_north?"
     ]
+    assert unknown_places([], Filter(regions=["eu_north"])) == []
 
 
 @pytest.mark.parametrize("fields", [{"regions": "eu_north"}, {"stock": "high"}, {"security": "x"}])

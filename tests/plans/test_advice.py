@@ -10,7 +10,10 @@ import pytest
 import planner
 from planner import Plan
 from planner.demand.read import demand_from
+from planner.market.canonical import Market
+from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
+from planner.plans.advice import input_warnings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,6 +90,25 @@ def test_places_and_owners_that_nothing_has_are_warned_with_the_nearest() -> Non
     assert "no region united_sates in this market; did you mean united_states?" in said
     said = warnings(PLAIN, volume={"owner": "research"}, budgets={"reserch": 5})
     assert "no volume belongs to reserch, who has a budget; did you mean research?" in said
+
+
+def test_of_an_empty_market_no_name_is_unknown() -> None:
+    """That there are no offers is one message, not one for each region, provider and GPU."""
+    volume = {
+        "name": "x",
+        "size_gb": 100,
+        "regions": ["eu_north"],
+        "exclude": {"countries": ["US"]},
+    }
+    job = {"name": "j", "gpu": "H100_80GB", "mounts": ["x"], "regions": ["eu_north"]}
+    document = {
+        "version": 1,
+        "volumes": [volume],
+        "workloads": [job],
+        "policy": {"attach_limits": {"runpod": 2}},
+    }
+    empty = Market.of(offers_frame([]), gpus_frame([]))
+    assert input_warnings(demand_from(document), empty) == ()
 
 
 def test_rows_that_cannot_be_believed_are_named_with_place_and_reason() -> None:

@@ -26,7 +26,7 @@ TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
 def recorded(folder: Path, project: str = "lab", **target: Any) -> tuple[Recorded, tuple[str, ...]]:
     with Journal(folder, write=False) as journal:
         known = recorded_disks(journal.records, project, {**TARGET, **target})
-        return known.in_use, known.pending
+        return known.in_use, known.warnings
 
 
 def split(nonce: str = "nonce-1") -> Plan:
@@ -116,6 +116,26 @@ def test_the_account_is_read_whole(tmp_path: Path) -> None:
     assert set(ids) <= set(disks["id"])
     assert disks.attrs == {"source": f"{URL}/api/v1/disks/", "fetched_at": None}
     assert "0.01" in {str(price) for price in disks["usd_hr"]}
+
+
+def test_a_disk_that_became_far_dearer_is_named(tmp_path: Path) -> None:
+    """At twice its price it is named with both; a few per cent more are not worth a warning."""
+    world = World()
+    world.apply(tmp_path, plan_of(1))
+    (disk,) = world.live
+    bought = disk.usd_hr
+
+    def said(usd_hr: Decimal) -> tuple[str, ...]:
+        disk.usd_hr = usd_hr
+        with world.account() as account, Journal(tmp_path, write=False) as journal:
+            return recorded_disks(journal.records, "lab", TARGET, read_account(account)).warnings
+
+    assert said(bought) == said(bought * Decimal("1.1")) == ()
+    (warning,) = said(bought * 2)
+    start = (
+        f"disk {disk.id} (volume v1) costs $14.60/month; it was bought at $7.30/month, 100 % more"
+    )
+    assert warning.startswith(start)
 
 
 @pytest.mark.slow
