@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 from planner.demand.fields import SHOWN, cut, shown
 from planner.demand.growth import Move
 from planner.demand.model import Exclude, Policy, Volume, Workload
-from planner.demand.problems import VolumeNames, plain_problems
+from planner.demand.problems import plain_problems
+from planner.demand.rules import VolumeNames
 from planner.demand.schema import (
     DefaultsInput,
     ExcludeInput,

@@ -212,45 +212,6 @@ def _share(value: object) -> Decimal:
     return number.scaleb(-2) if percent else number
 
 
-def beyond_replicas(disks: int, replicas: int) -> str | None:
-    """Return what is wrong with naming so many disks for so many replicas; None for nothing."""
-    if disks <= replicas:
-        return None
-    return (
-        f"{disks} disks for {replicas} {'replica' if replicas == 1 else 'replicas'}; name one for "
-        f"each, or write `replicas: {disks}`"
-    )
-
-
-def beyond_month(hours: int | None, month: int) -> str | None:
-    """Return what is wrong with a job's hours in a month of the policy's."""
-    if hours is None or hours <= month:
-        return None
-    return f"the policy's month has {month} hours; write at most {month}, not {hours}"
-
-
-def wrong_levels(same: str | None, different: str | None) -> str | None:
-    """Return what is wrong with what a group asks for."""
-    if same is None and different is None:
-        return "a group asks for something; write `same: site`, or `different: provider`"
-    if same == "disk" and different is not None:
-        return (
-            f"`same: disk` and `different: {different}` contradict each other: one disk is in one "
-            "place; keep one of them"
-        )
-    if same == different:
-        return f"`same: {same}` and `different: {same}` contradict each other; keep one of them"
-    return None
-
-
-def unequal_copies(same: str | None, replicas: Mapping[str, int]) -> str | None:
-    """Return what is wrong with the replicas of the volumes of a group; None for nothing."""
-    if same != "disk" or len(set(replicas.values())) <= 1:
-        return None
-    listed = ", ".join(f"{name} has {count}" for name, count in replicas.items())
-    return f"volumes on one disk have equally many replicas; here {cut(listed)}"
-
-
 def _encodable(text: str) -> str:
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(f"{shown(text)} is not valid Unicode text")

@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from planner.demand.fields import Budget, Value, shown
-from planner.units import MAX_GB, exact_gb, parse_percent, plain
+from planner.units import exact_gb, parse_percent, plain
 
 MAX_MONTHS = 120
 MAX_GROWTH_PERCENT = 1_000
@@ -151,15 +151,3 @@ def _grows_by(growth: str, months: int) -> tuple[int, int, int]:
         return factor.numerator, 0, factor.denominator
     more = Fraction(Decimal(amount.split()[0])) * months
     return more.denominator, more.numerator, more.denominator
-
-
-def beyond_horizon(need_gb: int, growth: str, months: int) -> str | None:
-    """Return what is wrong with planning a volume's growth over so many months."""
-    if not months:
-        return "growth needs a horizon; write how far ahead to plan: `policy: {horizon: 12 months}`"
-    need_gb = grown(need_gb, growth, months - 1)
-    if need_gb <= MAX_GB:
-        return None
-    return (
-        f"{growth} for {months} months makes it {need_gb:,} GB; at most {MAX_GB:,} GB are planned"
-    )

@@ -8,7 +8,6 @@ file, for ties between offers are decided in that order.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -59,20 +58,17 @@ from planner.demand.fields import (
     Together,
     Value,
     WholeGb,
-    beyond_month,
-    beyond_replicas,
     dotted,
     shown,
-    unequal_copies,
-    wrong_levels,
 )
-from planner.demand.growth import Growth, Horizon, Move, beyond_horizon, grown, months_of
-from planner.demand.problems import VolumeNames, plain_problems
+from planner.demand.growth import Growth, Horizon, Move, grown, months_of
+from planner.demand.problems import invalid, plain_problems
+from planner.demand.rules import whole_problems
 from planner.errors import DemandError
 from planner.formats import batches, digest_of
 from planner.present.table import UNKNOWN, Section, TableColumn, reading
 from planner.present.writers import MOST_ROWS, to_html
-from planner.units import HOURS_PER_MONTH, grown_gb
+from planner.units import HOURS_PER_MONTH, MAX_GB, grown_gb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -104,8 +100,15 @@ class Group(Value):
 
     @model_validator(mode="after")
     def _levels_fit(self) -> Self:
-        if wrong := wrong_levels(self.same, self.different):
-            raise ValueError(wrong)
+        both = f"`same: {self.same}` and `different: {self.different}` contradict each other"
+        if self.same is None and self.different is None:
+            raise ValueError(
+                "a group asks for something; write `same: site`, or `different: provider`"
+            )
+        if self.same == "disk" and self.different is not None:
+            raise ValueError(f"{both}: one disk is in one place; keep one of them")
+        if self.same == self.different:
+            raise ValueError(f"{both}; keep one of them")
         return self
 
 
@@ -210,12 +213,6 @@ class Volume(Value):
         default_factory=dict,
         description="Names and values that are carried into plans and reports.",
     )
-
-    @model_validator(mode="after")
-    def _one_disk_a_replica(self) -> Self:
-        if wrong := beyond_replicas(len(self.disks), self.replicas):
-            raise ValueError(wrong)
-        return self
 
     @model_serializer(mode="wrap")
     def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -378,84 +375,40 @@ class Demand(Value):
     workloads: Annotated[tuple[Workload, ...], Field(max_length=MAX_WORKLOADS)] = ()
     groups: Annotated[tuple[Group, ...], Field(max_length=MAX_GROUPS)] = ()
 
-    @field_validator("workloads")
+    @field_validator("workloads", "groups")
     @classmethod
-    def _mounts_known(
-        cls, workloads: tuple[Workload, ...], info: ValidationInfo
-    ) -> tuple[Workload, ...]:
-        names = _names_of(info) if workloads else None
+    def _in_order(cls, listed: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        """Put the names of volumes in their order; those of none come last, see `_whole`."""
+        volumes = info.data.get("volumes", ()) if listed else ()
+        place = {each.name: number for number, each in enumerate(volumes)}
+        field = "mounts" if info.field_name == "workloads" else "volumes"
+
+        def ordered(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(sorted(names, key=lambda name: place.get(name, len(place))))
+
         return tuple(
-            each.model_copy(
-                update={"mounts": _ordered(names, each.mounts, f"workload {shown(each.name)}")}
-            )
-            for each in workloads
+            each.model_copy(update={field: ordered(getattr(each, field))}) for each in listed
         )
 
-    @field_validator("groups")
-    @classmethod
-    def _members_known(cls, groups: tuple[Group, ...], info: ValidationInfo) -> tuple[Group, ...]:
-        names = _names_of(info) if groups else None
-        ordered = tuple(
-            each.model_copy(update={"volumes": _ordered(names, each.volumes, f"groups[{index}]")})
-            for index, each in enumerate(groups)
-        )
-        for index, each in enumerate(ordered):
-            if len(each.volumes) < 2:  # noqa: PLR2004 -- two make a group
-                raise ValueError(f"a group has at least two volumes (groups[{index}])")
-        return ordered
-
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        for kind in ("volumes", "workloads"):
-            common = Counter(each.name for each in getattr(self, kind)).most_common(1)
-            if common and common[0][1] > 1:
-                name, times = common[0]
-                raise ValueError(f"{times} {kind} are called {shown(name)}; a name is used once")
-        return self
-
-    @model_validator(mode="after")
-    def _copies_agree(self) -> Self:
-        replicas = {volume.name: volume.replicas for volume in self.volumes}
-        for index, group in enumerate(self.groups):
-            if wrong := unequal_copies(
-                group.same, {name: replicas[name] for name in group.volumes}
-            ):
-                raise ValueError(f"{wrong} (groups[{index}])")
-        return self
-
-    @model_validator(mode="after")
-    def _disks_differ(self) -> Self:
-        named: dict[str, set[str]] = {}
-        for volume in self.volumes:
-            for disk in volume.disks:
-                named.setdefault(disk, set()).add(volume.name)
-        for disk, volumes in named.items():
-            if len(volumes) > 1 and not self.share_disks(volumes):
-                raise ValueError(
-                    f"disk {shown(disk)} is named by {len(volumes)} volumes; they share one only "
-                    "in a group with `same: disk`"
-                )
+    def _whole(self) -> Self:
+        """Hold a demand made in Python to the rules of a file, and growth to the largest disk."""
+        sections = ("volumes", "workloads", "groups")
+        listed = {name: [*map(vars, getattr(self, name))] for name in sections}
+        problems = whole_problems({"policy": vars(self.policy), **listed})
+        months = self.policy.months
+        for index, volume in enumerate(self.volumes if months else ()):
+            if volume.growth is not None and volume.need_at(months - 1) > MAX_GB:
+                beyond = f"{volume.growth} for {months} months makes it larger than any disk"
+                text = f"{beyond}; at most {MAX_GB:,} GB are planned (volume {shown(volume.name)})"
+                problems.append((("volumes", index, "growth"), text))
+        if problems:
+            raise invalid("Demand", problems)
         return self
 
     def share_disks(self, volumes: Collection[str]) -> bool:
         """Return whether a group wants all of the volumes, by name, on one disk."""
         return any(group.same == "disk" and {*volumes} <= {*group.volumes} for group in self.groups)
-
-    @model_validator(mode="after")
-    def _hours_fit(self) -> Self:
-        for workload in self.workloads:
-            if wrong := beyond_month(workload.hours_per_month, self.policy.hours_per_month):
-                raise ValueError(f"{wrong} (workload {shown(workload.name)})")
-        return self
-
-    @model_validator(mode="after")
-    def _growth_ends(self) -> Self:
-        for volume in self.volumes:
-            if volume.growth is not None and (
-                wrong := beyond_horizon(volume.need_gb, volume.growth, self.policy.months)
-            ):
-                raise ValueError(f"{wrong} (volume {shown(volume.name)})")
-        return self
 
     @property
     def grows(self) -> bool:
@@ -520,19 +473,6 @@ class Demand(Value):
 
 _VOLUMES = TypeAdapter(list[Volume], config=ConfigDict(defer_build=True))
 _BATCH = 1000
-
-
-def _names_of(info: ValidationInfo) -> VolumeNames | None:
-    """Return the names that may be used; None where the volumes themselves are wrong."""
-    volumes: tuple[Volume, ...] | None = info.data.get("volumes")
-    return VolumeNames((each.name, [each.name]) for each in volumes) if volumes else None
-
-
-def _ordered(names: VolumeNames | None, members: tuple[str, ...], owner: str) -> tuple[str, ...]:
-    try:
-        return names.ordered(members) if names else members
-    except ValueError as error:
-        raise ValueError(f"{error} ({owner})") from error
 
 
 _OF_VOLUME = ("name", "size_gb", "replicas", "owner")

@@ -1,41 +1,15 @@
-"""From the file to the demand: check what fields say together, merge, expand."""
+"""From the file to the demand: check, merge defaults, expand counts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from planner.demand.fields import (
-    HOURS_OF_MONTH,
-    MAX_MEMBERS,
-    NAME,
-    FieldPath,
-    beyond_month,
-    beyond_replicas,
-    dotted,
-    shown,
-    unequal_copies,
-)
-from planner.demand.growth import beyond_horizon
-from planner.demand.model import (
-    Demand,
-    Group,
-    Policy,
-    Volume,
-    Workload,
-)
-from planner.demand.problems import (
-    Counted,
-    Problem,
-    VolumeNames,
-    clashes,
-    counted,
-    numbered,
-    plain_problems,
-    too_many,
-)
+from planner.demand.fields import FieldPath, dotted
+from planner.demand.model import Demand, Group, Policy, Volume, Workload
+from planner.demand.problems import Problem, invalid, plain_problems
+from planner.demand.rules import VolumeNames, entries, named, numbered, section, whole_problems
 from planner.demand.schema import DemandInput
-from planner.units import HOURS_PER_MONTH
 
 _SIZES = ("size", "size_gb")
 _MERGED = ("exclude", "tags")
@@ -62,47 +36,46 @@ def check(document: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Prob
         values = DemandInput.model_validate(dict(document)).model_dump(exclude_unset=True)
     except ValidationError as error:
         problems += plain_problems(error, DemandInput)
-    defaults = document.get("defaults")
-    defaults = defaults if isinstance(defaults, Mapping) else {}
-    volumes = entries(document, "volumes")
-    problems += _sizes(defaults, volumes)
-    problems += workload_problems(document)
-    problems += disk_problems(document)
-    problems += growth_problems(document)
-    sound, unsure = counted(defaults, volumes)
-    if many := too_many(sound):
-        problems.append((("volumes",), many))
-    elif sound:
-        problems += clashes(sound)
-        names = VolumeNames((name, numbered(name, count)) for _, name, count in sound)
-        problems += member_problems(document, names, unsure)
-        problems += _copies(document, defaults, names, sound)
-    return values, [(path, _naming(message, path, document)) for path, message in problems]
+    problems += _sizes(section(document, "defaults"), entries(document, "volumes"))
+    return values, [*named(problems, document), *whole_problems(document)]
 
 
 def normalised(values: Mapping[str, Any], project: str) -> Demand:
     """Return the demand of validated values in which `check` finds nothing wrong.
 
     The project is taken where the file names none.
+
+    Raises
+    ------
+    ValidationError
+        What only shows once sizes are read and merged, at its place in the file.
     """
     defaults = values.get("defaults") or {}
     expanded = [
         (entry["name"], list(_expanded(merged(defaults, entry)))) for entry in values["volumes"]
     ]
     names = VolumeNames((name, [each.name for each in volumes]) for name, volumes in expanded)
-    return Demand(
-        project=values.get("project") or project,
-        volumes=tuple(volume for _, volumes in expanded for volume in volumes),
-        policy=Policy(**_without_null(values.get("policy") or {})),
-        workloads=tuple(
-            Workload(**{**_without_null(each), "mounts": names.ordered(each["mounts"])})
-            for each in values.get("workloads") or ()
-        ),
-        groups=tuple(
-            Group(**{**_without_null(each), "volumes": names.ordered(each["volumes"])})
-            for each in values.get("groups") or ()
-        ),
-    )
+    try:
+        return Demand(
+            project=values.get("project") or project,
+            volumes=tuple(volume for _, volumes in expanded for volume in volumes),
+            policy=Policy(**_without_null(values.get("policy") or {})),
+            workloads=tuple(
+                Workload(**{**_without_null(each), "mounts": names.ordered(each["mounts"])})
+                for each in values.get("workloads") or ()
+            ),
+            groups=tuple(
+                Group(**{**_without_null(each), "volumes": names.ordered(each["volumes"])})
+                for each in values.get("groups") or ()
+            ),
+        )
+    except ValidationError as error:
+        entry_of = [index for index, (_, volumes) in enumerate(expanded) for _ in volumes]
+        wrong = {
+            (part, entry_of[int(volume)], *rest): message
+            for (part, volume, *rest), message in plain_problems(error, Demand)
+        }
+        raise invalid("Demand", wrong.items()) from error
 
 
 def merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,160 +134,6 @@ def _sizes(
             yield ("volumes", index, "size"), "missing; write `size: 800 GB` or `size_gb: 800`"
         elif all(entry.get(key) is not None for key in _SIZES):
             yield ("volumes", index, "size_gb"), twice
-
-
-def entries(document: Mapping[str, Any], section: str) -> list[tuple[int, Mapping[str, Any]]]:
-    """Return the mappings in a list of the document, each with its index."""
-    listed = document.get(section)
-    return [
-        (index, entry)
-        for index, entry in enumerate(listed if isinstance(listed, (list, tuple)) else ())
-        if isinstance(entry, Mapping)
-    ]
-
-
-def workload_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield each workload whose name is taken, or that runs longer than the policy's month."""
-    policy = document.get("policy")
-    month = policy.get("hours_per_month") if isinstance(policy, Mapping) else None
-    month = HOURS_PER_MONTH if month is None else month
-    shortest, longest = HOURS_OF_MONTH
-    is_month = type(month) is int and shortest <= month <= longest
-    taken: dict[str, int] = {}
-    for index, entry in entries(document, "workloads"):
-        name, hours = entry.get("name"), entry.get("hours_per_month")
-        if isinstance(name, str) and taken.setdefault(name, index) != index:
-            sentence = f"workloads[{taken[name]}] is called {shown(name)} already"
-            yield ("workloads", index, "name"), sentence
-        if is_month and type(hours) is int and hours <= longest:
-            wrong = beyond_month(hours, month)
-            if wrong is not None:
-                yield ("workloads", index, "hours_per_month"), wrong
-
-
-def growth_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield each place that says how something grows where no horizon is given."""
-    policy = document.get("policy")
-    if isinstance(policy, Mapping) and policy.get("horizon") is not None:
-        return
-    defaults = document.get("defaults")
-    places: list[tuple[FieldPath, object]] = [(("defaults",), defaults)]
-    places += [(("volumes", index), entry) for index, entry in entries(document, "volumes")]
-    for path, entry in places:
-        growth = entry.get("growth") if isinstance(entry, Mapping) else None
-        if isinstance(growth, str) and (wrong := beyond_horizon(1, growth, 0)):
-            yield (*path, "growth"), wrong
-
-
-def disk_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield each volume whose named disks cannot be its replicas."""
-    defaults = document.get("defaults")
-    defaults = defaults if isinstance(defaults, Mapping) else {}
-    if defaults.get("disks"):
-        yield ("defaults", "disks"), "disks belong to one volume; name them there"
-    together = [
-        {name for name in group["volumes"] if isinstance(name, str)}
-        for _, group in entries(document, "groups")
-        if group.get("same") == "disk" and isinstance(group.get("volumes"), (list, tuple))
-    ]
-    taken: dict[str, tuple[int, object]] = {}
-    for index, entry in entries(document, "volumes"):
-        named, name = entry.get("disks"), entry.get("name")
-        if not isinstance(named, (list, tuple)) or not named:
-            continue
-        path = ("volumes", index, "disks")
-        if entry.get("count", defaults.get("count")) is not None:
-            yield path, "`count` makes several volumes; write the one with disks on its own"
-        replicas = entry.get("replicas", defaults.get("replicas"))
-        replicas = 1 if replicas is None else replicas
-        if type(replicas) is int and (wrong := beyond_replicas(len(named), replicas)):
-            yield path, wrong
-        texts = [disk for disk in named if isinstance(disk, str)]
-        for disk in sorted({disk for disk in texts if texts.count(disk) > 1}):
-            yield path, f"disk {shown(disk)} is named twice; each replica is a disk of its own"
-        for disk in dict.fromkeys(texts):
-            first, other = taken.setdefault(disk, (index, name))
-            if first != index and not any({name, other} <= names for names in together):
-                twice = f"disk {shown(disk)} is named by volumes[{first}] already"
-                yield path, f"{twice}; volumes share a disk only in a group with `same: disk`"
-
-
-def member_problems(
-    document: Mapping[str, Any], names: VolumeNames, unsure: set[str]
-) -> Iterator[Problem]:
-    """Yield each name that stands for no volume, and each group of fewer than two.
-
-    Parameters
-    ----------
-    names : VolumeNames
-        The volumes whose names and counts are sound.
-    unsure : set of str
-        Volumes whose count is wrong; nothing is said about what they would expand to.
-    """
-    total = 0
-    for section, field in (("workloads", "mounts"), ("groups", "volumes")):
-        for index, entry in entries(document, section):
-            path = (section, index, field)
-            meant, wrong = _meant(entry.get(field), path, names, unsure)
-            yield from wrong
-            total += sum(len(each) for each in meant or ())
-            if total > MAX_MEMBERS:
-                sentence = f"groups and workloads name more than {MAX_MEMBERS:,} volumes in all"
-                yield (section,), f"{sentence}, counts expanded; name fewer"
-                return
-            if section == "groups" and meant and len(distinct := set().union(*meant)) == 1:
-                only = shown(distinct.pop())
-                yield path, f"a group has at least two volumes; here is only {only}"
-
-
-def _meant(
-    listed: object, path: FieldPath, names: VolumeNames, unsure: set[str]
-) -> tuple[list[Sequence[str]] | None, list[Problem]]:
-    """Return what each name of a list stands for, None where that cannot be said, and why not."""
-    if not isinstance(listed, (list, tuple)):
-        return None, []
-    meant: dict[str, Sequence[str]] = {}
-    wrong: list[Problem] = []
-    known = True
-    for index, name in enumerate(listed):
-        is_name = isinstance(name, str) and NAME.fullmatch(name)
-        if not is_name or {name, name.rpartition("-")[0]} & unsure:
-            known = False
-            continue
-        try:
-            meant[name] = names.meant_by(name)
-        except ValueError as error:
-            wrong.append(((*path, index), str(error)))
-    return list(meant.values()) if known and not wrong else None, wrong
-
-
-def _copies(
-    document: Mapping[str, Any], defaults: Mapping[str, Any], names: VolumeNames, sound: Counted
-) -> Iterator[Problem]:
-    """Yield each group of one disk whose volumes have different numbers of replicas."""
-    volumes = document["volumes"]
-    replicas = {
-        each: entry.get("replicas", defaults.get("replicas")) or 1
-        for index, name, count in sound
-        for entry in [volumes[index]]
-        for each in numbered(name, count)
-    }
-    for index, entry in entries(document, "groups"):
-        meant, wrong = _meant(entry.get("volumes"), (), names, set())
-        mine = {name: replicas[name] for each in meant or () for name in each}
-        if not wrong and (sentence := unequal_copies(entry.get("same"), mine)):
-            yield ("groups", index, "same"), sentence
-
-
-def _naming(message: str, path: FieldPath, document: Mapping[str, Any]) -> str:
-    """Return the message with the name of what it is about, where that is known."""
-    match path:
-        case ("volumes" | "workloads" as section, int(index), str(field), *_) if field != "name":
-            entry = document[section][index]
-            name = entry.get("name") if isinstance(entry, Mapping) else None
-            known = isinstance(name, str)
-            return f"{message} ({section[:-1]} {shown(name)})" if known else message
-    return message
 
 
 def located(

@@ -8,9 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 from planner.demand.fields import MAX_NAME, cut, shown
 from planner.demand.model import Demand, Policy
 from planner.demand.normalise import check, located, normalised
+from planner.demand.problems import plain_problems
 from planner.demand.texts import Parsed, UnreadableError, parse_json, parse_toml, parse_yaml
 from planner.errors import DemandError, InputError
 from planner.formats import MAX_BYTES
@@ -153,9 +156,12 @@ def _demand(parsed: Parsed, name: str, project: str) -> Demand:
         message = f"a demand begins with `version: 1` and `volumes:`; here is {what}"
         raise _failure(name, message)
     values, problems = check(document)
-    if values is None or problems:
-        raise DemandError(name, located(problems, parsed.places()))
-    return normalised(values, project)
+    if values is not None and not problems:
+        try:
+            return normalised(values, project)
+        except ValidationError as error:
+            problems = [*plain_problems(error, Demand)]
+    raise DemandError(name, located(problems, parsed.places()))
 
 
 def _failure(

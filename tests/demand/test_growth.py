@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from planner.demand.growth import grown, span_hours
 from planner.demand.model import Demand, Policy, Volume
 from planner.demand.normalise import check, normalised
+from planner.demand.validate import validate
 from planner.errors import DemandError
 
 
@@ -119,6 +121,10 @@ def test_growth_beyond_every_disk_is_refused() -> None:
     volume = Volume(name="corpus", size_gb=10**6, growth="100%/month")
     with pytest.raises(ValueError, match=r"at most 1,000,000,000 GB are planned"):
         Demand(project="demo", volumes=(volume,), policy=Policy(horizon="2 years"))
+    text = "version: 1\npolicy: {horizon: 2 years}\nvolumes:\n- {name: a, size: 1 TB}\n"
+    text += "- {name: b, size: 1 PB, growth: 100%/month, count: 2}\n"
+    (problem,) = validate(io.StringIO(text))
+    assert (problem.line, problem.field) == (5, "volumes[1].growth")
 
 
 def test_what_moving_costs_has_defaults() -> None:

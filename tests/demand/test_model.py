@@ -164,7 +164,7 @@ def test_a_document_that_is_no_demand_is_refused(nonsense: Any) -> None:
 def test_names_differ_within_a_demand() -> None:
     """Two volumes of one name could not be told apart in a plan."""
     volume = Volume(name="a", size_gb=1)
-    with pytest.raises(ValidationError, match="2 volumes are called 'a'"):
+    with pytest.raises(ValidationError, match=r"volumes\[0\] is called 'a' already"):
         Demand(project="p", volumes=(volume, volume))
 
 
@@ -221,13 +221,13 @@ def test_a_share_is_written_as_text() -> None:
     [
         (
             {"groups": (Group(volumes=("a", "d"), same="site"),)},
-            r"no volume is called 'd'.*\(groups\[0\]\)",
+            r"groups\.0\.volumes\.1\n.*no volume is called 'd'",
         ),
         (
             {"workloads": (_job(mounts=("A",)),)},
             r"no volume is called 'A'; did you mean a\? \(workload 'train'\)",
         ),
-        ({"workloads": (_job(), _job())}, "2 workloads are called 'train'; a name is used once"),
+        ({"workloads": (_job(), _job())}, r"workloads\[0\] is called 'train' already"),
         (
             {"workloads": (_job(hours_per_month=731),)},
             r"the policy's month has 730 hours; write at most 730, not 731 \(workload 'train'\)",
@@ -247,11 +247,11 @@ def test_ties_fit_the_demand_they_are_in(fields: dict[str, Any], sentence: str) 
 @pytest.mark.parametrize(
     ("section", "changes", "field"),
     [
-        ("groups", {"volumes": ["a", "z"]}, "groups"),
-        ("groups", {"volumes": ["a"]}, "groups"),
+        ("groups", {"volumes": ["a", "z"]}, "groups[0].volumes[1]"),
+        ("groups", {"volumes": ["a"]}, "groups[0].volumes"),
         ("groups", {"same": "planet"}, "groups[0].same"),
         ("groups", {"same": None}, "groups[0]"),
-        ("workloads", {"mounts": ["z"]}, "workloads"),
+        ("workloads", {"mounts": ["z"]}, "workloads[0].mounts[0]"),
         ("workloads", {"mounts": []}, "workloads[0].mounts"),
         ("workloads", {"gpus": 0}, "workloads[0].gpus"),
         ("workloads", {"hours": 3}, "workloads[0].hours"),

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.demand.problems import VolumeNames, clashes, counted, numbered, too_many
+from planner.demand.rules import VolumeNames, clashes, counted, numbered
 
 COUNTS = st.dictionaries(st.sampled_from("abcde"), st.none() | st.integers(1, 4), min_size=1)
 
@@ -100,7 +100,7 @@ def test_a_clash_is_told_at_the_later_entry() -> None:
 def test_the_bound_on_volumes_counts_the_expanded() -> None:
     """Exactly a hundred thousand are still planned."""
     ten = [(n, f"v{n}", 10_000) for n in range(10)]
-    assert too_many(ten) is None
-    assert too_many([*ten, (10, "w", None)]) == (
-        "expands to 100,001 volumes; at most 100,000 are planned"
-    )
+    assert list(clashes(ten)) == []
+    assert list(clashes([*ten, (10, "w", None)])) == [
+        (("volumes",), "expands to 100,001 volumes; at most 100,000 are planned")
+    ]
