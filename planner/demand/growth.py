@@ -109,12 +109,14 @@ class Move(Value):
         return None if self.payback is None else span_hours(self.payback)
 
 
+@lru_cache(maxsize=64)
 def span_hours(span: str) -> Decimal:
     """Return the hours of a time in its canonical form."""
     amount, unit = span.split()
     return Decimal(amount) * _HOURS[unit.removesuffix("s")]
 
 
+@lru_cache(maxsize=64)
 def months_of(horizon: str) -> int:
     """Return the months of a horizon in its canonical form."""
     return int(horizon.split(maxsplit=1)[0])

@@ -243,6 +243,7 @@ class Volume(Value):
         return self if self.growth is None else self.model_copy(update=size)
 
 
+_MOVE = Move()
 _ADDED_LATER: Mapping[str, Any] = {
     "max_disks_per_site": None,
     "attach_limits": {},
@@ -332,7 +333,7 @@ class Policy(Value):
     @property
     def moving(self) -> Move:
         """Return what moving data costs."""
-        return self.move or Move()
+        return self.move or _MOVE
 
     @property
     def enforced(self) -> list[tuple[str | None, Decimal]]:

@@ -51,6 +51,8 @@ class Amounts:
     def __getitem__(self, key: Any) -> Any:  # noqa: ANN401 -- as of an array
         row, column = key if isinstance(key, tuple) else (key, slice(None))
         at, there = self.rows[row], self.columns[column]
+        if type(row) is int and type(column) is int:
+            return int(self.distinct[at, there])
         if isinstance(row, slice) or isinstance(column, slice):
             return self.distinct[at][..., there].astype(np.int64)
         return self.distinct[at, there].astype(np.int64)

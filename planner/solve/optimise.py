@@ -13,12 +13,13 @@ from planner.present.table import Cell, Section, TableColumn, reading
 from planner.present.writers import to_html
 from planner.solve.optimum import Optimum, dual_bound, optimum
 from planner.solve.problem import Instance
+from planner.solve.purchases import purchases
 from planner.solve.rentals import Gpu, gpu_choice
 from planner.solve.schedule import schedule
 from planner.solve.solution import Placement, placements
 from planner.solve.stats import SolveStats, Undecided
 from planner.solve.tenures import bought_now
-from planner.solve.timeline import Timeline, tenures
+from planner.solve.timeline import Timeline
 from planner.text import visible
 from planner.units import averaged_usd_hr, difference, total
 
@@ -272,11 +273,9 @@ def solve_growing(
     now = line.chosen(best.stays, 0)
     rented = {w: line.instance.rent_best(w, now) for w in range(len(line.demand.workloads))}
     chosen = {w: g for w, g in rented.items() if g is not None}
-    rentals = line.instance.rentals
+    rentals = line.instance.rentals if chosen else None
     gpus = tuple(gpu_choice(rentals, w, g) for w, g in chosen.items() if rentals is not None)
-    live = {months * line.offers + n: kept for n, kept in enumerate(line.kept)}
-    places = [now[v] for v in range(len(line.demand.volumes))]
-    bought, later = placements(line.instance.pairs, places, live), tenures(line, best.stays)
+    bought, later = purchases(line, best.stays)
     objective = averaged_usd_hr(best.usd, hours * months)
     bound = objective
     if best.bound_usd is not None:

@@ -85,7 +85,7 @@ class Paths:
         self._billed = np.array(billed, dtype=object).astype(kind) * unit
         self._once = np.array(once, dtype=object).astype(kind) * unit + 1
         self.few: Stays = {}
-        self.penalty = line.month(0).penalty
+        self.penalty = np.array(line.months[0].facts.penalty, np.int64)
         priced = np.array(prices, dtype=object).astype(kind) * 4 + self.penalty
         # What an hour costs, times four, and its stock: the least is the offer to take.
         self.weights = np.where(
@@ -257,7 +257,7 @@ def schedule(line: Timeline, stats: SolveStats) -> Schedule | None:
     stays, unknown = alone
     bounds: list[Decimal] = []
     parts = [Scope((v,), (), ()) for v in sorted(unknown)]
-    for scope in (*parts, *line.instance.components):
+    for scope in (*parts, *(line.instance.components if line.is_coupled else ())):
         volumes = {v: stays[v] for v in scope.volumes if v in stays}
         if len(volumes) == len(scope.volumes) and _settles(line, scope, volumes):
             continue
@@ -268,12 +268,14 @@ def schedule(line: Timeline, stats: SolveStats) -> Schedule | None:
         stays.update(part.stays)
         if part.bound_usd is not None:
             bounds.append(difference(part.usd, part.bound_usd))
-    if not line.holds(line.instance.whole, stays):
-        return _solved(line, line.instance.whole, stats)
-    gpus = line.gpus_usd(stays, line.instance.whole.workloads)
-    if gpus is None:
-        return None
-    usd = total([line.disks_usd(stays), gpus])
+    usd = line.disks_usd(stays)
+    if line.is_coupled:
+        if not line.holds(line.instance.whole, stays):
+            return _solved(line, line.instance.whole, stats)
+        gpus = line.gpus_usd(stays, line.instance.whole.workloads)
+        if gpus is None:
+            return None
+        usd = total([usd, gpus])
     return Schedule(stays, usd, difference(usd, total(bounds)) if bounds else None)
 
 

@@ -101,7 +101,7 @@ def placements(
         new = {next(left): o for _, o in bought}
         volume = pairs.volumes[v]
         placed += (
-            _kept(have[replica], volume, regions)
+            kept_placement(have[replica], volume, regions[have[replica].disk_ids[0]])
             if replica in have
             else _placement(pairs, offers, v, new[replica], replica)
             for replica in range(1, len(places) + 1)
@@ -109,7 +109,8 @@ def placements(
     return tuple(placed)
 
 
-def _kept(existing: Kept, volume: Volume, regions: Mapping[str, str | None]) -> Placement:
+def kept_placement(existing: Kept, volume: Volume, region: str | None) -> Placement:
+    """Return a replica that exists as a placement."""
     return Placement(
         volume=volume.name,
         replica=existing.replica,
@@ -119,7 +120,7 @@ def _kept(existing: Kept, volume: Volume, regions: Mapping[str, str | None]) -> 
         cloud_id=existing.cloud_id,
         data_center=existing.data_center,
         country=existing.country,
-        region=regions[existing.disk_ids[0]],
+        region=region,
         disk_sizes_gb=existing.sizes_gb,
         provision_gb=existing.provision_gb,
         usd_gb_hr=existing.usd_gb_hr,

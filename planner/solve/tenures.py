@@ -76,11 +76,14 @@ def horizon_usd(
 def tenure_usd(demand: Demand, volume: Volume, usd_hr: Decimal, start: int, end: int) -> Decimal:
     """Return what a disk of a volume costs from one month to another, exactly."""
     policy = demand.policy
-    billed, once = Decimal(policy.hours_per_month * (end - start)), Decimal(0)
-    if end < policy.months:
-        billed += policy.moving.overlap_hours
-        once = product(policy.moving.egress_usd_gb, Decimal(volume.need_at(end - 1)))
-    return total([product(usd_hr, billed), once])
+    billed = Decimal(policy.hours_per_month * (end - start))
+    if end == policy.months:
+        return product(usd_hr, billed)
+    moving = policy.moving
+    usd = product(usd_hr, billed + moving.overlap_hours)
+    if not moving.egress_usd_gb:
+        return usd
+    return total([usd, product(moving.egress_usd_gb, Decimal(volume.need_at(end - 1)))])
 
 
 def bought_now(

@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from planner.market.offers import KEY, disk_sizes_gb
-from planner.schema import records
+from planner.requirements.policy import policy_requirements
 from planner.solve.amounts import Amounts
 from planner.solve.candidates import Pairs, monthly_pairs
 from planner.solve.existing import existing_offers
 from planner.solve.packing import attach_limits
 from planner.solve.problem import Instance, Scope
 from planner.solve.rentals import rent
-from planner.solve.tenures import Tenure, tenure_usd
+from planner.solve.tenures import tenure_usd
 from planner.units import total
 
 if TYPE_CHECKING:
@@ -131,6 +130,12 @@ class Timeline:
         return len(self.months[0].offers)
 
     @cached_property
+    def is_coupled(self) -> bool:
+        """Return whether anything couples volumes."""
+        demand = self.demand
+        return bool(demand.groups or demand.workloads or policy_requirements(demand.policy))
+
+    @cached_property
     def instance(self) -> Instance:
         """Return all choices as the offers of one instance, live disks last."""
         market, live = self.months[0].offers, existing_offers(self.months[0].offers, self.kept)
@@ -164,7 +169,7 @@ class Timeline:
     def domains(self, level: str) -> tuple[list[frozenset[Any]], dict[int, frozenset[Any]]]:
         """Return the domains of the market's offers, and of the choices that are live disks."""
         if not self.kept:
-            return self.month(0).spread_domains(level), {}
+            return self.months[0].facts.grouped(level)[0], {}
         every, live = self.instance.spread_domains(level), self.horizon * self.offers
         return every[: live : self.horizon], dict(enumerate(every[live:], live))
 
@@ -213,9 +218,16 @@ class Timeline:
         parts = [*(p.denominator for p in prices), egress.denominator]
         return lcm(*parts) * overlap.denominator, overlap, egress
 
+    def usd_hr(self, v: int, choice: int) -> Decimal:
+        """Return what a choice costs in an hour, exactly."""
+        o, month = divmod(choice, self.horizon)
+        if o >= self.offers:
+            return self.kept[choice - self.horizon * self.offers].usd_hr
+        return self.months[month].usd_hr(v, o)
+
     def usd(self, v: int, stay: Stay) -> Decimal:
         """Return what a stay costs, exactly."""
-        usd_hr = self.instance.usd_hr(v, stay.choice)
+        usd_hr = self.usd_hr(v, stay.choice)
         return tenure_usd(self.demand, self.demand.volumes[v], usd_hr, stay.start, stay.end)
 
     def disks_usd(self, stays: Mapping[int, Sequence[Stay]]) -> Decimal:
@@ -248,55 +260,3 @@ class Timeline:
         return all(
             self.instance.holds(scope, self.chosen(stays, month)) for month in range(self.horizon)
         )
-
-
-def tenures(line: Timeline, stays: Stays) -> tuple[Tenure, ...]:
-    """Return what is bought later, replica by replica; replicas are numbered as in placements."""
-    offers = records(line.months[0].offers)
-    listed: list[Tenure] = []
-    for v, volume in enumerate(line.demand.volumes):
-        for replica, path in enumerate(_paths(line, stays[v]), 1):
-            for stay in path[1:]:
-                o = stay.choice // line.horizon
-                size_gb = line.instance.gb(v, stay.choice)
-                disks, offer = line.instance.disks(v, stay.choice), offers[o]
-                listed.append(
-                    Tenure(
-                        month=stay.start,
-                        until_month=stay.end,
-                        volume=volume.name,
-                        replica=replica,
-                        action="replace",
-                        **{name: offer[name] for name in ("offer_id", *KEY, "region")},
-                        disk_sizes_gb=disk_sizes_gb(
-                            size_gb, disks, offer["min_gb"], offer["step_gb"]
-                        ),
-                        usd_hr=line.instance.usd_hr(v, stay.choice),
-                    )
-                )
-    return tuple(listed)
-
-
-def _paths(line: Timeline, stays: Sequence[Stay]) -> list[list[Stay]]:
-    """Return the stays of each replica: what begins where one ends, at the same offer if it can."""
-    live = line.horizon * line.offers
-    begin = sorted((stay for stay in stays if not stay.start), key=lambda stay: stay.choice)
-    kept = {line.kept[stay.choice - live].replica: stay for stay in begin if stay.choice >= live}
-    new = iter(stay for stay in begin if stay.choice < live)
-    paths = [[kept[r] if r in kept else next(new)] for r in range(1, len(begin) + 1)]
-    for month in range(1, line.horizon):
-        later = sorted(stay for stay in stays if stay.start == month)
-        for same in (True, False):
-            for stay in [*later]:
-                offer = stay.choice // line.horizon
-                ended = (
-                    path
-                    for path in paths
-                    if path[-1].end == month
-                    and (not same or path[-1].choice // line.horizon == offer)
-                )
-                path = next(ended, None)
-                if path is not None:
-                    path.append(stay)
-                    later.remove(stay)
-    return paths

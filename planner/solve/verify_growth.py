@@ -6,7 +6,6 @@ every rule that `verify` holds a plan against.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
@@ -26,8 +25,8 @@ def months_of(demand: Demand) -> int:
     return int((demand.policy.horizon or "1").split(" ")[0]) if grows else 1
 
 
-def as_bought(volume: Volume, until_month: int, *, exists: bool = False) -> Volume:
-    """Return a volume that needs now what this one needs at the end of the last month before one.
+def need_gb(volume: Volume, until_month: int, *, exists: bool = False) -> int:
+    """Return what a disk of a volume must hold until it is replaced, in whole GB.
 
     Parameters
     ----------
@@ -38,27 +37,24 @@ def as_bought(volume: Volume, until_month: int, *, exists: bool = False) -> Volu
     exists : bool
         Whether the disk is there already: it was not bought for the headroom of today.
     """
+    base = volume.size_gb
+    if volume.headroom_percent and not exists:
+        base = ceil(base * (100 + Fraction(volume.headroom_percent)) / 100)
     if volume.growth is None:
-        return volume
-    headroom = Decimal(0) if exists else volume.headroom_percent
-    size_gb = _size_gb(volume.size_gb, headroom, volume.growth, until_month)
-    now = {"size_gb": size_gb, "headroom_percent": Decimal(0), "growth": None}
-    return volume.model_copy(update=now)
-
-
-def _size_gb(size_gb: int, headroom_percent: Decimal, growth: str, months: int) -> int:
-    base = size_gb
-    if headroom_percent:
-        base = ceil(Fraction(size_gb) * (100 + Fraction(headroom_percent)) / 100)
-    amount, _, _ = growth.partition("/")
-    if amount.endswith("%"):
-        return ceil(base * _times(amount[:-1], months))
-    return ceil(base + Fraction(amount.split(" ")[0]) * months)
+        return base
+    over, more, under = _growth(volume.growth, until_month)
+    return -(-(base * over + more) // under)
 
 
 @lru_cache(maxsize=2**16)
-def _times(percent: str, months: int) -> Fraction:
-    return (1 + Fraction(percent) / 100) ** months
+def _growth(growth: str, months: int) -> tuple[int, int, int]:
+    """Return what a size is multiplied by, what is added, and what both are divided by."""
+    amount, _, _ = growth.partition("/")
+    if amount.endswith("%"):
+        over, under = ((1 + Fraction(amount[:-1]) / 100) ** months).as_integer_ratio()
+        return over, 0, under
+    more, under = (Fraction(amount.split(" ")[0]) * months).as_integer_ratio()
+    return under, more, under
 
 
 def gaps(

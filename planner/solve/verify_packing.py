@@ -31,6 +31,8 @@ class Scene:
         What was asked.
     placed : sequence of (Placement, Row)
         What was chosen, each with its offer, or for a live disk with its place.
+    needs : mapping
+        (volume, replica) → the month until which its disk is there, and what it has to hold, in GB.
     sold : mapping
         (provider, cloud_id, data_center, country) → the market's offers there.
     allows : function
@@ -43,6 +45,7 @@ class Scene:
 
     demand: Demand
     placed: Sequence[tuple[Placement, Row]]
+    needs: Mapping[tuple[str, int], tuple[int, int]]
     sold: Mapping[tuple[Any, ...], Sequence[Row]]
     allows: Callable[[Volume, Row], bool]
     fewest: Callable[[Volume, Row], int | None]
@@ -73,7 +76,8 @@ def shared_disks(scene: Scene) -> Iterator[str]:
         if list(group) != in_order or len(group) < 2 or placement.volume not in group:  # noqa: PLR2004
             yield f"{who}: its disk_group is not itself and other volumes in the demand's order"
             continue
-        disk = placement.disk_ids or (key_of(placement), placement.offer_id)
+        end, _ = scene.needs[placement.volume, placement.replica]
+        disk = placement.disk_ids or (key_of(placement), placement.offer_id, end)
         together[group, disk, placement.disk_sizes_gb].append((placement, offer))
     for (group, _, sizes), placed in together.items():
         members = [placement for placement, _ in placed]
@@ -91,7 +95,8 @@ def _new_disk(scene: Scene, placed: Sequence[tuple[Placement, Row]], size_gb: in
     first, offer = placed[0]
     group, listed = first.disk_group or (), scene.sold.get(key_of(first), ())
     volumes = [volume for volume in scene.demand.volumes if volume.name in group]
-    needs = [volume.need_gb for volume in volumes]
+    held = {each.volume: scene.needs[each.volume, each.replica][1] for each, _ in placed}
+    needs = [held[volume.name] for volume in volumes]
     largest = needs.index(max(needs))
     due = {volume.name: need for volume, need in zip(volumes, needs, strict=True)}
     due[volumes[largest].name] += size_gb - sum(needs)
