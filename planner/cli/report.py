@@ -390,12 +390,15 @@ def _month(
     """Return what a month cost, the present one where none is named; None without an account."""
     from planner.reports.make import past_of
     from planner.reports.months import month_report
+    from planner.reports.past import handovers
 
     if holdings is None:
         return None
     month, compare = months
     gone = past_of(records, holdings, offers)
-    return month_report(whole, holdings, month or whole.month.name, compare, past=gone)
+    named = month or whole.month.name
+    earlier = handovers(records, holdings)
+    return month_report(whole, holdings, named, compare, past=gone, earlier=earlier)
 
 
 def _write_focus(whole: Report, made: MonthReport | None, forecast: str | None) -> None:

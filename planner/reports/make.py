@@ -19,7 +19,7 @@ from planner.reports.holdings import Holdings, Source, existing_then, wallet_of
 from planner.reports.ledger import account_of, bought_as, lines_of
 from planner.reports.lines import GpuLine, Month
 from planner.reports.months import MonthReport, month_report
-from planner.reports.past import past_disks
+from planner.reports.past import handovers, past_disks
 from planner.reports.report import Report
 from planner.reports.shares import divided, whole
 from planner.solve.existing import regions_by_site
@@ -191,7 +191,8 @@ def _month(
         raise InputError("A month is reported of an account.", hint="Give its disks too.")
     made = report(plan, holdings, records=records, offers=offers, now=now)
     gone = past_of(records, holdings, offers, plan)
-    return month_report(made, holdings, month, compare, past=gone)
+    earlier = handovers(records, holdings)
+    return month_report(made, holdings, month, compare, past=gone, earlier=earlier)
 
 
 def _deleted(

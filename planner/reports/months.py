@@ -25,6 +25,7 @@ from planner.reports.lines import Month, ReplicaLabels, usd_between
 from planner.reports.page import page
 from planner.reports.past import (
     MONTH_DISKS,
+    Handovers,
     MonthLine,
     PastDisk,
     UnknownCost,
@@ -82,7 +83,7 @@ class MonthSums:
         """Return the sums of disks."""
         counted_lines = list(lines)
         return cls(
-            sum(line.line.leads for line in counted_lines),
+            sum(line.leads for line in counted_lines),
             *(
                 total(usd for line in counted_lines if (usd := getattr(line, name)) is not None)
                 for name in ("billed_usd", "unbilled_usd")
@@ -148,7 +149,7 @@ class MonthReport:
     @property
     def expected_usd(self) -> Decimal:
         """Return what the month comes to when it ends, if no disk is created or deleted."""
-        live = (one.line.usd_hr for one in self.lines if one.ending == "live")
+        live = (one.line.usd_hr for one in self.lines if one.ending == "live" and one.is_last)
         more = (usd_between(usd_hr, self.month.end - self.until) for usd_hr in live)
         return total([self.total.usd, *(usd for usd in more if usd is not None)])
 
@@ -245,6 +246,7 @@ class MonthReport:
             "longer ones, the month's part is unknown: those disks count at list price."
         )
         yield "List price is the price that the disk had last; earlier prices are unknown."
+        yield "A disk that changed its owner counts for each by time, from when `apply` did so."
         yield "A disk that is gone and that planner did not delete ended when its billing did."
         yield (
             "Disks that planner did not buy and that are gone are known from billing rows only, "
@@ -394,6 +396,7 @@ def month_report(
     compare: str | None = None,
     *,
     past: Sequence[PastDisk] = (),
+    earlier: Handovers | None = None,
 ) -> MonthReport:
     """Return what a month cost.
 
@@ -407,6 +410,8 @@ def month_report(
         Such as ``2026-10``; the month that it is compared with.
     past : sequence of PastDisk
         Disks that planner bought and that are gone.
+    earlier : mapping | None
+        Who paid for disks before, see `handovers`.
 
     Raises
     ------
@@ -414,7 +419,8 @@ def month_report(
         When a month is none, begins after the account was read, or is compared with itself.
     """
     made, *before = (
-        _month_report(report, holdings, each, past) for each in months_named(month, compare)
+        _month_report(report, holdings, each, past, earlier)
+        for each in months_named(month, compare)
     )
     return replace(made, before=before[0]) if before else made
 
@@ -434,7 +440,11 @@ def months_named(month: str, compare: str | None) -> tuple[Month, ...]:
 
 
 def _month_report(
-    report: Report, holdings: Holdings, month: Month, past: Sequence[PastDisk]
+    report: Report,
+    holdings: Holdings,
+    month: Month,
+    past: Sequence[PastDisk],
+    earlier: Handovers | None,
 ) -> MonthReport:
     as_of = holdings.read_at
     if as_of <= month.start:
@@ -443,7 +453,7 @@ def _month_report(
         raise InputError(f"{month.name} has not begun", hint=hint)
     here = [line for line in report.lines if line.is_live and line.account == holdings.account]
     live = [PastDisk(line, "live", as_of, as_of) for line in whole(here)]
-    lines, unknown = month_costs((*live, *past), holdings, month)
+    lines, unknown = month_costs((*live, *past), holdings, month, earlier)
     return MonthReport(
         month=month,
         account=holdings.account,

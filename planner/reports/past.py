@@ -8,8 +8,9 @@ billed; the rest is list price at the price that the disk had last; what neither
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.market.disks import utc_text
@@ -17,10 +18,10 @@ from planner.present.table import counted, moment
 from planner.project.state import State, sorted_entries
 from planner.reports.ledger import account_of, entries_at, paid_by, place_of
 from planner.reports.lines import Line, Month, usd_between
-from planner.reports.shares import divided, with_shares
+from planner.reports.shares import divided, plain_fields, with_shares
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column
 from planner.text import visible
-from planner.units import money, total
+from planner.units import money, split_usd, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -120,16 +121,39 @@ def _past(
             continue
         of_name = times[entry.name]
         gone_at = of_name.pop("destroyed", None)
-        known = [*of_name.values(), *(seen[disk_id] for disk_id in entry.ids if disk_id in seen)]
+        listed = [seen[disk_id] for disk_id in entry.ids if disk_id in seen]
+        if gone_at is not None and any(at > gone_at + _CLOCKS_DIFFER for at in listed):
+            gone_at = None  # by a clock that the marketplace's contradicts
+        known = [*of_name.values(), *listed]
         # What was gone before planner sent a DELETE ended at a time that is unknown.
-        is_gone = gone_at is None or "deleting" not in of_name
+        is_gone = "deleting" not in of_name
         yield PastDisk(
             _line(entry, holdings, regions, of_name["first"].isoformat()),
             "gone" if is_gone else "retired" if entry.superseded_by else "deleted",
-            None if is_gone else gone_at,
+            None if is_gone or gone_at is None else max(gone_at, *known),
             max(known),
             gone_at,
         )
+
+
+_CLOCKS_DIFFER = timedelta(minutes=5)
+
+Handovers = dict[str, tuple[tuple[datetime, dict[str, Any]], ...]]
+"""Id of a disk → until when somebody else paid for it, and what `paid_by` said then."""
+
+
+def handovers(records: Sequence[Mapping[str, Any]], holdings: Holdings) -> Handovers:
+    """Return who paid for the disks of an account before their last owners, the earliest first."""
+    state = State(())
+    earlier: dict[str, list[tuple[datetime, dict[str, Any]]]] = {}
+    for record in records:
+        if record["kind"] == "assigned":
+            before = paid_by(state.entries[record["name"]])
+            until = datetime.fromisoformat(record["at"])
+            earlier.setdefault(record["name"], []).append((until, before))
+        state.take(dict(record))
+    entries = [entry for entry in entries_at(state, holdings) if entry.name in earlier]
+    return {disk_id: (*earlier[entry.name],) for entry in entries for disk_id in entry.ids}
 
 
 def _line(entry: Entry, holdings: Holdings, regions: Regions, recorded_at: str) -> Line:
@@ -165,6 +189,12 @@ class MonthLine:
     start_at: datetime | None
     end_at: datetime | None
     billed_usd: Decimal | None = None
+    is_last: bool = True
+
+    @property
+    def leads(self) -> bool:
+        """Return whether its disk is counted here: with its last owner, see `Line.leads`."""
+        return self.is_last and self.line.leads
 
     @property
     def hours(self) -> Decimal | None:
@@ -197,6 +227,27 @@ class MonthLine:
         for line in parts:
             yield replace(self, line=line, billed_usd=line.billed_usd)
 
+    def by_payer(self, earlier: Sequence[tuple[datetime, dict[str, Any]]]) -> list[MonthLine]:
+        """Return it for each time that one owner paid for it; billed amounts by time as well."""
+        start, end = self.start_at, self.end_at
+        if start is None or end is None:
+            return [self]
+        parts = []
+        for until, paid in earlier:
+            if start < until and start < end:
+                payer = {name: value for name, value in paid.items() if name != "group"}
+                line = with_shares(Line(**{**plain_fields(self.line), **payer}), paid["group"])
+                parts.append(replace(self, line=line, start_at=start, end_at=min(until, end)))
+                start = min(until, end)
+        if start < end or not parts:
+            parts.append(replace(self, start_at=start))
+        if self.billed_usd is not None and len(parts) > 1:
+            ends = [*(one.start_at for one in parts), end]
+            weights = [(b - a) // timedelta(microseconds=1) for a, b in pairwise(ends) if a and b]
+            billed = split_usd(self.billed_usd, weights)
+            parts = [replace(one, billed_usd=usd) for one, usd in zip(parts, billed, strict=True)]
+        return [*(replace(one, is_last=False) for one in parts[:-1]), parts[-1]]
+
     def row(self) -> dict[str, Any]:
         """Return it as a row of ``MONTH_DISKS``."""
         computed = ("ending", "hours", "usd", "billed_usd", "unbilled_usd", "list_usd")
@@ -225,7 +276,10 @@ class UnknownCost:
 
 
 def month_costs(
-    disks: Sequence[PastDisk], holdings: Holdings, month: Month
+    disks: Sequence[PastDisk],
+    holdings: Holdings,
+    month: Month,
+    earlier: Handovers | None = None,
 ) -> tuple[tuple[MonthLine, ...], tuple[UnknownCost, ...]]:
     """Return what disks cost in a month so far, the dearest first, and what is unknown of it.
 
@@ -235,6 +289,8 @@ def month_costs(
         All that are known, those that are live too.
     holdings : Holdings
         The account, with its billing rows; those of other disks are of disks that are gone.
+    earlier : mapping | None
+        Who paid for them before, see `handovers`.
     """
     window = Month(month.start, min(month.end, holdings.read_at))
     known = {one.line.disk_id for one in disks}
@@ -251,7 +307,13 @@ def month_costs(
     for disk_id, rows in bills.items():
         if disk_id is None or disk_id not in known:
             parts += _other_costs(disk_id, rows, holdings, month)
-    lines = [part for each in parts if isinstance(each, MonthLine) for part in each.divided()]
+    lines = [
+        part
+        for each in parts
+        if isinstance(each, MonthLine)
+        for paid in each.by_payer((earlier or {}).get(each.line.disk_id or "", ()))
+        for part in paid.divided()
+    ]
     lines.sort(key=lambda one: (-(one.usd or Decimal(0)), one.line.title, one.line.disk_id or ""))
     return tuple(lines), tuple(part for part in parts if isinstance(part, UnknownCost))
 

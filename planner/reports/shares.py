@@ -43,7 +43,7 @@ class WholeDisk(Line):
             for name in _DIVIDED
             if (usd := getattr(self, name)) is not None
         }
-        whole = {name: getattr(self, name) for name in _FIELDS}
+        whole = plain_fields(self)
         group = tuple(share.volume for share in self.shares)
         return tuple(
             Line(
@@ -58,6 +58,11 @@ class WholeDisk(Line):
             )
             for at, share in enumerate(self.shares)
         )
+
+
+def plain_fields(line: Line) -> dict[str, Any]:
+    """Return the fields of a line, without the shares of a whole disk."""
+    return {name: getattr(line, name) for name in _FIELDS}
 
 
 def with_shares(line: Line, shares: Sequence[DiskShare]) -> Line:

@@ -18,6 +18,7 @@ from planner.marketplace.protocol import Bill
 from planner.plans.sharing import DiskShare
 from planner.project.destroy import destroy
 from planner.project.journal import Journal
+from planner.project.sightings import Sighting
 from planner.reports.holdings import account_holdings
 from planner.reports.lines import Month
 from planner.reports.months import MonthSums
@@ -263,3 +264,57 @@ def test_a_shared_disk_is_billed_once_and_divided_by_gb() -> None:
 def test_a_month_is_written_as_people_write_it() -> None:
     """Year and month."""
     assert Month.named("2028-02").hours == 29 * 24
+
+
+def assigned(world: World, folder: Path, at: datetime, owner: str) -> None:
+    wait_until(world, at)
+    tags = {"team": owner}
+    plan = test_replace.planned(world, folder, 600, f"nonce-{owner}", owner=owner, tags=tags)
+    assert world.apply(folder, plan).exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_disk_that_changed_its_owner_counts_for_each_by_time(tmp_path: Path) -> None:
+    """A month that is over keeps its owner; a hand-over in mid-month divides it, billed or not."""
+    world = test_replace.bought(tmp_path)
+    assigned(world, tmp_path, datetime(2026, 1, 11, tzinfo=UTC), "ann")
+    assigned(world, tmp_path, datetime(2026, 2, 15, tzinfo=UTC), "bob")
+    wait_until(world, MARCH)
+    there = read(world, tmp_path, bills=False)
+    (corpus,) = (disk.id for disk in world.live if disk.size_gb == 600)
+
+    def hours(name: str, **more: Any) -> dict[str | None, int]:
+        made = month(name=name, records=there["records"], **{"holdings": there["holdings"], **more})
+        lines = [one for one in made.lines if one.line.disk_id == corpus]
+        assert sum(one.leads for one in lines) == 1
+        assert made.total.disks == 2
+        return {one.line.owner: round(one.hours or 0) for one in lines}
+
+    assert hours("2026-01") == {None: 10 * 24 - 12, "ann": 21 * 24}
+    assert hours("2026-02") == {"ann": 14 * 24, "bob": 14 * 24}
+    assert hours("2026-03") == {"bob": 9 * 24}
+    billed = replace(there["holdings"], bills=(row(corpus, "28", "02-01", "03-01"),))
+    made = month(billed, "2026-02", records=there["records"])
+    assert {k: round(v.billed_usd, 3) for k, v in made.groups("owner").items()} == {
+        "ann": 14,
+        "bob": 14,
+        None: 0,
+    }
+    march = month(there["holdings"], "2026-03", records=there["records"])
+    assert march.expected_usd == 31 * 24 * PRICE * 7
+
+
+@pytest.mark.slow
+def test_a_deletion_by_a_clock_that_is_behind_hides_no_cost(tmp_path: Path) -> None:
+    """The local clock is a month late: what is deleted counts until it was listed last."""
+    world = test_replace.bought(tmp_path)
+    test_replace.grown(world, tmp_path)
+    test_replace.make_active(world)
+    old = test_replace.retired(world, tmp_path)[0]
+    there = read(world, tmp_path, bills=False)
+    seen = Sighting(datetime(2026, 2, 3, tzinfo=UTC), None)
+    account = replace(there["holdings"], read_at=MARCH, seen={old: seen})
+    january, february = (month(account, f"2026-0{n}", records=there["records"]) for n in (1, 2))
+    assert round(amounts(january)[old][0]) == 744 - 12
+    assert round(amounts(february)[old][0]) == 48
+    assert [one.most_usd for one in february.unknown] == [26 * 24 * PRICE * 6]
