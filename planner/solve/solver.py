@@ -6,15 +6,16 @@ apart: what is the solution worth (``sol_status``), and why did the solver stop.
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pulp
 
 from planner.errors import InputError, SolverFailed
@@ -22,6 +23,8 @@ from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 _LISTEN_S = 0.1
 _FAILURES = (
@@ -36,6 +39,10 @@ _FAILURES = (
 """What PuLP and HiGHS raise when they give up."""
 _GRACE, _GRACE_S = 1.1, 2.0
 """How far beyond its time limit a solver may run before it is given up."""
+_BY_ROWS = 2
+"""HiGHS's number for a matrix that is given row by row."""
+_FEASIBLE = 2
+"""HiGHS's number for a solution that keeps all rows; after an error it has one that does not."""
 THREADS = 1
 """Threads of the solver: its parallel search could end at another of several equal optima."""
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]
@@ -128,16 +135,52 @@ def _status(problem: pulp.LpProblem) -> Status:
 
 
 class _Highs(pulp.HiGHS):  # type: ignore[misc]
-    """HiGHS, where PuLP does not know the status of a run that its limit of nodes ended."""
+    """HiGHS given whole arrays: PuLP gives it column by column and row by row, which takes longer.
+
+    PuLP does not know the status of a run that its limit of nodes ended either.
+    """
+
+    def buildSolverModel(self, lp: pulp.LpProblem) -> None:  # noqa: N802 -- PuLP's
+        columns, rows = lp.variables(), lp.constraints()
+        for index, column in enumerate(columns):
+            column.index = index
+        entries = [[(x.index, value) for x, value in row.items() if value] for row in rows]
+        flat = np.array([*chain.from_iterable(entries)], float).reshape(-1, 2)
+        lp.solverModel.passModel(
+            len(columns),
+            len(rows),
+            len(flat),
+            _BY_ROWS,
+            lp.sense,
+            0.0,
+            np.array([lp.objective.get(x, 0.0) for x in columns], float),
+            _or_inf([x.lowBound for x in columns], -np.inf),
+            _or_inf([x.upBound for x in columns], np.inf),
+            _or_inf([row.getLb() for row in rows], -np.inf),
+            _or_inf([row.getUb() for row in rows], np.inf),
+            np.cumsum([0, *map(len, entries)], dtype=np.int32)[:-1],
+            flat[:, 0].astype(np.int32),
+            flat[:, 1],
+            np.array([x.cat == pulp.LpInteger for x in columns], np.int32),
+        )
 
     def findSolutionValues(self, lp: pulp.LpProblem) -> tuple[int, int]:  # noqa: N802 -- PuLP's
-        try:
-            status: tuple[int, int] = super().findSolutionValues(lp)
-        except KeyError:
-            if math.isfinite(lp.solverModel.getObjectiveValue()):
-                return pulp.LpStatusOptimal, pulp.LpSolutionIntegerFeasible
-            return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
-        return status
+        highs = lp.solverModel
+        solution, ended = highs.getSolution(), highs.getModelStatus().name
+        values, reduced = [*solution.col_value], [*solution.col_dual]
+        for x in lp.variables():
+            x.varValue, x.dj = values[x.index], reduced[x.index]
+        if ended == "kOptimal":
+            return pulp.LpStatusOptimal, pulp.LpSolutionOptimal
+        if ended in {"kInfeasible", "kUnboundedOrInfeasible"}:
+            return pulp.LpStatusInfeasible, pulp.LpSolutionInfeasible
+        if highs.getInfo().primal_solution_status == _FEASIBLE:
+            return pulp.LpStatusOptimal, pulp.LpSolutionIntegerFeasible
+        return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
+
+
+def _or_inf(bounds: list[float | None], far: float) -> NDArray[np.float64]:
+    return np.array([far if bound is None else bound for bound in bounds], float)
 
 
 def _engine(time_limit_s: float | None, gap: float, nodes: int | None = None) -> pulp.LpSolver:
