@@ -388,18 +388,59 @@ def json_rows(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> list[d
     return [{name: json_value(row[name]) for name in names} for row in rows]
 
 
-def stored_amount(text: Any) -> Decimal | None:  # noqa: ANN401 -- any JSON value
-    """Return an amount that `json_value` wrote, None where there is none.
+def stored(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], names: Sequence[str]
+) -> Table:
+    """Return rows that `json_rows` wrote as a frame, unchecked, numbered as they stand there.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The fields that were written; one that an earlier version did not write is null.
 
     Raises
     ------
-    TypeError, ValueError, decimal.InvalidOperation
-        When it is no amount.
+    KeyError, TypeError, ValueError, decimal.InvalidOperation
+        When a row is not one of those.
     """
-    amount = None if text is None else Decimal(text)
-    if amount is not None and not amount.is_finite():
+    written = [column for column in columns if column.name in names]
+    null = dict.fromkeys(column.name for column in columns)
+    read = [
+        {**null, "row": place, **{column.name: _as_stored(row, column) for column in written}}
+        for place, row in enumerate(rows, 1)
+    ]
+    return build(read, columns)
+
+
+def _as_stored(row: Mapping[str, Any], column: Column) -> Any:  # noqa: ANN401 -- a cell
+    """Return the cell that `json_value` wrote."""
+    if column.dtype not in {AMOUNT, EXACT}:
+        return row.get(column.name)
+    value = row[column.name]
+    if value is None or column.dtype == EXACT:
+        return value if value is None else tuple(value)
+    amount = Decimal(value)
+    if not amount.is_finite():
         raise ValueError("not an amount")
     return amount
+
+
+def require(frame: Table, what: str, sound: Mapping[str, pd.Series[Any]], noun: str) -> Table:
+    """Return a conformed frame whose columns hold what they should, row by row.
+
+    Raises
+    ------
+    FrameError
+        When a column does not; ``failures`` names each.
+    """
+    failures = [
+        f"column {name} has a value that no {noun} has"
+        for name, holds in sound.items()
+        if not holds.fillna(value=False).all()
+    ]
+    if failures:
+        raise FrameError(what, failures)
+    return frame
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from planner.formats import digest_of
-from planner.market.disks import ACCOUNT_FACTS, DISKS, disk_records, stored_disks
-from planner.market.gpus import FACTS, GPUS, gpu_records, stored_gpus
+from planner.market.disks import ACCOUNT_FACTS, DISKS, disk_records
+from planner.market.gpus import FACTS, GPUS, gpu_records
 from planner.market.market import ADDRESSABLE, as_sold
-from planner.market.offers import MARKET, OFFERS, offer_records, stored_offers
-from planner.schema import build, json_rows
+from planner.market.offers import MARKET, OFFERS, offer_records
+from planner.schema import build, json_rows, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -92,17 +92,17 @@ class Market:
     @cached_property
     def offer_records(self) -> list[dict[str, Any]]:
         """Return the disk offers (keys ``OFFERS``); ``row`` is the place in what was read."""
-        return offer_records(stored_offers(self.offer_rows))
+        return offer_records(stored(self.offer_rows, OFFERS, MARKET))
 
     @cached_property
     def gpu_records(self) -> list[dict[str, Any]]:
         """Return the GPU offers (keys ``GPUS``); ``row`` is the place in what was read."""
-        return gpu_records(stored_gpus(self.gpu_rows))
+        return gpu_records(stored(self.gpu_rows, GPUS, FACTS))
 
     @cached_property
     def disk_records(self) -> list[dict[str, Any]]:
         """Return the account's disks (keys ``DISKS``)."""
-        return disk_records(stored_disks(self.disk_rows))
+        return disk_records(stored(self.disk_rows, DISKS, ACCOUNT_FACTS))
 
     @cached_property
     def sold(self) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from planner.errors import FrameError, InputError
 from planner.formats import JsonError, identity, parse, read_bytes
 from planner.market.shapes import ACCOUNT, document_name, row_kind
@@ -28,7 +30,7 @@ from planner.schema import (
     conform,
     handed_out,
     records,
-    stored_amount,
+    require,
 )
 from planner.shipped import resolve
 from planner.text import visible
@@ -36,8 +38,6 @@ from planner.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-
-    import pandas as pd
 
     from planner.schema import Table
 
@@ -170,25 +170,6 @@ def disk_records(disks: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(records(_conform(disks)), key=_order)
 
 
-def stored_disks(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return rows of a plan file (keys ``DISKS``, amounts as text) as a frame, unchecked.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError, decimal.InvalidOperation
-        When a row is not one of an account.
-    """
-    read = [
-        {
-            **{column.name: row.get(column.name) for column in DISKS},
-            "usd_hr": stored_amount(row["usd_hr"]),
-            "attached": None if row["attached"] is None else tuple(row["attached"]),
-        }
-        for row in rows
-    ]
-    return build(read, DISKS)
-
-
 def read_disks(path: str | Path, *, exact: bool = False) -> pd.DataFrame:
     """Return the disks of a file in the API's shape (columns ``LISTED``).
 
@@ -251,16 +232,14 @@ def _order(row: Mapping[str, Any]) -> tuple[bool, str, str]:
 
 def _conform(disks: pd.DataFrame) -> Table:
     frame = conform(disks, DISKS, what="disks")
+    if frame["id"].dropna().duplicated().any():
+        raise FrameError("disks", ["column id names one disk twice"])
     prices = [price is None or price == 0 or is_price(price) for price in frame["usd_hr"]]
-    ids = frame["id"].dropna()
-    failures = [] if all(prices) else ["column usd_hr has a value that no disk has"]
-    if ids.duplicated().any():
-        failures.append("column id names one disk twice")
-    if (frame["size_gb"].dropna() < 0).any():
-        failures.append("column size_gb has a value that no disk has")
-    if failures:
-        raise FrameError("disks", failures)
-    return frame
+    sound = {
+        "usd_hr": pd.Series(prices, dtype="boolean"),
+        "size_gb": frame["size_gb"].isna() | (frame["size_gb"] >= 0),
+    }
+    return require(frame, "disks", sound, "disk")
 
 
 def text_field(value: Any) -> str | None:  # noqa: ANN401 -- any JSON value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ from planner.market.gpus import conform_gpus, meeting_price, unknown_model
 from planner.market.market import as_sold, key_order
 from planner.market.offers import offer_records
 from planner.market.tiers import grid_of
-from planner.market.view import check_filter, kept_rows, sort_frame
+from planner.market.view import PlaceFilter, kept_rows, sort_frame
 from planner.schema import (
     AMOUNT,
     EXACT,
@@ -80,44 +80,26 @@ def parse_gpu(text: str) -> tuple[str, int | None]:
 
 
 @dataclass(frozen=True)
-class GpuFilter:
-    """Which GPU offers to show; None and empty ask for nothing.
+class GpuFilter(PlaceFilter):
+    """Which GPU offers to show: at which places (see `PlaceFilter`), and what is below.
 
     Attributes
     ----------
     gpus : sequence of str
         Keep these models, such as ``A100_80GB``, or ``A100_80GB:8`` for offers of eight.
-    regions, countries, providers, data_centers : sequence of str
-        Keep offers at any of these places.
-    security : str | None
-        Keep this security class.
-    stock : str | None
-        Keep this stock level and better.
     spot : bool | None
         Keep spot offers, or the others; unknown counts as not spot.
     multinode : bool
         Keep offers of the multi-node listing.
-
-    Raises
-    ------
-    InputError
-        When a value is not known, or a list is a text.
     """
 
     gpus: Sequence[str] = ()
-    regions: Sequence[str] = ()
-    countries: Sequence[str] = ()
-    providers: Sequence[str] = ()
-    data_centers: Sequence[str] = ()
-    security: str | None = None
-    stock: str | None = None
     spot: bool | None = None
     multinode: bool = False
+    lists: ClassVar[tuple[str, ...]] = ("gpus",)
 
     def __post_init__(self) -> None:
-        check_filter(self)
-        if isinstance(self.gpus, str):
-            raise InputError("gpus is one text", hint="give a list: gpus=[…]")
+        super().__post_init__()
         for text in self.gpus:
             parse_gpu(text)
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from planner.errors import FrameError
 from planner.market.market import key_order
 from planner.market.offers import KEY, conform_offers, stock_note
 from planner.market.wire import REGIONS, SECURITY, SOCKETS, RowReader, id_part, is_price, stock_word
@@ -31,7 +29,7 @@ from planner.schema import (
     handed_out,
     json_value,
     records,
-    stored_amount,
+    require,
     with_columns,
 )
 from planner.text import nearest, visible
@@ -39,6 +37,7 @@ from planner.units import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from decimal import Decimal
 
     from numpy.typing import NDArray
 
@@ -198,20 +197,9 @@ def conform_gpus(gpus: pd.DataFrame) -> Table:
         & pd.Series([stock_word(word) == word for word in frame["stock"].fillna("")]),
     }
     for name in ("usd_hr", "prepaid_hours"):
-        amounts = [amount is None or _is_amount(amount) for amount in frame[name]]
+        amounts = [amount is None or is_price(amount) for amount in frame[name]]
         sound[name] = pd.Series(amounts, dtype="boolean")
-    failures = [
-        f"column {name} has a value that no GPU offer has"
-        for name, holds in sound.items()
-        if not holds.fillna(value=False).all()
-    ]
-    if failures:
-        raise FrameError("gpus", failures)
-    return frame
-
-
-def _is_amount(value: object) -> bool:
-    return isinstance(value, Decimal) and is_price(value)
+    return require(frame, "gpus", sound, "GPU offer")
 
 
 def meets(offer: Mapping[str, Any], gpu: Mapping[str, Any]) -> bool:
@@ -429,25 +417,6 @@ def gpu_records(gpus: pd.DataFrame) -> list[dict[str, Any]]:
         When the frame is not one of GPU offers.
     """
     return sorted(records(conform_gpus(gpus)), key=gpu_order)
-
-
-def stored_gpus(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return rows of a plan file (keys ``FACTS``, amounts as text) as a frame, unchecked.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError, decimal.InvalidOperation
-        When a row is not one of a market.
-    """
-    read = [
-        {
-            **{name: row.get(name) for name in FACTS},
-            **{name: stored_amount(row[name]) for name in ("usd_hr", "prepaid_hours")},
-            "row": place,
-        }
-        for place, row in enumerate(rows, 1)
-    ]
-    return build(read, GPUS)
 
 
 def gpus_by_key(gpus: pd.DataFrame) -> pd.DataFrame:

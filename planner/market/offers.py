@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from planner.errors import FrameError
 from planner.market.tiers import divide, grid_of
 from planner.market.wire import (
     REGIONS,
@@ -36,7 +35,7 @@ from planner.schema import (
     conform,
     json_value,
     records,
-    stored_amount,
+    require,
 )
 from planner.text import visible
 
@@ -178,14 +177,7 @@ def conform_offers(offers: pd.DataFrame) -> Table:
     for name in KEY:
         sent = pd.Series([_is_sent(text) for text in frame[name]], dtype="boolean")
         sound[name] = sound[name] & sent if name in sound else sent
-    failures = [
-        f"column {name} has a value that no offer has"
-        for name, holds in sound.items()
-        if not holds.fillna(value=False).all()
-    ]
-    if failures:
-        raise FrameError("offers", failures)
-    return frame
+    return require(frame, "offers", sound, "offer")
 
 
 def _is_sent(text: object) -> bool:
@@ -240,26 +232,6 @@ def offer_records(offers: pd.DataFrame) -> list[dict[str, Any]]:
         When the frame is not one of offers.
     """
     return _marked(records(conform_offers(offers)))
-
-
-def stored_offers(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return rows of a plan file (keys ``MARKET``, amounts as text) as a frame, unchecked.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError, decimal.InvalidOperation
-        When a row is not one of a market.
-    """
-    read = [
-        {
-            **{name: row.get(name) for name in MARKET},
-            "row": place,
-            "usd_gb_hr": stored_amount(row["usd_gb_hr"]),
-            "ambiguous": None,
-        }
-        for place, row in enumerate(rows, 1)
-    ]
-    return build(read, OFFERS)
 
 
 class Sizes:

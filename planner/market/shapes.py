@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import FrameError
-from planner.market.offers import MARKET, offer_records, stored_offers
-from planner.schema import json_rows
+from planner.market.offers import MARKET, OFFERS, offer_records
+from planner.schema import json_rows, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -106,7 +106,7 @@ def _read_back(rows: Sequence[dict[str, Any]]) -> list[Any]:
             what = f"row {place} of `planner offers -o json` has no {', '.join(missing)}"
             raise ValueError(what)
     try:
-        return api_rows(json_rows(offer_records(stored_offers(rows)), MARKET))
+        return api_rows(json_rows(offer_records(stored(rows, OFFERS, MARKET)), MARKET))
     except (FrameError, TypeError, ValueError, InvalidOperation) as error:
         raise ValueError("is the output of `planner offers -o json`, changed since") from error
 

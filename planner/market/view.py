@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
@@ -57,8 +57,8 @@ _PLACES = {field: column for column, field in PLACES.items()}
 
 
 @dataclass(frozen=True)
-class Filter:
-    """Which offers to show; None and empty ask for nothing.
+class PlaceFilter:
+    """Which disk or GPU offers to show; None and empty ask for nothing.
 
     Attributes
     ----------
@@ -66,14 +66,8 @@ class Filter:
         Keep offers at any of these places.
     security : str | None
         Keep this security class.
-    multinode : bool
-        Keep offers that several nodes can mount.
     stock : str | None
         Keep this stock level and better.
-    size_gb : int | None
-        Keep offers with one disk that holds this many GB.
-    max_usd_gb_hr : Decimal | float | None
-        Keep priced offers up to this price.
 
     Raises
     ------
@@ -86,50 +80,42 @@ class Filter:
     providers: Sequence[str] = ()
     data_centers: Sequence[str] = ()
     security: str | None = None
-    multinode: bool = False
     stock: str | None = None
+
+    def __post_init__(self) -> None:
+        for field, known in _WORDS.items():
+            word = getattr(self, field)
+            if word is not None and word not in known:
+                hint = suggestion(str(word), known, f"one of {', '.join(known)}")
+                raise InputError(f"{field} {visible(str(word))!r} is not known", hint=hint)
+        for field in (*_PLACES, *self.lists):
+            if isinstance(getattr(self, field), str):
+                raise InputError(f"{field} is one text", hint=f"give a list: {field}=[…]")
+
+    lists: ClassVar[tuple[str, ...]] = ()
+    """Fields that are lists, beside the places."""
+
+
+@dataclass(frozen=True)
+class Filter(PlaceFilter):
+    """Which disk offers to show: at which places (see `PlaceFilter`), and what is below.
+
+    Attributes
+    ----------
+    multinode : bool
+        Keep offers that several nodes can mount.
+    size_gb : int | None
+        Keep offers with one disk that holds this many GB.
+    max_usd_gb_hr : Decimal | float | None
+        Keep priced offers up to this price.
+    """
+
+    multinode: bool = False
     size_gb: int | None = None
     max_usd_gb_hr: Decimal | float | None = None
 
-    def __post_init__(self) -> None:
-        check_filter(self)
 
-
-class OfferFilter(Protocol):
-    """What filters of disk and GPU offers have in common."""
-
-    @property
-    def regions(self) -> Sequence[str]:
-        """Return the regions to keep; there are countries, providers and data centres too."""
-
-    @property
-    def security(self) -> str | None:
-        """Return the security class to keep."""
-
-    @property
-    def stock(self) -> str | None:
-        """Return the weakest stock level to keep."""
-
-
-def check_filter(which: OfferFilter) -> None:
-    """Refuse a filter with a word that means nothing.
-
-    Raises
-    ------
-    InputError
-        When a value is not known, or a list is a text.
-    """
-    for field, known in _WORDS.items():
-        word = getattr(which, field)
-        if word is not None and word not in known:
-            hint = suggestion(str(word), known, f"one of {', '.join(known)}")
-            raise InputError(f"{field} {visible(str(word))!r} is not known", hint=hint)
-    for field in _PLACES:
-        if isinstance(getattr(which, field), str):
-            raise InputError(f"{field} is one text", hint=f"give a list: {field}=[…]")
-
-
-def unknown_places(offers: Sequence[Mapping[str, Any]], which: OfferFilter) -> list[str]:
+def unknown_places(offers: Sequence[Mapping[str, Any]], which: PlaceFilter) -> list[str]:
     """Return a sentence for each place of a filter that no offer has, with the nearest one.
 
     Without any offer there is none: no place is known then.
@@ -264,7 +250,7 @@ def _cheapest(
     return min(mine, default=(None, sizes.between(size_gb, UNBOUNDED_GB).first))
 
 
-def kept_rows(offers: pd.DataFrame, which: OfferFilter) -> pd.Series[bool]:
+def kept_rows(offers: pd.DataFrame, which: PlaceFilter) -> pd.Series[bool]:
     """Return which disk or GPU offers are at the places, of the class and in the stock asked."""
     keep = pd.Series(data=True, index=offers.index)
     for field, column in _PLACES.items():

@@ -136,9 +136,11 @@ class PolicyRequirement(ABC):
     level or anywhere; None where it limits no sum."""
 
     @classmethod
-    @abstractmethod
     def of(cls, policy: Policy) -> Iterator[PolicyRequirement]:
         """Yield what a policy asks of this kind."""
+        value = getattr(policy, cls.field)
+        if value is not None:
+            yield cls(value)
 
     @property
     def step(self) -> tuple[str, str, str]:

@@ -110,18 +110,6 @@ class PlaceLimit(PolicyRequirement):
 
     level: ClassVar[str]
 
-    @property
-    def levels(self) -> frozenset[str]:  # type: ignore[override]
-        """Return the level whose places are counted."""
-        return frozenset([self.level])
-
-    @classmethod
-    def of(cls, policy: Policy) -> Iterator[PlaceLimit]:
-        """Yield the cap, where there is one."""
-        most = getattr(policy, cls.field)
-        if most is not None:
-            yield cls(most)
-
     def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
         """Count the places that are used."""
         used = program.used(self.level)
@@ -161,12 +149,6 @@ class ProviderShare(PolicyRequirement):
     levels = frozenset(["provider"])
     looks_at = frozenset(["gb"])
     sums = ("gb", "provider")
-
-    @classmethod
-    def of(cls, policy: Policy) -> Iterator[ProviderShare]:
-        """Yield the share, where there is one."""
-        if policy.max_provider_share is not None:
-            yield cls(policy.max_provider_share)
 
     def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
         """Hold each provider's GB against those of all."""
@@ -228,12 +210,6 @@ class SiteDiskLimit(PolicyRequirement):
     levels = frozenset(["site"])
     looks_at = frozenset(["disks"])
     sums = ("disks", "site")
-
-    @classmethod
-    def of(cls, policy: Policy) -> Iterator[SiteDiskLimit]:
-        """Yield the cap, where there is one."""
-        if policy.max_disks_per_site is not None:
-            yield cls(policy.max_disks_per_site)
 
     def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
         """Count the disks at each site."""
