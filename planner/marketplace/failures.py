@@ -230,14 +230,18 @@ def _connect_hint(error: BaseException) -> str | None:
     return None
 
 
-def _server_message(body: bytes, secret: SecretStr | None) -> str:
-    """Return the message in a documented error shape, empty for any other."""
+def _document(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of an error; an empty one for anything else."""
     try:
         document = exact_json.parse(body)
     except exact_json.JsonError:
-        return ""
-    if not isinstance(document, dict):
-        return ""
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _server_message(body: bytes, secret: SecretStr | None) -> str:
+    """Return the message in a documented error shape, empty for any other."""
+    document = _document(body)
     detail = document.get("detail")
     if isinstance(detail, str):
         return _shown(detail, secret)
@@ -247,12 +251,7 @@ def _server_message(body: bytes, secret: SecretStr | None) -> str:
 
 def _fields(body: bytes, secret: SecretStr | None) -> tuple[str, ...]:
     """Return the fields that a refusal names, in either documented shape."""
-    try:
-        document = exact_json.parse(body)
-    except exact_json.JsonError:
-        return ()
-    if not isinstance(document, dict):
-        return ()
+    document = _document(body)
     entries = [*_listed(document.get("errors")), *_listed(document.get("detail"))]
     named = (_joined(entry.get("param") or entry.get("loc")) for entry in entries[:10])
     return tuple(_shown(name, secret) for name in named if name)

@@ -6,13 +6,12 @@ A second marketplace is one package that satisfies `Marketplace`; nothing else h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from decimal import Decimal
-    from types import TracebackType
 
     from planner.errors import MarketError
     from planner.market.disks import Disk
@@ -25,6 +24,11 @@ Access = Literal["availability_read", "disks_read", "wallet_read"]
 """What a key may be allowed to read."""
 LISTING_S = 40.0
 """Seconds for the listings of one command together."""
+
+
+def utc_now() -> datetime:
+    """Return the time of this machine."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -197,12 +201,7 @@ class Marketplace(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *error: object) -> None: ...
 
     def listing(self, name: ListingName, *, within_s: float = LISTING_S) -> Snapshot:
         """Return one listing of offers, complete.

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError, NotFound
-from planner.marketplace.protocol import LISTING_S, target_of
-from planner.project.journal import plan_file, utc_now
+from planner.marketplace.protocol import LISTING_S, target_of, utc_now
+from planner.project.journal import plan_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -15,14 +15,15 @@ import os
 import socket
 import stat
 import threading
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from planner.errors import JournalLocked, StateUnusable
+from planner.marketplace.protocol import utc_now
 from planner.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
 
@@ -32,11 +33,6 @@ MAX_BYTES = 2**30
 _SUM = 16
 
 Record = dict[str, Any]
-
-
-def utc_now() -> datetime:
-    """Return the time of this machine."""
-    return datetime.now(UTC)
 
 
 def plan_file(digest: str) -> str:
@@ -253,7 +249,7 @@ class Journal:
                 + (f": {who}" if who else ""),
                 hint="wait until it ends, or use another state directory with --state DIR",
             ) from None
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = utc_now().isoformat(timespec="seconds")
         text = f"process {os.getpid()} on {socket.gethostname()} since {now}\n"
         os.fchmod(holder, 0o600)
         os.ftruncate(holder, 0)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import NotFound
-from planner.marketplace.protocol import target_of
-from planner.project.journal import utc_now
+from planner.marketplace.protocol import target_of, utc_now
 from planner.project.reconcile import match_name
 from planner.project.replace import Superseded, commands_for, copy_advice, superseded_of
 from planner.project.sightings import IDLE_DAYS, record_sightings

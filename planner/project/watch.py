@@ -10,7 +10,6 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,7 +31,7 @@ from planner.market.market import Sold, as_sold
 from planner.market.offers import KEY, offer_records, place_text
 from planner.market.snapshot import join_gpus
 from planner.marketplace.fetch import connect
-from planner.marketplace.protocol import LISTING_S, target_of
+from planner.marketplace.protocol import LISTING_S, target_of, utc_now
 from planner.plans import planning
 from planner.plans.summary import money_change
 from planner.present.table import counted, reading
@@ -44,6 +43,7 @@ from planner.units import money, parse_percent, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     import pandas as pd
 
@@ -268,7 +268,7 @@ def _watch(
                 if not failed:
                     minutes = counted(math.ceil(pause_s / 60), "minute")
                     text = f"The market cannot be read: {error}. Next try in {minutes}."
-                    yield WatchChange(datetime.now(UTC), "unread", text)
+                    yield WatchChange(utc_now(), "unread", text)
                 failed = True
             else:
                 if failed:
@@ -312,7 +312,7 @@ def _read(
         rentable = None if gpus is None else _in_stock(gpus)
         ideal, _ = _planned(demand, _in_stock(offers), rentable, account)
     sold = Sold(as_sold(offer_records(offers)))
-    return _Reading(read[0].fetched_at or datetime.now(UTC), plan, why_not, ideal, sold)
+    return _Reading(read[0].fetched_at or utc_now(), plan, why_not, ideal, sold)
 
 
 def _account(

@@ -25,7 +25,6 @@ from planner.units import usd_hr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from planner.marketplace.protocol import Access, DiskRequest, GpuListing, ListingName
 
@@ -45,12 +44,7 @@ class Toy:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Keep everything: the account outlives a connection."""
 
     def listing(self, name: ListingName, *, within_s: float = LISTING_S) -> Snapshot:  # noqa: ARG002 -- instant

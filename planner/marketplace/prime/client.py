@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from planner.errors import (
@@ -29,11 +28,11 @@ from planner.marketplace import failures
 from planner.marketplace.http import CONNECT_S, DONE, OK, READ_S, Query, Transport
 from planner.marketplace.paging import PAGE_SIZE, Page, scan
 from planner.marketplace.prime import wire
-from planner.marketplace.protocol import LISTING_S, DiskListing, Probe, WalletStatement
+from planner.marketplace.protocol import LISTING_S, DiskListing, Probe, WalletStatement, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
+    from datetime import datetime
 
     import httpx
 
@@ -66,11 +65,6 @@ _PROBES: dict[Access, tuple[str, dict[str, str]]] = {
 }
 
 Value = TypeVar("Value")
-
-
-def utc_now() -> datetime:
-    """Return the time of this machine."""
-    return datetime.now(UTC)
 
 
 class Client:
@@ -150,12 +144,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._transport.close()
 
     # -- offers ---------------------------------------------------------------------------------
@@ -206,7 +195,7 @@ class Client:
         filters = {"disks": list(disk_ids), "gpu_type": gpu_type}
         rows = self._offers(listing, filters, within_s)
         url = self._url(f"availability/{listing}")
-        return Snapshot(rows, source=url, fetched_at=datetime.now(UTC))
+        return Snapshot(rows, source=url, fetched_at=self._now())
 
     def _offers(self, name: ListingName, filters: Query, within_s: float) -> list[Any]:
         """Return all rows of a listing that pass its filters; an empty one is read twice."""

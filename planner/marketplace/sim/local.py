@@ -27,7 +27,6 @@ from planner.marketplace.sim.world import Clock, Store, World, number, to_time, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from planner.marketplace.sim.wire import Dialect, SimResponse
 
@@ -141,12 +140,7 @@ class Sim:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
 
     def start(self) -> None:
