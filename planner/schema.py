@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from planner.errors import FrameError, InputError
-from planner.present.table import UNKNOWN, Section, TableColumn, counted
+from planner.present.table import UNKNOWN, Section, TableColumn, counted, getter
 from planner.present.writers import to_html
 from planner.units import HOURS_PER_MONTH, plain, usd_month
 
@@ -136,7 +136,7 @@ def _money(value: Any) -> Any:  # noqa: ANN401 -- a cell
 
 def frame_document(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return a frame as JSON values, one object for each row."""
-    return [{key: json_value(cell) for key, cell in row.items()} for row in records(frame)]
+    return [json_values(row) for row in records(frame)]
 
 
 def _kind(name: str, values: Sequence[Any]) -> Kind:
@@ -186,10 +186,11 @@ def _caption(frame: pd.DataFrame, shown: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def build(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Table:
-    """Return a frame with the declared columns, one row for each mapping."""
+def build(rows: Iterable[Any], columns: Sequence[Column]) -> Table:
+    """Return a frame with the declared columns, one row for each mapping or object."""
+    taken = [getter(row) for row in rows]
     data = {
-        column.name: pd.Series([row[column.name] for row in rows], dtype=column.stored)
+        column.name: pd.Series([get(column.name) for get in taken], dtype=column.stored)
         for column in columns
     }
     return Table.of(data, columns)
@@ -380,12 +381,19 @@ def json_value(value: Any) -> Any:  # noqa: ANN401 -- a cell of a frame
     """Return a cell as a JSON value: amounts as plain text, tuples as lists."""
     if isinstance(value, Decimal):
         return plain(value)
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, dict):
+        return json_values(value)
+    return [json_value(each) for each in value] if isinstance(value, tuple) else value
 
 
-def json_rows(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return these fields of rows as JSON values, see `json_value`."""
-    return [{name: json_value(row[name]) for name in names} for row in rows]
+def json_values(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as JSON values, see `json_value`."""
+    return {name: json_value(value) for name, value in row.items()}
+
+
+def json_rows(rows: Iterable[Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return these fields of mappings or objects as JSON values, see `json_value`."""
+    return [{name: json_value(get(name)) for name in names} for get in map(getter, rows)]
 
 
 def stored(

@@ -7,9 +7,11 @@ from the kind of its column, and is worked out here alone. Texts stay as they ca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Context, Decimal
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -102,6 +104,10 @@ class Cell(NamedTuple):
     text: str
 
 
+BLANK = Cell(None, "")
+"""A cell with nothing to read, such as that of a total which adds nothing up."""
+
+
 class Reading(NamedTuple):
     """What a person reads of a cell; ``full`` is the exact value where the text is shortened."""
 
@@ -148,6 +154,36 @@ class Section:
     first: int | None = None
     is_folded: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        title: str,
+        columns: Iterable[TableColumn],
+        rows: Iterable[Any],
+        more: Mapping[str, Any] | None = None,
+        footer: Mapping[str, Any] | None = None,
+        **about: Any,  # noqa: ANN401 -- the other attributes
+    ) -> Section:
+        """Return a table of rows that have a cell for each column under the column's name.
+
+        Parameters
+        ----------
+        rows : iterable
+            Mappings, or objects with attributes.
+        more, footer : mapping | None
+            A last row, for all that are not shown, and the total; what they lack stays empty.
+        """
+        columns = tuple(columns)
+        names = [column.name for column in columns]
+        cells = [tuple(map(getter(row), names)) for row in rows]
+        last, total = (
+            None if sums is None else tuple(sums.get(name, BLANK) for name in names)
+            for sums in (more, footer)
+        )
+        cells += [] if last is None else [last]
+        return cls(name, title, columns, tuple(cells), total, **about)
+
     @property
     def most(self) -> int | None:
         """Return how many rows people are shown; None: all."""
@@ -188,6 +224,11 @@ class Section:
                 _reading(cell, column, length)
                 for cell, column, length in zip(row, self.columns, lengths, strict=True)
             )
+
+
+def getter(row: Any) -> Callable[[str], Any]:  # noqa: ANN401 -- a mapping or an object
+    """Return what gives the cells of a row by name: the values of a mapping, or attributes."""
+    return row.__getitem__ if isinstance(row, Mapping) else partial(getattr, row)
 
 
 def _id_length(section: Section, at: int) -> int:

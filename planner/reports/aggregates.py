@@ -20,15 +20,16 @@ from planner.reports.budgets import Budget, Limit, check_budgets, checked_percen
 from planner.reports.holdings import Source, Wallet
 from planner.reports.lines import (
     HOURS_PER_DAY,
+    RATE,
     GpuLine,
     Line,
     Month,
     ReplicaLabels,
     RunRate,
 )
-from planner.schema import AMOUNT, TEXT, WHOLE, Column
+from planner.schema import AMOUNT, TEXT, WHOLE, Column, json_value, json_values
 from planner.text import suggestion, visible
-from planner.units import HOURS_PER_MONTH, difference, money, plain, total
+from planner.units import difference, money, plain, total
 
 COMPARISONS = (
     Column("project", TEXT, "the plan's"),
@@ -75,38 +76,55 @@ TAG = "tag:"
 
 @dataclass(frozen=True)
 class CostGroup:
-    """Lines that have one value in common."""
+    """Lines that have one value in common.
+
+    Attributes
+    ----------
+    knows_now : bool
+        Whether an account was read.
+    gpu_usd_month : Decimal | None
+        What GPUs there cost; None where they are not grouped so.
+    """
 
     by: str
     value: str | None
-    rate: RunRate
-    now: RunRate | None
+    lines: tuple[Line, ...]
+    knows_now: bool
     gpu_usd_month: Decimal | None
+
+    @classmethod
+    def sum(cls, groups: Sequence[CostGroup]) -> CostGroup:
+        """Return several groups as one."""
+        gpus = [one.gpu_usd_month for one in groups if one.gpu_usd_month is not None]
+        lines = tuple(line for one in groups for line in one.lines)
+        return replace(
+            groups[0], value=None, lines=lines, gpu_usd_month=total(gpus) if gpus else None
+        )
+
+    @cached_property
+    def rate(self) -> RunRate:
+        """Return what they cost."""
+        return RunRate.of(self.lines)
+
+    @cached_property
+    def now(self) -> RunRate | None:
+        """Return what those cost that exist; None where no account was read."""
+        return RunRate.of(one for one in self.lines if one.is_live) if self.knows_now else None
 
     def row(self) -> dict[str, Any]:
         """Return it as a row of ``GROUPS``."""
-        return {
-            "by": self.by,
-            "value": self.value,
-            "disks": self.rate.disks,
-            "unpriced": self.rate.unpriced,
-            "size_gb": self.rate.size_gb,
-            "now_usd_hr": None if self.now is None else self.now.usd_hr,
-            "usd_hr": self.rate.usd_hr,
-            "usd_day": self.rate.per(HOURS_PER_DAY),
-            "usd_month": self.rate.per(HOURS_PER_MONTH),
-            "usd_calendar_month": self.rate.usd_calendar_month,
-            "gpu_usd_month": self.gpu_usd_month,
-        }
+        now = None if self.now is None else self.now.usd_hr
+        known = {name: getattr(self, name) for name in ("by", "value", "gpu_usd_month")}
+        return {**known, **self.rate.row(), "now_usd_hr": now}
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        gpus = self.gpu_usd_month
+        now = None if self.now is None else json_values(self.now.row())
         return {
             "value": self.value,
-            **self.rate.to_document(),
-            "now": None if self.now is None else self.now.amounts(),
-            "gpu_usd_month": None if gpus is None else plain(gpus),
+            **json_values(self.rate.row()),
+            "now": now and {name: now[name] for name in RATE if name.startswith("usd")},
+            "gpu_usd_month": json_value(self.gpu_usd_month),
         }
 
 
@@ -132,19 +150,18 @@ def groups(
     for line in lines:
         members.setdefault(key(line), []).append(line)
     rented: dict[str | None, list[Decimal]] = {}
-    if by in _PLACES:
-        for gpu in gpus:
-            rented.setdefault(getattr(gpu, by), []).append(gpu.usd_month)
-    found = [
+    for gpu in gpus if by in _PLACES else ():
+        rented.setdefault(getattr(gpu, by), []).append(gpu.usd_month)
+    found = (
         CostGroup(
             by,
             value,
-            RunRate.of(members.get(value, [])),
-            RunRate.of(one for one in members.get(value, []) if one.is_live) if knows_now else None,
-            total(rented.get(value, [])) if by in _PLACES else None,
+            tuple(members.get(value, ())),
+            knows_now,
+            total(rented.get(value, ())) if by in _PLACES else None,
         )
         for value in dict.fromkeys([*members, *rented])
-    ]
+    )
     return tuple(
         sorted(found, key=lambda one: (-one.rate.usd_hr, one.value is None, one.value or ""))
     )
@@ -224,25 +241,18 @@ class PlanBaseline:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(PlanBaseline):
     """What a simpler plan, or the account as it is, costs compared with a plan.
 
     Attributes
     ----------
-    project, name, place, usd_month, why_not
-        As in `PlanBaseline`.
     plan_usd_month : Decimal
         What of the plan is held against it: disks and GPUs, or disks beside the account as it is.
     unpriced : int
         Disks of the account without a price, which are not in its amount.
     """
 
-    project: str
-    name: str
-    place: str | None
-    usd_month: Decimal | None
-    plan_usd_month: Decimal
-    why_not: str = ""
+    plan_usd_month: Decimal = Decimal(0)
     unpriced: int = 0
 
     @property
@@ -366,6 +376,26 @@ class Aggregates:
         """Return the same, averaged over the hours of the month."""
         return total(gpu.usd_hr for gpu in self.gpus)
 
+    def rates(self) -> dict[str, dict[str, Any] | None]:
+        """Return what everything costs, exactly, by what it is of; None where it is unknown."""
+        hr, monthly = self.gpu_usd_hr, self.gpu_usd_month
+        disks = {
+            "now": self.now,
+            "new": self.new,
+            "after": self.after,
+            "idle": RunRate.of(self.idle),
+            "outside_plans": RunRate.of(one for one in self.lines if not one.is_planned),
+        }
+        return {
+            **{name: None if rate is None else rate.row() for name, rate in disks.items()},
+            "gpus": {"usd_hr": hr, "usd_month": monthly},
+            "together": {
+                "usd_hr": total([self.after.usd_hr, hr]),
+                "usd_month": total([self.after.usd_month, monthly]),
+                "usd_calendar_month": total([self.after.usd_calendar_month, monthly]),
+            },
+        }
+
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """Return each plan compared with simpler plans, and with the account as it is."""
@@ -374,7 +404,7 @@ class Aggregates:
             project, hours = source.project, source.hours_per_month
             if project is None or hours is None or project in {one.project for one in found}:
                 continue
-            mine = [one for one in self.lines if one.is_planned and one.project == project]
+            mine = (one for one in self.lines if one.is_planned and one.project == project)
             disks = RunRate.of(mine).per(hours)
             gpus = total(one.usd_month for one in self.gpus if one.project == project)
             found += (
@@ -382,13 +412,9 @@ class Aggregates:
                 for one in self.baselines
                 if one.project == project
             )
-            if self.now is not None:
-                now = self.now
-                found.append(
-                    Comparison(
-                        project, AS_IT_IS, None, now.per(hours), disks, unpriced=now.unpriced
-                    )
-                )
+            if (now := self.now) is not None:
+                then = now.per(hours)
+                found.append(Comparison(project, AS_IT_IS, None, then, "", disks, now.unpriced))
         return tuple(found)
 
     @cached_property

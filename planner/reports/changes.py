@@ -158,7 +158,7 @@ class Change:
             row |= {f"{prefix}_{name}": fields.get(name) for name in ("disk_id", "owner")}
             row[f"{prefix}_site"] = None if side is None else side.site
             row[f"{prefix}_size_gb"] = fields.get("size_gb")
-            row[f"{prefix}_gpus"] = _gpu_text(side) if isinstance(side, GpuLine) else None
+            row[f"{prefix}_gpus"] = side.title if isinstance(side, GpuLine) else None
         return row | {name: getattr(self.cost, name) for name in _COST}
 
 
@@ -275,7 +275,7 @@ def _gpu_changes(old: GpuLine | None, new: GpuLine | None) -> Iterator[str]:
     if old is None or new is None:
         yield "added" if old is None else "removed"
         return
-    moved, other = old.site != new.site, _gpu_text(old) != _gpu_text(new)
+    moved, other = old.site != new.site, old.title != new.title
     if moved:
         yield "moved"
     if other:
@@ -286,13 +286,7 @@ def _gpu_changes(old: GpuLine | None, new: GpuLine | None) -> Iterator[str]:
         yield "repriced"
 
 
-def _gpu_text(gpu: GpuLine) -> str:
-    nodes = f"{gpu.nodes} x " if gpu.nodes > 1 else ""
-    socket = f" {gpu.socket}" if gpu.socket else ""
-    return f"{nodes}{gpu.gpus} {gpu.gpu_type}{socket}{', spot' if gpu.spot else ''}"
-
-
 def _amount(side: Line | GpuLine) -> str:
     if isinstance(side, GpuLine):
-        return visible(_gpu_text(side))
+        return visible(side.title)
     return "unknown size" if side.size_gb is None else f"{side.size_gb:,} GB"

@@ -55,12 +55,8 @@ class FirstScreen:
     sentences: tuple[str, ...] = ()
 
 
-def figures(report: Aggregates) -> tuple[Figure, ...]:
-    """Return the key figures of a report, those that it has."""
-    return tuple(_figures(report))
-
-
-def _figures(report: Aggregates) -> Iterator[Figure]:
+def figures(report: Aggregates) -> Iterator[Figure]:
+    """Yield the key figures of a report, those that it has."""
     yield _cost(report)
     yield from _change(report)
     yield from _budget(report)
@@ -70,7 +66,7 @@ def _figures(report: Aggregates) -> Iterator[Figure]:
 
 def _cost(report: Aggregates) -> Figure:
     rate = report.after
-    month, disks = money(rate.per(HOURS_PER_MONTH)), counted(rate.disks, "disk")
+    month, disks = money(rate.usd_month), counted(rate.disks, "disk")
     unpriced = f", and {rate.unpriced} without a price" if rate.unpriced else ""
     what = "With the plan: " if report.now is not None and report.new.disks else ""
     size = f"{disks}, {rate.size_gb:,} GB"
@@ -86,17 +82,17 @@ def _change(report: Aggregates) -> Iterator[Figure]:
         return
     if report.projects:
         if report.new.disks:
-            here, more = (money(one.per(HOURS_PER_MONTH)) for one in (now, report.new))
+            here, more = (money(one.usd_month) for one in (now, report.new))
             disks = counted(now.disks, "disk")
             sentence = f"Now: {disks}, ${here}/month. The plan adds ${more}/month."
             yield Figure(f"+${more}/month", f"the plan adds; now ${here}/month", sentence)
         return
     came, went = report.changed
-    added, gone = (RunRate.of(lines).per(HOURS_PER_MONTH) for lines in (came, went))
+    added, gone = (RunRate.of(lines).usd_month for lines in (came, went))
     if not added and not gone:
         return
     change = difference(added, gone)
-    share = percent_of(abs(change), difference(now.per(HOURS_PER_MONTH), change))
+    share = percent_of(abs(change), difference(now.usd_month, change))
     sign = "-" if change < 0 else "+"
     percent = "" if share is None else f" ({sign}{money(share, 1)} %)"
     since = f"since {report.month.start:%Y-%m-%d}"
@@ -156,12 +152,8 @@ def _savings(report: Aggregates) -> Iterator[Figure]:
     yield Figure(value, label, f"Saved: {value} {label}")
 
 
-def summary(report: Aggregates) -> tuple[str, ...]:
-    """Return the key figures in sentences."""
-    return tuple(_summary(report))
-
-
-def _summary(report: Aggregates) -> Iterator[str]:
+def summary(report: Aggregates) -> Iterator[str]:
+    """Yield the key figures in sentences."""
     yield from (figure.sentence for figure in figures(report))
     yield from further(report)
 
@@ -173,7 +165,7 @@ def further(report: Aggregates) -> Iterator[str]:
     idle = report.idle
     if idle:
         rate = RunRate.of(idle)
-        cost = money(rate.per(HOURS_PER_MONTH))
+        cost = money(rate.usd_month)
         more = f", and {rate.unpriced} without a price" if rate.unpriced else ""
         times = [one.idle_time for one in idle if one.idle_time is not None]
         days = max(times).days if times else 0
@@ -182,12 +174,8 @@ def further(report: Aggregates) -> Iterator[str]:
         yield f"Idle (unattached, still billed): {disks}, ${cost}/month{more}{oldest}"
 
 
-def assumptions(report: Aggregates) -> tuple[str, ...]:
-    """Return every assumption that a figure of the report rests on."""
-    return tuple(_assumptions(report))
-
-
-def _assumptions(report: Aggregates) -> Iterator[str]:
+def assumptions(report: Aggregates) -> Iterator[str]:
+    """Yield every assumption that a figure of the report rests on."""
     month = report.month
     yield (
         "Amounts are list cost: size times price per GB and hour. Amounts that were billed are "

@@ -17,7 +17,7 @@ from planner.plans.file import Amount, Signed, Size, Utc
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column
 from planner.solve.rentals import CHOSEN_GPUS
 from planner.text import visible
-from planner.units import HOURS_PER_MONTH, plain, total, usd_elapsed, usd_month
+from planner.units import HOURS_PER_MONTH, total, usd_elapsed, usd_month
 
 Standing = Literal["kept", "bought", "new", "superseded", "other"]
 
@@ -67,6 +67,9 @@ RENTALS = (
 """Columns of a report's GPUs, in the order of the plans."""
 
 
+ACCRUED = ("accrued_usd", "month_so_far_usd", "rest_of_month_usd")
+"""What a disk has come to at its present list price, and what the month will make of it."""
+_COMPUTED = ("site", "idle_usd", "hours", *ACCRUED)
 HOURS_PER_DAY = 24
 _MICROSECOND = timedelta(microseconds=1)
 _HOUR_US = 3_600_000_000
@@ -168,33 +171,74 @@ class Line:
         """Return whether it exists and is attached to nothing."""
         return self.is_live and self.attached == ()
 
+    def is_since(self, start: datetime) -> bool:
+        """Return whether it was created then or later; not where that is unknown."""
+        return self._created is not None and self._created >= start
+
+    @property
+    def _now(self) -> datetime:
+        return datetime.fromisoformat(self.as_of)
+
+    @property
+    def _created(self) -> datetime | None:
+        return None if self.created_at is None else datetime.fromisoformat(self.created_at)
+
+    @property
+    def _age(self) -> timedelta | None:
+        """Return for how long it exists: a disk is billed from creation until termination."""
+        known = self._created if self.is_live else None
+        return None if known is None else max(self._now - known, timedelta(0))
+
+    @property
+    def usd_month(self) -> Decimal | None:
+        """Return what it costs in a month."""
+        return None if self.usd_hr is None else usd_month(self.usd_hr)
+
     @property
     def usd_calendar_month(self) -> Decimal | None:
         """Return what its hours within the calendar month cost; a new disk begins now."""
-        now = datetime.fromisoformat(self.as_of)
-        month = Month.of(now)
-        starts = month.start if self.is_live else now
-        if self.created_at is not None:
-            starts = max(month.start, datetime.fromisoformat(self.created_at))
-        return usd_between(self.usd_hr, month.end - min(starts, month.end))
+        month = Month.of(self._now)
+        starts = month.start if self.is_live else self._now
+        return usd_between(self.usd_hr, month.end - max(month.start, self._created or starts))
 
-    def is_since(self, start: datetime) -> bool:
-        """Return whether it was created then or later; not where that is unknown."""
-        return self.created_at is not None and datetime.fromisoformat(self.created_at) >= start
+    @property
+    def hours(self) -> Decimal | None:
+        """Return for how long it exists."""
+        return None if self._age is None else usd_between(Decimal(1), self._age)
+
+    @property
+    def accrued_usd(self) -> Decimal | None:
+        """Return what it has come to since then, at its present list price."""
+        return None if self._age is None else usd_between(self.usd_hr, self._age)
+
+    @property
+    def month_so_far_usd(self) -> Decimal | None:
+        """Return the same since the month began, where that was later."""
+        if self._age is None:
+            return None
+        return usd_between(self.usd_hr, min(self._age, self._now - Month.of(self._now).start))
+
+    @property
+    def rest_of_month_usd(self) -> Decimal | None:
+        """Return what it costs from now, or from its creation where that is later, on."""
+        end = Month.of(self._now).end
+        return usd_between(self.usd_hr, end - max(self._now, self._created or self._now))
 
     @property
     def idle_time(self) -> timedelta | None:
         """Return for how long it is unattached, as far as planner has seen it; None: unknown."""
         if not self.is_idle or self.unattached_since is None:
             return None
-        since = datetime.fromisoformat(self.unattached_since)
-        return max(datetime.fromisoformat(self.as_of) - since, timedelta(0))
+        return max(self._now - datetime.fromisoformat(self.unattached_since), timedelta(0))
 
     @property
     def idle_usd(self) -> Decimal | None:
         """Return what it costs since then."""
-        time = self.idle_time
-        return None if time is None else usd_between(self.usd_hr, time)
+        return None if self.idle_time is None else usd_between(self.usd_hr, self.idle_time)
+
+    def row(self) -> dict[str, Any]:
+        """Return its fields, and what is computed of them."""
+        return {**vars(self), **{name: getattr(self, name) for name in _COMPUTED}}
 
     @property
     def site(self) -> str:
@@ -244,6 +288,13 @@ class GpuLine:
     def site(self) -> str:
         """Return where they are, as people read it."""
         return visible(place_text(vars(self)))
+
+    @property
+    def title(self) -> str:
+        """Return nodes, GPUs and model, as people read them."""
+        nodes = f"{self.nodes} x " if self.nodes > 1 else ""
+        socket = f" {self.socket}" if self.socket else ""
+        return f"{nodes}{self.gpus} {self.gpu_type}{socket}{', spot' if self.spot else ''}"
 
     @property
     def usd_month(self) -> Decimal:
@@ -301,83 +352,44 @@ class RunRate:
             ),
         )
 
-    @classmethod
-    def sum(cls, rates: Iterable[RunRate]) -> RunRate:
-        """Return several rates as one."""
-        taken = list(rates)
-        return cls(
-            disks=sum(one.disks for one in taken),
-            unpriced=sum(one.unpriced for one in taken),
-            size_gb=sum(one.size_gb for one in taken),
-            usd_hr=total(one.usd_hr for one in taken),
-            usd_calendar_month=total(one.usd_calendar_month for one in taken),
-        )
-
     def per(self, hours: int) -> Decimal:
         """Return what it comes to in so many hours, exactly."""
         return usd_month(self.usd_hr, hours)
 
-    def amounts(self) -> dict[str, str]:
-        """Return it per hour, day, month of 730 h and in the calendar month, as exact text."""
-        return {
-            "usd_hr": plain(self.usd_hr),
-            "usd_day": plain(self.per(HOURS_PER_DAY)),
-            "usd_month": plain(self.per(HOURS_PER_MONTH)),
-            "usd_calendar_month": plain(self.usd_calendar_month),
-        }
+    @property
+    def usd_day(self) -> Decimal:
+        """Return what it comes to in a day."""
+        return self.per(HOURS_PER_DAY)
 
-    def to_document(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        counts = {name: getattr(self, name) for name in ("disks", "unpriced", "size_gb")}
-        return {**counts, **self.amounts()}
+    @property
+    def usd_month(self) -> Decimal:
+        """Return what it comes to in a month of 730 hours."""
+        return self.per(HOURS_PER_MONTH)
+
+    def row(self) -> dict[str, Any]:
+        """Return counts and exact amounts, per hour, day, month and in the calendar month."""
+        return {name: getattr(self, name) for name in RATE}
 
 
-@dataclass(frozen=True)
-class Accrual:
-    """What one disk has come to at its present list price, and what the month will make of it.
+RATE = (
+    *("disks", "unpriced", "size_gb"),
+    *("usd_hr", "usd_day", "usd_month", "usd_calendar_month"),
+)
+"""What is known of a run-rate, under the names that every format has for it."""
 
-    Amounts are rounded at 12 decimal places, for an hour has no end in decimals.
 
-    Attributes
-    ----------
-    hours : Decimal | None
-        Since it was created; None where that is unknown.
-    month_so_far_usd : Decimal | None
-        Since the month began, or since it was created, where that was later.
-    rest_of_month_usd : Decimal | None
-        From the moment of the report, or the disk's creation where that is later, to the
-        month's end.
-    """
-
-    hours: Decimal | None
-    accrued_usd: Decimal | None
-    month_so_far_usd: Decimal | None
-    rest_of_month_usd: Decimal | None
-
-    @classmethod
-    def of(cls, line: Line) -> Accrual:
-        """Return what a line has accrued; a new disk has nothing yet, one unpriced has no amounts.
-
-        Source: disks are billed from creation until termination (the vendor's guide).
-        """
-        now = datetime.fromisoformat(line.as_of)
-        month = Month.of(now)
-        starts = now if line.created_at is None else datetime.fromisoformat(line.created_at)
-        rest = usd_between(line.usd_hr, month.end - min(max(now, starts), month.end))
-        if not line.is_live or line.created_at is None:
-            return cls(None, None, None, rest)
-        created = min(starts, now)
-        return cls(
-            hours=usd_elapsed(Decimal(1), (now - created) // _MICROSECOND),
-            accrued_usd=usd_between(line.usd_hr, now - created),
-            month_so_far_usd=usd_between(line.usd_hr, now - max(created, month.start)),
-            rest_of_month_usd=rest,
-        )
+def summed(lines: Iterable[Line], name: str) -> Decimal | None:
+    """Return an amount of lines together, as far as it is known; None where it is of none."""
+    known = [usd for line in lines if (usd := getattr(line, name)) is not None]
+    return total(known) if known else None
 
 
 def usd_between(usd_hr: Decimal | None, time: timedelta) -> Decimal | None:
-    """Return what an hourly amount comes to in a time; None where it is unknown."""
-    return None if usd_hr is None else usd_elapsed(usd_hr, time // _MICROSECOND)
+    """Return what an hourly amount comes to in a time; None where it is unknown.
+
+    It is rounded at 12 decimal places, for an hour has no end in decimals.
+    """
+    return None if usd_hr is None else usd_elapsed(usd_hr, max(time // _MICROSECOND, 0))
 
 
 @dataclass(frozen=True)
@@ -410,9 +422,3 @@ class ReplicaLabels:
         disk = f", disk {line.disk}" if len(self.disks[*volume, line.replica]) > 1 else ""
         shared = "" if line.disk_group is None else ", shared disk"
         return f"{line.title}{number}{disk}{shared}"
-
-
-def row_of(line: Line) -> dict[str, Any]:
-    """Return a line with what is computed of it, as a row of ``LEDGER``."""
-    computed = {"site": line.site, "idle_usd": line.idle_usd}
-    return {**vars(line), **computed, **vars(Accrual.of(line))}

@@ -6,10 +6,9 @@ What is stored is what was read; every sum is computed from it again, and never 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,12 +26,12 @@ from planner.reports.aggregates import COMPARISONS, GROUPS, Aggregates
 from planner.reports.budgets import BUDGETS
 from planner.reports.figures import FirstScreen, assumptions, figures, further, summary
 from planner.reports.focus import forecast_rows
-from planner.reports.lines import HOURS_PER_DAY, LEDGER, RENTALS, Accrual, RunRate, row_of
+from planner.reports.lines import ACCRUED, HOURS_PER_DAY, LEDGER, RATE, RENTALS, RunRate, summed
 from planner.reports.page import page
 from planner.reports.sections import MOST, sections
-from planner.schema import build, frame_section, handed_out, json_value
+from planner.schema import build, frame_section, handed_out, json_rows, json_value, json_values
 from planner.text import suggestion, visible
-from planner.units import HOURS_PER_MONTH, money, plain, total, usd_month
+from planner.units import money, usd_month
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,10 +61,6 @@ _STORED = {
 _FAILURE = ("error", "hint", "exit_code", "over")
 """What the command line puts before a report that fails its gate."""
 _AGAIN = "make it again with `planner report … -o json`; it is not edited by hand"
-_RATE = (
-    *("disks", "unpriced", "size_gb"),
-    *("usd_hr", "usd_day", "usd_month", "usd_calendar_month"),
-)
 _OPEN = frozenset({"by-owner", "changes", "by-site", "months"})
 """Sections that a page does not fold."""
 _LEAD = frozenset({"low-wallet", "summary", "notices"})
@@ -81,7 +76,7 @@ class Report(Aggregates):
 
     def to_frame(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the lines as a frame (columns ``LEDGER`` and ``usd_month``)."""
-        return handed_out(build([row_of(line) for line in self.lines], LEDGER), exact=exact)
+        return handed_out(build(self.lines, LEDGER), exact=exact)
 
     def groups_frame(self, by: str | None = None, *, exact: bool = False) -> pd.DataFrame:
         """Return the groups as a frame (columns ``GROUPS``); None takes every way of grouping."""
@@ -91,38 +86,71 @@ class Report(Aggregates):
 
     def gpus_frame(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the GPUs as a frame (columns ``RENTALS``)."""
-        rows = [{**vars(g), "site": g.site, "usd_month": g.usd_month} for g in self.gpus]
-        return handed_out(build(rows, RENTALS), exact=exact)
+        return handed_out(build(self.gpus, RENTALS), exact=exact)
 
     def comparisons_frame(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the comparisons as a frame (columns ``COMPARISONS``)."""
-        rows = [{**vars(c), "saves_usd_month": c.saves_usd_month} for c in self.comparisons]
-        return handed_out(build(rows, COMPARISONS), exact=exact)
+        return handed_out(build(self.comparisons, COMPARISONS), exact=exact)
 
     def budgets_frame(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the budgets as a frame (columns ``BUDGETS``)."""
-        return handed_out(
-            build([one.row(self.warn_above) for one in self.budgets], BUDGETS), exact=exact
-        )
+        rows = [one.row(self.warn_above) for one in self.budgets]
+        return handed_out(build(rows, BUDGETS), exact=exact)
 
     def months_frame(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the months of plans that grow as a frame (columns ``PLANNED_MONTHS``)."""
-        rows = [vars(month) for month in self.planned_months]
-        return handed_out(build(rows, PLANNED_MONTHS), exact=exact)
+        return handed_out(build(self.planned_months, PLANNED_MONTHS), exact=exact)
 
     def to_document(self) -> dict[str, Any]:
         """Return the report as JSON values: what was read, and every sum of it."""
-        return _to_document(self)
+        month = self.month
+        document = {
+            "created_at": self.created_at,
+            "as_of": self.as_of,
+            "calendar_month": {"name": month.name, "hours": month.hours},
+            "projects": list(self.projects),
+            "totals": self._totals(),
+            "budgets": [json_values(one.row(self.warn_above)) for one in self.budgets],
+            "by": {by: [one.to_document() for one in self.groups(by)] for by in self.by},
+            "comparisons": json_rows(self.comparisons, [one.name for one in COMPARISONS]),
+            "runways": list(self.runways()),
+            "disks": [json_values(line.row()) for line in self.lines],
+            "gpus": [
+                json_values({**vars(one), "site": one.site, "usd_month": one.usd_month})
+                for one in self.gpus
+            ],
+            "baselines": [json_values(vars(one)) for one in self.baselines],
+            "wallets": [json_values(asdict(one)) for one in self.wallets],
+            "limits": [json_values(vars(one)) for one in self.limits],
+            "sources": [json_values(vars(one)) for one in self.sources],
+            "warn_above": json_value(self.warn_above),
+            "idle_after_hr": json_value(self.idle_after_hr),
+            "gone": [json_values(line.row()) for line in self.gone],
+            "planned_months": [json_values(vars(each)) for each in self.planned_months],
+            "warnings": list(self.warnings),
+            "doubts": list(self.doubts),
+            "alerts": list(self.alerts),
+            "assumptions": list(self.assumptions),
+        }
+        if not self.planned_months:
+            del document["planned_months"]
+        return {"format": FORMAT, "digest": digest_of(document), **document}
+
+    def _totals(self) -> dict[str, Any]:
+        live = [one for one in self.lines if one.is_live]
+        undated = sum(one.leads and one.created_at is None for one in live)
+        sums = {name: summed(live, name) for name in ACCRUED}
+        return json_values({**self.rates(), **sums, "undated": undated})
 
     @property
     def assumptions(self) -> tuple[str, ...]:
         """Return the assumptions behind the figures, in sentences."""
-        return assumptions(self)
+        return tuple(assumptions(self))
 
     @property
     def summary(self) -> tuple[str, ...]:
         """Return the key figures in sentences."""
-        return summary(self)
+        return tuple(summary(self))
 
     def sections(self, most: int | None = MOST) -> tuple[Section, ...]:
         """Return the report as tables of texts, in the order in which people read.
@@ -132,7 +160,7 @@ class Report(Aggregates):
         most : int | None
             Rows that a table shows before it sums the rest in one; None shows all.
         """
-        return sections(self, most)
+        return tuple(sections(self, most))
 
     def to_json(self) -> str:
         """Return the document as text; `load` reads it."""
@@ -168,7 +196,7 @@ class Report(Aggregates):
         first = ("low-wallet", "summary", "notices")
         sections = self.page_sections(insights, _MOST_MARKDOWN)
         folded = [replace(one, is_folded=True) for one in sections if one.name not in first]
-        changed = [one for one in figures(self)[1:2] if one.value[:1] in {"+", "-"}]
+        changed = [one for one in [*figures(self)][1:2] if one.value[:1] in {"+", "-"}]
         sentences = [one for one in self.summary if one not in {f.sentence for f in changed}]
         notes = [*(one.sentence for one in changed), *sentences]
         notes += [f"Warning: {one}" for one in self.first_notices]
@@ -204,9 +232,11 @@ class Report(Aggregates):
     def rows(self, section: str | None = None) -> Section:
         """Return what `to_csv` writes, as a section."""
         if section in {None, "sums"}:
-            columns = tuple(TableColumn(name, name) for name in ("section", "name", *_RATE))
+            names = ("section", "name", *RATE)
+            empty = dict.fromkeys(names)
             rates = _costs(self) if section is None else _sums(self)
-            return Section("rates", columns=columns, rows=tuple(rates))
+            columns = (TableColumn(name, name) for name in names)
+            return Section.of("rates", "", columns, ({**empty, **rate} for rate in rates))
         frames = {
             "disks": self.to_frame,
             "budgets": self.budgets_frame,
@@ -236,7 +266,7 @@ class Report(Aggregates):
             for one in self.page_sections(insights)
             if one.name not in _LEAD
         ]
-        first = FirstScreen(figures(self), (*further(self),))
+        first = FirstScreen(tuple(figures(self)), tuple(further(self)))
         return page(self.title, self.low_wallets, tables, drawn, self.first_notices, first)
 
     def charts(self, insights: Insights | None = None) -> dict[str, Any]:
@@ -301,79 +331,11 @@ class Report(Aggregates):
         what = ", ".join(self.projects) or "the account"
         return (
             f"<Report of {what}: {len(self.lines)} disks, "
-            f"{money(self.after.per(HOURS_PER_MONTH))} USD a month>"
+            f"{money(self.after.usd_month)} USD a month>"
         )
 
     def _repr_html_(self) -> str:
         return to_html(one for one in self.page_sections() if one.name != "assumptions")
-
-
-def _to_document(report: Report) -> dict[str, Any]:
-    """Return a report as JSON values: what was read, and every sum of it."""
-    month = report.month
-    document = {
-        "created_at": report.created_at,
-        "as_of": report.as_of,
-        "calendar_month": {"name": month.name, "hours": month.hours},
-        "projects": list(report.projects),
-        "totals": _totals(report),
-        "budgets": [_values(one.row(report.warn_above)) for one in report.budgets],
-        "by": {by: [g.to_document() for g in report.groups(by)] for by in report.by},
-        "comparisons": [
-            {**_values(vars(one)), "saves_usd_month": json_value(one.saves_usd_month)}
-            for one in report.comparisons
-        ],
-        "runways": list(report.runways()),
-        "disks": [_values(row_of(line)) for line in report.lines],
-        "gpus": [
-            {**_values(vars(one)), "site": one.site, "usd_month": plain(one.usd_month)}
-            for one in report.gpus
-        ],
-        "baselines": [_values(vars(one)) for one in report.baselines],
-        "wallets": [_values(asdict(one)) for one in report.wallets],
-        "limits": [_values(vars(one)) for one in report.limits],
-        "sources": [_values(vars(one)) for one in report.sources],
-        "warn_above": json_value(report.warn_above),
-        "idle_after_hr": json_value(report.idle_after_hr),
-        "gone": [_values(row_of(line)) for line in report.gone],
-        "planned_months": [_values(vars(month)) for month in report.planned_months],
-        "warnings": list(report.warnings),
-        "doubts": list(report.doubts),
-        "alerts": list(report.alerts),
-        "assumptions": list(report.assumptions),
-    }
-    if not report.planned_months:
-        del document["planned_months"]
-    return {"format": FORMAT, "digest": digest_of(document), **document}
-
-
-def _totals(report: Report) -> dict[str, Any]:
-    hr = total([report.after.usd_hr, report.gpu_usd_hr])
-    monthly = report.gpu_usd_month
-    accruals = [Accrual.of(line) for line in report.lines if line.is_live]
-    sums = {}
-    for name in ("accrued_usd", "month_so_far_usd", "rest_of_month_usd"):
-        known = [usd for one in accruals if (usd := getattr(one, name)) is not None]
-        sums[name] = plain(total(known)) if known else None
-    idle = RunRate.of(report.idle)
-    outside = RunRate.of(one for one in report.lines if not one.is_planned)
-    return {
-        "now": None if report.now is None else report.now.to_document(),
-        "new": report.new.to_document(),
-        "after": report.after.to_document(),
-        "idle": idle.to_document(),
-        "outside_plans": outside.to_document(),
-        "gpus": {"usd_hr": plain(report.gpu_usd_hr), "usd_month": plain(monthly)},
-        "together": {
-            "usd_hr": plain(hr),
-            "usd_month": plain(total([report.after.per(HOURS_PER_MONTH), monthly])),
-            "usd_calendar_month": plain(total([report.after.usd_calendar_month, monthly])),
-        },
-        **sums,
-        "undated": sum(
-            one.leads and one.is_live and one.created_at is None for one in report.lines
-        ),
-    }
 
 
 def _read_stored(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -406,46 +368,24 @@ def _changed(path: str | Path) -> InputError:
     return InputError(message, hint=_AGAIN)
 
 
-def _values(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields as JSON values, amounts as exact text."""
-    return {name: _value(value) for name, value in row.items()}
-
-
-def _value(value: Any) -> Any:  # noqa: ANN401 -- a field
-    if isinstance(value, dict):
-        return _values(value)
-    if isinstance(value, tuple):
-        return [_value(one) for one in value]
-    return json_value(value)
-
-
-def _sums(report: Report) -> Iterator[tuple[Any, ...]]:
+def _sums(report: Report) -> Iterator[dict[str, Any]]:
     """Yield every sum as one row of the same shape; each way of grouping adds up."""
-    document = report.to_document()
-    totals = document["totals"]
-    looked = ("now", "idle", "outside_plans") if report.knows_now else ()
-    for name in ("new", "after", *looked):
-        if totals[name] is not None:
-            yield ("totals", name, *_rate(totals[name]))
-    for name in ("gpus", "together"):
-        if report.gpus:
-            yield ("totals", name, *_rate(totals[name]))
-    for by, found in document["by"].items():
-        for one in found:
-            yield (by, one["value"], *_rate(one))
+    rates = report.rates()
+    names = ["new", "after", *(("now", "idle", "outside_plans") if report.knows_now else ())]
+    names += ["gpus", "together"] if report.gpus else []
+    yield from ({"section": "totals", "name": name, **(rates[name] or {})} for name in names)
+    for by in report.by:
+        yield from (
+            {"section": by, "name": one.value, **one.rate.row()} for one in report.groups(by)
+        )
 
 
-def _costs(report: Report) -> Iterator[tuple[Any, ...]]:
+def _costs(report: Report) -> Iterator[dict[str, Any]]:
     """Yield every disk and the GPUs of every workload once, in the same shape."""
     for line in report.lines:
-        yield ("disk", report.title_of(line), *_rate(RunRate.of([line]).to_document()))
+        title = report.title_of(line)
+        yield {"section": "disk", "name": title, **RunRate.of([line]).row()}
     for gpu in report.gpus:
-        month = gpu.usd_month
-        amounts = (gpu.usd_hr, usd_month(gpu.usd_hr, HOURS_PER_DAY), month, month)
-        yield ("gpus", gpu.workload, None, None, None, *amounts)
-
-
-def _rate(values: dict[str, Any]) -> Iterator[Any]:
-    for name in _RATE:
-        value = values.get(name)
-        yield Decimal(value) if name.startswith("usd") and value is not None else value
+        amounts = {"usd_day": usd_month(gpu.usd_hr, HOURS_PER_DAY), "usd_hr": gpu.usd_hr}
+        months = dict.fromkeys(("usd_month", "usd_calendar_month"), gpu.usd_month)
+        yield {"section": "gpus", "name": gpu.workload, **amounts, **months}

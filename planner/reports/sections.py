@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.plans.growth import planned_section
-from planner.present.table import Cell, Section, TableColumn, counted, split
+from planner.present.table import BLANK, Cell, Section, TableColumn, counted, reading, split
 from planner.reports.aggregates import AS_IT_IS, AS_IT_IS_NOTE, TAG, CostGroup
-from planner.reports.billing import billed_section, wallet_section
-from planner.reports.lines import HOURS_PER_DAY, Accrual, RunRate
+from planner.reports.holdings import GONE
+from planner.reports.lines import ACCRUED, HOURS_PER_DAY, RunRate, summed
 from planner.units import HOURS_PER_MONTH, difference, money, percent_of, plain, total, usd_month
 
 if TYPE_CHECKING:
@@ -38,22 +37,16 @@ _SIZE = TableColumn("size_gb", "GB", "size_gb", "unknown")
 _DISK = TableColumn("disk", "disk")
 _ID = TableColumn("disk_id", "id", "id", "no id")
 _WHERE = TableColumn("site", "where")
-_BLANK: Any = Cell(None, "")
-"""A cell of a total that adds nothing up."""
 
 
-def sections(report: Aggregates, most: int | None) -> tuple[Section, ...]:
-    """Return every section that a report has something for, in the order people read.
+def sections(report: Aggregates, most: int | None) -> Iterator[Section]:
+    """Yield every section that a report has something for, in the order people read.
 
     Parameters
     ----------
     most : int | None
         Rows that a table shows before it sums the rest in one; None shows all.
     """
-    return tuple(_sections(report, most))
-
-
-def _sections(report: Aggregates, most: int | None) -> Iterator[Section]:
     ways = {by: _group_sections(report, by, most) for by in report.by}
     yield from ways.pop("owner")
     if any(report.changed):
@@ -78,13 +71,6 @@ def _sections(report: Aggregates, most: int | None) -> Iterator[Section]:
     yield _disks(report, most)
 
 
-def _wallets(report: Aggregates) -> Iterator[Section]:
-    if report.wallets:
-        yield wallet_section(report)
-    if any(wallet.billed for wallet in report.wallets):
-        yield billed_section(report)
-
-
 def _group_sections(report: Aggregates, by: str, most: int | None) -> Iterator[Section]:
     found = report.groups(by)
     # An account alone has no owners: one row would say so.
@@ -94,23 +80,39 @@ def _group_sections(report: Aggregates, by: str, most: int | None) -> Iterator[S
         yield _owners(report, found) if is_budgeted else _groups(report, found, by, most)
 
 
+def _row(report: Aggregates, line: Line) -> dict[str, Any]:
+    """Return the cells of a disk."""
+    status = "" if line.status in {None, "ACTIVE"} else f", {line.status}"
+    shown = {"disk": report.title_of(line), "standing": line.standing + status}
+    return {**line.row(), **shown, "usd_month": line.usd_month}
+
+
+def _sums(lines: Sequence[Line], name: str) -> dict[str, Any]:
+    """Return the cells of what disks come to, each as far as it is known of any."""
+    sums = {each: summed(lines, each) for each in (*ACCRUED, "billed_usd")}
+    known = {each: usd for each, usd in sums.items() if usd is not None}
+    return {"disk": name, **RunRate.of(lines).row(), "idle_usd": summed(lines, "idle_usd"), **known}
+
+
 def _changes(report: Aggregates, most: int | None) -> Section:
     """Return what the plan adds and replaces, else what came and went since the month began."""
     added, gone = report.changed
     signed = [("+", line) for line in added] + [("-", line) for line in gone]
     signed.sort(key=lambda one: -(one[1].usd_hr or Decimal(0)))
-    shown, rest = split(signed, None if most is None else min(most, _MOST_CHANGES))
 
-    def month_of(sign: str, line: Line) -> Decimal | None:
-        usd = _month_of(line)
-        return usd if usd is None or sign == "+" else difference(Decimal(0), usd)
+    def row(sign: str, line: Line) -> dict[str, Any]:
+        usd = line.usd_month
+        change = usd if usd is None or sign == "+" else difference(Decimal(0), usd)
+        shown = {"change": sign, "disk": line.title, "change_usd_month": change}
+        return {**line.row(), **shown}
 
-    rows = [
-        (sign, line.title, month_of(sign, line), line.owner, line.site, line.created_at)
-        for sign, line in shown
-    ]
-    known = [usd for one in rest if (usd := month_of(*one)) is not None]
-    rows += [("", f"{len(rest)} more", total(known), "", "", None)] if rest else []
+    rows = [row(*one) for one in signed]
+    shown, rest = split(rows, None if most is None else min(most, _MOST_CHANGES))
+    known = (each["change_usd_month"] for each in rest)
+    more = {
+        "disk": f"{len(rest)} more",
+        "change_usd_month": total(usd for usd in known if usd is not None),
+    }
     columns = (
         TableColumn("change", "±", "action"),
         _DISK,
@@ -119,12 +121,18 @@ def _changes(report: Aggregates, most: int | None) -> Section:
         _WHERE,
         TableColumn("created_at", "created", "date"),
     )
-    since = f"{report.month.start:%Y-%m-%d}"
     is_planned = bool(report.projects)
     notes = ("a superseded disk (-) is billed until it is retired",) if is_planned and gone else ()
-    title = "What the plan changes" if is_planned else f"What changed since {since}"
-    expendable = ("created_at", "site")
-    return Section("changes", title, columns, tuple(rows), notes=notes, expendable=expendable)
+    since = f"What changed since {report.month.start:%Y-%m-%d}"
+    return Section.of(
+        "changes",
+        "What the plan changes" if is_planned else since,
+        columns,
+        shown,
+        more if rest else None,
+        notes=notes,
+        expendable=("created_at", "site"),
+    )
 
 
 def _owners(report: Aggregates, found: Sequence[CostGroup]) -> Section:
@@ -139,41 +147,36 @@ def _owners(report: Aggregates, found: Sequence[CostGroup]) -> Section:
         *(_DISKS, _SIZE),
     )
 
-    def row(name: Any, rate: RunRate, owner: str | None, lines: int) -> tuple[Any, ...]:  # noqa: ANN401 -- a cell
+    def row(name: str, rate: RunRate, owner: str | None, lines: int) -> dict[str, Any]:
         limits = [one for one in report.budgets if one.limit.owner == owner]
         used = _covering(limits, lines)
         limit = total(one.limit.usd_month for one in used) if used else None
         spent = total(one.projected_usd_month for one in used)
         states = [one.state(report.warn_above) for one in used]
         state = max(states, key=_WORSE.index, default="")
-        return (
-            *(name, rate.per(HOURS_PER_MONTH)),
-            Cell(None, "of a part") if limits and not used else limit,
-            None if limit is None else percent_of(spent, limit),
-            Cell(state, _STATES.get(state, state)),
-            *(rate.usd_calendar_month, rate.disks, rate.size_gb),
-        )
+        return {
+            "owner": name,
+            "limit_usd_month": Cell(None, "of a part") if limits and not used else limit,
+            "percent": None if limit is None else percent_of(spent, limit),
+            "state": Cell(state, _STATES.get(state, state)),
+            **rate.row(),
+        }
 
-    lines = Counter(line.owner for line in report.lines)
-    rows = [row(_value(one), one.rate, one.value or "", lines[one.value]) for one in found]
-    footer = row("total", report.after, None, len(report.lines))
-    expendable = ("usd_calendar_month", "size_gb", "disks")
-    return Section("by-owner", "By owner", columns, tuple(rows), footer, expendable=expendable)
+    return Section.of(
+        "by-owner",
+        "By owner",
+        columns,
+        (row(_value(one), one.rate, one.value or "", len(one.lines)) for one in found),
+        footer=row("total", report.after, None, len(report.lines)),
+        expendable=("usd_calendar_month", "size_gb", "disks"),
+    )
 
 
 def _totals(report: Aggregates) -> Section:
-    month = report.month
-
-    def row(name: str, rate: RunRate) -> tuple[Any, ...]:
-        return (
-            f"{name}, {rate.unpriced} unpriced" if rate.unpriced else name,
-            rate.per(HOURS_PER_MONTH),
-            rate.usd_hr,
-            rate.per(HOURS_PER_DAY),
-            rate.usd_calendar_month,
-            rate.disks,
-            rate.size_gb,
-        )
+    def row(name: str, rate: RunRate | None) -> dict[str, Any]:
+        cells = {} if rate is None else rate.row()
+        unpriced = cells.get("unpriced")
+        return {"name": f"{name}, {unpriced} unpriced" if unpriced else name, **cells}
 
     rows = [row("disks", report.after)]
     if report.now is not None and not report.projects:
@@ -181,36 +184,26 @@ def _totals(report: Aggregates) -> Section:
     elif report.now is not None:
         rows = [row("now", report.now), row("to be bought", report.new), row("after", report.after)]
     if report.gpus:
-        hr, monthly = report.gpu_usd_hr, report.gpu_usd_month
-        rows.append(("GPUs", monthly, hr, usd_month(hr, HOURS_PER_DAY), monthly, _BLANK, _BLANK))
-        hr = total([report.after.usd_hr, hr])
-        full = total([report.after.per(HOURS_PER_MONTH), monthly])
-        rest = total([report.after.usd_calendar_month, monthly])
-        rows.append(("together", full, hr, usd_month(hr, HOURS_PER_DAY), rest, _BLANK, _BLANK))
+        rates = report.rates()
+        monthly = {"usd_calendar_month": report.gpu_usd_month}
+        for name, rate in (("GPUs", rates["gpus"]), ("together", rates["together"])):
+            cells = {**monthly, "name": name, "disks": BLANK, "size_gb": BLANK, **(rate or {})}
+            rows.append({**cells, "usd_day": usd_month(cells["usd_hr"], HOURS_PER_DAY)})
+    name = report.month.name
     columns = (
         TableColumn("name", "what"),
         *(_MONTH, _HOUR),
         TableColumn("usd_day", "$/day", "usd"),
-        TableColumn("usd_calendar_month", f"$/{month.name}", "usd"),
+        TableColumn("usd_calendar_month", f"$/{name}", "usd"),
         *(_DISKS, _SIZE),
     )
-    return Section(
-        "totals",
-        "What it costs",
-        columns,
-        tuple(rows),
-        notes=(
-            f"a month has {HOURS_PER_MONTH} hours; {month.name}: the hours of each disk in it",
-            *_unpriced(report.after),
-        ),
-        expendable=("usd_day", "size_gb"),
+    unpriced = report.after.unpriced
+    notes = (
+        f"a month has {HOURS_PER_MONTH} hours; {name}: the hours of each disk in it",
+        *([f"disks without a price: {unpriced}; no amount includes them"] if unpriced else ()),
     )
-
-
-def _unpriced(rate: RunRate) -> tuple[str, ...]:
-    if not rate.unpriced:
-        return ()
-    return (f"disks without a price: {rate.unpriced}; no amount includes them",)
+    expendable = ("usd_day", "size_gb")
+    return Section.of("totals", "What it costs", columns, rows, notes=notes, expendable=expendable)
 
 
 def _budgets(report: Aggregates) -> Section:
@@ -226,16 +219,15 @@ def _budgets(report: Aggregates) -> Section:
     )
     rows = []
     for one in report.budgets:
-        row: dict[str, Any] = {**one.row(report.warn_above), "budget": one.title}
-        state = _STATES.get(row["state"], row["state"])
+        row = one.row(report.warn_above)
         unpriced = f", {row['unpriced']} unpriced" if row["unpriced"] else ""
-        row["state"] = Cell(row["state"], state + unpriced)
-        rows.append(tuple(row[column.name] for column in columns))
-    return Section(
+        state = Cell(row["state"], _STATES.get(row["state"], row["state"]) + unpriced)
+        rows.append({**row, "budget": one.title, "state": state})
+    return Section.of(
         "budgets",
         "Budgets, USD a month",
         columns,
-        tuple(rows),
+        rows,
         notes=(*_months(report), *_outside_budgets(report)),
         expendable=("left_usd_month", "now_usd_month"),
     )
@@ -262,7 +254,7 @@ def _outside_budgets(report: Aggregates) -> Iterator[str]:
     """Yield what is billed and counts against no budget that one might think it does."""
     outside = RunRate.of(one for one in report.lines if not one.is_planned)
     if outside.disks and any(one.project is not None for one in report.limits):
-        cost = money(outside.per(HOURS_PER_MONTH))
+        cost = money(outside.usd_month)
         more = f" and {outside.unpriced} without a price" if outside.unpriced else ""
         yield (
             f"disks outside the plans: {outside.disks}, ${cost}/month{more}; a plan's budgets do "
@@ -277,38 +269,106 @@ def _by_cost(lines: Sequence[Line], most: int | None) -> tuple[Sequence[Line], S
     return split(sorted(lines, key=lambda one: -(one.usd_hr or Decimal(0))), most)
 
 
+def _wallets(report: Aggregates) -> Iterator[Section]:
+    if report.wallets:
+        yield _wallet(report)
+    if any(wallet.billed for wallet in report.wallets):
+        yield _billed(report)
+
+
+def _wallet(report: Aggregates) -> Section:
+    """Return how long each wallet lasts: now, with the plan, and with its GPUs."""
+    asked = {
+        "now": "days now",
+        **({"after": "with the plan"} if report.projects else {}),
+        **({"with_gpus": "with GPUs"} if report.gpus else {}),
+    }
+    rows = []
+    for one in report.runways():
+        balance = one["balance_usd"]
+        days = {
+            f"{each}_days": _days(one[each], knows_balance=balance is not None) for each in asked
+        }
+        known = {"balance_usd": None if balance is None else Decimal(balance)}
+        rows.append({**one, **days, **known, "empty_at": one["after"]["empty_at"]})
+    columns = (
+        TableColumn("account", "account", null="a file"),
+        TableColumn("balance_usd", "balance $", "usd", "unknown"),
+        *(TableColumn(f"{name}_days", heading, "days") for name, heading in asked.items()),
+        TableColumn("empty_at", "empty on", "date"),
+    )
+    title = "How long the wallet lasts"
+    return Section.of("wallet", title, columns, rows, expendable=("empty_at",))
+
+
+def _days(lasts: dict[str, Any] | None, *, knows_balance: bool) -> Any:  # noqa: ANN401 -- a cell
+    if not knows_balance:
+        return Cell(None, "unknown")
+    if lasts is None:
+        return None
+    if lasts["hours_left"] is None:
+        costs = Decimal(lasts["usd_hr"]) or lasts["unpriced"]
+        return Cell(None, "unknown" if costs else "no end")
+    days = Decimal(lasts["hours_left"]) / HOURS_PER_DAY
+    return Cell(days, f"at most {reading(days, 'days').text}") if lasts["unpriced"] else days
+
+
+def _billed(report: Aggregates) -> Section:
+    """Return estimated and billed cost side by side, for what planner can estimate: disks."""
+    rows, notes = [], []
+    for wallet in report.wallets:
+        live = [line for line in report.lines if line.is_live and line.account == wallet.account]
+        for one in wallet.billed:
+            estimate, apart = None, None
+            if one.kind == "disks":
+                estimate, apart, left_out = _estimated(live)
+                notes += [_LEFT_OUT.format(left_out)] if left_out else []
+            rows.append((one.kind, one.rows, estimate, one.usd, apart))
+            if one.unreadable:
+                notes.append(f"{one.kind}: {one.unreadable} rows have no amount in USD")
+            if one.kind == GONE:
+                notes.append(f"{GONE}: their cost is known from their billing rows only")
+        if wallet.unread_bills != 0:
+            many = "more" if wallet.unread_bills is None else f"{wallet.unread_bills:,} more"
+            notes.append(f"there may be {many} billing rows, which were not read")
+    columns = (
+        TableColumn("kind", "what"),
+        TableColumn("rows", "rows", "count"),
+        TableColumn("accrued_usd", "estimated $", "usd"),
+        TableColumn("billed_usd", "billed $", "usd"),
+        TableColumn("more_usd", "billed more $", "usd"),
+    )
+    once = tuple(dict.fromkeys(notes))
+    return Section("billed", "Estimated and billed cost", columns, tuple(rows), notes=once)
+
+
+_LEFT_OUT = "the estimate and the difference leave out disks without either amount: {}"
+
+
+def _estimated(live: Sequence[Line]) -> tuple[Decimal, Decimal, int]:
+    """Return what disks accrued, what was billed for them more, and how many lack either."""
+    amounts = [(line.accrued_usd, line.billed_usd) for line in live]
+    both = [(one, usd) for one, usd in amounts if one is not None and usd is not None]
+    estimate, billed = total(one for one, _ in both), total(usd for _, usd in both)
+    return estimate, difference(billed, estimate), len(live) - len(both)
+
+
 def _idle(report: Aggregates, idle: Sequence[Line], most: int | None) -> Section:
     shown, rest = _by_cost(idle, most)
-    rows = [
-        (
-            report.title_of(one),
-            _month_of(one),
-            one.size_gb,
-            one.unattached_since,
-            one.idle_usd,
-            one.disk_id,
-            one.site,
-        )
-        for one in shown
-    ]
-    if rest:
-        rate = RunRate.of(rest)
-        month = rate.per(HOURS_PER_MONTH)
-        rows.append(
-            (f"{rate.disks:,} more", month, rate.size_gb, _BLANK, _idle_usd(rest), _BLANK, "")
-        )
     rate = RunRate.of(idle)
-    return Section(
+    columns = (
+        *(_DISK, replace(_MONTH, null="no price"), _SIZE),
+        TableColumn("unattached_since", "since", "date", "unknown"),
+        TableColumn("idle_usd", "$ since", "usd", "unknown"),
+        *(_ID, _WHERE),
+    )
+    return Section.of(
         "idle",
         "Idle disks (unattached, still billed)",
-        (
-            *(_DISK, replace(_MONTH, null="no price"), _SIZE),
-            TableColumn("unattached_since", "since", "date", "unknown"),
-            TableColumn("idle_usd", "$ since", "usd", "unknown"),
-            *(_ID, _WHERE),
-        ),
-        tuple(rows),
-        ("total", rate.per(HOURS_PER_MONTH), rate.size_gb, _BLANK, _idle_usd(idle), _BLANK, ""),
+        columns,
+        (_row(report, one) for one in shown),
+        _sums(rest, f"{RunRate.of(rest).disks:,} more") if rest else None,
+        _sums(idle, "total"),
         notes=(
             "a disk is billed until it is deleted; deleting it destroys its data",
             "since: as far as planner has seen it; it may be longer",
@@ -328,32 +388,8 @@ def _recent(report: Aggregates, idle: int) -> Iterator[str]:
         yield f"{more} unattached for less than {hours} hours, or for an unknown time"
 
 
-def _idle_usd(idle: Sequence[Line]) -> Decimal | None:
-    """Return what unattached disks cost since they are; None where it is unknown of all."""
-    known = [line.idle_usd for line in idle if line.idle_usd is not None]
-    return total(known) if known else None
-
-
-def _month_of(line: Line) -> Decimal | None:
-    return None if line.usd_hr is None else usd_month(line.usd_hr)
-
-
 def _accrued(report: Aggregates, live: Sequence[Line], most: int | None) -> Section:
     shown, rest = _by_cost(live, most)
-    rows = [
-        (
-            report.title_of(line),
-            *_amounts([Accrual.of(line)]),
-            line.billed_usd,
-            line.created_at,
-            line.status,
-            line.disk_id,
-        )
-        for line in shown
-    ]
-    ends = (_BLANK, _BLANK, _BLANK)
-    if rest:
-        rows.append((f"{len(rest):,} more", *_sums(rest), *ends))
     undated = sum(line.leads and line.created_at is None for line in live)
     columns = (
         _DISK,
@@ -365,28 +401,16 @@ def _accrued(report: Aggregates, live: Sequence[Line], most: int | None) -> Sect
         TableColumn("status", "status"),
         _ID,
     )
-    return Section(
+    return Section.of(
         "accrued",
         "Since each disk was created",
         columns,
-        tuple(rows),
-        ("total", *_sums(live), *ends),
+        (_row(report, one) for one in shown),
+        _sums(rest, f"{len(rest):,} more") if rest else None,
+        _sums(live, "total"),
         notes=(f"creation date unknown: {undated}; no sum includes them",) if undated else (),
         expendable=("disk_id", "status", "month_so_far_usd", "created_at"),
     )
-
-
-def _amounts(accruals: Sequence[Accrual]) -> Iterator[Decimal | None]:
-    """Yield what accruals come to, each amount where any of them is known."""
-    for name in ("accrued_usd", "month_so_far_usd", "rest_of_month_usd"):
-        known = [usd for one in accruals if (usd := getattr(one, name)) is not None]
-        yield total(known) if known else None
-
-
-def _sums(lines: Sequence[Line]) -> Iterator[Any]:
-    billed = [line.billed_usd for line in lines if line.billed_usd is not None]
-    sums = (*_amounts([Accrual.of(line) for line in lines]), total(billed) if billed else None)
-    return (_BLANK if one is None else one for one in sums)
 
 
 def _comparisons(report: Aggregates) -> Section:
@@ -395,7 +419,7 @@ def _comparisons(report: Aggregates) -> Section:
     for one in report.comparisons:
         name = one.name + (f", {one.place}" if one.place else "")
         name = f"{one.project}: {name}" if several else name
-        rows.append((name, one.usd_month, one.plan_usd_month, one.saves_usd_month, one.why_not))
+        rows.append({**vars(one), "name": name, "saves_usd_month": one.saves_usd_month})
     columns = (
         TableColumn("name", "instead"),
         _MONTH,
@@ -403,14 +427,9 @@ def _comparisons(report: Aggregates) -> Section:
         TableColumn("saves_usd_month", "it saves", "usd_month"),
         TableColumn("why_not", "not possible because"),
     )
-    return Section(
-        "comparisons",
-        "Compared with simpler plans",
-        columns,
-        tuple(rows),
-        notes=tuple(_as_it_is(report)),
-        expendable=("plan_usd_month",),
-    )
+    title, notes = "Compared with simpler plans", tuple(_as_it_is(report))
+    expendable = ("plan_usd_month",)
+    return Section.of("comparisons", title, columns, rows, notes=notes, expendable=expendable)
 
 
 def _as_it_is(report: Aggregates) -> Iterator[str]:
@@ -437,38 +456,32 @@ def _groups(report: Aggregates, found: Sequence[CostGroup], by: str, most: int |
     shown, rest = split(found, most)
     with_gpus = bool(report.gpus) and found[0].gpu_usd_month is not None
     has_now = report.knows_now and report.new.disks > 0  # else both columns are the same
-    month = report.month
 
-    def row(name: str, group: CostGroup) -> tuple[Any, ...]:
-        rate, now = group.rate, group.now
-        return (
-            f"{name} ({rate.unpriced} unpriced)" if rate.unpriced else name,
-            rate.per(HOURS_PER_MONTH),
-            *((now.per(HOURS_PER_MONTH),) if has_now and now is not None else ()),
-            *((group.gpu_usd_month or Decimal(0),) if with_gpus else ()),
-            rate.usd_hr,
-            rate.usd_calendar_month,
-            rate.disks,
-            rate.size_gb,
-        )
+    def row(name: str, group: CostGroup) -> dict[str, Any]:
+        unpriced = group.rate.unpriced
+        return {
+            **group.row(),
+            "value": f"{name} ({unpriced} unpriced)" if unpriced else name,
+            "now_usd_month": None if group.now is None else group.now.usd_month,
+            "gpu_usd_month": group.gpu_usd_month or Decimal(0),
+        }
 
-    rows = [row(_value(one), one) for one in shown]
-    rows += [row(f"{len(rest)} more", _sum(rest))] if rest else []
     name = by.removeprefix(TAG)
     now = (TableColumn("now_usd_month", "now $/month", "usd_month"),) if has_now else ()
     gpus = (TableColumn("gpu_usd_month", "GPU $/month", "usd_month"),) if with_gpus else ()
     columns = (
         TableColumn("value", f"tag {name}" if by.startswith(TAG) else name),
         *(_MONTH, *now, *gpus, _HOUR),
-        TableColumn("usd_calendar_month", f"$/{month.name}", "usd"),
+        TableColumn("usd_calendar_month", f"$/{report.month.name}", "usd"),
         *(_DISKS, _SIZE),
     )
-    return Section(
+    return Section.of(
         f"by-{by}",
         f"By {'tag ' if by.startswith(TAG) else ''}{name}",
         columns,
-        tuple(rows),
-        row("total", _sum(found)),
+        (row(_value(one), one) for one in shown),
+        row(f"{len(rest)} more", CostGroup.sum(rest)) if rest else None,
+        row("total", CostGroup.sum(found)),
         notes=() if by in {"provider", "site", "region"} else _shared(report.lines),
         expendable=("usd_calendar_month", "disks", "size_gb", "now_usd_month", "usd_hr"),
     )
@@ -478,18 +491,6 @@ def _value(group: CostGroup) -> str:
     if group.value is None:
         return _EMPTY.get(group.by, "(without)")
     return group.value
-
-
-def _sum(found: Sequence[CostGroup]) -> CostGroup:
-    gpus = [one.gpu_usd_month for one in found if one.gpu_usd_month is not None]
-    nows = [one.now for one in found if one.now is not None]
-    return CostGroup(
-        found[0].by,
-        None,
-        RunRate.sum(one.rate for one in found),
-        RunRate.sum(nows) if len(nows) == len(found) else None,
-        total(gpus) if gpus else None,
-    )
 
 
 def _shared(lines: Sequence[Line]) -> tuple[str, ...]:
@@ -502,70 +503,33 @@ def _shared(lines: Sequence[Line]) -> tuple[str, ...]:
 
 
 def _gpus(report: Aggregates) -> Section:
-    rows = [
-        (
-            one.workload,
-            (f"{one.nodes} x " if one.nodes > 1 else "")
-            + f"{one.gpus} {one.gpu_type}"
-            + (f" {one.socket}" if one.socket else "")
-            + (", spot" if one.spot else ""),
-            one.site,
-            one.usd_hr_on,
-            one.hours_per_month,
-            one.usd_month,
-        )
-        for one in report.gpus
-    ]
     columns = (
         TableColumn("workload", "workload"),
-        TableColumn("gpus", "GPUs"),
+        TableColumn("title", "GPUs"),
         _WHERE,
         TableColumn("usd_hr_on", "$/hour on", "usd_hr"),
         TableColumn("hours_per_month", "hours", "count"),
         _MONTH,
     )
-    return Section(
-        "gpus",
-        "GPUs of the workloads",
-        columns,
-        tuple(rows),
-        ("total", "", "", _BLANK, _BLANK, report.gpu_usd_month),
-        expendable=("usd_hr_on",),
-    )
+    total_row = {"workload": "total", "usd_month": report.gpu_usd_month}
+    title, expendable = "GPUs of the workloads", ("usd_hr_on",)
+    return Section.of("gpus", title, columns, report.gpus, footer=total_row, expendable=expendable)
 
 
 def _disks(report: Aggregates, most: int | None) -> Section:
-    top, _ = _by_cost(report.lines, most)
+    top, rest = _by_cost(report.lines, most)
     kept = {id(one) for one in top}
-    rows = [
-        (
-            report.title_of(one),
-            _month_of(one),
-            one.usd_hr,
-            one.size_gb,
-            one.site,
-            one.standing + ("" if one.status in {None, "ACTIVE"} else f", {one.status}"),
-        )
-        for one in report.lines
-        if id(one) in kept
-    ]
-    rest = [one for one in report.lines if id(one) not in kept]
-
-    def sums(name: str, rate: RunRate) -> tuple[Any, ...]:
-        return (name, rate.per(HOURS_PER_MONTH), rate.usd_hr, rate.size_gb, "", "")
-
-    if rest:
-        rows.append(sums(f"{len(rest):,} more", RunRate.of(rest)))
     columns = (
         *(_DISK, _MONTH, replace(_HOUR, null="no price"), _SIZE, _WHERE),
         TableColumn("standing", "status", "status"),
     )
-    return Section(
+    return Section.of(
         "disks",
         "Disks",
         columns,
-        tuple(rows),
-        sums("total", report.after),
+        (_row(report, one) for one in report.lines if id(one) in kept),
+        _sums(rest, f"{len(rest):,} more") if rest else None,
+        _sums(report.lines, "total"),
         notes=_shared(report.lines),
         expendable=("usd_hr",),
     )

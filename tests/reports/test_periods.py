@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.reports.lines import Accrual, Month, RunRate, in_hours
+from planner.reports.lines import Month, RunRate, in_hours
 from planner.units import hours_left, part, percent_of, usd_elapsed
 from tests.reports.world import READ, held, live, planned, report
 
@@ -39,8 +39,7 @@ def test_a_month_is_utc() -> None:
 
 def test_what_a_disk_has_accrued() -> None:
     """0.02 USD an hour since the 9th: 60 hours by noon of the 11th, 252 of 672 are gone."""
-    (line,) = report(None, held(live("disk-0001"))).lines
-    accrual = Accrual.of(line)
+    (accrual,) = report(None, held(live("disk-0001"))).lines
     assert accrual.hours == 60
     assert accrual.accrued_usd == Decimal("1.2")
     assert accrual.month_so_far_usd == Decimal("1.2")
@@ -50,7 +49,7 @@ def test_what_a_disk_has_accrued() -> None:
 def test_a_disk_of_an_earlier_month_counts_its_month_from_the_first() -> None:
     """Accrued is all of it; the month so far only what fell into it."""
     (line,) = report(None, held(live("disk-0001", "2026-01-31T12:00:00"))).lines
-    accrual = Accrual.of(line)
+    accrual = line
     assert accrual.accrued_usd == Decimal("0.02") * (252 + 12)
     assert accrual.month_so_far_usd == Decimal("0.02") * 252
 
@@ -78,7 +77,7 @@ def test_the_calendar_month_counts_the_hours_in_it(created: str | None, hours: i
 def test_nobody_says_when(created: str | None) -> None:
     """Without a time of creation nothing has accrued that anybody knows; the rest is known."""
     made = report(None, held(live("disk-0001", created)))
-    accrual = Accrual.of(made.lines[0])
+    accrual = made.lines[0]
     assert (accrual.hours, accrual.accrued_usd, accrual.month_so_far_usd) == (None, None, None)
     assert accrual.rest_of_month_usd == Decimal("8.4")
     assert made.to_document()["totals"]["undated"] == 1
@@ -87,13 +86,13 @@ def test_nobody_says_when(created: str | None) -> None:
 def test_a_clock_that_is_behind_owes_nothing() -> None:
     """A disk from the future has accrued nothing, rather than less than that."""
     (line,) = report(None, held(live("disk-0001", "2026-02-12T00:00:00"))).lines
-    assert Accrual.of(line).accrued_usd == 0
+    assert line.accrued_usd == 0
 
 
 def test_a_new_disk_has_the_rest_of_the_month_only() -> None:
     """It was not there, so it accrued nothing; from now on it costs."""
     line = report(planned()).lines[0]
-    accrual = Accrual.of(line)
+    accrual = line
     assert (accrual.accrued_usd, accrual.rest_of_month_usd) == (None, Decimal("4.2"))
 
 
@@ -117,7 +116,9 @@ def test_a_rate_is_the_sum_of_its_disks(prices: list[Decimal]) -> None:
     lines = report(None, held(*rows)).lines
     whole = RunRate.of(lines)
     assert whole.usd_hr == sum(prices, Decimal(0))
-    assert RunRate.sum(RunRate.of([one]) for one in lines) == whole
+    rates = [RunRate.of([one]) for one in lines]
+    assert sum(one.usd_hr for one in rates) == whole.usd_hr
+    assert sum(one.disks for one in rates) == whole.disks
     assert whole.per(730) == sum(prices, Decimal(0)) * 730
 
 
@@ -126,7 +127,7 @@ def test_unpriced_is_counted_and_never_free() -> None:
     made = report(None, held(live("disk-0001"), live("disk-0002", usd_hr=None)))
     assert (made.after.disks, made.after.unpriced) == (2, 1)
     assert made.after.usd_hr == Decimal("0.02")
-    assert Accrual.of(made.lines[1]).rest_of_month_usd is None
+    assert made.lines[1].rest_of_month_usd is None
     assert "has no price" in made.warnings[0]
     (totals,) = (one for one in made.sections() if one.name == "totals")
     assert "unpriced" in totals.rows[0][0]
@@ -174,7 +175,7 @@ def test_a_disk_that_was_created_later_is_left_out_and_said() -> None:
 def test_a_live_disk_is_never_left_out() -> None:
     """A clock that is behind the marketplace's hides nothing that is billed; it starts later."""
     (line,) = report(None, held(live("disk-0001", created="2026-02-12T12:00:00"))).lines
-    accrual = Accrual.of(line)
+    accrual = line
     assert (accrual.accrued_usd, accrual.month_so_far_usd) == (Decimal(0), Decimal(0))
     assert accrual.rest_of_month_usd == Decimal("0.02") * (672 - 276)
 
@@ -182,4 +183,4 @@ def test_a_live_disk_is_never_left_out() -> None:
 def test_a_disk_of_a_later_month_costs_nothing_in_this_one() -> None:
     """What begins after the month has no rest of it."""
     (line,) = report(None, held(live("disk-0001", created="2026-03-05T00:00:00"))).lines
-    assert Accrual.of(line).rest_of_month_usd == 0
+    assert line.rest_of_month_usd == 0
