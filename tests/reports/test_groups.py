@@ -36,7 +36,7 @@ def test_the_ways_of_grouping() -> None:
 
 
 def test_the_copies_of_a_volume_are_told_apart_where_a_plan_changes_them() -> None:
-    """b has two copies, at two prices; a has one, and no number."""
+    """B has two copies, at two prices; a has one, and no number."""
     (section,) = (one for one in report(planned()).sections() if one.name == "changes")
     assert [row[1] for row in section.rows] == ["b #2", "b #1", "a"]
 
