@@ -436,6 +436,7 @@ def free_notes(frame: pd.DataFrame) -> list[str]:
     """Return what there is to say of the requirements that are not `costly`."""
     left = unanswered(frame)
     free = len(frame) - len(costly(frame)) - left
-    notes = [f"{counted(free, 'more requirement')} cost nothing alone"] if free else []
+    more = "more requirement" if len(costly(frame)) else "requirement"
+    notes = [f"{counted(free, more)} cost{'s' * (free == 1)} nothing alone"] if free else []
     asked = f"{counted(left, 'more requirement')} not worked out; ask for a volume with --volume"
     return [*notes, *([asked] if left else [])]

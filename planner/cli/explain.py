@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,7 @@ EPILOG = (
     "--offer offers, with --alternatives alternatives."
 )
 _PRICES = 12
+_MOST = 40
 _MORE = TableColumn("extra_usd_month", "+ $/month", "difference")
 
 
@@ -183,17 +185,25 @@ def _choices(asked: Explanation) -> Section:
         f"{counted(len(rows) - left, 'replica')} of {len(rows)} worked out, the most expensive "
         "first; ask for another with --volume NAME"
     )
-    notes = (*([some] if left else []), *track_record(asked.plan))
-    return Section("choices", title, columns, tuple(rows), notes=notes)
+    notes = [some] if left else []
+    if asked.volume is None and len(rows) > _MOST:
+        rows.sort(key=lambda row: -(row[-1] or Decimal(0)))
+        notes.append(
+            f"the {_MOST} of {len(rows):,} that would cost most elsewhere are shown; "
+            "--volume NAME shows another, -o csv lists all"
+        )
+    shown = tuple(rows[:_MOST])
+    return Section("choices", title, columns, shown, notes=(*notes, *track_record(asked.plan)))
 
 
 def _offers(asked: Explanation) -> Section:
     from planner.schema import records
     from planner.solve.candidates import RULES
 
+    about_one = asked.volume is not None
     rows = tuple(
         (
-            one["volume"],
+            *(() if about_one else (one["volume"],)),
             _where(one),
             None if one["chosen"] else one["extra_usd_month"],
             "chosen"
@@ -203,7 +213,7 @@ def _offers(asked: Explanation) -> Section:
         for one in records(asked.offers)
     )
     columns = (
-        TableColumn("volume", "volume"),
+        *(() if about_one else (TableColumn("volume", "volume"),)),
         TableColumn("offer", "offer"),
         _MORE,
         TableColumn("why", "why not"),
@@ -248,9 +258,11 @@ def _requirements(asked: Explanation) -> Section:
         TableColumn("saves_usd_month", "saves $/month", "usd_month"),
     )
     rows = tuple(tuple(one[column.name] for column in columns) for one in found)
-    notes = tuple(free_notes(asked.requirements))
+    notes = free_notes(asked.requirements)
+    if len(rows) > _MOST:
+        notes.insert(0, f"the {_MOST} of {len(rows):,} that cost most are shown; -o json lists all")
     title = "What requirements cost: the plan without each"
-    return Section("requirements", title, columns, rows, notes=notes)
+    return Section("requirements", title, columns, rows[:_MOST], notes=(*notes,))
 
 
 def _prices(asked: Explanation) -> Section:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from planner.demand.model import Demand
+    from planner.demand.model import Demand, Volume
     from planner.solve.existing import Kept
     from planner.solve.solution import Placement
     from planner.solve.tenures import Tenure
@@ -92,6 +92,15 @@ class Outlook:
             later[row.volume, row.replica].append(row)
         return later
 
+    @cached_property
+    def _volumes(self) -> dict[str, Volume]:
+        return {volume.name: volume for volume in self.demand.volumes}
+
+    def _alone_usd(self, placement: Placement, later: Sequence[Tenure]) -> Decimal:
+        """Return what a replica costs over the horizon, without a look at the other volumes."""
+        alone = self.demand.model_copy(update={"volumes": (self._volumes[placement.volume],)})
+        return horizon_usd(alone, [placement], later)
+
     def section(self) -> Section:
         """Return one row for each replica that moves: what it is on now, next, and at the end."""
         months, rows = self.demand.policy.months, []
@@ -110,7 +119,7 @@ class Outlook:
                     place_text(vars(mine[0])),
                     len(mine),
                     sum(mine[-1].disk_sizes_gb),
-                    horizon_usd(self.demand, [placement], mine),
+                    self._alone_usd(placement, mine),
                 )
             )
         columns = (
@@ -128,7 +137,7 @@ class Outlook:
 
     def months(self) -> Iterator[PlannedMonth]:
         """Yield what each volume costs in each month, by month; together the horizon's cost."""
-        policy, volumes = self.demand.policy, {v.name: v for v in self.demand.volumes}
+        policy, volumes = self.demand.policy, self._volumes
         paths: defaultdict[str, list[list[tuple[int, int, int, Decimal]]]] = defaultdict(list)
         for placement in self.placements:
             later = self.later(placement)
@@ -167,10 +176,12 @@ class Outlook:
         rows = []
         for placement in self.placements:
             mine = self.later(placement) if placement.action != "keep" else []
-            planned = horizon_usd(self.demand, [placement], mine)
+            if not mine:
+                continue
+            planned = self._alone_usd(placement, mine)
             for moves, disk in enumerate(mine, 1):
                 at_once = replace(placement, usd_hr=disk.usd_hr)
-                usd = horizon_usd(self.demand, [at_once], mine[moves:])
+                usd = self._alone_usd(at_once, mine[moves:])
                 sizes = (placement.provision_gb, sum(disk.disk_sizes_gb), disk.until_month)
                 which = (placement.volume, placement.replica)
                 rows.append((*which, *sizes, moves, difference(usd, planned)))

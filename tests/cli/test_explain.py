@@ -137,3 +137,26 @@ def test_no_alternatives_cannot_be_asked_for(plan: Plan) -> None:
     """Fewer than one is wrong input."""
     with pytest.raises(InputError):
         alternatives(plan, 0, exact=True)
+
+
+def test_a_large_plan_shows_what_would_cost_most_elsewhere(run: Run, tmp_path: Path) -> None:
+    """Forty replicas as a table, the dearest move first; every one of them as CSV."""
+    volumes = [{"name": f"v{n}", "size_gb": 100 + n} for n in range(45)]
+    plan = planner.plan({"version": 1, "volumes": volumes}, read_offers("shipped:disk-offers"))
+    plan.save(tmp_path / "many.json")
+    shown = run("explain", "many.json").out.partition("\n\n")[0].splitlines()[3:]
+    assert [line.split()[0] for line in shown] == [f"v{n}" for n in range(44, 4, -1)]
+    assert (
+        "the 40 of 45 that would cost most elsewhere are shown" in run("explain", "many.json").out
+    )
+    assert len(run("explain", "many.json", "-o", "csv").out.splitlines()) == 46
+
+
+def test_about_one_volume_no_column_repeats_its_name(run: Run) -> None:
+    """Every offer has a line of its own, whatever the length of the name."""
+    heading = next(
+        line
+        for line in run("explain", "plan.json", "--volume", "weights").out.splitlines()
+        if "why not" in line and "offer" in line and "Every" not in line
+    )
+    assert heading.split() == ["offer", "+", "$/month", "why", "not"]
