@@ -425,10 +425,21 @@ def _as_stored(row: Mapping[str, Any], column: Column) -> Any:  # noqa: ANN401 -
     if column.dtype not in {AMOUNT, EXACT}:
         return row.get(column.name)
     value = row[column.name]
-    if value is None or column.dtype == EXACT:
-        return value if value is None else tuple(value)
-    amount = Decimal(value)
-    if not amount.is_finite():
+    if column.dtype == AMOUNT:
+        return stored_amount(value)
+    return None if value is None else tuple(value)
+
+
+def stored_amount(text: Any) -> Decimal | None:  # noqa: ANN401 -- any JSON value
+    """Return an amount that `json_value` wrote, None where there is none.
+
+    Raises
+    ------
+    TypeError, ValueError, decimal.InvalidOperation
+        When it is no amount.
+    """
+    amount = None if text is None else Decimal(text)
+    if amount is not None and not amount.is_finite():
         raise ValueError("not an amount")
     return amount
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
     from planner.errors import MarketError
@@ -95,9 +96,14 @@ class DiskListing:
         """Return the live disks of a name."""
         return tuple(disk for disk in self.live if disk.name == name)
 
+    @cached_property
+    def by_id(self) -> Mapping[str | None, Disk]:
+        """Return the disks that have an id, by it."""
+        return {disk.id: disk for disk in reversed(self.disks) if disk.id is not None}
+
     def find(self, disk_id: str) -> Disk | None:
         """Return the disk of an id."""
-        return next((disk for disk in self.disks if disk.id == disk_id), None)
+        return self.by_id.get(disk_id)
 
 
 @dataclass(frozen=True)

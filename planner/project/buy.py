@@ -28,7 +28,7 @@ from planner.project.reconcile import (
 from planner.project.spending import check_ceilings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from planner.market.disks import Disk
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from planner.project.context import Context
     from planner.project.preflight import Limits
     from planner.project.reconcile import Classification
-    from planner.project.spending import Ceilings
+    from planner.project.spending import Ceiling
     from planner.project.state import Entry, Slot
 
 
@@ -55,7 +55,7 @@ class PurchaseContext:
     """
 
     limits: Limits
-    ceilings: Ceilings
+    ceilings: Sequence[Ceiling]
     halt: Callable[[], bool]
 
 

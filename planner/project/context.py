@@ -8,20 +8,23 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError, NotFound
 from planner.marketplace.protocol import LISTING_S, target_of, utc_now
 from planner.project.journal import plan_file
+from planner.project.state import SENDABLE, kept_disks, slots_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from decimal import Decimal
 
     import pandas as pd
 
     from planner.market.disks import Disk
     from planner.marketplace.protocol import DiskListing, Marketplace
+    from planner.plans.plan import Plan
     from planner.project.journal import Journal
     from planner.project.state import Entry, ExpectedDisk, Slot, State
 
@@ -206,22 +209,14 @@ class Context:
         The account that disks are created in.
     journal, state : Journal, State
         What was done, and what it comes to.
-    plan, project : str
-        Digest of the plan, and its project.
-    slots : mapping
-        The slots of the plan, by name.
-    origin : str
-        Where the demand of the plan was read.
+    plans : tuple of Plan
+        The plan that was agreed to, and those that continue it: the last is applied. None where no
+        plan is.
     again : bool
         Whether a second set is bought on purpose: no disk of an earlier plan serves this plan.
-    plan_json : str
-        The text of the plan, kept beside the journal.
-    kept : mapping
-        The disks that the plan keeps, by id: fields of `ExpectedDisk`, as they were then.
-    chain : tuple of str
-        Digests of the plan that was agreed to and of those that continue it, this one included.
-    percent : Decimal | None
-        By how much the run-rate of the plan that was agreed to may rise after a stock-out.
+    failover : Decimal | None
+        By how much the run-rate of the plan that was agreed to may rise after a stock-out; None
+        takes what an earlier run of the plan recorded.
     listing : DiskListing | None
         The account's disks as they were last read.
     gone : set of str
@@ -232,16 +227,9 @@ class Context:
     journal: Journal
     state: State
     pace: Pace
-    plan: str = ""
-    project: str = ""
-    slots: Mapping[str, Slot] = field(default_factory=dict)
-    origin: str = ""
-    plan_id: str = ""
+    plans: tuple[Plan, ...] = ()
     again: bool = False
-    plan_json: str = ""
-    kept: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    chain: tuple[str, ...] = ()
-    percent: Decimal | None = None
+    failover: Decimal | None = None
     listing: DiskListing | None = None
     gone: set[str] = field(default_factory=set)
     on_event: Callable[[Event], None] = lambda _: None
@@ -252,11 +240,48 @@ class Context:
         """Return the marketplace and team that the key is for."""
         return target_of(self.marketplace)
 
+    @cached_property
+    def chain(self) -> tuple[str, ...]:
+        """Return the digests of `plans`."""
+        return tuple(plan.digest for plan in self.plans)
+
+    @property
+    def plan(self) -> str:
+        """Return the digest of the plan that is applied; empty where none is."""
+        return self.chain[-1] if self.chain else ""
+
+    @cached_property
+    def slots(self) -> dict[str, Slot]:
+        """Return the slots of the plan, by name."""
+        return {slot.name: slot for plan in self.plans[-1:] for slot in slots_of(plan)}
+
+    @cached_property
+    def kept(self) -> dict[str, dict[str, Any]]:
+        """Return the disks that the plan keeps, by id, as they were then: of `ExpectedDisk`."""
+        return kept_disks(self.plans[-1]) if self.plans else {}
+
+    @property
+    def percent(self) -> Decimal | None:
+        """Return by how much the run-rate of the plan that was agreed to may rise, in per cent."""
+        recorded = self.state.plans.get(self.plan, {}).get("percent")
+        if self.failover is not None or recorded is None:
+            return self.failover
+        return Decimal(recorded)
+
     @property
     def entries(self) -> list[Entry]:
         """Return the journal's entries of the project and target, of every plan."""
-        target = self.target
-        return [e for e in self.state.of_project(self.project) if self.state.is_at(e, target)]
+        return self.state.at(self.target, self.plans[-1].project if self.plans else "")
+
+    @property
+    def listed(self) -> Mapping[str | None, Disk]:
+        """Return the account's disks as they were last read, by id; none before."""
+        return self.listing.by_id if self.listing else {}
+
+    def is_open(self, slot: Slot) -> bool:
+        """Return whether a slot is still to be sent: perhaps again, after its quarantine."""
+        entry = self.state.entries.get(slot.name)
+        return entry is None or entry.stage in SENDABLE or entry.is_pending
 
     def disks(self, *, readings: int = 1) -> DiskListing:
         """Return every disk of the account, and remember it as `listing`."""
@@ -299,13 +324,13 @@ class Context:
 
         The record holds all that a later run of any plan needs to reconcile it.
         """
-        live = listing.live if listing else ()
+        plan, live = self.plans[-1], listing.live if listing else ()
         date = listing.date if listing else None
         self.record(
             "intent",
             name=slot.name,
             plan=self.plan,
-            project=self.project,
+            project=plan.project,
             volume=slot.volume,
             replica=slot.replica,
             disk=slot.disk,
@@ -316,7 +341,7 @@ class Context:
             replaces=list(slot.replaces),
             disks=slot.disks,
             **({"shares": [vars(share) for share in slot.group]} if slot.group else {}),
-            origin=self.origin,
+            origin=plan.origin or str(plan.inputs["demand"]["source"]),
             body=slot.digest,
             sends=sends,
             baseline=sorted(disk.key for disk in live if expected.is_like(disk)),
@@ -337,7 +362,7 @@ class Context:
         """
         fields = {
             "id": disk.id,
-            "usd_hr": None if disk.usd_hr is None else str(disk.usd_hr),
+            "usd_hr": _text(disk.usd_hr),
             "as_name": disk.name or "",
             "status": disk.status,
             "created_at": disk.created_at,
@@ -379,22 +404,26 @@ class Context:
         """Keep the plan and record it with its target, once, before its first slot."""
         if self.plan in self.state.plans:
             return
-        self.journal.store(plan_file(self.plan), self.plan_json.encode("ascii"))
-        agreed = self.chain[0] if self.chain else self.plan
-        continues = {"continues": agreed, "percent": str(self.percent)}
+        plan = self.plans[-1]
+        self.journal.store(plan_file(self.plan), plan.to_json().encode("ascii"))
+        continues = {"continues": self.chain[0], "percent": str(self.percent)}
         self.record(
             "plan",
             plan=self.plan,
-            plan_id=self.plan_id,
-            project=self.project,
+            plan_id=plan.plan_id,
+            project=plan.project,
             target=self.target,
-            **(continues if agreed != self.plan else {}),
+            **(continues if len(self.plans) > 1 else {}),
         )
 
     def conflict(self, entry: Entry, ids: list[str], why: str, disk: Disk | None = None) -> None:
         """Write down what a person has to decide."""
-        price = None if disk is None or disk.usd_hr is None else str(disk.usd_hr)
+        price = None if disk is None else _text(disk.usd_hr)
         self.record("conflict", name=entry.name, ids=ids, why=why, usd_hr=price)
+
+    def record_seen(self, entry: Entry, disk: Disk) -> None:
+        """Write down status and price of a created disk by now."""
+        self.record("seen", name=entry.name, status=disk.status, usd_hr=_text(disk.usd_hr))
 
     def is_live(self, entry: Entry, listing: DiskListing | None = None) -> bool:
         """Return whether the recorded disk exists, by a listing or else by its id."""
@@ -430,3 +459,7 @@ class Context:
 
 
 _TICK_S, _JUMP_S = 1.5, 60.0
+
+
+def _text(usd_hr: Decimal | None) -> str | None:
+    return None if usd_hr is None else str(usd_hr)

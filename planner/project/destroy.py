@@ -118,7 +118,7 @@ def superseded(ctx: Context, project: str | None) -> tuple[str, list[Entry]]:
     InputError
         When there are none, or several projects have some.
     """
-    mine = [e for e in ctx.state.entries.values() if ctx.state.is_at(e, ctx.target)]
+    mine = ctx.state.at(ctx.target)
     chosen = [e for e in mine if e.is_superseded and project in {None, e.project}]
     projects = sorted({entry.project for entry in chosen})
     if len(projects) > 1:
@@ -156,9 +156,8 @@ def selected(
     """
     mine = [
         entry
-        for entry in ctx.state.of_project(project)
-        if ctx.state.is_at(entry, ctx.target)
-        and (not volumes or not {*volumes}.isdisjoint(entry.volumes))
+        for entry in ctx.state.at(ctx.target, project)
+        if (not volumes or not {*volumes}.isdisjoint(entry.volumes))
         and (not ids or not {*entry.ids}.isdisjoint(ids))
     ]
     chosen = [entry for entry in mine if entry.stage == "created"]

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +41,9 @@ from planner.project.reconcile import (
 )
 from planner.project.replace import supersede
 from planner.project.sightings import record_sightings
-from planner.project.spending import Ceilings, check_ceilings, project_usd_hr
-from planner.project.state import SENDABLE, ExpectedDisk, Slot, State, assignment, slots_of
+from planner.project.spending import ceilings_of, check_ceilings, project_usd_hr
+from planner.project.state import ExpectedDisk, Slot, State, assignment
 from planner.project.status import disk_status
-from planner.schema import records
 from planner.units import total
 
 if TYPE_CHECKING:
@@ -134,59 +133,32 @@ def apply_plan(
         if order.failover is not None and not order.dry_run:
             last += MAX_FAILOVERS
         while True:
-            ctx = _context(plans, marketplace, journal, state, pace, order, heartbeat)
-            outcome = _apply_last(ctx, plans, order, ask)
+            ctx = Context(
+                marketplace,
+                journal,
+                state,
+                pace,
+                plans,
+                again=order.limits.again,
+                failover=order.failover,
+                on_event=heartbeat,
+            )
+            outcome = _apply_last(ctx, order, ask)
             if ctx.listing is not None and not order.dry_run:
                 seen_at = ctx.listing.date or pace.now()
                 record_sightings(folder, ctx.target, ctx.listing.attachments, seen_at)
             if len(plans) == last or not isinstance(outcome.stop, OutOfStock):
                 return outcome
             try:
-                plans = (*plans, replan(ctx, plans))
+                plans = (*plans, replan(ctx, plans[0]))
             except PlannerError as error:  # what is bought already is shown all the same
                 return replace(outcome, stop=error)
             heartbeat({"event": "failover", "why": str(outcome.stop)})
 
 
-def _context(
-    plans: Sequence[Plan],
-    marketplace: Marketplace,
-    journal: Journal,
-    state: State,
-    pace: Pace,
-    order: Order,
-    on_event: Callable[[Event], None],
-) -> Context:
-    """Return the tools to apply the last of the plans."""
-    plan = plans[-1]
-    percent = order.failover
-    if percent is None and plan.digest in state.plans:
-        recorded = state.plans[plan.digest].get("percent")
-        percent = None if recorded is None else Decimal(recorded)
-    return Context(
-        marketplace=marketplace,
-        journal=journal,
-        state=state,
-        pace=pace,
-        plan=plan.digest,
-        project=plan.project,
-        slots={slot.name: slot for slot in slots_of(plan)},
-        origin=plan.origin or str(plan.inputs["demand"]["source"]),
-        plan_id=plan.plan_id,
-        again=order.limits.again,
-        plan_json=plan.to_json(),
-        kept=kept_disks(plan),
-        chain=tuple(plan.digest for plan in plans),
-        percent=percent,
-        on_event=on_event,
-    )
-
-
-def _apply_last(
-    ctx: Context, plans: Sequence[Plan], order: Order, confirm: Confirm
-) -> ApplyOutcome:
+def _apply_last(ctx: Context, order: Order, confirm: Confirm) -> ApplyOutcome:
     """Apply the last of the plans; the ones before it have met a stock-out."""
-    run = _Run(ctx, plans, order, confirm)
+    run = _Run(ctx, order, confirm)
     stop: PlannerError | None = None
     try:
         run.run()
@@ -197,29 +169,20 @@ def _apply_last(
         with contextlib.suppress(MarketError):
             settle_absent(ctx, ctx.entries)
     outcome = make_outcome(
-        ctx,
-        plans[-1],
-        run.slots,
-        stop,
-        ceilings=run.ceilings,
-        balance=run.balance,
-        to_send=run.to_send,
+        ctx, stop, ceilings=run.ceilings, balance=run.balance, to_send=run.to_send
     )
     if stop is not None or order.dry_run or ctx.pace.stop.is_set():
         return outcome
-    reach = check_reach(ctx.project, outcome.jobs, ctx.marketplace, clock=ctx.pace.clock)
+    reach = check_reach(outcome.project, outcome.jobs, ctx.marketplace, clock=ctx.pace.clock)
     return replace(outcome, reach=reach)
 
 
 class _Run:
-    def __init__(self, ctx: Context, plans: Sequence[Plan], order: Order, confirm: Confirm) -> None:
-        self.ctx, self.plan, self.order, self.confirm = ctx, plans[-1], order, confirm
-        self.slots = tuple(ctx.slots.values())
+    def __init__(self, ctx: Context, order: Order, confirm: Confirm) -> None:
+        self.ctx, self.plan, self.order, self.confirm = ctx, ctx.plans[-1], order, confirm
         self.balance: Decimal | None = None
         self.to_send: list[Slot] = []
-        agreed = plans[0] if len(plans) > 1 else None
-        planned = total(slot.usd_hr for slot in self.slots)
-        self.ceilings = Ceilings.of(order.limits, planned, agreed, ctx.percent)
+        self.ceilings = ceilings_of(ctx, order.limits)
         self._halt = threading.Event()
 
     def run(self) -> None:
@@ -229,7 +192,7 @@ class _Run:
         while True:
             reconcile_pending(ctx, wait=self.order.wait)
             take_over(ctx)
-            self.to_send = [slot for slot in self.slots if self._is_open(slot)]
+            self.to_send = [slot for slot in ctx.slots.values() if ctx.is_open(slot)]
             self._check_refused()
             if not self.to_send:
                 self._close()
@@ -271,19 +234,12 @@ class _Run:
 
     def _accept_prices(self) -> None:
         """Write down what kept disks cost by now: it is what the plan that was applied says."""
-        listed = {disk.id: disk for disk in self.ctx.listing.disks} if self.ctx.listing else {}
         for entry in [e for e in self.ctx.entries if e.stage == "created"]:
-            disk = listed.get(entry.ids[0]) if entry.ids[0] in self.ctx.kept else None
+            disk = self.ctx.listed.get(entry.ids[0]) if entry.ids[0] in self.ctx.kept else None
             if disk is None or disk.usd_hr is None:
                 continue
             if entry.expected.counted(disk.usd_hr) != entry.expected.counted(entry.usd_hr):
-                price = str(disk.usd_hr)
-                self.ctx.record("seen", name=entry.name, status=disk.status, usd_hr=price)
-
-    def _is_open(self, slot: Slot) -> bool:
-        """Return whether a slot is still to be sent; a pending slot is out of quarantine here."""
-        entry = self.ctx.state.entries.get(slot.name)
-        return entry is None or entry.stage in SENDABLE or entry.is_pending
+                self.ctx.record_seen(entry, disk)
 
     def _check_refused(self) -> None:
         """Stop where the marketplace refused a slot permanently, unless its disk exists."""
@@ -374,9 +330,8 @@ def prove_listing(ctx: Context, listing: DiskListing) -> None:
 
 def look_for_unlisted(ctx: Context, listing: DiskListing) -> None:
     """Ask by id for every recorded disk of the project that a listing does not show."""
-    listed = {disk.id for disk in listing.disks}
     for entry in ctx.entries:
-        if entry.may_exist and len(entry.ids) == 1 and entry.ids[0] not in listed:
+        if entry.may_exist and len(entry.ids) == 1 and entry.ids[0] not in listing.by_id:
             ctx.is_live(entry)
 
 
@@ -483,8 +438,7 @@ def wait_active(ctx: Context) -> None:
                     del waiting[disk_id]
                     continue
                 if entry is not None and disk.status != entry.status:
-                    price = None if disk.usd_hr is None else str(disk.usd_hr)
-                    ctx.record("seen", name=entry.name, status=disk.status, usd_hr=price)
+                    ctx.record_seen(entry, disk)
                 ctx.saw(disk)
                 waiting[disk_id] = f"{name} ({disk.status})"
                 if disk.status == "ACTIVE" or disk.status not in HEALTHY:
@@ -500,13 +454,3 @@ def wait_active(ctx: Context) -> None:
                 pause = min(pause * 1.5, 15.0)
     if failed:
         raise Conflict("; ".join(failed), hint="`planner status` compares every disk")
-
-
-def kept_disks(plan: Plan) -> dict[str, dict[str, Any]]:
-    """Return the disks that a plan keeps, by id, as they were then: fields of `ExpectedDisk`."""
-    ids = {disk_id for placement in plan.placements for disk_id in placement.disk_ids}
-    if not ids:
-        return {}
-    names = [field.name for field in fields(ExpectedDisk)]
-    rows = [row for row in records(plan.market.disks) if row["id"] in ids]
-    return {row["id"]: {name: row[name] for name in names} for row in rows}

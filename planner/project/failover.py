@@ -80,22 +80,22 @@ def sold_out(ctx: Context) -> list[Entry]:
     return [entry for entry in ctx.entries if entry.plan in ctx.chain and entry.stock]
 
 
-def replan(ctx: Context, plans: Sequence[Plan]) -> Plan:
+def replan(ctx: Context, agreed: Plan) -> Plan:
     """Return a plan for what is left after a stock-out.
 
     Parameters
     ----------
-    plans : sequence of Plan
-        The plan that was agreed to, and those that continue it.
+    agreed : Plan
+        The plan that was agreed to.
 
     Raises
     ------
     OutOfStock
         When no other place is left, or none within the percentage.
     """
-    agreed, percent = plans[0], ctx.percent or Decimal(0)
+    percent = ctx.percent or Decimal(0)
     disks = read_account(ctx.marketplace)
-    known = recorded_disks(ctx.journal.records, ctx.project, ctx.target, disks)
+    known = recorded_disks(ctx.journal.records, agreed.project, ctx.target, disks)
     recorded = known.in_use
     if ctx.again:  # a second set: what earlier plans bought serves the first
         own = {id_ for entry in ctx.entries if entry.plan in ctx.chain for id_ in entry.ids}

@@ -24,12 +24,12 @@ from planner.project.state import SENDABLE, Entry
 from planner.units import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from planner.market.disks import Disk
     from planner.plans.plan import Plan
     from planner.project.context import Context
-    from planner.project.spending import Ceilings
+    from planner.project.spending import Ceiling
     from planner.project.state import Slot
 
 
@@ -196,11 +196,9 @@ class ApplyOutcome:
 
 def make_outcome(
     ctx: Context,
-    plan: Plan,
-    slots: Sequence[Slot],
     stop: PlannerError | None,
     *,
-    ceilings: Ceilings,
+    ceilings: Sequence[Ceiling],
     balance: Decimal | None,
     to_send: Sequence[Slot],
 ) -> ApplyOutcome:
@@ -211,19 +209,19 @@ def make_outcome(
     stop : PlannerError | None
         What ended it early; a pending slot or a conflict is worse.
     """
-    listed = {disk.id: disk for disk in ctx.listing.disks} if ctx.listing else {}
-    intended = ((slot, ctx.state.entries.get(slot.name)) for slot in slots)
-    rows = tuple(OutcomeRow(slot, entry, _disk_of(entry, listed)) for slot, entry in intended)
+    plan = ctx.plans[-1]
+    intended = ((slot, ctx.state.entries.get(slot.name)) for slot in ctx.slots.values())
+    rows = tuple(OutcomeRow(slot, entry, _disk_of(ctx, entry)) for slot, entry in intended)
     entries = [row.entry for row in rows if row.entry is not None]
     entries += [e for e in ctx.entries if e.plan != ctx.plan and (e.is_pending or e.has_conflict)]
-    superseded = superseded_of((e for e in ctx.entries if not is_gone(ctx, e, listed)), listed)
+    superseded = superseded_of((e for e in ctx.entries if not is_gone(ctx, e)), ctx.listed)
     jobs = jobs_of(plan, ctx.state.entries)
     attached = attach_warnings(plan.demand, plan.placements, plan.gpus, ctx.pace.now().date())
     return ApplyOutcome(
         plan_id=plan.plan_id,
         project=plan.project,
         rows=rows,
-        disks=tuple(_project_disks(ctx, plan, rows, listed)),
+        disks=tuple(_project_disks(ctx, plan, rows)),
         stop=_worst(ctx, entries, stop),
         advice=(
             *_advice(ctx, entries),
@@ -235,7 +233,7 @@ def make_outcome(
         usd_hr=project_usd_hr(ctx),
         limit_usd_hr=allowed_usd_hr(ctx, ceilings),
         balance_usd=balance,
-        to_send=tuple(slot for slot in to_send if _is_open(ctx, slot)),
+        to_send=tuple(filter(ctx.is_open, to_send)),
         jobs=jobs,
         pending=tuple(entry.name for entry in entries if entry.is_pending),
         superseded=superseded,
@@ -243,51 +241,46 @@ def make_outcome(
     )
 
 
-def _disk_of(entry: Entry | None, listed: Mapping[str | None, Disk]) -> Disk | None:
+def _disk_of(ctx: Context, entry: Entry | None) -> Disk | None:
     """Return the disk of a slot that was created, as it is listed."""
-    return None if entry is None or entry.stage != "created" else listed.get(entry.ids[0])
+    return None if entry is None or entry.stage != "created" else ctx.listed.get(entry.ids[0])
 
 
 def _project_disks(
-    ctx: Context,
-    plan: Plan,
-    rows: Sequence[OutcomeRow],
-    listed: Mapping[str | None, Disk],
+    ctx: Context, plan: Plan, rows: Sequence[OutcomeRow]
 ) -> Iterator[dict[str, Any]]:
     """Yield a plan's slots and every other disk that the project pays for, in its order."""
     names = {row.slot.name for row in rows}
     documents = [row.to_document() for row in rows]
     paid = [entry for entry in ctx.entries if entry.may_exist]
     for entry in paid:
-        if entry.name not in names and not is_gone(ctx, entry, listed):
+        if entry.name not in names and not is_gone(ctx, entry):
             what = entry.volume, entry.replica, entry.disk, entry.name, _shown_state(entry)
-            expected, price = entry.expected, cost(ctx, entry, listed)
             documents.append(
                 _disk_document(
                     what,
                     entry.disk_group,
-                    expected.size_gb,
-                    price,
-                    expected.usd_hr,
+                    entry.size_gb,
+                    cost(ctx, entry),
+                    entry.expected.usd_hr,
                     entry=entry,
-                    disk=_disk_of(entry, listed),
+                    disk=_disk_of(ctx, entry),
                 )
             )
     recorded = {disk_id for entry in paid for disk_id in entry.ids}
     for placement, *_ in by_disk(plan.placements):
         for number, disk_id in enumerate(placement.disk_ids, 1):
-            disk = listed.get(disk_id)
+            disk = ctx.listed.get(disk_id)
             if disk_id not in recorded and disk is not None and disk.is_live:
                 what = placement.volume, placement.replica, number, disk.name or "", "kept"
-                kept = ctx.kept[disk_id]
-                price = kept_cost(ctx, disk_id, listed)
+                price = kept_cost(ctx, disk_id)
                 documents.append(
                     _disk_document(
                         what,
                         placement.disk_group,
                         disk.size_gb or 0,
                         price,
-                        kept["usd_hr"] or price,
+                        ctx.kept[disk_id]["usd_hr"] or price,
                         disk=disk,
                     )
                 )
@@ -296,11 +289,6 @@ def _project_disks(
         documents,
         key=lambda row: (order.get(row["volume"], len(order)), row["replica"], row["disk"]),
     )
-
-
-def _is_open(ctx: Context, slot: Slot) -> bool:
-    entry = ctx.state.entries.get(slot.name)
-    return entry is None or entry.stage in SENDABLE or entry.is_pending
 
 
 def _worst(

@@ -159,8 +159,7 @@ def check_second_purchase(
         for entry in ctx.entries
         if entry.plan != ctx.plan
         and not wanted.isdisjoint(entry.keys)
-        and entry.stage == "created"
-        and not entry.superseded_by
+        and entry.is_in_use
         and replaced.isdisjoint(entry.ids)
     ]
     alive = [entry for entry in twins if ctx.is_live(entry, listing)]
@@ -170,7 +169,7 @@ def check_second_purchase(
             for entry in alive
         ]
         raise Conflict(
-            f"an earlier plan of {visible(ctx.project)} has bought this already:\n"
+            f"an earlier plan of {visible(ctx.plans[-1].project)} has bought this already:\n"
             + "\n".join(lines),
             hint="plan again, which keeps them; or buy a second set on purpose with --again",
         )
@@ -185,7 +184,7 @@ def _check_renamed(
     former = [
         (entry, share)
         for entry in ctx.entries
-        if entry.stage == "created" and not entry.superseded_by
+        if entry.is_in_use
         for share in entry.shares
         if share.volume not in volumes
     ]
@@ -193,7 +192,7 @@ def _check_renamed(
         same = (each for each in former if each[1].size_gb == new.size_gb)
         entry, share = next(same, (None, new))
         if entry is not None and ctx.is_live(entry, listing):
-            old, name = visible(f"{ctx.project}/{share.volume}"), visible(new.volume)
+            old, name = visible(f"{ctx.plans[-1].project}/{share.volume}"), visible(new.volume)
             rename = f"planner rename {shlex.quote(old)} {shlex.quote(name)}"
             raise Conflict(
                 f"{name} is new, and {old} is no longer in the demand: disk {entry.ids[0]} of "
@@ -398,7 +397,7 @@ def recorded_disks(
         Columns ``DISKS``: the account. A pending create whose disk is listed counts as bought.
     """
     state = State(records)
-    mine = [entry for entry in state.of_project(project) if state.is_at(entry, target)]
+    mine = state.at(target, project)
     ids = listed_ids(mine, disks)
     bought: dict[tuple[str, int], dict[str, dict[int, str | None]]] = {}
     superseded: Recorded = {}

@@ -27,16 +27,14 @@ def supersede(ctx: Context) -> None:
     """
     moved = _moved(ctx.entries)
     for entry in ctx.entries:
-        is_in_use = entry.stage == "created" and not entry.superseded_by
-        elsewhere = moved.get(entry.ids[0], {}) if is_in_use else {}
+        elsewhere = moved.get(entry.ids[0], {}) if entry.is_in_use else {}
         by = set().union(*elsewhere.values())
         # A disk may serve its own successor.
         if by and len(elsewhere) >= len(entry.shares) and entry.name not in by:
             ctx.record("superseded", name=entry.name, by=sorted(by))
     last = {key: e.name for e in ctx.entries if e.stage == "created" for key in e.keys}
     for entry in ctx.entries:
-        is_in_use = entry.stage == "created" and not entry.superseded_by
-        later = {last[key] for key in entry.keys} if is_in_use else {entry.name}
+        later = {last[key] for key in entry.keys} if entry.is_in_use else {entry.name}
         if entry.name not in later and not ctx.is_live(entry, ctx.listing):
             ctx.record("superseded", name=entry.name, by=sorted(later))
 

@@ -25,7 +25,7 @@ def find_entry(state: State, text: str, target: dict[str, str | None]) -> Entry:
     InputError
         When no slot matches, or several do.
     """
-    entries = [entry for entry in state.entries.values() if state.is_at(entry, target)]
+    entries = state.at(target)
     matches = [entry for entry in entries if text == entry.name] or [
         entry for entry in entries if text in {*entry.keys, *entry.ids}
     ]
@@ -123,7 +123,7 @@ def rename_volume(ctx: Context, project: str, volume: str, name: str) -> int:
     InputError
         When the project has no such volume, or the name is invalid or another volume's.
     """
-    mine = [e for e in ctx.state.of_project(project) if ctx.state.is_at(e, ctx.target)]
+    mine = ctx.state.at(ctx.target, project)
     disks = [entry for entry in mine if volume in entry.volumes and entry.may_exist]
     if not disks:
         known = [name for entry in mine for name in entry.volumes]

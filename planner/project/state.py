@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from planner.market.offers import KEY
 from planner.market.wire import STOCK_RANK
 from planner.marketplace.protocol import DiskRequest
 from planner.plans.sharing import DiskShare, VolumesOnDisk, by_disk, shares_of
+from planner.schema import records, stored_amount
 from planner.text import visible
 from planner.units import plain, usd_hr
 
@@ -170,6 +171,16 @@ def slots_of(plan: Plan) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
+def kept_disks(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return the disks that a plan keeps, by id, as they were then: fields of `ExpectedDisk`."""
+    ids = {disk_id for placement in plan.placements for disk_id in placement.disk_ids}
+    if not ids:
+        return {}
+    names = [field.name for field in fields(ExpectedDisk)]
+    rows = [row for row in records(plan.market.disks) if row["id"] in ids]
+    return {row["id"]: {name: row[name] for name in names} for row in rows}
+
+
 Stage = Literal[
     "intended",
     "not_sent",
@@ -270,6 +281,11 @@ class Entry(VolumesOnDisk):
         return self.stage in PENDING
 
     @property
+    def is_in_use(self) -> bool:
+        """Return whether its disk exists and no later one has replaced it."""
+        return self.stage == "created" and not self.superseded_by
+
+    @property
     def is_superseded(self) -> bool:
         """Return whether its disk exists and later ones have replaced it."""
         return self.stage == "created" and bool(self.superseded_by)
@@ -329,14 +345,22 @@ class State:
         """Return the entries of all plans of a project."""
         return [entry for entry in self.entries.values() if entry.project == project]
 
+    def at(self, target: Mapping[str, str | None], project: str | None = None) -> list[Entry]:
+        """Return the entries of a marketplace and team, perhaps only a project's."""
+        return [
+            entry
+            for entry in self.entries.values()
+            if project in {None, entry.project} and self.is_at(entry, target)
+        ]
+
     def agreed_plan(self, plan: str) -> str:
         """Return the plan that was agreed to: this plan, or the plan that it continues."""
         return str(self.plans.get(plan, {}).get("continues") or plan)
 
-    def is_at(self, entry: Entry, target: dict[str, str | None]) -> bool:
+    def is_at(self, entry: Entry, target: Mapping[str, str | None]) -> bool:
         """Return whether an entry belongs to a marketplace and team."""
         bound = self.plans.get(entry.plan, {}).get("target")
-        return bound is None or bound == target
+        return bound is None or bound == dict(target)
 
     def nothing_selected(self, project: str | None, target: Mapping[str, str | None]) -> InputError:
         """Return the error for an empty selection; it names the accounts that have the project."""
@@ -368,18 +392,27 @@ class State:
         elif kind == "intent":
             self._intend(record)
         elif kind == "transferred":
-            _created(self.entries[record["name"]], record)
-            _transferred(self.entries[record["source"]], record)
+            self._transfer(record)
         elif kind == "volume":
             for name in record["names"]:
                 _called(self.entries[name], record.get("was"), record["volume"])
         elif kind != "journal":
-            _MOVES[kind](self.entries[record["name"]], record)
+            _moved(self.entries[record["name"]], record)
             if kind == "destroyed":
-                # What it replaced is replaced by what replaced it; by nothing, it is in use again.
-                for entry in self.entries.values():
-                    if record["name"] in entry.superseded_by:
-                        entry.superseded_by = self.entries[record["name"]].superseded_by
+                self._release(record["name"])
+
+    def _transfer(self, record: dict[str, Any]) -> None:
+        """Let the disk of a slot of an earlier plan serve a slot of a later one."""
+        source = self.entries[record["source"]]
+        for entry in (self.entries[record["name"]], source):
+            _created(entry, record)
+        source.stage, source.why = "transferred", f"serves {record['name']}"
+
+    def _release(self, name: str) -> None:
+        """Replace what a deleted disk replaced by what replaced it; by nothing, it is in use."""
+        for entry in self.entries.values():
+            if name in entry.superseded_by:
+                entry.superseded_by = self.entries[name].superseded_by
 
     def _intend(self, record: dict[str, Any]) -> None:
         names = ("name", "plan", "project", "volume", "replica", "disk")
@@ -414,22 +447,6 @@ def _mark_pending(entry: Entry, record: dict[str, Any]) -> None:
     entry.local_at = datetime.fromisoformat(record["at"])
 
 
-def _step(stage: Stage) -> Any:  # noqa: ANN401 -- one of the moves below
-    def move(entry: Entry, record: dict[str, Any]) -> None:
-        entry.stage = stage
-        entry.why = record.get("why", "")
-        entry.stock = record.get("stock", False)
-
-    return move
-
-
-def _assigned(entry: Entry, record: dict[str, Any]) -> None:
-    """Take over who pays for a disk that a later plan keeps."""
-    entry.owner, entry.tags = record["owner"], dict(record["tags"])
-    if "shares" in record:  # records of earlier versions lack them
-        entry.group = tuple(map(DiskShare.from_record, record["shares"]))
-
-
 def assignment(
     entry: Entry, members: Sequence[Placement]
 ) -> tuple[str | None, dict[str, str], tuple[DiskShare, ...]]:
@@ -448,28 +465,53 @@ def assignment(
     return members[0].owner, dict(members[0].tags), shares
 
 
-def _limited(entry: Entry, record: dict[str, Any]) -> None:
-    entry.stage, entry.why = "limited", record["why"]
-    entry.until = datetime.fromisoformat(record["until"])
-
-
-def _claimed(entry: Entry, record: dict[str, Any]) -> None:
-    entry.stage, entry.why = "claimed", record["why"]
-    if record.get("existed"):
-        entry.baseline |= {record["id"]}
-    if record["id"] is not None:
-        entry.claimed.add(record["id"])
-    _mark_pending(entry, record)
-
-
-def _unknown(entry: Entry, record: dict[str, Any]) -> None:
-    entry.stage, entry.why = "unknown", record["why"]
-    _mark_pending(entry, record)
+def _moved(entry: Entry, record: dict[str, Any]) -> None:  # noqa: C901, PLR0912 -- a case a kind
+    """Move an entry by one record."""
+    match record["kind"]:
+        case "not_sent" | "paused" | "refused" | "given_up" as stage:
+            entry.stage, entry.why = stage, record.get("why", "")
+            entry.stock = record.get("stock", False)
+        case "limited":
+            entry.stage, entry.why = "limited", record["why"]
+            entry.until = datetime.fromisoformat(record["until"])
+        case "claimed":
+            entry.stage, entry.why = "claimed", record["why"]
+            if record.get("existed"):
+                entry.baseline |= {record["id"]}
+            if record["id"] is not None:
+                entry.claimed.add(record["id"])
+            _mark_pending(entry, record)
+        case "unknown":
+            entry.stage, entry.why = "unknown", record["why"]
+            _mark_pending(entry, record)
+        case "created":
+            _created(entry, record)
+        case "conflict":
+            entry.stage, entry.why, entry.ids = "conflict", record["why"], tuple(record["ids"])
+            entry.usd_hr = stored_amount(record.get("usd_hr"))
+        case "not_ours":
+            _not_ours(entry, record["id"])
+        case "assigned":
+            entry.owner, entry.tags = record["owner"], dict(record["tags"])
+            if "shares" in record:  # records of earlier versions lack them
+                entry.group = tuple(map(DiskShare.from_record, record["shares"]))
+        case "seen":
+            entry.status, entry.usd_hr = record["status"], stored_amount(record["usd_hr"])
+        case "renamed":
+            entry.as_name = record["as_name"]
+        case "superseded":
+            entry.superseded_by = tuple(record["by"])
+        case "deleting":
+            entry.deleting = True
+        case "destroyed":
+            entry.stage, entry.status, entry.why = "destroyed", "", ""
+        case kind:
+            raise KeyError(kind)
 
 
 def _created(entry: Entry, record: dict[str, Any]) -> None:
     entry.stage, entry.why, entry.ids = "created", record.get("note", ""), (record["id"],)
-    entry.usd_hr = None if record["usd_hr"] is None else Decimal(record["usd_hr"])
+    entry.usd_hr = stored_amount(record["usd_hr"])
     entry.as_name, entry.status = record["as_name"], record["status"]
     entry.created_at = record.get("created_at")
     entry.not_ours.discard(record["id"])
@@ -477,26 +519,13 @@ def _created(entry: Entry, record: dict[str, Any]) -> None:
         entry.expected = ExpectedDisk(**{**vars(entry.expected), "size_gb": record["size_gb"]})
 
 
-def _transferred(entry: Entry, record: dict[str, Any]) -> None:
-    """Mark a slot of an earlier plan whose disk serves a slot of a later plan."""
-    _created(entry, record)
-    entry.stage, entry.why = "transferred", f"serves {record['name']}"
-
-
-def _conflict(entry: Entry, record: dict[str, Any]) -> None:
-    entry.stage, entry.why, entry.ids = "conflict", record["why"], tuple(record["ids"])
-    entry.usd_hr = None if record.get("usd_hr") is None else Decimal(record["usd_hr"])
-
-
-def _not_ours(entry: Entry, record: dict[str, Any]) -> None:
-    entry.not_ours.add(record["id"])
-    entry.claimed.discard(record["id"])
-    entry.ids = tuple(disk_id for disk_id in entry.ids if disk_id != record["id"])
+def _not_ours(entry: Entry, disk_id: str) -> None:
+    entry.not_ours.add(disk_id)
+    entry.claimed.discard(disk_id)
+    entry.ids = tuple(each for each in entry.ids if each != disk_id)
     if entry.stage == "conflict" and not entry.ids:
-        entry.stage, entry.why = (
-            "unknown",
-            "its outcome is unknown: the disk that was suspected is not it",
-        )
+        entry.stage = "unknown"
+        entry.why = "its outcome is unknown: the disk that was suspected is not it"
 
 
 def _called(entry: Entry, was: str | None, volume: str) -> None:
@@ -506,47 +535,6 @@ def _called(entry: Entry, was: str | None, volume: str) -> None:
     entry.group = tuple(
         replace(share, volume=volume) if share.volume == was else share for share in entry.group
     )
-
-
-def _renamed(entry: Entry, record: dict[str, Any]) -> None:
-    entry.as_name = record["as_name"]
-
-
-def _deleting(entry: Entry, _record: dict[str, Any]) -> None:
-    entry.deleting = True
-
-
-def _destroyed(entry: Entry, _record: dict[str, Any]) -> None:
-    entry.stage, entry.status, entry.why = "destroyed", "", ""
-
-
-def _superseded(entry: Entry, record: dict[str, Any]) -> None:
-    entry.superseded_by = tuple(record["by"])
-
-
-def _seen(entry: Entry, record: dict[str, Any]) -> None:
-    entry.status = record["status"]
-    entry.usd_hr = None if record["usd_hr"] is None else Decimal(record["usd_hr"])
-
-
-_MOVES: dict[str, Any] = {
-    "assigned": _assigned,
-    "not_sent": _step("not_sent"),
-    "limited": _limited,
-    "paused": _step("paused"),
-    "refused": _step("refused"),
-    "claimed": _claimed,
-    "unknown": _unknown,
-    "created": _created,
-    "conflict": _conflict,
-    "not_ours": _not_ours,
-    "given_up": _step("given_up"),
-    "deleting": _deleting,
-    "destroyed": _destroyed,
-    "renamed": _renamed,
-    "superseded": _superseded,
-    "seen": _seen,
-}
 
 
 def sorted_entries(entries: Iterable[Entry]) -> Iterator[Entry]:

@@ -172,10 +172,8 @@ def read_status(
     target = target_of(marketplace)
     chosen: Iterable[Entry] = (
         entry
-        for entry in state.entries.values()
-        if project in {None, entry.project}
-        and plan in {None, entry.plan, state.agreed_plan(entry.plan)}
-        and state.is_at(entry, target)
+        for entry in state.at(target, project)
+        if plan in {None, entry.plan, state.agreed_plan(entry.plan)}
         and entry.stage != "transferred"
     )
     entries = list(sorted_entries(_without_abandoned(chosen)))

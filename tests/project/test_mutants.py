@@ -95,8 +95,8 @@ def last_is_first(plan: Any, _state: State, _folder: Path) -> tuple[Any, ...]:
     return (plan,)
 
 
-def measured_against_the_last(ctx: Context, plans: Any) -> Any:
-    return REPLAN(ctx, plans[-1:])
+def measured_against_the_last(ctx: Context, _agreed: Any) -> Any:
+    return REPLAN(ctx, ctx.plans[-1])
 
 
 def forgotten_continuation(folder: Path) -> list[str]:
