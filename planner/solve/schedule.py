@@ -15,20 +15,21 @@ that are coupled, are decided in a program: `schedule_program`.
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from planner.requirements.spread import spreads
-from planner.solve.apart import SpreadReplicas
+from planner.solve.apart import TOGETHER, SpreadReplicas
 from planner.solve.problem import Scope
 from planner.solve.stats import SolveStats, Undecided
 from planner.solve.timeline import Schedule, Stay
 from planner.units import difference, total
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
     from numpy.typing import NDArray
@@ -115,13 +116,7 @@ class Paths:
     def arcs(self, least: NDArray[Any], once: NDArray[Any], start: int) -> NDArray[Any]:
         """Return what stays from a month on cost: of weights (…, H) until each month after it."""
         weight = least[..., start:]
-        cost = weight // 4 * self._billed[start, start:] + once[..., start:]
-        return np.where(weight < self.never, cost, self.never)
-
-    def every_arc(self, least: NDArray[Any], once: NDArray[Any]) -> NDArray[Any]:
-        """Return what stays cost, (…, H, H): from a month on, until the end of one after it."""
-        weight = least[..., None, :]
-        cost = weight // 4 * self._billed + once[..., None, :]
+        cost = (weight >> 2) * self._billed[start, start:] + once[..., start:]
         return np.where(weight < self.never, cost, self.never)
 
     def paths(
@@ -173,12 +168,12 @@ class Paths:
             else:
                 apart.setdefault(volume.spread, []).append(v)
         for level, volumes in apart.items():
-            proven = self._apart(level, np.array(volumes, np.int64))
+            proven = self._apart(level, volumes)
             done.update(proven)
             unknown.update(v for v in volumes if v not in proven)
         return done, unknown
 
-    def _apart(self, level: str, volumes: NDArray[np.int64]) -> Stays:
+    def _apart(self, level: str, volumes: Sequence[int]) -> Stays:
         """Return the stays of volumes of which the cheapest are known without a program."""
         market, live = self.line.domains(level)
         if any(len(place) > 1 for place in (*market, *live.values())):
@@ -187,55 +182,44 @@ class Paths:
         code = np.array([numbers[place] for place in market], np.int64)
         until = np.zeros((len(volumes), len(numbers)), np.int64)
         able = np.ones(len(volumes), np.bool_)
-        for n, v in enumerate(volumes.tolist()):
+        for n, v in enumerate(volumes):
             for stay in self.line.first[v]:
                 d = numbers[live[stay.choice]]
                 able[n] &= stay.end > 0 and not until[n, d]
                 until[n, d] = stay.end
-        weights, once = self.weights[volumes], self._once[volumes]
-        least = np.stack(
-            [weights[:, :, code == n].min(axis=2, initial=self.never) for n in numbers.values()],
-            axis=1,
-        )
-        left, following = self.paths(least, once[:, None])
-        copies = np.array([self.line.demand.volumes[v].replicas for v in volumes.tolist()])
-        cost = np.take_along_axis(left, until[..., None], axis=2)[..., 0]
-        # Copies that are there stay where they are; the others go to the cheapest domains.
-        order = np.argsort(np.where(until > 0, -1, cost), axis=1, kind="stable")
-        ranked = np.take_along_axis(cost, order, axis=1)
-        last = np.minimum(copies, len(numbers)) - 1
-        some = np.arange(len(numbers)) <= last[:, None]
-        able &= (copies <= len(numbers)) & (np.where(some, ranked, 0) < self.never).all(axis=1)
-        price = left[np.arange(len(volumes)), order[np.arange(len(volumes)), last]]
-        apart = SpreadReplicas(self, least, once[:, None], until, copies, price)
-        offer = cache(lambda n, d, end: self._offer(int(volumes[n]), code == d, end))
-        usd = {n: sum(ranked[n, : copies[n]].tolist()) for n in np.flatnonzero(able).tolist()}
-        open_usd = {n: possible for n, possible in usd.items() if apart.bound[n] < possible}
-        decided = [*apart.cheapest(open_usd, lambda n, d, end: self._rank(offer(n, d, end)))]
-        for n in usd.keys() - open_usd.keys():
-            parts = [
-                (d, *step)
-                for d in order[n, : copies[n]].tolist()
-                for step in self._steps(following[n, d], int(until[n, d]))
-            ]
-            decided.append((n, parts, True))
         stays: Stays = {}
-        for n, parts, is_known in decided:
-            v = int(volumes[n])
-            few = [Stay(i, j, offer(n, d, j) * self.horizon + j - 1) for d, i, j in parts]
+        rows = np.flatnonzero(able)
+        for first in range(0, len(rows), TOGETHER):
+            some = rows[first : first + TOGETHER]
+            stays.update(self._together(np.array(volumes)[some], code, until[some]))
+        return stays
+
+    def _together(
+        self, volumes: NDArray[np.int64], code: NDArray[np.int64], until: NDArray[np.int64]
+    ) -> Stays:
+        """Return those stays of some volumes, of offers in numbered domains."""
+        inside = [np.flatnonzero(code == d) for d in range(until.shape[1])]
+        offer = np.zeros((*until.shape, self.horizon), np.int64)
+        least = np.full(offer.shape, self.never, self.weights.dtype)
+        for d, offers in enumerate(inside):
+            if len(offers):
+                weights = self.weights[volumes][..., offers]
+                offer[:, d] = offers[weights.argmin(axis=2)]
+                least[:, d] = weights.min(axis=2)
+        # What is to be least among equally cheap stays: stock, then keys.
+        ranks = (self.penalty[offer] << 32) + offer
+        once = self._once[volumes][:, None]
+        cost = [self.arcs(least, once, start) for start in range(self.horizon)]
+        copies = np.array([self.line.demand.volumes[v].replicas for v in volumes.tolist()])
+        stays: Stays = {}
+        for n, parts, is_known in SpreadReplicas(cost, until, copies, ranks, self.never).cheapest():
+            v, at = int(volumes[n]), offer[n]
+            few = [Stay(i, j, int(at[d, j - 1]) * self.horizon + j - 1) for d, i, j in parts]
             if is_known:
                 stays[v] = [*self.line.first[v], *few]
             else:
                 self.few[v] = few
         return stays
-
-    def _offer(self, v: int, inside: NDArray[np.bool_], end: int) -> int:
-        """Return which of some offers a volume takes until a month."""
-        return int(np.where(inside, self.weights[v, end - 1], self.never).argmin())
-
-    def _rank(self, offer: int) -> int:
-        """Return what is to be least among equally cheap stays: stock, then keys."""
-        return (int(self.penalty[offer]) << 32) + offer
 
 
 _MOST = 2**60

@@ -117,8 +117,10 @@ def test_copies_that_are_apart_cost_what_the_program_says(
     """Month by month, at better prices, or in the program: also beside copies that exist."""
     demand, rows, kept = spread_market(random.Random(seed))
     market, runs, costs = addressable(offers_frame(rows)), [], []
-    for work in ((10**6, 0), (0, 10**6), (0, 0)):
-        monkeypatch.setattr(apart, "_WORK", work)
+    for each, most in ((10**6, 0), (0, 10**6), (0, 0)):
+        monkeypatch.setattr(apart, "_EACH", each)
+        monkeypatch.setattr(apart, "_ALL", 0)
+        monkeypatch.setattr(apart, "_MOST", most)
         stats = SolveStats()
         line = Timeline.of(demand_from(demand), market, None, kept)
         plan = schedule(line, stats)
