@@ -201,6 +201,7 @@ class OfferFacts:
         self.offers = offers
         self._domains: dict[str, list[frozenset[Any]]] = {}
         self._grouped: dict[str, tuple[list[frozenset[Any]], NDArray[np.int64], bool]] = {}
+        self._numbered: dict[str, tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
         self._first: OfferFacts | None = None
 
     @cached_property
@@ -243,6 +244,7 @@ class OfferFacts:
         offers = self.offers.assign(usd_gb_hr=np.array([*prices, None], object)[:-1])
         other = OfferFacts(offers)
         other._domains, other._grouped = self._domains, self._grouped
+        other._numbered = self._numbered
         other.sites, other.penalty = self.sites, self.penalty
         if not self.tiers:
             other.tiers = self.tiers
@@ -261,10 +263,17 @@ class OfferFacts:
         """
         if level not in self._grouped:
             every = spread_domains(self.offers, level)
-            numbers: dict[frozenset[Any], int] = {}
-            codes = np.array([numbers.setdefault(place, len(numbers)) for place in every], np.int64)
+            codes = _numbered(every)
             self._grouped[level] = (every, codes, all(len(place) == 1 for place in every))
         return self._grouped[level]
+
+    def numbered(self, level: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return a number for the domains of each offer at a level, and whether it is in one."""
+        if level not in self._numbered:
+            every = self.domains(level)
+            single = np.array([len(place) == 1 for place in every], np.bool_)
+            self._numbered[level] = _numbered(every), single
+        return self._numbered[level]
 
     def first(self, count: int) -> OfferFacts:
         """Return the facts of the first offers."""
@@ -273,6 +282,12 @@ class OfferFacts:
         if self._first is None or len(self._first.offers) != count:
             self._first = OfferFacts(self.offers.iloc[:count])
         return self._first
+
+
+def _numbered(every: Sequence[frozenset[Any]]) -> NDArray[np.int64]:
+    """Return a number for each set of domains, by first appearance."""
+    numbers: dict[frozenset[Any], int] = {}
+    return np.array([numbers.setdefault(place, len(numbers)) for place in every], np.int64)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The certificate of a bound: a price on each limit, from which anyone can compute the bound again.
 
 The prices come from floats (see `dual`); what they prove is computed here, exactly, from demand,
-market and prices alone: every volume takes its cheapest replicas at these prices, and what the
+market and prices alone: every volume takes its cheapest replicas at these prices, volumes that
+groups or jobs keep together their cheapest place, a kept disk costs what it costs, and what the
 limits allow is paid back. Whatever the prices are, no plan costs less.
 """
 
@@ -10,15 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from planner.requirements.spread import spreads
+from planner.solve.bundles import Bundles, bundled, least_gpus, needs_several_nodes
 from planner.solve.dual import Coupled, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from planner.solve.problem import Instance, Scope
 
     _Floats = NDArray[np.float64]
+    _Ints = NDArray[np.int64]
 
 
 Place = tuple[str | None, ...]
@@ -87,12 +90,19 @@ def as_multipliers(
 
 
 def proves(instance: Instance, scope: Scope) -> bool:
-    """Return whether nothing couples a scope's volumes but limits on sums."""
-    apart = scope.ties or scope.workloads or instance.kept or instance.forced
+    """Return whether nothing couples a scope's volumes but limits on sums, and common places."""
     only_sums = all(requirement.sums is not None for requirement in instance.requirements)
-    if not (scope.capped and only_sums) or apart or instance.pairs.shared:
+    if not (scope.capped and only_sums) or instance.forced or instance.pairs.shared:
         return False
-    return has_single_places(instance)
+    parts = [part for part, _ in _bundled(instance)]
+    is_bundled = len(scope.ties) == sum(len(part.ties) for part in parts)
+    are_bundled = len(scope.workloads) == sum(len(part.workloads) for part in parts)
+    return is_bundled and are_bundled and has_single_places(instance)
+
+
+def _bundled(instance: Instance) -> Iterator[tuple[Scope, _Ints]]:
+    broken = instance.pairs.broken
+    return bundled(instance, instance.whole, lambda volumes: broken[list(volumes)] == 0)
 
 
 def has_single_places(instance: Instance) -> bool:
@@ -109,8 +119,10 @@ def limits_of(instance: Instance) -> tuple[SumLimit, ...]:
     """Return the limits on sums that a policy sets, and in which places."""
     limits = []
     for requirement in instance.requirements:
+        if requirement.sums is None:
+            continue
         places: list[Place] = [()] * len(instance.pairs.offers)
-        if requirement.sums is not None and requirement.sums[1] is not None:
+        if requirement.sums[1] is not None:
             places = [place for (place,) in instance.places(requirement.sums[1])]
         numbers: dict[Place, int] = {}
         code = np.array([numbers.setdefault(place, len(numbers)) for place in places], np.int64)
@@ -118,8 +130,25 @@ def limits_of(instance: Instance) -> tuple[SumLimit, ...]:
     return tuple(limits)
 
 
-def coupled(instance: Instance, columns: Columns, limits: Sequence[SumLimit]) -> Coupled:
-    """Return columns and limits as the dual sees them."""
+class Choice(NamedTuple):
+    """What is left to choose, the column that each of its columns is, and the kept ones, (n,)."""
+
+    coupled: Coupled
+    column: _Ints
+    kept: NDArray[np.bool_]
+
+    def on_columns(self, values: _Floats | _Ints, kept: float = 0, never: float = 0) -> _Floats:
+        """Return values of all columns, given those of the columns that are left."""
+        every = np.where(self.kept, float(kept), float(never))
+        every[self.column] = values
+        return every
+
+
+def coupled(instance: Instance, columns: Columns, limits: Sequence[SumLimit]) -> Choice:
+    """Return columns and limits as the dual sees them.
+
+    Kept disks are no choice: what they cost and take is spent at any rate.
+    """
     pairs, volume, offer = instance.pairs, columns.volume, columns.offer
     price = np.array([float(usd or 0) for usd in pairs.offers["usd_gb_hr"]])
     amounts = {
@@ -128,30 +157,60 @@ def coupled(instance: Instance, columns: Columns, limits: Sequence[SumLimit]) ->
     }
     amounts["usd_hr"] = amounts["gb"] * price[offer]
     owners = np.array([v.owner or "" for v in pairs.volumes], object)[volume]
-    taken, blocks, right, first = [], [], [], 0
+    taken, parts, right, first = [], list[float](), list[float](), 0
     for limit in limits:
         what, owner = (limit.requirement.sums or ("", None))[0], limit.requirement.owner
         mine = amounts[what] if owner is None else amounts[what] * (owners == owner)
         part, more = limit.requirement.room(instance.demand)
         taken.append(Taken(first + limit.code[offer], mine))
-        blocks.append(np.eye(len(limit.places)) - float(part))
+        parts += [float(part)] * len(limit.places)
         right += [float(more)] * len(limit.places)
         first += len(limit.places)
-    matrix = np.zeros((first, first))
-    at = 0
-    for block in blocks:
-        matrix[at : at + len(block), at : at + len(block)] = block
-        at += len(block)
-    return Coupled(
-        unit=columns.unit,
-        domain=_domains(instance, columns),
-        usd_hr=amounts["usd_hr"],
-        count=np.array([unit.count for unit in columns.units], np.int64),
-        most=np.array([unit.most for unit in columns.units], np.int64),
-        taken=tuple(taken),
+    of = np.repeat(np.arange(len(limits)), [len(limit.places) for limit in limits])
+    matrix = np.eye(first) - np.where(of[:, None] == of, parts, 0)
+    bundles, unit = Bundles.of(instance, instance.whole, columns), columns.unit
+    kept, free = _kept(instance, columns)
+    left = np.array([each.count for each in columns.units], np.int64)
+    left -= np.bincount(unit[kept], minlength=len(left)).astype(np.int64)
+    free &= bundles.possible & (left[unit] > 0)
+    most = [
+        n if each.spread is None else each.most
+        for n, each in zip(left.tolist(), columns.units, strict=True)
+    ]
+    of_column, inside = bundles.of_unit[unit], bundles.inside[unit]
+    left[bundles.inside] = 0
+    left[of_column[free & inside]] = 1
+    number = np.cumsum(left > 0) - 1
+    at = np.flatnonzero(free)[np.argsort(of_column[free], kind="stable")]
+    # A bundle pays the GPUs of its jobs with the first of its members that is not kept.
+    payer = np.full(len(left), len(left))
+    np.minimum.at(payer, of_column[at], unit[at])
+    usd_hr = amounts["usd_hr"] + np.where(payer[of_column] == unit, bundles.jobs_usd_hr, 0)
+    stay = kept & (left[of_column] == 0)
+    _, once = np.unique(of_column[stay], return_index=True)
+    choice = Coupled(
+        unit=number[of_column[at]],
+        domain=np.where(inside, bundles.slot, _domains(instance, columns))[at],
+        member=np.where(inside, unit + 1, 0)[at],
+        usd_hr=usd_hr[at],
+        count=left[left > 0],
+        most=np.where(bundles.inside, 1, most)[left > 0],
+        taken=tuple(Taken(t.row[at], t.amount[at]) for t in taken),
         limits=matrix,
-        right=np.array(right),
+        right=np.array(right)
+        - sum(matrix @ np.bincount(t.row, t.amount * kept, first) for t in taken),
+        spent_usd_hr=float(amounts["usd_hr"][kept].sum() + bundles.jobs_usd_hr[stay][once].sum()),
     )
+    return Choice(choice, at, kept)
+
+
+def _kept(instance: Instance, columns: Columns) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the columns that are kept disks, and those that replicas beside these may have."""
+    width, keys = len(instance.sites), columns.volume * len(instance.sites) + columns.offer
+    kept = np.isin(keys, [v * width + o for v, o in instance.kept])
+    places = columns.unit * (width + 1) + _domains(instance, columns)
+    apart = np.array([each.spread is not None for each in columns.units])[columns.unit]
+    return kept, ~kept & ~(apart & np.isin(places, places[kept]))
 
 
 def _domains(instance: Instance, columns: Columns) -> NDArray[np.int64]:
@@ -160,14 +219,8 @@ def _domains(instance: Instance, columns: Columns) -> NDArray[np.int64]:
     domain = np.zeros(len(columns), np.int64)
     for level in sorted({unit.spread for unit in columns.units if unit.spread}):
         mine = spread == level
-        domain[mine] = _codes(instance, level)[columns.offer[mine]]
+        domain[mine] = instance.pairs.facts.grouped(level)[1][columns.offer[mine]]
     return domain
-
-
-def _codes(instance: Instance, level: str) -> NDArray[np.int64]:
-    numbers: dict[Any, int] = {}
-    places = instance.spread_domains(level)
-    return np.array([numbers.setdefault(place, len(numbers)) for place in places], np.int64)
 
 
 def bound_month(instance: Instance, multipliers: Sequence[Multiplier]) -> Decimal | None:
@@ -206,7 +259,7 @@ class _Exact:
     ) -> None:
         self.instance, offers = instance, len(instance.pairs.offers)
         self.allowed = Fraction(0)
-        self.dearer: dict[str | None, Fraction] = {}
+        dearer: dict[str | None, Fraction] = {}
         each = {what: [Fraction(0)] * offers for what in ("gb", "disks")}
         for limit in limits:
             what, owner = (limit.requirement.sums or ("", None))[0], limit.requirement.owner
@@ -217,71 +270,120 @@ class _Exact:
             ]
             self.allowed += more * sum(mine)
             if what == "usd_hr":
-                self.dearer[owner] = self.dearer.get(owner, Fraction(0)) + sum(mine)
+                dearer[owner] = dearer.get(owner, Fraction(0)) + sum(mine)
                 continue
             rest = part * sum(mine)
             for o, code in enumerate(limit.code.tolist()):
                 each[what][o] += mine[code] - rest
-        self.gb, self.disks = each["gb"], each["disks"]
-        self._codes: dict[str, NDArray[np.int64]] = {}
-
-    def _code(self, level: str) -> NDArray[np.int64]:
-        if level not in self._codes:
-            self._codes[level] = _codes(self.instance, level)
-        return self._codes[level]
-
-    def least(self) -> Fraction | None:
-        """Return what all volumes cost at least; None where one has too few places."""
-        pairs = self.instance.pairs
+        pairs = instance.pairs
         usd = [Fraction(price or 0) for price in pairs.offers["usd_gb_hr"]]
-        size = max(1, _BLOCK // pairs.broken.shape[1])
-        most = 1
-        for at in range(0, len(pairs.volumes), size):
-            rows = slice(at, at + size)
+        sizes_gb: list[int] = pairs.offers["min_gb"].tolist()
+        for o, usd_hr in pairs.fixed_usd_hr.items():
+            usd[o] = Fraction(usd_hr) / max(1, sizes_gb[o])
+        self._owner_of = [v.owner if v.owner in dearer else None for v in pairs.volumes]
+        per_gb: dict[str | None, list[Fraction]] = {}
+        for owner in dict.fromkeys(self._owner_of):
+            more = sum({o: dearer.get(o, Fraction(0)) for o in (None, owner)}.values(), Fraction(1))
+            per_gb[owner] = [p * more + gb for p, gb in zip(usd, each["gb"], strict=True)]
+        largest = max(abs(x) for row in [*per_gb.values(), each["disks"]] for x in row)
+        room = int(_LARGEST / ((largest + 1) * self._most() * 2))
+        self.scale = 10 ** (len(str(room)) - 1) if room else 0
+        self._per_disk = _whole(each["disks"], self.scale)
+        self._per_gb = {owner: _whole(row, self.scale) for owner, row in per_gb.items()}
+        self._kept: dict[int, list[int]] = {}
+        for v, o in instance.kept:
+            self._kept.setdefault(v, []).append(o)
+
+    def _most(self) -> int:
+        """Return the most GB, or disks, of a replica."""
+        pairs, most = self.instance.pairs, 1
+        for at in range(0, len(pairs.volumes), self._size):
+            rows = slice(at, at + self._size)
             larger = np.maximum(pairs.provision_gb[rows], pairs.disks[rows])
             most = int(larger.max(initial=most, where=pairs.broken[rows] == 0))
-        owner_of = [v.owner if v.owner in self.dearer else None for v in pairs.volumes]
-        by_owner = {}
-        for owner in dict.fromkeys(owner_of):
-            more = 1 + sum({o: self.dearer.get(o, Fraction(0)) for o in (None, owner)}.values())
-            by_owner[owner] = [p * more + gb for p, gb in zip(usd, self.gb, strict=True)]
-        largest = max(abs(x) for row in [*by_owner.values(), self.disks] for x in row)
-        room = int(_LARGEST / ((largest + 1) * most * 2))
-        if not room:
+        return most
+
+    @property
+    def _size(self) -> int:
+        """Return how many volumes are looked at at once."""
+        return max(1, _BLOCK // len(self.instance.sites))
+
+    def least(self) -> Fraction | None:
+        """Return what all volumes and GPUs cost at least; None where one has too few places."""
+        if not self.scale:
             return None
-        scale = 10 ** (len(str(room)) - 1)
-        per_disk = _whole(self.disks, scale)
-        whole = 0
-        for owner, row in by_owner.items():
-            mine = [v for v, whose in enumerate(owner_of) if whose == owner]
-            per_gb = _whole(row, scale)
-            for at in range(0, len(mine), size):
-                block = np.array(mine[at : at + size], np.int64)
-                cost = pairs.provision_gb[block] * per_gb + pairs.disks[block] * per_disk
-                cost[pairs.broken[block] != 0] = _NEVER
-                least = self._placed(block, cost)
+        whole, parts = 0, [*_bundled(self.instance)]
+        together = {v for part, _ in parts for v in part.volumes}
+        for owner in self._per_gb:
+            mine = [v for v, o in enumerate(self._owner_of) if o == owner and v not in together]
+            for at in range(0, len(mine), self._size):
+                block = np.array(mine[at : at + self._size], np.int64)
+                least = self._placed(block, self._cost(block, owner))
                 if least is None:
                     return None
                 whole += least
-        return Fraction(whole, scale)
+        for part, place in parts:
+            here = self._least_in_each_place(part, place)
+            if not here:
+                return None
+            whole += min(here)
+        return Fraction(whole, self.scale)
 
-    def _placed(self, block: NDArray[np.int64], cost: NDArray[np.int64]) -> int | None:
-        """Return what the replicas of some volumes cost in places as far apart as they ask."""
+    def _cost(self, volumes: _Ints, owner: str | None) -> _Ints:
+        """Return what a replica of some volumes of an owner costs, (volumes, O)."""
+        pairs = self.instance.pairs
+        cost: _Ints = pairs.provision_gb[volumes] * self._per_gb[owner]
+        cost += pairs.disks[volumes] * self._per_disk
+        cost[pairs.broken[volumes] != 0] = _NEVER
+        return cost
+
+    def _least_in_each_place(self, part: Scope, place: _Ints) -> list[int]:
+        """Return what volumes and the GPUs of their jobs cost in each place that has all."""
+        rentals, count = self.instance.rentals, int(place.max(initial=-1)) + 1
+        total, there = np.zeros(count, object), np.ones(count, np.bool_)
+        needs = np.zeros(len(part.volumes), np.bool_)
+        if rentals is not None:
+            needs = needs_several_nodes(rentals, part)
+        for v, several in zip(part.volumes, needs.tolist(), strict=True):
+            (row,) = self._cost(np.array([v]), self._owner_of[v])
+            least, inside = np.full(count, _NEVER), place >= 0
+            if several and rentals is not None:
+                inside &= rentals.multinode
+            if v in self._kept:
+                inside &= np.isin(np.arange(len(place)), self._kept[v])
+            np.minimum.at(least, place[inside], row[inside])
+            there &= least < _NEVER
+            total += least.astype(object)
+        for gpus in least_gpus(self.instance, part, place):
+            there &= np.isin(np.arange(count), [*gpus])
+            for at, usd_month in gpus.items():
+                usd_hr = Fraction(usd_month) / self.instance.demand.policy.hours_per_month
+                total[at] += usd_hr.numerator * self.scale // usd_hr.denominator
+        return [int(each) for each in total[there]]
+
+    def _placed(self, block: _Ints, cost: _Ints) -> int | None:
+        """Return what the replicas of some volumes cost in places as far apart as they ask.
+
+        Of those that are kept disks, what these cost.
+        """
         whole = 0
         volumes = self.instance.pairs.volumes
-        spread = [spreads(volumes[v].replicas, volumes[v].spread) for v in block.tolist()]
-        for v, apart, row, least in zip(
-            block.tolist(), spread, cost, cost.min(axis=1).tolist(), strict=True
-        ):
-            replicas = volumes[v].replicas
-            if apart:
-                code = self._code(volumes[v].spread)
+        for v, row, least in zip(block.tolist(), cost, cost.min(axis=1).tolist(), strict=True):
+            kept, spread = self._kept.get(v, []), volumes[v].spread
+            replicas = volumes[v].replicas - len(kept)
+            whole += sum(row[kept].tolist())
+            if spreads(volumes[v].replicas, spread):
+                code = self.instance.pairs.facts.grouped(spread)[1]
                 in_place = np.full(int(code.max()) + 1, _NEVER)
                 np.minimum.at(in_place, code, row)
+                in_place[code[kept]] = _NEVER
                 each = np.sort(in_place)[:replicas].tolist()
+            elif kept:
+                row[kept] = _NEVER
+                each = [int(row.min())] * replicas
             else:
                 each = [least] * replicas
-            if len(each) < replicas or each[-1] == _NEVER:
+            if len(each) < replicas or _NEVER in each[-1:]:
                 return None
             whole += sum(each)
         return whole

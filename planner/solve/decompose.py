@@ -19,12 +19,18 @@ import numpy as np
 from planner.errors import Defect
 from planner.requirements.policy import ProviderShare
 from planner.solve.bundles import Bundles
-from planner.solve.certificate import as_multipliers, bound_month, coupled, limits_of, proves
+from planner.solve.certificate import (
+    as_multipliers,
+    bound_month,
+    coupled,
+    has_single_places,
+    limits_of,
+    proves,
+)
 from planner.solve.dual import Lagrangian
-from planner.solve.heuristic import round_relaxation
+from planner.solve.heuristic import round_units
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
-from planner.solve.rounding import round_dual
 from planner.solve.stats import Undecided
 
 if TYPE_CHECKING:
@@ -186,22 +192,28 @@ def _relaxed(
     instance: Instance, scope: Scope, columns: Columns, stats: SolveStats
 ) -> _Ideal | None:
     """Return the relaxation of a scope; None where it has no solution."""
-    hours = instance.demand.policy.hours_per_month
-    if proves(instance, scope):
-        limits = limits_of(instance)
-        together = coupled(instance, columns, limits)
-        dual = Lagrangian(together)
+    hours, limits = instance.demand.policy.hours_per_month, limits_of(instance)
+    counts = None
+    is_apart = scope.capped and limits and has_single_places(instance)
+    choice = coupled(instance, columns, limits) if is_apart else None
+    if choice is not None and len(choice.column):
+        dual = Lagrangian(choice.coupled)
         best = dual.best()
         if best is None:
             return None
         multipliers, prices = as_multipliers(limits, best.prices)
-        bound = bound_month(instance, multipliers)
-        if bound is None:
-            raise Defect("prices of limits prove nothing")
-        stats.look_at(len(columns), len(columns.units) + len(prices))
-        reduced, enough = dual.reduced(prices), float(bound) / hours * (1 + _ENOUGH)
-        counts = round_dual(together, best.counts, reduced, prices, enough)
-        return _Ideal(best.counts, reduced, float(bound), multipliers, counts)
+        enough = dual.bound(prices) * (1 + _ENOUGH)
+        rounded = round_units(dual, best.counts, prices, enough)
+        if rounded is not None:
+            counts = choice.on_columns(rounded, kept=1).astype(np.int64)
+        if proves(instance, scope):
+            bound = bound_month(instance, multipliers)
+            if bound is None:
+                raise Defect("prices of limits prove nothing")
+            stats.look_at(len(columns), len(columns.units) + len(prices))
+            values = choice.on_columns(best.counts, kept=1)
+            reduced = choice.on_columns(dual.reduced(prices), never=np.inf)
+            return _Ideal(values, reduced, float(bound), multipliers, counts)
     if stats.is_over:
         raise Undecided
     relaxed = Program(instance, scope, columns, relaxed=True)
@@ -210,8 +222,6 @@ def _relaxed(
         return None
     if ideal.reduced is None or ideal.values is None or ideal.bound_usd_hr is None:
         raise Undecided
-    near = ideal.bound_usd_hr * (1 + _NEAR)
-    counts = round_relaxation(instance, scope, columns, ideal.values, ideal.reduced, near)
     reduced = Bundles.of(instance, scope, columns).at_best(ideal.reduced)
     bound_usd_month = ideal.bound_usd_hr * hours * (1 - _ROUNDING)
     return _Ideal(ideal.values, reduced, bound_usd_month, (), counts)

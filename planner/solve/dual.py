@@ -12,7 +12,6 @@ some twenty evaluations to eight digits, in numpy. Where no solution exists, L h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,6 +27,8 @@ _WARM, _COOLER, _NEAR = 0.1, 0.2, 1e-8
 and the distance of bound and fractions at which it is small enough."""
 _STEPS, _HALVINGS, _LEVEL_STEPS = 200, 30, 60
 _PLACED = 1e-11
+_DEAREST = 1e6
+"""Price of a limit in what it starts from: more proves nothing that floats can tell."""
 _NOTHING = 1e-7
 """Part of the bound that a limit is paid for, below which its price is nothing."""
 
@@ -53,8 +54,9 @@ class Coupled:
 
     Attributes
     ----------
-    unit, domain : ndarray of int64, shape (n,)
-        Of each column; a unit has at most ``most`` replicas in one domain.
+    unit, domain, member : ndarray of int64, shape (n,)
+        Of each column, by unit. A unit has at most ``most`` replicas in one domain. Where members
+        are numbered from 1, the unit is one of each, in one domain; elsewhere the member is 0.
     usd_hr : ndarray of float, shape (n,)
         Of one replica.
     count, most : ndarray of int64, shape (K,)
@@ -65,16 +67,20 @@ class Coupled:
         Limits on the measures.
     right : ndarray of float, shape (L,)
         Their right sides.
+    spent_usd_hr : float
+        What is spent at any rate.
     """
 
     unit: _Ints
     domain: _Ints
+    member: _Ints
     usd_hr: _Floats
     count: _Ints
     most: _Ints
     taken: tuple[Taken, ...]
     limits: _Floats
     right: _Floats
+    spent_usd_hr: float = 0.0
 
     def priced(self, prices: _Floats) -> _Floats:
         """Return what a replica of each column costs at prices of the limits."""
@@ -119,43 +125,51 @@ class Lagrangian:
 
     def __init__(self, coupled: Coupled) -> None:
         self.coupled = coupled
-        anywhere = coupled.most[coupled.unit] >= coupled.count[coupled.unit]
-        domain = np.where(anywhere, -1, coupled.domain)
-        self._order = order = np.lexsort((domain, coupled.unit))
-        self._unit, domain = coupled.unit[order], domain[order]
-        new_unit = np.r_[True, np.diff(self._unit) != 0]
-        new = new_unit | np.r_[True, np.diff(domain) != 0]
-        self._cells = np.flatnonzero(new)  # a cell is the columns of a unit in one domain
-        self._cell = np.cumsum(new) - 1
-        self._cell_unit = self._unit[self._cells]
-        self._units = np.flatnonzero(np.r_[True, np.diff(self._cell_unit) != 0])
+        keys = coupled.unit, coupled.domain, coupled.member
+        self._order = order = np.lexsort(keys[::-1])
+        _, new_cell, new = np.logical_or.accumulate(
+            [np.diff(key[order], prepend=-1) != 0 for key in keys]
+        )
+        # A cell is the columns of a unit in one domain, a part those of one member there.
+        self._parts, self._part = np.flatnonzero(new), np.cumsum(new) - 1
+        self._cells = np.flatnonzero(new_cell[self._parts])
+        self._part_cell = np.cumsum(new_cell[self._parts]) - 1
+        self._cell_unit = coupled.unit[order][self._parts[self._cells]]
         self._most = np.minimum(coupled.most, coupled.count)[self._cell_unit].astype(float)
         wanted = coupled.count / np.minimum(coupled.most, coupled.count)
         cells = np.bincount(self._cell_unit, minlength=len(coupled.count))
         self.has_room = bool((cells >= wanted).all())
         self._wanted = np.rint(wanted).astype(np.int64)
         self._chooses = cells > self._wanted
+        self._units = np.cumsum(cells) - cells
         self._rank = np.arange(len(self._cells)) - np.repeat(self._units, cells)
         self._open = self._chooses[self._cell_unit]
         self._open_unit = (np.cumsum(self._chooses) - 1)[self._cell_unit[self._open]]
 
     def bound(self, prices: _Floats) -> float:
         """Return what no solution costs less than, in USD per hour."""
-        least, taken, _ = self._placed(self.coupled.priced(prices)[self._order])
-        return float((least * self._most)[taken].sum() - prices @ self.coupled.right)
+        coupled = self.coupled
+        least, taken, _ = self._placed(self._least(coupled.priced(prices)[self._order]))
+        placed = coupled.spent_usd_hr + (least * self._most)[taken].sum()
+        return float(placed - prices @ coupled.right)
 
     def reduced(self, prices: _Floats) -> _Floats:
         """Return what a solution with a replica at a column costs beyond the bound, at least."""
         cost = self.coupled.priced(prices)[self._order]
-        least, taken, last = self._placed(cost)
-        instead = np.where(taken, least, last[self._cell_unit])
+        parts = np.minimum.reduceat(cost, self._parts)
+        least, taken, last = self._placed(np.add.reduceat(parts, self._cells))
+        beyond = least - np.where(taken, least, last[self._cell_unit])
         reduced = np.empty(len(cost))
-        reduced[self._order] = np.maximum(cost - instead[self._cell], 0)
+        beyond = cost - parts[self._part] + beyond[self._part_cell][self._part]
+        reduced[self._order] = np.maximum(beyond, 0)
         return reduced
 
-    def _placed(self, cost: _Floats) -> tuple[_Floats, NDArray[np.bool_], _Floats]:
+    def _least(self, cost: _Floats) -> _Floats:
+        """Return the least of each cell, all its members together."""
+        return np.add.reduceat(np.minimum.reduceat(cost, self._parts), self._cells)
+
+    def _placed(self, least: _Floats) -> tuple[_Floats, NDArray[np.bool_], _Floats]:
         """Return the least of each cell, which a unit takes, and the dearest that it takes."""
-        least = np.minimum.reduceat(cost, self._cells)
         order = np.lexsort((least, self._cell_unit))
         taken = np.zeros(len(least), np.bool_)
         taken[order] = self._rank < self._wanted[self._cell_unit]
@@ -163,23 +177,25 @@ class Lagrangian:
 
     def smooth(self, prices: _Floats, tau: float) -> _Smooth:
         """Return the smoothed dual at prices; a cell holds a part of the most that it can."""
-        cost = self.coupled.priced(prices)[self._order]
-        least = np.minimum.reduceat(cost, self._cells)
-        parts = np.exp((least[self._cell] - cost) / tau)
-        sums = np.add.reduceat(parts, self._cells)
-        cells = least - tau * np.log(sums)
+        coupled = self.coupled
+        cost = coupled.priced(prices)[self._order]
+        least = np.minimum.reduceat(cost, self._parts)
+        chosen = np.exp((least[self._part] - cost) / tau)
+        sums = np.add.reduceat(chosen, self._parts)
+        chosen /= sums[self._part]
+        cells = np.add.reduceat(least - tau * np.log(sums), self._cells)
         level = self._levels(cells, tau)
         above = (level[self._cell_unit] - cells)[self._open] / tau
         held = np.ones(len(cells))
         held[self._open] = _filled(above)
         each = cells.copy()
         each[self._open] = -tau * np.logaddexp(0, above)
-        value = self._most @ each + level @ (self.coupled.count * self._chooses)
-        counts = parts / sums[self._cell] * (held * self._most)[self._cell]
+        value = self._most @ each + level @ (coupled.count * self._chooses)
+        counts = chosen * (held * self._most)[self._part_cell][self._part]
         result = np.empty(len(counts))
         result[self._order] = counts
-        value -= float(prices @ self.coupled.right)
-        return _Smooth(float(value), result, self._curvature(counts, held) / tau)
+        value += coupled.spent_usd_hr - float(prices @ coupled.right)
+        return _Smooth(float(value), result, self._curvature(chosen, counts, held) / tau)
 
     def _levels(self, cells: _Floats, tau: float) -> _Floats:
         """Return the level of each unit up to which its cells fill, so that all is placed."""
@@ -204,23 +220,25 @@ class Lagrangian:
         level[self._chooses] = middle
         return level
 
-    def _curvature(self, counts: _Floats, held: _Floats) -> _Floats:
+    def _curvature(self, chosen: _Floats, counts: _Floats, held: _Floats) -> _Floats:
         """Return how what is taken of a measure falls with another's price, times tau, (P, P)."""
         coupled, measures = self.coupled, self.coupled.limits.shape[1]
-        taken = [(t.row[self._order], t.amount[self._order] * counts) for t in coupled.taken]
+        taken = [(t.row[self._order], t.amount[self._order]) for t in coupled.taken]
         result = np.zeros((measures, measures))
-        for (row, amount), t in product(taken, coupled.taken):
-            at = row * measures + t.row[self._order]
-            flat = np.bincount(at, amount * t.amount[self._order], measures**2)
-            result += flat.reshape(measures, measures)
-        cells = np.zeros((len(held), measures))
+        parts = np.zeros((len(self._parts), measures))  # what a replica takes on average
         for row, amount in taken:
-            flat = np.bincount(self._cell * measures + row, amount, cells.size)
-            cells += flat.reshape(cells.shape)
-        result -= (cells / self._most[:, None]).T @ cells
+            for other, more in taken:
+                at = row * measures + other
+                result += np.bincount(at, counts * amount * more, measures**2).reshape(result.shape)
+            flat = np.bincount(self._part * measures + row, chosen * amount, parts.size)
+            parts += flat.reshape(parts.shape)
+        cells = np.add.reduceat(parts, self._cells)
+        full = self._most * held
+        result -= (parts * full[self._part_cell][:, None]).T @ parts
+        result += (cells * (full * (1 - held))[:, None]).T @ cells
         if self._chooses.any():
-            moved = np.add.reduceat(cells * (1 - held)[:, None], self._units)
-            room = np.bincount(self._cell_unit, self._most * held * (1 - held))
+            moved = np.add.reduceat(cells * (full * (1 - held))[:, None], self._units)
+            room = np.bincount(self._cell_unit, full * (1 - held))
             result -= (moved / np.maximum(room, 1e-300)[:, None]).T @ moved
         return result
 
@@ -232,10 +250,12 @@ class Lagrangian:
         if not self.has_room:
             return None
         coupled = self.coupled
-        firsts, cost = self._cells[self._units], coupled.usd_hr[self._order]
-        scale = float(np.minimum.reduceat(cost, firsts).mean()) or 1.0
-        never = float((np.maximum.reduceat(cost, firsts) * coupled.count).sum())
+        cost = coupled.usd_hr[self._order]
+        scale = float(np.minimum.reduceat(self._least(cost), self._units).mean()) or 1.0
+        most = np.maximum.reduceat(-self._least(-cost), self._units)
+        never = float(most @ coupled.count) + coupled.spent_usd_hr
         prices, tau = self._start(scale), _WARM * scale
+        dearest = prices * _DEAREST
         best, bound = prices, -np.inf
         here = self.smooth(prices, tau)
         for _ in range(_STEPS):
@@ -245,7 +265,10 @@ class Lagrangian:
                 np.maximum(tau / prices, -slope) / prices
             )
             unit = prices[:, None] * bend * prices  # prices are measured by themselves
-            step = prices * np.linalg.lstsq(unit, rise * prices, rcond=1e-14)[0]
+            free = np.flatnonzero((prices < dearest * (1 - 1e-9)) | (rise < 0))
+            step = np.zeros(len(prices))
+            step[free] = np.linalg.lstsq(unit[np.ix_(free, free)], (rise * prices)[free], 1e-14)[0]
+            step *= prices
             gain = float(rise @ step)
             proven = self.bound(prices)
             if proven > bound:
@@ -253,13 +276,13 @@ class Lagrangian:
             if bound > never * (1 + 1e-9):
                 return None
             if gain <= tau:
-                away = float(coupled.usd_hr @ here.counts + prices @ slope) - proven
-                if away + tau * len(prices) <= _NEAR * abs(bound):
+                spent = coupled.spent_usd_hr + float(coupled.usd_hr @ here.counts + prices @ slope)
+                if spent - proven + tau * len(prices) <= _NEAR * abs(bound):
                     break
                 tau *= _COOLER
                 here = self.smooth(prices, tau)
                 continue
-            prices, here = self._moved(prices, here, step, gain, tau)
+            prices, here = self._moved(prices, here, step, gain, tau, dearest)
         taken = np.abs(coupled.limits) @ coupled.take(here.counts)
         few = np.where(best * taken > _NOTHING * abs(bound), best, 0)
         near = self.bound(few) >= bound - _NEAR * abs(bound)
@@ -278,13 +301,21 @@ class Lagrangian:
         return start
 
     def _moved(
-        self, prices: _Floats, here: _Smooth, step: _Floats, gain: float, tau: float
+        self,
+        prices: _Floats,
+        here: _Smooth,
+        step: _Floats,
+        gain: float,
+        tau: float,
+        dearest: _Floats,
     ) -> tuple[_Floats, _Smooth]:
         """Return where a step leads, or as far on it as the smoothed dual rises."""
-        length = min(1.0, 0.9 / max(1e-300, float((-step / prices).max())))
+        room = np.maximum(dearest - prices, 1e-300)
+        most = max(float((-step / prices).max()) / 0.9, float((step / room).max()))
+        length = min(1.0, 1 / max(1e-300, most))
         value = here.value + tau * float(np.log(prices).sum())
         for _ in range(_HALVINGS):
-            there = prices + length * step
+            there = np.minimum(prices + length * step, dearest)
             smooth = self.smooth(there, tau)
             risen = smooth.value + tau * float(np.log(there).sum())
             if risen >= value + 1e-4 * length * gain - 1e-13 * abs(value):

@@ -1,116 +1,117 @@
-"""Whole numbers near a relaxed solution where groups keep units together: bundles move as one."""
+"""Whole numbers near the dual's fractions where units have several members: all move as one."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.solve.bundles import Bundles
-from planner.solve.certificate import coupled, has_single_places, limits_of
 from planner.solve.dual import Coupled, Lagrangian, Taken
 from planner.solve.rounding import round_dual
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from planner.solve.presolve import Columns
-    from planner.solve.problem import Instance, Scope
-
     _Floats = NDArray[np.float64]
     _Ints = NDArray[np.int64]
 
 
-def round_relaxation(
-    instance: Instance,
-    scope: Scope,
-    columns: Columns,
-    values: _Floats,
-    reduced: _Floats,
-    good_enough: float,
-) -> _Ints | None:
-    """Return whole counts near a relaxed solution that keep the limits; None where none is found.
+_SEED = 20
 
-    Parameters
-    ----------
-    values, reduced : ndarray of float, shape (n,)
-        Relaxed counts, and reduced costs in USD per hour.
-    good_enough : float
-        USD per hour at which the search ends.
+
+def round_units(
+    dual: Lagrangian, values: _Floats, prices: _Floats, good_enough: float
+) -> _Ints | None:
+    """Return whole counts near relaxed ones that keep the limits; None where none are found.
+
+    See `round_dual`.
     """
-    limits = [limit for limit in limits_of(instance) if limit.requirement.sums is not None]
-    if not limits or not scope.capped or not has_single_places(instance):
-        return None
-    each = coupled(instance, columns, limits)
-    gb = instance.pairs.provision_gb[columns.volume, columns.offer].astype(float)
-    options = _Options(Bundles.of(instance, scope, columns), reduced, gb)
-    together = options.coupled(each)
-    dual = Lagrangian(together)
-    best = dual.best()
-    if best is None:
-        return None
-    held = options.values(values)
-    counts = round_dual(together, held, dual.reduced(best.prices), best.prices, good_enough)
+    coupled = dual.coupled
+    reduced, enough = dual.reduced(prices), good_enough - coupled.spent_usd_hr
+    if not coupled.member.any():
+        return round_dual(coupled, values, reduced, prices, enough)
+    options = _Options(coupled, reduced)
+    together = options.coupled
+    reduced = Lagrangian(together).reduced(prices)
+    counts = round_dual(together, options.values(values), reduced, prices, enough)
     return None if counts is None else options.counts_of_columns(counts)
 
 
 class _Options:
-    """What can be taken: a column of a unit, or one of each unit of a bundle at a slot.
+    """What can be taken: a column of a unit, or one of each of its members in a domain.
 
-    At a slot of several units, those are the cheapest, those of fewest and those of most GB.
+    Where there are members, those are the cheapest, those of least and those of most amount. Of
+    options of a unit that take the same, only the cheapest is left.
     """
 
-    def __init__(self, bundles: Bundles, reduced: _Floats, gb: _Floats) -> None:
-        self._bundles = bundles
-        sizes = np.bincount(bundles.of_unit)
-        near = reduced / (4 * np.abs(reduced).max(initial=1.0))
-        picked, (_, slot) = bundles.cheapest(reduced)[0], bundles.cells
-        several = sizes[bundles.of_slot[slot]] > 1
-        picks, at = [picked], [slot * 3]
-        for weight in (gb + near, near - gb):
-            picks.append(bundles.cheapest(weight)[0][several])
-            at.append(slot[several] * 3 + len(at))
-        key = np.concatenate(at)
-        bundle = bundles.of_slot[key // 3]
-        order = np.lexsort((key, bundle))
-        self._picked, key = np.concatenate(picks)[order], key[order]
-        start = np.r_[True, np.diff(key) != 0]
-        self._option = np.cumsum(start) - 1
-        self._key = key[start]
-        self._place = np.arange(len(key)) - np.flatnonzero(start)[self._option]
+    def __init__(self, each: Coupled, reduced: _Floats) -> None:
+        self._each, alone = each, each.member == 0
+        cell = np.where(alone, np.arange(len(alone)), len(alone) + each.domain)
+        _, self._cell = np.unique(cell, return_inverse=True)
+        near, amount = reduced / (4 * np.abs(reduced).max(initial=1.0)), each.taken[0].amount
+        picked, option = [], []
+        for number, weight in enumerate((reduced, amount + near, near - amount)):
+            order = np.lexsort((weight, each.member, self._cell))
+            keys = self._cell[order], each.member[order]
+            first = order[np.logical_or(*(np.diff(key, prepend=-1) != 0 for key in keys))]
+            picked.append(first if not number else first[~alone[first]])
+            option.append(number * len(alone) + self._cell[picked[-1]])
+        self._picked = np.concatenate(picked)
+        _, at, self._option = np.unique(
+            np.concatenate(option), return_index=True, return_inverse=True
+        )
+        unit, alone = each.unit[self._picked[at]], alone[self._picked[at]]
+        takes = np.zeros(len(at), np.uint64)
+        random = np.random.default_rng(_SEED)
+        for row, amount in each.taken:  # what is equal then is equal, measure by measure
+            by_row = random.integers(1, 2**63, each.limits.shape[1], np.uint64)
+            np.add.at(takes, self._option, (by_row[row] * amount.view(np.uint64))[self._picked])
+        takes[alone] = np.flatnonzero(alone)
+        usd_hr = np.bincount(self._option, each.usd_hr[self._picked])
+        order = np.argsort(usd_hr, kind="stable")
+        _, first, same = np.unique(
+            np.c_[unit.astype(np.uint64), takes][order],
+            axis=0,
+            return_index=True,
+            return_inverse=True,
+        )
+        self._left, self._as = order[first], np.empty(len(order), np.int64)
+        self._as[order] = same.reshape(-1)
 
-    def coupled(self, each: Coupled) -> Coupled:
-        """Return bundles and options as the dual sees them, given units and columns."""
-        first, count = self._picked[self._place == 0], len(self._key)
+    @property
+    def coupled(self) -> Coupled:
+        """Return the options as columns."""
+        each, left, picked, option = self._each, self._left, self._picked, self._option
+        order = np.argsort(option, kind="stable")
+        sizes = np.bincount(option)
+        place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         taken = []
         for row, amount in each.taken:
-            for place in range(int(self._place.max(initial=0)) + 1):
-                rows, amounts = row[first].copy(), np.zeros(count)
-                mine = self._place == place
-                rows[self._option[mine]] = row[self._picked[mine]]
-                amounts[self._option[mine]] = amount[self._picked[mine]]
-                taken.append(Taken(rows, amounts))
-        bundle = self._bundles.of_slot[self._key // 3]
-        there, unit = np.unique(bundle, return_inverse=True)
-        return Coupled(
-            unit=unit.astype(np.int64),
+            for at in (order[place == number] for number in range(int(sizes.max()))):
+                rows, amounts = np.zeros(len(sizes), np.int64), np.zeros(len(sizes))
+                rows[option[at]], amounts[option[at]] = row[picked[at]], amount[picked[at]]
+                taken.append(Taken(rows[left], amounts[left]))
+        first = picked[order[place == 0]][left]
+        return replace(
+            each,
+            unit=each.unit[first],
             domain=each.domain[first],
-            usd_hr=np.bincount(self._option, each.usd_hr[self._picked], count).astype(float),
-            count=each.count[there],
-            most=each.most[there],
+            member=np.zeros(len(first), np.int64),
+            usd_hr=np.bincount(option, each.usd_hr[picked])[left].astype(float),
             taken=tuple(taken),
-            limits=each.limits,
-            right=each.right,
         )
 
     def values(self, values: _Floats) -> _Floats:
-        """Return the relaxed count of each option: of a slot, that of its cheapest."""
-        held = np.bincount(self._bundles.slot, values, len(self._bundles.of_slot))
-        sizes = np.bincount(self._bundles.of_unit)[self._bundles.of_slot]
-        return np.where(self._key % 3 == 0, (held / sizes)[self._key // 3], 0.0)
+        """Return the relaxed count of each option: that of a domain is that of its cheapest."""
+        sizes = np.bincount(self._option)
+        held = np.bincount(self._cell, values)
+        each = held / sizes[: len(held)]
+        return np.bincount(self._as[: len(held)], each, len(self._left)).astype(float)
 
     def counts_of_columns(self, counts: _Ints) -> _Ints:
         """Return the counts of columns, given those of options."""
-        return np.bincount(self._picked, counts[self._option], len(self._bundles.slot)).astype(
-            np.int64
-        )
+        every = np.zeros(len(self._as))
+        every[self._left] = counts
+        taken = np.bincount(self._picked, every[self._option], len(self._cell))
+        return taken.astype(np.int64)

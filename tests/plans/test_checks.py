@@ -14,13 +14,15 @@ import planner
 from planner import Plan, read_offers
 from planner.demand.read import demand_from
 from planner.errors import PlanCorrupt, PlanInvalid
+from planner.market.gpus import gpus_frame
 from planner.market.offers import offers_frame
 from planner.plans.checks import record_violations
 from planner.plans.summary import certainty
 from planner.solve.optimise import PROOF, SolverRecord
 from planner.units import averaged_usd_hr
 from tests.shipped_plans import TARGET, finetune, research
-from tests.solve.hand import row
+from tests.solve.hand import gpu, row
+from tests.solve.live_disks import disk, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,9 +213,12 @@ def test_every_field_of_the_record_is_in_the_file(plan: Plan) -> None:
     assert solver["cost_slack_percent"] == "0"
 
 
-@pytest.fixture(scope="module")
-def certified() -> Plan:
-    """Return a plan whose bound follows from prices of a share."""
+@pytest.fixture(scope="module", params=["volumes", "units"])
+def certified(request: pytest.FixtureRequest) -> Plan:
+    """Return a plan whose bound follows from prices of a share, of volumes or of units of them.
+
+    Units are two groups, of which one has a job and one a disk that exists.
+    """
     rng = random.Random(5)
     rows = [
         row(f"p{n % 5}", str(Decimal(rng.randint(5000, 20000)) / 10**8), str(n)) for n in range(60)
@@ -222,11 +227,22 @@ def certified() -> Plan:
         {"name": f"v{n}", "size_gb": rng.randint(10, 4000), "owner": "ada"} for n in range(70)
     ]
     policy = {"max_provider_share": "0.3", "budgets": {"ada": "12000"}}
-    demand = demand_from({"version": 1, "volumes": volumes, "policy": policy})
+    document: dict[str, Any] = {"version": 1, "volumes": volumes, "policy": policy}
+    gpus, disks = None, None
+    if request.param == "units":
+        volumes[0].update(size_gb=100, disks=["disk-000001"])
+        pairs = ["v0", "v1"], ["v2", "v3"]
+        document["groups"] = [{"volumes": pair, "same": "site"} for pair in pairs]
+        document["workloads"] = [{"name": "job", "gpu": "A100_80GB", "mounts": ["v2"]}]
+        gpus = gpus_frame([gpu(f"p{n}", f"1.{n}", str(n)) for n in range(4)])
+        place = {"dataCenterId": "p1-1", "country": "US", "cloudId": None, "isMultinode": False}
+        live = disk("disk-000001", provider="alpha")
+        disks = frame({**live, "name": "v0", "providerType": "p1", "info": place})
+    demand = demand_from(document)
     with pytest.MonkeyPatch.context() as patch:
         for most in ("SMALL", "_SEARCHED"):
             patch.setattr(f"planner.solve.decompose.{most}", 10)
-        return planner.plan(demand, offers_frame(rows), accept_gap=Decimal(1))
+        return planner.plan(demand, offers_frame(rows), gpus, disks=disks, accept_gap=Decimal(1))
 
 
 def test_a_certified_bound_is_kept_and_loaded(certified: Plan, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def fleet(seed: int, volumes: int = 12, offers: int = 18, *, budget: str | None 
 def certified(instance: Instance) -> tuple[tuple[Multiplier, ...], Decimal]:
     """Return the multipliers of an instance, and what they prove."""
     columns, limits = presolve(instance, instance.whole), limits_of(instance)
-    best = Lagrangian(coupled(instance, columns, limits)).best()
+    best = Lagrangian(coupled(instance, columns, limits).coupled).best()
     assert best is not None
     multipliers, _ = as_multipliers(limits, best.prices)
     bound = bound_month(instance, multipliers)
@@ -84,7 +84,7 @@ def test_the_dual_proves_what_the_linear_program_proves(seed: int, budget: str |
     columns = presolve(instance, instance.whole)
     program = Program(instance, instance.whole, columns, relaxed=True)
     expected = program.cheapest(time_limit_s=None)
-    best = Lagrangian(coupled(instance, columns, limits_of(instance))).best()
+    best = Lagrangian(coupled(instance, columns, limits_of(instance)).coupled).best()
     if expected.run.status == "infeasible":
         assert best is None
         return
@@ -130,7 +130,7 @@ def test_a_reduced_cost_is_a_bound_with_that_column() -> None:
     for seed in range(8):
         instance = fleet(seed, volumes=3, offers=6)
         columns = presolve(instance, instance.whole)
-        dual = Lagrangian(coupled(instance, columns, limits_of(instance)))
+        dual = Lagrangian(coupled(instance, columns, limits_of(instance)).coupled)
         best = dual.best()
         if best is None:
             continue
@@ -165,7 +165,7 @@ def test_rounding_keeps_every_limit(seed: int) -> None:
     """Copies stay apart, all is placed, and where a plan is found the independent check agrees."""
     instance = fleet(seed, volumes=30, budget="1.3")
     columns = presolve(instance, instance.whole)
-    together = coupled(instance, columns, limits_of(instance))
+    together = coupled(instance, columns, limits_of(instance)).coupled
     dual = Lagrangian(together)
     best = dual.best()
     assert best is not None
