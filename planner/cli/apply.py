@@ -32,7 +32,7 @@ from planner.errors import InputError
 from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, View, counted, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from planner.plans.plan import Plan
     from planner.project.context import Pace
@@ -272,15 +272,15 @@ def _section(outcome: ApplyOutcome, document: dict[str, Any], *, dry_run: bool) 
     rows: list[dict[str, Any]] = document["slots"]
     if len(rows) > MANY:
         rows = sorted(rows, key=_is_open, reverse=True)
-    return Section(
+    return Section.of(
         "slots",
         "",
         _COLUMNS,
-        tuple(map(_cells, rows)),
-        ("now", None, None, usd_hr, "", None, ""),
-        (*notes, *document["advice"]),
-        (*document["pods"], *document["commands"]),
-        ("name", "size_gb"),
+        map(_cells, rows),
+        footer={"volume": "now", "usd_hr": usd_hr},
+        notes=(*notes, *document["advice"]),
+        commands=(*document["pods"], *document["commands"]),
+        expendable=("name", "size_gb"),
         noun="slot",
         first=max(FIRST, sum(map(_is_open, rows))),
     )
@@ -303,30 +303,19 @@ def _counts(outcome: ApplyOutcome, document: dict[str, Any]) -> str:
     return ", ".join(f"{counts[state]} {state.replace('_', ' ')}" for state in states) or "no disk"
 
 
-def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
     from planner.units import money
 
     price, planned = Decimal(row["usd_hr"]), Decimal(row["planned_usd_hr"])
     status = f" ({row['status']})" if row["status"] else ""
-    return (
-        f"{' + '.join(row['disk_group'] or (row['volume'],))} #{row['replica']}",
-        row["disk"],
-        row["size_gb"],
-        price or Cell(planned, f"({money(planned, 4)})"),
-        f"{row['state'].replace('_', ' ')}{status}",
-        row["ids"],
-        row["name"],
-    )
+    return {
+        **row,
+        "volume": f"{' + '.join(row['disk_group'] or (row['volume'],))} #{row['replica']}",
+        "usd_hr": price or Cell(planned, f"({money(planned, 4)})"),
+        "state": f"{row['state'].replace('_', ' ')}{status}",
+    }
 
 
-_BOUGHT = (
-    TableColumn("action", "", "action"),
-    TableColumn("volume", "volume"),
-    TableColumn("where", "where"),
-    TableColumn("size_gb", "size GB", "size_gb"),
-    TableColumn("usd_hr", "$/hour", "usd_hr"),
-    TableColumn("usd_month", "$/month", "usd_month"),
-)
 _REPLACES = TableColumn("replaces", "replaces", "id")
 
 
@@ -378,33 +367,32 @@ def _typed_yes() -> bool:
 
 def _table(plan: Plan, slots: Sequence[Slot]) -> Section:
     from planner.market.offers import KEY, place_text
+    from planner.plans.summary import PLACED
     from planner.units import total, usd_month
 
     hours = plan.demand.policy.hours_per_month
     several = {placement.volume for placement in plan.placements if placement.replica > 1}
     split = {slot.volume for slot in slots if slot.disk > 1}
-    replaces = any(slot.replaces for slot in slots)
+    replaces = (_REPLACES,) if any(slot.replaces for slot in slots) else ()
 
-    def row(slot: Slot) -> tuple[Any, ...]:
+    def row(slot: Slot) -> dict[str, Any]:
         title = slot.volume + (f" #{slot.replica}" if slot.volume in several else "")
         title += f", disk {slot.disk}" if slot.volume in split else ""
-        place: Mapping[str, Any] = dict(zip(KEY, slot.offer, strict=True))
-        month = usd_month(slot.usd_hr, hours)
-        sign = "~" if slot.replaces else "+"
-        cells = (sign, title, place_text(place), slot.size_gb, slot.usd_hr, month)
-        return (*cells, slot.replaces) if replaces else cells
+        return {
+            "action": "~" if slot.replaces else "+",
+            "volume": title,
+            "where": place_text(dict(zip(KEY, slot.offer, strict=True))),
+            "size_gb": slot.size_gb,
+            "usd_hr": slot.usd_hr,
+            "usd_month": usd_month(slot.usd_hr, hours),
+            "replaces": slot.replaces,
+        }
 
     usd_hr = total(slot.usd_hr for slot in slots)
-    size_gb = sum(slot.size_gb for slot in slots)
-    footer = ("", "total", "", size_gb, usd_hr, usd_month(usd_hr, hours))
-    return Section(
-        "slots",
-        "To buy",
-        (*_BOUGHT, _REPLACES) if replaces else _BOUGHT,
-        tuple(map(row, slots)),
-        (*footer, ()) if replaces else footer,
-        expendable=("usd_hr",),
-    )
+    sums = {"size_gb": sum(slot.size_gb for slot in slots), "usd_hr": usd_hr}
+    footer = {"volume": "total", **sums, "usd_month": usd_month(usd_hr, hours)}
+    columns, rows = (*PLACED, *replaces), map(row, slots)
+    return Section.of("slots", "To buy", columns, rows, footer=footer, expendable=("usd_hr",))
 
 
 def _cost(plan: Plan, slots: Sequence[Slot], now_usd_hr: Decimal, after_usd_hr: Decimal) -> str:

@@ -35,6 +35,7 @@ EPILOG = (
 _PRICES = 12
 _MOST = 40
 _MORE = TableColumn("extra_usd_month", "+ $/month", "difference")
+_WHY_NOT = (_MORE, TableColumn("why", "why not"))
 
 
 def explain(
@@ -98,9 +99,8 @@ def _alternatives(made: Plan, found: Alternatives) -> View:
         _MORE,
         TableColumn("changes", "changes"),
     )
-    rows = tuple(tuple(one[column.name] for column in columns) for one in records(found.frame))
     return View(
-        lambda: [Section("alternatives", columns=columns, rows=rows)],
+        lambda: [Section.of("alternatives", "", columns, records(found.frame))],
         document,
         lambda: frame_section(found.frame),
     )
@@ -146,13 +146,13 @@ def _larger(asked: Explanation) -> Section:
         TableColumn("extra_usd", f"+ $/{months} months", "usd"),
     )
     listed = records(asked.larger)
-    rows = tuple(
-        (f"{one['volume']} #{one['replica']}", *(one[column.name] for column in columns[1:]))
+    rows = (
+        {**one, "volume": f"{one['volume']} #{one['replica']}"}
         for one, after in zip_longest(listed, listed[1:])
         if one["moves"] == 1 or after is None or after["moves"] == 1
     )
     title = "Why not bigger: a larger disk at once, and the rest of the schedule as planned"
-    return Section("larger", title, columns, rows)
+    return Section.of("larger", title, columns, rows)
 
 
 def _where(one: Mapping[str, Any]) -> str:
@@ -172,7 +172,7 @@ def _choices(asked: Explanation) -> Section:
         after = {"country": None, **{name: one[f"next_{name}"] for name in named}}
         other = _where(after) if after["offer_id"] else one["why"]
         volume = f"{one['volume']} #{one['replica']}"
-        rows.append((volume, _where(one), other, one["extra_usd_month"]))
+        rows.append({**one, "volume": volume, "where": _where(one), "next": other})
     columns = (
         TableColumn("volume", "volume"),
         TableColumn("where", "where"),
@@ -187,13 +187,13 @@ def _choices(asked: Explanation) -> Section:
     )
     notes = [some] if left else []
     if asked.volume is None and len(rows) > _MOST:
-        rows.sort(key=lambda row: -(row[-1] or Decimal(0)))
+        rows.sort(key=lambda row: -(row["extra_usd_month"] or Decimal(0)))
         notes.append(
             f"the {_MOST} of {len(rows):,} that would cost most elsewhere are shown; "
             "--volume NAME shows another, -o csv lists all"
         )
-    shown = tuple(rows[:_MOST])
-    return Section("choices", title, columns, shown, notes=(*notes, *track_record(asked.plan)))
+    notes += track_record(asked.plan)
+    return Section.of("choices", title, columns, rows[:_MOST], notes=tuple(notes))
 
 
 def _offers(asked: Explanation) -> Section:
@@ -201,75 +201,55 @@ def _offers(asked: Explanation) -> Section:
     from planner.solve.candidates import RULES
 
     about_one = asked.volume is not None
-    rows = tuple(
-        (
-            *(() if about_one else (one["volume"],)),
-            _where(one),
-            None if one["chosen"] else one["extra_usd_month"],
-            "chosen"
-            if one["chosen"]
-            else "; ".join(RULES[rule] for rule in one["rules"]) or one["why"],
-        )
+    volume = () if about_one else (TableColumn("volume", "volume"),)
+    columns = (*volume, TableColumn("offer", "offer"), *_WHY_NOT)
+    rows = (
+        _why_not(one, "; ".join(RULES[rule] for rule in one["rules"]) or one["why"])
         for one in records(asked.offers)
     )
-    columns = (
-        *(() if about_one else (TableColumn("volume", "volume"),)),
-        TableColumn("offer", "offer"),
-        _MORE,
-        TableColumn("why", "why not"),
-    )
-    return Section("offers", "Every offer: what it costs more, or why not", columns, rows)
+    return Section.of("offers", "Every offer: what it costs more, or why not", columns, rows)
+
+
+def _why_not(one: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """Return what an offer costs more than the chosen one, or why it cannot be chosen."""
+    chosen = {"extra_usd_month": None, "why": "chosen"} if one["chosen"] else {}
+    return {**one, "offer": _where(one), "why": why, **chosen}
 
 
 def _gpus(asked: Explanation) -> Section:
     from planner.schema import records
 
     found = records(asked.gpus)
-    rows = tuple(
-        (
-            one["workload"],
-            _where(one),
-            None if one["chosen"] else one["extra_usd_month"],
-            "chosen" if one["chosen"] else one["why"],
-        )
-        for one in found
-        if not one["rules"]
-    )
-    columns = (
-        TableColumn("workload", "workload"),
-        TableColumn("offer", "GPUs"),
-        _MORE,
-        TableColumn("why", "why not"),
-    )
+    rows = [_why_not(one, one["why"]) for one in found if not one["rules"]]
+    columns = (TableColumn("workload", "workload"), TableColumn("offer", "GPUs"), *_WHY_NOT)
     excluded = len(found) - len(rows)
     notes = (f"{counted(excluded, 'offer')} excluded by its requirements; -o json lists them",)
-    return Section("gpus", "GPUs of each workload", columns, rows, notes=notes if excluded else ())
+    notes = notes if excluded else ()
+    return Section.of("gpus", "GPUs of each workload", columns, rows, notes=notes)
 
 
 def _requirements(asked: Explanation) -> Section:
     from planner.analysis.explain import costly, free_notes
     from planner.schema import records
 
-    found = records(costly(asked.requirements))
     columns = (
         TableColumn("about", "of"),
         TableColumn("requirement", "requirement"),
         TableColumn("without", "without it"),
         TableColumn("saves_usd_month", "saves $/month", "usd_month"),
     )
-    rows = tuple(tuple(one[column.name] for column in columns) for one in found)
-    notes = free_notes(asked.requirements)
+    rows, notes = records(costly(asked.requirements)), free_notes(asked.requirements)
     if len(rows) > _MOST:
         notes.insert(0, f"the {_MOST} of {len(rows):,} that cost most are shown; -o json lists all")
     title = "What requirements cost: the plan without each"
-    return Section("requirements", title, columns, rows[:_MOST], notes=(*notes,))
+    return Section.of("requirements", title, columns, rows[:_MOST], notes=tuple(notes))
 
 
 def _prices(asked: Explanation) -> Section:
     from planner.analysis.evaluator import NOT_EVALUATED
     from planner.schema import records
 
-    rows: list[tuple[Any, ...]] = []
+    rows: list[dict[str, Any]] = []
     never, skipped = 0, 0
     for one in records(asked.prices):
         if one["threshold_usd_gb_hr"] is None and not one["chosen"] and asked.offers_asked is None:
@@ -277,16 +257,13 @@ def _prices(asked: Explanation) -> Section:
             never += one["then"] != NOT_EVALUATED
             continue
         percent = one["change_percent"]
-        rows.append(
-            (
-                _where(one),
-                "chosen" if one["chosen"] else "rival",
-                one["usd_gb_hr"],
-                one["threshold_usd_gb_hr"],
-                None if percent is None else Cell(percent, f"{percent:+f}"),
-                _short(one["then"]),
-            )
-        )
+        shown = {
+            "offer": _where(one),
+            "chosen": "chosen" if one["chosen"] else "rival",
+            "change_percent": None if percent is None else Cell(percent, f"{percent:+f}"),
+            "then": _short(one["then"]),
+        }
+        rows.append({**one, **shown})
     notes = []
     if never:
         notes.append(f"{counted(never, 'other offer')} would not change the plan at any price")
@@ -303,11 +280,11 @@ def _prices(asked: Explanation) -> Section:
         TableColumn("change_percent", "%", "percent"),
         TableColumn("then", "then"),
     )
-    return Section(
+    return Section.of(
         "prices",
         "Prices at which the plan changes",
         columns,
-        tuple(rows),
+        rows,
         notes=tuple(notes),
         expendable=("then", "usd_gb_hr"),
     )

@@ -168,27 +168,22 @@ def _gpus(shown: pd.DataFrame) -> Section:
         TableColumn("usd_gpu_hr", "$/GPU/h", "usd_hr", "unpriced"),
         TableColumn("disk_usd_tb_month", "disk $/TB", "usd_month", "unknown"),
     )
-    rows = []
-    for row in records(shown):
-        price = row["usd_gpu_hr"]
-        values = {
+    rows = (
+        {
             **row,
             "where": place_text(row),
             "stock": row["stock"] if row["stock"] in STOCK_RANK else f"'{row['stock']}'",
             "security": row["security"] and row["security"].removesuffix("_cloud"),
             "listing": "several" if row["listing"] == "multi-node" else "one",
-            "usd_gpu_hr": Cell(price, "left out") if row["problem"] else price,
+            "usd_gpu_hr": Cell(row["usd_gpu_hr"], "left out")
+            if row["problem"]
+            else row["usd_gpu_hr"],
             "disk_usd_tb_month": _disk(row),
         }
-        rows.append(tuple(values[column.name] for column in columns))
-    return Section(
-        "gpus",
-        columns=columns,
-        rows=tuple(rows),
-        notes=_about_disks(shown),
-        expendable=_EXPENDABLE,
-        noun="GPU offer",
+        for row in records(shown)
     )
+    about: dict[str, Any] = {"expendable": _EXPENDABLE, "noun": "GPU offer"}
+    return Section.of("gpus", "", columns, rows, notes=_about_disks(shown), **about)
 
 
 def _groups(shown: pd.DataFrame, group_by: str) -> Section:
@@ -212,24 +207,14 @@ def _groups(shown: pd.DataFrame, group_by: str) -> Section:
     )
     if group_by == "site":
         columns = tuple(column for column in columns if column.name != "disk_sites")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for row in records(shown):
         price = row["disk_usd_tb_month"]
         name = place_text(row) if group_by == "site" else row[GPU_GROUPS[group_by][0]]
-        values = {
-            **row,
-            group_by: name,
-            "disk_usd_tb_month": Cell(price, "unknown") if row["disk_sites"] is None else price,
-        }
-        rows.append(tuple(values[column.name] for column in columns))
-    return Section(
-        "groups",
-        columns=columns,
-        rows=tuple(rows),
-        notes=_about_disks(shown),
-        expendable=_GROUPS_EXPENDABLE,
-        noun="group",
-    )
+        cell = Cell(price, "unknown") if row["disk_sites"] is None else price
+        rows.append({**row, group_by: name, "disk_usd_tb_month": cell})
+    about: dict[str, Any] = {"expendable": _GROUPS_EXPENDABLE, "noun": "group"}
+    return Section.of("groups", "", columns, rows, notes=_about_disks(shown), **about)
 
 
 def _disk(row: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- a cell

@@ -174,11 +174,9 @@ def _offers(shown: pd.DataFrame) -> Section:
             "change_percent": moved if moved is None else Cell(moved, _moved(moved, row)),
             "in_stock_percent": percent if percent is None else Cell(percent, f"{percent:.0f} %"),
         }
-        rows.append(tuple(values[column.name] for column in columns))
+        rows.append(values)
     expendable = ("offer_id", "listings", "change_percent")
-    return Section(
-        "history", columns=columns, rows=tuple(rows), expendable=expendable, noun="offer"
-    )
+    return Section.of("history", "", columns, rows, expendable=expendable, noun="offer")
 
 
 def _moved(percent: Decimal, row: Mapping[str, Any]) -> str:
@@ -197,18 +195,13 @@ def _changes(shown: pd.DataFrame) -> Section:
         TableColumn("stock", "stock", null="not listed"),
         TableColumn("listings", "listings", "count"),
     )
-    rows = []
-    for row in records(shown):
-        values = {
+    rows = (
+        {
             **row,
             "where": place_text(row),
             "from_at": Cell(row["from_at"], moment(row["from_at"]).removesuffix(" UTC")),
         }
-        rows.append(tuple(values[column.name] for column in columns))
-    return Section(
-        "changes",
-        columns=columns,
-        rows=tuple(rows),
-        expendable=("listings", "offer_id"),
-        noun="change",
+        for row in records(shown)
     )
+    expendable = ("listings", "offer_id")
+    return Section.of("changes", "", columns, rows, expendable=expendable, noun="change")

@@ -157,8 +157,16 @@ def _offers(shown: pd.DataFrame) -> Section:
     from planner.schema import records
     from planner.units import usd_hr, usd_month
 
-    is_sized, is_marked = "provision_gb" in shown, "gpu" in shown
-    columns = [
+    is_sized = "provision_gb" in shown
+    sized = (
+        TableColumn("provision_gb", "buy GB", "size_gb"),
+        TableColumn("usd_month", "$/month", "usd_month"),
+    )
+    marked = (
+        TableColumn("gpu", "GPU", null="unknown"),
+        TableColumn("gpu_usd_hr", "GPU $/h", "usd"),
+    )
+    columns = (
         TableColumn("offer_id", "id"),
         TableColumn("where", "where"),
         TableColumn("region", "region", null="unknown"),
@@ -167,37 +175,25 @@ def _offers(shown: pd.DataFrame) -> Section:
         TableColumn("security", "security", null="unknown"),
         TableColumn("multinode", "nodes", null="unknown"),
         TableColumn("usd_gb_hr", "$/GB/h", "usd_gb_hr", "unpriced"),
-    ]
-    if is_sized:
-        columns.append(TableColumn("provision_gb", "buy GB", "size_gb"))
-        columns.append(TableColumn("usd_month", "$/month", "usd_month"))
-    else:
-        columns.append(TableColumn("usd_tb_month", "$/TB/month", "usd_month"))
-    if is_marked:
-        columns.append(TableColumn("gpu", "GPU", null="unknown"))
-        columns.append(TableColumn("gpu_usd_hr", "GPU $/h", "usd"))
+        *(sized if is_sized else [TableColumn("usd_tb_month", "$/TB/month", "usd_month")]),
+        *(marked if "gpu" in shown else ()),
+    )
     rows = []
     for row in records(shown):
         price = None if row["problem"] else row["usd_gb_hr"]
         most = "no limit" if row["max_gb"] is None else f"{row['max_gb']:,}"
-        cells = [
-            row["offer_id"],
-            place_text(row),
-            row["region"],
-            f"{row['min_gb']:,}-{most}",
-            row["stock"] if row["stock"] in STOCK_RANK else f"'{row['stock']}'",
-            row["security"] and row["security"].removesuffix("_cloud"),
-            {True: "several", False: "one", None: None}[row["multinode"]],
-            Cell(price, "left out") if row["problem"] else price,
-        ]
-        if is_sized:
-            cells += [row["provision_gb"], None if price is None else row["usd_month"]]
-        else:
-            cells.append(None if price is None else usd_month(usd_hr(1000, price)))
-        if is_marked:
-            cells += [row["gpu"], row["gpu_usd_hr"]]
-        rows.append(tuple(cells))
-    return Section("offers", columns=tuple(columns), rows=tuple(rows), expendable=_EXPENDABLE)
+        values = {
+            "where": place_text(row),
+            "gb": f"{row['min_gb']:,}-{most}",
+            "stock": row["stock"] if row["stock"] in STOCK_RANK else f"'{row['stock']}'",
+            "security": row["security"] and row["security"].removesuffix("_cloud"),
+            "multinode": {True: "several", False: "one", None: None}[row["multinode"]],
+            "usd_gb_hr": Cell(price, "left out") if row["problem"] else price,
+            "usd_tb_month": None if price is None else usd_month(usd_hr(1000, price)),
+            "usd_month": None if price is None or not is_sized else row["usd_month"],
+        }
+        rows.append({**row, **values})
+    return Section.of("offers", "", columns, rows, expendable=_EXPENDABLE)
 
 
 def _groups(shown: pd.DataFrame) -> Section:
@@ -212,5 +208,4 @@ def _groups(shown: pd.DataFrame) -> Section:
         TableColumn("min_usd_gb_hr", "from $/GB/h", "usd_gb_hr", "unpriced"),
         TableColumn("max_usd_gb_hr", "to $/GB/h", "usd_gb_hr", "unpriced"),
     )
-    rows = tuple(tuple(row[one.name] for one in columns) for row in records(shown))
-    return Section("groups", columns=columns, rows=rows)
+    return Section.of("groups", "", columns, records(shown))

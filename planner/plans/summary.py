@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from planner.solve.solution import Placement
 
 
-_COLUMNS = (
+PLACED = (
     TableColumn("action", "", "action"),
     TableColumn("volume", "volume"),
     TableColumn("where", "where"),
@@ -38,6 +38,7 @@ _COLUMNS = (
     TableColumn("usd_hr", "$/hour", "usd_hr"),
     TableColumn("usd_month", "$/month", "usd_month"),
 )
+"""Columns of what is, or will be, bought."""
 _OWNERS = (
     TableColumn("owner", "owner"),
     TableColumn("disks", "disks", "count"),
@@ -88,28 +89,30 @@ def placements_section(
     replicas = Counter(placement.volume for placement in placements)
     replaced = Counter(disk_id for placement in placements for disk_id in placement.replaces)
     shared = frozenset(disk_id for disk_id, volumes in replaced.items() if volumes > 1)
-    rows = tuple(
-        (
-            Cell(placement.action, _ACTIONS[placement.action][0]),
-            placement.volume + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
-            _place(placement, disks),
-            Cell(placement.provision_gb, _size(placement, disks, shared)),
-            placement.usd_hr,
-            usd_month(placement.usd_hr, hours),
-        )
+    rows = [
+        {
+            "action": Cell(placement.action, _ACTIONS[placement.action][0]),
+            "volume": placement.volume
+            + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
+            "where": _place(placement, disks),
+            "size_gb": Cell(placement.provision_gb, _size(placement, disks, shared)),
+            "usd_hr": placement.usd_hr,
+            "usd_month": usd_month(placement.usd_hr, hours),
+        }
         for placement in placements
-    )
+    ]
+    rows += [_leftover_row(disk, disks[disk.id], hours) for disk in leftover]
     usd = total(placement.usd_hr for placement in placements)
     size = sum(placement.provision_gb for placement in placements)
-    footer = ("", "total", "", size, usd, usd_month(usd, hours))
-    return Section(
+    sums = {"size_gb": size, "usd_hr": usd, "usd_month": usd_month(usd, hours)}
+    return Section.of(
         "placements",
         title,
-        _COLUMNS,
-        (*rows, *(_leftover_row(disk, disks[disk.id], hours) for disk in leftover)),
-        footer,
-        notes,
-        tuple(_deletions(title, leftover)),
+        PLACED,
+        rows,
+        footer={"volume": "total", **sums},
+        notes=notes,
+        commands=tuple(_deletions(title, leftover)),
         expendable=("usd_hr",),
         noun="placement",
         first=FIRST,
@@ -140,12 +143,15 @@ def by_owner(placements: Sequence[Placement], policy: Policy) -> Section | None:
     return Section("by-owner", "By owner", _OWNERS, tuple(ranked), rows[-1], noun="owner")
 
 
-def _leftover_row(disk: Leftover, row: Mapping[str, Any], hours: int) -> tuple[Any, ...]:
+def _leftover_row(disk: Leftover, row: Mapping[str, Any], hours: int) -> dict[str, Any]:
     volumes = " + ".join(disk.disk_group or (disk.volume,))
-    what = f"{volumes} #{disk.replica} ({row['id'][:_SHORT_ID]})"
-    usd_hr = row["usd_hr"]
-    usd = None if usd_hr is None else usd_month(usd_hr, hours)
-    return (Cell("retire", "-"), what, place_text(row), row["size_gb"], usd_hr, usd)
+    return {
+        **row,
+        "action": Cell("retire", "-"),
+        "volume": f"{volumes} #{disk.replica} ({row['id'][:_SHORT_ID]})",
+        "where": place_text(row),
+        "usd_month": None if row["usd_hr"] is None else usd_month(row["usd_hr"], hours),
+    }
 
 
 def _deletions(project: str, leftover: Sequence[Leftover]) -> Iterator[str]:

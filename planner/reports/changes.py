@@ -14,7 +14,7 @@ from planner.plans.summary import money_change
 from planner.reports.lines import GpuLine, Line
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column
 from planner.text import visible
-from planner.units import difference, percent_of, plain, product, total, usd_month
+from planner.units import difference, percent_of, product, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -76,14 +76,9 @@ class Cost:
         """Return the same as per cent of the cost before; None where that was nothing."""
         return percent_of(self.difference_usd_month, self.old_usd_month or Decimal(0))
 
-    def cells(self) -> tuple[Decimal | None, Decimal | None, Decimal]:
-        """Return before, after and difference."""
-        return self.old_usd_month, self.new_usd_month, self.difference_usd_month
-
-    def to_document(self) -> dict[str, str | None]:
-        """Return it as JSON values."""
-        values = {name: getattr(self, name) for name in (*_COST, "percent")}
-        return {name: None if usd is None else plain(usd) for name, usd in values.items()}
+    def row(self) -> dict[str, Decimal | None]:
+        """Return before, after, difference and percentage."""
+        return {name: getattr(self, name) for name in (*_COST, "percent")}
 
     def __str__(self) -> str:
         old, new = (usd or Decimal(0) for usd in (self.old_usd_month, self.new_usd_month))
@@ -159,7 +154,7 @@ class Change:
             row[f"{prefix}_site"] = None if side is None else side.site
             row[f"{prefix}_size_gb"] = fields.get("size_gb")
             row[f"{prefix}_gpus"] = side.title if isinstance(side, GpuLine) else None
-        return row | {name: getattr(self.cost, name) for name in _COST}
+        return row | self.cost.row()
 
 
 def disk_changes(

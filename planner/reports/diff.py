@@ -12,26 +12,14 @@ from typing import TYPE_CHECKING, Any
 from planner.errors import CostIncrease, InputError
 from planner.present.table import UNKNOWN, Section, TableColumn, counted, moment
 from planner.present.writers import to_html
-from planner.reports.changes import (
-    CHANGES,
-    Change,
-    Cost,
-    disk_changes,
-    gpu_changes,
-)
+from planner.reports.changes import CHANGES, Change, Cost, disk_changes, gpu_changes
 from planner.reports.ledger import lines_of
 from planner.reports.lines import GpuLine, Line, ReplicaLabels, RunRate
 from planner.reports.make import gpu_lines_of, planned_with
 from planner.reports.report import Report
-from planner.schema import build, frame_document, frame_section, handed_out
+from planner.schema import build, frame_document, frame_section, handed_out, json_values
 from planner.text import visible
-from planner.units import (
-    HOURS_PER_MONTH,
-    as_decimal,
-    part,
-    plain,
-    total,
-)
+from planner.units import HOURS_PER_MONTH, as_decimal, part, plain, total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -193,9 +181,9 @@ class Diff:
             "old": self.old.to_document(),
             "new": self.new.to_document(),
             "hours_per_month": self.hours_per_month,
-            "totals": {name: cost.to_document() for name, cost in totals.items()},
+            "totals": {name: json_values(cost.row()) for name, cost in totals.items()},
             "owners": [
-                {"owner": owner, **cost.to_document()} for owner, cost in self.owners.items()
+                json_values({"owner": owner, **cost.row()}) for owner, cost in self.owners.items()
             ],
             "changes": frame_document(self.to_frame(exact=True)),
             "unchanged": len(self.disks) + len(self.gpus) - len(self.changes),
@@ -212,11 +200,11 @@ class Diff:
             if any(item.sign != "=" for item in items):
                 tables.append(self._table(name, title, noun, items))
         if any(cost.difference_usd_month for cost in self.owners.values()) and len(self.owners) > 1:
-            rows = tuple(
-                ("no owner" if owner is None else visible(owner), *cost.cells(), cost.percent)
+            rows = (
+                {"owner": "no owner" if owner is None else visible(owner), **cost.row()}
                 for owner, cost in self.owners.items()
             )
-            tables.append(Section("owners", "Disks by owner", _OWNERS, rows, noun="owner"))
+            tables.append(Section.of("owners", "Disks by owner", _OWNERS, rows, noun="owner"))
         summary = Section("summary", notes=(self.summary,))
         return (summary, *tables, Section("notes", notes=self.notes))
 
@@ -225,12 +213,17 @@ class Diff:
         labels = ReplicaLabels.of([*self.old.lines, *self.new.lines])
         several = _has_projects(self.old, self.new)
         rows = [
-            (item.sign, _title(item, labels, several=several), item.text, *item.cost.cells())
+            {
+                "sign": item.sign,
+                "name": _title(item, labels, several=several),
+                "change": item.text,
+                **item.cost.row(),
+            }
             for item in items
             if item.sign != "="
         ]
-        if same := [item.cost for item in items if item.sign == "="]:
-            rows.append(("=", counted(len(same), noun), "unchanged", *Cost.sum(same).cells()))
+        same = [item.cost for item in items if item.sign == "="]
+        name_of_same = {"sign": "=", "name": counted(len(same), noun), "change": "unchanged"}
         cost = Cost.sum(item.cost for item in items)
         columns = (
             TableColumn("sign", "", "action"),
@@ -238,9 +231,15 @@ class Diff:
             TableColumn("change", "change"),
             *_MONEY,
         )
-        footer = ("", "total", "", *cost.cells())
-        return Section(
-            name, title, columns, tuple(rows), footer, expendable=("old_usd_month",), noun="change"
+        return Section.of(
+            name,
+            title,
+            columns,
+            rows,
+            {**name_of_same, **Cost.sum(same).row()} if same else None,
+            {"name": "total", **cost.row()},
+            expendable=("old_usd_month",),
+            noun="change",
         )
 
     def check(self, percent: Decimal | float) -> None:
@@ -261,7 +260,7 @@ class Diff:
         """
         old, new = self.cost.old_usd_month or Decimal(0), self.cost.new_usd_month or Decimal(0)
         percent = as_decimal(percent)
-        data = {"increase": {**self.cost.to_document(), "allowed_percent": plain(percent)}}
+        data = {"increase": {**json_values(self.cost.row()), "allowed_percent": plain(percent)}}
         if new > total([old, part(old, percent)]):
             raise CostIncrease(
                 f"The cost rises by more than {plain(percent)} %: {self.cost}",

@@ -17,7 +17,7 @@ from planner.reports.lines import usd_between
 from planner.units import quotient, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from planner.reports.lines import Line, Month
     from planner.reports.past import MonthLine
@@ -79,13 +79,7 @@ def forecast_rows(lines: Sequence[Line], month: Month, now: datetime) -> Section
 
 
 def _section(rows: Sequence[dict[str, Any]]) -> Section:
-    columns = tuple(TableColumn(name, name) for name in COLUMNS)
-    return Section("focus", columns=columns, rows=tuple(tuple(_cells(row)) for row in rows))
-
-
-def _cells(row: dict[str, Any]) -> Iterator[Any]:
-    for name in COLUMNS:
-        yield row[name]
+    return Section.of("focus", "", [TableColumn(name, name) for name in COLUMNS], rows)
 
 
 def _row(

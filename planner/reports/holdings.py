@@ -13,6 +13,7 @@ from planner.market.disks import ACCOUNT_FACTS, disk_records, disks_frame, read_
 from planner.marketplace.fetch import connect, read_wallet_file
 from planner.marketplace.protocol import target_of
 from planner.plans.file import Signed, Size, Utc
+from planner.present.table import counted, moment
 from planner.project.sightings import record_sightings
 from planner.reports.lines import RunRate, in_hours
 from planner.schema import handed_out, json_rows, records
@@ -146,15 +147,13 @@ def existing_then(holdings: Holdings) -> tuple[Holdings, tuple[str, ...]]:
         return holdings, ()
     named = [
         f"{visible(row['name'] or row['id'] or 'without name and id')} "
-        f"(created {row['created_at'][:16].replace('T', ' ')} UTC)"
+        f"(created {moment(row['created_at'])})"
         for row in records(holdings.listed[later])
     ]
     more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-    disks = f"{len(named)} disk{'s' * (len(named) > 1)}"
-    note = (
-        f"{disks} created after {holdings.read_at:%Y-%m-%d %H:%M} UTC left out: "
-        f"{', '.join(named[:_NAMED])}{more}"
-    )
+    when = moment(holdings.read_at.isoformat())
+    listed = f"{', '.join(named[:_NAMED])}{more}"
+    note = f"{counted(len(named), 'disk')} created after {when} left out: {listed}"
     kept = holdings.listed[[not one for one in later]].reset_index(drop=True)
     return replace(holdings, listed=kept), (note,)
 

@@ -97,14 +97,13 @@ class Insights:
         priced = [one for one in offers if one["usd_gb_hr"] is not None]
         priced.sort(key=lambda one: one["usd_gb_hr"])
         shown, rest = split(priced, most)
-        rows = tuple(
-            (
-                f"{place_text(one)} ({one['offer_id']})",
-                usd_month(usd_hr(_TB, one["usd_gb_hr"])),
-                one["usd_gb_hr"],
-                one["stock"],
-                one.get("chosen", ""),
-            )
+        rows = (
+            {
+                "chosen": "",
+                **one,
+                "offer": f"{place_text(one)} ({one['offer_id']})",
+                "usd_tb_month": usd_month(usd_hr(_TB, one["usd_gb_hr"])),
+            }
             for one in shown
         )
         left = len(offers) - len(priced)
@@ -117,7 +116,7 @@ class Insights:
             TableColumn("stock", "stock"),
             TableColumn("chosen", "status", "status"),
         )
-        return Section(
+        return Section.of(
             "market",
             "The market it was chosen from",
             columns,
@@ -127,20 +126,17 @@ class Insights:
         )
 
     def _requirements(self, most: int | None) -> Section:
-        found = records(costly(self.requirements))
-        shown, rest = split(found, most)
+        shown, rest = split(records(costly(self.requirements)), most)
         columns = (
             TableColumn("about", "of", null="the whole"),
             TableColumn("saves_usd_month", "saves $/month", "usd_month"),
             TableColumn("requirement", "requirement"),
             TableColumn("without", "without it"),
         )
-        rows = tuple(tuple(one[column.name] for column in columns) for one in shown)
         notes = free_notes(self.requirements)
         notes += [f"{counted(len(rest), 'cheaper requirement')} not shown"] if rest else []
-        return Section(
-            "requirements", "What each requirement costs", columns, rows, notes=tuple(notes)
-        )
+        title = "What each requirement costs"
+        return Section.of("requirements", title, columns, shown, notes=tuple(notes))
 
 
 def _curve(frame: pd.DataFrame, axis: str, name: str, title: str) -> Section:
@@ -149,12 +145,11 @@ def _curve(frame: pd.DataFrame, axis: str, name: str, title: str) -> Section:
         value = one[axis]
         limit = f"{plain(value * 100)} %" if isinstance(value, Decimal) else str(value)
         reason = one["where"] or one["why"] or ""
-        rows.append((Cell(value, limit), one["usd_month"], one["extra_usd_month"], reason))
+        rows.append({**one, axis: Cell(value, limit), "where": reason})
     columns = (
         TableColumn(axis, "at most", "number"),
         TableColumn("usd_month", "$/month", "usd_month", "no plan"),
         TableColumn("extra_usd_month", "more $", "difference"),
         TableColumn("where", "where, or why not"),
     )
-    notes = ("budgets are not applied here",)
-    return Section(name, title, columns, tuple(rows), notes=notes)
+    return Section.of(name, title, columns, rows, notes=("budgets are not applied here",))

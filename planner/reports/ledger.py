@@ -226,7 +226,6 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
         **{name: row[name] for name in _LISTED},
         "usd_hr": row["usd_hr"] or None,  # a price of zero is none: nothing is free
         "disk_id": row["id"],
-        "usd_gb_hr": None,
         "attached": row["attached"],
     }
 
@@ -243,18 +242,13 @@ def place_of(row: Mapping[str, Any], regions: Regions) -> dict[str, Any]:
 
 def _other(row: Mapping[str, Any], regions: Regions, slot: Purchase | None) -> Line:
     """Return the line of a live disk that is no plan's."""
-    line = Line(
-        **_listed(row),
-        **place_of(row, regions),
-        project=None if slot is None else slot.project,
-        volume=None if slot is None else slot.volume,
-        replica=None if slot is None else slot.replica,
-        disk=None if slot is None else slot.disk,
-        standing="superseded" if slot is not None and slot.superseded else "other",
-        owner=None if slot is None else slot.owner,
-        tags={} if slot is None else dict(slot.tags),
-    )
-    return with_shares(line, () if slot is None else slot.group)
+    line = Line(**_listed(row), **place_of(row, regions), standing="other")
+    if slot is None:
+        return line
+    names = ("project", "volume", "replica", "disk", "owner", "tags")
+    known: dict[str, Any] = {name: getattr(slot, name) for name in names}
+    known |= {"standing": "superseded"} if slot.superseded else {}
+    return with_shares(replace(line, **known), slot.group)
 
 
 @dataclass(frozen=True)
@@ -314,7 +308,6 @@ def _planned(
                 yield line, note if len(same) > 1 else ""
                 continue
             new = {
-                **dict.fromkeys(("disk_id", "status", "attached", "created_at", "billed_usd")),
                 "account": account,
                 "as_of": at.isoformat(),
                 "name": name,

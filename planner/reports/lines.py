@@ -122,31 +122,31 @@ def in_hours(hours: Decimal, start: datetime) -> datetime | None:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """One disk, or a volume's part of one; fields as in ``LEDGER``, but for what is computed."""
 
-    account: str | None
+    account: str | None = None
     as_of: Utc
-    project: str | None
-    volume: str | None
-    replica: Size | None
-    disk: Size | None
+    project: str | None = None
+    volume: str | None = None
+    replica: Size | None = None
+    disk: Size | None = None
     standing: Standing
-    owner: str | None
-    disk_id: str | None
-    name: str | None
-    status: str | None
-    provider: str | None
-    data_center: str | None
-    country: str | None
-    region: str | None
-    size_gb: Size | None
-    usd_gb_hr: Amount | None
-    usd_hr: Amount | None
-    attached: tuple[str, ...] | None
-    created_at: Utc | None
-    billed_usd: Signed | None
+    owner: str | None = None
+    disk_id: str | None = None
+    name: str | None = None
+    status: str | None = None
+    provider: str | None = None
+    data_center: str | None = None
+    country: str | None = None
+    region: str | None = None
+    size_gb: Size | None = None
+    usd_gb_hr: Amount | None = None
+    usd_hr: Amount | None = None
+    attached: tuple[str, ...] | None = None
+    created_at: Utc | None = None
+    billed_usd: Signed | None = None
     tags: dict[str, str] = field(default_factory=dict)
     disk_group: tuple[str, ...] | None = None
     unattached_since: Utc | None = None

@@ -7,7 +7,7 @@ and is in no sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -41,10 +41,10 @@ from planner.schema import (
     build,
     frame_section,
     handed_out,
-    json_value,
+    json_values,
 )
 from planner.text import suggestion, visible
-from planner.units import difference, money, percent_of, plain, total
+from planner.units import difference, money, percent_of, total
 
 if TYPE_CHECKING:
     from planner.reports.holdings import Holdings
@@ -64,6 +64,24 @@ MONTH_GROUPS = (
 )
 """Columns of the groups of a month, the dearest of each kind first."""
 
+_ASSUMPTIONS = (
+    (
+        "Times are UTC. A disk counts for the hours from its creation until it was deleted, as "
+        "far as they lie within the month."
+    ),
+    (
+        "Billed amounts are those of billing rows that began and ended within the month. Of "
+        "longer ones, the month's part is unknown: those disks count at list price."
+    ),
+    "List price is the price that the disk had last; earlier prices are unknown.",
+    "A disk that changed its owner counts for each by time, from when `apply` did so.",
+    "A disk that is gone and that planner did not delete ended when its billing did.",
+    (
+        "Disks that planner did not buy and that are gone are known from billing rows only, "
+        "without owner and volume."
+    ),
+)
+"""What the figures assume."""
 _ORDER = {"owner": 0, "volume": 1, "site": 3, "provider": 4, "region": 5}
 """Ways of grouping in the order in which people read; tags stand between volume and site."""
 MOST = 20
@@ -74,35 +92,32 @@ _MOST_DISKS = 40
 class MonthSums:
     """What disks cost together; see ``MONTH_GROUPS``."""
 
-    disks: int
-    billed_usd: Decimal
-    unbilled_usd: Decimal
+    lines: tuple[MonthLine, ...] = ()
 
-    @classmethod
-    def of(cls, lines: Iterable[MonthLine]) -> MonthSums:
-        """Return the sums of disks."""
-        counted_lines = list(lines)
-        return cls(
-            sum(line.leads for line in counted_lines),
-            *(
-                total(usd for line in counted_lines if (usd := getattr(line, name)) is not None)
-                for name in ("billed_usd", "unbilled_usd")
-            ),
-        )
+    @property
+    def disks(self) -> int:
+        """Return how many they are."""
+        return sum(one.line.leads for one in self.lines)
+
+    @property
+    def billed_usd(self) -> Decimal:
+        """Return what is billed."""
+        return total(one.billed_usd for one in self.lines if one.billed_usd is not None)
+
+    @property
+    def unbilled_usd(self) -> Decimal:
+        """Return the list price of the rest."""
+        return total(one.unbilled_usd for one in self.lines if one.unbilled_usd is not None)
 
     @property
     def usd(self) -> Decimal:
-        """Return what is billed and what is not together."""
+        """Return both together."""
         return total([self.billed_usd, self.unbilled_usd])
 
-    def to_document(self) -> dict[str, Any]:
-        """Return them as JSON values."""
-        amounts = {name: plain(getattr(self, name)) for name in _AMOUNTS}
-        return {"disks": self.disks, **amounts}
-
-
-_AMOUNTS = ("usd", "billed_usd", "unbilled_usd")
-_NOTHING = MonthSums(0, Decimal(0), Decimal(0))
+    def row(self) -> dict[str, Any]:
+        """Return number and exact amounts."""
+        names = ("disks", "usd", "billed_usd", "unbilled_usd")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,7 +159,7 @@ class MonthReport:
     @property
     def total(self) -> MonthSums:
         """Return what everything cost."""
-        return MonthSums.of(self.lines)
+        return MonthSums(self.lines)
 
     @property
     def expected_usd(self) -> Decimal:
@@ -182,14 +197,14 @@ class MonthReport:
         if self.before is not None:
             for one in self.before.lines:
                 members.setdefault(key(one.line), [])
-        sums = {value: MonthSums.of(lines) for value, lines in members.items()}
+        sums = {value: MonthSums(tuple(lines)) for value, lines in members.items()}
         return dict(sorted(sums.items(), key=lambda pair: (-pair[1].usd, pair[0] or "~")))
 
     def compared(self, by: str) -> Iterator[tuple[str | None, MonthSums, MonthSums | None]]:
         """Yield each value with its sums, and those of the month that it is compared with."""
         before = None if self.before is None else replace(self.before, before=self).groups(by)
         for value, sums in self.groups(by).items():
-            yield value, sums, None if before is None else before.get(value, _NOTHING)
+            yield value, sums, None if before is None else before.get(value, MonthSums())
 
     @property
     def title(self) -> str:
@@ -234,24 +249,7 @@ class MonthReport:
     @property
     def assumptions(self) -> tuple[str, ...]:
         """Return what the figures assume."""
-        return tuple(self._assumptions())
-
-    def _assumptions(self) -> Iterator[str]:
-        yield (
-            "Times are UTC. A disk counts for the hours from its creation until it was deleted, as "
-            "far as they lie within the month."
-        )
-        yield (
-            "Billed amounts are those of billing rows that began and ended within the month. Of "
-            "longer ones, the month's part is unknown: those disks count at list price."
-        )
-        yield "List price is the price that the disk had last; earlier prices are unknown."
-        yield "A disk that changed its owner counts for each by time, from when `apply` did so."
-        yield "A disk that is gone and that planner did not delete ended when its billing did."
-        yield (
-            "Disks that planner did not buy and that are gone are known from billing rows only, "
-            "without owner and volume."
-        )
+        return _ASSUMPTIONS
 
     def sections(self, most: int | None = MOST) -> tuple[Section, ...]:
         """Return the report as tables, the key figures first.
@@ -275,22 +273,8 @@ class MonthReport:
 
     def groups_frame(self, by: str | None = None, *, exact: bool = False) -> Table:
         """Return the groups as a frame (columns ``MONTH_GROUPS``); None: every way of grouping."""
-        rows = []
-        for way in self.by if by is None else (by,):
-            for value, sums, before in self.compared(way):
-                old = None if before is None else before.usd
-                change = None if old is None else difference(sums.usd, old)
-                amounts = {name: getattr(sums, name) for name in _AMOUNTS}
-                rows.append(
-                    {
-                        "by": way,
-                        "value": value,
-                        "disks": sums.disks,
-                        **amounts,
-                        "before_usd": old,
-                        "change_usd": change,
-                    }
-                )
+        ways = self.by if by is None else (by,)
+        rows = [{"by": way, **_compared(*one)} for way in ways for one in self.compared(way)]
         return handed_out(build(rows, MONTH_GROUPS), exact=exact)
 
     def rows(self, section: str | None = None) -> Section:
@@ -356,25 +340,16 @@ class MonthReport:
             "is_over": self.is_over,
             "account": self.account,
             "as_of": self.as_of.isoformat(),
-            "totals": {**self.total.to_document(), "expected_usd": plain(self.expected_usd)},
+            "totals": json_values({**self.total.row(), "expected_usd": self.expected_usd}),
             "by": {
                 by: [
-                    {
-                        "value": value,
-                        **sums.to_document(),
-                        "before_usd": None if old is None else plain(old.usd),
-                    }
+                    json_values({"value": value, **sums.row(), "before_usd": old and old.usd})
                     for value, sums, old in self.compared(by)
                 ]
                 for by in self.by
             },
-            "disks": [
-                {name: json_value(value) for name, value in one.row().items()} for one in self.lines
-            ],
-            "unknown": [
-                {"name": one.name, "why": one.why, "most_usd": json_value(one.most_usd)}
-                for one in self.unknown
-            ],
+            "disks": [json_values(one.row()) for one in self.lines],
+            "unknown": [json_values(vars(one)) for one in self.unknown],
             "notes": list(self.notes),
             "warnings": list(self.warnings),
             "assumptions": list(self.assumptions),
@@ -471,16 +446,31 @@ _BILLED = TableColumn("billed_usd", "billed", "usd", "\N{EN DASH}")
 _UNBILLED = TableColumn("unbilled_usd", "list price", "usd", "\N{EN DASH}")
 
 
+def _compared(value: Any, sums: MonthSums, before: MonthSums | None) -> dict[str, Any]:  # noqa: ANN401 -- a cell
+    """Return a value with its sums, and how they changed where they are compared."""
+    old = None if before is None else before.usd
+    change = None if old is None else difference(sums.usd, old)
+    return {"value": value, **sums.row(), "before_usd": old, "change_usd": change}
+
+
 def _groups(report: MonthReport, by: str, most: int | None) -> Section:
-    rows = [*report.compared(by)]
-    shown, rest = split(rows, most)
+    shown, rest = split([*report.compared(by)], most)
     title = by.removeprefix("tag:")
     empty = f"(no {title})" if by in {"volume", "owner"} or by != title else "(unknown)"
-    cells = [(value or Cell(None, empty), sums, old) for value, sums, old in shown]
-    if rest:
-        old = None if rest[0][2] is None else _sum(one for _, _, one in rest if one is not None)
-        cells.append((f"{len(rest)} more", _sum(sums for _, sums, _ in rest), old))
-    whole = None if report.before is None else report.before.total
+
+    def row(name: Any, sums: MonthSums, before: MonthSums | None) -> dict[str, Any]:  # noqa: ANN401 -- a cell
+        cells = _compared(name, sums, before)
+        is_new = before is None or cells["change_usd"] is None
+        percent = None if is_new else percent_of(cells["change_usd"], cells["before_usd"])
+        return {**cells, by: name, "percent": percent}
+
+    def more() -> dict[str, Any]:
+        new, old = (
+            MonthSums(tuple(line for each in rest if each[at] for line in each[at].lines))
+            for at in (1, 2)
+        )
+        return row(f"{len(rest)} more", new, None if report.before is None else old)
+
     columns = [
         TableColumn(by, title),
         TableColumn("disks", "disks", "count"),
@@ -494,58 +484,30 @@ def _groups(report: MonthReport, by: str, most: int | None) -> Section:
             TableColumn("change_usd", "change", "difference"),
             TableColumn("percent", "%", "percent"),
         ]
-
-    def row(name: Any, sums: MonthSums, old: MonthSums | None) -> tuple[Any, ...]:  # noqa: ANN401 -- a cell
-        change = None if old is None else difference(sums.usd, old.usd)
-        return (
-            *(name, sums.disks),
-            *(() if old is None else (old.usd,)),
-            sums.usd,
-            *(() if old is None or change is None else (change, percent_of(change, old.usd))),
-            *(sums.billed_usd, sums.unbilled_usd),
-        )
-
-    return Section(
+    return Section.of(
         f"by-{title}",
         f"By {title}",
-        tuple(columns),
-        tuple(row(*one) for one in cells),
-        row("total", report.total, whole),
+        columns,
+        (row(value or Cell(None, empty), *sums) for value, *sums in shown),
+        more() if rest else None,
+        row("total", report.total, None if report.before is None else report.before.total),
         expendable=("percent", "unbilled_usd", "billed_usd"),
-    )
-
-
-def _sum(sums: Iterable[MonthSums]) -> MonthSums:
-    taken = list(sums)
-    return MonthSums(
-        sum(one.disks for one in taken),
-        total(one.billed_usd for one in taken),
-        total(one.unbilled_usd for one in taken),
     )
 
 
 def _disks(report: MonthReport, most: int | None) -> Section:
     labels = ReplicaLabels.of([one.line for one in report.lines])
     shown, rest = split(report.lines, most)
-    rows = [
-        (
-            labels.title_of(one.line),
-            one.line.disk_id,
-            _day(one.start_at, report.month),
-            _day(one.end_at, report.month),
-            one.hours,
-            one.line.usd_hr,
-            one.usd,
-            "billed" if one.billed_usd is not None else "list price",
-            one.ending,
-        )
+    rows = (
+        {
+            **one.row(),
+            "disk": labels.title_of(one.line),
+            "start_at": _day(one.start_at, report.month),
+            "end_at": _day(one.end_at, report.month),
+            "basis": "billed" if one.billed_usd is not None else "list price",
+        }
         for one in shown
-    ]
-    if rest:
-        blank: Any = Cell(None, "")
-        usd = MonthSums.of(rest).usd
-        more = (f"{len(rest)} more", blank, "", "", blank, blank, usd, "", "")
-        rows.append(more)
+    )
     columns = (
         TableColumn("disk", "disk"),
         TableColumn("disk_id", "id", "id", "no id"),
@@ -557,9 +519,12 @@ def _disks(report: MonthReport, most: int | None) -> Section:
         TableColumn("basis", "basis"),
         TableColumn("ending", "status", "status"),
     )
+    more = {"disk": f"{len(rest)} more", "usd": MonthSums(tuple(rest)).usd}
+    none = () if shown else ("No disk is known to have lived in this month.",)
     expendable = ("basis", "usd_hr", "disk_id", "start_at", "end_at")
-    none = () if rows else ("No disk is known to have lived in this month.",)
-    return Section("disks", "Disks", columns, tuple(rows), notes=none, expendable=expendable)
+    return Section.of(
+        "disks", "Disks", columns, rows, more if rest else None, notes=none, expendable=expendable
+    )
 
 
 def _day(at: datetime | None, month: Month) -> str:
@@ -575,5 +540,4 @@ def _unknown(report: MonthReport) -> Section:
         TableColumn("why", "why"),
         TableColumn("most_usd", "$ at most", "usd", "unknown"),
     )
-    rows = tuple((one.name, one.why, one.most_usd) for one in report.unknown)
-    return Section("unknown", "Unknown costs", columns, rows)
+    return Section.of("unknown", "Unknown costs", columns, report.unknown)

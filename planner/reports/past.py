@@ -168,14 +168,10 @@ def _line(entry: Entry, holdings: Holdings, regions: Regions, recorded_at: str) 
         standing="superseded" if entry.superseded_by else "other",
         disk_id=next(iter(entry.ids), None),
         name=entry.as_name or entry.name,
-        status=None,
         **place_of(vars(entry.expected), regions),
         size_gb=entry.expected.size_gb,
-        usd_gb_hr=None,
         usd_hr=entry.expected.counted(entry.usd_hr) or None,
-        attached=None,
         created_at=utc_text(entry.created_at) or recorded_at,
-        billed_usd=None,
     )
     return with_shares(line, group)
 
@@ -250,14 +246,10 @@ class MonthLine:
 
     def row(self) -> dict[str, Any]:
         """Return it as a row of ``MONTH_DISKS``."""
-        computed = ("ending", "hours", "usd", "billed_usd", "unbilled_usd", "list_usd")
-        times = {
-            name: None if at is None else at.isoformat()
-            for name, at in (("start_at", self.start_at), ("end_at", self.end_at))
-        }
-        known = {**vars(self.line), "site": self.line.site, **times}
-        known |= {name: getattr(self, name) for name in computed}
-        return {column.name: known[column.name] for column in MONTH_DISKS}
+        known = {column.name: getattr(self.line, column.name, None) for column in MONTH_DISKS}
+        known |= {name: getattr(self, name) for name in known if hasattr(self, name)}
+        times = {"start_at": self.start_at, "end_at": self.end_at}
+        return known | {name: at and at.isoformat() for name, at in times.items()}
 
 
 @dataclass(frozen=True)
@@ -363,9 +355,14 @@ def _other_costs(
         return
     times = [at for bill in rows for at in (bill.created_at, bill.billed_until) if at is not None]
     start, end = (datetime.fromisoformat(at) for at in (min(times), max(times)))
-    fields: dict[str, Any] = dict.fromkeys(Line.__dataclass_fields__)
-    fields |= {"account": holdings.account, "as_of": holdings.read_at.isoformat(), "tags": {}}
-    line = Line(**{**fields, "standing": "other", "disk_id": disk_id, "created_at": min(times)})
+    read_at, created_at = holdings.read_at.isoformat(), min(times)
+    line = Line(
+        account=holdings.account,
+        as_of=read_at,
+        standing="other",
+        disk_id=disk_id,
+        created_at=created_at,
+    )
     yield MonthLine(line, "gone", max(start, month.start), min(end, month.end), billed)
 
 

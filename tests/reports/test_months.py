@@ -257,7 +257,7 @@ def test_a_shared_disk_is_billed_once_and_divided_by_gb() -> None:
     lines, _ = month_costs([disk], account, Month.named("2026-02"))
     billed = {one.line.owner: one.billed_usd for one in lines}
     assert billed == {"ann": Decimal(3), "bob": Decimal(1)}
-    assert MonthSums.of(lines).disks == 1
+    assert MonthSums(lines).disks == 1
     assert sum(one.list_usd or 0 for one in lines) == Decimal("0.02") * 252
 
 
