@@ -68,6 +68,11 @@ class PlannerError(Exception):
         """Return what a JSON failure carries beside error, hint and exit_code."""
         return {name: _plain(getattr(self, name)) for name in self.shows}
 
+    def to_document(self) -> dict[str, Any]:
+        """Return it as JSON values: what a failed command prints."""
+        failure = {"error": str(self), "hint": self.hint, "exit_code": self.exit_code}
+        return {**failure, **self.data}
+
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 -- whatever an error carries
     """Return a value as JSON has it: tuples as lists, what has a document as that."""

@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 
 from planner.errors import FrameError, InputError
-from planner.present.table import UNKNOWN, Section, TableColumn, counted, getter
+from planner.present.table import UNKNOWN, Section, TableColumn, View, counted, getter
 from planner.present.writers import to_html
 from planner.units import HOURS_PER_MONTH, plain, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from planner.present.table import Kind
 
@@ -132,6 +132,11 @@ def frame_section(frame: pd.DataFrame) -> Section:
 def _money(value: Any) -> Any:  # noqa: ANN401 -- a cell
     """Return a float as the amount that it stands for, to be written as amounts are."""
     return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+def frame_view(frame: pd.DataFrame, sections: Callable[[], Iterable[Section]]) -> View:
+    """Return a frame as what a command answers: its rows as JSON and CSV, and what people read."""
+    return View(sections, lambda: frame_document(frame), lambda: frame_section(frame))
 
 
 def frame_document(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli import purchases
+from planner.cli.options import refuse_existing
 from planner.cli.purchases import StateOption
 from planner.cli.render import to_stderr, to_stdout
-from planner.errors import InputError
 from planner.present.progress import working
 from planner.text import visible
 from planner.units import money
@@ -58,12 +57,8 @@ def adopt(
     from planner.project.journal import Journal
     from planner.project.state import State
 
-    there = False
-    with contextlib.suppress(OSError, ValueError):
-        there = file != "-" and Path(file).exists()
-    if there and not force:
-        message = f"{visible(file)}: is already there"
-        raise InputError(message, hint="name another file, or use --force")
+    if file != "-":
+        refuse_existing(file, force=force)
     with Journal(purchases.state_folder(state), write=False) as journal:
         known = State(journal.records)
     with working("Reading the account's disks"):

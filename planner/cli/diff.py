@@ -52,11 +52,8 @@ def diff(
             made.check(most)
         except CostIncrease as error:
             gate = error
-    failure: dict[str, object] = {}
-    if gate is not None:
-        failure = {"error": str(gate), "hint": gate.hint, "exit_code": gate.exit_code, **gate.data}
-    view = View(made.sections, lambda: {**failure, **made.to_document()}, made.rows)
-    render(view, output)
+    failure = gate.to_document() if gate else {}
+    render(View(made.sections, lambda: {**failure, **made.to_document()}, made.rows), output)
     purchases.exit_with(gate, output)
 
 

@@ -42,10 +42,8 @@ def doctor(state: StateOption = None, output: OutputOption = Output.table) -> No
     folder = purchases.state_folder(state)
     with working("Checking"):
         report = examine(os.environ, home, folder, purchases.pace(None, None, None))
-    rows = tuple((check.name.replace("_", " "), check.state, check.says) for check in report.checks)
-    notes = tuple(
-        f"{check.name.replace('_', ' ')}: {check.do}" for check in report.checks if check.do
-    )
-    section = Section("checks", "", _COLUMNS, rows, notes=notes)
+    rows = [{**vars(each), "check": each.name.replace("_", " ")} for each in report.checks]
+    notes = tuple(f"{row['check']}: {row['do']}" for row in rows if row["do"])
+    section = Section.of("checks", "", _COLUMNS, rows, notes=notes)
     render(View(lambda: [section], report.to_document), output)
     raise typer.Exit(report.exit_code)

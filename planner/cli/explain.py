@@ -223,8 +223,8 @@ def _gpus(asked: Explanation) -> Section:
     rows = [_why_not(one, one["why"]) for one in found if not one["rules"]]
     columns = (TableColumn("workload", "workload"), TableColumn("offer", "GPUs"), *_WHY_NOT)
     excluded = len(found) - len(rows)
-    notes = (f"{counted(excluded, 'offer')} excluded by its requirements; -o json lists them",)
-    notes = notes if excluded else ()
+    note = f"{counted(excluded, 'offer')} excluded by its requirements; -o json lists them"
+    notes = (note,) * bool(excluded)
     return Section.of("gpus", "GPUs of each workload", columns, rows, notes=notes)
 
 

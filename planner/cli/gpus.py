@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,11 +16,12 @@ from planner.cli.options import (
     StockFilter,
     gpu_frame,
     keep,
+    listing_view,
     snapshots,
 )
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import InputError
-from planner.present.table import Cell, Section, TableColumn, View, counted
+from planner.present.table import Cell, Section, TableColumn, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,7 @@ def gpus(
     from planner.market.gpu_view import GpuFilter, unknown_gpus
     from planner.market.gpu_view import gpus as listed_gpus
     from planner.market.view import unknown_places
-    from planner.schema import frame_document, frame_section, records
+    from planner.schema import records
 
     which = GpuFilter(
         gpus=gpu or (),
@@ -128,23 +128,10 @@ def gpus(
         exact=True,
     )
     listed = f"{counted(len(frame), 'GPU offer')} listed by {single.source}"
-    notes = [f"{len(shown)} {'groups ' if group_by else ''}of {listed}"]
-    if frame.empty:
-        notes = [f"{listed[:1].upper()}{listed[1:]}"]
-    if disks is None and not shown.empty:
-        notes.append("Which sites have disks is unknown: give --offers FILE too.")
+    unknown = ("Which sites have disks is unknown: give --offers FILE too.",)
+    more = unknown if disks is None and not shown.empty else ()
     section = _gpus(shown) if group_by is None else _groups(shown, group_by)
-    sections = [section, Section("count", notes=tuple(notes))]
-    if shown.empty and not frame.empty:
-        sections = [replace(section, notes=(f"None of {listed} matches the filters.",))]
-    render(
-        View(
-            lambda: sections,
-            lambda: frame_document(shown),
-            lambda: frame_section(shown),
-        ),
-        output,
-    )
+    render(listing_view(section, shown, listed, *more, is_empty=frame.empty), output)
 
 
 def _gpus(shown: pd.DataFrame) -> Section:
@@ -182,8 +169,8 @@ def _gpus(shown: pd.DataFrame) -> Section:
         }
         for row in records(shown)
     )
-    about: dict[str, Any] = {"expendable": _EXPENDABLE, "noun": "GPU offer"}
-    return Section.of("gpus", "", columns, rows, notes=_about_disks(shown), **about)
+    cut: dict[str, Any] = {"expendable": _EXPENDABLE, "noun": "GPU offer"}
+    return Section.of("gpus", "", columns, rows, notes=_about_disks(shown), **cut)
 
 
 def _groups(shown: pd.DataFrame, group_by: str) -> Section:
@@ -213,8 +200,8 @@ def _groups(shown: pd.DataFrame, group_by: str) -> Section:
         name = place_text(row) if group_by == "site" else row[GPU_GROUPS[group_by][0]]
         cell = Cell(price, "unknown") if row["disk_sites"] is None else price
         rows.append({**row, group_by: name, "disk_usd_tb_month": cell})
-    about: dict[str, Any] = {"expendable": _GROUPS_EXPENDABLE, "noun": "group"}
-    return Section.of("groups", "", columns, rows, notes=_about_disks(shown), **about)
+    cut: dict[str, Any] = {"expendable": _GROUPS_EXPENDABLE, "noun": "group"}
+    return Section.of("groups", "", columns, rows, notes=_about_disks(shown), **cut)
 
 
 def _disk(row: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- a cell

@@ -12,7 +12,7 @@ from planner.cli.options import OutputOption, Places
 from planner.cli.purchases import StateOption
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import InputError
-from planner.present.table import Cell, Section, TableColumn, View, counted, moment
+from planner.present.table import Cell, Section, TableColumn, counted, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,7 +61,7 @@ def history(
 ) -> None:
     """Show how often offers were in stock and how prices moved, in every listing read so far."""
     from planner.market.history import history as recorded
-    from planner.schema import frame_document, frame_section
+    from planner.schema import frame_view
 
     options.check_out(chart, name="--chart")
     folder = purchases.state_folder(state)
@@ -79,17 +79,14 @@ def history(
     }
     shown = recorded(**asked, changes=changes)
     if chart is not None:
-        _draw(recorded(**asked, changes=True), chart)
+        from planner.present.charts.base import save_chart
+        from planner.present.charts.history import history_chart
+
+        save_chart(history_chart(recorded(**asked, changes=True)), chart)
+        to_stderr(f"chart: {chart}")
     section = _changes(shown) if changes else _offers(shown)
     notes = tuple(_notes(shown, section.noun))
-    render(
-        View(
-            lambda: [replace(section, notes=notes)],
-            lambda: frame_document(shown),
-            lambda: frame_section(shown),
-        ),
-        output,
-    )
+    render(frame_view(shown, lambda: [replace(section, notes=notes)]), output)
 
 
 def _target(folder: Path) -> Mapping[str, str | None] | None:
@@ -115,14 +112,6 @@ def _target(folder: Path) -> Mapping[str, str | None] | None:
             hint=f"recorded for {'; '.join(map(str, targets))}: use that key, team and URL",
         )
     return {"base_url": credentials.base_url, "team_id": credentials.team_id}
-
-
-def _draw(changes: pd.DataFrame, path: str) -> None:
-    from planner.present.charts.base import save_chart
-    from planner.present.charts.history import history_chart
-
-    save_chart(history_chart(changes), path)
-    to_stderr(f"chart: {path}")
 
 
 def _notes(shown: pd.DataFrame, noun: str) -> Iterator[str]:

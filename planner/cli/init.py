@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 from enum import StrEnum
@@ -11,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from planner.cli.options import refuse_existing
 from planner.cli.render import to_stderr, to_stdout
-from planner.errors import InputError
 
 
 class Example(StrEnum):
@@ -35,8 +34,7 @@ def init(
     if file == "-":
         to_stdout(text)
         return
-    if is_there(file) and not force:
-        raise InputError(f"{file}: is already there", hint="name another file, or use --force")
+    refuse_existing(file, force=force)
     write_atomic(file, text.encode())
     to_stderr(f"Wrote {file}. Next:\nplanner plan {shlex.quote(file)} --offers shipped:disk-offers")
 
@@ -47,13 +45,6 @@ def project_of(file: str) -> str:
 
     folder = Path.cwd().name if file == "-" else Path(file).absolute().parent.name
     return safe_name(folder, "project")
-
-
-def is_there(file: str) -> bool:
-    """Return whether there is a file, as far as can be seen."""
-    with contextlib.suppress(OSError):
-        return Path(file).exists()
-    return False
 
 
 def schema() -> None:

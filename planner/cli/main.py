@@ -122,8 +122,7 @@ def _usage(error: Any) -> InputError:  # noqa: ANN401 -- click's, which typer ma
 
 def _report(error: PlannerError) -> None:
     if _wants_json(sys.argv[1:]):
-        failure = {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}
-        to_stdout(json.dumps({**failure, **error.data}, indent=2))
+        to_stdout(json.dumps(error.to_document(), indent=2))
     to_stderr(f"planner: {error}")
     if error.hint:
         to_stderr(f"  {error.hint}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,7 +22,7 @@ from planner.cli.options import (
 )
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import InputError
-from planner.present.table import Cell, Section, TableColumn, View, counted
+from planner.present.table import Cell, Section, TableColumn, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +84,7 @@ def offers(
     """Show what the market offers, every listed row unless a filter asks for less."""
     from planner.market.view import Filter, group_offers, list_offers, sort_frame, unknown_places
     from planner.plans.advice import market_warnings, price_warnings
-    from planner.schema import frame_document, frame_section, records
+    from planner.schema import records
 
     which = Filter(
         regions=region or (),
@@ -124,19 +123,7 @@ def offers(
         shown = sort_frame(shown, sort, descending=desc) if sort else shown
     section = _offers(shown) if group_by is None else _groups(shown)
     listed_by = f"{counted(len(listed), 'offer')} listed by {snapshot.source}"
-    count = f"{len(shown)} {'groups ' if group_by else ''}of {listed_by}"
-    count = count if len(listed) else f"{listed_by[:1].upper()}{listed_by[1:]}"
-    sections = [section, Section("count", notes=(count,))]
-    if shown.empty and len(listed):
-        sections = [replace(section, notes=(f"None of {listed_by} matches the filters.",))]
-    render(
-        View(
-            lambda: sections,
-            lambda: frame_document(shown),
-            lambda: frame_section(shown.reset_index(drop=True)),
-        ),
-        output,
-    )
+    render(options.listing_view(section, shown, listed_by, is_empty=listed.empty), output)
 
 
 def _marked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -14,6 +15,7 @@ import typer
 from planner.cli.render import Output, to_stderr
 from planner.errors import InputError
 from planner.present.progress import be_quiet
+from planner.present.table import Section, View
 from planner.text import visible
 from planner.units import MAX_GB, MAX_PRICE_DIGITS, parse_percent, parse_size_gb
 
@@ -93,6 +95,14 @@ def size_gb(text: str | None) -> int | None:
     return size
 
 
+def number(text: str) -> Decimal:
+    """Return an exact number; what is none is not a number."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
+
+
 def price(text: str | None, name: str) -> Decimal | None:
     """Return an exact price.
 
@@ -103,10 +113,7 @@ def price(text: str | None, name: str) -> Decimal | None:
     """
     if text is None:
         return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
+    value = number(text)
     if not value.is_finite() or value <= 0:
         raise InputError(f"{name}: {visible(text)!r} is no price", hint="such as 0.00012")
     return value
@@ -120,10 +127,7 @@ def amount(text: str, name: str) -> Decimal:
     InputError
         When it is none.
     """
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
+    value = number(text)
     if not value.is_finite() or value < 0 or len(text) > MAX_PRICE_DIGITS:
         raise InputError(f"{name}: {visible(text)!r} is no amount", hint="such as 900 or 899.50")
     return value
@@ -226,6 +230,34 @@ def keep(snapshot: Snapshot | None, path: str | None, what: str) -> None:
 
         save_snapshot(snapshot, path)
         to_stderr(f"saved {len(snapshot.rows)} {what} to {path}")
+
+
+def listing_view(
+    section: Section, shown: pd.DataFrame, listed: str, *more: str, is_empty: bool
+) -> View:
+    """Return offers with a sentence on how many of those listed they are."""
+    from planner.schema import frame_view
+
+    count = f"{len(shown)} {'groups ' if section.name == 'groups' else ''}of {listed}"
+    notes = (f"{listed[:1].upper()}{listed[1:]}" if is_empty else count, *more)
+    sections = [section, Section("count", notes=notes)]
+    if shown.empty and not is_empty:
+        sections = [replace(section, notes=(f"None of {listed} matches the filters.",))]
+    return frame_view(shown.reset_index(drop=True), lambda: sections)
+
+
+def refuse_existing(file: str, *, force: bool) -> None:
+    """Refuse to replace a file, unless that was asked for.
+
+    Raises
+    ------
+    InputError
+        When there is one, as far as can be seen.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if Path(file).exists() and not force:
+            message = f"{visible(file)}: is already there"
+            raise InputError(message, hint="name another file, or use --force")
 
 
 def gpu_frame(single: Snapshot, multi: Snapshot | None) -> pd.DataFrame:

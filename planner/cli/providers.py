@@ -8,7 +8,7 @@ import typer
 
 from planner.cli.options import OutputOption
 from planner.cli.render import Output, render
-from planner.present.table import Section, TableColumn, View
+from planner.present.table import Section, TableColumn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,44 +30,30 @@ def providers(
     policy: {attach_limits: {runpod: 4}}.
     """
     from planner.market.providers import providers as facts_of
-    from planner.schema import frame_document, frame_section
+    from planner.schema import frame_view
 
     facts = facts_of(name)
-    render(
-        View(
-            lambda: _sections(facts),
-            lambda: frame_document(facts),
-            lambda: frame_section(facts),
-        ),
-        output,
-    )
+    render(frame_view(facts, lambda: _sections(facts)), output)
 
 
 def _sections(facts: pd.DataFrame) -> list[Section]:
     from planner.schema import records
 
-    rows = records(facts)
-    table = Section(
-        "providers",
-        columns=(
-            TableColumn("provider", "provider"),
-            TableColumn("fact", "fact"),
-            TableColumn("value", "value"),
-            TableColumn("read_on", "source read on"),
-        ),
-        rows=tuple(
-            (
-                row["provider"],
-                row["fact"],
-                row["value"],
-                row["read_on"] + (", over a year ago" if row["is_old"] else ""),
-            )
-            for row in rows
-        ),
+    facts_read = records(facts)
+    columns = (
+        TableColumn("provider", "provider"),
+        TableColumn("fact", "fact"),
+        TableColumn("value", "value"),
+        TableColumn("read_on", "source read on"),
     )
+    rows = (
+        {**row, "read_on": row["read_on"] + ", over a year ago" * row["is_old"]}
+        for row in facts_read
+    )
+    table = Section.of("providers", "", columns, rows)
     said = [
         note
-        for row in rows
+        for row in facts_read
         for note in (f"{row['provider']} {row['fact']}: {row['says']}", row["source"])
     ]
     return [table, Section("sources", notes=tuple(said))]

@@ -484,12 +484,9 @@ def _keep_pages(
 def _view(
     whole: Report, insights: Insights | None, wanted: Sequence[str], gate: BudgetGate | None
 ) -> View:
-    failure: dict[str, object] = {}
-    if gate is not None:
-        failure = {"error": str(gate), "hint": gate.hint, "exit_code": gate.exit_code, **gate.data}
     return View(
         lambda: _shown(whole, insights, wanted),
-        lambda: {**failure, **whole.to_document()},
+        lambda: {**(gate.to_document() if gate else {}), **whole.to_document()},
         lambda: whole.rows(next(iter(wanted), None)),
         lambda: whole.page_sections(insights, _MOST_PAGE),
     )

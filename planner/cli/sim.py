@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from planner.cli.options import number
 from planner.cli.purchases import stopping
 from planner.cli.render import to_stderr, to_stdout
 from planner.errors import InputError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from planner.marketplace.protocol import ListingName
     from planner.marketplace.sim.local import Sim
 
@@ -169,10 +171,7 @@ def _rows(path: str | None, listing: ListingName) -> list[Any] | None:
 def _usd(text: str | None) -> Decimal | None:
     if text is None:
         return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
+    amount = number(text)
     if not amount.is_finite() or abs(amount) >= 10**9:
         raise InputError("--balance is no amount in USD", hint="such as 250 or 0.5")
     return amount

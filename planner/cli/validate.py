@@ -58,7 +58,7 @@ def validate(
         View(
             lambda: [_section(problems, len(files))],
             lambda: {
-                **({} if failure is None else _document(failure)),
+                **(failure.to_document() if failure else {}),
                 "files": len(files),
                 "problems": [problem._asdict() for problem in problems],
             },
@@ -80,10 +80,6 @@ def _failure(problems: list[DemandProblem], files: int) -> InputError | None:
     )
 
 
-def _document(failure: InputError) -> dict[str, object]:
-    return {"error": str(failure), "hint": failure.hint, "exit_code": failure.exit_code}
-
-
 def _annotation(problem: DemandProblem) -> str:
     text = f"{problem.field}: {problem.message}" if problem.field else problem.message
     return annotation(text, file=problem.file, line=problem.line, column=problem.column)
@@ -93,19 +89,14 @@ def _section(problems: list[DemandProblem], files: int) -> Section:
     """Return what people read: a line for each problem, or that there is none."""
     if not problems:
         return Section("problems", notes=(f"{counted(files, 'file')}, no problems.",))
-    columns = ("place", "field", "problem")
-    return Section(
-        "problems",
-        columns=tuple(TableColumn(name, name) for name in columns),
-        rows=tuple((problem.place, problem.field, problem.message) for problem in problems),
-    )
+    shown = {"place": "place", "field": "field", "message": "problem"}
+    columns = (TableColumn(*pair) for pair in shown.items())
+    return Section.of("problems", "", columns, problems)
 
 
 def _rows(problems: list[DemandProblem]) -> Section:
-    names = ("file", "line", "column", "field", "message")
-    return Section(
-        "problems", columns=tuple(TableColumn(name, name) for name in names), rows=tuple(problems)
-    )
+    columns = (TableColumn(name, name) for name in ("file", "line", "column", "field", "message"))
+    return Section.of("problems", "", columns, problems)
 
 
 _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})

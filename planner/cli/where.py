@@ -17,6 +17,7 @@ from planner.cli.options import (
     OutputOption,
     SecurityFilter,
     StockFilter,
+    refuse_existing,
 )
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import Infeasible, InputError
@@ -67,7 +68,7 @@ def where(
     output: OutputOption = Output.table,
 ) -> None:
     """Show the cheapest place for data, what others cost, and what they lack. Buys nothing."""
-    from planner.cli.init import is_there, project_of
+    from planner.cli.init import project_of
     from planner.cli.plan import market_for, warn
     from planner.plans.where import WhereQuestion, answer
     from planner.schema import frame_section
@@ -89,8 +90,8 @@ def where(
         raise InputError("GPU files are read for --gpu", hint="name a GPU: --gpu MODEL")
     if save in {"", "-"}:
         raise InputError("--save names a file", hint="such as demand.yaml")
-    if save is not None and is_there(save) and not force:
-        raise InputError(f"{save}: is already there", hint="name another file, or use --force")
+    if save is not None:
+        refuse_existing(save, force=force)
     files: dict[ListingName, str | None] = {
         "disks": offers_file,
         "gpus": gpus_file,

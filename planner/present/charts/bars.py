@@ -7,9 +7,22 @@ a bar each). What is drawn is computed beforehand, exactly; Vega only draws.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from planner.present.charts.base import COLOURS, LABEL_PX, PALE, REST, WIDTH, altair, config, lines
+from planner.present.charts.base import (
+    COLOURS,
+    LABEL_PX,
+    PALE,
+    REST,
+    WIDTH,
+    altair,
+    config,
+    lines,
+    named,
+    usd,
+)
+from planner.units import total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +30,7 @@ if TYPE_CHECKING:
     import altair as alt
 
 
+_Name = TypeVar("_Name", str, str | None)
 MOST_ROWS = 20
 """Bars of a chart; what is beyond is summed up in one more, or counted."""
 MOST_KINDS = len(COLOURS)
@@ -81,6 +95,30 @@ def nothing(title: str, sentences: Iterable[str]) -> alt.LayerChart:
     return titled(layer.properties(width=WIDTH, height=20), title, sentences)
 
 
+def summed(amounts: Iterable[tuple[_Name, Decimal]], most: int, noun: str) -> dict[_Name, str]:
+    """Return a label for each name, that of the largest sum of its amounts first: see `named`."""
+    sums: dict[_Name, Decimal] = {}
+    for name, amount in amounts:
+        sums[name] = total([sums.get(name, Decimal(0)), amount])
+    return named(sums, most, noun)
+
+
+def stacked(parts: Iterable[tuple[Decimal, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the stretches of one bar from its beginning, each with what is said of it."""
+    pieces, end = [], total([])
+    for amount, about in parts:
+        start, end = end, total([end, amount])
+        ends = {"start": float(start), "end": float(end)}
+        pieces += [{**about, **ends, "amount": usd(amount)}] if amount else []
+    return pieces
+
+
+def tooltips(fields: Mapping[str, str]) -> list[alt.Tooltip]:
+    """Return what is read of a mark that is pointed at: texts under their names."""
+    draw = altair()
+    return [draw.Tooltip(f"{field}:N", title=name) for field, name in fields.items()]
+
+
 def row_axis(rows: Sequence[ChartRow]) -> alt.Y:
     """Return the vertical axis of rows, the first at the top; labels are drawn by ``bars``."""
     draw = altair()
@@ -128,7 +166,7 @@ def bars(
         y=row_axis(rows),
         fillOpacity=draw.condition(draw.datum.pale, draw.value(PALE), draw.value(1)),
         strokeWidth=draw.condition(draw.datum.pale, draw.value(1), draw.value(0)),
-        tooltip=[draw.Tooltip(f"{field}:N", title=name) for field, name in tooltip.items()],
+        tooltip=tooltips(tooltip),
     )
     if kinds is not None:
         pointed = draw.selection_point(name="pointed", fields=["kind"], bind="legend")

@@ -14,6 +14,7 @@ from planner.present.charts.bars import (
     nothing,
     row_axis,
     titled,
+    tooltips,
 )
 from planner.present.charts.base import OVER, REST, WARN, WITHIN, altair, counted, labels, usd
 from planner.schema import AMOUNT, TEXT, Column, conform, records
@@ -172,6 +173,5 @@ def _dots(rows: Sequence[ChartRow], dots: Sequence[Mapping[str, Any]]) -> alt.Ch
     mark = draw.Chart(draw.InlineData(list(dots))).mark_point(
         filled=True, size=36, opacity=1, yOffset=BAR_DOWN
     )
-    tooltip = [draw.Tooltip(f"{field}:N", title=title) for field, title in _TOOLTIP.items()]
-    layer: alt.Chart = mark.encode(x="share:Q", y=row_axis(rows), tooltip=tooltip)
+    layer: alt.Chart = mark.encode(x="share:Q", y=row_axis(rows), tooltip=tooltips(_TOOLTIP))
     return layer

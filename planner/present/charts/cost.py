@@ -13,15 +13,17 @@ from planner.present.charts.bars import (
     bars,
     kinds_of,
     nothing,
+    stacked,
+    summed,
     titled,
     usd_axis,
 )
-from planner.present.charts.base import altair, counted, named, usd
+from planner.present.charts.base import altair, counted, usd
 from planner.schema import AMOUNT, TEXT, Column, conform, records
 from planner.units import HOURS_PER_MONTH, total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
     import altair as alt
@@ -89,8 +91,8 @@ def _usd_month(disks: Iterable[_Row], hours: int) -> Decimal:
 
 def _drawn(disks: Sequence[_Row], by: str, hours: int, *, pale: bool) -> alt.LayerChart:
     """Return the chart of disks that have a price."""
-    owner_of = _named(disks, by, MOST_ROWS)
-    site_of = _named(disks, "site", MOST_KINDS)
+    owner_of = summed(((disk[by], disk["usd_hr"]) for disk in disks), MOST_ROWS, by)
+    site_of = summed(((disk["site"], disk["usd_hr"]) for disk in disks), MOST_KINDS, "site")
     cells: dict[tuple[str, str, bool], list[_Row]] = defaultdict(list)
     for disk in disks:
         new = pale and disk["standing"] == "new"
@@ -98,9 +100,15 @@ def _drawn(disks: Sequence[_Row], by: str, hours: int, *, pale: bool) -> alt.Lay
     sites = list(dict.fromkeys(site_of.values()))
     rows, pieces = [], []
     for owner in dict.fromkeys(owner_of.values()):
-        order = [(owner, site, new) for site in sites for new in (False, True)]
-        mine = {key: cells[key] for key in order if key in cells}
-        pieces += _pieces(mine, hours)
+        order = [(site, new) for site in sites for new in (False, True)]
+        mine = {(site, new): here for site, new in order if (here := cells.get((owner, site, new)))}
+        pieces += stacked(
+            (
+                _usd_month(here, hours),
+                {"row": owner, "kind": site, "pale": new, "disks": _counted(here)},
+            )
+            for (site, new), here in mine.items()
+        )
         everything = [disk for part in mine.values() for disk in part]
         rows.append(ChartRow(owner, usd(_usd_month(everything, hours))))
     return bars(
@@ -108,30 +116,6 @@ def _drawn(disks: Sequence[_Row], by: str, hours: int, *, pale: bool) -> alt.Lay
     )
 
 
-def _named(disks: Sequence[_Row], column: str, most: int) -> dict[str | None, str]:
-    """Return a label for each value of a column, the dearest first."""
-    amounts: dict[str | None, list[Decimal]] = defaultdict(list)
-    for disk in disks:
-        amounts[disk[column]].append(disk["usd_hr"])
-    return named({value: total(costs) for value, costs in amounts.items()}, most, column)
-
-
-def _pieces(cells: Mapping[tuple[str, str, bool], Sequence[_Row]], hours: int) -> list[_Row]:
-    """Return the stretches of one owner's bar, from the left."""
-    pieces, end = [], total([])
-    for (owner, site, new), disks in cells.items():
-        amount = _usd_month(disks, hours)
-        start, end = end, total([end, amount])
-        standing = ", ".join(sorted({disk["standing"] for disk in disks if disk["standing"]}))
-        pieces.append(
-            {
-                "row": owner,
-                "kind": site,
-                "start": float(start),
-                "end": float(end),
-                "pale": new,
-                "amount": usd(amount),
-                "disks": f"{len(disks)} ({standing})" if standing else f"{len(disks)}",
-            }
-        )
-    return pieces
+def _counted(disks: Sequence[_Row]) -> str:
+    standing = ", ".join(sorted({disk["standing"] for disk in disks if disk["standing"]}))
+    return f"{len(disks)} ({standing})" if standing else f"{len(disks)}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from planner.present.charts.bars import (
     MOST_KINDS,
@@ -11,17 +10,17 @@ from planner.present.charts.bars import (
     bars,
     kinds_of,
     nothing,
+    stacked,
+    summed,
     titled,
+    tooltips,
     usd_axis,
 )
-from planner.present.charts.base import PALE, WIDTH, altair, counted, labels, named, usd
+from planner.present.charts.base import PALE, WIDTH, altair, counted, labels, usd
 from planner.schema import AMOUNT, TEXT, WHOLE, Column, conform, records
 from planner.units import total
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from decimal import Decimal
-
     import altair as alt
     import pandas as pd
 
@@ -46,7 +45,6 @@ PAST_MONTHS = (
 """Columns of past months by owner."""
 
 _COLUMN_PX, _HEIGHT_PX = 48, 240
-_Row = dict[str, Any]
 
 
 def planned_chart(months: pd.DataFrame) -> alt.LayerChart:
@@ -71,21 +69,27 @@ def planned_chart(months: pd.DataFrame) -> alt.LayerChart:
     title = "Cost of each planned month by volume"
     if not rows:
         return nothing(title, ["No volume grows"])
-    amounts: dict[str | None, list[Decimal]] = defaultdict(list)
-    for row in rows:
-        amounts[row["volume"]] += [row["disk_usd"], row["move_usd"]]
-    name_of = named({name: total(each) for name, each in amounts.items()}, MOST_KINDS, "volume")
+    amounts = [(row["volume"], total([row["disk_usd"], row["move_usd"]])) for row in rows]
+    name_of = summed(amounts, MOST_KINDS, "volume")
     names = list(dict.fromkeys(row["month"] for row in rows))
+    parts = {"disk_usd": "disks", "move_usd": "moving, once"}
     pieces, marks = [], []
     for month in names:
         here = [row for row in rows if row["month"] == month]
-        pieces += _pieces(month, here, name_of)
+        pieces += stacked(
+            (
+                total(row[column] for row in here if name_of[row["volume"]] == kind),
+                {"month": month, "kind": kind, "pale": column == "move_usd", "what": what},
+            )
+            for kind in dict.fromkeys(name_of.values())
+            for column, what in parts.items()
+        )
         moves = [name_of[row["volume"]] for row in here if row["moves"]]
         if moves:
             once = usd(total(row["move_usd"] for row in here))
             shown = ", ".join(dict.fromkeys(moves))
             marks.append({"month": month, "top": pieces[-1]["end"], "moves": shown, "once": once})
-    whole = usd(total(usd_ for each in amounts.values() for usd_ in each))
+    whole = usd(total(amount for _, amount in amounts))
     moved = counted(sum(row["moves"] for row in rows), "move")
     said = [
         f"{counted(len(names), 'month')}: {whole}, {moved} included",
@@ -110,7 +114,7 @@ def planned_chart(months: pd.DataFrame) -> alt.LayerChart:
         stroke=colour,
         fillOpacity=draw.condition(draw.datum.pale, draw.value(PALE), draw.value(1)),
         strokeWidth=draw.condition(draw.datum.pale, draw.value(1), draw.value(0)),
-        tooltip=_tooltip({"month": "month", "kind": "volume", "what": "what", "amount": "USD"}),
+        tooltip=tooltips({"month": "month", "kind": "volume", "what": "what", "amount": "USD"}),
     )
     mark = draw.Chart(draw.InlineData(marks)).mark_point(
         shape="triangle-down", filled=True, size=60, yOffset=-8, opacity=1
@@ -118,38 +122,10 @@ def planned_chart(months: pd.DataFrame) -> alt.LayerChart:
     mark = mark.encode(
         x=place,
         y="top:Q",
-        tooltip=_tooltip({"month": "month", "moves": "moves", "once": "USD once"}),
+        tooltip=tooltips({"month": "month", "moves": "moves", "once": "USD once"}),
     )
     chart: alt.LayerChart = draw.layer(column, *([mark] if marks else []))
     return titled(chart.properties(width=WIDTH, height=_HEIGHT_PX), title, said)
-
-
-def _tooltip(fields: Mapping[str, str]) -> list[alt.Tooltip]:
-    draw = altair()
-    return [draw.Tooltip(f"{field}:N", title=title) for field, title in fields.items()]
-
-
-def _pieces(month: str, rows: Sequence[_Row], name_of: Mapping[str | None, str]) -> list[_Row]:
-    """Return the stretches of a month's column, from the bottom."""
-    pieces, end = [], total([])
-    for kind in dict.fromkeys(name_of.values()):
-        mine = [row for row in rows if name_of[row["volume"]] == kind]
-        for column, what in (("disk_usd", "disks"), ("move_usd", "moving, once")):
-            amount = total(row[column] for row in mine)
-            if amount:
-                start, end = end, total([end, amount])
-                pieces.append(
-                    {
-                        "month": month,
-                        "kind": kind,
-                        "start": float(start),
-                        "end": float(end),
-                        "pale": column == "move_usd",
-                        "what": what,
-                        "amount": usd(amount),
-                    }
-                )
-    return pieces
 
 
 def past_chart(months: pd.DataFrame) -> alt.LayerChart:
@@ -172,23 +148,21 @@ def past_chart(months: pd.DataFrame) -> alt.LayerChart:
     title = "Cost by month and owner"
     if not rows:
         return nothing(title, ["No disk is known to have lived then"])
-    amounts: dict[str | None, list[Decimal]] = defaultdict(list)
-    for row in rows:
-        amounts[row["owner"]] += [row["billed_usd"], row["unbilled_usd"]]
-    name_of = named({name: total(each) for name, each in amounts.items()}, MOST_KINDS, "owner")
-    label_of = labels({row["month"]: row["month"] for row in rows})
+    parts = {"billed_usd": "billed", "unbilled_usd": "list price"}
+    amounts = ((row["owner"], total(row[column] for column in parts)) for row in rows)
+    name_of = summed(amounts, MOST_KINDS, "owner")
     lines, pieces = [], []
-    for month, label in label_of.items():
-        end = total([])
-        for kind in dict.fromkeys(name_of.values()):
-            mine = [r for r in rows if r["month"] == month and name_of[r["owner"]] == kind]
-            for column, basis in (("billed_usd", "billed"), ("unbilled_usd", "list price")):
-                amount = total(row[column] for row in mine)
-                start, end = end, total([end, amount])
-                piece = {"row": label, "kind": kind, "start": float(start), "end": float(end)}
-                piece |= {"pale": basis != "billed", "amount": usd(amount), "basis": basis}
-                pieces += [piece] if amount else []
-        lines.append(ChartRow(label, usd(end)))
+    for month, label in labels({row["month"]: row["month"] for row in rows}).items():
+        here = [row for row in rows if row["month"] == month]
+        pieces += stacked(
+            (
+                total(row[column] for row in here if name_of[row["owner"]] == kind),
+                {"row": label, "kind": kind, "pale": basis != "billed", "basis": basis},
+            )
+            for kind in dict.fromkeys(name_of.values())
+            for column, basis in parts.items()
+        )
+        lines.append(ChartRow(label, usd(total(row[column] for row in here for column in parts))))
     bases = {piece["pale"] for piece in pieces}
     if len(bases) == 1:
         pieces = [piece | {"pale": False} for piece in pieces]

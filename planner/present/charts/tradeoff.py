@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
-from planner.present.charts.bars import MOST_KINDS, kinds_of, nothing, titled
+from planner.present.charts.bars import MOST_KINDS, kinds_of, nothing, titled, tooltips
 from planner.present.charts.base import PALE, WIDTH, altair, counted, named, usd
 from planner.schema import AMOUNT, TEXT, WHOLE, YES_NO, Column, conform, records
 from planner.text import suggestion, visible
@@ -100,7 +100,7 @@ def _drawn(points: Sequence[Point], x_title: str, color_title: str | None) -> al
     shared: dict[str, Any] = {
         "x": _x(points, places, x_title),
         "color": _colour(points, color_title),
-        "tooltip": [draw.Tooltip(f"{name}:N", title=text) for name, text in fields.items() if text],
+        "tooltip": tooltips({name: text for name, text in fields.items() if text}),
     }
     y = _y(_CROSS_PX * (len(levels) - 1))
     turn = series_of(points).index
