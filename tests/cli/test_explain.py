@@ -155,7 +155,7 @@ def test_about_one_volume_no_column_repeats_its_name(run: Run) -> None:
     """Every offer has a line of its own, whatever the length of the name."""
     heading = next(
         line
-        for line in run("explain", "plan.json", "--volume", "weights").out.splitlines()
+        for line in run("explain", "plan.json", "--volume", "corpus").out.splitlines()
         if "why not" in line and "offer" in line and "Every" not in line
     )
     assert heading.split() == ["offer", "why", "not"]
