@@ -16,7 +16,7 @@ from planner.demand.normalise import check, located, normalised
 from planner.demand.problems import plain_problems
 from planner.demand.texts import Parsed, UnreadableError, parse_json, parse_toml, parse_yaml
 from planner.errors import DemandError, InputError
-from planner.formats import MAX_BYTES
+from planner.formats import MAX_BYTES, read_bytes
 from planner.present.progress import working
 from planner.shipped import resolve
 from planner.text import visible
@@ -172,17 +172,10 @@ def _failure(
 
 def _file_bytes(path: Path, name: str) -> bytes:
     try:
-        with path.open("rb") as file:
-            return _bounded(file.read(MAX_BYTES + 1), name)
-    except FileNotFoundError as error:
-        raise _failure(name, "there is no such file") from error
-    except IsADirectoryError as error:
-        raise _failure(name, "this is a directory; name the demand file in it") from error
-    except PermissionError as error:
-        raise _failure(name, "there is no permission to read it") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise _failure(name, f"it cannot be read: {cut(str(reason))}") from error
+        return read_bytes(path, what="demand file")
+    except InputError as error:
+        problem = str(error).removeprefix(f"{name}: ")
+        raise _failure(name, f"{problem}; {error.hint}") from error
 
 
 def _stream_bytes(stream: Readable, name: str) -> bytes:

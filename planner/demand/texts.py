@@ -6,10 +6,9 @@ import json
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from itertools import count
 from typing import Any
 
 from planner.demand.fields import FieldPath, cut, shown
@@ -205,105 +204,25 @@ def parse_yaml(text: str) -> Parsed:
         With line and column, when it is not YAML, holds several documents, names a key twice,
         contains itself, or holds what a demand cannot: dates, tags, keys that are not text.
     """
-    value = _plain_yaml(text)
-    if value is not None:
-        return Parsed(value, lambda: _with_places(text)[1])
-    value, places = _with_places(text)
-    return Parsed(value, lambda: places)
+
+    def places() -> Places:
+        # Those of a long file take many times its memory, and most files need none.
+        found: dict[FieldPath, tuple[int, int]] = {}
+        _read_yaml(text, found)
+        return found
+
+    return Parsed(_read_yaml(text), places)
 
 
-def _plain_yaml(text: str) -> Any:  # noqa: ANN401 -- any value
-    """Return the value of a YAML text, None where it has errors or more than most demands need.
-
-    Nodes and places of a long file take many times its memory; most files need neither.
-    """
+def _read_yaml(text: str, places: dict[FieldPath, tuple[int, int]] | None = None) -> Any:  # noqa: ANN401 -- any value
+    """Return the value of a YAML text; fill in the places of its fields where asked."""
     from ruamel.yaml import YAML  # noqa: PLC0415 -- JSON and TOML must not pay for it
     from ruamel.yaml.error import YAMLError, YAMLStreamError  # noqa: PLC0415 -- the same
 
     try:
-        return _Plain(YAML(typ="safe", pure=True), text).value()
-    except (YAMLError, YAMLStreamError, RecursionError, StopIteration, *_SLIPS, *_NO_VALUE):
-        return None
-
-
-class _Plain:
-    """The value of a YAML text, built from its events."""
-
-    def __init__(self, yaml: Any, text: str) -> None:  # noqa: ANN401 -- ruamel's
-        self._resolver, self._events = yaml.resolver, yaml.parse(text)
-        self._known: dict[tuple[str, bool], Any] = {}
-        self._built = count(1)
-
-    def value(self) -> Any:  # noqa: ANN401 -- any value
-        """Return the value of a stream that is one document."""
-        _, document = next(self._events), next(self._events)
-        value = self._of(next(self._events), 1)
-        end = [event.crepr for event in self._events]
-        if document.version or document.tags or end != ["-DOC", "-STR"]:
-            raise _SpecialError
-        return value
-
-    def _of(self, event: Any, depth: int) -> Any:  # noqa: ANN401 -- ruamel's event, any value
-        if depth > MAX_DEPTH or next(self._built) > MAX_VALUES:
-            raise _SpecialError
-        if event.anchor is not None or event.ctag is not None:
-            raise _SpecialError
-        if event.crepr == "=VAL":
-            return self._scalar(event)
-        if event.crepr == "+SEQ":
-            items: list[Any] = []
-            while (item := next(self._events)).crepr != "-SEQ":
-                items.append(self._of(item, depth + 1))
-            return items
-        result: dict[str, Any] = {}
-        while (named := next(self._events)).crepr != "-MAP":
-            key = self._of(named, MAX_DEPTH)
-            if not isinstance(key, str) or key in result:
-                raise _SpecialError
-            result[key] = self._of(next(self._events), depth + 1)
-        return result
-
-    def _scalar(self, event: Any) -> Any:  # noqa: ANN401 -- ruamel's event, any value
-        from ruamel.yaml.nodes import ScalarNode  # noqa: PLC0415 -- as in `_plain_yaml`
-
-        look = event.value, event.implicit[0]
-        if look not in self._known:
-            tag = self._resolver.resolve(ScalarNode, event.value, event.implicit)
-            self._known[look] = _value(str(tag), event.value)
-        return self._known[look]
-
-
-class _SpecialError(Exception):
-    """A YAML text has an anchor, a tag, or a key that is not as it should be."""
-
-
-_NO_VALUE = (_SpecialError, InvalidOperation)
-
-
-def _with_places(text: str) -> tuple[Any, Places]:
-    """Return the value of a YAML text and where its fields stand, or what is wrong with it."""
-    root = _composed(text)
-    builder = _Builder()
-    try:
-        value = None if root is None else builder.build(root, ())
-    except RecursionError as error:
-        raise UnreadableError("the values are nested too deeply for a demand") from error
-    return value, builder.places
-
-
-def _composed(text: str) -> Any:  # noqa: ANN401 -- a ruamel node, or None
-    from ruamel.yaml import YAML  # noqa: PLC0415 -- JSON and TOML must not pay for it
-    from ruamel.yaml.error import YAMLError, YAMLStreamError  # noqa: PLC0415 -- the same
-
-    yaml = YAML(typ="safe", pure=True)
-    yaml.max_depth = MAX_DEPTH
-    yaml.composer.warn_double_anchors = False
-    try:
-        return yaml.compose(text)
+        return _Reader(YAML(typ="safe", pure=True), text, places).document()
     except (YAMLError, YAMLStreamError) as error:
         raise _translated(error) from error
-    except RecursionError as error:
-        raise UnreadableError("the values are nested too deeply for a demand") from error
     except _SLIPS as error:
         raise UnreadableError("not valid YAML") from error
 
@@ -311,14 +230,9 @@ def _composed(text: str) -> Any:  # noqa: ANN401 -- a ruamel node, or None
 def _translated(error: Exception) -> UnreadableError:
     """Return ruamel's error as a message for whoever writes the file."""
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
-    if "another document" in problem:
-        message = "a second document begins here; a demand is one YAML document"
-    elif "maximum depth" in problem:
-        message = "the values are nested too deeply for a demand"
-    elif "'\\t'" in problem or "tab" in problem.split():
+    message = f"not valid YAML: {cut(problem)}"
+    if "'\\t'" in problem or "tab" in problem.split():
         message = "a tab cannot indent YAML; use spaces"
-    else:
-        message = f"not valid YAML: {cut(problem)}"
     mark = getattr(error, "problem_mark", None)
     return UnreadableError(message, *(_place(mark) if mark else (None, None)))
 
@@ -327,64 +241,127 @@ def _place(mark: Any) -> tuple[int, int]:  # noqa: ANN401 -- ruamel's mark
     return mark.line + 1, mark.column + 1
 
 
-class _Builder:
-    """Values and places of one tree of nodes."""
+class _Reader:
+    """The value of one YAML document, built from its events."""
 
-    def __init__(self) -> None:
-        self.places: dict[FieldPath, tuple[int, int]] = {}
-        self._open: set[int] = set()
+    def __init__(
+        self,
+        yaml: Any,  # noqa: ANN401 -- ruamel's
+        text: str,
+        places: dict[FieldPath, tuple[int, int]] | None,
+    ) -> None:
+        self._resolver, self._events = yaml.resolver, yaml.parse(text)
+        self._places = places
+        self._scalars: dict[tuple[str, Any, str], Any] = {}
+        self._anchored: dict[str, tuple[FieldPath, Any] | None] = {}
         self._built = 0
 
-    def build(self, node: Any, path: FieldPath) -> Any:  # noqa: ANN401 -- ruamel's node, any value
-        """Return a node's value and note where it stands."""
-        self.places.setdefault(path, _place(node.start_mark))
-        self._built += 1
-        if self._built > MAX_VALUES:
-            raise _refused(node, f"more than {MAX_VALUES:,} values, counting every alias in full")
-        if node.id == "scalar":
-            return _scalar(node)
-        if id(node) in self._open:
-            raise _refused(node, "this contains itself, through an alias")
-        if str(node.tag) not in {f"{_TAG}map", f"{_TAG}seq"}:
-            raise _refused(node, _foreign(node))
-        self._open.add(id(node))
-        value: Any
-        if node.id == "mapping":
-            value = {key: self.build(item, (*path, key)) for key, item in self._items(node, path)}
-        else:
-            value = [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
-        self._open.remove(id(node))
+    def document(self) -> Any:  # noqa: ANN401 -- any value
+        """Return the value of a stream of one document, None of an empty one."""
+        _, start = next(self._events), next(self._events)
+        if start.crepr == "-STR":
+            return None
+        value = self._of(next(self._events), (), 1)
+        _, after = next(self._events), next(self._events)
+        if after.crepr != "-STR":
+            text = "a second document begins here; a demand is one YAML document"
+            raise _refused(after, text)
         return value
 
-    def _items(self, node: Any, path: FieldPath) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -- the same
-        seen: set[str] = set()
-        for key_node, item in node.value:
-            key = _key(key_node)
-            if key in seen:
-                raise _refused(key_node, f"the key '{cut(key)}' stands here a second time")
-            seen.add(key)
-            self.places[(*path, key)] = _place(key_node.start_mark)
-            yield key, item
+    def _of(self, event: Any, path: FieldPath, depth: int) -> Any:  # noqa: ANN401 -- ruamel's event, any value
+        """Return the value that begins with an event, and note where it stands."""
+        if self._places is not None:
+            self._places.setdefault(path, _place(event.start_mark))
+        if event.crepr == "=ALI":
+            return self._alias(event, path)
+        if depth > MAX_DEPTH:
+            raise _refused(event, "the values are nested too deeply for a demand")
+        self._count(event)
+        if event.anchor is not None:
+            self._anchored[event.anchor] = None  # until it ends
+        if event.crepr == "=VAL":
+            value = self._scalar(event)
+        else:
+            tag = str(event.ctag or "!")
+            if tag not in {"!", f"{_TAG}map", f"{_TAG}seq"}:
+                raise _refused(event, _foreign(tag, []))
+            value = (self._list if event.crepr == "+SEQ" else self._mapping)(path, depth)
+        if event.anchor is not None:
+            self._anchored[event.anchor] = path, value
+        return value
 
+    def _list(self, path: FieldPath, depth: int) -> list[Any]:
+        items: list[Any] = []
+        while (item := next(self._events)).crepr != "-SEQ":
+            items.append(self._of(item, (*path, len(items)), depth + 1))
+        return items
 
-def _key(node: Any) -> str:  # noqa: ANN401 -- ruamel's node
-    if node.id != "scalar":
-        raise _refused(node, "a key must be text, not a list or a mapping")
-    if str(node.tag) == f"{_TAG}merge":
-        raise _refused(node, "merge keys (<<) are not YAML 1.2; use `defaults` for what is shared")
-    if str(node.tag) != f"{_TAG}str":
-        raise _refused(node, f"a key must be text; write {cut(node.value)!r} in quotes")
-    return str(node.value)
+    def _mapping(self, path: FieldPath, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        while (named := next(self._events)).crepr != "-MAP":
+            key = self._key(named, path)
+            if key in result:
+                raise _refused(named, f"the key '{cut(key)}' stands here a second time")
+            if self._places is not None:
+                self._places[*path, key] = _place(named.start_mark)
+            result[key] = self._of(next(self._events), (*path, key), depth + 1)
+        return result
 
+    def _key(self, event: Any, path: FieldPath) -> str:  # noqa: ANN401 -- ruamel's event
+        if event.crepr not in {"=VAL", "=ALI"}:
+            raise _refused(event, "a key must be text, not a list or a mapping")
+        if getattr(event, "value", "") == "<<" and self._tag(event) == f"{_TAG}merge":
+            text = "merge keys (<<) are not YAML 1.2; use `defaults` for what is shared"
+            raise _refused(event, text)
+        key = self._of(event, path, MAX_DEPTH)
+        if not isinstance(key, str):
+            text = getattr(event, "value", event.anchor)
+            raise _refused(event, f"a key must be text; write {cut(text)!r} in quotes")
+        return key
 
-def _scalar(node: Any) -> Any:  # noqa: ANN401 -- ruamel's node, any scalar
-    try:
-        return _value(str(node.tag), node.value)
-    except (ValueError, KeyError, InvalidOperation) as error:
-        text = f"'{cut(node.value)}' is not a value that is understood here"
-        raise _refused(node, text) from error
-    except _SpecialError as error:
-        raise _refused(node, _foreign(node)) from error
+    def _count(self, event: Any) -> None:  # noqa: ANN401 -- ruamel's event
+        self._built += 1
+        if self._built > MAX_VALUES:
+            raise _refused(event, f"more than {MAX_VALUES:,} values, counting every alias in full")
+
+    def _alias(self, event: Any, path: FieldPath) -> Any:  # noqa: ANN401 -- the same
+        """Return the value that an alias repeats; its fields stand where they are written."""
+        if event.anchor not in self._anchored:
+            raise _refused(event, f"not valid YAML: no anchor is called '{cut(event.anchor)}'")
+        anchored = self._anchored[event.anchor]
+        if anchored is None:
+            raise _refused(event, "this contains itself, through an alias")
+        source, value = anchored
+        self._repeat(event, value, source, path)
+        return value
+
+    def _repeat(self, event: Any, value: object, source: FieldPath, to: FieldPath) -> None:  # noqa: ANN401 -- the same
+        self._count(event)
+        inner = enumerate(value) if isinstance(value, list) else ()
+        for key, item in value.items() if isinstance(value, dict) else inner:
+            if self._places is not None:
+                self._places[*to, key] = self._places[*source, key]
+            self._repeat(event, item, (*source, key), (*to, key))
+
+    def _tag(self, event: Any) -> str:  # noqa: ANN401 -- the same
+        from ruamel.yaml.nodes import ScalarNode  # noqa: PLC0415 -- as in `_read_yaml`
+
+        if event.ctag is None or str(event.ctag) == "!":
+            return str(self._resolver.resolve(ScalarNode, event.value, event.implicit))
+        return str(event.ctag)
+
+    def _scalar(self, event: Any) -> Any:  # noqa: ANN401 -- ruamel's event, any scalar
+        look = event.value, event.implicit, str(event.ctag)
+        if look not in self._scalars:
+            tag = self._tag(event)
+            try:
+                self._scalars[look] = _value(tag, event.value)
+            except NotImplementedError as error:
+                raise _refused(event, _foreign(tag, event.value)) from error
+            except (ValueError, KeyError, InvalidOperation) as error:
+                text = f"'{cut(event.value)}' is not a value that is understood here"
+                raise _refused(event, text) from error
+        return self._scalars[look]
 
 
 def _value(tag: str, text: str) -> Any:  # noqa: ANN401 -- any scalar
@@ -399,7 +376,7 @@ def _value(tag: str, text: str) -> Any:  # noqa: ANN401 -- any scalar
             return _whole(text.replace("_", ""))
         case "float":
             return Decimal(re.sub(r"\.(?=inf|nan)", "", text.replace("_", "").lower()))
-    raise _SpecialError
+    raise NotImplementedError(tag)
 
 
 def _whole(text: str) -> int:
@@ -407,12 +384,11 @@ def _whole(text: str) -> int:
     return sign * int(digits, 0 if digits[:2].lower() in {"0x", "0o", "0b"} else 10)
 
 
-def _foreign(node: Any) -> str:  # noqa: ANN401 -- ruamel's node
-    tag = str(node.tag)
+def _foreign(tag: str, value: object) -> str:
     if tag == f"{_TAG}timestamp":
-        return f"{shown(node.value)} reads as a date; write it in quotes"
+        return f"{shown(value)} reads as a date; write it in quotes"
     return f"the tag {cut(tag.replace(_TAG, '!!'))} is not understood; leave it out"
 
 
-def _refused(node: Any, message: str) -> UnreadableError:  # noqa: ANN401 -- ruamel's node
-    return UnreadableError(message, *_place(node.start_mark))
+def _refused(event: Any, message: str) -> UnreadableError:  # noqa: ANN401 -- ruamel's event
+    return UnreadableError(message, *_place(event.start_mark))

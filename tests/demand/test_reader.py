@@ -249,7 +249,7 @@ def test_the_message_is_what_an_editor_can_follow(tmp_path: Path) -> None:
         (b"- a\n- b\n", "here is a list"),
         (b"hello", "here is 'hello'"),
         (b"[1, 2]", "here is a list"),
-        (b"version: 1\n" + b"#" * (16 * 2**20), "it is larger than 16 MiB"),
+        (b"version: 1\n" + b"#" * (16 * 2**20), "is larger than 16 MiB, which no demand file is"),
         (b"version: 1\nvolumes: [\n", "not valid YAML"),
     ],
 )
@@ -265,10 +265,10 @@ def test_what_is_no_demand_is_one_clear_error(
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("no-such-file.yaml", "there is no such file"),
-        ("/", "this is a directory"),
-        ("x\0y", "it cannot be read"),
-        ("x" * 5000, "it cannot be read"),
+        ("no-such-file.yaml", "there is no such demand file; check the path"),
+        ("/", "is a directory, not a demand file"),
+        ("x\0y", "cannot be read"),
+        ("x" * 5000, "cannot be read"),
     ],
 )
 def test_a_path_that_cannot_be_read_is_one_clear_error(source: str, message: str) -> None:
@@ -284,7 +284,7 @@ def test_no_permission_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Mo
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(DemandError, match="there is no permission to read it"):
+    with pytest.raises(DemandError, match="cannot be read: Permission denied"):
         read_demand(tmp_path / "d.yaml")
 
 
