@@ -207,9 +207,9 @@ def parse_yaml(text: str) -> Parsed:
 
     def places() -> Places:
         # Those of a long file take many times its memory, and most files need none.
-        found: dict[FieldPath, tuple[int, int]] = {}
-        _read_yaml(text, found)
-        return found
+        where: dict[FieldPath, tuple[int, int]] = {}
+        _read_yaml(text, where)
+        return where
 
     return Parsed(_read_yaml(text), places)
 
