@@ -15,12 +15,14 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from planner.analysis.changes import Change, demand_of, including, subset
+from planner.analysis.nearby import Nearby
 from planner.requirements.policy import BudgetLimit
 from planner.solve.optimum import Optimum, dual_bound, optimum, solve_component
 from planner.solve.stats import SolveStats, Undecided
@@ -28,13 +30,12 @@ from planner.units import averaged_usd_hr, difference, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from decimal import Decimal
     from fractions import Fraction
 
     from numpy.typing import NDArray
 
-    from planner.analysis.nearby import Nearby
     from planner.demand.model import Demand
+    from planner.solve.certificate import Multiplier
     from planner.solve.problem import Chosen, Instance
 
 
@@ -180,6 +181,11 @@ _PROGRAMS, _PLANS = 250, 10
 may be worth in plans of a large instance, where a program near the plan is small beside one."""
 NEAR_OPTIMAL = "a large program: the cost is proven to a millionth of it, not to the last cent"
 NOT_EVALUATED = "not worked out here: ask for it by name"
+BETWEEN = "between the two amounts: ask for it by name to have it solved"
+AT_LEAST = "no cheaper than that, if it is possible: ask for it by name to have it solved"
+RANGES = (BETWEEN, AT_LEAST)
+"""What an answer says of which a program would tell more, and was not solved."""
+_PLACES = Decimal("1e-9")
 _NEARBY = 3
 """Programs that one near the plan counts as at least: it is small, and may be hard."""
 _PAIRS_A_PROGRAM, _COLUMNS_A_PROGRAM = 500, 400
@@ -193,19 +199,23 @@ class Answer:
     Attributes
     ----------
     usd_month : Decimal | None
-        Its exact cost; None where there is no plan, or it was not computed.
+        Its exact cost; None where there is no plan, or it was not computed. The cost of the best
+        plan that is known where ``why`` is `NEAR_OPTIMAL` or `BETWEEN`.
     chosen : dict of list of int
         Its offers, as in `Optimum`; empty where there is no plan.
     rented : dict of int
         Its GPU offers.
     why : str
-        Why there is no plan, or `NEAR_OPTIMAL`; else empty.
+        Why there is no plan, or how sure its cost is; empty where it is exact.
+    least_month : Decimal | None
+        What no plan costs less than, where the cost is not exact.
     """
 
     usd_month: Decimal | None
     chosen: Chosen
     rented: dict[int, int]
     why: str = ""
+    least_month: Decimal | None = None
 
 
 class Evaluator:
@@ -220,7 +230,9 @@ class Evaluator:
     rented : dict of int
         GPU offer of each workload.
     budget : SearchBudget | None
-        Programs that may be solved; once they are, answers are `NOT_EVALUATED`. None evaluates all.
+        Programs that may be solved; once they are, answers are what is known without. None: all.
+    multipliers : sequence of Multiplier
+        What proves the plan's bound, where that is known.
     """
 
     def __init__(
@@ -229,12 +241,14 @@ class Evaluator:
         chosen: Mapping[int, Sequence[int]],
         rented: Mapping[int, int],
         budget: SearchBudget | None = None,
+        multipliers: Sequence[Multiplier] = (),
     ) -> None:
         self.instance = instance
         self.chosen: Chosen = {v: sorted(chosen[v]) for v in sorted(chosen)}
         self.rented = dict(sorted(rented.items()))
         self.usd_month = instance.usd_month(self.chosen, self.rented)
         self.budget = SearchBudget(float("inf")) if budget is None else budget
+        self._multipliers = multipliers
         self._parts: dict[int, Part] = {}
         self._without: dict[int, Decimal] = {}
 
@@ -245,10 +259,14 @@ class Evaluator:
 
     def extra_cost(self, answer: Answer) -> dict[str, Decimal | None]:
         """Return how much more an answer costs than the plan, as columns of a frame."""
-        if answer.usd_month is None:
-            return {"extra_usd_hr": None, "extra_usd_month": None}
-        more = difference(answer.usd_month, self.usd_month)
-        return {"extra_usd_hr": averaged_usd_hr(more, self.hours), "extra_usd_month": more}
+        least = answer.usd_month if answer.least_month is None else answer.least_month
+        more, at_least = (
+            None if usd_month is None else difference(usd_month, self.usd_month)
+            for usd_month in (answer.usd_month, least)
+        )
+        per_hour = None if more is None else averaged_usd_hr(more, self.hours)
+        columns = ("extra_usd_hr", "extra_usd_month", "least_extra_usd_month")
+        return dict(zip(columns, (per_hour, more, at_least), strict=True))
 
     @cached_property
     def is_capped(self) -> bool:
@@ -358,6 +376,8 @@ class Evaluator:
 
     def evaluate(self, part: Part, change: Change, *, tie_break: bool = False) -> Answer:
         """Return the best plan where one part is changed."""
+        if self._is_bound and self._nearby is not None:
+            return self.evaluate_whole(change, part)
         if self.budget.is_spent:
             return Answer(None, {}, {}, NOT_EVALUATED)
         changed = change(part.instance)
@@ -393,50 +413,60 @@ class Evaluator:
         name = instance.pairs.volumes[v].name
         return self.evaluate(self.part_of(v), including(name, o))
 
-    def evaluate_whole(self, change: Change) -> Answer:
-        """Return the best plan where anything may be changed."""
+    @cached_property
+    def _is_bound(self) -> bool:
+        """Return whether the policy keeps parts from their best choice."""
+        return self._rest is not None and not self.instance.within_policy(self._rest.chosen)
+
+    def evaluate_whole(self, change: Change, part: Part | None = None) -> Answer:
+        """Return the best plan where anything may be changed; or a part, if it is given."""
+        other, nearby = change(self.instance), self._nearby
+        if nearby is not None and nearby.is_near(other):
+            return self._evaluate_near(nearby, other, change, part)
         if self.budget.is_spent:
             return Answer(None, {}, {}, NOT_EVALUATED)
-        try:
-            best = self._solve_whole(change(self.instance))
-        except OutOfBudget:
-            return Answer(None, {}, {}, NOT_EVALUATED)
+        return self._answer(self._solve(other), change, part)
+
+    def _evaluate_near(
+        self, nearby: Nearby, other: Instance, change: Change, part: Part | None
+    ) -> Answer:
+        """Return the same from what is known near the plan, and a program where need be."""
+        bracket, many = nearby.bracket(other), self.budget.calls < float("inf")
+        best = bracket.best
+        if bracket.is_exact:
+            return self._answer(best, change, part)
+        if not nearby.is_settled(bracket, is_one_of_many=many) and not self.budget.is_spent:
+            before = nearby.columns_solved
+            try:
+                return self._answer(nearby.solved(other, bracket), change, part)
+            except Undecided:
+                if not many:
+                    return self._answer(self._solve(other), change, part)
+            finally:
+                columns = nearby.columns_solved - before
+                self.budget.calls -= bool(columns) * max(_NEARBY, columns / _COLUMNS_A_PROGRAM)
+        least = Decimal(bracket.least_usd_hr * self.hours).quantize(_PLACES, ROUND_FLOOR)
         if best is None:
-            asked = dict.fromkeys(requirement.step[2] for requirement in self.instance.requirements)
-            return Answer(None, {}, {}, f"ruled out by the policy: {', '.join(asked)}")
-        return Answer(best.usd_month, best.chosen, best.rented, _proof(best))
+            return Answer(None, {}, {}, AT_LEAST, least)
+        is_near = nearby.is_settled(bracket, is_one_of_many=True)
+        why = NEAR_OPTIMAL if is_near else BETWEEN
+        return Answer(best.usd_month, best.chosen, best.rented, why, min(least, best.usd_month))
+
+    def _answer(self, best: Optimum | None, change: Change, part: Part | None) -> Answer:
+        if best is not None:
+            return Answer(best.usd_month, best.chosen, best.rented, _proof(best), best.bound_month)
+        if part is not None and optimum(change(part.instance), tie_break=False) is None:
+            return Answer(None, {}, {}, part.why_not)
+        asked = dict.fromkeys(requirement.step[2] for requirement in self.instance.requirements)
+        return Answer(None, {}, {}, f"ruled out by the policy: {', '.join(asked)}")
 
     @cached_property
     def _nearby(self) -> Nearby | None:
-        from planner.analysis.nearby import Nearby  # noqa: PLC0415 -- it loads PuLP and HiGHS
-
         plan = Optimum(self.chosen, self.rented, self.usd_month, None, SolveStats())
         try:
-            return Nearby(self.instance, plan)
+            return Nearby(self.instance, plan, self._multipliers)
         except Undecided:
             return None
-
-    def _solve_whole(self, other: Instance) -> Optimum | None:
-        """Return the optimum of a changed instance, near that of the instance where it can be.
-
-        Raises
-        ------
-        OutOfBudget
-            Where only a program of the whole tells, and not every question is to be answered.
-        """
-        nearby = self._nearby
-        if nearby is None or not nearby.is_near(other):
-            return self._solve(other)
-        before = nearby.columns_solved
-        try:
-            return nearby.best(other)
-        except Undecided as error:
-            if self.budget.calls < float("inf"):
-                raise OutOfBudget from error
-            return self._solve(other)
-        finally:
-            columns = nearby.columns_solved - before
-            self.budget.calls -= bool(columns) * max(_NEARBY, columns / _COLUMNS_A_PROGRAM)
 
     def spend(self, instance: Instance, programs: float = 1) -> bool:
         """Return whether so many programs more may be solved, and count them."""

@@ -14,10 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.analysis.changes import edited, excluding, rented_from
-from planner.analysis.evaluator import NOT_EVALUATED, Answer, Evaluator
+from planner.analysis.evaluator import (
+    NEAR_OPTIMAL,
+    NOT_EVALUATED,
+    RANGES,
+    Answer,
+    Evaluator,
+)
 from planner.demand.fields import MAX_CAP
 from planner.present.progress import tracked
-from planner.present.table import counted
+from planner.present.table import counted, ranged
 from planner.requirements import volume as asked_of_volumes
 from planner.requirements import workload as asked_of_workloads
 from planner.requirements.policy import policy_requirements
@@ -29,7 +35,7 @@ from planner.text import visible
 from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
 
     import pandas as pd
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
 _EXTRA = (
     Column("extra_usd_hr", AMOUNT, "the same as an hourly average, see averaged_usd_hr"),
     Column("extra_usd_month", AMOUNT, "how much dearer the whole plan is; null: why"),
+    Column("least_extra_usd_month", AMOUNT, "what is proven of that: it is no less"),
     Column("why", TEXT, "why there is no amount, or how sure it is; else empty"),
 )
 CHOICES = (
@@ -174,7 +181,7 @@ def _at(evaluator: Evaluator, v: int, o: int) -> dict[str, Any]:
     rules = rules_of(bits) if bits and all(pairs.broken[v, each] for each in alike) else ()
     here = any(each in evaluator.chosen[v] for each in alike)
     if rules:
-        amounts = {"extra_usd_hr": None, "extra_usd_month": None, "why": "it breaks rules"}
+        amounts = _costs(evaluator, Answer(None, {}, {}, "it breaks rules"))
     elif here:
         amounts = _costs(evaluator, Answer(evaluator.usd_month, {}, {}))
     else:
@@ -204,8 +211,7 @@ def _gpus_of(evaluator: Evaluator, rentals: Rentals, w: int) -> Iterator[dict[st
     for g, row in enumerate(tracked(rentals.rows, "Testing GPU offers")):
         rules = gpu_rules_of(int(rentals.broken[w, g]))
         here = evaluator.rented[w] == g
-        amounts: dict[str, Any] = {"extra_usd_hr": None, "extra_usd_month": None}
-        amounts["why"] = "it breaks rules"
+        amounts = _costs(evaluator, Answer(None, {}, {}, "it breaks rules"))
         if here:
             amounts = _costs(evaluator, Answer(evaluator.usd_month, {}, {}))
         elif not rules:
@@ -216,7 +222,8 @@ def _gpus_of(evaluator: Evaluator, rentals: Rentals, w: int) -> Iterator[dict[st
             best, answer = known[look]
             if answer.usd_month is not None:
                 dearer = difference(rentals.usd_month(w, g), rentals.usd_month(w, best))
-                answer = Answer(total([answer.usd_month, dearer]), {}, {})
+                least = answer.least_month and total([answer.least_month, dearer])
+                answer = Answer(total([answer.usd_month, dearer]), {}, {}, answer.why, least)
             amounts = _costs(evaluator, answer)
         yield {
             **row,
@@ -247,6 +254,7 @@ REQUIREMENTS = (
     Column("without", TEXT, "what the comparison does instead"),
     Column("saves_usd_hr", AMOUNT, "the same as an hourly average, see averaged_usd_hr"),
     Column("saves_usd_month", AMOUNT, "how much cheaper the best plan is without it"),
+    Column("most_saves_usd_month", AMOUNT, "what is proven of that: it is no more"),
     Column("why", TEXT, "why there is no amount, or how sure it is; else empty"),
 )
 """Columns of the requirements: the dearest first, then those that cost nothing, as demanded."""
@@ -284,11 +292,7 @@ def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFram
     asked.sort(key=lambda requirement: order[requirement.volume])
     for requirement in tracked(asked, "Testing requirements"):
         answer = _answer(evaluator, requirement)
-        saves = None
-        if answer.usd_month is not None:
-            saves = max(difference(evaluator.usd_month, answer.usd_month), total([]))
-        elif answer.why != NOT_EVALUATED:
-            saves, answer = total([]), Answer(None, {}, {})
+        saves, most = _saving(evaluator, answer)
         rows.append(
             {
                 "place": place[id(requirement)],
@@ -297,15 +301,28 @@ def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFram
                 "without": requirement.instead,
                 "saves_usd_hr": None if saves is None else averaged_usd_hr(saves, evaluator.hours),
                 "saves_usd_month": saves,
-                "why": answer.why,
+                "most_saves_usd_month": most,
+                "why": answer.why if most is None or saves != most else "",
             }
         )
     rows.sort(key=_dearest_first)
     return build(rows, REQUIREMENTS)
 
 
+def _saving(evaluator: Evaluator, answer: Answer) -> tuple[Decimal | None, Decimal | None]:
+    """Return what an answer saves, and what is proven of that: it is no more."""
+    least = answer.usd_month if answer.least_month is None else answer.least_month
+    saves, most = (
+        None if usd_month is None else max(difference(evaluator.usd_month, usd_month), total([]))
+        for usd_month in (answer.usd_month, least)
+    )
+    if most is None and answer.why != NOT_EVALUATED:
+        return total([]), total([])  # there is no plan without it that there is not with it
+    return total([]) if saves is None and most == 0 else saves, most
+
+
 def _dearest_first(row: dict[str, Any]) -> tuple[bool, Decimal, int]:
-    saves: Decimal | None = row["saves_usd_month"]
+    saves: Decimal | None = row["saves_usd_month"] or row["most_saves_usd_month"]
     return (saves is None, -(saves or total([])), row["place"])
 
 
@@ -422,9 +439,32 @@ def _of_policy(demand: Demand) -> Iterator[_Requirement]:
 
 
 def costly(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the requirements that cost something."""
-    costs: Sequence[bool] = [saves is not None and saves > 0 for saves in frame["saves_usd_month"]]
-    return frame[list(costs)]
+    """Return the requirements that cost something, or may."""
+    answers = zip(frame["saves_usd_month"], frame["why"], strict=True)
+    return frame[[why in RANGES or (saves is not None and saves > 0) for saves, why in answers]]
+
+
+def with_range(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with a range for its amount, where no more is known of it."""
+    if row["why"] not in RANGES:
+        return {**row}
+    if "saves_usd_month" in row:
+        amount = ranged(row["saves_usd_month"], row["most_saves_usd_month"], "usd_month")
+        return {**row, "saves_usd_month": amount}
+    amount = ranged(row["least_extra_usd_month"], row["extra_usd_month"], "difference")
+    return {**row, "extra_usd_month": amount}
+
+
+def sureness(frame: pd.DataFrame) -> list[str]:
+    """Return what there is to say of amounts that are not exact."""
+    why, notes = frame["why"].tolist(), []
+    ranges = sum(each in RANGES for each in why)
+    if NEAR_OPTIMAL in why:
+        notes.append("amounts are proven to a millionth of the plan's cost, not to the cent")
+    if ranges:
+        what = "1 amount is a range" if ranges == 1 else f"{ranges} amounts are ranges"
+        notes.append(f"{what}; --volume NAME solves those of one volume")
+    return notes
 
 
 def unanswered(frame: pd.DataFrame) -> int:
@@ -437,6 +477,7 @@ def free_notes(frame: pd.DataFrame) -> list[str]:
     left = unanswered(frame)
     free = len(frame) - len(costly(frame)) - left
     more = "more requirement" if len(costly(frame)) else "requirement"
-    notes = [f"{counted(free, more)} cost{'s' * (free == 1)} nothing alone"] if free else []
+    notes = sureness(frame)
+    notes += [f"{counted(free, more)} cost{'s' * (free == 1)} nothing alone"] if free else []
     asked = f"{counted(left, 'more requirement')} not worked out; ask for a volume with --volume"
     return [*notes, *([asked] if left else [])]

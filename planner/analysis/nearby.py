@@ -1,31 +1,44 @@
-"""Plans near an optimum: one relaxation of the whole says which candidates a change may need.
+"""Plans near a plan: what a change costs at least, what it costs at most, and what it costs.
 
-With the prices of its constraints, a solution costs the relaxation's bound and the reduced cost of
-every candidate that it uses. A change of some volumes' candidates leaves these as they are. So what
-they need at least is known, every candidate that costs more beyond it than the solution in hand is
-in no better one, and the program of the few that are left is solved to the last cent.
+With prices of the limits that couple volumes, no plan costs less than all volumes at their least
+(see `planner.analysis.priced`). A change of some volumes leaves that of the others as it is: what
+it costs at least is known at once, and so is a plan that is not much dearer, from few moves. Where
+the two are apart, candidates that cost more than the distance between them are in no better plan,
+and the program of those that are left decides.
+
+Where something else couples volumes too (workloads, a cap on sites, live disks), the relaxed
+program of the whole takes the place of the prices.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.solve.bundles import Bundles
+from planner.analysis.moves import MOVES, Moves
+from planner.analysis.priced import LimitPrices, has_prices, multipliers_of
+from planner.requirements.spread import spreads
+from planner.solve.bundles import bundled
 from planner.solve.candidates import BIT
-from planner.solve.model import Program
 from planner.solve.optimum import Optimum, solve_columns
 from planner.solve.presolve import every_column
-from planner.solve.stats import Undecided
+from planner.solve.stats import SolveStats, Undecided
+from planner.units import difference, total
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from planner.demand.model import Volume
-    from planner.solve.problem import Instance
+    from planner.solve.certificate import Multiplier
+    from planner.solve.problem import Chosen, Instance
+
+    _Floats = NDArray[np.float64]
+    _Ints = NDArray[np.int64]
 
 _OF_OFFERS = ("malformed", "unpriced", "unavailable", "unsellable", "one_disk", "kept", "shared")
 _FACTS = np.uint32(sum(BIT[rule] for rule in _OF_OFFERS))
@@ -33,14 +46,50 @@ _FACTS = np.uint32(sum(BIT[rule] for rule in _OF_OFFERS))
 _LARGE, _NEAR = 3000, 1e-7
 """Pairs up to which a changed instance is solved to the last cent; and to which part of its cost a
 larger one is."""
+_OF_MANY = 10
+"""How many times that far many answers may be from what is proven: as far as a plan."""
 _WIDER, _ROUNDING, _TRIES = 8, 1e-9, 12
-_NEVER = 1e6
-"""USD an hour that a candidate costs which there is not: more than anything."""
 _MOST_COLUMNS = 4000
+_OPTIONS, _FILLED = 16, 3
+"""Places that are tried for a volume that a change moves; those tried in more than two moves where
+two never do."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A volume, or volumes of one replica that groups keep in one place.
+
+    Of each offer its place then, -1 where there is none.
+    """
+
+    volumes: tuple[int, ...]
+    place: _Ints | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """What a changed instance costs.
+
+    Attributes
+    ----------
+    best : Optimum | None
+        The best plan that is known.
+    least_usd_hr : float
+        No plan costs less; infinite where there is none.
+    is_exact : bool
+        Whether nothing is cheaper, to the last cent.
+    beyond : dict of ndarray of float, shape (O,)
+        Of each changed volume, what a plan with a replica costs beyond that, at least.
+    """
+
+    best: Optimum | None
+    least_usd_hr: float
+    is_exact: bool = False
+    beyond: dict[int, _Floats] = field(default_factory=dict)
 
 
 class Nearby:
-    """The relaxation of an instance, and the optimum of it under changes.
+    """The plans near a plan.
 
     Parameters
     ----------
@@ -48,6 +97,8 @@ class Nearby:
         What is changed.
     plan : Optimum
         A solution of it.
+    multipliers : sequence of Multiplier
+        Prices of its limits, where they are known.
 
     Attributes
     ----------
@@ -60,57 +111,223 @@ class Nearby:
         When there is no relaxation.
     """
 
-    def __init__(self, instance: Instance, plan: Optimum) -> None:
+    def __init__(
+        self, instance: Instance, plan: Optimum, multipliers: Sequence[Multiplier] = ()
+    ) -> None:
         self._instance, self._plan, self.columns_solved = instance, plan, 0
-        pairs, scope = instance.pairs, instance.whole
-        open_pairs = np.where(pairs.broken & _FACTS, pairs.broken, np.uint32(0))
-        everywhere = replace(instance, pairs=replace(pairs, broken=open_pairs))
-        self._columns = columns = every_column(everywhere, scope)
-        self._volume, self._offer = columns.volume, columns.offer
-        self._bundles = Bundles.of(instance, scope, columns)
-        self._bundle = self._bundles.of_unit[columns.unit]
-        units = np.bincount(self._bundles.of_unit, minlength=len(columns.units))
-        counts = np.array([unit.count for unit in columns.units])
-        self._counts = np.where(units == 1, counts, np.minimum(units, 1))
-        is_candidate = self._is_candidate(instance)
-        program = Program(instance, scope, columns, relaxed=True)
-        for i in np.flatnonzero(~is_candidate).tolist():
-            program.x[i].upBound = 0
-        ideal = program.cheapest(time_limit_s=None)
-        if ideal.reduced is None or ideal.bound_usd_hr is None:
-            raise Undecided
-        self._near_enough = (pairs.broken.size > _LARGE) * _NEAR * ideal.bound_usd_hr
-        self._bound = ideal.bound_usd_hr * (1 - _ROUNDING)
-        self._reduced = np.where(is_candidate, np.maximum(ideal.reduced, 0), ideal.reduced)
+        self._multipliers = tuple(multipliers)
+        self._is_priced = has_prices(instance)
+        if self._is_priced:
+            self._multipliers = self._multipliers or multipliers_of(instance)
+            self._priced = LimitPrices(instance, self._multipliers)
+            self._constant = self._priced.constant
+        else:
+            self._constant, self._program_rows = _relaxed(instance)
+        self._units = units_of(instance)
+        self._rows = self._weights(instance, range(len(instance.volumes)))
+        self._each, self._beyond = self._costs(instance, self._units, self._rows)
+        self._bound = _lowered(sum(self._each.values()) + self._constant)
+        self._near_enough = (instance.pairs.broken.size > _LARGE) * _NEAR * self._bound
 
-    def _is_candidate(self, other: Instance) -> NDArray[np.bool_]:
-        return np.asarray(other.pairs.broken[self._volume, self._offer] == 0)
+    # The least.
+
+    def _weights(
+        self, other: Instance, volumes: Sequence[int], priced: LimitPrices | None = None
+    ) -> _Floats:
+        """Return what a replica of volumes costs at the prices, infinite where none can be."""
+        if self._is_priced:
+            return (priced or self._priced).rows(other, volumes)
+        at = list(volumes)
+        rows: _Floats = np.where(other.pairs.broken[at] == 0, self._program_rows[at], np.inf)
+        return rows
+
+    def _costs(
+        self, other: Instance, units: Sequence[Unit], rows: _Floats
+    ) -> tuple[dict[Unit, float], _Floats]:
+        """Return what units cost at least, and what each offer costs beyond that, (V, O)."""
+        each, beyond = dict[Unit, float](), np.full(rows.shape, np.inf)
+        for unit in units:
+            mine = list(unit.volumes)
+            each[unit], beyond[mine] = _cost(other, unit, rows[mine])
+        return each, beyond
 
     @cached_property
     def base(self) -> Optimum:
         """Return the optimum of the instance itself."""
-        if self._usd_hr(self._plan) - self._bound <= self._near_enough:
+        if self.is_settled(Bracket(self._plan, self._bound), is_one_of_many=True):
             return self._plan
-        best = self._solved(self._instance)
+        best = self.solved(self._instance, Bracket(self._plan, self._bound))
         return self._plan if best is None or self._plan.usd_month <= best.usd_month else best
 
     def _usd_hr(self, best: Optimum) -> float:
         return float(best.usd_month) / self._instance.demand.policy.hours_per_month
 
     def is_near(self, other: Instance) -> bool:
-        """Return whether candidates of volumes are all that is different in another instance."""
+        """Return whether what it costs follows from what is known of this instance."""
         mine, theirs = self._instance, other
+        hours = [each.demand.policy.hours_per_month for each in (mine, theirs)]
+        if (
+            mine.pairs.broken.shape != theirs.pairs.broken.shape
+            or mine.pairs.offers is not theirs.pairs.offers
+            or mine.kept != theirs.kept
+            or hours[0] != hours[1]
+        ):
+            return False
+        if self._is_priced:
+            return has_prices(other)
         same = ("groups", "workloads", "policy")
-        if any(getattr(mine.demand, name) != getattr(theirs.demand, name) for name in same):
+        opened = (theirs.pairs.broken == 0) & (mine.pairs.broken != 0)
+        return (
+            all(getattr(mine.demand, name) == getattr(theirs.demand, name) for name in same)
+            and mine.rentals is theirs.rentals
+            and not _differing(mine, theirs)
+            and bool(np.isfinite(self._program_rows[opened]).all())
+        )
+
+    def bracket(self, other: Instance) -> Bracket:
+        """Return what a changed instance costs at least, and a plan of it, without a program."""
+        is_tied_alike = _is_tied_alike(other, self._instance)
+        mine, theirs, priced = self._instance.pairs, other.pairs, None
+        if self._is_priced and other.demand.policy != self._instance.demand.policy:
+            priced, changed = LimitPrices(other, self._multipliers), {*range(len(other.volumes))}
+        else:
+            differs = ((mine.broken == 0) != (theirs.broken == 0)).any(axis=1)
+            changed = {*np.flatnonzero(differs).tolist(), *(v for v, _ in other.forced)}
+            changed |= _differing(self._instance, other)
+        touched = {
+            unit
+            for unit in self._units
+            if changed & {*unit.volumes} or not (is_tied_alike or len(unit.volumes) == 1)
+        }
+        units: Sequence[Unit] = self._units
+        if any(unit.place is not None for unit in touched):
+            units = units_of(other)
+        again = [unit for unit in units if unit not in self._each or unit in touched]
+        each = {**self._each}
+        rows: dict[int, _Floats] = {}
+        beyond: dict[int, _Floats] = {}
+        for unit in again:
+            weights = self._weights(other, unit.volumes, priced)
+            each[unit], costs = _cost(other, unit, weights)
+            rows.update(zip(unit.volumes, weights, strict=True))
+            beyond.update(zip(unit.volumes, costs, strict=True))
+        constant = self._constant if priced is None else priced.constant
+        least = _lowered(sum(each[unit] for unit in units) + constant)
+        if np.isinf(least):
+            return Bracket(None, np.inf, is_exact=True)
+        if priced is None and self._is_still_best(other, changed, least, beyond):
+            return Bracket(self.base, least, is_exact=True)
+        best = self._repaired(other, again, rows, is_moved=priced is None)
+        return Bracket(best, least, beyond=beyond)
+
+    def _is_still_best(
+        self, other: Instance, changed: set[int], least: float, beyond: dict[int, _Floats]
+    ) -> bool:
+        """Return whether the plan is allowed still, and what is new is in no better one."""
+        if not _is_tied_alike(other, self._instance) or _differing(self._instance, other):
             return False
-        if mine.pairs.broken.shape != theirs.pairs.broken.shape or mine.kept != theirs.kept:
+        if not all(_keeps(other, v, self.base.chosen[v]) for v in changed):
             return False
-        if mine.rentals is not theirs.rentals or mine.pairs.offers is not theirs.pairs.offers:
-            return False
-        if any(_look(v) != _look(w) for v, w in zip(mine.volumes, theirs.volumes, strict=True)):
-            return False
-        known = np.count_nonzero(self._is_candidate(other))
-        return bool(known == np.count_nonzero(theirs.pairs.broken == 0))
+        new = np.inf
+        for v in changed:
+            opened = (other.pairs.broken[v] == 0) & (self._instance.pairs.broken[v] != 0)
+            new = min(new, beyond[v][opened].min(initial=np.inf))
+        return least + new > self._usd_hr(self.base)
+
+    # A plan.
+
+    @cached_property
+    def _moves(self) -> Moves:
+        """Return moves of the plan's replicas that volumes in no group can make."""
+        tied = {v for tie in self._instance.ties for v in tie.members}
+        lists: list[tuple[_Ints, ...]] = [(np.empty(0, np.int64),) * 3]
+        weights = [np.empty(0)]
+        for v, at in self._plan.chosen.items():
+            for gone in dict.fromkeys(at) if v not in tied else ():
+                to = elsewhere(self._instance, v, [o for o in at if o != gone], self._rows[v])
+                to = to[to != gone]
+                lists.append((np.full(len(to), v), np.full(len(to), gone), to))
+                weights.append(self._rows[v, to] - self._rows[v, gone])
+        weight = np.concatenate(weights)
+        cheapest = np.argsort(weight, kind="stable")[:MOVES]
+        volume, start, to = (np.concatenate(each)[cheapest] for each in zip(*lists, strict=True))
+        instance, priced = self._instance, self._priced
+        usd_hr = _usd_hr(instance, volume, to) - _usd_hr(instance, volume, start)
+        effects = priced.effects(instance, volume, to) - priced.effects(instance, volume, start)
+        return Moves(volume, start, to, weight[cheapest], usd_hr, effects)
+
+    @cached_property
+    def _room(self) -> _Floats:
+        """Return what the plan leaves of each limit."""
+        taken, right = self._takes(self._instance, [self._plan.chosen])[1][0], self._priced.right
+        room: _Floats = right - taken
+        room[np.abs(room) <= _ROUNDING * np.maximum(np.abs(right), np.abs(taken))] = 0
+        return room
+
+    def _repaired(
+        self, other: Instance, units: Sequence[Unit], rows: dict[int, _Floats], *, is_moved: bool
+    ) -> Optimum | None:
+        """Return the plan with the units that a change is about elsewhere, and a few moves."""
+        chosen, room = {**self._plan.chosen}, self._room if self._is_priced else np.zeros(0)
+        if not self._is_priced or not is_moved or len(units) > _OPTIONS:
+            held = all(_keeps(other, v, offers) for v, offers in chosen.items())
+            return self._checked(other, chosen) if held else None
+        stay = [v for unit in units for v in unit.volumes]
+        for unit in units:
+            options = _options(other, unit, rows, chosen)
+            usd_hr, taken = self._takes(other, options)
+            before = self._takes(self._instance, [{v: chosen[v] for v in unit.volumes}])
+            left = room - (taken - before[1])
+            some, least = [*range(len(options))[:_FILLED]], np.inf
+            for i, usd in enumerate(usd_hr.tolist()):
+                moved = self._moves.cheapest(left[i], stay, least - usd)
+                if moved is not None:
+                    some, least = [i], usd + moved.usd_hr
+            filled = [(i, self._moves.filled(left[i], stay)) for i in some]
+            possible = [(usd_hr[i] + moved.usd_hr, i, moved) for i, moved in filled if moved]
+            if not possible:
+                return None
+            _, i, moved = min(possible, key=lambda each: each[0])
+            chosen.update(options[i])
+            room = left[i] - moved.effects
+            for v, start, to in moved.moves:
+                chosen[v] = sorted([*_without(chosen[v], start), to])
+            stay += [v for v, _, _ in moved.moves]
+        return self._checked(other, chosen)
+
+    def _takes(self, other: Instance, options: Sequence[Chosen]) -> tuple[_Floats, _Floats]:
+        """Return what offers cost an hour, (k,), and what they take of each limit, (k, L)."""
+        each = [
+            (k, v, o)
+            for k, option in enumerate(options)
+            for v, offers in option.items()
+            for o in offers
+        ]
+        of, volume, offer = np.array(each, np.int64).reshape(-1, 3).T
+        taken = np.zeros((len(options), len(self._priced.right)))
+        np.add.at(taken, of, self._priced.effects(other, volume, offer))
+        usd_hr = np.zeros(len(options))
+        np.add.at(usd_hr, of, _usd_hr(other, volume, offer))
+        return usd_hr, taken
+
+    def _checked(self, other: Instance, chosen: Chosen) -> Optimum | None:
+        """Return a plan where it holds all that is asked, exactly."""
+        rented = other.rent(other.whole.workloads, chosen)
+        if rented is None or not other.holds(other.whole, chosen):
+            return None
+        changed = _differing(self._instance, other)
+        moved = [v for v, at in chosen.items() if v in changed or at != self._plan.chosen[v]]
+        gpus = [
+            each.usd_month(each_chosen, r)
+            for each, each_chosen, r in (
+                (self._instance, {v: self._plan.chosen[v] for v in moved}, self._plan.rented),
+                (other, {v: chosen[v] for v in moved}, rented),
+            )
+        ]
+        usd_month = total([difference(self._plan.usd_month, gpus[0]), gpus[1]])
+        return Optimum(dict(sorted(chosen.items())), rented, usd_month, None, SolveStats())
+
+    # The program.
 
     def best(self, other: Instance) -> Optimum | None:
         """Return the optimum of a changed instance; None where there is none.
@@ -120,49 +337,210 @@ class Nearby:
         Undecided
             When it takes too much work.
         """
-        before, after = self._is_candidate(self._instance), self._is_candidate(other)
-        if not other.forced and not (before & ~after).any():
-            beyond, floor = self._beyond(other)
-            new = beyond[after & ~before].min(initial=np.inf)
-            if floor + new > self._usd_hr(self.base):
-                return self.base  # no solution with what is new costs as little
-        return self._solved(other)
+        bracket = self.bracket(other)
+        return bracket.best if self.is_settled(bracket) else self.solved(other, bracket)
 
-    def _beyond(self, other: Instance) -> tuple[NDArray[np.float64], float]:
-        """Return what a column costs beyond the least of its bundle, (n,), and the sum of all."""
-        weight = np.where(self._is_candidate(other), self._reduced, _NEVER)
-        each = self._bundles.at_best(weight)
-        least = np.full(len(self._counts), np.inf)
-        np.minimum.at(least, self._bundle, each)
-        beyond, floor = each - least[self._bundle], self._bound
-        bundles = self._counts > 0
-        floor += float(least[bundles] @ self._counts[bundles])
-        for v, offers in other.forced:
-            mine = (self._volume == v) & np.isin(self._offer, list(offers))
-            further = float(beyond[mine].min(initial=_NEVER))
-            floor += further
-            beyond = beyond - np.where(self._bundle == self._bundle[mine][:1], further, 0)
-        return beyond, floor
+    def is_settled(self, bracket: Bracket, *, is_one_of_many: bool = False) -> bool:
+        """Return whether the best plan that is known is as near to the least as need be.
 
-    def _solved(self, other: Instance) -> Optimum | None:
-        beyond, floor = self._beyond(other)
-        if floor >= _NEVER / 2:
-            return None
-        candidates = self._is_candidate(other)
+        A large one is near enough at a ten millionth of its cost, at a millionth as one of many.
+        """
+        if bracket.is_exact or bracket.best is None:
+            return bracket.is_exact
+        enough = self._near_enough * (_OF_MANY if is_one_of_many else 1)
+        return self._usd_hr(bracket.best) - bracket.least_usd_hr <= enough
+
+    def solved(self, other: Instance, bracket: Bracket) -> Optimum | None:
+        """Return the optimum of a changed instance, from the program of few candidates.
+
+        Raises
+        ------
+        Undecided
+            When it takes too much work.
+        """
+        columns, least = every_column(other, other.whole), bracket.least_usd_hr
+        beyond = self._beyond[columns.volume, columns.offer]
+        for v, costs in bracket.beyond.items():
+            mine = columns.volume == v
+            beyond[mine] = costs[columns.offer[mine]]
         width = max(_NEAR * self._bound, 2 * (self._usd_hr(self._plan) - self._bound))
+        if bracket.best is not None:
+            width = self._usd_hr(bracket.best) - least
         for _ in range(_TRIES):
-            kept = candidates & (beyond <= width)
+            kept = beyond <= width + _ROUNDING * abs(least)
             many = int(kept.sum())
-            if many > _MOST_COLUMNS and many < candidates.sum():
+            if many > _MOST_COLUMNS and many < len(columns):
                 raise Undecided
             self.columns_solved += many
-            best = solve_columns(other, self._columns.take(kept), self._near_enough)
-            spare = np.inf if best is None else self._usd_hr(best) - floor
-            if spare <= width or many == candidates.sum():
+            best = solve_columns(other, columns.take(kept), self._near_enough)
+            spare = np.inf if best is None else self._usd_hr(best) - least
+            if spare <= width or many == len(columns):
                 return best
-            further = width * _WIDER if best is None else spare
-            width = further * (1 + _ROUNDING) + abs(floor) * _ROUNDING
+            width = width * _WIDER if best is None else spare * (1 + _ROUNDING)
         raise Undecided
+
+
+def _lowered(usd_hr: float) -> float:
+    return usd_hr - _ROUNDING * abs(usd_hr)
+
+
+def _relaxed(instance: Instance) -> tuple[float, _Floats]:
+    """Return what the relaxed program proves, and the reduced costs of candidates, (V, O).
+
+    Infinite where there is no candidate under any change.
+    """
+    from planner.solve.model import Program  # noqa: PLC0415 -- it loads PuLP and HiGHS
+
+    broken = instance.pairs.broken
+    open_pairs = np.where(broken & _FACTS, broken, np.uint32(0))
+    everywhere = replace(instance, pairs=replace(instance.pairs, broken=open_pairs))
+    columns = every_column(everywhere, instance.whole)
+    program = Program(instance, instance.whole, columns, relaxed=True)
+    is_candidate = broken[columns.volume, columns.offer] == 0
+    for i in np.flatnonzero(~is_candidate).tolist():
+        program.x[i].upBound = 0
+    ideal = program.cheapest(time_limit_s=None)
+    if ideal.reduced is None or ideal.bound_usd_hr is None:
+        raise Undecided
+    rows = np.full(broken.shape, np.inf)
+    reduced = np.where(is_candidate, np.maximum(ideal.reduced, 0), ideal.reduced)
+    rows[columns.volume, columns.offer] = reduced
+    return ideal.bound_usd_hr, rows
+
+
+def units_of(instance: Instance) -> tuple[Unit, ...]:
+    """Return the volumes that groups keep together, and every other volume."""
+    broken = instance.pairs.broken
+    parts = bundled(instance, instance.whole, lambda volumes: broken[list(volumes)] == 0)
+    together = [Unit(part.volumes, place) for part, place in parts if not part.workloads]
+    grouped = {v for unit in together for v in unit.volumes}
+    alone = (Unit((v,)) for v in range(len(instance.volumes)) if v not in grouped)
+    return (*together, *alone)
+
+
+def _cost(other: Instance, unit: Unit, rows: _Floats) -> tuple[float, _Floats]:
+    """Return what a unit costs at least, and what each offer costs beyond that, (m, O)."""
+    if unit.place is not None:
+        code = unit.place
+        rows = np.where(code < 0, np.inf, rows)
+        each = np.full((len(rows), int(code.max()) + 2), np.inf)
+        for row, costs in zip(each, rows, strict=True):
+            np.minimum.at(row, code, costs)
+        sums = each.sum(axis=0)
+        least = float(sums.min())
+        if np.isinf(least):
+            return least, np.full(rows.shape, np.inf)
+        here = each[:, code]
+        return least, rows - np.where(np.isinf(here), 0, here) + (sums[code] - least)
+    (v,), (row,) = unit.volumes, rows
+    volume = other.volumes[v]
+    if spreads(volume.replicas, volume.spread) and other.least.is_single(volume.spread):
+        code = codes(other, volume.spread, apart=True)
+        cell = np.full(int(code.max()) + 1, np.inf)
+        np.minimum.at(cell, code, row)
+        order = np.sort(cell)
+        if len(order) < volume.replicas or np.isinf(order[volume.replicas - 1]):
+            return np.inf, np.full(rows.shape, np.inf)
+        last = order[volume.replicas - 1]
+        least, instead = float(order[: volume.replicas].sum()), np.minimum(cell, last)[code]
+    else:
+        last = row.min()
+        least, instead = float(last) * volume.replicas, np.full(len(row), last)
+        if np.isinf(last):
+            return np.inf, np.full(rows.shape, np.inf)
+    beyond = np.maximum(row - instead, 0)
+    for of, offers in other.forced:
+        if of == v:
+            further = beyond[list(offers)].min(initial=np.inf)
+            least, beyond = least + further, np.maximum(beyond - further, 0)
+    return least, beyond[np.newaxis]
+
+
+def codes(instance: Instance, level: str, *, apart: bool = False) -> _Ints:
+    """Return a number for the places of each offer at a level, or of copies that are apart."""
+    numbers: dict[object, int] = {}
+    places = instance.spread_domains(level) if apart else instance.places(level)
+    return np.array([numbers.setdefault(place, len(numbers)) for place in places], np.int64)
+
+
+def _options(other: Instance, unit: Unit, rows: dict[int, _Floats], chosen: Chosen) -> list[Chosen]:
+    """Return offers that a unit may take, the cheapest at the prices first."""
+    mine = np.array([rows[v] for v in unit.volumes])
+    options = []
+    if all(_keeps(other, v, chosen[v]) for v in unit.volumes):
+        options.append({v: chosen[v] for v in unit.volumes})
+    if unit.place is not None:
+        costs = []
+        for place in range(int(unit.place.max()) + 1):
+            here = np.where(unit.place == place, mine, np.inf)
+            best, usd = here.argmin(axis=1), here.min(axis=1).sum()
+            if np.isfinite(usd):
+                costs.append((float(usd), [[o] for o in best.tolist()]))
+        costs.sort(key=lambda cost: cost[0])
+        return options + [
+            dict(zip(unit.volumes, each, strict=True)) for _, each in costs[:_OPTIONS]
+        ]
+    (v,), (row,) = unit.volumes, mine
+    wanted = other.volumes[v].replicas
+    kept = [o for o in chosen[v] if np.isfinite(row[o])]
+    kept = sorted(kept, key=lambda o: float(row[o]))[:wanted]
+    bases = [kept] if len(kept) < wanted else [_without(kept, o) for o in dict.fromkeys(kept)]
+    for base in bases:
+        at = [*base]
+        while len(at) < wanted - 1:
+            to = elsewhere(other, v, at, row)
+            if not len(to):
+                break
+            at.append(int(to[0]))
+        options += [{v: sorted([*at, o])} for o in elsewhere(other, v, at, row)[:_OPTIONS].tolist()]
+    return [option for option in options if _keeps(other, v, option[v])]
+
+
+def elsewhere(instance: Instance, v: int, beside: Sequence[int], row: _Floats) -> _Ints:
+    """Return where another replica of a volume may be, the cheapest first."""
+    volume, there = instance.volumes[v], np.isfinite(row)
+    if spreads(volume.replicas, volume.spread):
+        places = instance.spread_domains(volume.spread)
+        taken = {place for o in beside for place in places[o]}
+        there = there & np.array([taken.isdisjoint(place) for place in places])
+    to = np.flatnonzero(there)
+    return to[np.argsort(row[to], kind="stable")]
+
+
+def _keeps(other: Instance, v: int, offers: Sequence[int]) -> bool:
+    """Return whether a volume may be at offers, but for what couples it to others."""
+    volume = other.volumes[v]
+    if len(offers) != volume.replicas or other.pairs.broken[v, list(offers)].any():
+        return False
+    if any(of == v and some.isdisjoint(offers) for of, some in other.forced):
+        return False
+    if not spreads(volume.replicas, volume.spread):
+        return True
+    domains = other.spread_domains(volume.spread)
+    places = [place for o in offers for place in domains[o]]
+    return len(places) == len({*places})
+
+
+def _without(offers: Sequence[int], gone: int) -> list[int]:
+    left = [*offers]
+    left.remove(gone)
+    return left
+
+
+def _usd_hr(instance: Instance, volume: _Ints, offer: _Ints) -> _Floats:
+    pairs = instance.pairs
+    usd_hr: _Floats = pairs.provision_gb[volume, offer] * pairs.facts.float_prices[offer]
+    return usd_hr
+
+
+def _is_tied_alike(left: Instance, right: Instance) -> bool:
+    return left.demand.groups == right.demand.groups
+
+
+def _differing(left: Instance, right: Instance) -> set[int]:
+    """Return the volumes of which a program sees other than candidates."""
+    pairs = enumerate(zip(left.volumes, right.volumes, strict=True))
+    return {v for v, (a, b) in pairs if a is not b and _look(a) != _look(b)}
 
 
 def _look(volume: Volume) -> tuple[object, ...]:

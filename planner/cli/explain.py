@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 EPILOG = (
     "JSON: an object with plan_id, usd_month, hours_per_month and arrays. choices: volume, "
     "replica, offer_id, provider, data_center, country, usd_hr, next_offer_id, next_provider, "
-    "next_data_center, extra_usd_hr, extra_usd_month, why. offers: volume, offer_id, provider, "
-    "data_center, country, chosen, rules, extra_usd_hr, extra_usd_month, why. gpus: workload, "
-    "offer_id, provider, data_center, country, gpu_type, socket, chosen, rules, extra_usd_hr, "
-    "extra_usd_month, why. requirements: about, requirement, without, saves_usd_hr, "
-    "saves_usd_month, why. prices: offer_id, provider, data_center, country, chosen, usd_gb_hr, "
-    "threshold_usd_gb_hr, change_percent, then. With --alternatives instead: alternatives: rank, "
-    "usd_hr, usd_month, extra_usd_month, changes, placements. Amounts are exact decimals as text; "
-    "null is unknown or none, and why says which. CSV is one of these: choices, with --volume or "
-    "--offer offers, with --alternatives alternatives."
+    "next_data_center, extra_usd_hr, extra_usd_month, least_extra_usd_month, why. offers: volume, "
+    "offer_id, provider, data_center, country, chosen, rules, extra_usd_hr, extra_usd_month, "
+    "least_extra_usd_month, why. gpus: workload, offer_id, provider, data_center, country, "
+    "gpu_type, socket, chosen, rules, extra_usd_hr, extra_usd_month, least_extra_usd_month, why. "
+    "requirements: about, requirement, without, saves_usd_hr, saves_usd_month, "
+    "most_saves_usd_month, why. prices: offer_id, provider, data_center, country, chosen, "
+    "usd_gb_hr, threshold_usd_gb_hr, change_percent, then. With --alternatives instead: "
+    "alternatives: rank, usd_hr, usd_month, extra_usd_month, changes, placements. Amounts are "
+    "exact decimals as text; null is unknown or none, and why says which. least_ and most_ are "
+    "what is proven of an amount, equal to it where it is exact. CSV is one of these: choices, "
+    "with --volume or --offer offers, with --alternatives alternatives."
 )
 _PRICES = 12
 _MOST = 40
@@ -162,7 +164,7 @@ def _where(one: Mapping[str, Any]) -> str:
 
 
 def _choices(asked: Explanation) -> Section:
-    from planner.analysis.explain import unanswered
+    from planner.analysis.explain import sureness, unanswered, with_range
     from planner.plans.track_record import track_record
     from planner.schema import records
 
@@ -172,7 +174,16 @@ def _choices(asked: Explanation) -> Section:
         after = {"country": None, **{name: one[f"next_{name}"] for name in named}}
         other = _where(after) if after["offer_id"] else one["why"]
         volume = f"{one['volume']} #{one['replica']}"
-        rows.append({**one, "volume": volume, "where": _where(one), "next": other})
+        order = one["extra_usd_month"] or one["least_extra_usd_month"] or Decimal(0)
+        rows.append(
+            {
+                **with_range(one),
+                "order": order,
+                "volume": volume,
+                "where": _where(one),
+                "next": other,
+            }
+        )
     columns = (
         TableColumn("volume", "volume"),
         TableColumn("where", "where"),
@@ -185,9 +196,9 @@ def _choices(asked: Explanation) -> Section:
         f"{counted(len(rows) - left, 'replica')} of {len(rows)} worked out, the most expensive "
         "first; ask for another with --volume NAME"
     )
-    notes = [some] if left else []
+    notes = [*([some] if left else []), *sureness(asked.choices)]
     if asked.volume is None and len(rows) > _MOST:
-        rows.sort(key=lambda row: -(row["extra_usd_month"] or Decimal(0)))
+        rows.sort(key=lambda row: -row["order"])
         notes.append(
             f"the {_MOST} of {len(rows):,} that would cost most elsewhere are shown; "
             "--volume NAME shows another, -o csv lists all"
@@ -212,8 +223,10 @@ def _offers(asked: Explanation) -> Section:
 
 def _why_not(one: Mapping[str, Any], why: str) -> dict[str, Any]:
     """Return what an offer costs more than the chosen one, or why it cannot be chosen."""
+    from planner.analysis.explain import with_range
+
     chosen = {"extra_usd_month": None, "why": "chosen"} if one["chosen"] else {}
-    return {**one, "offer": _where(one), "why": why, **chosen}
+    return {**with_range(one), "offer": _where(one), "why": why, **chosen}
 
 
 def _gpus(asked: Explanation) -> Section:
@@ -229,7 +242,7 @@ def _gpus(asked: Explanation) -> Section:
 
 
 def _requirements(asked: Explanation) -> Section:
-    from planner.analysis.explain import costly, free_notes
+    from planner.analysis.explain import costly, free_notes, with_range
     from planner.schema import records
 
     columns = (
@@ -238,7 +251,8 @@ def _requirements(asked: Explanation) -> Section:
         TableColumn("without", "without it"),
         TableColumn("saves_usd_month", "saves $/month", "usd_month"),
     )
-    rows, notes = records(costly(asked.requirements)), free_notes(asked.requirements)
+    rows = [*map(with_range, records(costly(asked.requirements)))]
+    notes = free_notes(asked.requirements)
     if len(rows) > _MOST:
         notes.insert(0, f"the {_MOST} of {len(rows):,} that cost most are shown; -o json lists all")
     title = "What requirements cost: the plan without each"

@@ -256,7 +256,8 @@ def evaluator_of(plan: Plan) -> Evaluator:
         offer = disks[v, kept[0]] if kept else sold.numbers(place, sizes[0])[0]
         # What is known of pods may have changed since: then the volume is taken to be alone there.
         chosen[v].append(shared.get((placement.disk_group or (), offer), offer))
-    return Evaluator(instance, chosen, _rented(plan))
+    multipliers = plan.solver.multipliers
+    return Evaluator(instance, chosen, _rented(plan), multipliers=multipliers)
 
 
 def _rented(plan: Plan) -> dict[int, int]:

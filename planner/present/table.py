@@ -338,6 +338,18 @@ def _amount(value: Decimal, kind: Kind) -> Reading:
     return Reading(sign + short, "" if rounded == value else exact)
 
 
+def ranged(least: Decimal | None, most: Decimal | None, kind: Kind) -> Any:  # noqa: ANN401 -- a cell
+    """Return an amount that lies between two, of which one may be unknown, as a cell."""
+    if least is None or most is None:
+        known = least if most is None else most
+        word = "at least" if most is None else "at most"
+        return None if known is None else Cell(known, f"{word} {reading(known, kind).text}")
+    cent = Decimal("0.01")
+    if abs(most - least) < cent or least.quantize(cent) == most.quantize(cent):
+        return most
+    return Cell(most, f"{reading(least, kind).text} to {reading(most, kind).text}")
+
+
 def counted(count: int, noun: str, shown: int | None = None) -> str:
     """Return how many of something there are, and how many of them are shown.
 

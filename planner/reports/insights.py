@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.explain import costly, free_notes
+from planner.analysis.explain import costly, free_notes, with_range
 from planner.market.market import Sold
 from planner.market.offers import KEY, place_text
 from planner.plans.explain import explain
@@ -126,7 +126,7 @@ class Insights:
         )
 
     def _requirements(self, most: int | None) -> Section:
-        shown, rest = split(records(costly(self.requirements)), most)
+        shown, rest = split([*map(with_range, records(costly(self.requirements)))], most)
         columns = (
             TableColumn("about", "of", null="the whole"),
             TableColumn("saves_usd_month", "saves $/month", "usd_month"),

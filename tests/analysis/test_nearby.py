@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from planner.analysis.changes import forbid, force
+import planner
+from planner.analysis.changes import edited, excluding, forbid, force, including
 from planner.analysis.nearby import Nearby
+from planner.demand.read import demand_from
+from planner.market.market import addressable
 from planner.solve.candidates import BIT
 from planner.solve.optimum import optimum
+from planner.solve.problem import Instance
 from tests.analysis.questions import case
+from tests.benchmarks.beside import market
+from tests.benchmarks.instances import Size, fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from planner.demand.model import Demand
 
 LIFTED = ("stock", "security", "multinode", "region", "provider")
 
@@ -42,3 +55,54 @@ def test_a_changed_instance_has_the_optimum_of_its_whole_program(block: int) -> 
                     assert costs[0] == costs[1], (seed, v)
                     asked += 1
     assert asked > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_known_without_a_program_holds_the_optimum(seed: int) -> None:
+    """Share, budgets and a group: bounds and repairs of every change enclose its optimum."""
+    rng, asked, near = random.Random(seed), 0, 0
+    document, offers = fleet(Size(7, 18)), market(18)
+    for n, volume in enumerate(document["volumes"]):
+        volume |= {"owner": f"team-{n % 2}", "replicas": 1 + (n % 4 == 3)}
+    document["groups"] = [{"volumes": [f"v-{n}" for n in (0, 1, 2)], "same": "site"}]
+    document["policy"] = {"max_provider_share": rng.choice(["0.4", "0.5"])}
+    spent = dict.fromkeys(("team-0", "team-1"), Decimal(0))
+    for placement in planner.plan(demand_from(document), offers).placements:
+        spent[str(placement.owner)] += placement.usd_hr * 730
+    document["policy"]["budgets"] = {owner: f"{usd + 20:.2f}" for owner, usd in spent.items()}
+    instance = Instance.of(demand_from(document), addressable(offers, exact=True), None)
+    plan = optimum(instance)
+    assert plan is not None
+    nearby = Nearby(instance, plan)
+    for v in rng.sample(range(7), 2):
+        volume = instance.volumes[v]
+        here, other = plan.chosen[v][0], rng.randrange(18)
+        changes = [excluding(volume.name, here), including(volume.name, other)]
+        changes += [edited(_lifted(volume.name, name)) for name in ("owner", "providers")]
+        for change in changes:
+            changed = change(instance)
+            best, bracket = optimum(changed, tie_break=False), nearby.bracket(changed)
+            if best is None:
+                assert bracket.best is None
+                continue
+            usd_hr = float(best.usd_month) / 730
+            assert bracket.least_usd_hr <= usd_hr
+            assert bracket.best is None or bracket.best.usd_month >= best.usd_month
+            found = nearby.best(changed)
+            assert found is not None
+            assert found.usd_month == best.usd_month
+            near += bracket.best is not None
+            asked += 1
+    assert asked >= near > 3
+
+
+def _lifted(name: str, field: str) -> Callable[[Demand], Demand]:
+    def edit(demand: Demand) -> Demand:
+        volumes = tuple(
+            volume.model_copy(update={field: None}) if volume.name == name else volume
+            for volume in demand.volumes
+        )
+        return demand.model_copy(update={"volumes": volumes})
+
+    return edit

@@ -27,6 +27,7 @@ def frame(*wanted: tuple[str | None, str, str | None]) -> pd.DataFrame:
             "without": "none",
             "saves_usd_hr": None,
             "saves_usd_month": None if saves is None else Decimal(saves),
+            "most_saves_usd_month": None if saves is None else Decimal(saves),
             "why": "",
         }
         for about, text, saves in wanted

@@ -1,0 +1,133 @@
+"""Repairs of a plan: the cheapest few moves beside a change that keep every limit.
+
+Moves of one replica that cost little at the prices of the limits are listed once, alone and in
+pairs, cheapest first. What a change takes of the limits is then made up for by the first of them
+that leaves enough room.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
+
+    _Floats = NDArray[np.float64]
+    _Ints = NDArray[np.int64]
+
+MOVES = 3000
+"""Moves of least cost that are tried beside a change."""
+_PAIRED, _CHUNK = 150, 512
+_STEPS, _WORTH = 40, 1e-9
+"""Steps towards keeping every limit and saving more; and what is too little to count."""
+"""Of them, those of which pairs are formed; and how many pairs are looked at at once."""
+
+
+class Moved(NamedTuple):
+    """Replicas that go elsewhere: volume, from and to which offer; their cost and effects (L,)."""
+
+    moves: list[tuple[int, ...]]
+    usd_hr: float
+    effects: _Floats
+
+
+class Moves:
+    """Moves of single replicas, and of two at once.
+
+    Parameters
+    ----------
+    volume, start, to : ndarray of int64, shape (m,)
+        What moves, cheapest at the prices of the limits first.
+    usd_hr : ndarray of float, shape (m,)
+        What each costs.
+    effects : ndarray of float, shape (m, L)
+        What each takes of the limits.
+    """
+
+    def __init__(
+        self,
+        volume: _Ints,
+        start: _Ints,
+        to: _Ints,
+        weight: _Floats,
+        usd_hr: _Floats,
+        effects: _Floats,
+    ) -> None:
+        self._moves = volume, start, to
+        first, second = np.triu_indices(min(_PAIRED, len(volume)), 1)
+        apart = volume[first] != volume[second]
+        first, second = first[apart], second[apart]
+        every, none = np.arange(len(volume)), np.full(len(volume), -1)
+        self._first, self._second = np.r_[-1, every, first], np.r_[-1, none, second]
+        usd_hr, effects = np.r_[usd_hr, 0.0], np.vstack([effects, np.zeros(effects.shape[1])])
+        usd = usd_hr[self._first] + usd_hr[self._second]
+        weight = np.r_[weight, 0.0]
+        weight = weight[self._first] + weight[self._second]
+        order = np.argsort(usd, kind="stable")
+        self._first, self._second, self._usd_hr = (
+            self._first[order],
+            self._second[order],
+            usd[order],
+        )
+        self._effects = effects[self._first] + effects[self._second]
+        self._weight = np.maximum(weight[order], 0)
+        volume = np.r_[volume, -1]
+        self._volumes = volume[self._first], volume[self._second]
+
+    def filled(self, room: _Floats, without: Collection[int]) -> Moved | None:
+        """Return moves after which no limit is exceeded, and no other few save anything.
+
+        Parameters
+        ----------
+        room : ndarray of float, shape (L,)
+            What is left of each limit, negative where it is exceeded.
+        without : collection of int
+            Volumes that do not move.
+        """
+        stay, moves, usd_hr = [*without], list[tuple[int, ...]](), 0.0
+        before = room
+        for _ in range(_STEPS):
+            most = np.inf if (room < 0).any() else -_WORTH
+            moved = self.cheapest(room, stay, most) or self._nearer(room, stay)
+            if moved is None:
+                break
+            moves += moved.moves
+            stay += [v for v, _, _ in moved.moves]
+            room, usd_hr = room - moved.effects, usd_hr + moved.usd_hr
+        return None if (room < 0).any() else Moved(moves, usd_hr, before - room)
+
+    def _nearer(self, room: _Floats, stay: Sequence[int]) -> Moved | None:
+        """Return the pair that takes most off what is exceeded, for what it costs."""
+        if not (room < 0).any():
+            return None
+        excess = np.maximum(-room, 0)
+        scale = np.abs(self._effects).max(axis=0)
+        scale = np.where(scale > 0, scale, 1.0)
+        after = np.maximum(self._effects - room, 0)
+        gain = ((excess - after) / scale).sum(axis=1)
+        gain[np.isin(self._volumes[0], stay) | np.isin(self._volumes[1], stay)] = 0
+        price = np.where(gain > _WORTH, (self._weight + _WORTH) / np.maximum(gain, _WORTH), np.inf)
+        at = int(price.argmin())
+        return self._moved(at) if np.isfinite(price[at]) else None
+
+    def cheapest(self, room: _Floats, without: Sequence[int], most: float) -> Moved | None:
+        """Return the cheapest moves that exceed no limit, where they cost less than ``most``."""
+        stay, end = list(without), int(np.searchsorted(self._usd_hr, most))
+        for at in range(0, end, _CHUNK):
+            part = slice(at, min(end, at + _CHUNK))
+            fits = (self._effects[part] <= room).all(axis=1)
+            if fits.any():
+                for volumes in self._volumes:
+                    fits &= ~np.isin(volumes[part], stay)
+                if fits.any():
+                    return self._moved(at + int(fits.argmax()))
+        return None
+
+    def _moved(self, at: int) -> Moved:
+        moves = [i for i in (self._first[at], self._second[at]) if i >= 0]
+        listed = [tuple(int(each[i]) for each in self._moves) for i in moves]
+        return Moved(listed, float(self._usd_hr[at]), self._effects[at])

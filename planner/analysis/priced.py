@@ -1,0 +1,118 @@
+"""What volumes cost at prices of the limits that couple them, and what they take of each limit.
+
+At such prices every volume chooses for itself, and what they all cost, less what the limits allow,
+is below any plan (see `planner.solve.dual`). A change of one volume changes one row of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from planner.solve.certificate import (
+    as_multipliers,
+    coupled,
+    has_single_places,
+    limits_of,
+)
+from planner.solve.dual import Lagrangian
+from planner.solve.presolve import presolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from planner.solve.certificate import Multiplier
+    from planner.solve.problem import Instance
+
+    _Floats = NDArray[np.float64]
+    _Ints = NDArray[np.int64]
+
+
+def has_prices(instance: Instance) -> bool:
+    """Return whether limits on sums are all that couples volumes, but for groups."""
+    beside = instance.demand.workloads or instance.kept or instance.pairs.shared
+    sums = all(requirement.sums is not None for requirement in instance.requirements)
+    return bool(instance.requirements) and sums and not beside and has_single_places(instance)
+
+
+def multipliers_of(instance: Instance) -> tuple[Multiplier, ...]:
+    """Return prices of the limits that prove most."""
+    limits = limits_of(instance)
+    columns = presolve(instance, instance.whole)
+    best = Lagrangian(coupled(instance, columns, limits).coupled).best()
+    return () if best is None else as_multipliers(limits, best.prices)[0]
+
+
+class LimitPrices:
+    """Prices of the limits of an instance.
+
+    Parameters
+    ----------
+    instance : Instance
+        Its policy limits sums (see `has_prices`).
+    multipliers : sequence of Multiplier
+        Prices; those of limits that the policy does not set are left out.
+
+    Attributes
+    ----------
+    right : ndarray of float, shape (L,)
+        What each limit allows.
+    """
+
+    def __init__(self, instance: Instance, multipliers: Sequence[Multiplier]) -> None:
+        price = {(m.limit, m.owner, m.place): float(m.usd_hr) for m in multipliers}
+        self._limits = limits_of(instance)
+        rooms = [limit.requirement.room(instance.demand) for limit in self._limits]
+        self._parts = [float(part) for part, _ in rooms]
+        self._prices = [
+            np.array([price.get((r.field, r.owner, place), 0.0) for place in places])
+            for r, _, places in self._limits
+        ]
+        sizes = [len(limit.places) for limit in self._limits]
+        self.right = np.repeat([float(more) for _, more in rooms], sizes)
+        self.constant = -float(np.concatenate([*self._prices, np.zeros(0)]) @ self.right)
+        self._per = {"gb": 0.0, "disks": 0.0}
+        self._dearer = dict[str | None, float]()
+        for limit, part, prices in zip(self._limits, self._parts, self._prices, strict=True):
+            what, owner = (limit.requirement.sums or ("", None))[0], limit.requirement.owner
+            if what == "usd_hr":
+                self._dearer[owner] = self._dearer.get(owner, 0.0) + float(prices.sum())
+            else:
+                self._per[what] = self._per[what] + prices[limit.code] - part * prices.sum()
+
+    def rows(self, instance: Instance, volumes: Sequence[int]) -> _Floats:
+        """Return what a replica of volumes costs at each offer, infinite where none can be."""
+        pairs, at = instance.pairs, list(volumes)
+        dearer = np.array([self._dearer_of(pairs.volumes[v].owner) for v in at])
+        gb = pairs.provision_gb[at]
+        usd = gb * np.where(np.isinf(pairs.facts.float_prices), 0, pairs.facts.float_prices)
+        cost = usd * dearer[:, None] + gb * self._per["gb"]
+        cost = cost + pairs.disks[at] * self._per["disks"]
+        result: _Floats = np.where(pairs.broken[at] == 0, cost, np.inf)
+        return result
+
+    def _dearer_of(self, owner: str | None) -> float:
+        """Return what a USD for a volume of an owner costs where budgets limit it."""
+        return 1 + sum(self._dearer.get(who, 0.0) for who in dict.fromkeys((None, owner)))
+
+    def effects(self, instance: Instance, volume: _Ints, offer: _Ints) -> _Floats:
+        """Return what replicas take of each limit, shape (n, L)."""
+        pairs = instance.pairs
+        blocks: list[_Floats] = []
+        gb = pairs.provision_gb[volume, offer].astype(float)
+        prices = pairs.facts.float_prices[offer]
+        amounts = {"gb": gb, "usd_hr": gb * np.where(np.isinf(prices), 0, prices)}
+        amounts["disks"] = pairs.disks[volume, offer].astype(float)
+        owners = np.array([each.owner or "" for each in instance.volumes], object)
+        for limit, part in zip(self._limits, self._parts, strict=True):
+            what, owner = (limit.requirement.sums or ("", None))[0], limit.requirement.owner
+            mine = amounts[what]
+            if owner is not None:
+                mine = mine * (owners[volume] == owner)
+            block = np.repeat(-part * mine[:, None], len(limit.places), axis=1)
+            block[np.arange(len(mine)), limit.code[offer]] += mine
+            blocks.append(block)
+        return np.hstack([*blocks, np.zeros((len(volume), 0))])
