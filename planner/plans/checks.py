@@ -71,7 +71,7 @@ def schedule_violations(
     later: Sequence[Tenure],
 ) -> Iterator[str]:
     """Yield where a solver's record contradicts a schedule, and what the market allows."""
-    usd, least = horizon_usd(line.demand, placements, later), least_usd(line)
+    usd, least = horizon_usd(line.asked, placements, later), least_usd(line)
     hours = line.demand.policy.hours_per_month * line.horizon
     cost, bound = record.objective_usd_hr, record.bound_usd_hr
     # What pods can mount may have been known otherwise: of jobs, nothing costs less than the least.

@@ -21,6 +21,7 @@ from planner.formats import JsonError, batches, digest_of, parse
 from planner.schema import json_value
 from planner.solve.optimise import SolverRecord
 from planner.solve.solution import Placement
+from planner.solve.tenures import Tenure
 from planner.text import visible
 from planner.units import plain
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planner.solve.rentals import Gpu
-    from planner.solve.tenures import Tenure
 
 FORMAT = "planner.plan/2"
 EDITED = "make the plan again; a plan is not edited by hand"
@@ -78,6 +78,8 @@ def values_of(record: Placement | Gpu | Tenure | SolverRecord) -> dict[str, Any]
         del values["replaces"]  # as in files of versions that could not replace
     if isinstance(record, Placement) and record.disk_group is None:
         del values["disk_group"]  # as in files of versions that could not pack
+    if isinstance(record, Tenure) and record.disk_group is None:
+        del values["disk_group"], values["share_gb"]  # as in files without shared disks
     if isinstance(record, SolverRecord):
         del values["multipliers"]
         if record.multipliers:

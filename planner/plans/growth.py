@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from planner.market.offers import place_text
-from planner.present.table import Cell, Section, TableColumn
+from planner.present.table import Cell, Section, TableColumn, counted
 from planner.schema import EXACT, TEXT, WHOLE, Column, build
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
@@ -115,10 +115,10 @@ class Outlook:
                     placement.volume + number,
                     placement.provision_gb,
                     month_text(self.created_at, mine[0].month),
-                    sum(mine[0].disk_sizes_gb),
+                    mine[0].provision_gb,
                     place_text(vars(mine[0])),
                     len(mine),
-                    sum(mine[-1].disk_sizes_gb),
+                    mine[-1].provision_gb,
                     self._alone_usd(placement, mine),
                 )
             )
@@ -138,11 +138,13 @@ class Outlook:
     def months(self) -> Iterator[PlannedMonth]:
         """Yield what each volume costs in each month, by month; together the horizon's cost."""
         policy, volumes = self.demand.policy, self._volumes
+        # What shares a disk moves with its first volume, and is counted there.
+        aboard = {each.volume for each in self.placements if not each.leads}
         paths: defaultdict[str, list[list[tuple[int, int, int, Decimal]]]] = defaultdict(list)
         for placement in self.placements:
             later = self.later(placement)
             starts = [0, *(row.month for row in later)]
-            sizes = [placement.provision_gb, *(sum(row.disk_sizes_gb) for row in later)]
+            sizes = [placement.provision_gb, *(row.provision_gb for row in later)]
             prices = [placement.usd_hr, *(row.usd_hr for row in later)]
             ends = [*starts[1:], policy.months]
             paths[placement.volume].append([*zip(starts, ends, sizes, prices, strict=True)])
@@ -163,7 +165,7 @@ class Outlook:
                     owner=volumes[name].owner,
                     size_gb=sum(stay[2] for stay in here),
                     disk_usd=disks,
-                    moves=len(ended),
+                    moves=0 if name in aboard else len(ended),
                     move_usd=total(once),
                 )
 
@@ -182,7 +184,7 @@ class Outlook:
             for moves, disk in enumerate(mine, 1):
                 at_once = replace(placement, usd_hr=disk.usd_hr)
                 usd = self._alone_usd(at_once, mine[moves:])
-                sizes = (placement.provision_gb, sum(disk.disk_sizes_gb), disk.until_month)
+                sizes = (placement.provision_gb, disk.provision_gb, disk.until_month)
                 which = (placement.volume, placement.replica)
                 rows.append((*which, *sizes, moves, difference(usd, planned)))
         names = [column.name for column in LARGER]
@@ -194,7 +196,7 @@ class Outlook:
             return
         months = self.demand.policy.months
         usd = horizon_usd(self.demand, self.placements, self.schedule)
-        moves = f"{len(self.schedule)} move{'s' * (len(self.schedule) != 1)}"
+        moves = counted(sum(row.leads for row in self.schedule), "move")
         total = f"Over {months} months the disks cost ${money(usd)}, {moves} included"
         final = self._final(offers, kept)
         if final is None:

@@ -233,9 +233,9 @@ class Decision:
 
     def schedule_to_frame(self, *, exact: bool = False) -> pd.DataFrame:
         """Return what is bought later as a frame (columns ``SCHEDULE`` and ``usd_month``)."""
-        made = build([vars(tenure) for tenure in self.schedule], SCHEDULE)
+        rows = [{**vars(each), "provision_gb": each.provision_gb} for each in self.schedule]
         hours = self.demand.policy.hours_per_month
-        return handed_out(made, exact=exact, hours_per_month=hours)
+        return handed_out(build(rows, SCHEDULE), exact=exact, hours_per_month=hours)
 
     def _record_violations(self) -> tuple[str, ...]:
         if self.demand.grows:

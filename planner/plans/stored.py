@@ -128,6 +128,7 @@ def _reader(record: Any) -> Callable[[Any], Any]:  # noqa: ANN401 -- a dataclass
 
 _STORED: dict[Any, Any] = {
     int: Size,
+    int | None: Size | None,
     float: Annotated[float, Field(ge=0, allow_inf_nan=False)],
     Decimal: Amount,
     tuple[int, ...]: list[Size],

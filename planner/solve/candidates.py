@@ -28,7 +28,7 @@ from planner.solve.tiers import Tiers
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     import pandas as pd
@@ -476,10 +476,13 @@ def pair(demand: Demand, offers: pd.DataFrame | OfferFacts) -> Pairs:
     offers : DataFrame or OfferFacts
         Columns ``ADDRESSABLE``, O rows; or what is known of them.
     """
-    return _pairs(demand, offers, [[volume.need_gb for volume in demand.volumes]])[0]
+    needs = [[volume.need_gb for volume in demand.volumes]]
+    return _pairs(demand, offers, needs, group_places(demand))[0]
 
 
-def monthly_pairs(demand: Demand, offers: pd.DataFrame) -> list[Pairs]:
+def monthly_pairs(
+    demand: Demand, offers: pd.DataFrame, tied: Mapping[str, tuple[OfferRequirement, ...]]
+) -> list[Pairs]:
     """Hold every volume against every offer, at what it needs at the end of each month.
 
     The volumes are as the demand has them.
@@ -490,21 +493,25 @@ def monthly_pairs(demand: Demand, offers: pd.DataFrame) -> list[Pairs]:
         V volumes, and a horizon.
     offers : DataFrame
         Columns ``ADDRESSABLE``, O rows.
+    tied : mapping
+        What volumes ask of offers beside their own fields, by name.
     """
     months = range(demand.policy.months)
-    return _pairs(
-        demand, offers, [[each.need_at(month) for each in demand.volumes] for month in months]
-    )
+    needs = [[each.need_at(month) for each in demand.volumes] for month in months]
+    return _pairs(demand, offers, needs, tied)
 
 
 def _pairs(
-    demand: Demand, offers: pd.DataFrame | OfferFacts, needs_gb: Sequence[Sequence[int]]
+    demand: Demand,
+    offers: pd.DataFrame | OfferFacts,
+    needs_gb: Sequence[Sequence[int]],
+    tied: Mapping[str, tuple[OfferRequirement, ...]],
 ) -> list[Pairs]:
     """Return the pairs at each of several sizes of the volumes."""
     facts = offers
     if not isinstance(facts, OfferFacts):
         facts = OfferFacts(exactly(facts, ADDRESSABLE, what="offers"))
-    market, tied = facts.rules, group_places(demand)
+    market = facts.rules
     names = frozenset(name for workload in demand.workloads for name in workload.mounts)
     mounted = [volume.name in names for volume in demand.volumes]
     known: dict[Hashable, NDArray[np.uint32]] = {}

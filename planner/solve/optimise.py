@@ -11,6 +11,7 @@ from planner.errors import Defect, Infeasible, InputError, NotProven
 from planner.market.gpus import conform_gpus
 from planner.present.table import Cell, Section, TableColumn, reading
 from planner.present.writers import to_html
+from planner.requirements.packing import one_disk_groups
 from planner.solve.optimum import Optimum, dual_bound, optimum
 from planner.solve.problem import Instance
 from planner.solve.purchases import purchases
@@ -224,7 +225,7 @@ def within(search: Callable[[], _Result], time_limit_s: float | None) -> _Result
         ) from error
 
 
-_AS_ONE = "plan them as one volume, with their `size` and `growth` together"
+_GROUP = "keep them on one disk with a group: `groups: [{volumes: [a, b], same: disk}]`"
 
 
 def solve_growing(
@@ -241,16 +242,17 @@ def solve_growing(
     Raises
     ------
     InputError
-        When volumes share a disk, or cost may be traded for stock and sites: no schedule does.
+        When volumes share a disk without a group, or cost may be traded for stock and sites.
     Infeasible, NotProven
         As `optimise` does.
     """
-    shared = next((group.volumes for group in line.demand.groups if group.same == "disk"), None)
-    shared = shared or next((kept.disk_group for kept in line.kept if kept.disk_group), None)
-    if shared is not None:
+    together = one_disk_groups(line.asked)
+    shared = {each.disk_group: each.volume for each in line.existing if each.disk_group}
+    if alone := [group for group, name in shared.items() if together.get(name) != group]:
         raise InputError(
-            f"growth cannot be planned for volumes that share a disk: {visible(', '.join(shared))}",
-            hint=f"{_AS_ONE}, or give each its own disk: `same: site` keeps them at one place",
+            f"{visible(', '.join(alone[0]))} share a disk, and no group says that they always do; "
+            "growth can be planned for volumes that always share one, or never",
+            hint=f"{_GROUP}, or take its id out of `disks`",
         )
     if cost_slack:
         raise InputError(
@@ -263,9 +265,8 @@ def solve_growing(
     if best is None and line.crowded:
         jobs = visible(", ".join(line.crowded))
         raise InputError(
-            f"no pod can mount a disk for each volume where {jobs} could run, and growth cannot be "
-            "planned for volumes that share a disk",
-            hint=_AS_ONE,
+            f"no pod can mount a disk for each volume where {jobs} could run",
+            hint=_GROUP,
         )
     if best is None:
         raise Infeasible("No schedule satisfies the demand.")
@@ -282,16 +283,16 @@ def solve_growing(
         bound = min(objective, averaged_usd_hr(best.bound_usd, hours * months))
     record = _record(stats, objective, bound, cost_slack)
     market = line.months[0].offers
-    instance = Instance.of(bought_now(line.demand, bought, later), market, line.gpus, line.kept)
+    asked = bought_now(line.asked, bought, later)
+    instance = Instance.of(asked, market, line.gpus, line.existing)
     if instance.limits is not None:
         for w, g in chosen.items():
             many, most = line.instance.disks_mounted(w, g, now), int(instance.limits.most[g])
             if many > most:
                 raise InputError(
                     f"workload {visible(line.demand.workloads[w].name)} would mount {many} disks "
-                    f"where one pod can mount {most}, and growth cannot be planned for volumes "
-                    "that share a disk",
-                    hint=f"leave `max_disks` out, or {_AS_ONE}",
+                    f"where one pod can mount {most}",
+                    hint=f"leave `max_disks` out, or {_GROUP}",
                 )
     return Solution(bought, gpus, record, instance, chosen, later)
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from planner.demand.model import Demand, Volume
     from planner.solve.solution import Placement
 
-_OF_PLACEMENT = ("volume", "replica", "offer_id", *KEY, "region", "disk_sizes_gb", "usd_hr")
+_OF_PLACEMENT = {"volume", "replica", "offer_id", *KEY, "region", "disk_sizes_gb", "usd_hr"}
+_OF_PLACEMENT |= {"provision_gb", "disk_group"}
 SCHEDULE = (
     Column("month", WHOLE, "when it is bought; 0 is now, and is in the placements"),
     Column("until_month", WHOLE, "when it is replaced, or the horizon ends"),
@@ -30,7 +31,10 @@ SCHEDULE = (
 
 @dataclass(frozen=True)
 class Tenure:
-    """A disk that is to be bought in a later month; fields as in ``SCHEDULE``."""
+    """A disk that is to be bought in a later month; fields as in ``SCHEDULE``.
+
+    Where volumes share it, ``share_gb`` is what this one has of it, and ``usd_hr`` its part.
+    """
 
     month: int
     until_month: int
@@ -45,6 +49,18 @@ class Tenure:
     region: str | None
     disk_sizes_gb: tuple[int, ...]
     usd_hr: Decimal
+    share_gb: int | None = None
+    disk_group: tuple[str, ...] | None = None
+
+    @property
+    def provision_gb(self) -> int:
+        """Return what the volume has: its disks, or its share of one."""
+        return sum(self.disk_sizes_gb) if self.share_gb is None else self.share_gb
+
+    @property
+    def leads(self) -> bool:
+        """Return whether its disk is counted here, not with another volume's."""
+        return self.disk_group is None or self.disk_group[0] == self.volume
 
 
 def _replica(row: Placement | Tenure) -> tuple[str, int]:

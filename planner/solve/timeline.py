@@ -21,9 +21,10 @@ from planner.requirements.policy import policy_requirements
 from planner.solve.amounts import Amounts
 from planner.solve.candidates import Pairs, monthly_pairs
 from planner.solve.existing import existing_offers
+from planner.solve.packed_volumes import PackedVolume, packed
 from planner.solve.packing import attach_limits
 from planner.solve.problem import Instance, Scope
-from planner.solve.rentals import rent
+from planner.solve.rentals import rent, shared_volumes
 from planner.solve.tenures import tenure_usd
 from planner.units import total
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from planner.demand.model import Demand
+    from planner.demand.model import Demand, Volume
     from planner.solve.existing import Kept
     from planner.solve.problem import Chosen
 
@@ -90,11 +91,15 @@ class Timeline:
     Attributes
     ----------
     demand : Demand
-        V volumes, over H months.
+        V volumes, over H months; those of one disk are one, see `packed`.
     months : list of Pairs
         Volumes and O offers, at what is needed at the end of each month.
+    asked : Demand
+        With every volume by itself.
+    existing : tuple of Kept
+        Replicas that live disks already are, of every volume by itself.
     kept : tuple of Kept
-        Replicas that live disks already are: their first stay.
+        The same of the demand's volumes: their first stay.
     gpus : DataFrame | None
         Columns ``GPUS``.
     limits_pods : bool
@@ -104,6 +109,8 @@ class Timeline:
 
     demand: Demand
     months: list[Pairs]
+    asked: Demand
+    existing: tuple[Kept, ...] = ()
     kept: tuple[Kept, ...] = ()
     gpus: pd.DataFrame | None = field(default=None, repr=False)
     limits_pods: bool = True
@@ -116,8 +123,21 @@ class Timeline:
         gpus: pd.DataFrame | None,
         kept: Sequence[Kept] = (),
     ) -> Timeline:
-        """Return the timeline of a demand and a market, columns ``ADDRESSABLE`` and ``GPUS``."""
-        return cls(demand, monthly_pairs(demand, offers), tuple(kept), gpus)
+        """Return the timeline of a demand and a market, columns ``ADDRESSABLE`` and ``GPUS``.
+
+        Raises
+        ------
+        Infeasible, InputError
+            As `packed` does.
+        """
+        as_one = packed(demand, kept)
+        months = monthly_pairs(as_one.demand, offers, as_one.asked)
+        return cls(as_one.demand, months, demand, tuple(kept), as_one.kept, gpus)
+
+    def members(self, v: int) -> tuple[Volume, ...]:
+        """Return the volumes that are on the disks of a volume: itself, or those that share."""
+        volume = self.demand.volumes[v]
+        return volume.members if isinstance(volume, PackedVolume) else (volume,)
 
     @property
     def horizon(self) -> int:
@@ -178,6 +198,11 @@ class Timeline:
         rentals = None
         if demand.workloads and gpus is not None:
             rentals = rent(demand, pairs.offers, gpus)
+            names = [volume.name for volume in self.asked.volumes]
+            several = dict(zip(names, shared_volumes(self.asked).tolist(), strict=True))
+            members = (self.members(v) for v in range(len(demand.volumes)))
+            shared = [any(several[each.name] for each in mine) for mine in members]
+            rentals = replace(rentals, shared=np.array(shared, np.bool_))
             limits = attach_limits(demand, pairs, rentals) if self.limits_pods else None
             if limits is not None:
                 crowded = np.where(limits.too_many, CROWDED, np.uint32(0))

@@ -288,11 +288,12 @@ def _bought(account: _Account, tenure: Tenure) -> Placement:
         tenure.country,
         tenure.region,
         tenure.disk_sizes_gb,
-        sum(tenure.disk_sizes_gb),
+        tenure.provision_gb,
         (offer or {}).get("usd_gb_hr") or Decimal(0),
         tenure.usd_hr,
         volume.owner if volume else None,
         dict(volume.tags) if volume else {},
+        disk_group=tenure.disk_group,
     )
 
 

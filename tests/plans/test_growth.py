@@ -281,16 +281,86 @@ def test_a_job_runs_where_a_pod_mounts_a_disk_for_each_volume(tmp_path: Path) ->
     assert Plan.load(tmp_path / "plan.json") == made
     with pytest.raises(InputError, match="where train could run") as caught:
         job(attach_limits={"alpha": 1, "beta": 1})
-    assert "plan them as one volume" in str(caught.value.hint)
+    assert "same: disk" in str(caught.value.hint)
 
 
-def test_an_error_names_the_volumes_that_share_a_disk() -> None:
-    """And what works: one volume, or one place."""
-    volumes = [CORPUS, {"name": "logs", "size_gb": 100}]
-    groups = [{"volumes": ["corpus", "logs"], "same": "disk"}]
-    document = {"version": 1, "volumes": volumes, "groups": groups, "policy": {"horizon": 3}}
-    with pytest.raises(InputError, match="share a disk: corpus, logs") as caught:
-        planner.plan(demand_from(document), offers_frame(OFFERS))
-    assert "same: site" in str(caught.value.hint)
-    document["groups"] = [{"volumes": ["corpus", "logs"], "same": "site"}]
-    assert planner.plan(demand_from(document), offers_frame(OFFERS)).schedule
+LOGS = {"name": "logs", "size_gb": 50, "growth": "100 GB/month", "owner": "ada"}
+
+
+def on_one_disk(rows: Any = OFFERS, **more: Any) -> Plan:
+    """Return a plan of two growing volumes that share every disk, over three months."""
+    document = {
+        "version": 1,
+        "volumes": [CORPUS, LOGS],
+        "groups": [{"volumes": ["corpus", "logs"], "same": "disk"}],
+        "policy": {"horizon": 3, **more.pop("policy", {})},
+    }
+    return planner.plan(demand_from(document), offers_frame(rows), now=NOW, nonce="0" * 16, **more)
+
+
+def test_volumes_of_one_disk_grow_as_one(tmp_path: Path) -> None:
+    """350, 550 and 750 GB in steps of 100: 400, 600, 800 at 0.0001; each month bought anew."""
+    plan = on_one_disk()
+    assert [(p.disk_sizes_gb, p.provision_gb) for p in plan.placements] == [
+        ((400,), 250),
+        ((400,), 150),
+    ]
+    assert [(t.month, t.volume, t.disk_sizes_gb, t.provision_gb) for t in plan.schedule] == [
+        (1, "corpus", (600,), 350),
+        (2, "corpus", (800,), 450),
+        (1, "logs", (600,), 250),
+        (2, "logs", (800,), 350),
+    ]
+    # 730 h of 0.04, 0.06, 0.08, and 72 h of 0.04 and 0.06.
+    assert plan.exact_totals["horizon_usd"] == Decimal("138.6")
+    assert len(plan.requests) == 1
+    months = [*plan.outlook.months()]
+    assert sum(m.disk_usd + m.move_usd for m in months) == Decimal("138.6")
+    assert sum(m.moves for m in months) == 2
+    assert any("2 moves included" in note for note in plan.summary().notes)
+    plan.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == plan
+    assert plan.schedule_to_frame()["disk_group"].tolist() == [("corpus", "logs")] * 4
+
+
+def test_a_share_that_is_too_small_in_a_later_month_is_not_verified() -> None:
+    """The disk and each volume's part of it are held against what they need in every month."""
+    plan = on_one_disk()
+    first, *rest = plan.schedule
+    wrong = replace(plan, schedule=(replace(first, share_gb=340), *rest))
+    assert any("the share of corpus is not 350 GB" in text for text in wrong.violations())
+    wrong = replace(plan, schedule=(replace(first, disk_group=None, share_gb=None), *rest))
+    assert any("not all of them are on it" in text for text in wrong.violations())
+    assert plan.violations() == ()
+
+
+def test_an_existing_disk_that_volumes_share_is_their_first() -> None:
+    """560 GB hold both for two months (300 and 250 GB); parts are what each needs to the end."""
+    live = frame(disk("disk-0001", size=560, usd_hr="0.056"))
+    recorded = {("corpus", 1): ("disk-0001",), ("logs", 1): ("disk-0001",)}
+    plan = on_one_disk(disks=live, recorded=recorded)
+    assert [(p.action, p.provision_gb, p.usd_hr) for p in plan.placements] == [
+        ("keep", 310, Decimal("0.031")),
+        ("keep", 250, Decimal("0.025")),
+    ]
+    assert {(t.month, t.disk_sizes_gb) for t in plan.schedule} == {(2, (800,))}
+    # 2 months and 3 days of 0.056, a month of 0.08.
+    assert plan.exact_totals["horizon_usd"] == Decimal("144.192")
+    assert plan.violations() == ()
+
+
+def test_budgets_of_two_owners_on_one_growing_disk_are_an_error() -> None:
+    """Which of the months each may pay for is not planned; the error says what to change."""
+    assert on_one_disk(policy={"budget_usd_month": "100"}).schedule
+    with pytest.raises(InputError, match="different budgets: corpus, logs") as caught:
+        on_one_disk(policy={"budgets": {"ada": "100"}})
+    assert "one `owner`" in str(caught.value.hint)
+
+
+def test_a_disk_that_is_shared_without_a_group_is_an_error() -> None:
+    """Its volumes may part, or not: a group says that they do not."""
+    live = frame(disk("disk-0001", size=560, usd_hr="0.056"))
+    recorded = {("corpus", 1): ("disk-0001",), ("logs", 1): ("disk-0001",)}
+    with pytest.raises(InputError, match="corpus, logs share a disk, and no group") as caught:
+        made(CORPUS, LOGS, disks=live, recorded=recorded)
+    assert "same: disk" in str(caught.value.hint)

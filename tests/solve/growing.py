@@ -27,7 +27,9 @@ State = tuple[tuple[On, ...], ...]
 
 
 def need_gb(volume: Row, month: int) -> int:
-    """Return what a volume needs at the end of a month."""
+    """Return what a volume, or all that are on its disk, need at the end of a month."""
+    if "on_disk" in volume:
+        return sum(need_gb(each, month) for each in volume["on_disk"])
     base = brute.need_gb(volume)
     amount = str(volume.get("growth", "0 GB/month")).removesuffix("/month")
     if amount.endswith("%"):
@@ -37,7 +39,48 @@ def need_gb(volume: Row, month: int) -> int:
 
 def least_usd(demand: Row, rows: list[Row]) -> Fraction | None:
     """Return the least cost of all disks over the horizon; None where there is no schedule."""
-    return _Months(demand, brute.merge(rows)).left(0, tuple(() for _ in demand["volumes"]))
+    asked = as_one(demand)
+    return _Months(asked, brute.merge(rows)).left(0, tuple(() for _ in asked["volumes"]))
+
+
+def as_one(demand: Row) -> Row:
+    """Return a demand in which the volumes of a group of one disk are one entry, the first's.
+
+    They have one owner, equally many replicas, and no other group.
+    """
+    groups, by_name = demand.get("groups", []), {each["name"]: each for each in demand["volumes"]}
+    shared = [group["volumes"] for group in groups if group.get("same") == "disk"]
+    units = {names[0]: _unit([by_name[name] for name in names]) for names in shared}
+    others = {name for names in shared for name in names[1:]}
+    volumes = [units.get(name, each) for name, each in by_name.items() if name not in others]
+    first = {name: names[0] for names in shared for name in names}
+    rest = [
+        {**group, "volumes": [first.get(name, name) for name in group["volumes"]]}
+        for group in groups
+        if group.get("same") != "disk"
+    ]
+    return {**demand, "volumes": volumes, "groups": rest}
+
+
+def _unit(members: list[Row]) -> Row:
+    """Return volumes of one disk as one, within the rules of all."""
+    unit = {**members[0], "on_disk": members, "max_disks": 1}
+    unit["spread"] = max(
+        (each.get("spread", "data_center") for each in members), key=_SPREADS.index
+    )
+    for word in ("providers", "data_centers"):
+        lists = [set(each[word]) for each in members if word in each]
+        if lists:
+            unit[word] = sorted(set.intersection(*lists))
+    denied = {name for each in members for name in each.get("exclude", {}).get("providers", ())}
+    unit["exclude"] = {"providers": sorted(denied)}
+    unit["multinode"] = any(each.get("multinode") for each in members)
+    kinds = {each.get("security", "any") for each in members} - {"any"}
+    unit["security"] = "any" if not kinds else kinds.pop() if len(kinds) == 1 else "neither"
+    return unit
+
+
+_SPREADS = ("none", "site", "data_center", "provider")
 
 
 class _Months:

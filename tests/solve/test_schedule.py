@@ -5,19 +5,26 @@ from __future__ import annotations
 import random
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from planner.demand.read import demand_from
+from planner.errors import Infeasible
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.solve import apart
 from planner.solve.existing import Kept
+from planner.solve.optimise import optimise
 from planner.solve.schedule import schedule
 from planner.solve.stats import SolveStats
+from planner.solve.tenures import Tenure, horizon_usd
 from planner.solve.timeline import Timeline
+from planner.solve.verify import verify
 from tests.solve import growing, hand, instances
+
+if TYPE_CHECKING:
+    from planner.solve.solution import Placement
 
 Row = dict[str, Any]
 
@@ -159,6 +166,60 @@ def test_coupled_volumes_cost_what_the_dynamic_program_says(seed: int) -> None:
     """Budgets, caps, shares and groups hold in every month, at the least cost."""
     demand, rows = coupled(random.Random(seed))
     assert solved(demand, rows)[0] == growing.least_usd(demand, rows)
+
+
+def one_disk(rng: random.Random) -> tuple[Row, list[Row]]:
+    """Return two or three volumes that share every disk, maybe one that does not, and a market."""
+    replicas, owner = rng.choice([1, 1, 2]), rng.choice([None, "ada"])
+    volumes = []
+    for name in "abc"[: rng.choice([2, 2, 3])]:
+        each = {**volume(rng, name), "replicas": replicas, "size_gb": rng.randint(1, 15)}
+        each["spread"] = rng.choice(["none", "site", "data_center", "provider"])
+        each["owner"] = owner
+        if rng.random() < 0.3:
+            each["providers"] = sorted(rng.sample(instances.PROVIDERS, 2))
+        if rng.random() < 0.2:
+            each["exclude"] = {"providers": [rng.choice(instances.PROVIDERS)]}
+        if rng.random() < 0.3:
+            each["multinode" if rng.random() < 0.4 else "security"] = "secure_cloud"
+            each |= {"multinode": True} if "multinode" in each else {}
+        volumes.append({word: value for word, value in each.items() if value is not None})
+    groups: list[Row] = [{"volumes": [each["name"] for each in volumes], "same": "disk"}]
+    policy_ = policy(rng, rng.choice([1, 2, 3]) if replicas == 2 else rng.randint(1, 4))
+    if replicas == 1 and rng.random() < 0.5:
+        volumes.append({**volume(rng, "d"), "replicas": 1})
+        word = rng.choice(["same", "different"])
+        groups.append({"volumes": [rng.choice("ab"), "d"], word: rng.choice(["site", "provider"])})
+        policy_["horizon"] = min(policy_["horizon"], 3)
+    if rng.random() < 0.3:
+        policy_["max_disks_per_site"] = rng.choice([1, 2])
+    if rng.random() < 0.3:
+        gb = sum(each["size_gb"] for each in volumes) * replicas
+        policy_["budget_usd_month"] = round(gb * 0.12 * rng.uniform(0.8, 2.5), 2)
+    demand = {"version": 1, "volumes": volumes, "groups": groups, "policy": policy_}
+    return demand, instances.coupled_market(rng)[:6]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+def test_volumes_of_one_disk_cost_what_the_dynamic_program_says(seed: int) -> None:
+    """One disk that holds what all need in each month, where the rules of all hold."""
+    asked, rows = one_disk(random.Random(seed))
+    demand, market = demand_from(file_of(asked)), addressable(offers_frame(rows))
+    try:
+        made = optimise(demand, market)
+    except Infeasible:
+        assert growing.least_usd(asked, rows) is None
+        return
+    usd = horizon_usd(demand, made.placements, made.schedule)
+    assert Fraction(usd) == growing.least_usd(asked, rows)
+    assert verify(demand, market, made.placements, schedule=made.schedule) == ()
+    group = tuple(asked["groups"][0]["volumes"])
+    every: list[Placement | Tenure] = [*made.placements, *made.schedule]
+    disks = [each for each in every if each.volume in group]
+    assert {each.disk_group for each in disks} == {group}
+    held = sum(each.provision_gb for each in disks)
+    assert sum(sum(each.disk_sizes_gb) for each in disks if each.leads) == held
 
 
 @pytest.mark.slow
