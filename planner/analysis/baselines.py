@@ -13,6 +13,7 @@ from planner.requirements.spread import spreads
 from planner.schema import AMOUNT, TEXT, Column, build, frame_html, handed_out
 from planner.solve.optimum import optimum
 from planner.solve.places import domains
+from planner.text import some
 from planner.units import usd_month
 
 if TYPE_CHECKING:
@@ -203,8 +204,7 @@ def _why_not(instance: Instance, members: Sequence[list[int]]) -> str:
     left = [volume.name for v, volume in enumerate(volumes) if least.cost(v) is None]
     if not left:
         return "a group, a cap or a workload rules it out"
-    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-    return f"no place for {', '.join(left[:_NAMED])}{more}"
+    return f"no place for {some(left, _NAMED)}"
 
 
 def cheapest_in_turn(instance: Instance) -> Chosen | str:

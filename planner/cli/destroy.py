@@ -93,29 +93,22 @@ def deleted_view(project: str, key: str, ended: Sequence[DeletionTarget]) -> Vie
         (target.disk.usd_hr or Decimal(0)) if target.disk and target.is_live else Decimal(0)
         for target in ended
     )
-    rows = tuple(
-        (
-            *(target.entry.title, target.entry.replica, target.entry.disk, target.entry.ids[0]),
-            "deleted" if target.is_live else "was gone already",
-        )
-        for target in ended
+    names = ("volume", "disk_group", "replica", "disk")
+    listed = [
+        {**{name: getattr(one.entry, name) for name in names}, "id": one.entry.ids[0]}
+        for one in ended
+    ]
+    document = {"project": project, key: listed, "usd_hr_saved": plain(saved)}
+    rows = (
+        {
+            **row,
+            "volume": one.entry.title,
+            "status": "deleted" if one.is_live else "was gone already",
+        }
+        for row, one in zip(listed, ended, strict=True)
     )
-    document = {
-        "project": project,
-        key: [
-            {
-                "volume": entry.volume,
-                "disk_group": entry.disk_group,
-                "replica": entry.replica,
-                "disk": entry.disk,
-                "id": entry.ids[0],
-            }
-            for entry in (target.entry for target in ended)
-        ],
-        "usd_hr_saved": plain(saved),
-    }
     notes = (f"{counted(len(ended), 'disk')}; ${money(saved, 4)}/h less",)
-    section = Section(key, "", _COLUMNS, rows, notes=notes)
+    section = Section.of(key, "", _COLUMNS, rows, notes=notes)
     return View(lambda: [section], lambda: document)
 
 

@@ -213,12 +213,26 @@ def report(
     runway_hr = purchases.hours(min_runway, "--min-runway")
     warn = options.percent(warn_above, "--warn-above")
     limits = options.budgets(budget or [])
-    _check(output, section or [], live=live, disks=disks_file)
-    _need(forecast is None or is_focus, "--forecast comes with -o focus")
-    _need(compare is None or month is not None, "--compare comes with --month")
-    if month is not None:
-        _without(
-            {
+    wanted = section or []
+    _check(
+        (live and disks_file, "--live and --disks are two accounts", "give one of them"),
+        (
+            wanted and output in {Output.json, Output.md},
+            "--section chooses tables, or one table of CSV",
+            "leave it out",
+        ),
+        (
+            output is Output.csv and len(wanted) > 1,
+            "CSV has one section",
+            "give one --section, or none",
+        ),
+        (forecast and not is_focus, "--forecast comes with -o focus", "give both"),
+        (compare and month is None, "--compare comes with --month", "give both"),
+        (as_of and disks_file is None, "--as-of comes with --disks", "give both"),
+        (wallet_file and disks_file is None, "--wallet comes with --disks", "give both, or --live"),
+        *(
+            (month and given, f"{name} does not go with --month", "use only one of the two")
+            for name, given in {
                 "--budget": budget,
                 "--warn-above": warn_above,
                 "--fail-above": fail_above,
@@ -226,8 +240,10 @@ def report(
                 "--idle-after": idle_after,
                 "--why": why,
                 "--out": out,
-            }
-        )
+            }.items()
+        ),
+    )
+    if month is not None:
         months_named(month, compare)
     files_out = (("--out", out, html), ("--html", html, out), ("--forecast", forecast, html))
     for name, path, other in files_out:
@@ -235,7 +251,6 @@ def report(
         options.check_out(path, *inputs, name=name, other=other)
     plans, saved = read_inputs(files or [])
     read_at = options.moment(as_of, "--as-of")
-    _need(as_of is None or disks_file is not None, "--as-of comes with --disks")
     is_live = live or not files or (month is not None and disks_file is None)
     folder = purchases.state_folder(state)
     holdings = _holdings(disks_file, wallet_file, read_at, folder if is_live else None)
@@ -251,7 +266,8 @@ def report(
         elif made_month is not None:
             made_formats = chart_format or [PictureFormat.svg]
             _keep_pages(made_month.to_html, made_month.charts, (html, charts), made_formats)
-            _render_month(made_month, section, output)
+            _warn(made_month.warnings, output)
+            render(_month_view(made_month, wanted), output)
         return
     whole = whole.against(limits, warn)
     if idle_after is not None:
@@ -259,10 +275,8 @@ def report(
     insights = _insights(plans) if why else None
     gate = _gate(whole, fail, runway_hr)
     _keep(whole, insights, (out, html, charts), chart_format or [PictureFormat.svg])
-    if output is not Output.json:
-        for warning in whole.first_notices:
-            to_stderr(f"warning: {warning}")
-    render(_view(whole, insights, section or [], gate), output)
+    _warn(whole.first_notices, output)
+    render(_view(whole, insights, wanted, gate), output)
     purchases.exit_with(gate, output)
 
 
@@ -285,27 +299,17 @@ def _gate(whole: Report, fail: Decimal | None, runway_hr: Decimal | None) -> Bud
     )
 
 
-def _need(holds: bool, otherwise: str) -> None:
-    """Refuse an option that comes with another."""
-    if not holds:
-        raise InputError(otherwise, hint="give both")
+def _check(*rules: tuple[object, str, str]) -> None:
+    """Refuse words that contradict each other: whether they do, a message and a hint each."""
+    for is_broken, message, hint in rules:
+        if is_broken:
+            raise InputError(message, hint=hint)
 
 
-def _check(output: Output, section: Sequence[str], *, live: bool, disks: str | None) -> None:
-    """Refuse words that contradict each other."""
-    if live and disks is not None:
-        raise InputError("--live and --disks are two accounts", hint="give one of them")
-    if section and output in {Output.json, Output.md}:
-        raise InputError("--section chooses tables, or one table of CSV", hint="leave it out")
-    if output is Output.csv and len(section) > 1:
-        raise InputError("CSV has one section", hint="give one --section, or none")
-
-
-def _without(others: Mapping[str, object]) -> None:
-    """Refuse options that a month has no use for."""
-    for name, given in others.items():
-        if given:
-            raise InputError(f"{name} does not go with --month", hint="use only one of the two")
+def _warn(warnings: Sequence[str], output: Output) -> None:
+    """Write warnings beside a result that does not hold them."""
+    for warning in warnings if output is not Output.json else ():
+        to_stderr(f"warning: {warning}")
 
 
 def _holdings(
@@ -313,8 +317,6 @@ def _holdings(
 ) -> Holdings | None:
     from planner.reports.holdings import account_holdings, read_holdings
 
-    if wallet is not None and disks is None:
-        raise InputError("--wallet comes with --disks", hint="give both, or --live")
     if disks is not None:
         return read_holdings(disks, wallet, now=read_at)
     if folder is None:
@@ -419,25 +421,15 @@ def _write_focus(whole: Report, made: MonthReport | None, forecast: str | None) 
     to_stdout(nothing if made is None else made.to_focus())
 
 
-def _render_month(made: MonthReport, section: Sequence[str] | None, output: Output) -> None:
-    """Write what a month cost."""
+def _month_view(made: MonthReport, wanted: Sequence[str]) -> View:
     from planner.reports.months import MOST
 
-    if output is not Output.json:
-        for warning in made.warnings:
-            to_stderr(f"warning: {warning}")
-
-    def shown() -> list[Section]:
-        sections = made.sections(None if section else MOST)
-        if section:
-            return _chosen({one.name: one for one in sections if one.name not in _FIRST}, section)
-        short = _SHORT_MONTH | _FIRST
-        left = ", ".join(one.name for one in sections if one.name not in short)
-        to_stderr(f"more with --section: {left}, or all")
-        return [one for one in sections if one.name in short]
-
-    rows = next(iter(section or []), None)
-    render(View(shown, made.to_document, lambda: made.rows(rows), made.sections), output)
+    return View(
+        lambda: _shown(made.sections(None if wanted else MOST), wanted, _SHORT_MONTH),
+        made.to_document,
+        lambda: made.rows(next(iter(wanted), None)),
+        made.sections,
+    )
 
 
 def _keep(
@@ -484,26 +476,27 @@ def _keep_pages(
 def _view(
     whole: Report, insights: Insights | None, wanted: Sequence[str], gate: BudgetGate | None
 ) -> View:
+    from planner.reports.sections import MOST
+
+    most = None if wanted else MOST
     return View(
-        lambda: _shown(whole, insights, wanted),
+        lambda: _shown(whole.page_sections(insights, most), wanted, _SHORT),
         lambda: {**(gate.to_document() if gate else {}), **whole.to_document()},
         lambda: whole.rows(next(iter(wanted), None)),
         lambda: whole.page_sections(insights, _MOST_PAGE),
     )
 
 
-def _shown(whole: Report, insights: Insights | None, wanted: Sequence[str]) -> list[Section]:
+def _shown(
+    sections: Sequence[Section], wanted: Sequence[str], short: frozenset[str]
+) -> list[Section]:
     """Return what a terminal shows: the sections asked for, else the ones that matter most."""
-    from planner.reports.sections import MOST
-
-    sections = whole.page_sections(insights, None if wanted else MOST)
     found = {one.name: one for one in sections if one.name not in _FIRST}
     if wanted:
         return _chosen(found, wanted)
-    left = ", ".join(name for name in found if name not in _SHORT)
+    left = ", ".join(name for name in found if name not in short)
     to_stderr(f"more with --section: {left}, or all")
-    first = [one for one in sections if one.name in _FIRST and one.name != "notices"]
-    return [*first, *(one for name, one in found.items() if name in _SHORT)]
+    return [one for one in sections if one.name in {*short, *_FIRST} - {"notices"}]
 
 
 def _chosen(found: Mapping[str, Section], wanted: Sequence[str]) -> list[Section]:

@@ -31,6 +31,7 @@ _COLUMNS = (
     TableColumn("status", "status", "status"),
     TableColumn("pods", "pods", "count"),
 )
+_OK = "\N{CHECK MARK}"
 _PAST = frozenset({"retired", "destroyed"})
 
 
@@ -81,17 +82,15 @@ def _section(document: dict[str, Any], more: tuple[str, ...]) -> Section:
     if len(disks) > MANY:
         disks.sort(key=lambda disk: disk["condition"] == "in order")
     projects = {disk["project"] for disk in disks}
-    rows: tuple[tuple[Any, ...], ...] = tuple(
-        (
-            Cell(disk["condition"], "\N{CHECK MARK}" if disk["condition"] == "in order" else "!"),
-            disk["project"] if len(projects) > 1 else "",
-            _title(disk),
-            disk["ids"],
-            disk["size_gb"],
-            place_text(disk),
-            _shown(disk),
-            len(disk["attached_to"]),
-        )
+    rows = (
+        {
+            **disk,
+            "condition": Cell(disk["condition"], _OK if disk["condition"] == "in order" else "!"),
+            "volume": _title(disk),
+            "where": place_text(disk),
+            "status": _shown(disk),
+            "pods": len(disk["attached_to"]),
+        }
         for disk in disks
     )
     lines = [
@@ -101,20 +100,17 @@ def _section(document: dict[str, Any], more: tuple[str, ...]) -> Section:
         if not note.startswith("attached to")
     ]
     columns = _COLUMNS if len(projects) > 1 else tuple(c for c in _COLUMNS if c.name != "project")
-    if len(projects) == 1:
-        rows = tuple((*row[:1], *row[2:]) for row in rows)
     usd_hr = Decimal(document["usd_hr"])
     name = projects.pop() if len(projects) == 1 else f"{len(projects)} projects"
     title = f"{name}: ${money(usd_hr, 4)}/h, ${money(usd_month(usd_hr))}/month"
-    return Section(
+    return Section.of(
         "disks",
         title,
         columns,
         rows,
-        None,
-        (*lines, *more, *document["advice"], *deleted),
-        tuple(document["commands"]),
-        ("size_gb",),
+        notes=(*lines, *more, *document["advice"], *deleted),
+        commands=tuple(document["commands"]),
+        expendable=("size_gb",),
         noun="disk",
         first=max(FIRST, sum(disk["condition"] != "in order" for disk in disks)),
     )

@@ -24,7 +24,7 @@ from planner.market.wire import SECURITY
 from planner.plans.requests import slug
 from planner.solve.packing import PARTLY_TRIED, partly_tried
 from planner.solve.unchecked import unchecked_existing
-from planner.text import nearest, visible
+from planner.text import nearest, some, visible
 from planner.units import difference, money, plain, total, usd_hr, usd_month
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def plan_warnings(demand: Demand, market: Market, solution: Solution) -> tuple[s
             names = chosen.setdefault(f"{visible(place_text(offer))}: {note}", [])
             if placement.volume not in names:
                 names.append(placement.volume)
-    notes_of_offers = [f"{note} ({_listed(names)})" for note, names in chosen.items()]
+    notes_of_offers = [f"{note} ({some(names)})" for note, names in chosen.items()]
     dear = disk_warnings(demand, market, solution.placements)
     return (*dear, *input_warnings(demand, market), *notes_of_offers, *_gpu_notes(demand, solution))
 
@@ -127,7 +127,7 @@ def attach_warnings(
     for where, jobs in unknown.items():
         yield (
             f"how many disks one pod can mount at {where} is unknown; check it before you buy "
-            f"({_listed(jobs)})"
+            f"({some(jobs)})"
         )
     yield from old.values()
 
@@ -249,7 +249,7 @@ def size_warnings(
     grow = [volume.name for volume in demand.volumes if volume.growth and volume.name in since]
     if grow:
         yield (
-            f"growing volumes that have had their disk for a month or more: {_listed(grow)}; check "
+            f"growing volumes that have had their disk for a month or more: {some(grow)}; check "
             "that `size` is what they hold today, for planner cannot see how full a disk is"
         )
 
@@ -262,7 +262,7 @@ def _gpu_notes(demand: Demand, solution: Solution) -> Iterator[str]:
     limits = instance.limits
     if limits is not None and (jobs := partly_tried(instance.demand, rentals, limits)):
         yield (
-            f"{PARTLY_TRIED} ({_listed(jobs)}): only volumes "
+            f"{PARTLY_TRIED} ({some(jobs)}): only volumes "
             "that follow each other in the demand were put on one disk; a cheaper plan may exist"
         )
     if limits is not None and demand.grows:
@@ -271,8 +271,8 @@ def _gpu_notes(demand: Demand, solution: Solution) -> Iterator[str]:
         names = sorted({rentals.rows[g]["provider"] for g in np.flatnonzero(short.any(axis=0))})
         if jobs:
             yield (
-                f"volumes that grow share no disk: {_listed(jobs)} cannot run at "
-                f"{visible(_listed(names))}, where a pod mounts fewer disks; without `growth` "
+                f"volumes that grow share no disk: {some(jobs)} cannot run at "
+                f"{visible(some(names))}, where a pod mounts fewer disks; without `growth` "
                 "there may be a cheaper plan"
             )
     for w, g in solution.rented.items():
@@ -301,10 +301,6 @@ def _unknown_gpus(demand: Demand, gpus: Sequence[Mapping[str, Any]]) -> Iterator
             if column == "gpu_type":
                 unknown = unknown_model(word, known)
             yield f"workload {name}: {unknown}"
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 -- enough to recognise
 
 
 def _offer_notes(offer: dict[str, Any]) -> Iterator[str]:
@@ -350,7 +346,7 @@ def _unknown_names(demand: Demand, offers: Sequence[Mapping[str, Any]]) -> Itera
                 if name not in known[level] and volume.name not in named.setdefault(name, []):
                     named[name].append(volume.name)
         for name, names in named.items():
-            yield f"{unknown_place(level, name, known, as_list)} ({_listed(names)})"
+            yield f"{unknown_place(level, name, known, as_list)} ({some(names)})"
     owners = {volume.owner for volume in demand.volumes if volume.owner is not None}
     for owner in demand.policy.budgets:
         if owner not in owners:

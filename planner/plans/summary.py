@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from planner.market.offers import place_text
 from planner.plans.sharing import by_disk
 from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, moment
-from planner.text import visible
+from planner.text import some, visible
 from planner.units import difference, money, percent_of, plain, total, usd_month
 
 if TYPE_CHECKING:
@@ -382,9 +382,7 @@ def moving_lines(moving: Moving | None, move: Move) -> Iterator[str]:
     """Yield what moving existing disks would save, what it costs once, and when that is back."""
     if moving is None:
         return
-    ids = ", ".join(disk_id[:8] for disk_id in moving.disk_ids[:_MOVED])
-    more = len(moving.disk_ids) - _MOVED
-    listed = ids + (f" and {more} more" if more > 0 else "")
+    listed = some([disk_id[:_SHORT_ID] for disk_id in moving.disk_ids])
     price = move.egress_usd_gb
     copying = f"${plain(price)}/GB" if price else "no cost assumed"
     line = (
@@ -393,9 +391,6 @@ def moving_lines(moving: Moving | None, move: Move) -> Iterator[str]:
         f"{copying}), paid back in {money(moving.payback_days, 1)} days"
     )
     yield line if move.payback else f"{line}; `policy.move: {{payback: 60 days}}` lets it happen"
-
-
-_MOVED = 5
 
 
 def origin(plan_id: str, offers: Mapping[str, Any], hours: int) -> str:

@@ -168,14 +168,13 @@ class WhereAnswer:
     def to_document(self) -> dict[str, Any]:
         """Return the answer as JSON values, amounts as exact text."""
         demand = self.question.demand
+        job = demand.workloads[0] if demand.workloads else None
         return {
             "size_gb": demand.volumes[0].size_gb,
             "replicas": demand.volumes[0].replicas,
-            "gpu": demand.workloads[0].gpu if demand.workloads else None,
-            "gpus": demand.workloads[0].gpus if demand.workloads else None,
-            "gpu_hours_per_month": demand.hours_of(demand.workloads[0])
-            if demand.workloads
-            else None,
+            "gpu": job and job.gpu,
+            "gpus": job and job.gpus,
+            "gpu_hours_per_month": job and demand.hours_of(job),
             "hours_per_month": demand.policy.hours_per_month,
             "usd_month": plain(self.plan.exact_totals["usd_month"]),
             "status": self.plan.solver.status,
@@ -199,27 +198,18 @@ class WhereAnswer:
         shown = rows if every else [*candidates[:_CANDIDATES], *first[:_OTHERS]]
         hidden = [row for row in rows if row not in shown]
         copies = self.question.demand.volumes[0].replicas
-        has_gpus = bool(self.question.demand.workloads)
-        columns = [
+        gpus = (TableColumn("gpu_usd_month", "GPU/month", "usd_month"),)
+        columns = (
             TableColumn("chosen", "", "action"),
             TableColumn("site", "site"),
             TableColumn("disk_usd_month", "a copy" if copies > 1 else "disk/month", "usd_month"),
-            TableColumn("gpu_usd_month", "GPU/month", "usd_month"),
+            *(gpus if self.question.demand.workloads else ()),
             TableColumn("usd_month", "total", "usd_month"),
             TableColumn("extra_usd_month", ""),
-        ]
-        lines = tuple(_line(row) for row in shown)
-        if not has_gpus:
-            del columns[3]
-            lines = tuple((*line[:3], *line[4:]) for line in lines)
-        return Section(
-            "sites",
-            str(self.question),
-            tuple(columns),
-            lines,
-            notes=(*self._notes(len(rows), hidden), *self.track_record),
-            noun="site",
         )
+        notes = (*self._notes(len(rows), hidden), *self.track_record)
+        title = str(self.question)
+        return Section.of("sites", title, columns, map(_row, shown), notes=notes, noun="site")
 
     def _notes(self, count: int, hidden: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         copies = self.question.demand.volumes[0].replicas
@@ -241,22 +231,21 @@ class WhereAnswer:
         return to_html([self.section(every=True)])
 
 
-def _line(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the cells of a site."""
     sign = _CHOSEN if row["chosen"] else "" if row["usd_month"] is not None else UNKNOWN
     extra = row["extra_usd_month"]
     text = "" if extra is None else f"+${money(extra)}"
-    amounts = (
-        value if value is None else Cell(value, f"${money(value)}")
-        for value in (row["disk_usd_month"], row["gpu_usd_month"], row["usd_month"])
-    )
-    none = Cell(None, UNKNOWN)
-    return (
-        Cell(row["chosen"], sign),
-        place_text(row),
-        *(none if value is None else value for value in amounts),
-        Cell(extra, "; ".join(row["missing"]) or text),
-    )
+    amounts = {name: row[name] for name in ("disk_usd_month", "gpu_usd_month", "usd_month")}
+    return {
+        "chosen": Cell(row["chosen"], sign),
+        "site": place_text(row),
+        "extra_usd_month": Cell(extra, "; ".join(row["missing"]) or text),
+        **{
+            name: Cell(usd, UNKNOWN if usd is None else f"${money(usd)}")
+            for name, usd in amounts.items()
+        },
+    }
 
 
 def where(

@@ -6,7 +6,7 @@ Everything here is computed from what was read, each time; nothing of it is stor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -15,11 +15,10 @@ from typing import Any, Self
 from planner.errors import BudgetGate, InputError
 from planner.plans.file import Amount, Utc
 from planner.plans.growth import PlannedMonth
-from planner.present.table import counted, moment, split
+from planner.present.table import counted, split
 from planner.reports.budgets import Budget, Limit, check_budgets, checked_percent, limit_of
-from planner.reports.holdings import Source, Wallet
+from planner.reports.holdings import Runway, Source, Wallet
 from planner.reports.lines import (
-    HOURS_PER_DAY,
     RATE,
     GpuLine,
     Line,
@@ -29,7 +28,7 @@ from planner.reports.lines import (
 )
 from planner.schema import AMOUNT, TEXT, WHOLE, Column, json_value, json_values
 from planner.text import suggestion, visible
-from planner.units import difference, money, plain, total
+from planner.units import difference, plain, total
 
 COMPARISONS = (
     Column("project", TEXT, "the plan's"),
@@ -181,42 +180,6 @@ MANY_PROJECTS = 3
 """Projects that are named in a title; more are counted."""
 MOST_ALERTS = 3
 """Budgets that the first screen names."""
-LOW_DAYS = 7
-"""Days below which a wallet is the first line of every report."""
-
-
-def _is_lasting(runway: Mapping[str, Any], hours: Decimal) -> bool:
-    """Return whether a wallet is known to last so many hours."""
-    after = runway["after"]
-    if after["unpriced"] or runway["balance_usd"] is None:
-        return False
-    return after["hours_left"] is None or Decimal(after["hours_left"]) >= hours
-
-
-def is_low(runway: Mapping[str, Any]) -> bool:
-    """Return whether a wallet lasts less than `LOW_DAYS`."""
-    hours = runway["after"]["hours_left"]
-    return hours is not None and Decimal(hours) < LOW_DAYS * HOURS_PER_DAY
-
-
-def runway_text(runway: Mapping[str, Any]) -> str:
-    """Return how long a wallet lasts with what is to be bought, as a person says it."""
-    after, balance = runway["after"], runway["balance_usd"]
-    if balance is None:
-        return "The balance of the wallet is unknown"
-    held = Decimal(balance)
-    if held <= 0:
-        return f"The wallet is empty ({'-' if held < 0 else ''}${money(abs(held))})"
-    usd_hr = f"${money(Decimal(after['usd_hr']), 4)}/h"
-    if after["unpriced"]:
-        usd_hr += f" and {counted(after['unpriced'], 'disk')} without a price"
-    costs = f"${money(held)} at {usd_hr}"
-    if after["hours_left"] is None:
-        return f"How long the wallet lasts is unknown: {costs}"
-    days = money(Decimal(after["hours_left"]) / HOURS_PER_DAY, 1)
-    empty = f", until {moment(after['empty_at'])}" if after["empty_at"] else ""
-    most = "at most " if after["unpriced"] else ""
-    return f"The wallet lasts {most}{days} days{empty}: {costs}"
 
 
 @dataclass(frozen=True)
@@ -530,38 +493,38 @@ class Aggregates:
             raise InputError(
                 "There is no wallet to check.", hint="Report the live account, or give --wallet."
             )
-        short = [one for one in self.runways() if not _is_lasting(one, hours)]
+        short = [one for one in self.lasting if not one.is_lasting(hours)]
         if short or self.doubts:
             asked = f"less than the {plain(hours)} hours asked for"
-            sentences = [f"{runway_text(one)}, {asked}" for one in short]
+            sentences = [f"{one}, {asked}" for one in short]
             sentences += [f"The runway cannot be confirmed: {doubt}" for doubt in self.doubts]
             raise BudgetGate(
                 "\n".join(sentences),
-                over=[{**one, "asked_hours": plain(hours)} for one in short],
+                over=[json_values({**asdict(one), "asked_hours": hours}) for one in short],
                 hint="Add funds, or delete what you do not need.",
             )
 
     @property
     def low_wallets(self) -> tuple[str, ...]:
-        """Return a sentence for each wallet that lasts less than `LOW_DAYS`."""
-        return tuple(
-            f"{runway_text(one)}. Disks of an empty wallet may be lost: add funds."
-            for one in self.runways()
-            if is_low(one)
-        )
+        """Return a sentence for each wallet that does not last long."""
+        low = (one for one in self.lasting if one.is_low)
+        return tuple(f"{one}. Disks of an empty wallet may be lost: add funds." for one in low)
 
     def runways(self) -> tuple[dict[str, Any], ...]:
+        """Return `lasting` as JSON values."""
+        return tuple(json_values(asdict(one)) for one in self.lasting)
+
+    @cached_property
+    def lasting(self) -> tuple[Runway, ...]:
         """Return, for each wallet, how long it lasts now, with the plans, and with their GPUs."""
         only = len(self.wallets) == 1
 
-        def pays(wallet: Wallet, account: str | None) -> bool:
-            return account == wallet.account or (only and account is None)
+        def paid(wallet: Wallet, lines: Sequence[Any]) -> list[Any]:
+            whose = {wallet.account, None if only else wallet.account}
+            return [one for one in lines if one.account in whose]
 
         return tuple(
-            wallet.runway(
-                [one for one in self.lines if pays(wallet, one.account)],
-                [one for one in self.gpus if pays(wallet, one.account)],
-            )
+            wallet.runway(paid(wallet, self.lines), paid(wallet, self.gpus))
             for wallet in self.wallets
         )
 

@@ -11,9 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.present.table import counted, moment
-from planner.reports.aggregates import is_low
 from planner.reports.holdings import FILE
-from planner.reports.lines import HOURS_PER_DAY, RunRate
+from planner.reports.lines import RunRate
 from planner.text import visible
 from planner.units import HOURS_PER_MONTH, difference, money, percent_of, total
 
@@ -123,16 +122,10 @@ def _is_over(budget: Budget, warn_above: Decimal | None) -> bool:
 
 def _runway(report: Aggregates) -> Iterator[Figure]:
     """Yield how long each wallet lasts, the shortest first."""
-    lasting = [one for one in report.runways() if one["after"]["hours_left"] is not None]
-    low = {one["account"] for one in lasting if is_low(one)}
-    for one in sorted(lasting, key=lambda each: Decimal(each["after"]["hours_left"])):
-        days = money(Decimal(one["after"]["hours_left"]) / HOURS_PER_DAY, 1)
-        most = "at most " if one["after"]["unpriced"] else ""
-        balance = Decimal(one["balance_usd"])
-        held = f"{'-' if balance < 0 else ''}${money(abs(balance))}"
-        sentence = f"Wallet: {held}, lasts {most}{days} days"
-        label = f"until the wallet ({held}) is empty"
-        yield Figure(f"{most}{days} days", label, sentence, one["account"] in low)
+    for one in sorted(report.lasting, key=lambda each: each.after.hours_left or 0):
+        if one.after.hours_left is not None:
+            days, label = one.after.days_text, f"until the wallet ({one.held}) is empty"
+            yield Figure(days, label, f"Wallet: {one.held}, lasts {days}", one.is_low)
 
 
 def _savings(report: Aggregates) -> Iterator[Figure]:

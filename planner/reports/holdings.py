@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from planner.errors import MarketError
 from planner.formats import digest_of
@@ -15,14 +16,13 @@ from planner.marketplace.protocol import target_of
 from planner.plans.file import Signed, Size, Utc
 from planner.present.table import counted, moment
 from planner.project.sightings import record_sightings
-from planner.reports.lines import RunRate, in_hours
+from planner.reports.lines import HOURS_PER_DAY, RunRate, in_hours
 from planner.schema import handed_out, json_rows, records
-from planner.text import visible
-from planner.units import hours_left, plain, total
+from planner.text import some, visible
+from planner.units import hours_left, money, total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from decimal import Decimal
     from pathlib import Path
 
     import pandas as pd
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 FILE = "file "
 """What the name of an account begins with that a file shows."""
-_NAMED = 5
-"""Disks that are named where some are left out."""
 
 
 def account_name(base_url: str, team_id: str | None) -> str:
@@ -150,10 +148,8 @@ def existing_then(holdings: Holdings) -> tuple[Holdings, tuple[str, ...]]:
         f"(created {moment(row['created_at'])})"
         for row in records(holdings.listed[later])
     ]
-    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
     when = moment(holdings.read_at.isoformat())
-    listed = f"{', '.join(named[:_NAMED])}{more}"
-    note = f"{counted(len(named), 'disk')} created after {when} left out: {listed}"
+    note = f"{counted(len(named), 'disk')} created after {when} left out: {some(named)}"
     kept = holdings.listed[[not one for one in later]].reset_index(drop=True)
     return replace(holdings, listed=kept), (note,)
 
@@ -305,31 +301,91 @@ class Wallet:
     billed: tuple[Billed, ...]
     unread_bills: Size | None
 
-    def runway(self, lines: Sequence[Line], gpus: Sequence[GpuLine]) -> dict[str, Any]:
-        """Return, as JSON values, how long the balance lasts: now, after, and with the GPUs."""
+    def runway(self, lines: Sequence[Line], gpus: Sequence[GpuLine]) -> Runway:
+        """Return how long the balance lasts: now, after, and with the GPUs."""
         now, after = RunRate.of(one for one in lines if one.is_live), RunRate.of(lines)
         rented = total(gpu.usd_hr for gpu in gpus)
         with_gpus = replace(after, usd_hr=total([after.usd_hr, rented]))
-        return {
-            "account": self.account,
-            "as_of": self.as_of,
-            "balance_usd": None if self.balance_usd is None else plain(self.balance_usd),
-            "now": self._lasts(now),
-            "after": self._lasts(after),
-            "with_gpus": self._lasts(with_gpus) if gpus else None,
-        }
+        return Runway(
+            account=self.account,
+            as_of=self.as_of,
+            balance_usd=self.balance_usd,
+            now=self._lasts(now),
+            after=self._lasts(after),
+            with_gpus=self._lasts(with_gpus) if gpus else None,
+        )
 
-    def _lasts(self, rate: RunRate) -> dict[str, Any]:
-        """Return what is paid per hour and for how long: at most, where some has no price."""
-        usd_hr = rate.usd_hr
-        hours = None if self.balance_usd is None else hours_left(self.balance_usd, usd_hr)
+    def _lasts(self, rate: RunRate) -> Lasting:
+        hours = None if self.balance_usd is None else hours_left(self.balance_usd, rate.usd_hr)
         empty = None if hours is None else in_hours(hours, datetime.fromisoformat(self.as_of))
-        return {
-            "usd_hr": plain(usd_hr),
-            "unpriced": rate.unpriced,
-            "hours_left": None if hours is None else plain(hours),
-            "empty_at": None if empty is None else empty.isoformat(timespec="seconds"),
-        }
+        empty_at = None if empty is None else empty.isoformat(timespec="seconds")
+        return Lasting(rate.usd_hr, rate.unpriced, hours, empty_at)
+
+
+LOW_DAYS = 7
+"""Days below which a wallet is the first line of every report."""
+
+
+@dataclass(frozen=True)
+class Lasting:
+    """What is paid per hour and for how long: at most, where some has no price."""
+
+    usd_hr: Decimal
+    unpriced: int
+    hours_left: Decimal | None
+    empty_at: str | None
+
+    @property
+    def days(self) -> Decimal | None:
+        """Return the days; None where they are unknown, or have no end."""
+        return None if self.hours_left is None else self.hours_left / HOURS_PER_DAY
+
+    @property
+    def days_text(self) -> str:
+        """Return the days as a person reads them."""
+        return f"{'at most ' * bool(self.unpriced)}{money(self.days or Decimal(0), 1)} days"
+
+
+@dataclass(frozen=True)
+class Runway:
+    """How long a wallet lasts: with what there is, with the plans, and with their GPUs."""
+
+    account: str | None
+    as_of: str
+    balance_usd: Decimal | None
+    now: Lasting
+    after: Lasting
+    with_gpus: Lasting | None
+
+    @property
+    def held(self) -> str:
+        """Return what is in the wallet, as a person reads it."""
+        balance = self.balance_usd or Decimal(0)
+        return f"{'-' * (balance < 0)}${money(abs(balance))}"
+
+    @property
+    def is_low(self) -> bool:
+        """Return whether it lasts less than `LOW_DAYS`."""
+        return self.after.days is not None and self.after.days < LOW_DAYS
+
+    def is_lasting(self, hours: Decimal) -> bool:
+        """Return whether it is known to last so many hours."""
+        left = self.after.hours_left
+        is_known = self.balance_usd is not None and not self.after.unpriced
+        return is_known and (left is None or left >= hours)
+
+    def __str__(self) -> str:
+        if self.balance_usd is None:
+            return "The balance of the wallet is unknown"
+        if self.balance_usd <= 0:
+            return f"The wallet is empty ({self.held})"
+        after = self.after
+        costs = f"{self.held} at ${money(after.usd_hr, 4)}/h"
+        costs += f" and {counted(after.unpriced, 'disk')} without a price" * bool(after.unpriced)
+        if after.days is None:
+            return f"How long the wallet lasts is unknown: {costs}"
+        empty = f", until {moment(after.empty_at)}" if after.empty_at else ""
+        return f"The wallet lasts {after.days_text}{empty}: {costs}"
 
 
 def wallet_of(holdings: Holdings, account: str | None) -> Wallet:

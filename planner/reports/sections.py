@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from planner.reports.aggregates import Aggregates
     from planner.reports.budgets import Budget
+    from planner.reports.holdings import Lasting
     from planner.reports.lines import Line
 
 MOST = 40
@@ -285,13 +286,10 @@ def _wallet(report: Aggregates) -> Section:
         **({"with_gpus": "with GPUs"} if report.gpus else {}),
     }
     rows = []
-    for one in report.runways():
-        balance = one["balance_usd"]
-        days = {
-            f"{each}_days": _days(one[each], knows_balance=balance is not None) for each in asked
-        }
-        known = {"balance_usd": None if balance is None else Decimal(balance)}
-        rows.append({**one, **days, **known, "empty_at": one["after"]["empty_at"]})
+    for one in report.lasting:
+        known = one.balance_usd is not None
+        days = {f"{name}_days": _days(getattr(one, name), knows_balance=known) for name in asked}
+        rows.append({**vars(one), **days, "empty_at": one.after.empty_at})
     columns = (
         TableColumn("account", "account", null="a file"),
         TableColumn("balance_usd", "balance $", "usd", "unknown"),
@@ -302,16 +300,18 @@ def _wallet(report: Aggregates) -> Section:
     return Section.of("wallet", title, columns, rows, expendable=("empty_at",))
 
 
-def _days(lasts: dict[str, Any] | None, *, knows_balance: bool) -> Any:  # noqa: ANN401 -- a cell
+def _days(lasts: Lasting | None, *, knows_balance: bool) -> Any:  # noqa: ANN401 -- a cell
     if not knows_balance:
         return Cell(None, "unknown")
     if lasts is None:
         return None
-    if lasts["hours_left"] is None:
-        costs = Decimal(lasts["usd_hr"]) or lasts["unpriced"]
-        return Cell(None, "unknown" if costs else "no end")
-    days = Decimal(lasts["hours_left"]) / HOURS_PER_DAY
-    return Cell(days, f"at most {reading(days, 'days').text}") if lasts["unpriced"] else days
+    if lasts.days is None:
+        return Cell(None, "unknown" if lasts.usd_hr or lasts.unpriced else "no end")
+    return (
+        Cell(lasts.days, f"at most {reading(lasts.days, 'days').text}")
+        if lasts.unpriced
+        else lasts.days
+    )
 
 
 def _billed(report: Aggregates) -> Section:

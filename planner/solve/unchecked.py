@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from planner.market.places import PLACES
 from planner.requirements.volume import WHAT, places_of
+from planner.text import some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,11 +39,4 @@ def unchecked_existing(demand: Demand, placements: Iterable[Placement]) -> str:
         if placement.action == "keep":
             for name in _unchecked(volumes[placement.volume], placement):
                 of_field.setdefault(name, {})[placement.volume] = None
-    return "; ".join(
-        f"{field} of {', '.join(list(names)[:_NAMED])}"
-        + f" and {len(names) - _NAMED} more" * (len(names) > _NAMED)
-        for field, names in of_field.items()
-    )
-
-
-_NAMED = 5
+    return "; ".join(f"{field} of {some(list(names))}" for field, names in of_field.items())
