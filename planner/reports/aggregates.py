@@ -25,6 +25,7 @@ from planner.reports.lines import (
     Month,
     ReplicaLabels,
     RunRate,
+    has_projects,
 )
 from planner.schema import AMOUNT, TEXT, WHOLE, Column, json_value, json_values
 from planner.text import suggestion, visible
@@ -143,8 +144,7 @@ def groups(
     by : str
         One of `ways`.
     """
-    several = len({line.project for line in lines if line.volume is not None}) > 1
-    key = group_key(by, several=several)
+    key = group_key(by, several=has_projects(lines))
     members: dict[str | None, list[Line]] = {}
     for line in lines:
         members.setdefault(key(line), []).append(line)
@@ -397,7 +397,8 @@ class Aggregates:
 
     @cached_property
     def _labels(self) -> ReplicaLabels:
-        return ReplicaLabels.of(self.lines)
+        lines = [*self.lines, *self.gone]
+        return ReplicaLabels.of(lines, by_project=has_projects(lines))
 
     def title_of(self, line: Line) -> str:
         """Return what a person calls a line of this report."""

@@ -142,7 +142,7 @@ def _savings(report: Aggregates) -> Iterator[Figure]:
     value, percent = f"${money(saved)}/month", f"{money(share or Decimal(0), 1)} %"
     names = {SIMPLE[one.name] for one in chosen.values()}
     label = f"cheaper than {names.pop() if len(names) == 1 else 'simpler plans'} ({percent})"
-    yield Figure(value, label, f"Saved: {value} {label}")
+    yield Figure(value, label, f"{value} {label}")
 
 
 def summary(report: Aggregates) -> Iterator[str]:

@@ -5,7 +5,7 @@ Everything a report says is their sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -392,26 +392,29 @@ def usd_between(usd_hr: Decimal | None, time: timedelta) -> Decimal | None:
     return None if usd_hr is None else usd_elapsed(usd_hr, max(time // _MICROSECOND, 0))
 
 
+def has_projects(lines: Iterable[Line]) -> bool:
+    """Return whether volumes are of several projects."""
+    return len({line.project for line in lines if line.volume is not None}) > 1
+
+
 @dataclass(frozen=True)
 class ReplicaLabels:
     """Replicas of each volume and disks of each replica; a title is numbered where needed."""
 
-    replicas: dict[Any, frozenset[Any]]
-    disks: dict[Any, frozenset[Any]]
+    replicas: dict[Any, set[Any]]
+    disks: dict[Any, set[Any]]
+    by_project: bool
 
     @classmethod
-    def of(cls, lines: Sequence[Line]) -> ReplicaLabels:
-        """Return those of lines."""
+    def of(cls, lines: Iterable[Line], *, by_project: bool = False) -> ReplicaLabels:
+        """Return those of lines; ``by_project`` puts the project before each volume."""
         replicas: dict[Any, set[Any]] = {}
         disks: dict[Any, set[Any]] = {}
         for line in lines:
             volume = (line.project, line.volume)
             replicas.setdefault(volume, set()).add(line.replica)
             disks.setdefault((*volume, line.replica), set()).add(line.disk)
-        return cls(
-            {key: frozenset(found) for key, found in replicas.items()},
-            {key: frozenset(found) for key, found in disks.items()},
-        )
+        return cls(replicas, disks, by_project)
 
     def title_of(self, line: Line) -> str:
         """Return what a person calls a line."""
@@ -421,4 +424,5 @@ class ReplicaLabels:
         number = f" #{line.replica}" if len(self.replicas[volume]) > 1 else ""
         disk = f", disk {line.disk}" if len(self.disks[*volume, line.replica]) > 1 else ""
         shared = "" if line.disk_group is None else ", shared disk"
-        return f"{line.title}{number}{disk}{shared}"
+        project = f"{visible(line.project or '')}/" if self.by_project else ""
+        return f"{project}{line.title}{number}{disk}{shared}"

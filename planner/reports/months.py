@@ -21,7 +21,7 @@ from planner.present.table import Cell, Section, TableColumn, counted, moment, s
 from planner.present.writers import to_csv, to_html, to_markdown
 from planner.reports.aggregates import group_key, group_keys
 from planner.reports.focus import focus_rows
-from planner.reports.lines import Month, ReplicaLabels, usd_between
+from planner.reports.lines import Month, ReplicaLabels, has_projects, usd_between
 from planner.reports.page import page
 from planner.reports.past import (
     MONTH_DISKS,
@@ -189,8 +189,7 @@ class MonthReport:
         if by not in self.by:
             hint = suggestion(by, self.by, f"one of {', '.join(self.by)}")
             raise InputError(f"Cannot group by {visible(by)!r}", hint=hint)
-        named = {one.line.project for one in self._all if one.line.volume is not None}
-        key = group_key(by, several=len(named) > 1)
+        key = group_key(by, several=has_projects(one.line for one in self._all))
         members: dict[str | None, list[MonthLine]] = {}
         for one in self.lines:
             members.setdefault(key(one.line), []).append(one)
@@ -496,7 +495,8 @@ def _groups(report: MonthReport, by: str, most: int | None) -> Section:
 
 
 def _disks(report: MonthReport, most: int | None) -> Section:
-    labels = ReplicaLabels.of([one.line for one in report.lines])
+    lines = [one.line for one in report.lines]
+    labels = ReplicaLabels.of(lines, by_project=has_projects(lines))
     shown, rest = split(report.lines, most)
     rows = (
         {

@@ -10,7 +10,7 @@ from planner.plans.growth import planned_section
 from planner.present.table import BLANK, Cell, Section, TableColumn, counted, reading, split
 from planner.reports.aggregates import AS_IT_IS, AS_IT_IS_NOTE, TAG, CostGroup
 from planner.reports.holdings import GONE
-from planner.reports.lines import ACCRUED, HOURS_PER_DAY, ReplicaLabels, RunRate, summed
+from planner.reports.lines import ACCRUED, HOURS_PER_DAY, RunRate, summed
 from planner.units import HOURS_PER_MONTH, difference, money, percent_of, plain, total, usd_month
 
 if TYPE_CHECKING:
@@ -100,12 +100,11 @@ def _changes(report: Aggregates, most: int | None) -> Section:
     added, gone = report.changed
     signed = [("+", line) for line in added] + [("-", line) for line in gone]
     signed.sort(key=lambda one: -(one[1].usd_hr or Decimal(0)))
-    labels = ReplicaLabels.of([*report.lines, *gone])
 
     def row(sign: str, line: Line) -> dict[str, Any]:
         usd = line.usd_month
         change = usd if usd is None or sign == "+" else difference(Decimal(0), usd)
-        shown = {"change": sign, "disk": labels.title_of(line), "change_usd_month": change}
+        shown = {"change": sign, "disk": report.title_of(line), "change_usd_month": change}
         return {**line.row(), **shown}
 
     rows = [row(*one) for one in signed]
@@ -124,11 +123,12 @@ def _changes(report: Aggregates, most: int | None) -> Section:
         TableColumn("created_at", "created", "date"),
     )
     is_planned = bool(report.projects)
+    plans = "plan changes" if len(report.projects) == 1 else "plans change"
     notes = ("a superseded disk (-) is billed until it is retired",) if is_planned and gone else ()
     since = f"What changed since {report.month.start:%Y-%m-%d}"
     return Section.of(
         "changes",
-        "What the plan changes" if is_planned else since,
+        f"What the {plans}" if is_planned else since,
         columns,
         shown,
         more if rest else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.reports.aggregates import GROUPS
-from tests.reports.world import held, live, name_of, planned, report
+from planner.reports.merge import merge_reports
+from tests.reports.world import READ, held, live, name_of, planned, report
 from tests.shipped_plans import finetune, research
+
+DISKS = ("a", "b #1", "b #2")
 
 
 def amounts(made: object, by: str) -> dict[str | None, Decimal]:
@@ -39,6 +43,17 @@ def test_the_copies_of_a_volume_are_told_apart_where_a_plan_changes_them() -> No
     """B has two copies, at two prices; a has one, and no number."""
     (section,) = (one for one in report(planned()).sections() if one.name == "changes")
     assert [row[1] for row in section.rows] == ["b #2", "b #1", "a"]
+
+
+def test_volumes_of_several_projects_are_told_apart() -> None:
+    """Two plans have a volume a: each table names the project, as the groups do."""
+    other = replace(planned(project="other"), nonce="nonce-2")
+    both = merge_reports([report(planned()), report(other)], now=READ)
+    for name in ("changes", "disks"):
+        (section,) = (one for one in both.sections() if one.name == name)
+        column = [one.name for one in section.columns].index("disk")
+        titles = {row[column] for row in section.rows}
+        assert titles == {f"{project}/{disk}" for project in ("lab", "other") for disk in DISKS}
 
 
 def test_now_and_after_stand_side_by_side() -> None:
