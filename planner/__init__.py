@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from planner.analysis.sweep import sweep
     from planner.demand.fleet import fleet
     from planner.demand.model import Demand, Group, Policy, Volume, Workload
-    from planner.demand.read import demand_from, read_demand, read_policy
+    from planner.demand.read import demand_from, read_demand, read_policy, validate
     from planner.demand.schema import demand_schema, init
-    from planner.demand.validate import validate
     from planner.errors import (
         DemandError,
         Infeasible,
@@ -77,9 +76,8 @@ _HOME = {
     "planner.analysis.sweep": ("sweep",),
     "planner.demand.fleet": ("fleet",),
     "planner.demand.model": ("Demand", "Group", "Policy", "Volume", "Workload"),
-    "planner.demand.read": ("demand_from", "read_demand", "read_policy"),
+    "planner.demand.read": ("demand_from", "read_demand", "read_policy", "validate"),
     "planner.demand.schema": ("demand_schema", "init"),
-    "planner.demand.validate": ("validate",),
     "planner.errors": (
         "DemandError",
         "Infeasible",

@@ -14,7 +14,7 @@ from planner.present.table import Section, TableColumn, View, counted
 from planner.text import visible
 
 if TYPE_CHECKING:
-    from planner.demand.validate import DemandProblem
+    from planner.demand.read import DemandProblem
 
 EPILOG = (
     "JSON: an object with files (how many) and problems: file, line, column, field, message. "
@@ -45,7 +45,7 @@ def validate(
     ] = ProblemOutput.table,
 ) -> None:
     """Check demand files, without a market, a key or the network."""
-    from planner.demand.validate import validate as problems_of
+    from planner.demand.read import validate as problems_of
 
     problems = problems_of(*files)
     failure = _failure(problems, len(files))

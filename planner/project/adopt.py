@@ -235,15 +235,9 @@ def _known(
 ) -> dict[str, Entry]:
     """Return the journal's entries of the listed disks, by id."""
     listed = {row["id"] for row in rows}
-    bound = None if target is None else dict(target)
-    return {
-        entry.ids[0]: entry
-        for entry in state.entries.values()
-        if entry.stage == "created"
-        and entry.ids
-        and entry.ids[0] in listed
-        and (bound is None or state.is_at(entry, bound))
-    }
+    entries = state.entries.values() if target is None else state.at(target)
+    created = (entry for entry in entries if entry.stage == "created" and entry.ids)
+    return {entry.ids[0]: entry for entry in created if entry.ids[0] in listed}
 
 
 @dataclass(frozen=True)
@@ -323,28 +317,18 @@ def _named(groups: Iterable[_Group], project: str, state: State) -> Iterator[Ado
     The name of a recorded volume of this project is given to no other disk: a plan would confuse
     the two.
     """
-    kept = {
-        volume for entry in state.of_project(project) if entry.may_exist for volume in entry.volumes
-    }
+    mine = (e for e in state.entries.values() if e.project == project and e.may_exist)
+    kept = {volume for entry in mine for volume in entry.volumes}
     taken: set[str] = set()
     for group in groups:
-        entry = group.entry
-        share = group.shares[0] if group.shares else None
-        owned = (
-            entry is not None
-            and share is not None
-            and (entry.project, share.volume)
-            == (
-                project,
-                group.wish,
-            )
-        )
-        name = _unique(group.wish, taken if owned else taken | kept)
+        entry, share = group.entry, next(iter(group.shares), None)
+        known_as = f"{entry.project}/{share.volume}" if entry and share else None
+        is_owned = known_as == f"{project}/{group.wish}"
+        name = _unique(group.wish, taken if is_owned else taken | kept)
         taken.add(name)
         if entry is None or share is None:
             yield AdoptedVolume(name, group.disks, None)
             continue
-        known_as = f"{entry.project}/{share.volume}"
         share_gb = min(each.size_gb for each in group.shares) if entry.group else None
         yield AdoptedVolume(name, group.disks, known_as, share.owner, share.tags, share_gb)
 

@@ -6,6 +6,7 @@ import os
 import platform
 import stat
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,6 +26,7 @@ from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.marketplace.credentials import DEFAULT_BASE_URL, read_credentials
 from planner.marketplace.fetch import connect
+from planner.marketplace.protocol import Access, Probe
 from planner.project.journal import FILE, LOCK, Journal
 from planner.project.state import State, sorted_entries
 from planner.solve.optimise import SOLVER, optimise
@@ -32,12 +34,11 @@ from planner.text import visible
 from planner.units import money, plain, total
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from planner.market.disks import Disk
     from planner.marketplace.credentials import Credentials
-    from planner.marketplace.protocol import Access, ListingName, Marketplace, Probe
+    from planner.marketplace.protocol import ListingName, Marketplace
     from planner.project.context import Pace
     from planner.solve.optimise import SolverRecord
 
@@ -351,38 +352,31 @@ def skip_marketplace(why: str) -> list[Check]:
     return [skipped(name, why) for name in ("key", *_SCOPES, *_REACHED)]
 
 
-@dataclass(frozen=True)
-class _Probes:
-    """The answer for each permission."""
+Probes = Mapping[Access, Probe]
+"""The answer for each permission."""
 
-    probes: Mapping[Access, Probe]
 
-    def opens(self, scope: Access) -> bool:
-        return self.probes[scope].failure is None
-
-    @property
-    def refused(self) -> MarketError | None:
-        """Return the failure that all permissions share: a rejected key, or no answer."""
-        failures = [probe.failure for probe in self.probes.values()]
-        unknown = all(probe.status == _UNKNOWN_KEY for probe in self.probes.values())
-        unreached = all(probe.status is None for probe in self.probes.values())
-        return failures[0] if unknown or unreached else None
+def _refused(probes: Probes) -> MarketError | None:
+    """Return the failure that all permissions share: a rejected key, or no answer."""
+    unknown = all(probe.status == _UNKNOWN_KEY for probe in probes.values())
+    unreached = all(probe.status is None for probe in probes.values())
+    return next(iter(probes.values())).failure if unknown or unreached else None
 
 
 def check_marketplace(marketplace: Marketplace, pace: Pace) -> list[Check]:
     """Check the key, its permissions and the market; nothing is written there."""
     probes = _probe_all(marketplace, pace)
-    if probes.refused is not None:
+    if (refused := _refused(probes)) is not None:
         why = "the marketplace did not answer"
-        if isinstance(probes.refused, Unauthorized):
+        if isinstance(refused, Unauthorized):
             why = "the key is not accepted"
         left = (*_SCOPES, *(name for name in _REACHED if name != "clock"))
         return [
-            failed("key", probes.refused),
+            failed("key", refused),
             _clock(probes),
             *(skipped(name, why) for name in left),
         ]
-    opened = [_SCOPES[scope][0] for scope in _SCOPES if probes.opens(scope)]
+    opened = [_SCOPES[scope][0] for scope in _SCOPES if probes[scope].failure is None]
     return [
         ok("key", f"accepted; it may read {', '.join(opened) or 'nothing that planner needs'}"),
         *(_scope(scope, probes) for scope in _SCOPES),
@@ -397,14 +391,14 @@ def check_marketplace(marketplace: Marketplace, pace: Pace) -> list[Check]:
     ]
 
 
-def _probe_all(marketplace: Marketplace, pace: Pace) -> _Probes:
+def _probe_all(marketplace: Marketplace, pace: Pace) -> Probes:
     probes: dict[Access, Probe] = {}
     for scope in _SCOPES:
         probes[scope] = _probe(marketplace, scope, pace)
         if probes[scope].status is None:
             # The marketplace is unreachable: the other requests would only wait as long.
-            return _Probes(dict.fromkeys(_SCOPES, probes[scope]))
-    return _Probes(probes)
+            return dict.fromkeys(_SCOPES, probes[scope])
+    return probes
 
 
 def _probe(marketplace: Marketplace, scope: Access, pace: Pace) -> Probe:
@@ -420,22 +414,22 @@ def _probe(marketplace: Marketplace, scope: Access, pace: Pace) -> Probe:
     return marketplace.probe(scope)
 
 
-def _scope(scope: Access, probes: _Probes) -> Check:
+def _scope(scope: Access, probes: Probes) -> Check:
     what, without = _SCOPES[scope]
-    failure = probes.probes[scope].failure
+    failure = probes[scope].failure
     if failure is None:
         return ok(scope, f"the key may read {what}")
     if isinstance(failure, Unauthorized) and scope != "availability_read":
         return warning(scope, f"the key may not read {what}: {without}", _GIVE)
     if isinstance(failure, Unauthorized):
         return Check(scope, "failed", str(failure), f"{without}; {_GIVE}", failure.exit_code)
-    if scope == "wallet_read" and probes.probes[scope].status is not None:
+    if scope == "wallet_read" and probes[scope].status is not None:
         return warning(scope, f"the balance is unknown: {failure}", without)
     return failed(scope, failure)
 
 
-def _clock(probes: _Probes) -> Check:
-    known = [skew for probe in probes.probes.values() if (skew := probe.skew_s) is not None]
+def _clock(probes: Probes) -> Check:
+    known = [skew for probe in probes.values() if (skew := probe.skew_s) is not None]
     if not known:
         return skipped("clock", "the marketplace's time is unknown")
     skew = min(known, key=abs)
@@ -453,13 +447,13 @@ def _clock(probes: _Probes) -> Check:
     return ok("clock", says, skew_s=rounded)
 
 
-def _runway(marketplace: Marketplace, probes: _Probes) -> Check:
+def _runway(marketplace: Marketplace, probes: Probes) -> Check:
     balance: Decimal | None = None
     disks: tuple[Disk, ...] | None = None
     try:
-        if probes.opens("wallet_read"):
+        if probes["wallet_read"].failure is None:
             balance = marketplace.wallet().balance_usd
-        if probes.opens("disks_read"):
+        if probes["disks_read"].failure is None:
             disks = marketplace.disks().live
     except MarketError as error:
         return failed("runway", error)
@@ -498,8 +492,8 @@ def _lasts(balance: Decimal | None, disks: tuple[Disk, ...] | None) -> Check:
     return ok("runway", says, **facts)
 
 
-def _markets(marketplace: Marketplace, probes: _Probes) -> list[Check]:
-    if not probes.opens("availability_read"):
+def _markets(marketplace: Marketplace, probes: Probes) -> list[Check]:
+    if probes["availability_read"].failure is not None:
         return [skipped(name, "the key may not read offers") for _, name, _ in _MARKETS]
     checks = []
     for listing, name, what in _MARKETS:

@@ -66,23 +66,11 @@ class ReadyJob:
         names = [gpu.workload]
         if gpu.nodes > 1:
             names = [f"{gpu.workload}-{number}" for number in range(1, gpu.nodes + 1)]
-        return tuple(
-            PodRequest(
-                name=name,
-                offer_id=gpu.offer_id,
-                provider=gpu.provider,
-                cloud_id=gpu.cloud_id,
-                gpu_type=gpu.gpu_type,
-                gpus=gpu.gpus,
-                socket=gpu.socket,
-                data_center=gpu.data_center,
-                country=gpu.country,
-                security=gpu.security,
-                max_usd_hr=self.usd_hr,
-                disk_ids=self.disk_ids,
-            )
-            for name in names
-        )
+        asked: dict[str, Any] = {
+            field: getattr(gpu, field) for field in ("offer_id", *_OFFER, "security")
+        }
+        asked |= {"max_usd_hr": self.usd_hr, "disk_ids": self.disk_ids}
+        return tuple(PodRequest(name=name, **asked) for name in names)
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import AwareDatetime, TypeAdapter
 
 from planner.errors import InputError
-from planner.formats import JsonError, parse, read_bytes, write_atomic
+from planner.formats import read_bytes, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-FORMAT = "planner.sightings/1"
 FILE, LOCK = "sightings.json", "sightings.lock"
 IDLE_DAYS = 7
 """Days unattached from which a disk is marked where nothing else is asked for."""
@@ -44,14 +44,25 @@ class Sighting:
         attached, or could not be read.
     """
 
-    seen_at: datetime
-    unattached_since: datetime | None
+    seen_at: AwareDatetime
+    unattached_since: AwareDatetime | None
 
     def later(self, at: datetime, attached: tuple[str, ...] | None) -> Sighting:
         """Return what is known after another listing; one that is older changes nothing."""
         if at < self.seen_at:
             return self
         return Sighting(at, None if attached != () else self.unattached_since or at)
+
+
+@dataclass(frozen=True)
+class _Sightings:
+    """The file: sightings by account and id."""
+
+    accounts: dict[str, dict[str, Sighting]]
+    format: Literal["planner.sightings/1"] = "planner.sightings/1"
+
+
+_JSON = TypeAdapter(_Sightings)
 
 
 def record_sightings(
@@ -81,7 +92,7 @@ def record_sightings(
         known[account] = {**gone, **now}
         if is_writable:
             with contextlib.suppress(InputError, OSError):
-                write_atomic(folder / FILE, _text(known))
+                write_atomic(folder / FILE, _JSON.dump_json(_Sightings(known), indent=1))
     return known[account]
 
 
@@ -107,32 +118,7 @@ def _locked(folder: Path) -> Iterator[bool]:
 def _read(folder: Path) -> dict[str, dict[str, Sighting]]:
     """Return what the file has; nothing where it is missing, damaged or another version's."""
     try:
-        document = parse(read_bytes(folder / FILE, what="sightings", limit=_MAX_BYTES))
-        if document["format"] != FORMAT:
-            return {}
-        return {
-            account: {key: _sighting(row) for key, row in rows.items()}
-            for account, rows in document["accounts"].items()
-        }
-    except (InputError, JsonError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        content = read_bytes(folder / FILE, what="sightings", limit=_MAX_BYTES)
+        return _JSON.validate_json(content).accounts
+    except (InputError, ValueError):
         return {}
-
-
-def _sighting(row: Mapping[str, Any]) -> Sighting:
-    since = row["unattached_since"]
-    first = None if since is None else datetime.fromisoformat(since)
-    sighting = Sighting(datetime.fromisoformat(row["seen_at"]), first)
-    if any(at is not None and at.tzinfo is None for at in vars(sighting).values()):
-        raise ValueError("a time without a zone")
-    return sighting
-
-
-def _text(known: Mapping[str, Mapping[str, Sighting]]) -> bytes:
-    accounts = {
-        account: {
-            key: {name: None if at is None else at.isoformat() for name, at in vars(row).items()}
-            for key, row in rows.items()
-        }
-        for account, rows in known.items()
-    }
-    return json.dumps({"format": FORMAT, "accounts": accounts}, indent=1).encode("ascii")

@@ -341,10 +341,6 @@ class State:
         """Return the entries of one plan."""
         return [entry for entry in self.entries.values() if entry.plan == plan]
 
-    def of_project(self, project: str) -> list[Entry]:
-        """Return the entries of all plans of a project."""
-        return [entry for entry in self.entries.values() if entry.project == project]
-
     def at(self, target: Mapping[str, str | None], project: str | None = None) -> list[Entry]:
         """Return the entries of a marketplace and team, perhaps only a project's."""
         return [

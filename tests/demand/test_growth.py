@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from planner.demand.growth import grown, span_hours
 from planner.demand.model import Demand, Policy, Volume
-from planner.demand.normalise import check, normalised
-from planner.demand.validate import validate
+from planner.demand.read import check, normalised, validate
 from planner.errors import DemandError
 
 

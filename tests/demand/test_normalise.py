@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.demand.model import Demand, Group, Policy, Volume, Workload
-from planner.demand.normalise import located, merged
-from planner.demand.read import demand_from
+from planner.demand.read import demand_from, located, merged
 from planner.errors import DemandError
 
 Problems = Callable[..., dict[str, str]]
