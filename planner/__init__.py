@@ -17,7 +17,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planner.analysis.baselines import baselines
     from planner.analysis.sweep import sweep
     from planner.demand.fleet import fleet
     from planner.demand.model import Demand, Group, Policy, Volume, Workload
@@ -72,7 +71,6 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "planner.analysis.baselines": ("baselines",),
     "planner.analysis.sweep": ("sweep",),
     "planner.demand.fleet": ("fleet",),
     "planner.demand.model": ("Demand", "Group", "Policy", "Volume", "Workload"),
@@ -153,7 +151,6 @@ __all__ = [
     "adopt",
     "alternatives",
     "apply",
-    "baselines",
     "demand_from",
     "demand_schema",
     "destroy",

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import planner
+from planner.errors import InputError
 from planner.schema import Table
 from tests.reports.world import POLICY, VOLUMES, bill, held, live, planned, report
 
@@ -273,3 +274,27 @@ def test_floats_are_taken_wherever_amounts_are() -> None:
     assert planner.plan("shipped:minimal", halves).placements[0].usd_gb_hr == Decimal("0.00007")
     with pytest.raises(planner.InputError, match="a demand is needed, not list"):
         planner.read_demand([1])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        planner.explain,
+        planner.report,
+        planner.apply,
+        lambda name: planner.alternatives(name, 1),
+        lambda name: planner.diff(name, name),
+    ],
+)
+def test_a_file_name_in_place_of_a_plan_says_how_to_read_one(ask: Callable[[Any], object]) -> None:
+    """A demand may be a file's name, so people try it with a plan."""
+    with pytest.raises(InputError, match="a plan is needed, not str") as caught:
+        ask("plan.json")
+    assert "planner.Plan.load" in str(caught.value.hint)
+
+
+def test_a_size_without_a_unit_is_a_sentence() -> None:
+    """A bare number has no unit, as in a file."""
+    size: Any = 4
+    with pytest.raises(InputError, match="'4' is not a size; write a number and a unit"):
+        planner.where(size, planner.read_offers(DISKS))

@@ -328,7 +328,7 @@ def setting(key: str, about: Subject, value: object, names: VolumeNames) -> Any:
     except ValueError as error:
         raise InputError(
             f"`{cut(key)}` = {written(value)}: {error}",
-            hint="write what the demand file may have there; `planner schema` tells all",
+            hint="write what the demand file may have there; `planner schema` shows every field",
         ) from error
 
 

@@ -20,6 +20,7 @@ from planner.analysis.explain import requirements
 from planner.analysis.sensitivity import prices
 from planner.errors import Defect, InputError
 from planner.market.market import Sold
+from planner.plans.plan import a_plan
 from planner.present.table import counted
 from planner.present.writers import paragraph_html, title_html
 from planner.schema import frame_html, handed_out, records
@@ -168,7 +169,7 @@ def explain(
     >>> explain(plan).choices["replica"].tolist()
     [1, 2, 1]
     """
-    names = [each.name for each in plan.demand.volumes]
+    names = [each.name for each in a_plan(plan).demand.volumes]
     if volume is not None and volume not in names:
         raise _unknown("the plan has no volume", volume, names)
     wanted: tuple[int, ...] | None = None
@@ -237,7 +238,7 @@ def alternatives(plan: Plan, k: int, *, exact: bool = False) -> Alternatives:
 
 def evaluator_of(plan: Plan) -> Evaluator:
     """Return the evaluator of a plan."""
-    instance = plan.instance
+    instance = a_plan(plan).instance
     rows = records(instance.pairs.offers)
     disks = {(v, rows[o]["offer_id"]): o for v, o in instance.kept}
     sold = Sold(rows[: instance.pairs.sold])

@@ -90,7 +90,7 @@ class WhereQuestion:
             document["workloads"] = [{"name": _JOB, "gpu": model, **_given(job)}]
             document["workloads"][0]["mounts"] = [_VOLUME]
         try:
-            parse_size_gb(size)
+            parse_size_gb(str(size))
             return cls(document, demand_from(document))
         except DemandError as error:
             problems = (f"{field.split('.')[-1]}: {text}" for *_, field, text in error.problems)

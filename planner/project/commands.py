@@ -16,6 +16,8 @@ from planner.formats import default_state
 from planner.market.disks import disks_frame, read_disks
 from planner.marketplace.fetch import connect
 from planner.marketplace.protocol import target_of
+from planner.plans.plan import a_plan
+from planner.present.table import counted
 from planner.project import adopt as adoption
 from planner.project import destroy as deletion
 from planner.project import resolve as decisions
@@ -99,9 +101,9 @@ def apply(
     PlannerError
         What ended the run before everything was done; `status` says what was bought.
     """
-    if not dry_run and confirm != plan.plan_id:
+    if confirm != a_plan(plan).plan_id and not dry_run:
         raise InputError(
-            f"buying {len(plan.requests)} disks is not confirmed",
+            f"buying {counted(len(plan.requests), 'disk')} is not confirmed",
             hint=f"pass confirm={plan.plan_id!r}, or dry_run=True to check only",
         )
     limits = Limits(

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import CostIncrease, InputError
+from planner.plans.plan import a_plan
 from planner.present.table import UNKNOWN, Section, TableColumn, counted, moment
 from planner.present.writers import to_html
 from planner.reports.changes import CHANGES, Change, Cost, disk_changes, gpu_changes
@@ -63,7 +64,7 @@ class Side:
                 gpus=document.gpus,
                 pending=document.doubts,
             )
-        account = planned_with(document) if "disks" in document.inputs else None
+        account = planned_with(document) if "disks" in a_plan(document).inputs else None
         made = datetime.fromisoformat(document.created_at)
         lines, _, _ = lines_of(document, account, {}, {}, made)
         return cls(

@@ -9,7 +9,7 @@ from planner.errors import InputError
 from planner.formats import JsonError, parse, read_bytes
 from planner.market.disks import HEALTHY
 from planner.market.market import addressable
-from planner.plans.plan import MAX_BYTES, Plan
+from planner.plans.plan import MAX_BYTES, Plan, a_plan
 from planner.plans.track_record import track_record
 from planner.present.progress import tracked
 from planner.present.table import reading
@@ -144,7 +144,7 @@ def report(
         bought, doubts = bought_as(records, holdings)
     created = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     read = holdings
-    if holdings is None and plan is not None and "disks" in plan.inputs:
+    if holdings is None and plan is not None and "disks" in a_plan(plan).inputs:
         holdings = planned_with(plan)
     later: tuple[str, ...] = ()
     if holdings is not None:
@@ -300,13 +300,19 @@ def read_inputs(files: Sequence[str]) -> tuple[list[tuple[str, Plan]], list[Repo
     plans: list[tuple[str, Plan]] = []
     saved: list[Report] = []
     for file in tracked(files, "Reading plans"):
-        try:
-            document = parse(read_bytes(file, what="plan or report", limit=MAX_BYTES))
-        except JsonError:
-            document = None
-        stated = document.get("format") if isinstance(document, dict) else None
-        if isinstance(stated, str) and stated.startswith("planner.report/"):
+        if _is_report(read_bytes(file, what="plan or report", limit=MAX_BYTES)):
             saved.append(Report.load(file))
         else:
             plans.append((file, Plan.load(file)))
     return plans, saved
+
+
+def _is_report(content: bytes) -> bool:
+    """Return whether a file states that it is a report; a plan says so at its beginning."""
+    if b'"planner.plan/' in content[:200]:
+        return False  # a long one is not parsed twice
+    try:
+        document = parse(content)
+    except JsonError:
+        return False
+    return isinstance(document, dict) and str(document.get("format")).startswith("planner.report/")
