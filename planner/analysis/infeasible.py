@@ -24,6 +24,7 @@ from planner.analysis.reasons import (
     first_conflict,
     over_budget,
     overspent_budgets,
+    separable_bound,
     volume_shortage,
     workload_shortage,
 )
@@ -237,11 +238,13 @@ class _Conflicts:
             values = least_limits(Catalogue(self._instance), frozenset([step]), self._budget)
         except OutOfBudget:
             values = None
-        if values is None:
-            return facts
-        needed = values[step]
-        message = over_budget(name or None, limit, needed)
-        return {**facts, "needed_usd_month": plain(needed), "message": message}
+        owner = name or None
+        if values is not None:
+            message = over_budget(owner, limit, values[step])
+            return {**facts, "needed_usd_month": plain(values[step]), "message": message}
+        needed = separable_bound(self._instance, owner)  # other limits have to change too
+        message = over_budget(owner, limit, needed, "its volumes need at least")
+        return {**facts, "message": message} if needed > limit else facts
 
     def _budgets(self) -> Iterator[dict[str, Any]]:
         """Yield the budgets that are less than the least choices of their volumes."""
@@ -281,7 +284,7 @@ def _blocks(conflicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if len(entries) > 1:
             lines = (f"  {entry['message']}" for entry in entries)
             yield "\n".join(["These requirements conflict:", *lines])
-        elif entries[0]["reason"] == "requirement":
+        elif str(entries[0]["message"]).startswith("`"):
             yield f"This requirement cannot hold: {entries[0]['message']}"
         else:
             yield str(entries[0]["message"])

@@ -175,11 +175,13 @@ def overspent_budgets(instance: Instance) -> Iterator[tuple[str | None, Decimal,
             yield owner, limit, needed
 
 
-def over_budget(owner: str | None, limit: Decimal, needed: Decimal) -> str:
+def over_budget(
+    owner: str | None, limit: Decimal, needed: Decimal, least: str = "the cheapest plan needs"
+) -> str:
     """Return the sentence about a budget that is less than what is needed at least."""
     field = "policy.budget_usd_month" if not owner else f"policy.budgets.{visible(owner)}"
     return (
-        f"{field} is ${money(limit)}, and the cheapest plan needs ${money(needed)}/month, "
+        f"{field} is ${money(limit)}, and {least} ${money(needed)}/month, "
         f"${money(difference(needed, limit))} more"
     )
 

@@ -123,6 +123,17 @@ def test_a_budget_says_what_is_needed_beside_what_else_conflicts() -> None:
     ]
 
 
+def test_two_budgets_that_are_too_small_each_say_what_they_need() -> None:
+    """Neither is enough to raise alone, and both have their sentence."""
+    policy = {"budget_usd_month": 4, "budgets": {"ann": 3}}
+    error = refused([row("a", "0.0001")], {**X, "owner": "ann"}, policy=policy)
+    assert [one["message"] for one in error.conflicts] == [
+        "policy.budget_usd_month is $4.00, and its volumes need at least $7.30/month, $3.30 more",
+        "policy.budgets.ann is $3.00, and its volumes need at least $7.30/month, $4.30 more",
+    ]
+    assert "\n`budget" not in str(error)
+
+
 def test_names_from_outside_are_made_visible() -> None:
     """A region with an escape sequence is shown, never sent to the terminal."""
     rows = [row("a", "0.0001", region="eu\x1b[2J")]
