@@ -20,7 +20,7 @@ from planner.analysis.explain import requirements
 from planner.analysis.sensitivity import prices
 from planner.errors import Defect, InputError
 from planner.market.market import Sold
-from planner.plans.plan import a_plan
+from planner.plans.given import a_plan
 from planner.present.table import counted
 from planner.present.writers import paragraph_html, title_html
 from planner.schema import frame_html, handed_out, records

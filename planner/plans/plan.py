@@ -292,22 +292,6 @@ MAX_BYTES = 256 * 2**20
 _REQUEST = ("volume", "replica", "disk", "body")
 
 
-def a_plan(value: object) -> Plan:
-    """Return a plan as it is.
-
-    Raises
-    ------
-    InputError
-        When it is none, such as a file's name.
-    """
-    if not isinstance(value, Plan):
-        raise InputError(
-            f"a plan is needed, not {type(value).__name__}",
-            hint="planner.Plan.load(FILE) reads one that was saved",
-        )
-    return value
-
-
 @dataclass(frozen=True, repr=False)
 class Plan(Decision):
     """A decision as a document: saved, loaded, shown."""

@@ -16,7 +16,7 @@ from planner.formats import default_state
 from planner.market.disks import disks_frame, read_disks
 from planner.marketplace.fetch import connect
 from planner.marketplace.protocol import target_of
-from planner.plans.plan import a_plan
+from planner.plans.given import a_plan
 from planner.present.table import counted
 from planner.project import adopt as adoption
 from planner.project import destroy as deletion

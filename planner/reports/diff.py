@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import CostIncrease, InputError
-from planner.plans.plan import a_plan
+from planner.plans.given import a_plan
 from planner.present.table import UNKNOWN, Section, TableColumn, counted, moment
 from planner.present.writers import to_html
 from planner.reports.changes import CHANGES, Change, Cost, disk_changes, gpu_changes

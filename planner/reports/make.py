@@ -9,7 +9,8 @@ from planner.errors import InputError
 from planner.formats import JsonError, parse, read_bytes
 from planner.market.disks import HEALTHY
 from planner.market.market import addressable
-from planner.plans.plan import MAX_BYTES, Plan, a_plan
+from planner.plans.given import a_plan
+from planner.plans.plan import MAX_BYTES, Plan
 from planner.plans.track_record import track_record
 from planner.present.progress import tracked
 from planner.present.table import reading
