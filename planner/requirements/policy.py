@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
@@ -153,17 +154,29 @@ class ProviderShare(PolicyRequirement):
     def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
         """Hold each provider's GB against those of all."""
         columns, places = program.columns_of(), program.view.places("provider")
+        sizes_of = defaultdict[int, set[int]](set)
+        for column in columns:
+            sizes_of[column.volume].add(column.gb)
+        if opened is None and all(len(sizes) == 1 for sizes in sizes_of.values()):
+            most = {column.volume: column.gb * column.most for column in columns}
+            room = math.floor(Fraction(self.value) * sum(most.values()))
+            held = defaultdict[Any, Terms](list)
+            for column in columns:
+                held[places[column.offer]].append((column.x, float(column.gb)))
+            for terms in held.values():
+                program.add(terms, "<=", room)
+            return
         all_gb = program.new("t", None, whole=False)
         scale = 1.0 if opened is None else max((float(column.gb) for column in columns), default=1)
         sizes: Terms = [(column.x, column.gb / scale) for column in columns]
         program.add([*sizes, (all_gb, -1.0)], "==", 0)
-        held: defaultdict[Any, Terms] = defaultdict(list)
+        held = defaultdict[Any, Terms](list)
         for term, column in zip(sizes, columns, strict=True):
             held[places[column.offer]].append(term)
         share = float(self.value) * (1.0 if opened is None else 1 + min(program.tolerance, 0))
-        room = opened_by(opened, _most(columns, lambda column: column.gb) / scale)
+        relaxing = opened_by(opened, _most(columns, lambda column: column.gb) / scale)
         for terms in held.values():
-            program.add([*terms, (all_gb, -share), *room], "<=", 0)
+            program.add([*terms, (all_gb, -share), *relaxing], "<=", 0)
 
     def room(self, demand: Demand) -> tuple[Fraction, Fraction]:
         """Return the share, of all GB."""

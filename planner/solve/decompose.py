@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ from planner.solve.dual import Lagrangian
 from planner.solve.heuristic import round_units
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
+from planner.solve.remainders import remainder_month, shortened
 from planner.solve.stats import Undecided
 
 if TYPE_CHECKING:
@@ -38,13 +40,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from planner.solve.certificate import Multiplier
+    from planner.solve.certificate import Choice, Multiplier
+    from planner.solve.dual import Best
     from planner.solve.problem import Chosen, Instance, Scope
     from planner.solve.stats import SolveStats
 
 
 SMALL = 3000
 """Columns up to which a program is solved to the last cent at once."""
+_ENUMERATED = 50
+"""Columns up to which a solver is faster than rounding."""
 _SEARCHED = 3000
 """Columns up to which a rounded program is searched further."""
 PROOF = 1e-6
@@ -61,6 +66,8 @@ the relaxation: seconds, and about a minute, of a processor. No clock decides, s
 gives the same answer."""
 _UNLIMITED = 2**31 - 1
 _ROUNDING = 1e-9
+_EXACT, _NOTHING = 1e-13, Fraction(1, 10**9)
+"""Relative gap that floats see where there is none, and what is nothing in USD a month."""
 _USED = 1e-3
 """Part of a replica from which a relaxed column counts as used."""
 _TRIES = 50
@@ -108,7 +115,8 @@ def solve_scope(instance: Instance, scope: Scope, stats: SolveStats) -> ScopeOpt
         return None
     if stats.full:
         return exactly(instance, scope, columns, stats)
-    if len(columns) <= SMALL and not _rounds(instance, scope):
+    at_once = min(_ENUMERATED, SMALL) if _rounds(instance, scope) else SMALL
+    if len(columns) <= at_once:
         best = exactly(instance, scope, columns, stats, work=_FIRST_WORK)
         if best is None or best.bound_month is None or (best.chosen and stats.is_over):
             return best
@@ -180,6 +188,7 @@ class _Ideal(NamedTuple):
     bound_month: float
     multipliers: tuple[Multiplier, ...] = ()
     rounded: NDArray[np.int64] | None = None
+    least_month: Fraction = Fraction(0)
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -201,19 +210,12 @@ def _relaxed(
         best = dual.best()
         if best is None:
             return None
-        multipliers, prices = as_multipliers(limits, best.prices)
-        enough = dual.bound(prices) * (1 + _ENOUGH)
-        rounded = round_units(dual, best.counts, prices, enough)
+        if proves(instance, scope):
+            return _from_dual(instance, columns, choice, dual, best, stats)
+        _, prices = as_multipliers(limits, best.prices)
+        rounded = round_units(dual, best.counts, prices, dual.bound(prices) * (1 + _ENOUGH))
         if rounded is not None:
             counts = choice.on_columns(rounded, kept=1).astype(np.int64)
-        if proves(instance, scope):
-            bound = bound_month(instance, multipliers)
-            if bound is None:
-                raise Defect("prices of limits prove nothing")
-            stats.look_at(len(columns), len(columns.units) + len(prices))
-            values = choice.on_columns(best.counts, kept=1)
-            reduced = choice.on_columns(dual.reduced(prices), never=np.inf)
-            return _Ideal(values, reduced, float(bound), multipliers, counts)
     if stats.is_over:
         raise Undecided
     relaxed = Program(instance, scope, columns, relaxed=True)
@@ -227,17 +229,63 @@ def _relaxed(
     return _Ideal(ideal.values, reduced, bound_usd_month, (), counts)
 
 
+def _from_dual(
+    instance: Instance,
+    columns: Columns,
+    choice: Choice,
+    dual: Lagrangian,
+    best: Best,
+    stats: SolveStats,
+) -> _Ideal:
+    """Return the relaxation that prices of limits prove; a small one rounded to the last GB."""
+    limits, hours = limits_of(instance), instance.demand.policy.hours_per_month
+    is_small = len(columns) <= SMALL and not choice.coupled.member.any()
+    prices = shortened(dual, best.prices, limits) if is_small else best.prices
+    multipliers, prices = as_multipliers(limits, prices)
+    bound = bound_month(instance, multipliers)
+    if bound is None:
+        raise Defect("prices of limits prove nothing")
+    stats.look_at(len(columns), len(columns.units) + len(prices))
+    rounded = round_units(dual, best.counts, prices, dual.bound(prices) * (1 + _ENOUGH))
+    reduced = choice.on_columns(dual.reduced(prices), never=np.inf)
+    values = choice.on_columns(best.counts, kept=1)
+    ideal = _Ideal(values, reduced, float(bound), multipliers)
+    if rounded is None:
+        return ideal
+    if is_small:
+        usd_hr = float(choice.coupled.usd_hr @ rounded) + choice.coupled.spent_usd_hr
+        kept = columns.take(reduced <= usd_hr * (1 + _ROUNDING) - float(bound) / hours)
+        least = Fraction(bound) + remainder_month(instance, kept, limits, multipliers)
+        enough = float(least) / hours * (1 + _EXACT)
+        if usd_hr > enough and len(kept) > _ENUMERATED:
+            rounded = round_units(dual, rounded.astype(float), prices, enough)
+        ideal = ideal._replace(least_month=least)
+    counts = None if rounded is None else choice.on_columns(rounded, kept=1).astype(np.int64)
+    return ideal._replace(rounded=counts)
+
+
 def _around_relaxation(
     instance: Instance, scope: Scope, columns: Columns, stats: SolveStats
 ) -> ScopeOptimum | None:
     ideal = _relaxed(instance, scope, columns, stats)
     if ideal is None:
         return None
-    best = _rounded(instance, scope, columns, ideal) or _from_core(
-        instance, scope, columns, ideal, stats
-    )
-    if best is None:
-        return None
+    best = _rounded(instance, scope, columns, ideal)
+    if best is not None and best.bound_month is None:
+        return best
+    best = best or _from_core(instance, scope, columns, ideal, stats)
+    return None if best is None else _searched(instance, scope, columns, ideal, best, stats)
+
+
+def _searched(
+    instance: Instance,
+    scope: Scope,
+    columns: Columns,
+    ideal: _Ideal,
+    best: ScopeOptimum,
+    stats: SolveStats,
+) -> ScopeOptimum:
+    """Return the best of the columns that may be in a solution as good as the one in hand."""
     hours = instance.demand.policy.hours_per_month
     near_enough = PROOF / 2 * ideal.bound_month / hours
     attempts = [(near_enough, _WORK)]
@@ -283,14 +331,21 @@ def _polished(
 def _rounded(
     instance: Instance, scope: Scope, columns: Columns, ideal: _Ideal
 ) -> ScopeOptimum | None:
-    """Return a solution that is the relaxed one in whole numbers; None where that is none."""
+    """Return a solution that is the relaxed one in whole numbers; None where that is none.
+
+    Where none can be cheaper it is proven; of its columns those stay that another may have too.
+    """
     if ideal.rounded is None:
         return None
     chosen = disaggregate(instance, columns, ideal.rounded)
     rented = instance.rent(scope.workloads, chosen)
     if rented is None or not instance.holds(scope, chosen):
         return None
-    return ScopeOptimum(chosen, instance.usd_month(chosen, rented), 0.0, columns)
+    usd_month = instance.usd_month(chosen, rented)
+    if usd_month > ideal.least_month + _NOTHING:
+        return ScopeOptimum(chosen, usd_month, 0.0, columns)
+    free = ideal.reduced * instance.demand.policy.hours_per_month <= _ROUNDING * float(usd_month)
+    return ScopeOptimum(chosen, usd_month, None, columns.take(free | (ideal.rounded > 0)))
 
 
 def _from_core(

@@ -40,7 +40,8 @@ Constraints
     attach       Σ_{disks with one replica of each mounted v at g} ≤ L_g + M (1 - z_wg)
     budget       Σ c_ko x_ko ≤ B / H                      whole, and by owner
     sites        Σ_d u_d ≤ N,  Σ_{o in d} x_ko ≤ m_k R_k u_d   likewise P for providers
-    share        Σ_{o of p} s_ko x_ko ≤ q t               for every provider p
+    share        Σ_{o of p} s_ko x_ko ≤ q t               for every provider p; ≤ ⌊q t⌋ where t
+                                                          is the same whatever is chosen
 
 Prices are about 1e-4 USD and may differ by 1e-9, while the tolerances of solvers are absolute.
 Since the x_k of a class sum to a constant, each class's least cost is taken off its c_ko, and what

@@ -177,17 +177,23 @@ class _Fill:
         return counts, usd, bool((room >= 0).all())
 
     def _undone(self, counts: _Ints, random: np.random.Generator) -> _Ints:
-        """Return counts with some of the costliest replicas where their unit's are cheapest."""
+        """Return counts with some of the costliest replicas where their unit's are cheapest.
+
+        Where all are where they are cheapest, some go to another place that is as cheap.
+        """
         coupled, counts = self._coupled, counts.copy()
-        used = np.flatnonzero((counts > 0) & (self._reduced > 0))
-        costly = used[np.argsort(-self._reduced[used], kind="stable")][:_COSTLY]
-        for start in random.permutation(costly)[:_UNDONE].tolist():
+        used, none = np.flatnonzero(counts), _DUST * float(coupled.usd_hr @ counts)
+        costly = used[np.argsort(-self._reduced[used], kind="stable")]
+        costly = costly[self._reduced[costly] > none][:_COSTLY]
+        for start in random.permutation(costly if len(costly) else used)[:_UNDONE].tolist():
             k = coupled.unit[start]
             mine = np.arange(self._starts[k], self._starts[k + 1])
             cell = self._cell[mine]
             inside = (cell[:, None] == cell) @ counts[mine]
             mine = mine[(inside < self._most[mine]) | (cell == self._cell[start])]
             to = mine[int(np.argmin(self._reduced[mine]))]
+            if not len(costly):
+                to = random.choice(mine[self._reduced[mine] <= none])
             counts[start] -= 1
             counts[to] += 1
         return counts

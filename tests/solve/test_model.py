@@ -177,5 +177,5 @@ def test_the_needed_columns_make_a_smaller_program() -> None:
     document = demanded(*(volume(f"v{n}") for n in range(10)), policy={"max_provider_share": 0.8})
     instance = instance_of(document, rows)
     sizes = [program_of(instance, needed=needed)[1].size for needed in (True, False)]
-    assert sizes[0] == (3, 4)  # two offers and the GB; replicas, GB and two providers
-    assert sizes[1] == (61, 13)
+    assert sizes[0] == (2, 3)  # two offers; replicas and two providers
+    assert sizes[1] == (60, 12)

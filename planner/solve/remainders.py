@@ -1,0 +1,81 @@
+"""What whole GB and disks prove beyond a certificate.
+
+A provider share of 0.35 of 1001 GB has room for 350 of them, and for 300 where every disk is of
+100 GB. The rest of a limit stays free in every solution, and what is free there costs its price.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from planner.solve.certificate import Multiplier, SumLimit
+    from planner.solve.dual import Lagrangian
+    from planner.solve.presolve import Columns
+    from planner.solve.problem import Instance
+
+_DECIMALS, _OF_USD = range(9, 13), 3
+"""Of prices of GB, which are mostly differences of the market's; of a USD so many fewer."""
+_NEAR = 1e-8
+"""Part of the bound that shorter prices may lose."""
+
+
+def shortened(
+    dual: Lagrangian, prices: NDArray[np.float64], limits: Sequence[SumLimit]
+) -> NDArray[np.float64]:
+    """Return prices of few decimals that prove as much, as floats only come near to them."""
+    least, fewer = (
+        dual.bound(prices) * (1 - _NEAR),
+        np.repeat(
+            [_OF_USD * is_in_usd(limit) for limit in limits],
+            [len(limit.places) for limit in limits],
+        ),
+    )
+    scales = (10.0 ** (decimals - fewer) for decimals in _DECIMALS)
+    each = (np.rint(prices * scale) / scale for scale in scales)
+    return next((few for few in each if dual.bound(few) >= least), prices)
+
+
+def is_in_usd(limit: SumLimit) -> bool:
+    """Return whether a limit is a budget."""
+    return limit.requirement.sums is not None and limit.requirement.sums[0] == "usd_hr"
+
+
+def remainder_month(
+    instance: Instance,
+    columns: Columns,
+    limits: Sequence[SumLimit],
+    multipliers: Sequence[Multiplier],
+) -> Fraction:
+    """Return what solutions on some columns cost beyond what the multipliers prove, at least."""
+    pairs, prices = instance.pairs, {(m.limit, m.place): m.usd_hr for m in multipliers}
+    counts = np.array([unit.count for unit in columns.units])
+    alone = (np.bincount(columns.unit, minlength=len(counts)) == 1)[columns.unit]
+    usd_hr = Fraction(0)
+    for limit in limits:
+        if is_in_usd(limit):
+            continue
+        is_gb = limit.requirement.sums == ("gb", "provider")
+        sizes = pairs.provision_gb if is_gb else pairs.disks
+        size = sizes[columns.volume, columns.offer]
+        part, more = limit.requirement.room(instance.demand)
+        each = np.zeros(len(counts), np.int64)
+        each[columns.unit] = size
+        if part and (each[columns.unit] != size).any():
+            continue  # how many there are in all depends on what is chosen
+        room = part * int(each @ counts) + more
+        for code, place in enumerate(limit.places):
+            here = limit.code[columns.offer] == code
+            fixed = here & alone
+            steps = int(np.gcd.reduce(size[here & ~alone], initial=0))
+            left = room - int(size[fixed] @ counts[columns.unit[fixed]])
+            free = left % steps if steps else left
+            usd_hr += free * Fraction(prices.get((limit.requirement.field, place), 0))
+    return usd_hr * instance.demand.policy.hours_per_month
