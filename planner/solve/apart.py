@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _EACH, _ALL, _MOST = 300, 12_000, 200_000
 """Choices that are looked at of a volume, and of all together, before better prices are looked for;
 and of a volume before a program decides."""
-_FEW = 8
+_FEW = 20
 """Volumes that are held together however many domains each has left."""
 _ROUNDS, _STEP, _STALLS, _KEPT = 30, 2.0, 3, 0.4
 """Better prices are looked for so many times. A step is that part of what would close the gap in a
@@ -35,7 +35,7 @@ steps swing about.
 """
 TOGETHER = 64
 """Volumes that are held in memory at one time."""
-_DEPTHS = (9, 6, 4, 2, 1, 0)
+_DEPTHS = (9,), (6, 4), (2, 1, 0)
 """The distance from the bound is searched in growing parts of it, 2^-9 … 1: it may need little."""
 
 DomainStay = tuple[int, int, int]
@@ -260,12 +260,13 @@ class SpreadReplicas:
         left, hard = dict.fromkeys(range(len(self.rows)), work), []
         idle = (self._left[..., :-1] - self._left[..., 1:]).swapaxes(1, 2).tolist()
         distance, live = self._distance().tolist(), self.live.tolist()
-        for depth in _DEPTHS:
+        for depths in _DEPTHS:
             rows = [*left]
-            for n, choices in zip(rows, self._choices(rows, depth), strict=True):
+            for n, choices in zip(rows, self._choices(rows, depths[-1]), strict=True):
                 months = _Months(choices, idle[n], int(self.copies[n]), left[n])
                 on = tuple((d, end) for d, end in enumerate(live[n]) if end)
-                best = months.best(on, distance[n] >> depth)
+                tried = (months.best(on, distance[n] >> depth) for depth in depths)
+                best = next((each for each in tried if each is not None or months.work < 0), None)
                 left[n] = months.work
                 if best is not None:
                     places = self.domains[n].tolist()

@@ -26,6 +26,7 @@ def purchases(line: Timeline, stays: Stays) -> tuple[tuple[Placement, ...], tupl
     What is kept has its number; what is bought takes the numbers that are left, by create key.
     """
     rows, live = line.months[0].facts.rows, line.horizon * line.offers
+    places = [{name: row[name] for name in ("offer_id", *KEY, "region")} for row in rows]
     now: dict[str, list[Placement]] = {volume.name: [] for volume in line.asked.volumes}
     later: dict[str, list[Tenure]] = {name: [] for name in now}
     for v in range(len(line.demand.volumes)):
@@ -48,7 +49,7 @@ def purchases(line: Timeline, stays: Stays) -> tuple[tuple[Placement, ...], tupl
                     bought: dict[str, Any] = {
                         "volume": volume.name,
                         "replica": replica,
-                        **{name: row[name] for name in ("offer_id", *KEY, "region")},
+                        **places[o],
                         "disk_sizes_gb": disk_sizes_gb(size_gb, disks, *grid),
                         "usd_hr": usd_hr(share_gb, row["usd_gb_hr"]),
                         "disk_group": group,

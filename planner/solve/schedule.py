@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from planner.solve.timeline import Schedule, Stay
 from planner.units import difference, total
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
     from numpy.typing import NDArray
@@ -174,10 +174,13 @@ class Paths:
         return done, unknown
 
     def _apart(self, level: str, volumes: Sequence[int]) -> Stays:
-        """Return the stays of volumes of which the cheapest are known without a program."""
+        """Return the stays of volumes of which the cheapest are known without a program.
+
+        Offers that lie in several places are first taken for a place of their own: stays that are
+        apart even so are the cheapest.
+        """
         market, live = self.line.domains(level)
-        if any(len(place) > 1 for place in (*market, *live.values())):
-            return {}
+        several = any(len(place) > 1 for place in (*market, *live.values()))
         numbers = {place: n for n, place in enumerate(dict.fromkeys((*market, *live.values())))}
         code = np.array([numbers[place] for place in market], np.int64)
         until = np.zeros((len(volumes), len(numbers)), np.int64)
@@ -192,7 +195,24 @@ class Paths:
         for first in range(0, len(rows), TOGETHER):
             some = rows[first : first + TOGETHER]
             stays.update(self._together(np.array(volumes)[some], code, until[some]))
+        if several:
+            for v in volumes:  # more may be in an optimum than where those places are apart
+                self.few.pop(v, None)
+            stays = {v: mine for v, mine in stays.items() if self._are_apart(mine, market, live)}
         return stays
+
+    def _are_apart(
+        self,
+        stays: Sequence[Stay],
+        market: Sequence[frozenset[Any]],
+        live: Mapping[int, frozenset[Any]],
+    ) -> bool:
+        """Return whether stays share no place in any month."""
+        placed = [(s, live.get(s.choice) or market[s.choice // self.horizon]) for s in stays]
+        return not any(
+            here & there and s.start < other.end and other.start < s.end
+            for (s, here), (other, there) in combinations(placed, 2)
+        )
 
     def _together(
         self, volumes: NDArray[np.int64], code: NDArray[np.int64], until: NDArray[np.int64]

@@ -144,7 +144,7 @@ class Timeline:
         """Return how many months there are."""
         return len(self.months)
 
-    @property
+    @cached_property
     def offers(self) -> int:
         """Return how many offers there are."""
         return len(self.months[0].offers)

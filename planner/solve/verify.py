@@ -26,7 +26,7 @@ from planner.text import visible
 from planner.units import plain, usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -150,7 +150,7 @@ class _InForce:
         self.placement, self.end, demand = placement, end, account.demand
         listed = account.sold.get(_key(vars(placement)), [])
         self.offer = offer = _of_size(listed, placement.disk_sizes_gb)
-        is_kept, who = placement.action == "keep", f"{placement.volume} replica {placement.replica}"
+        is_kept = placement.action == "keep"
         volume = account.volumes.get(placement.volume)
         self.need_gb = 0 if volume is None else growth.need_gb(volume, end, exists=is_kept)
         problems: list[str] = []
@@ -172,10 +172,11 @@ class _InForce:
                     known = _known_at(demand, volume)
                     problems += _tiers(placement, volume, self.need_gb, rivals, known)
                 problems += _sizes(placement, volume, self.need_gb, offer)
+        who = f"{placement.volume} replica {placement.replica}" if problems else ""
         self.problems = [f"{who}: {problem}" for problem in problems]
 
 
-def _where(there: Sequence[_InForce]) -> coupling.Where:
+def _where(there: Iterable[_InForce]) -> coupling.Where:
     where: coupling.Where = {}
     for each in there:
         if each.offer is not None:
@@ -193,8 +194,11 @@ def _together(
 
     Of a later month, spread is only held against the volumes that changed.
     """
-    where, here = _where(there), [each.placement for each in there]
-    demand = account.demand
+    demand, here = account.demand, [each.placement for each in there]
+    looked_at = changed if changed is not None and not demand.groups else None
+    where = _where(
+        there if looked_at is None else (e for e in there if e.placement.volume in looked_at)
+    )
     for volume in demand.volumes:
         if changed is None or volume.name in changed:
             yield from coupling.spread(volume, where.get(volume.name, ()))

@@ -110,6 +110,9 @@ def _different(members: Mapping[str, set[Any]], level: str) -> Iterator[str]:
 def caps(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:
     """Yield how disks break the policy's caps on sites and providers."""
     policy = demand.policy
+    limits = (policy.max_sites, policy.max_providers, policy.max_disks_per_site)
+    if limits == (None, None, None) and policy.max_provider_share is None:
+        return
     gb: Counter[str] = Counter()
     for placement in placements:
         gb[placement.provider] += placement.provision_gb

@@ -138,6 +138,28 @@ def test_copies_that_are_apart_cost_what_the_program_says(
     assert not runs[0]
 
 
+@pytest.mark.parametrize(("price", "runs"), [("0.0003", 0), ("0.00001", 1)])
+def test_offers_of_several_regions_need_a_program_only_where_they_matter(
+    price: str, runs: int
+) -> None:
+    """An offer of two regions that is too dear stands in no way; a cheap one may."""
+    both = hand.row("alpha", price, "A-1")
+    rows = [both, {**both, "region": "eu_north"}]
+    rows += [
+        hand.row("beta", "0.0001", "B-1"),
+        {**hand.row("gamma", "0.0001", "C-1"), "region": "eu_north"},
+    ]
+    asked: Row = {"name": "v", "size_gb": 100, "growth": "20%/month", "replicas": 2}
+    policy_ = {"horizon": 3, "move": {"overlap_hours": 72, "egress_usd_gb": 0}}
+    demand = {"version": 1, "volumes": [{**asked, "spread": "region"}], "policy": policy_}
+    stats = SolveStats()
+    line = Timeline.of(demand_from(file_of(demand)), addressable(offers_frame(rows)), None)
+    made = schedule(line, stats)
+    assert made is not None
+    assert Fraction(made.usd) == growing.least_usd(demand, rows)
+    assert bool(stats.runs) == bool(runs)
+
+
 def coupled(rng: random.Random) -> tuple[Row, list[Row]]:
     """Return two growing volumes that budgets, caps, a share or a group couple, and a market."""
     rows = instances.coupled_market(rng)[:5]
