@@ -75,7 +75,6 @@ NAMES = {
 
 STILL: dict[str, set[str]] = {
     "cli": {
-        "told",
         r"(does|did) not (say|tell)|says? nothing",
         r"in doubt|doubts?",
         r"found|_?Found",

@@ -85,13 +85,17 @@ def apply(
         typer.Option("--wait", help="Wait until disks are ready, through quarantines as well."),
     ] = False,
     parallel: Annotated[
-        int, typer.Option(min=1, max=16, help="Creates open at once, after the first is proved.")
+        int,
+        typer.Option(
+            min=1, max=16, help="Creates in flight at once, after the first has succeeded."
+        ),
     ] = 1,
     max_age: Annotated[
-        str, typer.Option(metavar="TIME", help="Oldest plan that is bought: 24h or 2d.")
+        str, typer.Option(metavar="TIME", help="Refuse plans older than this: 24h or 2d.")
     ] = "24h",
     price_tolerance: Annotated[
-        str, typer.Option(metavar="PCT", help="Per cent that prices may have risen: 5 or 5%.")
+        str,
+        typer.Option(metavar="PCT", help="How much prices may have risen since the plan: 5 or 5%."),
     ] = "0",
     max_usd_hr: Annotated[
         str | None,
@@ -102,12 +106,16 @@ def apply(
     ] = None,
     min_runway: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="How long the wallet has to last: 72h or 30d."),
+        typer.Option(
+            metavar="TIME",
+            help="Refuse to buy if the wallet would last less than this: 72h or 30d.",
+        ),
     ] = None,
     rehearse: Annotated[
         bool,
         typer.Option(
-            "--rehearse", help="Buy on a local marketplace that sells what the plan saw; no key."
+            "--rehearse",
+            help="Practise on a local marketplace with the plan's offers; needs no key.",
         ),
     ] = False,
     failover: Annotated[
@@ -125,7 +133,7 @@ def apply(
     events: EventsOption = False,
     output: OutputOption = Output.table,
 ) -> None:
-    """Buy the disks of a plan, at most one for each slot, whatever goes wrong.
+    """Buy the disks of a plan, each at most once, whatever goes wrong.
 
     Run it again after any failure: existing disks are recognised by name, never bought twice.
     Nothing is ever deleted. A demand file is planned, shown and bought in one step.

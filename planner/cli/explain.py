@@ -53,7 +53,7 @@ def explain(
     ] = None,
     output: OutputOption = Output.table,
 ) -> None:
-    """Say why a plan is as it is; the plan stays as it is.
+    """Show why a plan is as it is; the plan is not changed.
 
     For every volume the runner-up and what it would cost, what each requirement costs, and how
     far prices may move before the plan changes. Amounts compare whole plans: with a volume

@@ -62,8 +62,8 @@ def plan(
         typer.Option(
             "--disks",
             metavar="FILE",
-            help="Read the account's disks from a file in the API's shape; they are kept where "
-            "they serve a volume.",
+            help="Read the account's disks from a file in the API's shape; disks that fit a "
+            "volume are kept.",
         ),
     ] = None,
     state: StateOption = None,
@@ -96,8 +96,8 @@ def plan(
         bool,
         typer.Option(
             "--full-program",
-            help="Give the solver every pair of volume and offer at once, and hold what comes of "
-            "it against the presolve. Slow.",
+            help="Solve one program with every pair of volume and offer, and compare its "
+            "result with the presolve's. Slow.",
         ),
     ] = False,
     detailed_exitcode: Annotated[

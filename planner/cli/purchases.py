@@ -39,7 +39,7 @@ QuarantineOption = Annotated[
     float | None, typer.Option(help="Seconds before a lost create may be sent again (900).")
 ]
 TimeoutOption = Annotated[
-    float | None, typer.Option(help="Seconds the answer to a create is waited for (60).")
+    float | None, typer.Option(help="Seconds to wait for the answer to a create (60).")
 ]
 EventsOption = Annotated[
     bool, typer.Option("--events", help="Write every step to standard error as a JSON line.")

@@ -91,7 +91,7 @@ def report(
         ),
     ] = None,
     live: Annotated[
-        bool, typer.Option("--live", help="Hold the plans against the live account and its wallet.")
+        bool, typer.Option("--live", help="Compare the plans with the live account and its wallet.")
     ] = False,
     disks_file: Annotated[
         str | None,
@@ -112,13 +112,13 @@ def report(
         str | None,
         typer.Option(
             metavar="YYYY-MM",
-            help="What a calendar month cost, of disks that are there or gone: billed where the "
-            "account's billing rows say so, else at list price.",
+            help="Show what a calendar month cost, deleted disks included: as billed where "
+            "there are billing rows, else at list price.",
         ),
     ] = None,
     compare: Annotated[
         str | None,
-        typer.Option(metavar="YYYY-MM", help="The month that --month is compared with."),
+        typer.Option(metavar="YYYY-MM", help="Compare --month with this month."),
     ] = None,
     budget: Annotated[
         list[str] | None,
@@ -130,49 +130,49 @@ def report(
     ] = None,
     warn_above: Annotated[
         str | None,
-        typer.Option(metavar="PCT", help="Warn of budgets spent beyond this: 80 or 80%."),
+        typer.Option(metavar="PCT", help="Warn if more than this of a budget is spent: 80 or 80%."),
     ] = None,
     fail_above: Annotated[
         str | None,
         typer.Option(
-            metavar="PCT", help="Exit 10 where a budget is spent beyond this: 100 or 100%."
+            metavar="PCT", help="Exit 10 if more than this of a budget is spent: 100 or 100%."
         ),
     ] = None,
     min_runway: Annotated[
         str | None,
-        typer.Option(
-            metavar="TIME", help="Exit 10 where a wallet does not last that long: 72h or 30d."
-        ),
+        typer.Option(metavar="TIME", help="Exit 10 if a wallet lasts less than this: 72h or 30d."),
     ] = None,
     idle_after: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Count a disk as idle from then on, as far as planner saw it: 7d or 48h. Without "
-            "it, every unattached disk.",
+            help="Count a disk as idle once planner has seen it unattached for this long: 7d "
+            "or 48h. Without it, every unattached disk counts.",
         ),
     ] = None,
     why: Annotated[
         bool,
         typer.Option(
             "--why",
-            help="Say why one plan costs what it does, in table, Markdown, page and charts: the "
+            help="Show why one plan costs what it does, in table, Markdown, page and charts: the "
             "market, what each requirement costs, and what fewer sites or a smaller share for one "
             "provider would cost. Solves the plan again for each.",
         ),
     ] = False,
     html: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write one self-contained page.")
+        str | None, typer.Option(metavar="FILE", help="Write a self-contained HTML page.")
     ] = None,
     charts: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Write each chart as a file of its own.")
+        str | None,
+        typer.Option(metavar="DIR", help="Write each chart to a file in this directory."),
     ] = None,
     chart_format: Annotated[
         list[PictureFormat] | None,
-        typer.Option("--chart-format", help="Of the charts; may be given several times."),
+        typer.Option("--chart-format", help="Format of the charts; may be given several times."),
     ] = None,
     out: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Save the report, to be merged later.")
+        str | None,
+        typer.Option(metavar="FILE", help="Save the report; saved reports can be merged later."),
     ] = None,
     section: Annotated[
         list[str] | None,
@@ -186,7 +186,8 @@ def report(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="With -o focus: write the rest of the month, with what is to be bought, there.",
+            help="With -o focus: write a forecast of the rest of the month to this file, "
+            "planned disks included.",
         ),
     ] = None,
     report_output: Annotated[
@@ -194,7 +195,7 @@ def report(
         typer.Option(
             "--output",
             "-o",
-            help="How to write the result; focus: CSV in the columns of FOCUS, of --month or the "
+            help="How to write the result; focus: CSV in the FOCUS format, for --month or the "
             "month so far.",
         ),
     ] = ReportOutput.table,

@@ -21,7 +21,7 @@ def resolve(
         str | None, typer.Option("--not", metavar="ID", help="This disk is not the slot's.")
     ] = None,
     forget: Annotated[
-        bool, typer.Option("--give-up", help="Neither look for it nor send it again.")
+        bool, typer.Option("--give-up", help="Stop looking for it, and do not send it again.")
     ] = False,
     state: StateOption = None,
 ) -> None:

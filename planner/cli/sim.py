@@ -65,11 +65,13 @@ def sim(
     ] = None,
     balance: Annotated[
         str | None,
-        typer.Option(metavar="USD", help="What is in the wallet; without it 1000, or as saved."),
+        typer.Option(metavar="USD", help="Balance of the wallet; by default 1000, or as saved."),
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(metavar="SPEC", help="What is to go wrong, repeatable; list shows how."),
+        typer.Option(
+            metavar="SPEC", help="A fault to inject; may be given several times. list shows them."
+        ),
     ] = None,
     audit: Annotated[
         str | None,
@@ -81,7 +83,10 @@ def sim(
     ] = Dialect.openapi,
     clock_speed: Annotated[
         float,
-        typer.Option(min=0, help="Seconds of its clock to a real one; 0: it moves when told."),
+        typer.Option(
+            min=0,
+            help="Seconds of its clock for each real one; 0: it stands still until it is moved.",
+        ),
     ] = 1.0,
     provisioning: Annotated[
         float, typer.Option(min=0, help="Seconds of its clock until a new disk is ACTIVE.")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EPILOG = (
     "JSON: a line for each change: at (UTC), event (plan, no_plan, cost, stock, price, moved, "
     "unread, read, reached), text, usd_month (exact decimal as text; null: no plan). The last is "
-    "reached. CSV: the same in columns. Exit codes: 0 what you wait for is so, 6 it is, but the "
+    "reached. CSV: the same in columns. Exit codes: 0 the condition holds, 6 it does, but the "
     "command or the notification failed, 130 interrupted. --exec splits CMD into words as a shell "
     "does, and runs it without a shell: no variables, pipes or wildcards. Nothing of the market is"
     " on its command line; its standard input is the last change as JSON, and its output goes to "
@@ -46,7 +46,8 @@ def watch(
         str, typer.Argument(help="Demand file (YAML, JSON, TOML); - reads standard input.")
     ],
     until: Annotated[
-        str, typer.Option(metavar="WHAT", help="feasible, stock, cheaper, or such as cheaper:5%.")
+        str,
+        typer.Option(metavar="WHAT", help="feasible, stock, cheaper, or cheaper:5% for 5 % less."),
     ] = "feasible",
     interval: Annotated[
         str,
@@ -54,17 +55,18 @@ def watch(
     ] = "10m",
     command: Annotated[
         str | None,
-        typer.Option("--exec", metavar="CMD", help="Run this when it is so; without a shell."),
+        typer.Option("--exec", metavar="CMD", help="Run this command then, without a shell."),
     ] = None,
     notify: Annotated[
-        str | None, typer.Option(metavar="URL", help="Post to this URL when it is so, as to Slack.")
+        str | None,
+        typer.Option(metavar="URL", help="Post to this URL then, such as a Slack webhook."),
     ] = None,
     state: StateOption = None,
     output: Annotated[
         WatchOutput, typer.Option("--output", "-o", help="How to write the changes.")
     ] = WatchOutput.table,
 ) -> None:
-    """Read the market now and then, show what changes, and end when what you wait for is so.
+    """Read the market at intervals, show what changes, and end when the condition holds.
 
     Buys nothing.
     """
@@ -132,7 +134,7 @@ def _run(command: list[str], change: WatchChange) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable command"
         message = f"--exec: {visible(command[0])!r} cannot be run: {reason}"
-        raise PendingActions(message, hint="what you wait for is so: run it yourself") from error
+        raise PendingActions(message, hint="the condition holds: run it yourself") from error
     if ended.returncode:
         message = f"--exec: {visible(command[0])!r} ended with {ended.returncode}"
-        raise PendingActions(message, hint="what you wait for is so: look at its output")
+        raise PendingActions(message, hint="the condition holds: look at the command's output")

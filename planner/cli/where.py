@@ -62,7 +62,7 @@ def where(
     every: Annotated[bool, typer.Option("--all", help="Show every site.")] = False,
     save: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write the demand file that asks the same."),
+        typer.Option(metavar="FILE", help="Save the question as a demand file."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     output: OutputOption = Output.table,

@@ -70,11 +70,11 @@ _ASSUMPTIONS = (
         "far as they lie within the month."
     ),
     (
-        "Billed amounts are those of billing rows that began and ended within the month. Of "
-        "longer ones, the month's part is unknown: those disks count at list price."
+        "Billed amounts are those of billing rows that began and ended within the month. Longer "
+        "rows cannot be divided by month: those disks count at list price."
     ),
     "List price is the price that the disk had last; earlier prices are unknown.",
-    "A disk that changed its owner counts for each by time, from when `apply` did so.",
+    "A disk that changed its owner counts for each owner by time, from the `apply` that did it.",
     "A disk that is gone and that planner did not delete ended when its billing did.",
     (
         "Disks that planner did not buy and that are gone are known from billing rows only, "
