@@ -275,7 +275,11 @@ def report(
         whole = replace(whole, idle_after_hr=purchases.hours(idle_after, "--idle-after"))
     insights = _insights(plans) if why else None
     gate = _gate(whole, fail, runway_hr)
-    _keep(whole, insights, (out, html, charts), chart_format or [PictureFormat.svg])
+    if out is not None:
+        whole.save(out)
+        to_stderr(f"saved to {out}")
+    drawn = partial(whole.to_html, insights), partial(whole.charts, insights)
+    _keep_pages(*drawn, (html, charts), chart_format or [PictureFormat.svg])
     _warn(whole.first_notices, output)
     render(_view(whole, insights, wanted, gate), output)
     purchases.exit_with(gate, output)
@@ -433,21 +437,6 @@ def _month_view(made: MonthReport, wanted: Sequence[str]) -> View:
     )
 
 
-def _keep(
-    whole: Report,
-    insights: Insights | None,
-    places: tuple[str | None, str | None, str | None],
-    formats: Sequence[PictureFormat],
-) -> None:
-    """Write the files that were asked for."""
-    out, *pages = places
-    if out is not None:
-        whole.save(out)
-        to_stderr(f"saved to {out}")
-    drawn = partial(whole.to_html, insights), partial(whole.charts, insights)
-    _keep_pages(*drawn, (pages[0], pages[1]), formats)
-
-
 def _keep_pages(
     page: Callable[[], str],
     drawn: Callable[[], Mapping[str, Any]],
@@ -456,7 +445,7 @@ def _keep_pages(
 ) -> None:
     """Write a page and charts where they were asked for."""
     from planner.formats import write_atomic
-    from planner.present.charts.base import INSTALL, drawable
+    from planner.present.charts.base import INSTALL, drawable, save_charts
 
     html, charts = places
     if html is not None:
@@ -465,8 +454,6 @@ def _keep_pages(
         if not drawable():
             to_stderr(f"warning: the page has no charts: {INSTALL}")
     if charts is not None:
-        from planner.present.charts.base import save_charts
-
         paths = save_charts(drawn(), charts, formats)
         for path in paths:
             to_stderr(f"chart: {path}")

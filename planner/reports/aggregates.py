@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from planner.errors import BudgetGate, InputError
 from planner.plans.file import Amount, Utc
@@ -31,6 +31,7 @@ from planner.schema import AMOUNT, TEXT, WHOLE, Column, json_value, json_values
 from planner.text import suggestion, visible
 from planner.units import difference, plain, total
 
+Item = TypeVar("Item")
 COMPARISONS = (
     Column("project", TEXT, "the plan's"),
     Column("name", TEXT, "what is compared"),
@@ -134,46 +135,27 @@ def group_keys(lines: Sequence[Line]) -> tuple[str, ...]:
     return (*_KEYS[:2], *(f"{TAG}{name}" for name in tags), *_KEYS[2:])
 
 
-def groups(
-    lines: Sequence[Line], gpus: Sequence[GpuLine], by: str, *, knows_now: bool
-) -> tuple[CostGroup, ...]:
-    """Return lines grouped one way, the dearest group first; GPUs are at places only.
+def grouped(
+    items: Sequence[Item], by: str, ways: Sequence[str], line_of: Callable[[Item], Line]
+) -> dict[str | None, list[Item]]:
+    """Return items by what their lines have in common; volumes by project where there are several.
 
-    Parameters
-    ----------
-    by : str
-        One of `ways`.
+    Raises
+    ------
+    InputError
+        When ``by`` is none of ``ways``.
     """
-    key = group_key(by, several=has_projects(lines))
-    members: dict[str | None, list[Line]] = {}
-    for line in lines:
-        members.setdefault(key(line), []).append(line)
-    rented: dict[str | None, list[Decimal]] = {}
-    for gpu in gpus if by in _PLACES else ():
-        rented.setdefault(getattr(gpu, by), []).append(gpu.usd_month)
-    found = (
-        CostGroup(
-            by,
-            value,
-            tuple(members.get(value, ())),
-            knows_now,
-            total(rented.get(value, ())) if by in _PLACES else None,
-        )
-        for value in dict.fromkeys([*members, *rented])
-    )
-    return tuple(
-        sorted(found, key=lambda one: (-one.rate.usd_hr, one.value is None, one.value or ""))
-    )
-
-
-def group_key(by: str, *, several: bool) -> Callable[[Line], str | None]:
-    """Return what lines are grouped by; volumes have their project where there are several."""
-    if by.startswith(TAG):
-        name = by.removeprefix(TAG)
-        return lambda line: line.tags.get(name)
-    if by == "volume" and several:
-        return lambda line: None if line.volume is None else f"{line.project}/{line.volume}"
-    return lambda line: getattr(line, by)
+    if by not in ways:
+        hint = suggestion(by, ways, f"one of {', '.join(ways)}")
+        raise InputError(f"Cannot group by {visible(by)!r}", hint=hint)
+    several = by == "volume" and has_projects(map(line_of, items))
+    found: dict[str | None, list[Item]] = {}
+    for item in items:
+        line = line_of(item)
+        value = line.tags.get(by.removeprefix(TAG)) if by.startswith(TAG) else getattr(line, by)
+        value = f"{line.project}/{value}" if several and value is not None else value
+        found.setdefault(value, []).append(item)
+    return found
 
 
 MANY_PROJECTS = 3
@@ -410,17 +392,31 @@ class Aggregates:
         return group_keys(self.lines)
 
     def groups(self, by: str) -> tuple[CostGroup, ...]:
-        """Return the lines grouped one way, the dearest group first.
+        """Return the lines grouped one way, the dearest group first; GPUs are at places only.
 
         Raises
         ------
         InputError
             When it is none of ``by``.
         """
-        if by not in self.by:
-            hint = suggestion(by, self.by, f"one of {', '.join(self.by)}")
-            raise InputError(f"Cannot group by {visible(by)!r}", hint=hint)
-        return groups(self.lines, self.gpus, by, knows_now=self.knows_now)
+        members = grouped(self.lines, by, self.by, lambda line: line)
+        rented: dict[str | None, list[Decimal]] = {}
+        for gpu in self.gpus if by in _PLACES else ():
+            rented.setdefault(getattr(gpu, by), []).append(gpu.usd_month)
+        found = (
+            CostGroup(
+                by,
+                value,
+                tuple(members.get(value, ())),
+                self.knows_now,
+                total(rented.get(value, ())) if by in _PLACES else None,
+            )
+            for value in dict.fromkeys([*members, *rented])
+        )
+        order = sorted(
+            found, key=lambda one: (-one.rate.usd_hr, one.value is None, one.value or "")
+        )
+        return tuple(order)
 
     def against(
         self,

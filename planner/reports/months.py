@@ -19,7 +19,7 @@ from planner.present.charts.base import drawable
 from planner.present.charts.months import PAST_MONTHS, past_chart
 from planner.present.table import Cell, Section, TableColumn, counted, moment, split
 from planner.present.writers import to_csv, to_html, to_markdown
-from planner.reports.aggregates import group_key, group_keys
+from planner.reports.aggregates import group_keys, grouped
 from planner.reports.focus import focus_rows
 from planner.reports.lines import Month, ReplicaLabels, has_projects, usd_between
 from planner.reports.page import page
@@ -43,7 +43,7 @@ from planner.schema import (
     handed_out,
     json_values,
 )
-from planner.text import suggestion, visible
+from planner.text import visible
 from planner.units import difference, money, percent_of, total
 
 if TYPE_CHECKING:
@@ -186,24 +186,18 @@ class MonthReport:
         InputError
             When it is none of ``by``.
         """
-        if by not in self.by:
-            hint = suggestion(by, self.by, f"one of {', '.join(self.by)}")
-            raise InputError(f"Cannot group by {visible(by)!r}", hint=hint)
-        key = group_key(by, several=has_projects(one.line for one in self._all))
-        members: dict[str | None, list[MonthLine]] = {}
-        for one in self.lines:
-            members.setdefault(key(one.line), []).append(one)
-        if self.before is not None:
-            for one in self.before.lines:
-                members.setdefault(key(one.line), [])
-        sums = {value: MonthSums(tuple(lines)) for value, lines in members.items()}
-        return dict(sorted(sums.items(), key=lambda pair: (-pair[1].usd, pair[0] or "~")))
+        return {value: sums for value, sums, _ in self.compared(by)}
 
-    def compared(self, by: str) -> Iterator[tuple[str | None, MonthSums, MonthSums | None]]:
-        """Yield each value with its sums, and those of the month that it is compared with."""
-        before = None if self.before is None else replace(self.before, before=self).groups(by)
-        for value, sums in self.groups(by).items():
-            yield value, sums, None if before is None else before.get(value, MonthSums())
+    def compared(self, by: str) -> list[tuple[str | None, MonthSums, MonthSums | None]]:
+        """Return each value with its sums, and those of the month that it is compared with."""
+        mine, rows = {id(one) for one in self.lines}, []
+        for value, lines in grouped(self._all, by, self.by, lambda one: one.line).items():
+            here, before = (
+                MonthSums(tuple(one for one in lines if (id(one) in mine) is is_here))
+                for is_here in (True, False)
+            )
+            rows.append((value, here, None if self.before is None else before))
+        return sorted(rows, key=lambda row: (-row[1].usd, row[0] or "~"))
 
     @property
     def title(self) -> str:
@@ -453,7 +447,7 @@ def _compared(value: Any, sums: MonthSums, before: MonthSums | None) -> dict[str
 
 
 def _groups(report: MonthReport, by: str, most: int | None) -> Section:
-    shown, rest = split([*report.compared(by)], most)
+    shown, rest = split(report.compared(by), most)
     title = by.removeprefix("tag:")
     empty = f"(no {title})" if by in {"volume", "owner"} or by != title else "(unknown)"
 
