@@ -194,8 +194,8 @@ def _parse(content: bytes, name: str, suffix: str = "") -> Parsed:
 def _demand(parsed: Parsed, name: str, project: str) -> Demand:
     document = parsed.value
     if not isinstance(document, Mapping):
-        what = "nothing" if document is None else shown(document)
-        message = f"a demand begins with `version: 1` and `volumes:`; here is {what}"
+        what = "empty" if document is None else shown(document)
+        message = f"a demand begins with `version: 1` and `volumes:`; this is {what}"
         raise _failure(name, message)
     values, problems = check(document)
     if values is not None and not problems:

@@ -60,12 +60,12 @@ def parse_json(text: str) -> Parsed:
         raise UnreadableError(f"not valid JSON: {error.msg}", error.lineno, error.colno) from error
     except _DuplicateKeyError as error:
         place = _json_places(text)[1]
-        message = f"the key '{cut(str(error))}' stands here a second time"
+        message = f"the key '{cut(str(error))}' appears here for the second time"
         raise UnreadableError(message, *(place or (None, None))) from error
     except RecursionError as error:
         raise UnreadableError("the values are nested too deeply for a demand") from error
     except (ValueError, InvalidOperation) as error:
-        raise UnreadableError("a number is beyond all bounds") from error
+        raise UnreadableError("a number is too large") from error
     return Parsed(value, lambda: _json_places(text)[0])
 
 
@@ -137,7 +137,7 @@ def parse_toml(text: str) -> Parsed:
     except RecursionError as error:
         raise UnreadableError("the values are nested too deeply for a demand") from error
     except (ValueError, InvalidOperation) as error:
-        raise UnreadableError("a number is beyond all bounds") from error
+        raise UnreadableError("a number is too large") from error
     return Parsed(value, lambda: _toml_places(text))
 
 
@@ -301,7 +301,7 @@ class _Reader:
         while (named := next(self._events)).crepr != "-MAP":
             key = self._key(named, path)
             if key in result:
-                raise _refused(named, f"the key '{cut(key)}' stands here a second time")
+                raise _refused(named, f"the key '{cut(key)}' appears here for the second time")
             if self._places is not None:
                 self._places[*path, key] = _place(named.start_mark)
             result[key] = self._of(next(self._events), (*path, key), depth + 1)

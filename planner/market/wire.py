@@ -142,7 +142,7 @@ class RowReader:
         if not number.is_finite() or number <= 0:
             return None
         if not is_price(number):
-            self.problems.append(f"{path} is no believable price ({_shown(number)})")
+            self.problems.append(f"{path} is not a plausible price ({_shown(number)})")
             return None
         return number
 

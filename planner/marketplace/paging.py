@@ -96,8 +96,10 @@ def scan(read: Callable[[int, int], Page[Row]]) -> Scan[Row]:
             return result(None)
         if first.total is None and not page.rows:
             more = rows and (read(number, len(rows)).rows or read(number + 1, len(rows)).rows)
-            return result(f"page {number} was empty in passing" if more else None)
-    return result(f"there is no end to it after {MAX_PAGES} pages")
+            return result(
+                f"page {number} was empty, and had rows when read again" if more else None
+            )
+    return result(f"it does not end within {MAX_PAGES} pages")
 
 
 def _flaw(first: Page[Row], page: Page[Row], *, repeated: bool, read: int) -> str | None:

@@ -107,7 +107,7 @@ def _wait_until(ctx: Context, slot: Slot) -> None:
     left = (entry.until - ctx.pace.now()).total_seconds()
     if left > ctx.pace.max_wait_s:
         raise RateLimited(
-            f"the marketplace asks to wait until {entry.until.isoformat(timespec='seconds')}",
+            f"the marketplace asks to wait until {entry.until:%Y-%m-%d %H:%M:%S} UTC",
             status=429,
             method="POST",
             hint="run again then, or wait here with --wait",
@@ -224,7 +224,7 @@ def _follow(
         until = ctx.pace.now() + timedelta(seconds=wait_s)
         raise PendingActions(
             f"{entry.key}: whether disk {entry.name} was created is unknown, and the marketplace "
-            f"asks to wait until {until.isoformat(timespec='seconds')}"
+            f"asks to wait until {until:%Y-%m-%d %H:%M:%S} UTC"
         )
     ctx.pace.pause(wait_s)
     reconcile(ctx, [entry], ctx.pace.listing_pauses())

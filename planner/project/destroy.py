@@ -244,7 +244,7 @@ def _destroy(
         listed = "\n".join(f"  {text}" for text in problems)
         raise Conflict(
             f"not as recorded, so nothing was deleted:\n{listed}",
-            hint="detach it or check it; choose the others with --volume or --id",
+            hint="detach it, or check what changed; select the others with --volume or --id",
         )
     live = [target for target in targets if target.is_live]
     if live and not confirm(live):

@@ -356,8 +356,8 @@ def wait_listed(ctx: Context, entries: Sequence[Entry]) -> None:
             raise Interrupted("stopped before the next disk was sent")
     ids = ", ".join(entry.ids[0] for entry in entries)
     raise PendingActions(
-        f"the account's list does not show disk {ids}, which exists: without that, a lost "
-        "create could not be found, so nothing more is sent",
+        f"disk {ids} exists, but the account's list does not show it: a lost create could not be "
+        "looked up there, so nothing more is sent",
         hint="run again later with the same key and team",
     )
 
@@ -396,7 +396,7 @@ def check_final_listing(ctx: Context) -> None:
     for disk_id, row in ctx.kept.items():
         disk = listing.find(disk_id)
         if disk is None or not disk.is_live:
-            problems.append(f"{disk_id}: kept by the plan, and not in the account")
+            problems.append(f"{disk_id}: kept by the plan, but not in the account")
         else:
             price = disk.usd_hr if row["usd_hr"] is None else row["usd_hr"]
             expected = ExpectedDisk(**{**row, "usd_hr": price or Decimal(0)})
@@ -408,7 +408,9 @@ def check_final_listing(ctx: Context) -> None:
         )
     if unlisted:
         ids = ", ".join(entry.ids[0] for entry in unlisted)
-        raise PendingActions(f"disk {ids} exists and is not listed yet", hint="run it again later")
+        raise PendingActions(
+            f"disk {ids} exists and is not listed yet", hint="run the same apply again"
+        )
 
 
 def wait_active(ctx: Context) -> None:

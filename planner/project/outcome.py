@@ -305,7 +305,9 @@ def _worst(
     if stop.exit_code in {6, 7}:
         return stop
     if any(entry.is_pending for entry in entries):
-        return PendingActions(f"{stop}; an outcome is unknown as well", hint=stop.hint)
+        return PendingActions(
+            f"{stop}; the outcome of another create is unknown too", hint=stop.hint
+        )
     return stop
 
 
@@ -315,12 +317,13 @@ def _advice(ctx: Context, entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         command = f"planner resolve {entry.name} --id ID | --not ID | --give-up"
         if entry.is_pending and entry.claimed_ids:
+            ids = ", ".join(sorted(entry.claimed_ids))
             lines.append(
-                f"{entry.key}: an answer had the id {', '.join(sorted(entry.claimed_ids))}; it is "
-                f"never sent again by itself. Check the account, then: {command}"
+                f"{entry.key}: the marketplace answered with {ids}, so planner does not send it "
+                f"again. Check the account, then: {command}"
             )
         elif entry.is_pending:
-            when = ctx.sends_again_at(entry).isoformat(timespec="seconds")
+            when = f"{ctx.sends_again_at(entry):%Y-%m-%d %H:%M:%S} UTC"
             lines.append(
                 f"{entry.key}: run the same apply again; from {when} on it may send {entry.name} "
                 f"again if it is still not listed. If you know its outcome: {command}"
@@ -333,8 +336,8 @@ def _advice(ctx: Context, entries: Sequence[Entry]) -> list[str]:
 
 def _unwell(entries: Sequence[Entry]) -> list[str]:
     return [
-        f"{entry.key}: disk {entry.ids[0]} is {entry.status} and is billed; it is never replaced "
-        f"by itself. To delete it: planner destroy {shlex.quote(entry.project)} --id {entry.ids[0]}"
+        f"{entry.key}: disk {entry.ids[0]} is {entry.status} and billed; it stays until you delete "
+        f"it: planner destroy {shlex.quote(entry.project)} --id {entry.ids[0]}"
         for entry in entries
         if entry.stage == "created" and entry.status not in HEALTHY
     ]

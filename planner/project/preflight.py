@@ -105,7 +105,7 @@ def check_target(plan: Plan, digest: str, state: State, target: Mapping[str, str
     if bound is None or dict(bound) == dict(target):
         return
     drift = [
-        f"{what}: the plan has {visible(str(bound[key]))}, the key's is {visible(str(target[key]))}"
+        f"plan for {what} {visible(str(bound[key]))}, key for {visible(str(target[key]))}"
         for key, what in (("base_url", "marketplace"), ("team_id", "team"))
         if bound[key] != target[key]
     ]
@@ -126,7 +126,8 @@ def check_age(plan: Plan, now: datetime, max_age: timedelta) -> None:
     """
     age = now - datetime.fromisoformat(plan.created_at)
     if age > max_age:
-        text = f"the plan is {age / timedelta(hours=1):.1f} hours old, {max_age} is allowed"
+        hour = timedelta(hours=1)
+        text = f"the plan is {age / hour:.1f} hours old, and at most {max_age / hour:g} are allowed"
         raise PlanStale(text, drift=[text], hint="plan again, or allow it with --max-age 48h")
     if age < -_SKEW:
         raise PlanStale("the plan was made in the future", hint="correct this machine's clock")
@@ -297,7 +298,7 @@ def check_wallet(
     except MarketError as error:
         if limits.min_runway_hr is not None:
             raise PlanStale(
-                f"the balance is unknown, so no runway can be promised ({error})",
+                f"the balance is unknown, so the runway cannot be checked ({error})",
                 hint="use a key that may read the wallet, or leave out --min-runway",
             ) from error
         ctx.warnings.append(
@@ -449,11 +450,10 @@ def _repriced(
         now = prices.get(disk_id) or bought
         if now > total((bought, part(bought, Decimal(_DEARER_PERCENT)))):
             was, is_now = (money(usd_month(usd)) for usd in (bought, now))
-            more = f", {percent_of(difference(now, bought), bought):.0f} % more" if bought else ""
+            more = f"{percent_of(difference(now, bought), bought):.0f} % more" if bought else "more"
             yield (
-                f"disk {disk_id} (volume {entry.title}) costs ${is_now}/month; it was bought at "
-                f"${was}/month{more}. It stays unless the policy lets it move: "
-                "`move: {payback: 30 days}`"
+                f"disk {disk_id} (volume {entry.title}) costs ${is_now}/month, {more} than when it "
+                f"was bought (${was}/month)"
             )
 
 

@@ -386,7 +386,9 @@ def _reconcile_entries(ctx: Context, pending: Sequence[Entry], *, wait: bool) ->
         names = ", ".join(
             f"{entry.key} ({', '.join(sorted(entry.claimed_ids))})" for entry in stuck
         )
-        raise PendingActions(f"an answer had the id of a disk that is not listed: {names}")
+        raise PendingActions(
+            f"the marketplace answered with the id of a disk that it does not list: {names}"
+        )
     if listing is None and _still_pending(pending):
         raise PendingActions(
             "the account's disks cannot be read, and a create has an unknown outcome"

@@ -72,7 +72,7 @@ _BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' stands here a second time"),
+        ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' appears here for the second time"),
         ("a: 1\n---\nb: 2\n", 2, "a second document begins here"),
         ("a:\n\tb: 1\n", 2, "a tab cannot indent YAML"),
         ("a: [1\nb: 2\n", 2, "not valid YAML"),

@@ -76,7 +76,7 @@ def test_a_bare_page_that_is_short_before_another_is_a_flaw() -> None:
 def test_a_bare_page_that_is_empty_before_another_is_a_flaw() -> None:
     """An empty page is the end only where the next is empty too."""
     pages = [page(rows(0, 3), None), page([], None), page(rows(4, 5), None)]
-    assert "empty in passing" in str(scanned(*pages)[0][2])
+    assert "was empty, and had rows" in str(scanned(*pages)[0][2])
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paging, "MAX_PAGES", 3)
     result, asked = scanned(*(page(rows(n, n + 1), None) for n in range(9)))
     assert asked == 3
-    assert "no end" in str(result[2])
+    assert "does not end within 3 pages" in str(result[2])
 
 
 def test_rows_that_are_no_objects_are_kept() -> None:

@@ -95,7 +95,7 @@ def test_two_hours_are_two_hours(settle_s: float, tmp_path: Path) -> None:
     world.order("POST /disks/#1:429=7200")
     outcome = world.apply(tmp_path, plan_of(1), pace={"settle_s": settle_s})
     assert outcome.exit_code == 4
-    assert "2026-01-01T14:00" in str(outcome.stop)
+    assert "2026-01-01 14:00" in str(outcome.stop)
     pace = {"settle_s": settle_s, "waits_long": True}
     outcome = world.apply(tmp_path, plan_of(1), pace=pace)
     assert outcome.exit_code == 0

@@ -178,7 +178,7 @@ def parse_fault(text: str) -> Fault:
     endless = every or (match["range"] and match["last"] is None)
     last = math.inf if endless else int(match["last"] or first)
     if not 1 <= first <= last:
-        raise InputError(f"{visible(text)[:100]!r}: no request has such a number", hint=_HINT)
+        raise InputError(f"{visible(text)[:100]!r}: requests are numbered from 1", hint=_HINT)
     path = match["path"].removeprefix(PREFIX)
     acts = tuple(_act(word) for word in match["kinds"].split("+"))
     return Fault(text.strip(), match["method"], PREFIX + path, first, last, acts)
@@ -194,9 +194,10 @@ def _act(word: str) -> Act:
         return Act(kind, kind.default)
     if bool(given) != (kind.value is not None):
         wants = f"{name}={kind.value.upper()}" if kind.value else f"{name}, without a value"
-        raise InputError(f"{visible(word)[:60]!r} is not complete or too much", hint=f"use {wants}")
+        problem = "needs a value" if kind.value else "takes no value"
+        raise InputError(f"{visible(word)[:60]!r} {problem}", hint=f"use {wants}")
     if kind.value is not None and not _fits(kind.value, value):
-        message = f"{visible(word)[:60]!r}: the value is no {kind.value}"
+        message = f"{visible(word)[:60]!r}: the value is not a valid {kind.value}"
         raise InputError(message, hint=kind.summary)
     return Act(kind, value)
 
