@@ -121,7 +121,8 @@ def _paired(instance: Instance, demand: Demand) -> Pairs:
     """Return the pairs of a demand; rows of volumes that stay as they are, are taken over."""
     before, old = instance.demand, instance.pairs
     mounted = frozenset(name for workload in demand.workloads for name in workload.mounts)
-    tied = group_places(before), group_places(demand)
+    is_tied_alike = before.groups == demand.groups and len(before.volumes) == len(demand.volumes)
+    tied = ({}, {}) if is_tied_alike else (group_places(before), group_places(demand))
     changed: list[Volume] = []
     rows: list[int] = []
     for volume in demand.volumes:
@@ -129,7 +130,7 @@ def _paired(instance: Instance, demand: Demand) -> Pairs:
         v = instance.index.get(name)
         if (
             v is not None
-            and old.volumes[v] == volume
+            and (old.volumes[v] is volume or old.volumes[v] == volume)
             and tied[0].get(name) == tied[1].get(name)
             and (name in old.mounted) == (name in mounted)
         ):

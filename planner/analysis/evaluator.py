@@ -186,8 +186,9 @@ AT_LEAST = "no cheaper than that, if it is possible: ask for it by name to have 
 RANGES = (BETWEEN, AT_LEAST)
 """What an answer says of which a program would tell more, and was not solved."""
 _PLACES = Decimal("1e-9")
-_NEARBY = 3
-"""Programs that one near the plan counts as at least: it is small, and may be hard."""
+_NEARBY, _BESIDE = 3, 4
+"""Programs that one near the plan counts as at least: it is small, and may be hard. Where prices of
+limits answer most of what is asked in a large instance, it is worth several of the whole."""
 _PAIRS_A_PROGRAM, _COLUMNS_A_PROGRAM = 500, 400
 """Pairs of volumes and offers, and columns that are left of them, which count as one program."""
 
@@ -250,6 +251,7 @@ class Evaluator:
         self.budget = SearchBudget(float("inf")) if budget is None else budget
         self._multipliers = multipliers
         self._parts: dict[int, Part] = {}
+        self._at: dict[int, tuple[NDArray[np.float64], list[Decimal | None]]] = {}
         self._without: dict[int, Decimal] = {}
 
     @property
@@ -410,8 +412,25 @@ class Evaluator:
                     mine = self._cost([v], [], self._rest)
                     self._without[v] = difference(self._rest.usd_month, mine)
                 return Answer(total([self._without[v], usd_month(usd_hr, self.hours)]), {}, {})
+        if self._is_bound and self._nearby is not None and self.budget.calls < float("inf"):
+            return self._without_program(self._nearby, v, o)
         name = instance.pairs.volumes[v].name
         return self.evaluate(self.part_of(v), including(name, o))
+
+    def _without_program(self, nearby: Nearby, v: int, o: int) -> Answer:
+        """Return what is known of a plan with a replica of a volume at an offer, as many are."""
+        if v not in self._at:
+            self._at[v] = nearby.with_replica(v)
+        least_usd_hr, known = self._at[v]
+        least, usd_month = float(least_usd_hr[o]), known[o]
+        if np.isinf(least):
+            return Answer(None, {}, {}, self.part_of(v).why_not)
+        least_month = Decimal(least * self.hours).quantize(_PLACES, ROUND_FLOOR)
+        if usd_month is None:
+            return Answer(None, {}, {}, AT_LEAST, least_month)
+        is_near = nearby.is_near_enough(float(usd_month) / self.hours, least)
+        why = NEAR_OPTIMAL if is_near else BETWEEN
+        return Answer(usd_month, {}, {}, why, min(least_month, usd_month))
 
     @cached_property
     def _is_bound(self) -> bool:
@@ -444,7 +463,8 @@ class Evaluator:
                     return self._answer(self._solve(other), change, part)
             finally:
                 columns = nearby.columns_solved - before
-                self.budget.calls -= bool(columns) * max(_NEARBY, columns / _COLUMNS_A_PROGRAM)
+                at_least = _BESIDE * size_of(other) if nearby.is_large else _NEARBY
+                self.budget.calls -= bool(columns) * max(at_least, columns / _COLUMNS_A_PROGRAM)
         least = Decimal(bracket.least_usd_hr * self.hours).quantize(_PLACES, ROUND_FLOOR)
         if best is None:
             return Answer(None, {}, {}, AT_LEAST, least)

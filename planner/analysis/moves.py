@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOVES = 3000
 """Moves of least cost that are tried beside a change."""
-_PAIRED, _CHUNK = 150, 512
+_PAIRED, _CHUNK = 150, 4096
 _STEPS, _WORTH = 40, 1e-9
 """Steps towards keeping every limit and saving more; and what is too little to count."""
 """Of them, those of which pairs are formed; and how many pairs are looked at at once."""
@@ -74,6 +74,8 @@ class Moves:
             usd[order],
         )
         self._effects = effects[self._first] + effects[self._second]
+        self._by_limit = np.ascontiguousarray(self._effects.T)
+        self._highest, self._lowest = self._effects.max(axis=0), self._effects.min(axis=0)
         self._weight = np.maximum(weight[order], 0)
         volume = np.r_[volume, -1]
         self._volumes = volume[self._first], volume[self._second]
@@ -116,15 +118,18 @@ class Moves:
 
     def cheapest(self, room: _Floats, without: Sequence[int], most: float) -> Moved | None:
         """Return the cheapest moves that exceed no limit, where they cost less than ``most``."""
+        tight = np.flatnonzero(room < self._highest)
+        if (room[tight] < self._lowest[tight]).any():
+            return None
         stay, end = list(without), int(np.searchsorted(self._usd_hr, most))
         for at in range(0, end, _CHUNK):
             part = slice(at, min(end, at + _CHUNK))
-            fits = (self._effects[part] <= room).all(axis=1)
-            if fits.any():
-                for volumes in self._volumes:
-                    fits &= ~np.isin(volumes[part], stay)
-                if fits.any():
-                    return self._moved(at + int(fits.argmax()))
+            fits = np.ones(part.stop - at, np.bool_)
+            for limit in tight.tolist():
+                fits &= self._by_limit[limit, part] <= room[limit]
+            for i in np.flatnonzero(fits).tolist():
+                if not any(volumes[at + i] in stay for volumes in self._volumes):
+                    return self._moved(at + i)
         return None
 
     def _moved(self, at: int) -> Moved:

@@ -18,24 +18,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.analysis.moves import MOVES, Moves
-from planner.analysis.priced import LimitPrices, has_prices, multipliers_of
+from planner.analysis.priced import LimitPrices, Unit, has_prices, multipliers_of, units_of
+from planner.analysis.repair import Repairs, differing, keeps
 from planner.requirements.spread import spreads
-from planner.solve.bundles import bundled
 from planner.solve.candidates import BIT
 from planner.solve.optimum import Optimum, solve_columns
 from planner.solve.presolve import every_column
-from planner.solve.stats import SolveStats, Undecided
-from planner.units import difference, total
+from planner.solve.stats import Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from numpy.typing import NDArray
 
-    from planner.demand.model import Volume
     from planner.solve.certificate import Multiplier
-    from planner.solve.problem import Chosen, Instance
+    from planner.solve.problem import Instance
 
     _Floats = NDArray[np.float64]
     _Ints = NDArray[np.int64]
@@ -50,20 +48,6 @@ _OF_MANY = 10
 """How many times that far many answers may be from what is proven: as far as a plan."""
 _WIDER, _ROUNDING, _TRIES = 8, 1e-9, 12
 _MOST_COLUMNS = 4000
-_OPTIONS, _FILLED = 16, 3
-"""Places that are tried for a volume that a change moves; those tried in more than two moves where
-two never do."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A volume, or volumes of one replica that groups keep in one place.
-
-    Of each offer its place then, -1 where there is none.
-    """
-
-    volumes: tuple[int, ...]
-    place: _Ints | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -127,6 +111,8 @@ class Nearby:
         self._rows = self._weights(instance, range(len(instance.volumes)))
         self._each, self._beyond = self._costs(instance, self._units, self._rows)
         self._bound = _lowered(sum(self._each.values()) + self._constant)
+        priced = self._priced if self._is_priced else None
+        self._repairs = Repairs(instance, plan, priced, self._rows)
         self._near_enough = (instance.pairs.broken.size > _LARGE) * _NEAR * self._bound
 
     # The least.
@@ -180,7 +166,7 @@ class Nearby:
         return (
             all(getattr(mine.demand, name) == getattr(theirs.demand, name) for name in same)
             and mine.rentals is theirs.rentals
-            and not _differing(mine, theirs)
+            and not differing(mine, theirs)
             and bool(np.isfinite(self._program_rows[opened]).all())
         )
 
@@ -193,7 +179,7 @@ class Nearby:
         else:
             differs = ((mine.broken == 0) != (theirs.broken == 0)).any(axis=1)
             changed = {*np.flatnonzero(differs).tolist(), *(v for v, _ in other.forced)}
-            changed |= _differing(self._instance, other)
+            changed |= differing(self._instance, other)
         touched = {
             unit
             for unit in self._units
@@ -217,16 +203,16 @@ class Nearby:
             return Bracket(None, np.inf, is_exact=True)
         if priced is None and self._is_still_best(other, changed, least, beyond):
             return Bracket(self.base, least, is_exact=True)
-        best = self._repaired(other, again, rows, is_moved=priced is None)
+        best = self._repairs.repaired(other, again, rows, is_moved=priced is None)
         return Bracket(best, least, beyond=beyond)
 
     def _is_still_best(
         self, other: Instance, changed: set[int], least: float, beyond: dict[int, _Floats]
     ) -> bool:
         """Return whether the plan is allowed still, and what is new is in no better one."""
-        if not _is_tied_alike(other, self._instance) or _differing(self._instance, other):
+        if not _is_tied_alike(other, self._instance) or differing(self._instance, other):
             return False
-        if not all(_keeps(other, v, self.base.chosen[v]) for v in changed):
+        if not all(keeps(other, v, self.base.chosen[v]) for v in changed):
             return False
         new = np.inf
         for v in changed:
@@ -234,98 +220,19 @@ class Nearby:
             new = min(new, beyond[v][opened].min(initial=np.inf))
         return least + new > self._usd_hr(self.base)
 
-    # A plan.
+    # A replica at each offer.
 
-    @cached_property
-    def _moves(self) -> Moves:
-        """Return moves of the plan's replicas that volumes in no group can make."""
-        tied = {v for tie in self._instance.ties for v in tie.members}
-        lists: list[tuple[_Ints, ...]] = [(np.empty(0, np.int64),) * 3]
-        weights = [np.empty(0)]
-        for v, at in self._plan.chosen.items():
-            for gone in dict.fromkeys(at) if v not in tied else ():
-                to = elsewhere(self._instance, v, [o for o in at if o != gone], self._rows[v])
-                to = to[to != gone]
-                lists.append((np.full(len(to), v), np.full(len(to), gone), to))
-                weights.append(self._rows[v, to] - self._rows[v, gone])
-        weight = np.concatenate(weights)
-        cheapest = np.argsort(weight, kind="stable")[:MOVES]
-        volume, start, to = (np.concatenate(each)[cheapest] for each in zip(*lists, strict=True))
-        instance, priced = self._instance, self._priced
-        usd_hr = _usd_hr(instance, volume, to) - _usd_hr(instance, volume, start)
-        effects = priced.effects(instance, volume, to) - priced.effects(instance, volume, start)
-        return Moves(volume, start, to, weight[cheapest], usd_hr, effects)
+    def with_replica(self, v: int) -> tuple[_Floats, list[Decimal | None]]:
+        """Return what a replica of a volume at each offer costs without a program, (O,).
 
-    @cached_property
-    def _room(self) -> _Floats:
-        """Return what the plan leaves of each limit."""
-        taken, right = self._takes(self._instance, [self._plan.chosen])[1][0], self._priced.right
-        room: _Floats = right - taken
-        room[np.abs(room) <= _ROUNDING * np.maximum(np.abs(right), np.abs(taken))] = 0
-        return room
-
-    def _repaired(
-        self, other: Instance, units: Sequence[Unit], rows: dict[int, _Floats], *, is_moved: bool
-    ) -> Optimum | None:
-        """Return the plan with the units that a change is about elsewhere, and a few moves."""
-        chosen, room = {**self._plan.chosen}, self._room if self._is_priced else np.zeros(0)
-        if not self._is_priced or not is_moved or len(units) > _OPTIONS:
-            held = all(_keeps(other, v, offers) for v, offers in chosen.items())
-            return self._checked(other, chosen) if held else None
-        stay = [v for unit in units for v in unit.volumes]
-        for unit in units:
-            options = _options(other, unit, rows, chosen)
-            usd_hr, taken = self._takes(other, options)
-            before = self._takes(self._instance, [{v: chosen[v] for v in unit.volumes}])
-            left = room - (taken - before[1])
-            some, least = [*range(len(options))[:_FILLED]], np.inf
-            for i, usd in enumerate(usd_hr.tolist()):
-                moved = self._moves.cheapest(left[i], stay, least - usd)
-                if moved is not None:
-                    some, least = [i], usd + moved.usd_hr
-            filled = [(i, self._moves.filled(left[i], stay)) for i in some]
-            possible = [(usd_hr[i] + moved.usd_hr, i, moved) for i, moved in filled if moved]
-            if not possible:
-                return None
-            _, i, moved = min(possible, key=lambda each: each[0])
-            chosen.update(options[i])
-            room = left[i] - moved.effects
-            for v, start, to in moved.moves:
-                chosen[v] = sorted([*_without(chosen[v], start), to])
-            stay += [v for v, _, _ in moved.moves]
-        return self._checked(other, chosen)
-
-    def _takes(self, other: Instance, options: Sequence[Chosen]) -> tuple[_Floats, _Floats]:
-        """Return what offers cost an hour, (k,), and what they take of each limit, (k, L)."""
-        each = [
-            (k, v, o)
-            for k, option in enumerate(options)
-            for v, offers in option.items()
-            for o in offers
-        ]
-        of, volume, offer = np.array(each, np.int64).reshape(-1, 3).T
-        taken = np.zeros((len(options), len(self._priced.right)))
-        np.add.at(taken, of, self._priced.effects(other, volume, offer))
-        usd_hr = np.zeros(len(options))
-        np.add.at(usd_hr, of, _usd_hr(other, volume, offer))
-        return usd_hr, taken
-
-    def _checked(self, other: Instance, chosen: Chosen) -> Optimum | None:
-        """Return a plan where it holds all that is asked, exactly."""
-        rented = other.rent(other.whole.workloads, chosen)
-        if rented is None or not other.holds(other.whole, chosen):
-            return None
-        changed = _differing(self._instance, other)
-        moved = [v for v, at in chosen.items() if v in changed or at != self._plan.chosen[v]]
-        gpus = [
-            each.usd_month(each_chosen, r)
-            for each, each_chosen, r in (
-                (self._instance, {v: self._plan.chosen[v] for v in moved}, self._plan.rented),
-                (other, {v: chosen[v] for v in moved}, rented),
-            )
-        ]
-        usd_month = total([difference(self._plan.usd_month, gpus[0]), gpus[1]])
-        return Optimum(dict(sorted(chosen.items())), rented, usd_month, None, SolveStats())
+        What no plan costs less than in an hour, infinite where there is none; and what a plan costs
+        in a month, None where none is known.
+        """
+        unit = next(unit for unit in self._units if v in unit.volumes)
+        least = self._bound + self._beyond[v]
+        there = np.flatnonzero(np.isfinite(least)).tolist()
+        known = dict(zip(there, self._repairs.with_replica(unit, v, there), strict=True))
+        return least, [known.get(o) for o in range(len(least))]
 
     # The program.
 
@@ -347,8 +254,19 @@ class Nearby:
         """
         if bracket.is_exact or bracket.best is None:
             return bracket.is_exact
-        enough = self._near_enough * (_OF_MANY if is_one_of_many else 1)
-        return self._usd_hr(bracket.best) - bracket.least_usd_hr <= enough
+        usd_hr = self._usd_hr(bracket.best)
+        if is_one_of_many:
+            return self.is_near_enough(usd_hr, bracket.least_usd_hr)
+        return usd_hr - bracket.least_usd_hr <= self._near_enough
+
+    @property
+    def is_large(self) -> bool:
+        """Return whether prices of limits answer, and no program to the last cent."""
+        return self._is_priced and self._near_enough > 0
+
+    def is_near_enough(self, usd_hr: float, least_usd_hr: float) -> bool:
+        """Return whether a cost is near enough to the least, as one of many."""
+        return usd_hr - least_usd_hr <= self._near_enough * _OF_MANY
 
     def solved(self, other: Instance, bracket: Bracket) -> Optimum | None:
         """Return the optimum of a changed instance, from the program of few candidates.
@@ -408,16 +326,6 @@ def _relaxed(instance: Instance) -> tuple[float, _Floats]:
     return ideal.bound_usd_hr, rows
 
 
-def units_of(instance: Instance) -> tuple[Unit, ...]:
-    """Return the volumes that groups keep together, and every other volume."""
-    broken = instance.pairs.broken
-    parts = bundled(instance, instance.whole, lambda volumes: broken[list(volumes)] == 0)
-    together = [Unit(part.volumes, place) for part, place in parts if not part.workloads]
-    grouped = {v for unit in together for v in unit.volumes}
-    alone = (Unit((v,)) for v in range(len(instance.volumes)) if v not in grouped)
-    return (*together, *alone)
-
-
 def _cost(other: Instance, unit: Unit, rows: _Floats) -> tuple[float, _Floats]:
     """Return what a unit costs at least, and what each offer costs beyond that, (m, O)."""
     if unit.place is not None:
@@ -463,86 +371,5 @@ def codes(instance: Instance, level: str, *, apart: bool = False) -> _Ints:
     return np.array([numbers.setdefault(place, len(numbers)) for place in places], np.int64)
 
 
-def _options(other: Instance, unit: Unit, rows: dict[int, _Floats], chosen: Chosen) -> list[Chosen]:
-    """Return offers that a unit may take, the cheapest at the prices first."""
-    mine = np.array([rows[v] for v in unit.volumes])
-    options = []
-    if all(_keeps(other, v, chosen[v]) for v in unit.volumes):
-        options.append({v: chosen[v] for v in unit.volumes})
-    if unit.place is not None:
-        costs = []
-        for place in range(int(unit.place.max()) + 1):
-            here = np.where(unit.place == place, mine, np.inf)
-            best, usd = here.argmin(axis=1), here.min(axis=1).sum()
-            if np.isfinite(usd):
-                costs.append((float(usd), [[o] for o in best.tolist()]))
-        costs.sort(key=lambda cost: cost[0])
-        return options + [
-            dict(zip(unit.volumes, each, strict=True)) for _, each in costs[:_OPTIONS]
-        ]
-    (v,), (row,) = unit.volumes, mine
-    wanted = other.volumes[v].replicas
-    kept = [o for o in chosen[v] if np.isfinite(row[o])]
-    kept = sorted(kept, key=lambda o: float(row[o]))[:wanted]
-    bases = [kept] if len(kept) < wanted else [_without(kept, o) for o in dict.fromkeys(kept)]
-    for base in bases:
-        at = [*base]
-        while len(at) < wanted - 1:
-            to = elsewhere(other, v, at, row)
-            if not len(to):
-                break
-            at.append(int(to[0]))
-        options += [{v: sorted([*at, o])} for o in elsewhere(other, v, at, row)[:_OPTIONS].tolist()]
-    return [option for option in options if _keeps(other, v, option[v])]
-
-
-def elsewhere(instance: Instance, v: int, beside: Sequence[int], row: _Floats) -> _Ints:
-    """Return where another replica of a volume may be, the cheapest first."""
-    volume, there = instance.volumes[v], np.isfinite(row)
-    if spreads(volume.replicas, volume.spread):
-        places = instance.spread_domains(volume.spread)
-        taken = {place for o in beside for place in places[o]}
-        there = there & np.array([taken.isdisjoint(place) for place in places])
-    to = np.flatnonzero(there)
-    return to[np.argsort(row[to], kind="stable")]
-
-
-def _keeps(other: Instance, v: int, offers: Sequence[int]) -> bool:
-    """Return whether a volume may be at offers, but for what couples it to others."""
-    volume = other.volumes[v]
-    if len(offers) != volume.replicas or other.pairs.broken[v, list(offers)].any():
-        return False
-    if any(of == v and some.isdisjoint(offers) for of, some in other.forced):
-        return False
-    if not spreads(volume.replicas, volume.spread):
-        return True
-    domains = other.spread_domains(volume.spread)
-    places = [place for o in offers for place in domains[o]]
-    return len(places) == len({*places})
-
-
-def _without(offers: Sequence[int], gone: int) -> list[int]:
-    left = [*offers]
-    left.remove(gone)
-    return left
-
-
-def _usd_hr(instance: Instance, volume: _Ints, offer: _Ints) -> _Floats:
-    pairs = instance.pairs
-    usd_hr: _Floats = pairs.provision_gb[volume, offer] * pairs.facts.float_prices[offer]
-    return usd_hr
-
-
 def _is_tied_alike(left: Instance, right: Instance) -> bool:
     return left.demand.groups == right.demand.groups
-
-
-def _differing(left: Instance, right: Instance) -> set[int]:
-    """Return the volumes of which a program sees other than candidates."""
-    pairs = enumerate(zip(left.volumes, right.volumes, strict=True))
-    return {v for v, (a, b) in pairs if a is not b and _look(a) != _look(b)}
-
-
-def _look(volume: Volume) -> tuple[object, ...]:
-    """Return what a program sees of a volume beside its candidates."""
-    return volume.name, volume.need_gb, volume.replicas, volume.spread, volume.owner

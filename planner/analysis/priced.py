@@ -6,10 +6,12 @@ is below any plan (see `planner.solve.dual`). A change of one volume changes one
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from planner.solve.bundles import bundled
 from planner.solve.certificate import (
     as_multipliers,
     coupled,
@@ -29,6 +31,27 @@ if TYPE_CHECKING:
 
     _Floats = NDArray[np.float64]
     _Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A volume, or volumes of one replica that groups keep in one place.
+
+    Of each offer its place then, -1 where there is none.
+    """
+
+    volumes: tuple[int, ...]
+    place: _Ints | None = field(default=None, compare=False)
+
+
+def units_of(instance: Instance) -> tuple[Unit, ...]:
+    """Return the volumes that groups keep together, and every other volume."""
+    broken = instance.pairs.broken
+    parts = bundled(instance, instance.whole, lambda volumes: broken[list(volumes)] == 0)
+    together = [Unit(part.volumes, place) for part, place in parts if not part.workloads]
+    grouped = {v for unit in together for v in unit.volumes}
+    alone = (Unit((v,)) for v in range(len(instance.volumes)) if v not in grouped)
+    return (*together, *alone)
 
 
 def has_prices(instance: Instance) -> bool:
