@@ -158,4 +158,4 @@ def test_about_one_volume_no_column_repeats_its_name(run: Run) -> None:
         for line in run("explain", "plan.json", "--volume", "corpus").out.splitlines()
         if "why not" in line and "offer" in line and "Every" not in line
     )
-    assert heading.split() == ["offer", "why", "not"]
+    assert heading.split() == ["offer", "+", "$/month", "why", "not"]
