@@ -203,7 +203,7 @@ class Nearby:
             return Bracket(None, np.inf, is_exact=True)
         if priced is None and self._is_still_best(other, changed, least, beyond):
             return Bracket(self.base, least, is_exact=True)
-        best = self._repairs.repaired(other, again, rows, is_moved=priced is None)
+        best = self._repairs.repair(other, again, rows, is_moved=priced is None)
         return Bracket(best, least, beyond=beyond)
 
     def _is_still_best(

@@ -99,7 +99,7 @@ class Repairs:
         dust: _Floats = _ROUNDING * np.maximum(np.abs(right), np.abs(taken))
         return dust
 
-    def repaired(
+    def repair(
         self, other: Instance, units: Sequence[Unit], rows: dict[int, _Floats], *, is_moved: bool
     ) -> Optimum | None:
         """Return the plan with the units that a change is about elsewhere, and a few moves."""
@@ -169,11 +169,11 @@ class Repairs:
             at = {u: [int(row.argmin())] for u, row in zip(unit.volumes, rows, strict=True)}
             return {**at, v: [o]} if np.isfinite(rows.min(axis=1)).all() else None
         volume, mine = self._instance.volumes[v], self._plan.chosen[v]
-        leave = sorted(mine, key=lambda each: -float(self._rows[v, each]))
+        displaced = sorted(mine, key=lambda each: -float(self._rows[v, each]))
         if spreads(volume.replicas, volume.spread):
             places = self._instance.spread_domains(volume.spread)
-            leave = [each for each in leave if places[each] & places[o]] or leave
-        option = sorted([*_without(mine, leave[0]), o])
+            displaced = [each for each in displaced if places[each] & places[o]] or displaced
+        option = sorted([*_without(mine, displaced[0]), o])
         return {v: option} if keeps(self._instance, v, option) else None
 
     def _takes(self, other: Instance, options: Sequence[Chosen]) -> tuple[_Floats, _Floats]:
