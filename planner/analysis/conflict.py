@@ -18,7 +18,7 @@ from planner.requirements import volume, workload
 from planner.requirements.group import labelled
 from planner.requirements.packing import PACKING, pod_limit
 from planner.requirements.policy import policy_requirements
-from planner.solve.packing import stated_limits
+from planner.solve.packing import pod_limits
 from planner.text import visible
 from planner.units import plain
 
@@ -96,7 +96,7 @@ def requirements(demand: Demand) -> list[Requirement]:
     ]
     asked += [
         Requirement(*pod_limit(name).requirement, value=most, shown=f"{{{name}: {most}}}")
-        for name, most in stated_limits(demand).items()
+        for name, most in (pod_limits(demand) if demand.workloads else {}).items()
     ]
     if demand.policy.packing == "never":
         asked.append(Requirement(*PACKING.requirement, value="never", shown="never"))

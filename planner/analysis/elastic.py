@@ -49,7 +49,7 @@ from planner.requirements.spread import ReplicaSpread
 from planner.requirements.volume import KIND_OF
 from planner.requirements.workload import Mount
 from planner.solve.model import Model, Terms, Variable
-from planner.solve.packing import stated_limits
+from planner.solve.packing import pod_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -261,7 +261,7 @@ class Elastic(Model):
         """Let a pod mount no more disks than a solution needs, from now on; return how many."""
         more = round(self.pods[step].value() or 0)
         self.add([(self.pods[step], 1.0)], "<=", more)
-        return stated_limits(self.instance.demand)[step.name] + more
+        return pod_limits(self.instance.demand)[step.name] + more
 
     def hold_places(self, v: int, is_allowed: Callable[[int], bool]) -> None:
         """Keep a volume to some offers from now on."""

@@ -69,10 +69,17 @@ def stated_limits(demand: Demand) -> dict[str, int]:
     several = {volume.name for volume in demand.volumes if volume.max_disks > 1}
     if not any(len(job.mounts) > 1 or several & {*job.mounts} for job in demand.workloads):
         return {}
+    return pod_limits(demand)
+
+
+def pod_limits(demand: Demand) -> dict[str, int]:
+    """Return the same, whatever jobs mount."""
     return {**documented_limits(), **demand.policy.attach_limits}
 
 
-def attach_limits(demand: Demand, pairs: Pairs, rentals: Rentals) -> AttachLimits | None:
+def attach_limits(
+    demand: Demand, pairs: Pairs, rentals: Rentals, *, everywhere: bool = False
+) -> AttachLimits | None:
     """Return what pods can mount; None where no job can need more.
 
     Parameters
@@ -81,14 +88,18 @@ def attach_limits(demand: Demand, pairs: Pairs, rentals: Rentals) -> AttachLimit
         V volumes at offers for one volume each, live disks among them.
     rentals : Rentals
         W workloads and G GPU offers.
+    everywhere : bool
+        Also what pods would have to mount if requirements were relaxed.
     """
     at_most = np.array([volume.max_disks for volume in pairs.volumes])
     for v, o in np.argwhere(pairs.broken[:, [*pairs.fixed_usd_hr]] == 0).tolist():
         at_most[v] = max(at_most[v], pairs.disks[v, [*pairs.fixed_usd_hr][o]])
+    if everywhere:
+        at_most = np.maximum(at_most, [pairs.disks[v].max(initial=1) for v in range(len(at_most))])
     needed = [int(at_most[list(mounts)].sum()) for mounts in rentals.mounts]
     if max(needed, default=0) < 2:  # noqa: PLR2004 -- one disk can be mounted everywhere
         return None
-    limits = stated_limits(demand)
+    limits = pod_limits(demand)
     most = np.array([limits.get(name, _UNKNOWN) for name in rentals.gpus["provider"]], np.int64)
     too_many = np.zeros(rentals.broken.shape, np.bool_)
     limited = np.zeros(len(rentals.mounts), np.bool_)
@@ -101,6 +112,9 @@ def attach_limits(demand: Demand, pairs: Pairs, rentals: Rentals) -> AttachLimit
             if look not in known:
                 known[look] = _disks(pairs, together, dict(zip(mounts, reached, strict=True)))
             fewest, worst = known[look]
+            if everywhere:
+                there = [pairs.disks[v, rentals.mountable(w, v, g)] for v in mounts]
+                worst = sum(max(int(disks.max(initial=1)), 1) for disks in there)
             too_many[w, g] = fewest > most[g]
             limited[w] |= worst > most[g]
     return AttachLimits(most, too_many, limited) if limited.any() else None

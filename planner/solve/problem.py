@@ -111,7 +111,7 @@ class Instance:
         pairs, rentals, limits = with_kept(pair(demand, offers), kept), None, None
         if demand.workloads and gpus is not None:
             rentals = rent(demand, pairs.offers, gpus)
-            limits = attach_limits(demand, pairs, rentals)
+            limits = attach_limits(demand, pairs, rentals, everywhere=everywhere)
         pairs, rentals = with_shared_disks(demand, pairs, rentals, limits, everywhere=everywhere)
         at = {volume.name: v for v, volume in enumerate(demand.volumes)}
         places = tuple((at[replica.volume], len(offers) + n) for n, replica in enumerate(kept))

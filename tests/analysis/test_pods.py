@@ -64,6 +64,15 @@ def test_a_volume_in_two_disks_needs_a_pod_that_mounts_two() -> None:
     assert (change["provider"], change["from"], change["to"]) == ("alpha", 1, 2)
 
 
+def test_more_disks_and_a_pod_that_mounts_them_are_proposed_together() -> None:
+    """Neither helps alone: one disk is too small, and a pod mounts no second one."""
+    (only,) = why_not(demand("c"), maxCount=300).relaxations
+    assert only.text == (
+        "raise `max_disks` to 2 on c; "
+        "write `attach_limits: {alpha: 2}` if one pod there can mount 2 disks"
+    )
+
+
 def test_packing_that_is_ruled_out_is_one_of_the_ways() -> None:
     why = why_not(demand("ab", policy={"packing": "never"}))
     assert {one["field"] for one in why.conflicts} == {"attach_limits", "packing", "mounts"}
