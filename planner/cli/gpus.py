@@ -101,7 +101,7 @@ def gpus(
         multinode=multinode,
     )
     if save is not None and save == save_multinode:
-        raise InputError("--save and --save-multinode name one file", hint="name two")
+        raise InputError("--save and --save-multinode name the same file", hint="name two files")
     # A snapshot of GPUs alone is shown alone: it needs no key.
     files: dict[ListingName, str | None] = {"gpus": gpus_file}
     if offers_file is not None or gpus_file is None:

@@ -103,12 +103,12 @@ def offers(
     if gpus is not None and (multinode_file or not gpus_file):
         files["multi-node"] = multinode_file
     if (gpus_file and "gpus" not in files) or (multinode_file and not (gpus and gpus_file)):
-        raise InputError("GPU files are read for --gpus", hint="give --gpus and --gpus-file too")
+        raise InputError("GPU files come with --gpus", hint="give --gpus MODEL, and --gpus-file")
     found = snapshots(files)
     snapshot, single, multi = found["disks"], found.get("gpus"), found.get("multi-node")
     listed = snapshot.offers()
     if save is not None and save == save_gpus:
-        raise InputError("--save and --save-gpus name one file", hint="name two")
+        raise InputError("--save and --save-gpus name the same file", hint="name two files")
     keep(snapshot, save, "offers")
     keep(single, save_gpus, "GPU offers")
     rows = records(listed)

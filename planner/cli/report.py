@@ -216,7 +216,7 @@ def report(
     limits = options.budgets(budget or [])
     wanted = section or []
     _check(
-        (live and disks_file, "--live and --disks are two accounts", "give one of them"),
+        (live and disks_file, "--live and --disks read different accounts", "give one of them"),
         (
             wanted and output in {Output.json, Output.md},
             "--section chooses tables, or one table of CSV",

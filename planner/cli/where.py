@@ -87,7 +87,7 @@ def where(
         stock=stock,
     )
     if gpu is None and (gpus_file or multinode_file):
-        raise InputError("GPU files are read for --gpu", hint="name a GPU: --gpu MODEL")
+        raise InputError("GPU files come with --gpu", hint="name a GPU: --gpu MODEL")
     if save in {"", "-"}:
         raise InputError("--save names a file", hint="such as demand.yaml")
     if save is not None:

@@ -75,7 +75,7 @@ class WhereQuestion:
             When a value is not understood; the message says what to write.
         """
         if hours_per_month is not None and gpu is None:
-            raise InputError("the hours are those of a GPU", hint="name it: --gpu MODEL")
+            raise InputError("hours are given without a GPU", hint="name the GPU: --gpu MODEL")
         asked: dict[str, Any] = {
             "replicas": replicas if replicas != 1 else None,
             "multinode": multinode or None,

@@ -10,7 +10,7 @@ from planner.errors import BudgetGate, InputError
 from planner.plans.file import Amount, Size
 from planner.present.table import counted
 from planner.reports.lines import RunRate
-from planner.schema import AMOUNT, TEXT, WHOLE, Column
+from planner.schema import AMOUNT, TEXT, WHOLE, Column, json_values
 from planner.text import suggestion, visible
 from planner.units import (
     HOURS_PER_MONTH,
@@ -98,11 +98,7 @@ def limit_of(owner: str | None, usd: object, owners: Collection[str]) -> Limit:
     InputError
         When the amount is invalid, or no disk has that owner.
     """
-    if isinstance(usd, bool) or not isinstance(usd, Decimal | int | float):
-        raise InputError(f"a budget is {visible(repr(usd))[:60]}", hint="give a number of USD")
-    amount = as_decimal(usd)
-    if not amount.is_finite() or amount < 0:
-        raise InputError(f"a budget is {amount}", hint="an amount of USD, zero or more")
+    amount = _checked(usd, "budget", "an amount of USD")
     if owner is not None and owner not in owners:
         known = f"owners: {', '.join(sorted(map(visible, owners)))}"
         hint = suggestion(owner, owners, known if owners else "no disk has an owner")
@@ -118,13 +114,18 @@ def checked_percent(percent: object) -> Decimal:
     InputError
         When it is no number, or less than zero.
     """
-    if isinstance(percent, bool) or not isinstance(percent, Decimal | int | float):
-        message = f"a threshold is {visible(repr(percent))[:60]}"
-        raise InputError(message, hint="give a number, per cent of the budget")
-    value = as_decimal(percent)
-    if not value.is_finite() or value < 0:
-        raise InputError(f"a threshold is {value}", hint="per cent of the budget, zero or more")
-    return value
+    return _checked(percent, "threshold", "per cent of the budget")
+
+
+def _checked(value: object, noun: str, what: str) -> Decimal:
+    """Return a number of zero or more."""
+    number = None
+    if isinstance(value, Decimal | int | float) and not isinstance(value, bool):
+        number = as_decimal(value)
+    if number is None or not number.is_finite() or number < 0:
+        shown = visible(repr(value))[:60] if number is None else str(number)
+        raise InputError(f"a {noun} is {shown}", hint=f"give {what}, zero or more")
+    return number
 
 
 @dataclass(frozen=True)
@@ -278,14 +279,15 @@ def _sentence(one: Budget, fail_above: Decimal, *, brief: bool = False) -> str:
 
 
 def _data(one: Budget, fail_above: Decimal) -> dict[str, Any]:
-    above = max(_above_usd(one, fail_above), Decimal(0))
-    return {
-        "project": one.limit.project,
-        "owner": one.limit.owner,
-        "limit_usd_month": plain(one.limit.usd_month),
-        "projected_usd_month": plain(one.projected_usd_month),
-        "above_usd_month": plain(above),
-        "percent": None if one.percent is None else plain(one.percent),
-        "unpriced": one.unpriced,
-        "largest": {name: plain(usd) for name, usd in one.largest()},
-    }
+    return json_values(
+        {
+            "project": one.limit.project,
+            "owner": one.limit.owner,
+            "limit_usd_month": one.limit.usd_month,
+            "projected_usd_month": one.projected_usd_month,
+            "above_usd_month": max(_above_usd(one, fail_above), Decimal(0)),
+            "percent": one.percent,
+            "unpriced": one.unpriced,
+            "largest": dict(one.largest()),
+        }
+    )

@@ -201,7 +201,7 @@ def _totals(report: Aggregates) -> Section:
     )
     unpriced = report.after.unpriced
     notes = (
-        f"a month has {HOURS_PER_MONTH} hours; {name}: the hours of each disk in it",
+        f"a month has {HOURS_PER_MONTH} hours; {name} counts each disk's hours in it",
         *([f"disks without a price: {unpriced}; no amount includes them"] if unpriced else ()),
     )
     expendable = ("usd_day", "size_gb")

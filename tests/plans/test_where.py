@@ -261,7 +261,7 @@ def test_any_place_survives_the_file(name: str, other: str) -> None:
     [
         ("4000", {}, "size: '4000' is not a size; write a number and a unit"),
         ("4 XB", {}, "is not a size"),
-        ("4 TB", {"hours_per_month": 10}, "the hours are those of a GPU"),
+        ("4 TB", {"hours_per_month": 10}, "hours are given without a GPU"),
         ("4 TB", {"gpu": "A100:x"}, "is not a GPU"),
         ("4 TB", {"gpu": "A100", "hours_per_month": 800}, "hours_per_month: "),
         ("4 TB", {"security": "secure"}, "security: 'secure' is not one of"),
