@@ -26,6 +26,8 @@ _WARM, _COOLER, _NEAR = 0.1, 0.2, 1e-8
 """The entropy's weight at first, in least costs of a unit; what is left of it from step to step;
 and the distance of bound and fractions at which it is small enough."""
 _STEPS, _HALVINGS, _LEVEL_STEPS = 200, 30, 60
+_FAR, _SLOW = 100.0, 0.7
+"""Gain of a step in the entropy's weight from which that fell too fast, and how slowly it may."""
 _PLACED = 1e-11
 _DEAREST = 1e6
 """Price of a limit in what it starts from: more proves nothing that floats can tell."""
@@ -107,11 +109,12 @@ class Best(NamedTuple):
 
 
 class _Smooth(NamedTuple):
-    """The smoothed dual at prices: its value, counts, and its curvature over the measures."""
+    """The smoothed dual at prices: its value, counts, and what parts choose and cells hold."""
 
     value: float
     counts: _Floats
-    curvature: _Floats
+    chosen: _Floats
+    held: _Floats
 
 
 def _filled(above: _Floats) -> _Floats:
@@ -195,7 +198,7 @@ class Lagrangian:
         result = np.empty(len(counts))
         result[self._order] = counts
         value += coupled.spent_usd_hr - float(prices @ coupled.right)
-        return _Smooth(float(value), result, self._curvature(chosen, counts, held) / tau)
+        return _Smooth(float(value), result, chosen, held)
 
     def _levels(self, cells: _Floats, tau: float) -> _Floats:
         """Return the level of each unit up to which its cells fill, so that all is placed."""
@@ -220,9 +223,10 @@ class Lagrangian:
         level[self._chooses] = middle
         return level
 
-    def _curvature(self, chosen: _Floats, counts: _Floats, held: _Floats) -> _Floats:
+    def _curvature(self, here: _Smooth) -> _Floats:
         """Return how what is taken of a measure falls with another's price, times tau, (P, P)."""
         coupled, measures = self.coupled, self.coupled.limits.shape[1]
+        counts, held = here.counts[self._order], here.held
         taken = [(t.row[self._order], t.amount[self._order]) for t in coupled.taken]
         result = np.zeros((measures, measures))
         parts = np.zeros((len(self._parts), measures))  # what a replica takes on average
@@ -230,7 +234,7 @@ class Lagrangian:
             for other, more in taken:
                 at = row * measures + other
                 result += np.bincount(at, counts * amount * more, measures**2).reshape(result.shape)
-            flat = np.bincount(self._part * measures + row, chosen * amount, parts.size)
+            flat = np.bincount(self._part * measures + row, here.chosen * amount, parts.size)
             parts += flat.reshape(parts.shape)
         cells = np.add.reduceat(parts, self._cells)
         full = self._most * held
@@ -258,12 +262,12 @@ class Lagrangian:
         dearest = prices * _DEAREST
         best, bound = prices, -np.inf
         here = self.smooth(prices, tau)
+        cooler, cooled, before = _COOLER, False, None
         for _ in range(_STEPS):
             slope = coupled.limits @ coupled.take(here.counts) - coupled.right
             rise = slope + tau / prices
-            bend = coupled.limits @ here.curvature @ coupled.limits.T + np.diag(
-                np.maximum(tau / prices, -slope) / prices
-            )
+            curvature = coupled.limits @ self._curvature(here) @ coupled.limits.T
+            bend = curvature / tau + np.diag(np.maximum(tau / prices, -slope) / prices)
             unit = prices[:, None] * bend * prices  # prices are measured by themselves
             free = np.flatnonzero((prices < dearest * (1 - 1e-9)) | (rise < 0))
             step = np.zeros(len(prices))
@@ -275,11 +279,18 @@ class Lagrangian:
                 best, bound = prices, proven
             if bound > never * (1 + 1e-9):
                 return None
-            if gain <= tau:
+            is_far = cooled and gain > _FAR * tau
+            if (is_far or here is before) and cooler < _SLOW:  # a step sees only what is near
+                tau, cooler = tau / cooler**0.5, cooler**0.5
+                here = self.smooth(prices, tau)
+                continue
+            before, cooled = here, gain <= tau
+            if cooled:
                 spent = coupled.spent_usd_hr + float(coupled.usd_hr @ here.counts + prices @ slope)
                 if spent - proven + tau * len(prices) <= _NEAR * abs(bound):
                     break
-                tau *= _COOLER
+                cooler = max(cooler**1.5, _COOLER)
+                tau *= cooler
                 here = self.smooth(prices, tau)
                 continue
             prices, here = self._moved(prices, here, step, gain, tau, dearest)
