@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from planner import units
+from planner.market.tiers import grid_of
 from planner.marketplace.sim.catalogue import offers_for, whole, window
 from planner.marketplace.sim.faults import ELSEWHERE, Act, scaled
 from planner.marketplace.sim.wire import (
@@ -109,14 +110,14 @@ class SimAccount:
         offers = offers_for(self.world, key, provider)
         if not offers:
             raise Refused(422, "No such disk offer", "body", "disk", "dataCenterId")
-        fitting = [terms for terms in offers if terms.sells(disk.size)]
+        fitting = [terms for terms in offers if disk.size in grid_of(terms.facts)]
         if not fitting:
             sizes = " or ".join(terms.sizes for terms in offers)
             raise Refused(422, f"Size must be {sizes}", "body", "disk", "size")
-        stocked = [terms for terms in fitting if terms.stock != "Unavailable"]
+        stocked = [terms for terms in fitting if terms.in_stock]
         if not stocked:
             raise Refused(409, "The disk offer is out of stock")
-        if stocked[0].usd_gb_hr is None:
+        if stocked[0].price is None:
             raise Refused(422, "The disk offer has no price", "body", "disk", "dataCenterId")
         return stocked[0]
 
@@ -126,7 +127,7 @@ class SimAccount:
         late = acts["late"].number if "late" in acts else 0
         ready_us = now_us + self.delays.provisioning_us
         size = asked.size + ("made-size" in acts)
-        price = units.usd_hr(size, terms.usd_gb_hr or Decimal(0))
+        price = units.usd_hr(size, terms.price or Decimal(0))
         if "made-price" in acts:
             price = scaled(price, acts["made-price"].value)
         name = asked.name or f"disk-{new_id[:8]}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.market.offers import short_id
-from planner.market.wire import UNBOUNDED_GB, RowReader
+from planner.market.gpus import LISTINGS, gpu_facts
+from planner.market.offers import offer_facts, short_id
 from planner.marketplace.sim.wire import Refused, SimResponse
 from planner.marketplace.sim.world import number
 
@@ -149,25 +149,28 @@ def whole(
 
 @dataclass(frozen=True)
 class Terms:
-    """What an offer sells, as far as its row can be used."""
+    """What an offer sells or rents: its row, as listed, and as planner reads it."""
 
     row: Mapping[str, Any]
-    min_gb: int
-    max_gb: int
-    step_gb: int
-    usd_gb_hr: Decimal | None
-    stock: str
+    facts: Mapping[str, Any]
+
+    @property
+    def price(self) -> Decimal | None:
+        """Return USD per hour: of a GB, or of the GPUs."""
+        price: Decimal | None = self.facts.get("usd_gb_hr", self.facts.get("usd_hr"))
+        return price
+
+    @property
+    def in_stock(self) -> bool:
+        """Return whether there is any."""
+        return bool(self.facts["stock"] != "Unavailable")
 
     @property
     def sizes(self) -> str:
-        """Return the sizes as text."""
-        most = "" if self.max_gb >= UNBOUNDED_GB else f" to {self.max_gb}"
-        return f"{self.min_gb}{most} GB in steps of {self.step_gb}"
-
-    def sells(self, size_gb: int) -> bool:
-        """Return whether a size is on the offer's grid."""
-        inside = max(1, self.min_gb) <= size_gb <= self.max_gb
-        return inside and (size_gb - self.min_gb) % self.step_gb == 0
+        """Return the sizes of disks as text."""
+        facts = self.facts
+        most = "" if facts["max_gb"] is None else f" to {facts['max_gb']}"
+        return f"{facts['min_gb']}{most} GB in steps of {facts['step_gb']}"
 
 
 def offers_for(world: World, body: Mapping[str, Any], provider: str) -> list[Terms]:
@@ -176,63 +179,33 @@ def offers_for(world: World, body: Mapping[str, Any], provider: str) -> list[Ter
     ``cloudId`` and ``dataCenterId`` must be sent where the offer has them; the country narrows.
     """
     offers = [
-        _terms(row)
-        for row in world.listings["disks"]
+        Terms(row, offer_facts(place, row))
+        for place, row in enumerate(world.listings["disks"], 1)
         if isinstance(row, dict)
         and row.get("provider") == provider
         and all((row.get(name) or None) == body[name] for name in ("cloudId", "dataCenter"))
         and body["country"] in {None, row.get("country")}
     ]
-    return sorted(offers, key=lambda terms: terms.usd_gb_hr or 0, reverse=True)
+    return sorted(offers, key=lambda terms: terms.price or 0, reverse=True)
 
 
-def _terms(row: Mapping[str, Any]) -> Terms:
-    read = RowReader(row)
-    most = read.whole("spec.maxCount")
-    return Terms(
-        row=row,
-        min_gb=read.whole("spec.minCount") or 0,
-        max_gb=UNBOUNDED_GB if most is None else most,
-        step_gb=read.whole("spec.step") or 1,
-        usd_gb_hr=read.price("spec.pricePerUnit"),
-        stock=read.stock("stockStatus"),
-    )
-
-
-@dataclass(frozen=True)
-class GpuTerms:
-    """What a GPU offer rents, as far as its row can be used."""
-
-    row: Mapping[str, Any]
-    listing: str
-    usd_hr: Decimal | None
-    stock: str
-
-
-def gpu_offers_for(world: World, wanted: Mapping[str, Any]) -> list[GpuTerms]:
+def gpu_offers_for(world: World, wanted: Mapping[str, Any]) -> list[Terms]:
     """Return the GPU offers that have the values wanted (keys of a row), the dearest first."""
     offers = [
-        _gpu_terms(row, listing)
-        for listing in ("gpus", "multi-node")
-        for row in world.listings[listing]
+        Terms(row, gpu_facts(place, row, listing))
+        for listing in LISTINGS
+        for place, row in enumerate(world.listings[listing], 1)
         if isinstance(row, dict) and all(row.get(key) == value for key, value in wanted.items())
     ]
-    return sorted(offers, key=lambda terms: terms.usd_hr or 0, reverse=True)
-
-
-def _gpu_terms(row: Mapping[str, Any], listing: str) -> GpuTerms:
-    read = RowReader(row)
-    listed = read.raw("prices.communityPrice") is not None
-    price = read.price("prices.communityPrice" if listed else "prices.onDemand")
-    return GpuTerms(row, listing, price, read.stock("stockStatus"))
+    return sorted(offers, key=lambda terms: terms.price or 0, reverse=True)
 
 
 def gpu_summary(world: World) -> SimResponse:
     """Return the cheapest price of each GPU model and count that is in stock."""
-    cheapest: dict[str, dict[str, GpuTerms]] = {}
+    cheapest: dict[str, dict[str, Terms]] = {}
     for terms in gpu_offers_for(world, {}):
         model, count = terms.row.get("gpuType"), terms.row.get("gpuCount")
-        if model and count and terms.usd_hr is not None and terms.stock != "Unavailable":
+        if model and count and terms.price is not None and terms.in_stock:
             cheapest.setdefault(str(model), {})[str(count)] = terms  # the cheapest comes last
     document = {
         model: {count: {"cheapest": _shown_price(terms)} for count, terms in sorted(counts.items())}
@@ -241,10 +214,10 @@ def gpu_summary(world: World) -> SimResponse:
     return SimResponse(200, document)
 
 
-def _shown_price(terms: GpuTerms) -> dict[str, Any]:
+def _shown_price(terms: Terms) -> dict[str, Any]:
     prices = terms.row.get("prices") or {}
     shown = {name: prices.get(name) for name in ("onDemand", "communityPrice")}
-    return {**shown, "spotPrice": terms.usd_hr if terms.row.get("isSpot") else None}
+    return {**shown, "spotPrice": terms.price if terms.row.get("isSpot") else None}
 
 
 def change_offers(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from planner.marketplace.sim.account import USER, WALLET
+from planner.marketplace.sim.account import USER, WALLET, pages
 from planner.marketplace.sim.catalogue import gpu_offers_for, is_beside, whole, window
 from planner.marketplace.sim.wire import (
     ProviderPart,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from planner.marketplace.sim.account import Delays
-    from planner.marketplace.sim.catalogue import GpuTerms
+    from planner.marketplace.sim.catalogue import Terms
 
 
 _ADDRESS = "192.0.2.1"
@@ -102,7 +102,7 @@ class SimPods:
         moved = [disk.id for disk in disks]
         return SimResponse(200, self.shown(pod), created=[pod.id], moved=moved)
 
-    def _offer(self, wanted: _PodCreate) -> GpuTerms:
+    def _offer(self, wanted: _PodCreate) -> Terms:
         """Return the offer that rents what is wanted, or refuse."""
         pod = wanted.pod
         keys = {
@@ -121,18 +121,18 @@ class SimPods:
         offers = gpu_offers_for(self.world, keys)
         if not offers:
             raise Refused(422, "No such GPU offer", "body", "pod", "cloudId")
-        stocked = [terms for terms in offers if terms.stock != "Unavailable"]
+        stocked = [terms for terms in offers if terms.in_stock]
         if not stocked:
             raise Refused(409, "The GPU offer is out of stock")
         terms = stocked[0]
-        if terms.usd_hr is None:
+        if terms.price is None:
             raise Refused(422, "The GPU offer has no price", "body", "pod", "cloudId")
-        if pod.max_price is not None and terms.usd_hr > pod.max_price:
-            message = f"The price is {number(terms.usd_hr)}, more than maxPrice {pod.max_price}"
+        if pod.max_price is not None and terms.price > pod.max_price:
+            message = f"The price is {number(terms.price)}, more than maxPrice {pod.max_price}"
             raise Refused(422, message, "body", "pod", "maxPrice")
         return terms
 
-    def _disks(self, wanted: _PodCreate, terms: GpuTerms) -> list[SimDisk]:
+    def _disks(self, wanted: _PodCreate, terms: Terms) -> list[SimDisk]:
         """Return the disks to attach, or refuse as the provider would."""
         ids = list(dict.fromkeys(wanted.disks or ()))
         disks = [self._attachable(disk_id, terms) for disk_id in ids]
@@ -143,7 +143,7 @@ class SimPods:
             raise Refused(422, message, "body", "disks")
         return disks
 
-    def _attachable(self, disk_id: str, terms: GpuTerms) -> SimDisk:
+    def _attachable(self, disk_id: str, terms: Terms) -> SimDisk:
         """Return a disk that the offer's pod can mount now, or refuse."""
         now_us = self.world.clock.now_us()
         disk = self.world.disks.get(disk_id)
@@ -153,7 +153,7 @@ class SimPods:
             problem = f"is {disk.status(now_us)}, not ACTIVE"
         elif not is_beside(terms.row, disk):
             problem = "is at another location than the GPUs"
-        elif not disk.multinode and terms.listing == "multi-node":
+        elif not disk.multinode and terms.facts["listing"] == "multi-node":
             problem = "cannot be mounted by several nodes"
         elif not disk.multinode and (disk.pods or disk.clusters):
             problem = "is attached to another instance"
@@ -163,7 +163,7 @@ class SimPods:
             return disk
         raise Refused(422, f"Disk {disk_id[:64]} {problem}", "body", "disks")
 
-    def _made(self, wanted: _PodCreate, terms: GpuTerms, disks: Sequence[SimDisk]) -> SimPod:
+    def _made(self, wanted: _PodCreate, terms: Terms, disks: Sequence[SimDisk]) -> SimPod:
         asked, new_id, now_us = wanted.pod, self.new_id(), self.world.clock.now_us()
         ready_us = now_us + self.delays.provisioning_us
         request = asked.model_dump(
@@ -176,7 +176,7 @@ class SimPods:
             cloud_id=asked.cloud_id,
             data_center=terms.row.get("dataCenter"),
             country=terms.row.get("country"),
-            usd_hr=terms.usd_hr or Decimal(0),
+            usd_hr=terms.price or Decimal(0),
             created_us=now_us,
             updated_us=now_us,
             billed_from_us=ready_us,
@@ -218,15 +218,12 @@ class SimPods:
 
     def history(self, query: Mapping[str, Sequence[str]]) -> SimResponse:
         """Return a page of the pods that were terminated, the latest first unless asked."""
-        offset = whole(query, "offset", 0, least=0)
-        limit = whole(query, "limit", 100, least=1)
         key = _choice(query, "sort_by", ("terminatedAt", "createdAt"))
         order = _choice(query, "sort_order", ("desc", "asc"))
         now_us = self.world.clock.now_us()
         ended = [_past(pod, now_us) for pod in self.world.pods.values() if pod.ended(now_us)]
         ended.sort(key=lambda row: str(row[key]), reverse=order == "desc")
-        document = {"total_count": len(ended), "offset": offset, "limit": limit}
-        return SimResponse(200, {**document, "data": ended[offset : offset + limit]})
+        return pages(query, ended)
 
     def statuses(self, query: Mapping[str, Sequence[str]]) -> SimResponse:
         """Return the status of each pod that is asked for and known."""
