@@ -10,17 +10,16 @@ import pandas as pd
 
 from planner.errors import InputError
 from planner.market.gpus import conform_gpus, meeting_price, unknown_model
-from planner.market.market import as_sold, key_order
+from planner.market.market import as_sold
 from planner.market.offers import offer_records
 from planner.market.tiers import grid_of
-from planner.market.view import PlaceFilter, kept_rows, sort_frame
+from planner.market.view import SITE, PlaceFilter, grouped, kept_rows, sites, sort_frame, sums
 from planner.schema import (
     AMOUNT,
     EXACT,
     TEXT,
     WHOLE,
     Column,
-    build,
     handed_out,
     records,
     with_columns,
@@ -32,11 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
 
-_SITE = ("provider", "data_center", "country")
 GPU_GROUPS = {
     "model": ("gpu_type",),
     "provider": ("provider",),
-    "site": _SITE,
+    "site": SITE,
     "region": ("region",),
 }
 """What GPU offers can be grouped by, and the columns that name a group."""
@@ -169,7 +167,7 @@ def gpus(
     frame = with_columns(frame, dict(zip(_PRICED, more, strict=True)))
     price = "usd_gpu_hr"
     if group_by is not None:
-        frame, price = _grouped(frame, GPU_GROUPS[group_by]), "min_usd_gpu_hr"
+        frame, price = grouped(frame, GPU_GROUPS[group_by], _sums, _SUMS), "min_usd_gpu_hr"
     shown = sort_frame(frame, sort or price, descending=descending, price=price)
     return handed_out(shown.reset_index(drop=True), exact=exact)
 
@@ -247,46 +245,21 @@ def _disks_beside(
     beside = []
     for row in rows:
         several = row["listing"] == "multi-node"
-        site = (*(row[name] for name in _SITE), several)
+        site = (*(row[name] for name in SITE), several)
         if site not in known:
             known[site] = meeting_price(row, shared if several else disks, "usd_tb_month")
         beside.append(known[site])
     return beside
 
 
-def _grouped(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return one row for each group of GPU offers, by the columns that name it."""
-    groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
-    for row in records(frame):
-        groups.setdefault(tuple(row[name] for name in by), []).append(row)
-    named = [Column(name, TEXT, "of the group; null: unknown") for name in by]
-    return build(
-        [
-            {**dict(zip(by, key, strict=True)), **_sums(groups[key])}
-            for key in sorted(groups, key=key_order)
-        ],
-        [*named, *_SUMS],
-    )
-
-
 def _sums(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    prices = [row["usd_gpu_hr"] for row in rows if row["usd_gpu_hr"] is not None]
     disks = [row["disk_usd_tb_month"] for row in rows if row["disk_usd_tb_month"] is not None]
     is_known = any(row["disks"] is not None for row in rows)
+    beside = sites(row for row in rows if row["disks"] != "no")
     return {
-        "offers": len(rows),
-        "in_stock": sum(row["stock"] != "Unavailable" for row in rows),
-        "sites": len(_sites(rows)),
+        **sums(rows, "usd_gpu_hr"),
         "models": tuple(sorted({row["gpu_type"] for row in rows} - {None})),
         "gpus": tuple(sorted({row["gpus"] for row in rows} - {None})),
-        "min_usd_gpu_hr": min(prices, default=None),
-        "max_usd_gpu_hr": max(prices, default=None),
-        "disk_sites": len(_sites([row for row in rows if row["disks"] != "no"]))
-        if is_known
-        else None,
+        "disk_sites": len(beside) if is_known else None,
         "disk_usd_tb_month": min(disks, default=None),
     }
-
-
-def _sites(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str | None, ...]]:
-    return {tuple(row[name] for name in _SITE) for row in rows}

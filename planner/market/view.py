@@ -29,9 +29,12 @@ from planner.text import suggestion, visible
 from planner.units import HOURS_PER_MONTH, as_decimal, usd_hr, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
+    from planner.schema import Table
+
+SITE = ("provider", "data_center", "country")
 GROUPS = ("provider", "data_center", "country", "region", "security", "stock")
 """Columns that offers can be grouped by."""
 _GROUPED = (
@@ -334,19 +337,39 @@ def group_offers(offers: pd.DataFrame, by: str, *, exact: bool = False) -> pd.Da
         raise InputError(
             f"cannot group by {visible(by)!r}", hint=f"choose from {', '.join(GROUPS)}"
         )
-    rows: list[dict[str, Any]] = []
-    for value, group in conform_offers(offers).groupby(by, dropna=False, sort=True):
-        prices = [price for price in group["usd_gb_hr"] if not pd.isna(price)]
-        rows.append(
-            {
-                by: None if pd.isna(value) else value,
-                "offers": len(group),
-                "in_stock": int((group["stock"] != "Unavailable").sum()),
-                "sites": len(group[["provider", "data_center", "country"]].drop_duplicates()),
-                "min_usd_gb_hr": min(prices, default=None),
-                "max_usd_gb_hr": max(prices, default=None),
-            }
-        )
-    columns = (Column(by, TEXT, "of the group; null: unknown"), *_GROUPED)
-    grouped = sort_frame(build(rows, columns), "min_usd_gb_hr").reset_index(drop=True)
-    return handed_out(grouped, exact=exact)
+    groups = grouped(conform_offers(offers), (by,), lambda rows: sums(rows, "usd_gb_hr"), _GROUPED)
+    shown = sort_frame(groups, "min_usd_gb_hr").reset_index(drop=True)
+    return handed_out(shown, exact=exact)
+
+
+def grouped(
+    frame: pd.DataFrame,
+    by: Sequence[str],
+    summed: Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]],
+    columns: Sequence[Column],
+) -> Table:
+    """Return one row for each group, by the columns that name it, null last."""
+    groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
+    for row in records(frame):
+        groups.setdefault(tuple(row[name] for name in by), []).append(row)
+    named = [Column(name, TEXT, "of the group; null: unknown") for name in by]
+    ordered = sorted(groups, key=lambda key: [(part is None, part or "") for part in key])
+    rows = [{**dict(zip(by, key, strict=True)), **summed(groups[key])} for key in ordered]
+    return build(rows, [*named, *columns])
+
+
+def sums(rows: Sequence[Mapping[str, Any]], price: str) -> dict[str, Any]:
+    """Return how many offers there are, in stock and at how many sites, and their prices."""
+    prices = [row[price] for row in rows if row[price] is not None]
+    return {
+        "offers": len(rows),
+        "in_stock": sum(row["stock"] != "Unavailable" for row in rows),
+        "sites": len(sites(rows)),
+        f"min_{price}": min(prices, default=None),
+        f"max_{price}": max(prices, default=None),
+    }
+
+
+def sites(rows: Iterable[Mapping[str, Any]]) -> set[tuple[str | None, ...]]:
+    """Return the places where offers are: provider, data centre and country."""
+    return {tuple(row[name] for name in SITE) for row in rows}
