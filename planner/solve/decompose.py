@@ -117,10 +117,35 @@ def solve_scope(instance: Instance, scope: Scope, stats: SolveStats) -> ScopeOpt
         return exactly(instance, scope, columns, stats)
     at_once = min(_ENUMERATED, SMALL) if _rounds(instance, scope) else SMALL
     if len(columns) <= at_once:
-        best = exactly(instance, scope, columns, stats, work=_FIRST_WORK)
+        best = _at_once(instance, scope, columns, stats)
         if best is None or best.bound_month is None or (best.chosen and stats.is_over):
             return best
     return _around_relaxation(instance, scope, columns, stats)
+
+
+def _at_once(
+    instance: Instance, scope: Scope, columns: Columns, stats: SolveStats
+) -> ScopeOptimum | None:
+    """Solve a small program: what its relaxation uses first, then what may be in a better one.
+
+    Often these are the same few columns.
+    """
+    if len(columns) > _ENUMERATED and not stats.is_over:
+        relaxed = Program(instance, scope, columns, relaxed=True)
+        ideal = stats.record(relaxed.cheapest(time_limit_s=stats.left_s), relaxed)
+        if ideal.run.status == "infeasible":
+            return None
+        if ideal.reduced is not None and ideal.bound_usd_hr is not None:
+            least = ideal.bound_usd_hr
+            used = ideal.reduced <= abs(least) * _ROUNDING
+            best = exactly(instance, scope, columns.take(used), stats, work=_FIRST_WORK)
+            if best is not None and best.chosen:
+                usd_hr = float(best.usd_month) / instance.demand.policy.hours_per_month
+                needed = used | (ideal.reduced <= usd_hr - least + abs(usd_hr) * _ROUNDING)
+                columns = columns.take(needed)
+                if best.bound_month is None and len(columns) == np.count_nonzero(used):
+                    return best
+    return exactly(instance, scope, columns, stats, work=_FIRST_WORK)
 
 
 def _rounds(instance: Instance, scope: Scope) -> bool:

@@ -76,6 +76,34 @@ def test_around_the_relaxation_the_enumerated_optimum_is_found(
     assert ways.taken["core"] >= 5
 
 
+@pytest.mark.slow
+def test_what_the_relaxation_uses_is_searched_first_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same plan, ties included, as of all columns at once; often the first few are enough."""
+    exactly, calls = module.exactly, list[int]()
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls[-1] += 1
+        return exactly(*args, **kwargs)
+
+    for seed in range(5200, 5240):
+        instance = instance_of(*coupled(seed))
+        monkeypatch.setattr(module, "_ENUMERATED", 10**9)
+        monkeypatch.setattr(module, "exactly", exactly)
+        whole = optimum(instance)
+        monkeypatch.setattr(module, "_ENUMERATED", 0)
+        monkeypatch.setattr(module, "exactly", counted)
+        calls.append(0)
+        found = optimum(instance)
+        assert (found is None) == (whole is None), seed
+        if found is not None and whole is not None:
+            assert (seed, found.usd_month) == (seed, whole.usd_month)
+            assert (seed, found.chosen, found.bound_month) == (seed, whole.chosen, None)
+    assert calls.count(1) >= 3
+    assert max(calls) >= 2
+
+
 def fleet(seed: int, share: float = 0.4, **policy: int) -> Instance:
     """Return 24 volumes at 24 offers of four providers, one much cheaper, under a binding share."""
     rng = random.Random(seed)
