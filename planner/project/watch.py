@@ -372,7 +372,7 @@ def _changes(before: _Reading | None, now: _Reading) -> Iterator[WatchChange]:
         yield change("plan", f"{is_new}: ${money(_cost(now.plan))}/month.")
     elif _cost(old) != _cost(now.plan):
         text = money_change(_cost(old), _cost(now.plan), percent=True)
-        yield change("cost", f"The plan costs {text}.")
+        yield change("cost", f"Plan: {text}.")
     yield from (change(event, text) for event, text in _of_offers(before, now))
     if old is not None and now.plan is not None:
         yield from (change("moved", text) for text in _moves(old, now.plan))

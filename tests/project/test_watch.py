@@ -100,7 +100,7 @@ def test_it_ends_when_the_price_falls(tmp_path: Path) -> None:
             sim, tmp_path, nothing, price("0.000096"), price("0.000095"), until="cheaper:5%"
         )
     assert events_of(changes) == ["plan", "cost", "price", "cost", "price", "reached"]
-    assert changes[1].text == "The plan costs -$2.92/month ($73.00 → $70.08, -4.0 %)."
+    assert changes[1].text == "Plan: -$2.92/month ($73.00 → $70.08, -4.0 %)."
     assert changes[-1].text == "Cheaper: $69.35/month, $73.00 when the watch began."
     assert [late - early for early, late in itertools.pairwise(begun)] == [600, 600, 600]
 
