@@ -159,7 +159,32 @@ class Exclude(Value):
     providers: Denied = Field((), description="Providers not to buy from.")
 
 
-class Volume(Value):
+_ADDED_LATER: Mapping[str, Any] = {
+    "max_disks_per_site": None,
+    "attach_limits": {},
+    "packing": "auto",
+    "growth": None,
+    "horizon": None,
+    "move": None,
+    "over_budget": "refuse",
+}
+"""Fields that plans made before them do not have, and what those plans mean."""
+
+
+class _Dated(Value):
+    """A part of a demand that has fields that came later."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what came later and is not asked: equal demands keep their plan ids."""
+        return {
+            name: value
+            for name, value in serialize(self).items()
+            if name not in _ADDED_LATER or value != _ADDED_LATER[name]
+        }
+
+
+class Volume(_Dated):
     """Something to be stored."""
 
     name: Name = Field(description="Unique. Letters, digits, `-`, `_` and `.`, at most 64.")
@@ -214,11 +239,6 @@ class Volume(Value):
         description="Names and values that are carried into plans and reports.",
     )
 
-    @model_serializer(mode="wrap")
-    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what came later and is not asked: equal demands keep their plan ids."""
-        return _without_added(serialize(self))
-
     @property
     def need_gb(self) -> int:
         """Return what must be bought at least: the size with its headroom, in whole GB."""
@@ -244,28 +264,9 @@ class Volume(Value):
 
 
 _MOVE = Move()
-_ADDED_LATER: Mapping[str, Any] = {
-    "max_disks_per_site": None,
-    "attach_limits": {},
-    "packing": "auto",
-    "growth": None,
-    "horizon": None,
-    "move": None,
-    "over_budget": "refuse",
-}
-"""Fields that plans made before them do not have, and what those plans mean."""
 
 
-def _without_added(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document without later fields that ask nothing."""
-    return {
-        name: value
-        for name, value in document.items()
-        if name not in _ADDED_LATER or value != _ADDED_LATER[name]
-    }
-
-
-class Policy(Value):
+class Policy(_Dated):
     """Rules over the whole plan."""
 
     budget_usd_month: Budget | None = Field(
@@ -319,11 +320,6 @@ class Policy(Value):
         description="What moving data costs, and when an existing disk may move for a better "
         "price.",
     )
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what came later and is not asked: equal demands keep their plan ids."""
-        return _without_added(serialize(self))
 
     @property
     def months(self) -> int:

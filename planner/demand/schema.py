@@ -146,40 +146,13 @@ def demand_schema() -> dict[str, Any]:
 ExampleName = Literal["minimal", "research"]
 
 
-def example(name: ExampleName) -> str:
-    """Return the text of an example demand file.
-
-    Parameters
-    ----------
-    name : {'minimal', 'research'}
-        The smallest file worth planning, or that of a research group.
-
-    Raises
-    ------
-    InputError
-        When there is no such example.
-
-    Examples
-    --------
-    >>> "volumes:" in example("minimal")
-    True
-    """
-    known = get_args(ExampleName)
-    if name not in known:
-        raise InputError(
-            f"there is no example called {str(name)[:60]!r}",
-            hint=suggestion(str(name), known, f"there are {' and '.join(known)}"),
-        )
-    return shipped_path(name).read_text(encoding="utf-8")
-
-
 def init(name: ExampleName = "minimal", *, project: str | None = None) -> str:
     """Return the text of a commented demand file to start from.
 
     Parameters
     ----------
     name : {'minimal', 'research'}
-        Which example.
+        The smallest file worth planning, or that of a research group.
     project : str | None
         Its project; None keeps the example's.
 
@@ -193,7 +166,14 @@ def init(name: ExampleName = "minimal", *, project: str | None = None) -> str:
     >>> 'project: "mine"' in init(project="mine")
     True
     """
+    known = get_args(ExampleName)
+    if name not in known:
+        raise InputError(
+            f"there is no example called {str(name)[:60]!r}",
+            hint=suggestion(str(name), known, f"there are {' and '.join(known)}"),
+        )
+    text = shipped_path(name).read_text(encoding="utf-8")
     if project is None:
-        return example(name)
+        return text
     # In quotes: a project may be called 2026, or true.
-    return re.sub(r"(?m)^project: \S+", f'project: "{project}"', example(name), count=1)
+    return re.sub(r"(?m)^project: \S+", f'project: "{project}"', text, count=1)

@@ -55,6 +55,11 @@ class Journal:
     step : callable
         Called with a name before and after every write and fsync; tests inject failures there.
 
+    Attributes
+    ----------
+    mutex : threading.RLock
+        The lock under which a decision and its record are one step.
+
     Raises
     ------
     JournalLocked
@@ -77,7 +82,7 @@ class Journal:
         self._now = now
         self._step = step
         self._sum = b""
-        self._mutex = threading.RLock()
+        self.mutex = threading.RLock()
         self._file: int | None = None
         self._broken = False
         self.records: list[Record] = []
@@ -102,11 +107,6 @@ class Journal:
             os.close(self._file)
         self._file = None
 
-    @property
-    def mutex(self) -> threading.RLock:
-        """Return the lock under which a decision and its record are one step."""
-        return self._mutex
-
     def append(self, kind: str, **fields: Any) -> Record:  # noqa: ANN401 -- JSON values
         """Add a record; when this returns, it is on the disk.
 
@@ -117,7 +117,7 @@ class Journal:
         """
         record: Record = {"kind": kind, "at": self._now().isoformat(), **fields}
         text = json.dumps(record, separators=(",", ":")).encode("ascii")
-        with self._mutex:
+        with self.mutex:
             checksum = _checksum(self._sum, text)
             if self._write:
                 self._append(checksum + b" " + text + b"\n")
@@ -233,27 +233,22 @@ class Journal:
     def _take_lock(self) -> None:
         """Lock the journal itself; the lock file only says who holds it, and may be deleted."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        holder = os.open(self.folder / LOCK, flags, 0o600)
-        try:
-            self._lock_journal(holder)
-        finally:
-            os.close(holder)
-
-    def _lock_journal(self, holder: int) -> None:
-        try:
-            fcntl.flock(self._file or -1, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            who = visible(os.read(holder, 300).decode("utf-8", "replace").strip())
-            raise JournalLocked(
-                f"{visible(str(self.folder))}: another run is using it"
-                + (f": {who}" if who else ""),
-                hint="wait until it ends, or use another state directory with --state DIR",
-            ) from None
-        now = utc_now().isoformat(timespec="seconds")
-        text = f"process {os.getpid()} on {socket.gethostname()} since {now}\n"
-        os.fchmod(holder, 0o600)
-        os.ftruncate(holder, 0)
-        os.pwrite(holder, text.encode(), 0)
+        with os.fdopen(os.open(self.folder / LOCK, flags, 0o600), "r+b") as holder:
+            try:
+                fcntl.flock(self._file or -1, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                who = visible(holder.read(300).decode("utf-8", "replace").strip())
+                raise JournalLocked(
+                    f"{visible(str(self.folder))}: another run is using it"
+                    + (f": {who}" if who else ""),
+                    hint="wait until it ends, or use another state directory with --state DIR",
+                ) from None
+            os.fchmod(holder.fileno(), 0o600)
+            holder.truncate()
+            since = f"{utc_now():%Y-%m-%d %H:%M:%S} UTC"
+            holder.write(
+                f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode()
+            )
 
     def _content(self, descriptor: int) -> bytes:
         size = os.fstat(descriptor).st_size

@@ -4,7 +4,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from planner.demand.read import demand_from
-from planner.demand.schema import demand_schema, example
+from planner.demand.schema import demand_schema, init
 from planner.demand.texts import parse_yaml
 from planner.errors import DemandError
 
@@ -43,7 +43,7 @@ TIED: dict[str, Any] = {
 @pytest.mark.parametrize("name", ["minimal", "research"])
 def test_the_examples_satisfy_the_schema(name: Any) -> None:
     """An editor that checks by the schema finds nothing wrong in what planner ships."""
-    document = parse_yaml(example(name)).value
+    document = parse_yaml(init(name)).value
     document["volumes"] = [
         {key: float(value) if key == "max_usd_gb_hr" else value for key, value in entry.items()}
         for entry in document["volumes"]

@@ -7,7 +7,7 @@ import pytest
 
 from planner.demand.model import Demand, Volume
 from planner.demand.read import read_demand
-from planner.demand.schema import example
+from planner.demand.schema import init
 from planner.errors import InputError
 from planner.shipped import shipped_path
 from planner.units import total, usd_hr, usd_month
@@ -92,7 +92,7 @@ def test_the_research_group_is_worth_looking_at() -> None:
 @pytest.mark.parametrize("name", ["minimal", "research"])
 def test_an_example_is_the_shipped_file_and_explains_itself(name: Any) -> None:
     """More than a third of its lines have a word for the newcomer."""
-    text = example(name)
+    text = init(name)
     assert text == shipped_path(name).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.strip()]
     assert sum("#" in line for line in lines) > len(lines) / 3
@@ -101,7 +101,7 @@ def test_an_example_is_the_shipped_file_and_explains_itself(name: Any) -> None:
 def test_an_unknown_example_names_the_nearest() -> None:
     """A typing slip is answered with what was meant."""
     with pytest.raises(InputError) as caught:
-        example("reserch")  # type: ignore[arg-type]
+        init("reserch")  # type: ignore[arg-type]
     assert caught.value.hint == "did you mean research?"
     with pytest.raises(InputError, match="no example called 'disk-offers'"):
-        example("disk-offers")  # type: ignore[arg-type]
+        init("disk-offers")  # type: ignore[arg-type]
