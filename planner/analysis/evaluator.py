@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -182,7 +182,7 @@ may be worth in plans of a large instance, where a program near the plan is smal
 NEAR_OPTIMAL = "a large program: the cost is proven to a millionth of it, not to the last cent"
 NOT_EVALUATED = "not worked out here: ask for it by name"
 BETWEEN = "between the two amounts: ask for it by name to have it solved"
-AT_LEAST = "no cheaper than that, if it is possible: ask for it by name to have it solved"
+AT_LEAST = "no plan known: it costs that at least; ask for it by name to have it solved"
 RANGES = (BETWEEN, AT_LEAST)
 """What an answer says of which a program would tell more, and was not solved."""
 _PLACES = Decimal("1e-9")
@@ -217,6 +217,13 @@ class Answer:
     rented: dict[int, int]
     why: str = ""
     least_month: Decimal | None = None
+
+
+class Near(NamedTuple):
+    """A plan that a price makes cheaper, and a price up to which none is."""
+
+    rival: Chosen | None
+    proven: float
 
 
 class Evaluator:
@@ -290,6 +297,21 @@ class Evaluator:
             with suppress(Undecided):
                 return self._nearby.base.usd_month >= self.usd_month
         return cheaper(self.instance, self.usd_month) is None
+
+    @property
+    def is_without_programs(self) -> bool:
+        """Return whether many answers are to come from prices of the limits alone."""
+        if self._nearby is None or self.budget.calls == float("inf"):
+            return False
+        return self._nearby.is_large or self.budget.is_spent
+
+    def near_threshold(self, o: int, *, rises: bool, end: float) -> Near | None:
+        """Return what is known without a program of the price at which the plan changes."""
+        if self._nearby is None:
+            return None
+        gb = sum(self.instance.gb(v, o) * at.count(o) for v, at in self.chosen.items())
+        proven = self._nearby.proven_price(o, end, gb)
+        return None if proven is None else Near(self._nearby.rival(o, rises=rises), proven)
 
     # Parts.
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.analysis.priced import LimitPrices, Unit, has_prices, multipliers_of, units_of
+from planner.analysis.pricing import CostBound
 from planner.analysis.repair import Repairs, differing, keeps
 from planner.requirements.spread import spreads
 from planner.solve.candidates import BIT
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from planner.solve.certificate import Multiplier
-    from planner.solve.problem import Instance
+    from planner.solve.problem import Chosen, Instance
 
     _Floats = NDArray[np.float64]
     _Ints = NDArray[np.int64]
@@ -233,6 +234,36 @@ class Nearby:
         there = np.flatnonzero(np.isfinite(least)).tolist()
         known = dict(zip(there, self._repairs.with_replica(unit, v, there), strict=True))
         return least, [known.get(o) for o in range(len(least))]
+
+    # A price.
+
+    def rival(self, o: int, *, rises: bool) -> Chosen | None:
+        """Return a plan that becomes cheaper as the price of an offer rises, or falls."""
+        if not self._is_priced:
+            return None
+        beyond = self._bound + self._beyond[:, o] - self._usd_hr(self._plan)
+        return self._repairs.rival(self._units, o, None if rises else beyond)
+
+    def proven_price(self, o: int, end: float, gb: float) -> float | None:
+        """Return how far a price may move towards an end with no plan cheaper than the plan.
+
+        By more than what counts as near enough. None where no prices of limits prove anything.
+
+        Parameters
+        ----------
+        gb : float
+            What the plan has at the offer.
+        """
+        if not self._is_priced:
+            return None
+        bound = CostBound(self._instance, self._priced, self._units, self._rows, o)
+        today = float(self._instance.usd_gb_hr(o))
+        usd_hr, spare = self._usd_hr(self._plan), max(self._near_enough * _OF_MANY, _ROUNDING)
+
+        def line(usd_gb_hr: float) -> float:
+            return usd_hr + gb * (usd_gb_hr - today) - spare
+
+        return bound.proven(today, end, line)
 
     # The program.
 

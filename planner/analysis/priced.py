@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from planner.demand.model import Volume
     from planner.solve.certificate import Multiplier
     from planner.solve.problem import Instance
 
@@ -97,7 +98,8 @@ class LimitPrices:
         sizes = [len(limit.places) for limit in self._limits]
         self.right = np.repeat([float(more) for _, more in rooms], sizes)
         self.constant = -float(np.concatenate([*self._prices, np.zeros(0)]) @ self.right)
-        self._per = {"gb": 0.0, "disks": 0.0}
+        self._per = {what: np.zeros(len(instance.pairs.offers)) for what in ("gb", "disks")}
+        self._owners: tuple[tuple[Volume, ...], NDArray[np.object_]] = (), np.empty(0, object)
         self._dearer = dict[str | None, float]()
         for limit, part, prices in zip(self._limits, self._parts, self._prices, strict=True):
             what, owner = (limit.requirement.sums or ("", None))[0], limit.requirement.owner
@@ -117,6 +119,12 @@ class LimitPrices:
         result: _Floats = np.where(pairs.broken[at] == 0, cost, np.inf)
         return result
 
+    def line(self, instance: Instance, offer: int) -> tuple[_Floats, _Floats]:
+        """Return what volumes cost at an offer, against its price: a constant and a slope, (V,)."""
+        gb, disks = instance.pairs.provision_gb[:, offer], instance.pairs.disks[:, offer]
+        dearer = np.array([self._dearer_of(volume.owner) for volume in instance.volumes])
+        return gb * self._per["gb"][offer] + disks * self._per["disks"][offer], gb * dearer
+
     def _dearer_of(self, owner: str | None) -> float:
         """Return what a USD for a volume of an owner costs where budgets limit it."""
         return 1 + sum(self._dearer.get(who, 0.0) for who in dict.fromkeys((None, owner)))
@@ -129,7 +137,10 @@ class LimitPrices:
         prices = pairs.facts.float_prices[offer]
         amounts = {"gb": gb, "usd_hr": gb * np.where(np.isinf(prices), 0, prices)}
         amounts["disks"] = pairs.disks[volume, offer].astype(float)
-        owners = np.array([each.owner or "" for each in instance.volumes], object)
+        if self._owners[0] is not instance.volumes:
+            names = [each.owner or "" for each in instance.volumes]
+            self._owners = instance.volumes, np.array(names, object)
+        owners = self._owners[1]
         for limit, part in zip(self._limits, self._parts, strict=True):
             what, owner = (limit.requirement.sums or ("", None))[0], limit.requirement.owner
             mine = amounts[what]

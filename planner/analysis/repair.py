@@ -143,6 +143,50 @@ class Repairs:
         rooms = iter(self._room - np.where(self._room > 0, self._dust, 0) - (taken - before))
         return [None if option is None else self._cost(option, next(rooms)) for option in options]
 
+    def rival(self, units: Sequence[Unit], o: int, beyond: _Floats | None) -> Chosen | None:
+        """Return the plan that meets the plan's cost first as the price of an offer moves.
+
+        Parameters
+        ----------
+        beyond : ndarray of float, shape (V,)
+            What a replica there costs beyond the plan, as its price falls; None where it rises.
+        """
+        best, least = None, np.inf
+        gb = self._instance.pairs.provision_gb[:, o].astype(float)
+        rows = self._rows.copy()
+        rows[:, o] = np.inf
+        first = np.zeros(len(gb)) if beyond is None else beyond / np.maximum(gb, 1)
+        for unit in sorted(units, key=lambda unit: float(first[[*unit.volumes]].min())):
+            chosen = self._at(unit.volumes)
+            if beyond is None:
+                is_there = any(o in at for at in chosen.values())
+                options = (
+                    _options(self._instance, unit, dict(enumerate(rows)), chosen)
+                    if is_there
+                    else []
+                )
+                options = [
+                    option for option in options if not any(o in at for at in option.values())
+                ]
+            else:
+                near = [v for v in unit.volumes if first[v] < least and o not in chosen[v]]
+                options = [option for v in near if (option := self._with(unit, v, o)) is not None]
+            if not options:
+                continue
+            was, before = self._takes(self._instance, [chosen])
+            usd_hr, taken = self._takes(self._instance, options)
+            rooms = self._room - (taken - before)
+            held = _gb_at(chosen, o, gb)
+            for option, usd, room in zip(options, (usd_hr - was).tolist(), rooms, strict=True):
+                more = abs(_gb_at(option, o, gb) - held)
+                moved = self._moves.cheapest(room, unit.volumes, least * more - usd)
+                if moved is not None and more:
+                    best, least = self._after(option, moved), (usd + moved.usd_hr) / more
+        if best is None:
+            return None
+        chosen = {**self._plan.chosen, **best}
+        return chosen if self._instance.holds(self._instance.whole, chosen) else None
+
     def _cost(self, option: Chosen, room: _Floats) -> Decimal | None:
         moved = self._moves.cheapest(room, [*option], np.inf)
         if moved is None:
@@ -209,6 +253,10 @@ class Repairs:
         ]
         usd_month = total([difference(self._plan.usd_month, gpus[0]), gpus[1]])
         return Optimum(dict(sorted(chosen.items())), rented, usd_month, None, SolveStats())
+
+
+def _gb_at(chosen: Chosen, o: int, gb: _Floats) -> float:
+    return sum(float(gb[v]) * at.count(o) for v, at in chosen.items())
 
 
 def _options(other: Instance, unit: Unit, rows: dict[int, _Floats], chosen: Chosen) -> list[Chosen]:

@@ -61,12 +61,14 @@ _FINE = 60
 class Threshold:
     """Where the plan changes with one price, exactly; None where no price changes it.
 
-    What it changes to is the rival; without one, ``then`` says what is broken, or why not.
+    What it changes to is the rival; without one, ``then`` says what is broken, or why not. Where it
+    is not exact, no plan is cheaper up to the proven price, but for a millionth.
     """
 
     usd_gb_hr: Fraction | None
     then: str
     rival: PlanChoice | None = None
+    proven: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,11 @@ PRICES = (
     Column("chosen", YES_NO, "the plan has a disk there: the price may rise; else it has to fall"),
     Column("usd_gb_hr", AMOUNT, "today's price"),
     Column("threshold_usd_gb_hr", AMOUNT, "price at which the plan changes, 15 digits; null: none"),
+    Column(
+        "proven_usd_gb_hr",
+        AMOUNT,
+        "up to here, or down to here, no plan is cheaper by a millionth; the threshold where exact",
+    ),
     Column("change_percent", AMOUNT, "from today's price to the threshold, three digits"),
     Column("then", TEXT, "what the plan changes to, or what it breaks; why there is no threshold"),
 )
@@ -268,6 +275,9 @@ def prices(evaluator: Evaluator, wanted: Sequence[int] | None = None) -> pd.Data
     chosen_first = sorted(every, key=lambda o: o not in used)  # the budget is for those first
     for o in tracked(chosen_first, "Testing prices"):
         threshold = _threshold(evaluator, o, chosen=o in used)
+        if threshold.then == NOT_EVALUATED:
+            threshold = _near(evaluator, o, rises=o in used) or threshold
+        proven = threshold.usd_gb_hr if threshold.proven is None else threshold.proven
         price, edge = offers[o]["usd_gb_hr"], threshold.usd_gb_hr
         shown = None if edge is None else rounded(edge, _DIGITS, up=o in used)
         percent = None if edge is None or price is None else (edge / Fraction(price) - 1) * 100
@@ -277,6 +287,7 @@ def prices(evaluator: Evaluator, wanted: Sequence[int] | None = None) -> pd.Data
                 "chosen": o in used,
                 "threshold_usd_gb_hr": shown,
                 "change_percent": None if percent is None else rounded(percent, 3, up=o in used),
+                "proven_usd_gb_hr": proven and rounded(proven, _DIGITS, up=o not in used),
                 "then": threshold.then,
                 "order": (o not in used, percent is None, abs(percent or 0)),
             }
@@ -298,6 +309,12 @@ def _threshold(evaluator: Evaluator, o: int, *, chosen: bool) -> Threshold:
         return Threshold(None, "another plan is cheaper, even at today's price")
     there = [v for v, at in evaluator.chosen.items() if not {*alike}.isdisjoint(at)]
     volumes = there or np.flatnonzero(bits == 0).tolist()
+    near = _near(evaluator, o, rises=chosen) if evaluator.is_without_programs else None
+    return near or _of_parts(evaluator, o, volumes, chosen=chosen)
+
+
+def _of_parts(evaluator: Evaluator, o: int, volumes: Sequence[int], *, chosen: bool) -> Threshold:
+    """Return the nearest threshold of the parts that a price decides."""
     answers: dict[int, tuple[Threshold, Question]] = {}
     highest, at = Fraction(0), 0
     for p, most in _parts_at(evaluator, o, volumes):
@@ -345,6 +362,35 @@ def _of_part(
     return threshold
 
 
+def _near(evaluator: Evaluator, o: int, *, rises: bool) -> Threshold | None:
+    """Return what is known of a threshold without a program."""
+    question = Question(evaluator.instance, evaluator.plan(), o)
+    end, broken = question.allowed() if rises else (Fraction(0), "")
+    far = question.price * _FAR if end is None else end
+    near = evaluator.near_threshold(o, rises=rises, end=float(far))
+    if near is None:
+        return None
+    edge, rival = None, None
+    if near.rival is not None:
+        rival = Answer(None, near.rival, {})
+        line = question.line_of(rival)
+        if (line.b - question.line.b) * (-1 if rises else 1) > 0:
+            edge = line.meets(question.line)
+            edge = max(edge, question.price) if rises else min(edge, question.price)
+            if any(most < edge for most, _ in question.budgets(rival)) or edge < 0:
+                edge = None
+    proven = Fraction(near.proven)
+    if rises and end is not None and (edge is None or end <= edge):
+        return Threshold(end, broken, proven=min(proven, end))
+    if edge is None or rival is None:
+        if proven == far:
+            return Threshold(None, broken if rises else "no price, however low, changes the plan")
+        return Threshold(None, _UNKNOWN_RIVAL, proven=proven)
+    first = min if rises else max
+    return Threshold(edge, question.changes_to(rival), proven=first(proven, edge))
+
+
+_UNKNOWN_RIVAL = "no change is known; none comes before the proven price"
 _EVERYTHING = -1
 """Number of the part that a price decides where the policy ties all parts together."""
 

@@ -11,7 +11,7 @@ import typer
 from planner.cli.options import OutputOption
 from planner.cli.render import Output, render
 from planner.present.progress import working
-from planner.present.table import Cell, Section, TableColumn, View, counted
+from planner.present.table import Cell, Section, TableColumn, View, counted, ranged, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,9 +28,9 @@ EPILOG = (
     "gpu_type, socket, chosen, rules, extra_usd_hr, extra_usd_month, least_extra_usd_month, why. "
     "requirements: about, requirement, without, saves_usd_hr, saves_usd_month, "
     "most_saves_usd_month, why. prices: offer_id, provider, data_center, country, chosen, "
-    "usd_gb_hr, threshold_usd_gb_hr, change_percent, then. With --alternatives instead: "
-    "alternatives: rank, usd_hr, usd_month, extra_usd_month, changes, placements. Amounts are "
-    "exact decimals as text; null is unknown or none, and why says which. least_ and most_ are "
+    "usd_gb_hr, threshold_usd_gb_hr, proven_usd_gb_hr, change_percent, then. With --alternatives "
+    "instead: alternatives: rank, usd_hr, usd_month, extra_usd_month, changes, placements. Amounts "
+    "are exact decimals as text; null is unknown or none, and why says which. least_ and most_ are "
     "what is proven of an amount, equal to it where it is exact. CSV is one of these: choices, "
     "with --volume or --offer offers, with --alternatives alternatives."
 )
@@ -164,6 +164,7 @@ def _where(one: Mapping[str, Any]) -> str:
 
 
 def _choices(asked: Explanation) -> Section:
+    from planner.analysis.evaluator import AT_LEAST
     from planner.analysis.explain import sureness, unanswered, with_range
     from planner.plans.track_record import track_record
     from planner.schema import records
@@ -172,7 +173,8 @@ def _choices(asked: Explanation) -> Section:
     rows = []
     for one in records(asked.choices):
         after = {"country": None, **{name: one[f"next_{name}"] for name in named}}
-        other = _where(after) if after["offer_id"] else one["why"]
+        why = "no plan known" if one["why"] == AT_LEAST else one["why"]
+        other = _where(after) if after["offer_id"] else why
         volume = f"{one['volume']} #{one['replica']}"
         order = one["extra_usd_month"] or one["least_extra_usd_month"] or Decimal(0)
         rows.append(
@@ -264,15 +266,17 @@ def _prices(asked: Explanation) -> Section:
     from planner.schema import records
 
     rows: list[dict[str, Any]] = []
-    never, skipped = 0, 0
+    never, skipped, unknown = 0, 0, 0
     for one in records(asked.prices):
         if one["threshold_usd_gb_hr"] is None and not one["chosen"] and asked.offers_asked is None:
             skipped += one["then"] == NOT_EVALUATED
-            never += one["then"] != NOT_EVALUATED
+            unknown += one["proven_usd_gb_hr"] is not None
+            never += one["then"] != NOT_EVALUATED and one["proven_usd_gb_hr"] is None
             continue
         percent = one["change_percent"]
         shown = {
             "offer": _where(one),
+            "threshold_usd_gb_hr": _threshold(one),
             "chosen": "chosen" if one["chosen"] else "rival",
             "change_percent": None if percent is None else Cell(percent, f"{percent:+f}"),
             "then": _short(one["then"]),
@@ -281,6 +285,12 @@ def _prices(asked: Explanation) -> Section:
     notes = []
     if never:
         notes.append(f"{counted(never, 'other offer')} would not change the plan at any price")
+    if unknown:
+        notes.append(
+            f"no price is known at which {counted(unknown, 'other offer')} would change it"
+        )
+    if any(isinstance(row["threshold_usd_gb_hr"], Cell) for row in rows):
+        notes.append("between two prices it may change: up to the nearer one no plan is cheaper")
     if skipped:
         notes.append(f"{counted(skipped, 'offer')} not worked out; ask for one with --offer")
     if len(rows) > _PRICES and asked.offers_asked is None:
@@ -302,6 +312,17 @@ def _prices(asked: Explanation) -> Section:
         notes=tuple(notes),
         expendable=("then", "usd_gb_hr"),
     )
+
+
+def _threshold(one: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- a cell
+    threshold, proven = one["threshold_usd_gb_hr"], one["proven_usd_gb_hr"]
+    if threshold is None or proven is None:
+        return (
+            threshold
+            if proven is None
+            else Cell(proven, f"beyond {reading(proven, 'usd_gb_hr').text}")
+        )
+    return ranged(min(threshold, proven), max(threshold, proven), "usd_gb_hr")
 
 
 def _short(moves: str) -> str:

@@ -344,10 +344,9 @@ def ranged(least: Decimal | None, most: Decimal | None, kind: Kind) -> Any:  # n
         known = least if most is None else most
         word = "at least" if most is None else "at most"
         return None if known is None else Cell(known, f"{word} {reading(known, kind).text}")
-    cent = Decimal("0.01")
-    if abs(most - least) < cent or least.quantize(cent) == most.quantize(cent):
-        return most
-    return Cell(most, f"{reading(least, kind).text} to {reading(most, kind).text}")
+    texts = [reading(value, kind).text for value in (least, most)]
+    is_same = texts[0] == texts[1] or not (round(least, 2) or round(most, 2) or "gb" in kind)
+    return most if is_same else Cell(most, " to ".join(texts))
 
 
 def counted(count: int, noun: str, shown: int | None = None) -> str:

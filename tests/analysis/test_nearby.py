@@ -12,9 +12,12 @@ import pytest
 
 import planner
 from planner.analysis.changes import edited, excluding, forbid, force, including
+from planner.analysis.evaluator import Evaluator, SearchBudget
 from planner.analysis.nearby import Nearby
+from planner.analysis.sensitivity import prices
 from planner.demand.read import demand_from
 from planner.market.market import addressable
+from planner.schema import records
 from planner.solve.candidates import BIT
 from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planner.demand.model import Demand
+    from planner.solve.optimum import Optimum
 
 LIFTED = ("stock", "security", "multinode", "region", "provider")
 
@@ -57,16 +61,13 @@ def test_a_changed_instance_has_the_optimum_of_its_whole_program(block: int) -> 
     assert asked > 10
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
-def test_what_is_known_without_a_program_holds_the_optimum(seed: int) -> None:
-    """Share, budgets and a group: bounds and repairs of every change enclose its optimum."""
-    rng, asked, near = random.Random(seed), 0, 0
+def coupled(share: str) -> tuple[Instance, Optimum]:
+    """Return volumes under a share, budgets and a group, and their plan."""
     document, offers = fleet(Size(7, 18)), market(18)
     for n, volume in enumerate(document["volumes"]):
         volume |= {"owner": f"team-{n % 2}", "replicas": 1 + (n % 4 == 3)}
     document["groups"] = [{"volumes": [f"v-{n}" for n in (0, 1, 2)], "same": "site"}]
-    document["policy"] = {"max_provider_share": rng.choice(["0.4", "0.5"])}
+    document["policy"] = {"max_provider_share": share}
     spent = dict.fromkeys(("team-0", "team-1"), Decimal(0))
     for placement in planner.plan(demand_from(document), offers).placements:
         spent[str(placement.owner)] += placement.usd_hr * 730
@@ -74,6 +75,15 @@ def test_what_is_known_without_a_program_holds_the_optimum(seed: int) -> None:
     instance = Instance.of(demand_from(document), addressable(offers, exact=True), None)
     plan = optimum(instance)
     assert plan is not None
+    return instance, plan
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_known_without_a_program_holds_the_optimum(seed: int) -> None:
+    """Share, budgets and a group: bounds and repairs of every change enclose its optimum."""
+    rng, asked, near = random.Random(seed), 0, 0
+    instance, plan = coupled(rng.choice(["0.4", "0.5"]))
     nearby = Nearby(instance, plan)
     for v in rng.sample(range(7), 2):
         volume = instance.volumes[v]
@@ -106,3 +116,24 @@ def _lifted(name: str, field: str) -> Callable[[Demand], Demand]:
         return demand.model_copy(update={"volumes": volumes})
 
     return edit
+
+
+@pytest.mark.slow
+def test_what_is_known_of_a_price_holds_the_threshold() -> None:
+    """No plan is cheaper before the proven price; at that of the rival one is."""
+    instance, plan = coupled("0.5")
+    many = Evaluator(instance, plan.chosen, plan.rented, SearchBudget(0))
+    every = Evaluator(instance, plan.chosen, plan.rented)
+    used = {o for at in plan.chosen.values() for o in at}
+    offers = [*sorted(used)[:2], *sorted({*range(18)} - used)[:2]]
+    quick, exact = (records(prices(each, offers)) for each in (many, every))
+    thresholds = {row["offer_id"]: row["threshold_usd_gb_hr"] for row in exact}
+    known = 0
+    for row in quick:
+        threshold, up = thresholds[row["offer_id"]], 1 if row["chosen"] else -1
+        if threshold is not None:
+            assert up * row["proven_usd_gb_hr"] <= up * threshold + Decimal("1e-9")
+            rival = row["threshold_usd_gb_hr"]
+            assert rival is None or up * rival >= up * threshold - Decimal("1e-12")
+            known += 1
+    assert known
