@@ -1,14 +1,14 @@
 """A primal heuristic: whole numbers near relaxed counts that keep the limits on sums.
 
-The fractions are rounded so that what is taken stays near what they take. Then one limit after the
-other is filled: of all ways to make up to four moves that touch no other limit, the cheapest that
-keeps it. At the prices of the dual many moves cost nothing but the room that they leave, so that
-few are needed; what four moves do is found by sorting what two do.
+The fractions are rounded so that what is taken stays near what they take. Then some two dozen
+replicas at a time may move between two places whose room runs out: of all ways to move some of them
+the best is found, by sorting what one half of them does and looking up what the other half needs.
+At the prices of the dual many moves cost nothing but the room that they leave.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,37 +20,23 @@ if TYPE_CHECKING:
     _Floats = NDArray[np.float64]
     _Ints = NDArray[np.int64]
 
-_LIVE, _POOL = 6000, 24_000
-"""Columns of least reduced cost that replicas move to; every third time they are drawn of more."""
-_PAIRED = 300
-"""Moves of which pairs are formed, on either side: a pair is one of so many squared."""
-_STEPS, _ROUNDS, _WIDE = 200, 40, 2
-_COSTLY, _UNDONE = 12, 4
-"""Of so many costliest replicas, how many are moved back for a fresh start."""
+_ROUNDS, _VAIN, _PATIENCE = 2000, 400, 40
+"""Sets of moves that are looked at, all in all and without a better plan, and those after which it
+starts anew."""
+_MADE, _LOOKED_AT = 24, 64
+"""Moves of a set, and ways to make them of which every limit is looked at."""
+_NOISE = (0.02, 0.2, 1.0)
+"""How far moves that cost more than others may come before them: parts of what may be saved."""
+_SELDOM = 0.05
+"""How often a limit is looked at where nothing is lost, beside those where something is."""
+_LEAST, _FREE = 1e-6, 1e-9
+"""Parts of the cost that are looked for at least, and of a column's that count as nothing."""
 _SEED = 20
 _NEAR = 1e-3
 """Part of a replica from which a fraction is one to round up."""
 _DUST = 1e-12
-_EXCESS = 10.0
-"""What it costs to exceed a limit, in the dearest way to keep it."""
-
-
-class _Moves(NamedTuple):
-    """Replicas that may move: from column, to column, cost, and what limits notice, (m, L)."""
-
-    start: _Ints
-    to: _Ints
-    usd: _Floats
-    effect: _Floats
-
-
-class _MovePairs(NamedTuple):
-    """None, one or two moves: which (-1 for none), cost, and effect on one limit."""
-
-    first: _Ints
-    second: _Ints
-    usd: _Floats
-    effect: _Floats
+_DEARER, _EXCESS = 1.2, 10.0
+"""What it costs to exceed a limit, in its price, or in the dearest way to keep it."""
 
 
 def round_dual(
@@ -70,7 +56,7 @@ def round_dual(
     counts = _rounded(coupled, values, prices)
     if counts is None:
         return None
-    return _Fill(coupled, reduced, prices).run(counts, good_enough)
+    return _Search(coupled, reduced, prices).run(counts, good_enough)
 
 
 def _rounded(coupled: Coupled, values: _Floats, prices: _Floats) -> _Ints | None:
@@ -115,88 +101,90 @@ def _rounded(coupled: Coupled, values: _Floats, prices: _Floats) -> _Ints | None
     return counts
 
 
-class _Fill:
-    """A local search over up to four moves at a time, one limit after the other."""
+class _Moves(NamedTuple):
+    """Replicas that may move, at most one of each unit: from column, to column, and at what cost.
+
+    What the limits notice of each move is (m, L).
+    """
+
+    start: _Ints
+    to: _Ints
+    usd: _Floats
+    effect: _Floats
+
+
+class _Sums(NamedTuple):
+    """All ways to make some moves: cost, and what the limits notice; way n makes the bits of n."""
+
+    usd: _Floats
+    effect: _Floats
+
+    @classmethod
+    def of(cls, moves: _Moves, mine: slice) -> _Sums:
+        """Return the ways to make some of the moves."""
+        usd, effect = np.zeros(1), np.zeros((1, moves.effect.shape[1]))
+        for each, noticed in zip(moves.usd[mine], moves.effect[mine], strict=True):
+            usd, effect = np.r_[usd, usd + each], np.r_[effect, effect + noticed]
+        return cls(usd, effect)
+
+
+class _Search:
+    """A local search: of all ways to make a set of moves, the best, again and again.
+
+    What exceeds a limit that has a price can be moved elsewhere, at about that price and in whole
+    steps; so counts are worth what they cost and that.
+    """
 
     def __init__(self, coupled: Coupled, reduced: _Floats, prices: _Floats) -> None:
         self._coupled, self._reduced, self._prices = coupled, reduced, prices
-        self._starts = np.searchsorted(coupled.unit, np.arange(len(coupled.count) + 1))
-        self._near = np.argsort(reduced, kind="stable")
+        self._random = np.random.default_rng(_SEED)
         self._most = np.minimum(coupled.most, coupled.count)[coupled.unit]
         domain = np.where(self._most < coupled.count[coupled.unit], coupled.domain, -1)
         self._cell = coupled.unit * (int(domain.max(initial=0)) + 2) + domain + 1
-        dearest = np.zeros(len(prices))
+        order = np.lexsort((reduced, coupled.unit))
+        self._best = order[np.searchsorted(coupled.unit[order], np.arange(len(coupled.count)))]
+        dearest, step = np.zeros(len(prices)), np.zeros(len(prices), np.int64)
+        free = reduced <= _FREE * float(coupled.usd_hr.mean())
+        self._place: dict[int, _Ints] = {}  # of the columns, for each limit that any takes of
         for row, amount in coupled.taken:
-            each = np.divide(
+            rows = np.unique(row)  # limits and measures are numbered alike
+            dearest[rows] = np.divide(
                 coupled.usd_hr, amount, out=np.zeros(len(amount)), where=amount > 0
             ).max(initial=0)
-            dearest[np.unique(row)] = each  # limits and measures are numbered alike
-        self._penalty = _EXCESS * dearest
+            self._place |= {limit: row for limit in rows.tolist() if limit not in self._place}
+            np.gcd.at(step, row[free], np.rint(amount[free]).astype(np.int64))
+        self._penalty = np.where(prices > 0, _DEARER * prices, _EXCESS * dearest)
+        self._step = np.where(prices > 0, step, 0)
 
     def run(self, counts: _Ints, good_enough: float) -> _Ints | None:
         """Return the best counts found that keep the limits, or None.
 
-        Where no limit can be filled better, some of the costliest replicas go back to where they
-        would be cheapest, and the limits are filled again.
+        Where nothing gets better for a while, the search goes on from the best counts after one
+        limit is filled as cheaply as its columns allow, whatever that does to the others.
         """
-        random = np.random.default_rng(_SEED)
-        best, least = None, np.inf
-        pool = _POOL
-        for attempt in range(_ROUNDS):
-            near = self._near[: pool if attempt % 3 == _WIDE else _LIVE]
-            if len(near) > _LIVE:
-                near = near[np.unique((random.random(_LIVE) ** 2 * len(near)).astype(np.int64))]
-            self._live = np.sort(near)
-            counts, usd, is_kept = self._descended(counts)
-            if is_kept and usd < least:
-                best, least = counts, usd
-            if least <= good_enough:
-                break
-            if best is None:  # it takes more than the columns of least reduced cost
-                pool = len(self._near)
-            counts = self._undone(counts if best is None else best, random)
-        return best
-
-    def _descended(self, counts: _Ints) -> tuple[_Ints, float, bool]:
-        """Return counts after every limit is filled, their cost, and whether they keep them all."""
+        best, least, stale, spare, better = None, np.inf, 0, np.inf, 0
         usd, room = self._state(counts)
-        stuck = np.zeros(len(room), np.bool_)
-        for _ in range(_STEPS):
-            saving = np.where(room < 0, -self._penalty * room, self._prices * room)
-            saving[stuck] = 0
-            limit = int(np.argmax(saving))
-            if saving[limit] <= 0:
+        for n in range(_ROUNDS):
+            if least <= good_enough or n - better > _VAIN:
                 break
-            moved = self._filled(counts, room, limit)
+            left = max(self._merit(usd, room) - good_enough, _LEAST * good_enough)
+            if best is None or left < spare / 2:
+                spare = left
+            is_stuck = stale == _PATIENCE
+            anew, stale = is_stuck and best is not None, 0 if is_stuck else stale + 1
+            if is_stuck and best is not None:
+                counts, (usd, room) = best, self._state(best)
+            elif is_stuck:
+                self._penalty = self._penalty * _EXCESS
+            moved = self._moved(counts, room, spare, anew=anew)
+            if moved is None:
+                continue
             after = self._state(moved)
-            if self._merit(*after) < self._merit(usd, room) - _DUST * abs(usd):
+            if anew or self._merit(*after) <= self._merit(usd, room) + _DUST * abs(usd):
                 counts, (usd, room) = moved, after
-                stuck[:] = False
-            else:
-                stuck[limit] = True
-        return counts, usd, bool((room >= 0).all())
-
-    def _undone(self, counts: _Ints, random: np.random.Generator) -> _Ints:
-        """Return counts with some of the costliest replicas where their unit's are cheapest.
-
-        Where all are where they are cheapest, some go to another place that is as cheap.
-        """
-        coupled, counts = self._coupled, counts.copy()
-        used, none = np.flatnonzero(counts), _DUST * float(coupled.usd_hr @ counts)
-        costly = used[np.argsort(-self._reduced[used], kind="stable")]
-        costly = costly[self._reduced[costly] > none][:_COSTLY]
-        for start in random.permutation(costly if len(costly) else used)[:_UNDONE].tolist():
-            k = coupled.unit[start]
-            mine = np.arange(self._starts[k], self._starts[k + 1])
-            cell = self._cell[mine]
-            inside = (cell[:, None] == cell) @ counts[mine]
-            mine = mine[(inside < self._most[mine]) | (cell == self._cell[start])]
-            to = mine[int(np.argmin(self._reduced[mine]))]
-            if not len(costly):
-                to = random.choice(mine[self._reduced[mine] <= none])
-            counts[start] -= 1
-            counts[to] += 1
-        return counts
+                if usd < least and (room >= 0).all():
+                    best, least, stale, better = counts, usd, 0, n
+        return best
 
     def _state(self, counts: _Ints) -> tuple[float, _Floats]:
         """Return the cost of counts, and the room that they leave at each limit."""
@@ -209,66 +197,89 @@ class _Fill:
         room[np.abs(room) <= _DUST * taken.sum()] = 0
         return float(coupled.usd_hr[used] @ counts[used]), room
 
-    def _merit(self, usd: float, room: _Floats) -> float:
-        return usd + float(self._penalty @ np.maximum(-room, 0))
+    def _merit(self, usd: Any, room: _Floats) -> Any:  # noqa: ANN401 -- a number, or several
+        """Return what counts cost, and what it costs to keep the limits that they exceed."""
+        return usd + np.where(room < 0, self._step - room, 0) @ self._penalty
 
-    def _filled(self, counts: _Ints, room: _Floats, limit: int) -> _Ints:
-        """Return counts after the cheapest moves that keep a limit and touch no other one."""
-        moves = self._moves(counts, room, limit)
-        unit = self._coupled.unit[moves.start]
-        left, right = (
-            self._pairs(moves, np.flatnonzero(unit % 2 == side), limit) for side in (0, 1)
-        )
-        order = np.argsort(right.effect, kind="stable")
-        effect, usd = right.effect[order], right.usd[order]
-        least = np.minimum.accumulate(usd)
-        until = np.searchsorted(effect, room[limit] - left.effect, side="right")
-        cost = np.where(until > 0, left.usd + least[until - 1], np.inf)
-        best = int(np.argmin(cost))
-        if np.isfinite(cost[best]):
-            other = int(order[int(np.flatnonzero(usd[: until[best]] == least[until[best] - 1])[0])])
-        else:  # too far away for four moves: as near as they lead
-            best, other = int(np.argmin(left.effect)), int(order[0])
+    def _moved(self, counts: _Ints, room: _Floats, spare: float, *, anew: bool) -> _Ints | None:
+        """Return counts after the best way to make some moves at a limit; None without any."""
+        limit = self._limit(counts, room, spare)
+        if limit is None:
+            return None
+        limit, moves = self._moves(counts, room, spare, limit, anew=anew)
+        half = len(moves.start) // 2
+        if not len(moves.start):
+            return None
+        left, right = _Sums.of(moves, slice(half)), _Sums.of(moves, slice(half, None))
+        order = np.argsort(right.effect[:, limit], kind="stable")
+        effect, usd = right.effect[order, limit], right.usd[order]
+        is_less = usd <= np.minimum.accumulate(usd)
+        cheapest = np.maximum.accumulate(np.where(is_less, np.arange(len(order)), 0))
+        dust = _DUST * float(np.abs(room).sum())
+        until = np.searchsorted(effect, room[limit] + dust - left.effect[:, limit], side="right")
+        other = order[cheapest[np.maximum(until, 1) - 1]]
+        cost = left.usd + right.usd[other]
+        near = np.lexsort((cost, until == 0))[:_LOOKED_AT]
+        after = room - left.effect[near] - right.effect[other[near]]
+        after[np.abs(after) <= dust] = 0
+        if anew:
+            after[:, np.arange(len(room)) != limit] = 0
+        best = near[int(np.argmin(self._merit(cost[near], after)))]
+        made = int(best) | int(other[best]) << half
+        those = [n for n in range(len(moves.start)) if made >> n & 1]
         counts = counts.copy()
-        for pairs, at in ((left, best), (right, other)):
-            for move in (pairs.first[at], pairs.second[at]):
-                if move >= 0:
-                    counts[moves.start[move]] -= 1
-                    counts[moves.to[move]] += 1
+        np.subtract.at(counts, moves.start[those], 1)
+        np.add.at(counts, moves.to[those], 1)
         return counts
 
-    def _moves(self, counts: _Ints, room: _Floats, limit: int) -> _Moves:
-        """Return moves of single replicas that leave the other limits alone, or their room."""
-        coupled = self._coupled
-        used, live = np.flatnonzero(counts), self._live
+    def _limit(self, counts: _Ints, room: _Floats, spare: float) -> int | None:
+        """Return a limit at which something is lost, any by chance; None where nothing is."""
+        coupled, used = self._coupled, np.flatnonzero(counts)
+        loss = np.where(room < 0, self._penalty * -room, self._prices * room)
+        loss += _SELDOM * spare * (self._prices > 0)
+        lost = self._reduced[used] * counts[used] / 2
+        for row, _ in coupled.taken:
+            for column in (used, self._best[coupled.unit[used]]):
+                loss += np.bincount(row[column], lost, len(loss))
+        loss[[limit for limit in range(len(loss)) if limit not in self._place]] = 0
+        if not loss.any():
+            return None
+        return int(self._random.choice(len(loss), p=loss / loss.sum()))
+
+    def _moves(
+        self, counts: _Ints, room: _Floats, spare: float, limit: int, *, anew: bool
+    ) -> tuple[int, _Moves]:
+        """Return cheap moves to a limit's place or from it, and the limit that they are to fill.
+
+        Of the places where room has a price they touch one more, or any where it starts anew.
+        """
+        coupled, used, random = self._coupled, np.flatnonzero(counts), self._random
+        priced = self._prices > 0
+        live = np.flatnonzero(self._reduced <= spare)
         starts = np.searchsorted(coupled.unit[live], np.arange(len(coupled.count) + 1))
         first, sizes = starts[coupled.unit[used]], np.diff(starts)[coupled.unit[used]]
         start = np.repeat(used, sizes)
-        inside = np.arange(len(start)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        to = live[np.repeat(first, sizes) + inside]
-        full = np.bincount(self._cell, counts)
+        to = live[np.arange(len(start)) - np.repeat(np.cumsum(sizes) - sizes - first, sizes)]
+        full, place = np.bincount(self._cell, counts), self._place[limit]
         fits = (full[self._cell[to]] < self._most[to]) | (self._cell[to] == self._cell[start])
-        kept = np.flatnonzero(fits & (start != to))
-        start, to = start[kept], to[kept]
+        fits &= ((place[start] == limit) | (place[to] == limit)) & (start != to)
+        start, to = start[fits], to[fits]
+        other = np.where(place[start] == limit, place[to], place[start])
+        other[~priced[other] | (other == limit)] = -1
+        if not anew and len(other):
+            many = np.sqrt(np.bincount(other + 1))
+            second = int(random.choice(len(many), p=many / many.sum())) - 1
+            start, to = start[other == second], to[other == second]
+            if second >= 0 and self._prices[second] > self._prices[limit]:
+                limit = second
+        key = self._reduced[to] - self._reduced[start]
+        key += random.exponential(spare * float(random.choice(_NOISE)), len(key))
+        order = np.argsort(key)
+        _, firsts = np.unique(coupled.unit[start[order]], return_index=True)
+        picked = random.permutation(order[np.sort(firsts)][:_MADE])
+        start, to = start[picked], to[picked]
         effect = np.zeros((len(start), len(room)))
         for row, amount in coupled.taken:
             effect += (coupled.limits[:, row[to]] * amount[to]).T
             effect -= (coupled.limits[:, row[start]] * amount[start]).T
-        others = np.delete(np.arange(len(room)), limit)
-        spare = np.maximum(room[others], 0) / 4
-        kept = np.flatnonzero((effect[:, others] <= spare).all(axis=1))
-        usd = coupled.usd_hr[to[kept]] - coupled.usd_hr[start[kept]]
-        return _Moves(start[kept], to[kept], usd, effect[kept])
-
-    def _pairs(self, moves: _Moves, mine: _Ints, limit: int) -> _MovePairs:
-        """Return none, one or two of some moves, the cheapest at the limit's price."""
-        saving = moves.usd[mine] + self._prices[limit] * moves.effect[mine, limit]
-        mine = mine[np.argsort(saving, kind="stable")[:_PAIRED]]
-        unit = self._coupled.unit[moves.start[mine]]
-        first, second = np.triu_indices(len(mine), 1)
-        apart = unit[first] != unit[second]
-        none = np.full(1, -1)
-        first = np.r_[none, mine, mine[first[apart]]]
-        second = np.r_[none, np.full(len(mine), -1), mine[second[apart]]]
-        usd, effect = np.r_[moves.usd, 0.0], np.r_[moves.effect[:, limit], 0.0]
-        return _MovePairs(first, second, usd[first] + usd[second], effect[first] + effect[second])
+        return limit, _Moves(start, to, coupled.usd_hr[to] - coupled.usd_hr[start], effect)
