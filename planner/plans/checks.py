@@ -102,8 +102,8 @@ def record_violations(
     if record.multipliers:
         proven = bound_month(instance, record.multipliers)
         spare = None if proven is None else averaged_usd_hr(proven, hours) - record.bound_usd_hr
-        if spare is None or abs(spare) > _ROUNDING:
-            yield "the solver's bound is not what the multipliers in the plan prove"
+        if spare is None or spare < -_ROUNDING:
+            yield "the solver's bound is more than the multipliers in the plan prove"
     yield from _status_violations(record, cost)
 
 

@@ -3,7 +3,8 @@
 The prices come from floats (see `dual`); what they prove is computed here, exactly, from demand,
 market and prices alone: every volume takes its cheapest replicas at these prices, volumes that
 groups or jobs keep together their cheapest place, a kept disk costs what it costs, and what the
-limits allow is paid back. Whatever the prices are, no plan costs less.
+limits allow is paid back. GB are whole: what a share of all leaves of the last one is paid too.
+Whatever the prices are, no plan costs less.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from planner.requirements.spread import spreads
 from planner.solve.bundles import Bundles, bundled, least_gpus, needs_several_nodes
 from planner.solve.dual import Coupled, Taken
+from planner.solve.whole_gb import WholeGB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -223,10 +225,13 @@ def _domains(instance: Instance, columns: Columns) -> NDArray[np.int64]:
     return domain
 
 
-def bound_month(instance: Instance, multipliers: Sequence[Multiplier]) -> Decimal | None:
+def bound_month(
+    instance: Instance, multipliers: Sequence[Multiplier], *, whole_gb: bool = True
+) -> Decimal | None:
     """Return the monthly cost that multipliers prove no plan to be below, rounded down.
 
-    None where they prove nothing: one is negative, or of no limit, or there are other limits.
+    Without ``whole_gb`` what they prove of parts of a GB. None where they prove nothing: one is
+    negative, or of no limit, or there are other limits.
     """
     if not proves(instance, instance.whole):
         return None
@@ -241,7 +246,7 @@ def bound_month(instance: Instance, multipliers: Sequence[Multiplier]) -> Decima
     if not is_known or min(prices.values(), default=Fraction(0)) < 0:
         return None
     exact = _Exact(instance, limits, prices)
-    usd_hr = exact.least()
+    usd_hr = exact.least(whole_gb=whole_gb)
     if usd_hr is None:
         return None
     month = (usd_hr - exact.allowed) * instance.demand.policy.hours_per_month
@@ -259,6 +264,7 @@ class _Exact:
     ) -> None:
         self.instance, offers = instance, len(instance.pairs.offers)
         self.allowed = Fraction(0)
+        self._whole_gb = WholeGB(Fraction(0), [Fraction(0)], np.zeros(offers, np.int64))
         dearer: dict[str | None, Fraction] = {}
         each = {what: [Fraction(0)] * offers for what in ("gb", "disks")}
         for limit in limits:
@@ -272,6 +278,8 @@ class _Exact:
             if what == "usd_hr":
                 dearer[owner] = dearer.get(owner, Fraction(0)) + sum(mine)
                 continue
+            if what == "gb" and owner is None:
+                self._whole_gb = WholeGB(part, mine, limit.code)
             rest = part * sum(mine)
             for o, code in enumerate(limit.code.tolist()):
                 each[what][o] += mine[code] - rest
@@ -288,6 +296,7 @@ class _Exact:
         largest = max(abs(x) for row in [*per_gb.values(), each["disks"]] for x in row)
         room = int(_LARGEST / ((largest + 1) * self._most() * 2))
         self.scale = 10 ** (len(str(room)) - 1) if room else 0
+        self._whole_gb.most = int(self._whole_gb.usd_hr * self.scale)
         self._per_disk = _whole(each["disks"], self.scale)
         self._per_gb = {owner: _whole(row, self.scale) for owner, row in per_gb.items()}
         self._kept: dict[int, list[int]] = {}
@@ -308,7 +317,7 @@ class _Exact:
         """Return how many volumes are looked at at once."""
         return max(1, _BLOCK // len(self.instance.sites))
 
-    def least(self) -> Fraction | None:
+    def least(self, *, whole_gb: bool) -> Fraction | None:
         """Return what all volumes and GPUs cost at least; None where one has too few places."""
         if not self.scale:
             return None
@@ -327,6 +336,8 @@ class _Exact:
             if not here:
                 return None
             whole += min(here)
+        if whole_gb and not parts and not self._kept:
+            whole += self._whole_gb.beyond(self.scale)
         return Fraction(whole, self.scale)
 
     def _cost(self, volumes: _Ints, owner: str | None) -> _Ints:
@@ -366,26 +377,42 @@ class _Exact:
 
         Of those that are kept disks, what these cost.
         """
-        whole = 0
-        volumes = self.instance.pairs.volumes
-        for v, row, least in zip(block.tolist(), cost, cost.min(axis=1).tolist(), strict=True):
-            kept, spread = self._kept.get(v, []), volumes[v].spread
-            replicas = volumes[v].replicas - len(kept)
+        whole, share, gb = 0, self._whole_gb, self.instance.pairs.provision_gb[block]
+        volumes = [self.instance.pairs.volumes[v] for v in block.tolist()]
+        together = np.array([not spreads(v.replicas, v.spread) for v in volumes], np.bool_)
+        first, dearest = cost.argmin(axis=1), cost.min(axis=1)
+        first_gb = gb[np.arange(len(gb)), first]
+        beyond = cost[together] - dearest[together, None]
+        share.choose(gb[together], beyond, first_gb[together])
+        for n, (v, volume, row) in enumerate(zip(block.tolist(), volumes, cost, strict=True)):
+            kept = self._kept.get(v, [])
+            replicas = volume.replicas - len(kept)
             whole += sum(row[kept].tolist())
-            if spreads(volumes[v].replicas, spread):
-                code = self.instance.pairs.facts.grouped(spread)[1]
+            if not together[n]:
+                code = self.instance.pairs.facts.grouped(volume.spread)[1]
                 in_place = np.full(int(code.max()) + 1, _NEVER)
                 np.minimum.at(in_place, code, row)
+                beyond = row - in_place[code]
                 in_place[code[kept]] = _NEVER
-                each = np.sort(in_place)[:replicas].tolist()
+                taken = np.argsort(in_place, kind="stable")[:replicas]
+                each = in_place[taken].tolist()
+                for place in taken.tolist():
+                    held = gb[n, np.flatnonzero((code == place) & (beyond == 0))[:1]]
+                    share.choose(gb[n : n + 1], beyond[None], held)
+                    share.gb += int(held.sum())
             elif kept:
                 row[kept] = _NEVER
                 each = [int(row.min())] * replicas
             else:
-                each = [least] * replicas
+                each = [int(dearest[n])] * replicas
+                share.gb += int(first_gb[n]) * replicas
             if len(each) < replicas or _NEVER in each[-1:]:
                 return None
             whole += sum(each)
+            dearest[n] = max(each, default=0)
+        if share.outside.any():
+            elsewhere = cost[:, share.outside].min(axis=1) - dearest
+            share.elsewhere = max(0, min(share.elsewhere, int(elsewhere.min())))
         return whole
 
 

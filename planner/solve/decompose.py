@@ -32,7 +32,7 @@ from planner.solve.dual import Lagrangian
 from planner.solve.heuristic import round_units
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
-from planner.solve.remainders import remainder_month, shortened
+from planner.solve.remainders import eased, remainder_month, shortened
 from planner.solve.stats import Undecided
 
 if TYPE_CHECKING:
@@ -206,10 +206,14 @@ def _incumbent(
 
 
 class _Ideal(NamedTuple):
-    """The relaxation of a scope: its fractions, reduced costs, and what it proves, with what."""
+    """The relaxation of a scope: its fractions, reduced costs, and what it proves, with what.
+
+    Reduced costs are beyond ``relaxed_month``; that GB are whole can prove more.
+    """
 
     values: NDArray[np.float64]
     reduced: NDArray[np.float64]
+    relaxed_month: float
     bound_month: float
     multipliers: tuple[Multiplier, ...] = ()
     rounded: NDArray[np.int64] | None = None
@@ -251,7 +255,7 @@ def _relaxed(
         raise Undecided
     reduced = Bundles.of(instance, scope, columns).at_best(ideal.reduced)
     bound_usd_month = ideal.bound_usd_hr * hours * (1 - _ROUNDING)
-    return _Ideal(ideal.values, reduced, bound_usd_month, (), counts)
+    return _Ideal(ideal.values, reduced, bound_usd_month, bound_usd_month, (), counts)
 
 
 def _from_dual(
@@ -265,22 +269,28 @@ def _from_dual(
     """Return the relaxation that prices of limits prove; a small one rounded to the last GB."""
     limits, hours = limits_of(instance), instance.demand.policy.hours_per_month
     is_small = len(columns) <= SMALL and not choice.coupled.member.any()
-    prices = shortened(dual, best.prices, limits) if is_small else best.prices
+    short = shortened(dual, best.prices, limits) if is_small else best.prices
+    prices = eased(instance, limits, short)
+    if dual.bound(prices) < dual.bound(short) * (1 - _NEAR):
+        prices = short
     multipliers, prices = as_multipliers(limits, prices)
     bound = bound_month(instance, multipliers)
     if bound is None:
         raise Defect("prices of limits prove nothing")
+    relaxed_month = dual.bound(prices) * hours * (1 - _ROUNDING)
     stats.look_at(len(columns), len(columns.units) + len(prices))
-    rounded = round_units(dual, best.counts, prices, dual.bound(prices) * (1 + _ENOUGH))
+    rounded = round_units(dual, best.counts, prices, float(bound) / hours * (1 + _ENOUGH))
     reduced = choice.on_columns(dual.reduced(prices), never=np.inf)
     values = choice.on_columns(best.counts, kept=1)
-    ideal = _Ideal(values, reduced, float(bound), multipliers)
+    ideal = _Ideal(values, reduced, relaxed_month, float(bound), multipliers)
     if rounded is None:
         return ideal
     if is_small:
         usd_hr = float(choice.coupled.usd_hr @ rounded) + choice.coupled.spent_usd_hr
-        kept = columns.take(reduced <= usd_hr * (1 + _ROUNDING) - float(bound) / hours)
-        least = Fraction(bound) + remainder_month(instance, kept, limits, multipliers)
+        kept = columns.take(reduced <= usd_hr * (1 + _ROUNDING) - relaxed_month / hours)
+        plain = bound_month(instance, multipliers, whole_gb=False) or bound
+        rest = remainder_month(instance, kept, limits, multipliers)
+        least = max(Fraction(bound), Fraction(plain) + rest)
         enough = float(least) / hours * (1 + _EXACT)
         if usd_hr > enough and len(kept) > _ENUMERATED:
             rounded = round_units(dual, rounded.astype(float), prices, enough)
@@ -317,7 +327,7 @@ def _searched(
     if len(columns) <= SMALL and _rounds(instance, scope):
         attempts.insert(0, (0.0, _FIRST_WORK))
     for gap, work in attempts:
-        distance = float(best.usd_month) - ideal.bound_month
+        distance = float(best.usd_month) - ideal.relaxed_month
         spare = float(best.usd_month) - max(ideal.bound_month, best.bound_month or 0.0)
         if (gap and spare <= PROOF * float(best.usd_month)) or stats.is_over:
             continue

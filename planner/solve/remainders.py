@@ -1,7 +1,8 @@
-"""What whole GB and disks prove beyond a certificate.
+"""What whole GB and disks prove beyond prices of limits.
 
 A provider share of 0.35 of 1001 GB has room for 350 of them, and for 300 where every disk is of
 100 GB. The rest of a limit stays free in every solution, and what is free there costs its price.
+What holds for all columns is a part of the certificate: see `whole_gb`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,25 @@ _DECIMALS, _OF_USD = range(9, 13), 3
 """Of prices of GB, which are mostly differences of the market's; of a USD so many fewer."""
 _NEAR = 1e-8
 """Part of the bound that shorter prices may lose."""
+_KEPT = Fraction(1, 1000)
+"""Part of a price that shows where a limit is, and hardly counts."""
+
+
+def eased(
+    instance: Instance, limits: Sequence[SumLimit], prices: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return prices less the least of them where priced providers may hold just all GB.
+
+    Then they hold all of it, or something is elsewhere, which costs that much less at these prices
+    for each GB. The linear program cannot tell the two apart, whole replicas can.
+    """
+    prices, at = prices.copy(), 0
+    for limit in limits:
+        mine, part = prices[at : at + len(limit.places)], limit.requirement.room(instance.demand)[0]
+        if part * int((mine > 0).sum()) == 1:
+            mine[mine > 0] -= mine[mine > 0].min() * float(1 - _KEPT)
+        at += len(limit.places)
+    return prices
 
 
 def shortened(

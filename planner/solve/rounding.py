@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _ROUNDS, _VAIN, _PATIENCE = 2000, 400, 40
 """Sets of moves that are looked at, all in all and without a better plan, and those after which it
-starts anew."""
+starts afresh."""
 _MADE, _LOOKED_AT = 24, 64
 """Moves of a set, and ways to make them of which every limit is looked at."""
 _NOISE = (0.02, 0.2, 1.0)
@@ -171,16 +171,16 @@ class _Search:
             if best is None or left < spare / 2:
                 spare = left
             is_stuck = stale == _PATIENCE
-            anew, stale = is_stuck and best is not None, 0 if is_stuck else stale + 1
+            afresh, stale = is_stuck and best is not None, 0 if is_stuck else stale + 1
             if is_stuck and best is not None:
                 counts, (usd, room) = best, self._state(best)
             elif is_stuck:
                 self._penalty = self._penalty * _EXCESS
-            moved = self._moved(counts, room, spare, anew=anew)
+            moved = self._moved(counts, room, spare, afresh=afresh)
             if moved is None:
                 continue
             after = self._state(moved)
-            if anew or self._merit(*after) <= self._merit(usd, room) + _DUST * abs(usd):
+            if afresh or self._merit(*after) <= self._merit(usd, room) + _DUST * abs(usd):
                 counts, (usd, room) = moved, after
                 if usd < least and (room >= 0).all():
                     best, least, stale, better = counts, usd, 0, n
@@ -201,12 +201,12 @@ class _Search:
         """Return what counts cost, and what it costs to keep the limits that they exceed."""
         return usd + np.where(room < 0, self._step - room, 0) @ self._penalty
 
-    def _moved(self, counts: _Ints, room: _Floats, spare: float, *, anew: bool) -> _Ints | None:
+    def _moved(self, counts: _Ints, room: _Floats, spare: float, *, afresh: bool) -> _Ints | None:
         """Return counts after the best way to make some moves at a limit; None without any."""
         limit = self._limit(counts, room, spare)
         if limit is None:
             return None
-        limit, moves = self._moves(counts, room, spare, limit, anew=anew)
+        limit, moves = self._moves(counts, room, spare, limit, afresh=afresh)
         half = len(moves.start) // 2
         if not len(moves.start):
             return None
@@ -222,7 +222,7 @@ class _Search:
         near = np.lexsort((cost, until == 0))[:_LOOKED_AT]
         after = room - left.effect[near] - right.effect[other[near]]
         after[np.abs(after) <= dust] = 0
-        if anew:
+        if afresh:
             after[:, np.arange(len(room)) != limit] = 0
         best = near[int(np.argmin(self._merit(cost[near], after)))]
         made = int(best) | int(other[best]) << half
@@ -247,11 +247,11 @@ class _Search:
         return int(self._random.choice(len(loss), p=loss / loss.sum()))
 
     def _moves(
-        self, counts: _Ints, room: _Floats, spare: float, limit: int, *, anew: bool
+        self, counts: _Ints, room: _Floats, spare: float, limit: int, *, afresh: bool
     ) -> tuple[int, _Moves]:
         """Return cheap moves to a limit's place or from it, and the limit that they are to fill.
 
-        Of the places where room has a price they touch one more, or any where it starts anew.
+        Of the places where room has a price they touch one more, or any where it starts afresh.
         """
         coupled, used, random = self._coupled, np.flatnonzero(counts), self._random
         priced = self._prices > 0
@@ -266,7 +266,7 @@ class _Search:
         start, to = start[fits], to[fits]
         other = np.where(place[start] == limit, place[to], place[start])
         other[~priced[other] | (other == limit)] = -1
-        if not anew and len(other):
+        if not afresh and len(other):
             many = np.sqrt(np.bincount(other + 1))
             second = int(random.choice(len(many), p=many / many.sum())) - 1
             start, to = start[other == second], to[other == second]

@@ -22,6 +22,7 @@ from planner.solve.decompose import disaggregate
 from planner.solve.dual import Lagrangian
 from planner.solve.model import Program
 from planner.solve.presolve import presolve
+from planner.solve.remainders import eased
 from planner.solve.rounding import round_dual
 from tests.solve.hand import demanded, every_plan, instance_of, row, violations, volume
 
@@ -84,13 +85,16 @@ def test_the_dual_proves_what_the_linear_program_proves(seed: int, budget: str |
     columns = presolve(instance, instance.whole)
     program = Program(instance, instance.whole, columns, relaxed=True)
     expected = program.cheapest(time_limit_s=None)
-    best = Lagrangian(coupled(instance, columns, limits_of(instance)).coupled).best()
+    dual = Lagrangian(coupled(instance, columns, limits_of(instance)).coupled)
+    best = dual.best()
     if expected.run.status == "infeasible":
         assert best is None
         return
     _, bound = certified(instance)
     assert expected.bound_usd_hr is not None
-    assert float(bound) == pytest.approx(expected.bound_usd_hr * 730, rel=2e-7)
+    assert best is not None
+    assert dual.bound(best.prices) == pytest.approx(expected.bound_usd_hr, rel=2e-7)
+    assert float(bound) >= expected.bound_usd_hr * 730 * (1 - 2e-7)  # GB are whole, too
 
 
 def test_most_of_these_fleets_are_possible_and_coupled() -> None:
@@ -123,6 +127,43 @@ def test_whatever_the_multipliers_are_no_plan_costs_less(seed: int) -> None:
         assert least is None or bound <= least
     if least is not None:
         assert certified(instance)[1] <= least
+
+
+def whole_gb_fleet(seed: int) -> Instance:
+    """Return a few volumes at providers that each may have a half or a third, some in steps."""
+    rng = random.Random(seed)
+    prices = [rng.randint(100, 104) for _ in range(4)]
+    rows = [
+        row(f"p{n}", f"0.000{price}", spec={"step": rng.choice([1, 1, 10])})
+        for n, price in enumerate(prices)
+    ]
+    volumes = [
+        volume(f"v{n}", rng.randint(1, 60), replicas=rng.choice([1, 1, 1, 2]), spread="provider")
+        for n in range(rng.randint(4, 6))
+    ]
+    share = rng.choice(["0.5", "0.4", "0.65", "0.3334"])
+    return instance_of(demanded(*volumes, policy={"max_provider_share": share}), rows)
+
+
+def test_whole_gb_prove_more_than_the_linear_program_and_no_plan_costs_less() -> None:
+    """Where providers may just hold all, or their share ends within a GB; plans are enumerated."""
+    more = 0
+    for seed in range(60):
+        instance = whole_gb_fleet(seed)
+        plans = every_plan(instance, most=20000)
+        columns = presolve(instance, instance.whole)
+        dual = Lagrangian(coupled(instance, columns, limits_of(instance)).coupled)
+        best = dual.best()
+        if not plans or best is None:
+            continue
+        limits = limits_of(instance)
+        for prices in (best.prices, eased(instance, limits, best.prices)):
+            multipliers, rounded = as_multipliers(limits, prices)
+            bound = bound_month(instance, multipliers)
+            assert bound is not None
+            assert bound <= min(cost for _, _, cost in plans)
+            more += float(bound) > dual.bound(rounded) * 730 * (1 + 1e-6)
+    assert more >= 20
 
 
 def test_a_reduced_cost_is_a_bound_with_that_column() -> None:
