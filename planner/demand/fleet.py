@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.demand.fields import MAX_NAME
 from planner.demand.model import Demand, Policy
-from planner.errors import InputError
+from planner.errors import DemandError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,8 @@ def fleet(
     Raises
     ------
     InputError
-        Where two demands contradict each other, or one has a cap of its own: caps and a budget
-        that is not an owner's hold for all volumes of a plan.
+        Where two demands contradict each other, name one disk, or one has a cap of its own: caps
+        and a budget that is not an owner's hold for all volumes of a plan.
 
     Examples
     --------
@@ -53,13 +53,17 @@ def fleet(
             hint="give each its own name (`project:`)",
         )
     owned = [_named(demand) for demand in demands]
-    return Demand(
-        project=project or "-".join(sorted(names))[:MAX_NAME],
-        volumes=tuple(volume for demand in owned for volume in demand.volumes),
-        policy=_policy(owned, policy or Policy()),
-        workloads=tuple(workload for demand in owned for workload in demand.workloads),
-        groups=tuple(group for demand in owned for group in demand.groups),
-    )
+    together: dict[str, Any] = {
+        section: tuple(each for demand in owned for each in getattr(demand, section))
+        for section in ("volumes", "workloads", "groups")
+    }
+    together["project"] = project or "-".join(sorted(names))[:MAX_NAME]
+    together["policy"] = _policy(owned, policy or Policy())
+    try:
+        return Demand.from_document(together, path="planned together")
+    except DemandError as error:
+        error.hint = "change one of the files, or plan it alone"
+        raise
 
 
 def _named(demand: Demand) -> Demand:

@@ -441,21 +441,22 @@ class Demand(Value):
         return {"project": document.pop("project"), "volumes": written, **document}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Return the demand that `to_document` wrote.
+    def from_document(cls, document: Mapping[str, Any], *, path: str = "plan") -> Self:
+        """Return the demand that `to_document` wrote, or that has these fields.
 
         Raises
         ------
         DemandError
-            With path ``plan`` and every field that is not as planner writes it.
+            With the path and every field that is not as planner writes it.
         """
         try:
             return cls.model_validate(document)
         except ValidationError as error:
             rows = [
-                (None, None, dotted(path), message) for path, message in plain_problems(error, cls)
+                (None, None, dotted(field), message)
+                for field, message in plain_problems(error, cls)
             ]
-            raise DemandError("plan", rows) from error
+            raise DemandError(path, rows) from error
 
     def _repr_html_(self) -> str:
         return demand_html(self)

@@ -134,6 +134,10 @@ def test_budgets_become_those_of_owners() -> None:
             "search: policy.hours_per_month is 730, elsewhere it is 720",
         ),
         ((_demand("a" * 60, CORPUS), SEARCH), "is longer than 64 characters"),
+        (
+            tuple(_demand(name, {**CORPUS, "disks": ["disk-0001"]}) for name in ("a", "b")),
+            r"volumes\[1\].disks: disk 'disk-0001' is named by volumes\[0\] already",
+        ),
     ],
 )
 def test_what_contradicts_is_refused(demands: tuple[planner.Demand, ...], message: str) -> None:
