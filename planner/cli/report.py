@@ -395,17 +395,13 @@ def _month(
     months: tuple[str | None, str | None],
 ) -> MonthReport | None:
     """Return what a month cost, the present one where none is named; None without an account."""
-    from planner.reports.make import past_of
-    from planner.reports.months import month_report
-    from planner.reports.past import handovers
+    from planner.reports.make import month_of, regions_of
 
     if holdings is None:
         return None
     month, compare = months
-    gone = past_of(records, holdings, offers)
-    named = month or whole.month.name
-    earlier = handovers(records, holdings)
-    return month_report(whole, holdings, named, compare, past=gone, earlier=earlier)
+    named = (month or whole.month.name, compare)
+    return month_of(whole, holdings, named, records, regions_of(None, offers))
 
 
 def _write_focus(whole: Report, made: MonthReport | None, forecast: str | None) -> None:

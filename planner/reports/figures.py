@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from planner.reports.aggregates import Aggregates, Comparison
-    from planner.reports.budgets import Budget
 
 SIMPLE = {
     "single provider": "one provider for everything",
@@ -112,12 +111,8 @@ def _budget(report: Aggregates) -> Iterator[Figure]:
     name = chosen[0].title if len(chosen) == 1 else f"{len(chosen)} budgets"
     of_limit = f"${money(spent)} of ${money(limit)}/month"
     value = "over" if share is None else f"{money(share, 1)} %"
-    is_alert = any(_is_over(one, report.warn_above) for one in chosen)
+    is_alert = any(one.state(report.warn_above) in {"over", "warn"} for one in chosen)
     yield Figure(value, f"of the {name}: {of_limit}", f"{name}: {of_limit}{percent}", is_alert)
-
-
-def _is_over(budget: Budget, warn_above: Decimal | None) -> bool:
-    return budget.state(warn_above) in {"over", "warn"}
 
 
 def _runway(report: Aggregates) -> Iterator[Figure]:

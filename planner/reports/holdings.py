@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from planner.errors import MarketError
 from planner.formats import digest_of
@@ -189,10 +189,8 @@ def account_holdings(
         read_at=read_at,
         seen=seen,
         listed=disks_frame(listing.live),
-        balance_usd=wallet.balance_usd if wallet else None,
-        bills=wallet.bills if wallet else (),
-        unread_bills=wallet.unread_bills if wallet else None,
         notes=notes,
+        **_known(wallet),
     )
 
 
@@ -238,19 +236,14 @@ def read_holdings(
     """
     frame = read_disks(disks, exact=True)
     read_at = (now or datetime.now(UTC)).astimezone(UTC)
-    if wallet is None:
-        return Holdings(str(disks), None, None, read_at, frame)
-    found = read_wallet_file(wallet)
-    return Holdings(
-        source=str(disks),
-        base_url=None,
-        team_id=None,
-        read_at=read_at,
-        listed=frame,
-        balance_usd=found.balance_usd,
-        bills=found.bills,
-        unread_bills=found.unread_bills,
-    )
+    known = _known(None if wallet is None else read_wallet_file(wallet))
+    return Holdings(str(disks), None, None, read_at, frame, **known)
+
+
+def _known(wallet: WalletStatement | None) -> dict[str, Any]:
+    """Return what holdings have of a wallet."""
+    names = ("balance_usd", "bills", "unread_bills")
+    return {} if wallet is None else {name: getattr(wallet, name) for name in names}
 
 
 GONE = "disks that are gone"

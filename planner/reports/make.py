@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from planner.reports.ledger import Purchase, Regions
     from planner.reports.lines import Line
-    from planner.reports.past import PastDisk
 
 
 @overload
@@ -150,7 +149,8 @@ def report(
     later: tuple[str, ...] = ()
     if holdings is not None:
         holdings, later = existing_then(holdings)
-    lines, notes, gone = lines_of(plan, holdings, bought or {}, _regions(plan, offers), created)
+    regions = regions_of(plan, offers)
+    lines, notes, gone = lines_of(plan, holdings, bought or {}, regions, created)
     account = account_of(holdings, plan)
     sources: list[Source] = []
     if plan is not None:
@@ -164,12 +164,12 @@ def report(
         sources=tuple(sources),
         lines=lines,
         gpus=() if plan is None else tuple(gpu_lines_of(plan, account)),
-        limits=() if plan is None else tuple(_limits(plan)),
-        baselines=() if plan is None else tuple(_baselines(plan)),
+        limits=() if plan is None else _limits(plan),
+        baselines=() if plan is None else _baselines(plan),
         wallets=() if read is None or not read.has_wallet else (wallet_of(read, account),),
         warnings=(*later, *notes, *_amiss(lines), *(() if read is None else read.notes)),
         doubts=(*gone, *doubts),
-        gone=() if holdings is None else _deleted(records, holdings, offers, plan),
+        gone=() if holdings is None else _deleted(records, holdings, regions),
         track_record=() if plan is None else track_record(plan, state),
         planned_months=() if plan is None else tuple(plan.outlook.months()),
     )
@@ -191,35 +191,31 @@ def _month(
     if holdings is None:
         raise InputError("A month is reported of an account.", hint="Give its disks too.")
     made = report(plan, holdings, records=records, offers=offers, now=now)
-    gone = past_of(records, holdings, offers, plan)
-    earlier = handovers(records, holdings)
-    return month_report(made, holdings, month, compare, past=gone, earlier=earlier)
+    return month_of(made, holdings, (month, compare), records, regions_of(plan, offers))
+
+
+def month_of(
+    made: Report,
+    holdings: Holdings,
+    months: tuple[str, str | None],
+    records: Sequence[dict[str, Any]],
+    regions: Regions,
+) -> MonthReport:
+    """Return what a month cost, and what it is compared with: see `month_report`."""
+    gone, earlier = past_disks(records, holdings, regions), handovers(records, holdings)
+    return month_report(made, holdings, *months, past=tuple(gone), earlier=earlier)
 
 
 def _deleted(
-    records: Sequence[dict[str, Any]],
-    holdings: Holdings,
-    offers: pd.DataFrame | None,
-    plan: Plan | None,
+    records: Sequence[dict[str, Any]], holdings: Holdings, regions: Regions
 ) -> tuple[Line, ...]:
     """Return the disks that were deleted since the calendar month began."""
     start = Month.of(holdings.read_at).start
-    past = past_of(records, holdings, offers, plan)
+    past = past_disks(records, holdings, regions)
     return divided(one.line for one in past if one.ended_at is not None and one.ended_at >= start)
 
 
-def past_of(
-    records: Sequence[dict[str, Any]],
-    holdings: Holdings,
-    offers: pd.DataFrame | None = None,
-    plan: Plan | None = None,
-) -> tuple[PastDisk, ...]:
-    """Return the disks of an account that a journal knows and that are gone, see `past_disks`."""
-    seen = {key: one.seen_at for key, one in holdings.seen.items()}
-    return past_disks(records, holdings, _regions(plan, offers), seen)
-
-
-def _regions(plan: Plan | None, offers: pd.DataFrame | None) -> Regions:
+def regions_of(plan: Plan | None, offers: pd.DataFrame | None) -> Regions:
     """Return the regions of the places that a market knows."""
     if offers is not None:
         return regions_by_site(addressable(offers, exact=True))
@@ -254,10 +250,9 @@ def _plan_source(plan: Plan, name: str, account: str | None) -> Source:
     )
 
 
-def _limits(plan: Plan) -> Iterator[Limit]:
+def _limits(plan: Plan) -> tuple[Limit, ...]:
     policy = plan.demand.policy
-    for owner, limit in policy.limits:
-        yield Limit(plan.project, owner, limit, policy.hours_per_month)
+    return tuple(Limit(plan.project, *each, policy.hours_per_month) for each in policy.limits)
 
 
 def gpu_lines_of(plan: Plan, account: str | None) -> Iterator[GpuLine]:
@@ -268,9 +263,11 @@ def gpu_lines_of(plan: Plan, account: str | None) -> Iterator[GpuLine]:
         yield GpuLine(account=account, project=plan.project, **values)
 
 
-def _baselines(plan: Plan) -> Iterator[PlanBaseline]:
-    for one in plan.baselines():
-        yield PlanBaseline(plan.project, one.name, one.place, one.usd_month, one.why_not)
+def _baselines(plan: Plan) -> tuple[PlanBaseline, ...]:
+    return tuple(
+        PlanBaseline(plan.project, one.name, one.place, one.usd_month, one.why_not)
+        for one in plan.baselines()
+    )
 
 
 def _amiss(lines: Sequence[Line]) -> Iterator[str]:

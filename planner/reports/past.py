@@ -84,29 +84,15 @@ class PastDisk:
 
 
 def past_disks(
-    records: Sequence[Mapping[str, Any]],
-    holdings: Holdings,
-    regions: Regions,
-    seen: Mapping[str, datetime] | None = None,
-) -> tuple[PastDisk, ...]:
-    """Return the disks of an account that a journal says were bought, and that are not listed now.
+    records: Sequence[Mapping[str, Any]], holdings: Holdings, regions: Regions
+) -> Iterator[PastDisk]:
+    """Yield the disks of an account that a journal says were bought, and that are not listed now.
 
     Parameters
     ----------
     regions : mapping
         Site → regions, see `regions_by_site`.
-    seen : mapping | None
-        Id → when a listing last had the disk.
     """
-    return tuple(_past(records, holdings, regions, seen or {}))
-
-
-def _past(
-    records: Sequence[Mapping[str, Any]],
-    holdings: Holdings,
-    regions: Regions,
-    seen: Mapping[str, datetime],
-) -> Iterator[PastDisk]:
     live = set(holdings.listed["id"].dropna())
     times: dict[str, dict[str, datetime]] = {}
     for record in records:
@@ -121,7 +107,7 @@ def _past(
             continue
         of_name = times[entry.name]
         gone_at = of_name.pop("destroyed", None)
-        listed = [seen[disk_id] for disk_id in entry.ids if disk_id in seen]
+        listed = [holdings.seen[each].seen_at for each in entry.ids if each in holdings.seen]
         if gone_at is not None and any(at > gone_at + _CLOCKS_DIFFER for at in listed):
             gone_at = None  # by a clock that the marketplace's contradicts
         known = [*of_name.values(), *listed]
