@@ -33,8 +33,8 @@ _ROUNDS, _STEP, _STALLS, _KEPT = 30, 2.0, 3, 0.4
 straight line, halved each time so many have brought nothing; so much of the last step is kept, for
 steps swing about.
 """
-TOGETHER = 64
-"""Volumes that are held in memory at one time."""
+TOGETHER = 2_000
+"""Domains of volumes that are held in memory at one time."""
 _DEPTHS = (9,), (6, 4), (2, 1, 0)
 """The distance from the bound is searched in growing parts of it, 2^-9 … 1: it may need little."""
 

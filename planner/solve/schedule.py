@@ -15,7 +15,6 @@ that are coupled, are decided in a program: `schedule_program`.
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cached_property
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +72,13 @@ class Paths:
             else [0] * self.horizon
             for volume in volumes
         ]
-        gb = np.stack([pairs.provision_gb for pairs in line.months], axis=1)
-        allowed = np.stack([pairs.broken == 0 for pairs in line.months], axis=1)
         copies = max(volume.replicas for volume in volumes)
         unit = self.horizon * copies + 1
-        sizes = np.where(allowed, gb, 0).max(axis=(0, 1), initial=0).tolist()
-        dearest = max((size * usd for size, usd in zip(sizes, prices, strict=True)), default=0)
+        dearest = 0
+        for pairs in line.months:
+            sizes = np.where(pairs.broken == 0, pairs.provision_gb, 0).max(axis=0, initial=0)
+            costs = (size * usd for size, usd in zip(sizes.tolist(), prices, strict=True))
+            dearest = max(dearest, *costs, 0)
         most = dearest * sum(row[i] for i, row in enumerate(billed)) + max(map(sum, once))
         most = (most * unit + unit) * copies
         kind: Any = np.int64 if most < _MOST else object
@@ -87,17 +87,20 @@ class Paths:
         self._once = np.array(once, dtype=object).astype(kind) * unit + 1
         self.few: Stays = {}
         self.penalty = np.array(line.months[0].facts.penalty, np.int64)
-        priced = np.array(prices, dtype=object).astype(kind) * 4 + self.penalty
-        # What an hour costs, times four, and its stock: the least is the offer to take.
-        self.weights = np.where(
-            allowed, gb.astype(kind) * (priced - priced % 4) + priced % 4, self.never
-        )
+        self._prices = np.array(prices, dtype=object).astype(kind) * 4
+        # Of each volume until each month: the offer to take, and its weight.
+        self.best = np.zeros((len(volumes), self.horizon), np.int64)
+        self.least = np.full(self.best.shape, self.never, kind)
+        for month in range(self.horizon if prices else 0):
+            weights = self._weights(month)
+            self.best[:, month] = weights.argmin(axis=1)
+            self.least[:, month] = weights.min(axis=1)
 
-    @cached_property
-    def best(self) -> NDArray[np.intp]:
-        """Return the offer to take until each month, (V, H)."""
-        best: NDArray[np.intp] = self.weights.argmin(axis=2)
-        return best
+    def _weights(self, month: int, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[Any]:
+        """Return an hour's cost, times four, and stock, (V, O): the least is to be taken."""
+        pairs = self.line.months[month]
+        cost = pairs.provision_gb[rows].astype(self._prices.dtype) * self._prices + self.penalty
+        return np.where(pairs.broken[rows] == 0, cost, self.never)
 
     def stays(self, v: int, path: NDArray[np.int64], start: int) -> list[Stay]:
         """Return the stays of a path from a month on, each at the best offer of a volume."""
@@ -136,7 +139,7 @@ class Paths:
 
     def cheapest(self) -> Stays:
         """Return the cheapest stays of every volume, were its replicas not kept apart."""
-        _, following = self.paths(self.weights.min(axis=2, initial=self.never), self._once)
+        _, following = self.paths(self.least, self._once)
         cheapest: Stays = {}
         for v, volume in enumerate(self.line.demand.volumes):
             mine = self.line.first[v]
@@ -151,8 +154,7 @@ class Paths:
         None where a volume has no choice in some month.
         """
         line = self.line
-        least = self.weights.min(axis=2, initial=self.never)
-        left, following = self.paths(least, self._once)
+        left, following = self.paths(self.least, self._once)
         done: Stays = {}
         unknown: set[int] = set()
         apart: dict[str, list[int]] = {}
@@ -192,8 +194,9 @@ class Paths:
                 until[n, d] = stay.end
         stays: Stays = {}
         rows = np.flatnonzero(able)
-        for first in range(0, len(rows), TOGETHER):
-            some = rows[first : first + TOGETHER]
+        step = max(1, TOGETHER // len(numbers))
+        for first in range(0, len(rows), step):
+            some = rows[first : first + step]
             stays.update(self._together(np.array(volumes)[some], code, until[some]))
         if several:
             for v in volumes:  # more may be in an optimum than where those places are apart
@@ -220,10 +223,11 @@ class Paths:
         """Return those stays of some volumes, of offers in numbered domains."""
         inside = [np.flatnonzero(code == d) for d in range(until.shape[1])]
         offer = np.zeros((*until.shape, self.horizon), np.int64)
-        least = np.full(offer.shape, self.never, self.weights.dtype)
+        least = np.full(offer.shape, self.never, self.least.dtype)
+        every = np.stack([self._weights(t, volumes) for t in range(self.horizon)], axis=1)
         for d, offers in enumerate(inside):
             if len(offers):
-                weights = self.weights[volumes][..., offers]
+                weights = every[..., offers]
                 offer[:, d] = offers[weights.argmin(axis=2)]
                 least[:, d] = weights.min(axis=2)
         # What is to be least among equally cheap stays: stock, then keys.
