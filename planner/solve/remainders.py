@@ -8,6 +8,7 @@ What holds for all columns is a part of the certificate: see `whole_gb`.
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from planner.solve.presolve import Columns
     from planner.solve.problem import Instance
 
-_DECIMALS, _OF_USD = range(9, 13), 3
-"""Of prices of GB, which are mostly differences of the market's; of a USD so many fewer."""
+_OF_USD, _OF_GB = (3, 6, 9), range(9, 13)
+"""Decimals of prices: those of limits on GB are mostly differences of the market's."""
 _NEAR = 1e-8
 """Part of the bound that shorter prices may lose."""
 _KEPT = Fraction(1, 1000)
@@ -51,14 +52,9 @@ def shortened(
     dual: Lagrangian, prices: NDArray[np.float64], limits: Sequence[SumLimit]
 ) -> NDArray[np.float64]:
     """Return prices of few decimals that prove as much, as floats only come near to them."""
-    least, fewer = (
-        dual.bound(prices) * (1 - _NEAR),
-        np.repeat(
-            [_OF_USD * is_in_usd(limit) for limit in limits],
-            [len(limit.places) for limit in limits],
-        ),
-    )
-    scales = (10.0 ** (decimals - fewer) for decimals in _DECIMALS)
+    least = dual.bound(prices) * (1 - _NEAR)
+    in_usd = np.repeat([*map(is_in_usd, limits)], [len(limit.places) for limit in limits])
+    scales = (np.where(in_usd, 10.0**usd, 10.0**gb) for usd, gb in product(_OF_USD, _OF_GB))
     each = (np.rint(prices * scale) / scale for scale in scales)
     return next((few for few in each if dual.bound(few) >= least), prices)
 
