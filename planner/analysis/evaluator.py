@@ -268,14 +268,17 @@ class Evaluator:
 
     def extra_cost(self, answer: Answer) -> dict[str, Decimal | None]:
         """Return how much more an answer costs than the plan, as columns of a frame."""
-        least = answer.usd_month if answer.least_month is None else answer.least_month
-        more, at_least = (
-            None if usd_month is None else difference(usd_month, self.usd_month)
-            for usd_month in (answer.usd_month, least)
-        )
-        per_hour = None if more is None else averaged_usd_hr(more, self.hours)
-        columns = ("extra_usd_hr", "extra_usd_month", "least_extra_usd_month")
-        return dict(zip(columns, (per_hour, more, at_least), strict=True))
+        more = at_least = per_hour = None
+        if answer.usd_month is not None:
+            more = at_least = difference(answer.usd_month, self.usd_month)
+            per_hour = averaged_usd_hr(more, self.hours)
+        if answer.least_month is not None:
+            at_least = difference(answer.least_month, self.usd_month)
+        return {
+            "extra_usd_hr": per_hour,
+            "extra_usd_month": more,
+            "least_extra_usd_month": at_least,
+        }
 
     @cached_property
     def is_capped(self) -> bool:
@@ -301,13 +304,13 @@ class Evaluator:
     @property
     def is_without_programs(self) -> bool:
         """Return whether many answers are to come from prices of the limits alone."""
-        if self._nearby is None or self.budget.calls == float("inf"):
+        if not self.is_capped or self.budget.calls == float("inf") or self._nearby is None:
             return False
         return self._nearby.is_large or self.budget.is_spent
 
     def near_threshold(self, o: int, *, rises: bool, end: float) -> Near | None:
         """Return what is known without a program of the price at which the plan changes."""
-        if self._nearby is None:
+        if not self.is_capped or self._nearby is None:
             return None
         gb = sum(self.instance.gb(v, o) * at.count(o) for v, at in self.chosen.items())
         proven = self._nearby.proven_price(o, end, gb)
@@ -434,7 +437,7 @@ class Evaluator:
                     mine = self._cost([v], [], self._rest)
                     self._without[v] = difference(self._rest.usd_month, mine)
                 return Answer(total([self._without[v], usd_month(usd_hr, self.hours)]), {}, {})
-        if self._is_bound and self._nearby is not None and self.budget.calls < float("inf"):
+        if self._is_bound and self._nearby is not None and self.is_without_programs:
             return self._without_program(self._nearby, v, o)
         name = instance.pairs.volumes[v].name
         return self.evaluate(self.part_of(v), including(name, o))

@@ -107,6 +107,8 @@ class SeparableBound:
         picked, demanded = self._cheapest(volume), self._pairs.volumes[volume]
         if picked is None or not self.is_simple(volume):
             return None
+        if demanded.replicas == 1:
+            return self._pairs.usd_hr(volume, offer)
         gone = picked[0]
         if spreads(demanded.replicas, demanded.spread):
             every = self.spread_domains(demanded.spread)

@@ -10,6 +10,7 @@ import pytest
 
 from planner.analysis.evaluator import NOT_EVALUATED, Evaluator, SearchBudget
 from planner.analysis.explain import choices, costly, gpus, offers, requirements
+from planner.analysis.sensitivity import prices
 from planner.schema import records
 from tests.analysis.questions import Case, Keep, case, key_of, made
 
@@ -308,3 +309,12 @@ def _easier(job: Row) -> list[tuple[str, Row]]:
         left = [other for other in job["mounts"] if other != name]
         found.append((f"mounts: {name}", {"mounts": left}))
     return found
+
+
+def test_where_nothing_couples_volumes_no_relaxation_is_made() -> None:
+    """Offers and prices of volumes that nothing ties need no program of the whole."""
+    free = asked({"name": "x", "size_gb": 100}, {"name": "y", "size_gb": 50}).evaluator
+    many = Evaluator(free.instance, free.chosen, free.rented, SearchBudget(9))
+    assert len(prices(many)) == len(MARKET)
+    assert len(offers(many, [0, 1])) == 2 * len(MARKET)
+    assert "_nearby" not in vars(many)
