@@ -50,14 +50,14 @@ SMALL = 3000
 """Columns up to which a program is solved to the last cent at once."""
 _ENUMERATED = 50
 """Columns up to which a solver is faster than rounding."""
-_SEARCHED = 3000
-"""Columns up to which a rounded program is searched further."""
+_SEARCHED, _SEARCHED_TOGETHER = 3000, 600
+"""Columns up to which a rounded program is searched further, of volumes alone and in groups."""
 PROOF = 1e-6
 """Relative gap up to which a large program counts as solved; the record always has the gap."""
 _NEAR = 1e-8
 """Relative gap that a solver is asked for where the last cent is out of reach."""
-_RARELY = 1e-4
-"""Relative gap from which a search of many columns rarely leads nearer."""
+_RARELY, _RARELY_TOGETHER = 1e-4, 5e-4
+"""Relative gap from which a search of many columns rarely leads nearer, the same."""
 _ENOUGH = 9e-7
 """Relative gap at which a large program is rounded well enough."""
 _FIRST_WORK, _WORK = 1e7, 1e8
@@ -334,8 +334,11 @@ def _searched(
         needed = ideal.reduced * hours <= distance + abs(ideal.bound_month) * _ROUNDING
         left = columns.take(needed | ideal.used)
         # Rounding is near already where many columns are left: no search of them comes nearer.
-        is_near = ideal.rounded is not None and spare <= _RARELY * float(best.usd_month)
-        if len(left) > _SEARCHED and is_near and proves(instance, scope) and stats.deadline is None:
+        many, near = _SEARCHED, _RARELY
+        if scope.ties or scope.workloads:
+            many, near = _SEARCHED_TOGETHER, _RARELY_TOGETHER
+        is_near = ideal.rounded is not None and spare <= near * float(best.usd_month)
+        if len(left) > many and is_near and proves(instance, scope) and stats.deadline is None:
             break
         limit = work if stats.deadline is None or not gap else None
         better = _polished(instance, scope, left, stats, gap, limit)

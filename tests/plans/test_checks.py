@@ -240,7 +240,7 @@ def certified(request: pytest.FixtureRequest) -> Plan:
         disks = frame({**live, "name": "v0", "providerType": "p1", "info": place})
     demand = demand_from(document)
     with pytest.MonkeyPatch.context() as patch:
-        for most in ("SMALL", "_SEARCHED"):
+        for most in ("SMALL", "_SEARCHED", "_SEARCHED_TOGETHER"):
             patch.setattr(f"planner.solve.decompose.{most}", 10)
         return planner.plan(demand, offers_frame(rows), gpus, disks=disks, accept_gap=Decimal(1))
 
