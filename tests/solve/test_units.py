@@ -105,7 +105,7 @@ def solved(instance: Instance) -> Found | None:
     "seeds", [range(30), pytest.param(range(30, 70), marks=pytest.mark.slow)], ids=str
 )
 def test_units_prove_what_the_linear_program_proves_and_no_plan_is_below(seeds: range) -> None:
-    """Bound and reduced costs hold for every enumerated plan; exact and float bound are one."""
+    """Bound and reduced costs hold for every enumerated plan, and the exact bound."""
     seen = Counter[str]()
     for seed in seeds:
         instance = mixed(seed)
@@ -116,7 +116,8 @@ def test_units_prove_what_the_linear_program_proves_and_no_plan_is_below(seeds: 
         columns, choice, dual, multipliers, prices = found
         bound = bound_month(instance, multipliers)
         assert bound is not None, seed
-        assert float(bound) == pytest.approx(dual.bound(prices) * 730, rel=1e-7), seed
+        least = dual.bound(prices) * 730
+        assert float(bound) >= least * (1 - 1e-7), seed  # more where GB are whole
         if not plans:
             continue
         program = Program(instance, instance.whole, columns, relaxed=True)
@@ -132,7 +133,8 @@ def test_units_prove_what_the_linear_program_proves_and_no_plan_is_below(seeds: 
                 for v, o in pairs
                 if len(columns.units[columns.unit[at[v, o]]].members) == 1
             ]
-            assert float(cost) >= float(bound) + max(reduced[mine], default=0) - 1e-6, seed
+            assert bound <= cost, seed
+            assert float(cost) >= least + max(reduced[mine], default=0) - 1e-6, seed
         kinds = bool(instance.ties), bool(instance.demand.workloads), bool(instance.kept)
         seen.update(
             name for name, is_so in zip(("ties", "jobs", "kept"), kinds, strict=True) if is_so
