@@ -186,7 +186,7 @@ AT_LEAST = "no plan known: it costs that at least; ask for it by name to have it
 RANGES = (BETWEEN, AT_LEAST)
 """What an answer says of which a program would tell more, and was not solved."""
 _PLACES = Decimal("1e-9")
-_NEARBY, _BESIDE = 3, 4
+_NEARBY, _BESIDE = 3, 6
 """Programs that one near the plan counts as at least: it is small, and may be hard. Where prices of
 limits answer most of what is asked in a large instance, it is worth several of the whole."""
 _PAIRS_A_PROGRAM, _COLUMNS_A_PROGRAM = 500, 400
