@@ -132,7 +132,8 @@ def plan(
                 render(_view(error.plan), output)
         raise
     if out is not None:
-        made.save(out)
+        with working("Writing the plan"):
+            made.save(out)
     render(_view(made), output)
     warn(made.warnings)
     if out is not None:

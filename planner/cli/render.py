@@ -28,7 +28,9 @@ class Output(StrEnum):
 
 def render(view: View, output: Output) -> None:
     """Write what a command answers to standard output."""
-    to_stdout(_WRITERS[output](view))
+    with progress.working("Writing the answer"):
+        text = _WRITERS[output](view)
+    to_stdout(text)
 
 
 def _table(view: View) -> str:

@@ -258,8 +258,9 @@ def report(
     needs_offers = holdings is not None and not plans and disks_file is None
     offers = _offers(offers_file, state, live=needs_offers)
     records = _records(state) if holdings is not None else []
-    made = [*saved, *_made(plans, holdings, records, offers, purchases.state_folder(state))]
-    whole = merge_reports(made) if len(made) > 1 else made[0]
+    with working("Adding up"):
+        made = [*saved, *_made(plans, holdings, records, offers, purchases.state_folder(state))]
+        whole = merge_reports(made) if len(made) > 1 else made[0]
     if is_focus or month is not None:
         made_month = _month(whole, holdings, records, offers, (month, compare))
         if is_focus:
@@ -445,7 +446,8 @@ def _keep_pages(
 
     html, charts = places
     if html is not None:
-        write_atomic(html, page().encode())
+        with working("Writing the page"):
+            write_atomic(html, page().encode())
         to_stderr(f"page: {html}")
         if not drawable():
             to_stderr(f"warning: the page has no charts: {INSTALL}")

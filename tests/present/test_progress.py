@@ -21,6 +21,7 @@ from planner.cli.options import _heard
 from planner.cli.render import Output, to_stderr
 from planner.present import progress
 from planner.present.progress import Progress, tracked, working
+from planner.present.table import Section, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -198,3 +199,17 @@ def test_a_notebook_shows_it_in_one_output() -> None:
     display, printed = notebook.cells[0].outputs
     assert display["data"]["text/plain"] == ""
     assert printed["text"] == "True\n"
+
+
+def test_writing_a_long_answer_is_work_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """Sections are made while it is shown, and nothing is left of it when they are written."""
+    seen: list[str] = []
+
+    def sections() -> list[Section]:
+        seen.extend(task.what for task in progress._tasks)
+        return [Section("one", "One", notes=("a note",))]
+
+    render.render(View(sections, dict), Output.table)
+    assert seen == ["Writing the answer"]
+    assert "a note" in capsys.readouterr().out
+    assert not progress._tasks
