@@ -97,7 +97,7 @@ class MonthSums:
     @property
     def disks(self) -> int:
         """Return how many they are."""
-        return sum(one.line.leads for one in self.lines)
+        return sum(one.leads for one in self.lines)
 
     @property
     def billed_usd(self) -> Decimal:

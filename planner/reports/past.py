@@ -135,7 +135,7 @@ def handovers(records: Sequence[Mapping[str, Any]], holdings: Holdings) -> Hando
     for record in records:
         if record["kind"] == "assigned":
             before = paid_by(state.entries[record["name"]])
-            until = datetime.fromisoformat(record["at"])
+            until = datetime.fromisoformat(record.get("server_at") or record["at"])
             earlier.setdefault(record["name"], []).append((until, before))
         state.take(dict(record))
     entries = [entry for entry in entries_at(state, holdings) if entry.name in earlier]

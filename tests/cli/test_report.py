@@ -132,7 +132,7 @@ def test_a_section_without_anything_to_show_is_no_mistake(run: Run, plan: str) -
         (("--budget", "reserch=600", "--fail-above", "100%"), "did you mean research?"),
         (("-o", "md", "--section", "disks"), "--section"),
         (("-o", "json", "--section", "disks"), "--section"),
-        (("--live", "--disks", "d.json"), "two accounts"),
+        (("--live", "--disks", "d.json"), "different accounts"),
         (("--as-of", "2026-01-01"), "--disks"),
         (("--as-of", "yesterday", "--disks", "d.json"), "is no time"),
         (("--out", ""), "names a file"),
@@ -222,7 +222,7 @@ def test_a_live_account(run: Run, sim: Sim) -> None:
     words = ("--budget", "1", "--fail-above", "100", "--min-runway", "9000h", "-o", "json")
     closed = live(run, sim, *words)
     assert (closed.code, len(closed.json()["over"])) == (10, 2)
-    assert "hours asked for" in closed.json()["error"]
+    assert "less than the 375.0 days asked for" in closed.json()["error"]
     assert live(run, sim, "--min-runway", "1h").code == 0
     alone = live(run, sim)
     assert "How long the wallet lasts" in alone.out
