@@ -270,7 +270,8 @@ def _of_disks(document: Mapping[str, Any], defaults: Mapping[str, Any]) -> Itera
         for disk in dict.fromkeys(texts):
             first, other = taken.setdefault(disk, (index, name))
             if first != index and not any({name, other} <= names for names in together):
-                twice = f"disk {shown(disk)} is named by volumes[{first}] already"
+                owner = f"volume {shown(other)}" if isinstance(other, str) else f"volumes[{first}]"
+                twice = f"disk {shown(disk)} is named by {owner} already"
                 yield path, f"{twice}; volumes share a disk only in a group with `same: disk`"
 
 

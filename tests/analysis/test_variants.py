@@ -248,14 +248,14 @@ def test_the_demand_stays_as_it_is() -> None:
             {"corpus.disks": [["disk-0001", "disk-0002"]], "replicas": [1]},
             (
                 "at corpus.disks = ['disk-0001', 'disk-0002'], replicas = 1: 2 disks for 1 "
-                "replica; name one for each, or write `replicas: 2` (volume corpus)"
+                "replica; name one for each, or write `replicas: 2` (volume 'corpus')"
             ),
         ),
         (
             {"disks": ["disk-0001"]},
             (
-                "at disks = 'disk-0001': disk 'disk-0001' is named by 4 volumes; they share one "
-                "only in a group with `same: disk`"
+                "at disks = 'disk-0001': disk 'disk-0001' is named by volume 'corpus' already; "
+                "volumes share a disk only in a group with `same: disk` (volume 'scratch-1')"
             ),
         ),
         (

@@ -177,7 +177,7 @@ def test_what_groups_name_together_is_bounded() -> None:
             {"disks": ["disk-0001"]},
             {"disks": ["disk-0002", "disk-0001"], "replicas": 2},
             {
-                "volumes[1].disks": "disk 'disk-0001' is named by volumes[0] already; volumes "
+                "volumes[1].disks": "disk 'disk-0001' is named by volume 'a' already; volumes "
                 "share a disk only in a group with `same: disk` (volume 'b')"
             },
         ),
