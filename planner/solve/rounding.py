@@ -24,7 +24,9 @@ _ROUNDS, _VAIN, _PATIENCE = 2000, 400, 40
 """Sets of moves that are looked at, all in all and without a better plan, and those after which it
 starts afresh."""
 _MADE, _LOOKED_AT = 24, 64
-"""Moves of a set, and ways to make them of which every limit is looked at."""
+"""Moves of a set, and ways to make them of which every limit is looked at: all of half as many."""
+_PAIRS = 0.75
+"""How often all moves of a set touch the same two places; few volumes need more."""
 _NOISE = (0.02, 0.2, 1.0)
 """How far moves that cost more than others may come before them: parts of what may be saved."""
 _SELDOM = 0.05
@@ -207,7 +209,8 @@ class _Search:
         if limit is None:
             return None
         limit, moves = self._moves(counts, room, spare, limit, afresh=afresh)
-        half = len(moves.start) // 2
+        is_few = len(moves.start) <= _MADE // 2
+        half = len(moves.start) // (1 if is_few else 2)
         if not len(moves.start):
             return None
         left, right = _Sums.of(moves, slice(half)), _Sums.of(moves, slice(half, None))
@@ -219,7 +222,7 @@ class _Search:
         until = np.searchsorted(effect, room[limit] + dust - left.effect[:, limit], side="right")
         other = order[cheapest[np.maximum(until, 1) - 1]]
         cost = left.usd + right.usd[other]
-        near = np.lexsort((cost, until == 0))[:_LOOKED_AT]
+        near = np.lexsort((cost, until == 0))[: None if is_few else _LOOKED_AT]
         after = room - left.effect[near] - right.effect[other[near]]
         after[np.abs(after) <= dust] = 0
         if afresh:
@@ -251,7 +254,7 @@ class _Search:
     ) -> tuple[int, _Moves]:
         """Return cheap moves to a limit's place or from it, and the limit that they are to fill.
 
-        Of the places where room has a price they touch one more, or any where it starts afresh.
+        Of the places where room has a price most sets touch one more, some any.
         """
         coupled, used, random = self._coupled, np.flatnonzero(counts), self._random
         priced = self._prices > 0
@@ -266,7 +269,7 @@ class _Search:
         start, to = start[fits], to[fits]
         other = np.where(place[start] == limit, place[to], place[start])
         other[~priced[other] | (other == limit)] = -1
-        if not afresh and len(other):
+        if not afresh and len(other) and random.random() < _PAIRS:
             many = np.sqrt(np.bincount(other + 1))
             second = int(random.choice(len(many), p=many / many.sum())) - 1
             start, to = start[other == second], to[other == second]
