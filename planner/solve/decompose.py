@@ -52,6 +52,8 @@ _ENUMERATED = 50
 """Columns up to which a solver is faster than rounding."""
 _SEARCHED, _SEARCHED_TOGETHER = 3000, 600
 """Columns up to which a rounded program is searched further, of volumes alone and in groups."""
+_LAST_CENT = 300
+"""Columns up to which one that is proven already is searched for the last cent."""
 PROOF = 1e-6
 """Relative gap up to which a large program counts as solved; the record always has the gap."""
 _NEAR = 1e-8
@@ -326,19 +328,18 @@ def _searched(
     attempts = [(near_enough, _WORK)]
     if len(columns) <= SMALL and _rounds(instance, scope):
         attempts.insert(0, (0.0, _FIRST_WORK))
-    for gap, work in attempts:
+    for gap, most in attempts:
         distance = float(best.usd_month) - ideal.relaxed_month
         spare = float(best.usd_month) - max(ideal.bound_month, best.bound_month or 0.0)
         if (gap and spare <= PROOF * float(best.usd_month)) or stats.is_over:
             continue
         needed = ideal.reduced * hours <= distance + abs(ideal.bound_month) * _ROUNDING
         left = columns.take(needed | ideal.used)
-        # Rounding is near already where many columns are left: no search of them comes nearer.
-        many, near = _SEARCHED, _RARELY
-        if scope.ties or scope.workloads:
-            many, near = _SEARCHED_TOGETHER, _RARELY_TOGETHER
-        is_near = ideal.rounded is not None and spare <= near * float(best.usd_month)
-        if len(left) > many and is_near and proves(instance, scope) and stats.deadline is None:
+        work = most
+        if ideal.rounded is not None and proves(instance, scope) and stats.deadline is None:
+            part = spare / float(best.usd_month)
+            work = _worth_trying(scope, len(left), part, most, is_first=(gap, most) == attempts[0])
+        if not work:
             break
         limit = work if stats.deadline is None or not gap else None
         better = _polished(instance, scope, left, stats, gap, limit)
@@ -349,6 +350,22 @@ def _searched(
     if best.bound_month is not None and best.bound_month > ideal.bound_month:
         return best
     return replace(best, bound_month=ideal.bound_month, multipliers=ideal.multipliers)
+
+
+def _worth_trying(scope: Scope, left: int, gap: float, work: float, *, is_first: bool) -> float:
+    """Return the work for a search of so many columns that are left: none where it is in vain.
+
+    Where rounding is near already, a long search, or one of many columns, comes no nearer.
+    """
+    together = bool(scope.ties or scope.workloads)
+    many, near = (_SEARCHED_TOGETHER, _RARELY_TOGETHER) if together else (_SEARCHED, _RARELY)
+    if gap > near:
+        return work
+    if left > (_LAST_CENT if gap <= PROOF else many):
+        return 0
+    if together:
+        return work
+    return _FIRST_WORK if is_first else 0
 
 
 def _polished(

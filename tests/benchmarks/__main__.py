@@ -66,6 +66,7 @@ GROUPS = Size(200, 100, share="0.2", groups=50, team=4, even=True, wishes=0)
 LINES = [
     Line("share 0.25", SHARE, Size(300, 60, share="0.25")),
     Line("share 0.11", replace(SHARE, share="0.11"), Size(20, 40, share="0.35"), 1e-4),
+    Line("share middle", Size(200, 200, share="0.15"), Size(100, 100, share="0.25")),
     Line("groups of 4", GROUPS, Size(16, 40, share="0.5", groups=4, team=4, even=True), 5e-3),
     Line("budgets", Size(100, 100, share="0.35", team=1), Size(20, 40, share="0.4")),
     Line("jobs 40", Size(100, 100, jobs=40, gpus=60), Size(20, 40, jobs=8, gpus=40)),

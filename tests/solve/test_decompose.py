@@ -145,6 +145,21 @@ def test_a_binding_share_is_filled_by_rounding(monkeypatch: pytest.MonkeyPatch) 
     assert ways.taken["rounded"] >= 2
 
 
+@pytest.mark.parametrize("share", ["0.25", "0.11"])
+def test_middle_sizes_are_proven_without_a_solver(share: str) -> None:
+    """Four providers at a quarter each just hold all; at 0.11 nine are full, and a tenth is not."""
+    rng = random.Random(7)
+    rows = [row(f"p{n}", f"0.00015{n:02}") for n in range(12)]
+    volumes = [volume(f"v{n}", rng.randint(100, 8000)) for n in range(150)]
+    instance = instance_of(demanded(*volumes, policy={"max_provider_share": share}), rows)
+    found = optimum(instance, tie_break=False)
+    assert found is not None
+    assert violations(instance, found.chosen, found.rented) == ()
+    assert not found.stats.runs
+    bound = found.usd_month if found.bound_month is None else found.bound_month
+    assert found.usd_month - bound <= Decimal(str(PROOF)) * found.usd_month
+
+
 def test_groups_under_a_share_keep_a_plan_when_the_work_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
