@@ -136,7 +136,7 @@ def test_budgets_become_those_of_owners() -> None:
         ((_demand("a" * 60, CORPUS), SEARCH), "is longer than 64 characters"),
         (
             tuple(_demand(name, {**CORPUS, "disks": ["disk-0001"]}) for name in ("a", "b")),
-            r"volumes\[1\].disks: disk 'disk-0001' is named by volumes\[0\] already",
+            r"volumes\[1\].disks: disk 'disk-0001' is named by volume 'a.corpus' already",
         ),
     ],
 )

@@ -92,7 +92,7 @@ def test_every_stop_says_what_to_do(fault: str, tmp_path: Path) -> None:
     texts = " ".join((*report.advice, report.stop.hint or "" if report.stop else ""))
     assert "planner resolve" in texts
     if fault in UNKNOWN:
-        assert "from 2026-01-01T12:1" in texts  # the quarantine ends a quarter of an hour later
+        assert "from 2026-01-01 12:1" in texts  # the quarantine ends a quarter of an hour later
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ def test_a_lost_create_of_an_earlier_plan_holds_the_next_until_its_quarantine(
     assert world.apply(tmp_path).exit_code == 6
     held = world.apply(tmp_path, second)
     assert (held.exit_code, len(world.posts)) == (6, 1)
-    assert any("2026-01-01T12:1" in text for text in held.advice)
+    assert any("2026-01-01 12:1" in text for text in held.advice)
     assert held.to_document()["pending"] == [world.posts[0]]
     world.clock.sleep(QUARANTINE_S + 60)
     outcome = world.apply(tmp_path, second)
