@@ -13,6 +13,7 @@ from planner.cli.options import refuse_existing
 from planner.cli.purchases import StateOption
 from planner.cli.render import to_stderr, to_stdout
 from planner.present.progress import working
+from planner.present.table import counted
 from planner.text import visible
 from planner.units import money
 
@@ -92,8 +93,8 @@ def _summarise(adopted: Adopted, file: str) -> None:
     written = "" if file == "-" else f"wrote {file}: "
     size_gb = sum(disk["size_gb"] for disk in adopted.disks)
     to_stderr(
-        f"{written}project {adopted.project}, {len(adopted.volumes)} volumes on "
-        f"{len(adopted.disks)} disks, {size_gb:,} GB, {money(adopted.usd_hr, 4)} USD/h"
+        f"{written}project {adopted.project}, {counted(len(adopted.volumes), 'volume')} on "
+        f"{counted(len(adopted.disks), 'disk')}, {size_gb:,} GB, {money(adopted.usd_hr, 4)} USD/h"
     )
     for row, reason in adopted.left_out:
         name = visible(row["name"] or "")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import place_text
 from planner.plans.sharing import by_disk
-from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, moment
+from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, counted, moment
 from planner.text import some, visible
 from planner.units import difference, money, percent_of, plain, total, usd_month
 
@@ -169,8 +169,8 @@ def outcome(
 ) -> list[str]:
     """Return what the plan does and what its disks cost then, and while old and new both exist."""
     counts = Counter[str](members[0].action for members in by_disk(placements))
-    counted = [f"{counts[name]:,} {text}" for name, (_, text) in _ACTIONS.items() if counts[name]]
-    counted += [f"{len(leftover):,} to retire"] if leftover else []
+    parts = [f"{counts[name]:,} {text}" for name, (_, text) in _ACTIONS.items() if counts[name]]
+    parts += [f"{len(leftover):,} to retire"] if leftover else []
     replaced = [placement for placement in placements if placement.action == "replace"]
     gone = dict.fromkeys(disk_id for placement in replaced for disk_id in placement.replaces)
     old = [disks[disk_id]["usd_hr"] for disk_id in gone]
@@ -180,7 +180,7 @@ def outcome(
     new = total(placement.usd_hr for placement in placements)
     rates = (total((kept, old_usd_hr)), new, total((new, old_usd_hr)))
     before, after, both = (usd_month(usd_hr, hours) for usd_hr in rates)
-    lines = [f"Plan: {', '.join(counted)}. {money_change(before, after)}."]
+    lines = [f"Plan: {', '.join(parts)}. {money_change(before, after)}."]
     least = "at least " if None in old else ""
     if replaced:
         lines.append(
@@ -397,4 +397,5 @@ def origin(plan_id: str, offers: Mapping[str, Any], hours: int) -> str:
     """Return which plan this is, of which offers."""
     asked = f", fetched {moment(offers['fetched_at'])}" if offers["fetched_at"] else ""
     source = visible(str(offers["source"]))
-    return f"plan {plan_id} on {offers['rows']} offers of {source}{asked}; a month is {hours} hours"
+    listed = counted(offers["rows"], "offer")
+    return f"plan {plan_id} on {listed} of {source}{asked}; a month is {hours} hours"

@@ -19,6 +19,7 @@ from planner.plans.summary import (
     certainty,
     compared,
     gpu_lines,
+    origin,
     outcome,
     placements_section,
 )
@@ -281,3 +282,10 @@ def test_hostile_text_is_text_in_every_part(evil: str, shown: str) -> None:
     seen = Look(to_html([section]))
     assert seen.rows[1][1] == shown
     assert [line for line in seen.lines if line] == [shown, shown]
+
+
+def test_one_offer_is_one_offer() -> None:
+    """The last note counts the market as people do, thousands with a comma."""
+    about = {"rows": 1, "source": "one.json", "fetched_at": None}
+    assert origin("0ab1", about, 730).startswith("plan 0ab1 on 1 offer of one.json;")
+    assert "on 2,000 offers of" in origin("0ab1", {**about, "rows": 2000}, 730)
