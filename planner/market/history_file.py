@@ -303,6 +303,22 @@ def _reading(folder: Path) -> Iterator[sqlite3.Connection | None]:
         raise StateUnusable(message, hint="plans do not need it") from error
 
 
+def check_file(folder: Path) -> int:
+    """Return how many listings were recorded, after a look at the whole file.
+
+    Raises
+    ------
+    StateUnusable
+        When the file cannot be read, or is damaged anywhere.
+    """
+    with _reading(folder) as base:
+        if base is None:
+            return 0
+        if base.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError
+        return int(base.execute("SELECT count(*) FROM readings").fetchone()[0])
+
+
 def read_targets(folder: Path) -> tuple[RecordedTarget, ...]:
     """Return the marketplaces and teams that have a history, the one read last first.
 

@@ -205,6 +205,10 @@ class Marketplace(Protocol):
     def team_id(self) -> str | None:
         """The team that pays, None for the personal account."""
 
+    @property
+    def date(self) -> datetime | None:
+        """The marketplace's time when it last answered; None where unknown."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *error: object) -> None: ...

@@ -307,8 +307,10 @@ class Context:
         StateUnusable
             When it cannot be written.
         """
+        date = self.marketplace.date if kind in _TIMED else None
+        dated = {"server_at": date.isoformat()} if date else {}
         with self.journal.mutex:
-            self.state.take(self.journal.append(kind, **fields))
+            self.state.take(self.journal.append(kind, **fields, **dated))
         event = {key: value for key, value in fields.items() if key not in {"baseline", "facts"}}
         self.on_event({"event": kind, **event})
 
@@ -459,6 +461,8 @@ class Context:
 
 
 _TICK_S, _JUMP_S = 1.5, 60.0
+_TIMED = frozenset({"created", "transferred", "seen", "assigned", "deleting", "destroyed"})
+"""Records that say when a disk was paid for, and by whom: by the marketplace's clock, as bills."""
 
 
 def _text(usd_hr: Decimal | None) -> str | None:

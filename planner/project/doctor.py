@@ -22,6 +22,7 @@ from planner.errors import (
     StateUnusable,
     Unauthorized,
 )
+from planner.market.history_file import check_file
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.marketplace.credentials import DEFAULT_BASE_URL, read_credentials
@@ -167,7 +168,16 @@ def state_checks(folder: Path) -> list[Check]:
     if records:
         text = f"readable; records: {len(records)}, disks: {len(state.entries)}"
     facts = {"records": len(records), "disks": len(state.entries), "plans": len(state.plans)}
-    return [directory, ok("journal", text, **facts), _pending(state)]
+    return [directory, ok("journal", text, **facts), _history(folder), _pending(state)]
+
+
+def _history(folder: Path) -> Check:
+    """Check the record of the market, which no plan or purchase needs."""
+    try:
+        readings = check_file(folder)
+    except StateUnusable as error:
+        return warning("history", str(error), f"move it away; {error.hint}")
+    return ok("history", f"readable; listings: {readings}", listings=readings)
 
 
 def _directory(folder: Path) -> Check:

@@ -225,14 +225,12 @@ class _Run:
     def _assign(self) -> None:
         """Write down who pays for kept disks, where the plan divides them otherwise."""
         bought = {e.ids[0]: e for e in self.ctx.entries if e.stage == "created"}
-        date = self.ctx.listing.date if self.ctx.listing else None
-        when = {"server_at": date.isoformat()} if date else {}
         for members in by_disk(self.plan.placements):
             for entry in (bought[i] for i in members[0].disk_ids if i in bought):
                 owner, tags, shares = assignment(entry, members)
                 if (entry.owner, entry.tags, entry.group) != (owner, tags, shares):
                     named = {"owner": owner, "tags": tags, "shares": [*map(vars, shares)]}
-                    self.ctx.record("assigned", name=entry.name, **named, **when)
+                    self.ctx.record("assigned", name=entry.name, **named)
 
     def _accept_prices(self) -> None:
         """Write down what kept disks cost by now: it is what the plan that was applied says."""

@@ -8,6 +8,7 @@ is no second file.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -152,6 +153,8 @@ class Journal:
             _sync_folder(path.parent)
             _sync_folder(self.folder)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
             raise self._unusable(f"{name} cannot be written: {error.strerror}") from error
 
     def _append(self, line: bytes) -> None:

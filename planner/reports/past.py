@@ -98,7 +98,7 @@ def past_disks(
     for record in records:
         if record["kind"] in {"created", "transferred", "seen", "deleting", "destroyed"}:
             of_name = times.setdefault(record["name"], {})
-            at = datetime.fromisoformat(record["at"])
+            at = _time_of(record)
             of_name.setdefault("first", at)
             of_name[record["kind"]] = at
     state = State(dict(record) for record in records)
@@ -122,6 +122,11 @@ def past_disks(
         )
 
 
+def _time_of(record: Mapping[str, Any]) -> datetime:
+    """Return when a record was made, by the marketplace's clock where it answered with its time."""
+    return datetime.fromisoformat(record.get("server_at") or record["at"])
+
+
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 Handovers = dict[str, tuple[tuple[datetime, dict[str, Any]], ...]]
@@ -135,8 +140,7 @@ def handovers(records: Sequence[Mapping[str, Any]], holdings: Holdings) -> Hando
     for record in records:
         if record["kind"] == "assigned":
             before = paid_by(state.entries[record["name"]])
-            until = datetime.fromisoformat(record.get("server_at") or record["at"])
-            earlier.setdefault(record["name"], []).append((until, before))
+            earlier.setdefault(record["name"], []).append((_time_of(record), before))
         state.take(dict(record))
     entries = [entry for entry in entries_at(state, holdings) if entry.name in earlier]
     return {disk_id: (*earlier[entry.name],) for entry in entries for disk_id in entry.ids}

@@ -33,7 +33,7 @@ class Toy:
     """Sells everything in stock at once; a disk is ready when it is created."""
 
     base_url = "toy://warehouse"
-    team_id = None
+    team_id = date = None
 
     def __init__(self, offers: list[dict[str, Any]], balance_usd: Decimal = Decimal(1000)) -> None:
         self.offers, self.balance_usd = offers, balance_usd

@@ -14,6 +14,8 @@ from planner.project import doctor as machine
 from planner.project.context import Pace
 from planner.project.doctor import Check, DoctorReport, examine, failed, ok, skipped, warning
 from planner.project.journal import Journal
+from tests.market.rows import disk
+from tests.market.test_history_file import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -203,8 +205,29 @@ def test_rights_that_others_have(tmp_path: Path) -> None:
         pass
     (tmp_path / "state").chmod(0o755)
     checks = machine.state_checks(tmp_path / "state")
-    assert [one.state for one in checks] == ["warning", "ok", "ok"]
+    assert [one.state for one in checks] == ["warning", "ok", "ok", "ok"]
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("spoil", ["start", "middle", "half"])
+def test_a_damaged_history_is_a_warning(tmp_path: Path, spoil: str) -> None:
+    """Wherever the file is damaged it is named, with what to do; no purchase depends on it."""
+    record(tmp_path, *(disk(provider=f"p{n}") for n in range(200)))
+    with Journal(tmp_path, write=True):
+        pass
+
+    def checked() -> machine.Check:
+        return next(one for one in machine.state_checks(tmp_path) if one.name == "history")
+
+    assert (checked().state, checked().facts) == ("ok", {"listings": 1})
+    path = tmp_path / "history.sqlite"
+    content = path.read_bytes()
+    at = {"start": 0, "middle": len(content) // 2, "half": len(content)}[spoil]
+    path.write_bytes((content[:at] + b"\xff" * 4096 + content[at + 4096 :])[: len(content)])
+    if spoil == "half":
+        path.write_bytes(content[: len(content) // 2])
+    assert (checked().state, str(path) in checked().says) == ("warning", True)
+    assert "move it away" in (checked().do or "")
 
 
 def test_what_is_in_doubt(tmp_path: Path) -> None:

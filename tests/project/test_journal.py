@@ -184,6 +184,18 @@ def test_a_full_disk_leaves_no_torn_line_behind(tmp_path: Path) -> None:
     assert numbers(tmp_path) == [None]
 
 
+def test_a_full_disk_leaves_no_half_of_a_plan_behind(tmp_path: Path) -> None:
+    """Beside the journal there is the whole file or none."""
+
+    def full(word: str) -> None:
+        if word == "stored":
+            raise OSError(28, "No space left on device")
+
+    with Journal(tmp_path, write=True, step=full) as journal, pytest.raises(StateUnusable):
+        journal.store("plans/one.json", b"{}")
+    assert [*(tmp_path / "plans").iterdir()] == []
+
+
 def test_a_record_of_the_future_is_refused(tmp_path: Path) -> None:
     """A kind that this version does not know is not skipped."""
     with Journal(tmp_path, write=True) as journal:

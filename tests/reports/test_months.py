@@ -22,7 +22,7 @@ from planner.project.sightings import Sighting
 from planner.reports.holdings import account_holdings
 from planner.reports.lines import Month
 from planner.reports.months import MonthSums
-from planner.reports.past import PastDisk, month_costs
+from planner.reports.past import PastDisk, month_costs, past_disks
 from planner.reports.shares import with_shares
 from tests.project import test_replace
 from tests.project.test_after import opened
@@ -302,6 +302,22 @@ def test_a_disk_that_changed_its_owner_counts_for_each_by_time(tmp_path: Path) -
     }
     march = month(there["holdings"], "2026-03", records=there["records"])
     assert march.expected_usd == 31 * 24 * PRICE * 7
+
+
+@pytest.mark.slow
+def test_a_deletion_is_timed_by_the_marketplace(tmp_path: Path) -> None:
+    """The local clock is forty days behind: the disk is billed until the marketplace's time."""
+    world = test_replace.bought(tmp_path)
+    test_replace.grown(world, tmp_path)
+    test_replace.make_active(world)
+    world.ahead_s = timedelta(days=40).total_seconds()
+    old = test_replace.retired(world, tmp_path)[0]
+    there = read(world, tmp_path, bills=False)
+    at = world.clock.now() + timedelta(days=40)
+    (past,) = past_disks(there["records"], there["holdings"], {})
+    assert past.line.disk_id == old
+    assert past.ended_at is not None
+    assert abs(past.ended_at - at) < timedelta(minutes=1)
 
 
 @pytest.mark.slow

@@ -129,6 +129,7 @@ class Client:
         self._clock, self._now, self._sleep = clock, now, sleep
         self._timeout_s, self._pause_s, self._max_wait_s = timeout_s, pause_s, max_wait_s
         self._not_before: float | None = None
+        self._date: datetime | None = None
         self._transport = Transport(credentials, transport)
 
     @property
@@ -140,6 +141,11 @@ class Client:
     def team_id(self) -> str | None:
         """Return the team that pays, None for the personal account."""
         return self._credentials.team_id
+
+    @property
+    def date(self) -> datetime | None:
+        """Return the marketplace's time when it last answered; None where unknown."""
+        return self._date
 
     def __enter__(self) -> Self:
         return self
@@ -434,7 +440,7 @@ class Client:
         if deadline is not None:
             seconds = deadline - self._clock()
         try:
-            return self._transport.send(
+            response = self._transport.send(
                 method, url, query=query, content=content, seconds=seconds, read_s=read_s
             )
         except TimeoutError:
@@ -445,6 +451,8 @@ class Client:
             failure = failures.from_exception(error, method, url, secret=secret)
             failure.__cause__ = None if failures.repeats(error, secret) else error
             return failure
+        self._date = response.date or self._date
+        return response
 
     def _refusal(self, method: str, path: str, response: Response) -> MarketError:
         failure = failures.from_response(
