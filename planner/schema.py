@@ -10,8 +10,10 @@ back: `handed_out` gives floats, ``conform`` takes a float as the shortest decim
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,7 +26,7 @@ from planner.present.writers import to_html
 from planner.units import HOURS_PER_MONTH, plain, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from planner.present.table import Kind
 
@@ -201,6 +203,12 @@ def build(rows: Iterable[Any], columns: Sequence[Column]) -> Table:
     return Table.of(data, columns)
 
 
+def from_columns(data: Mapping[str, Any], columns: Sequence[Column]) -> Table:
+    """Return a frame with the declared columns, from the values of each."""
+    made = {each.name: pd.Series(data[each.name], dtype=each.stored) for each in columns}
+    return Table.of(made, columns)
+
+
 def with_columns(
     frame: pd.DataFrame, more: Mapping[Column, Iterable[Any]], after: str | None = None
 ) -> Table:
@@ -231,22 +239,44 @@ def handed_out(
     frame = _with_month(frame, hours_per_month)
     declared = {column.name: column for column in getattr(frame, "_declared", ())}
     data: dict[str, pd.Series[Any]] = {}
-    longer: dict[float, Decimal] = {}
+    amounts = list[Decimal]()
     for name in frame.columns:
-        dtype, values = declared[name].dtype if name in declared else "", _plain(frame[name])
+        dtype, made = declared[name].dtype if name in declared else "", frame[name]
         if dtype == AMOUNT:
-            usd = _amounts(values, frame)
-            longer |= {float(each): each for each in usd if each is not None and _is_longer(each)}
-            floats = [None if each is None else float(each) for each in usd]
-            made = pd.Series(usd if exact else floats, dtype=EXACT if exact else "float64")
+            usd = _amounts(_plain(made), frame)
+            amounts += (each for each in usd if each is not None)
+            floats = usd if exact else [None if each is None else float(each) for each in usd]
+            made = pd.Series(floats, dtype=EXACT if exact else "float64")
         elif dtype == EXACT:
-            made = pd.Series([_hashable(value) for value in values], dtype=EXACT)
-        else:
-            made = frame[name].reset_index(drop=True)
+            made = pd.Series([*map(_hashable, _plain(made))], dtype=EXACT)
         data[name] = made.set_axis(frame.index)
-    table = Table.of(data, declared.values(), longer)
+    table = Table.of(data, declared.values(), _Longer(amounts))
     table.attrs = dict(frame.attrs)
     return table
+
+
+class _Longer(Mapping[float, Decimal]):
+    """The amounts that have more digits than a float, by the float that stands for each.
+
+    They are looked for when a frame is taken in again, which few are.
+    """
+
+    def __init__(self, amounts: Sequence[Decimal]) -> None:
+        self._amounts = amounts
+
+    @cached_property
+    def _known(self) -> dict[float, Decimal]:
+        known = {float(amount): amount for amount in self._amounts}
+        return {usd: amount for usd, amount in known.items() if _amount(usd) != amount}
+
+    def __getitem__(self, usd: float) -> Decimal:
+        return self._known[usd]
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 def _hashable(value: Any) -> Any:  # noqa: ANN401 -- a cell
@@ -256,15 +286,14 @@ def _hashable(value: Any) -> Any:  # noqa: ANN401 -- a cell
     return Tags(value) if isinstance(value, dict) else value
 
 
-def _is_longer(amount: Decimal) -> bool:
-    """Return whether an amount has more digits than the float that stands for it."""
-    return _amount(float(amount)) != amount
-
-
 def _amounts(values: Iterable[Any], frame: pd.DataFrame) -> list[Decimal | None]:
     """Return values of a frame as exact amounts, see `_amount`."""
-    known: Mapping[float, Decimal] = getattr(frame, "_exact", None) or {}
-    return [None if value is None else _amount(value, known) for value in values]
+    exact: Mapping[float, Decimal] | None = getattr(frame, "_exact", None)
+    known = _NONE if exact is None else exact
+    return [
+        value if value is None or type(value) is Decimal else _amount(value, known)
+        for value in values
+    ]
 
 
 def _with_month(frame: pd.DataFrame, hours_per_month: int) -> pd.DataFrame:

@@ -23,13 +23,14 @@ import numpy as np
 
 from planner.analysis.changes import Change, demand_of, including, subset
 from planner.analysis.nearby import Nearby
+from planner.present.progress import tracked
 from planner.requirements.policy import BudgetLimit
 from planner.solve.optimum import Optimum, dual_bound, optimum, solve_component
 from planner.solve.stats import SolveStats, Undecided
 from planner.units import averaged_usd_hr, difference, total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from fractions import Fraction
 
     from numpy.typing import NDArray
@@ -219,6 +220,15 @@ class Answer:
     least_month: Decimal | None = None
 
 
+class ExtraCosts(NamedTuple):
+    """How much more plans cost than the plan, as columns of a frame; None where it is unknown."""
+
+    extra_usd_hr: list[Decimal | None] | list[Decimal]
+    extra_usd_month: list[Decimal | None] | list[Decimal]
+    least_extra_usd_month: list[Decimal | None] | list[Decimal]
+    why: list[str]
+
+
 class Near(NamedTuple):
     """A plan that a price makes cheaper, and a price up to which none is."""
 
@@ -258,27 +268,24 @@ class Evaluator:
         self.budget = SearchBudget(float("inf")) if budget is None else budget
         self._multipliers = multipliers
         self._parts: dict[int, Part] = {}
-        self._at: dict[int, tuple[NDArray[np.float64], list[Decimal | None]]] = {}
-        self._without: dict[int, Decimal] = {}
 
     @property
     def hours(self) -> int:
         """Return the hours of the policy's month."""
         return self.instance.demand.policy.hours_per_month
 
-    def extra_cost(self, answer: Answer) -> dict[str, Decimal | None]:
-        """Return how much more an answer costs than the plan, as columns of a frame."""
-        more = at_least = per_hour = None
-        if answer.usd_month is not None:
-            more = at_least = difference(answer.usd_month, self.usd_month)
-            per_hour = averaged_usd_hr(more, self.hours)
-        if answer.least_month is not None:
-            at_least = difference(answer.least_month, self.usd_month)
-        return {
-            "extra_usd_hr": per_hour,
-            "extra_usd_month": more,
-            "least_extra_usd_month": at_least,
-        }
+    def extra_costs(self, answers: Sequence[Answer]) -> ExtraCosts:
+        """Return how much more answers cost than the plan."""
+        more = [
+            None if each.usd_month is None else difference(each.usd_month, self.usd_month)
+            for each in answers
+        ]
+        least = [
+            usd if each.least_month is None else difference(each.least_month, self.usd_month)
+            for usd, each in zip(more, answers, strict=True)
+        ]
+        per_hour = [None if usd is None else averaged_usd_hr(usd, self.hours) for usd in more]
+        return ExtraCosts(per_hour, more, least, [each.why for each in answers])
 
     @cached_property
     def is_capped(self) -> bool:
@@ -424,38 +431,46 @@ class Evaluator:
                 return Answer(usd_month, chosen, rented, _proof(best))
         return self.evaluate_whole(change)
 
-    def evaluate_at(self, v: int, o: int) -> Answer:
-        """Return the best plan with a replica of a volume at an offer, shared or not.
+    def evaluate_at(self, v: int, offers: Sequence[int]) -> ExtraCosts:
+        """Return the best plans with a replica of a volume at each of some offers, shared or not.
 
         Where nothing ties the volume to others, that is its cheapest replicas with one there.
         """
         instance = self.instance
         if v in self.alone and not instance.requirements and self._rest is not None:
-            usd_hr = instance.least.cost_with(v, o)
+            usd_hr = instance.least.costs_with(v, offers)
             if usd_hr is not None:
-                if v not in self._without:
-                    mine = self._cost([v], [], self._rest)
-                    self._without[v] = difference(self._rest.usd_month, mine)
-                return Answer(total([self._without[v], usd_month(usd_hr, self.hours)]), {}, {})
+                others = difference(self._rest.usd_month, self._cost([v], [], self._rest))
+                return self._beside(difference(self.usd_month, others), usd_hr)
         if self._is_bound and self._nearby is not None and self.is_without_programs:
-            return self._without_program(self._nearby, v, o)
-        name = instance.pairs.volumes[v].name
-        return self.evaluate(self.part_of(v), including(name, o))
+            return self.extra_costs([*self._without_program(self._nearby, v, offers)])
+        name, part = instance.pairs.volumes[v].name, self.part_of(v)
+        asked = tracked(offers, "Testing offers")
+        return self.extra_costs([self.evaluate(part, including(name, o)) for o in asked])
 
-    def _without_program(self, nearby: Nearby, v: int, o: int) -> Answer:
-        """Return what is known of a plan with a replica of a volume at an offer, as many are."""
-        if v not in self._at:
-            self._at[v] = nearby.with_replica(v)
-        least_usd_hr, known = self._at[v]
-        least, usd_month = float(least_usd_hr[o]), known[o]
-        if np.isinf(least):
-            return Answer(None, {}, {}, self.part_of(v).why_not)
-        least_month = Decimal(least * self.hours).quantize(_PLACES, ROUND_FLOOR)
-        if usd_month is None:
-            return Answer(None, {}, {}, AT_LEAST, least_month)
-        is_near = nearby.is_near_enough(float(usd_month) / self.hours, least)
-        why = NEAR_OPTIMAL if is_near else BETWEEN
-        return Answer(usd_month, {}, {}, why, min(least_month, usd_month))
+    def _beside(self, others_month: Decimal, usd_hr: Sequence[Decimal]) -> ExtraCosts:
+        """Return what volumes cost an hour more than the plan has for them in a month."""
+        more = [difference(usd_month(usd, self.hours), others_month) for usd in usd_hr]
+        others_hr = averaged_usd_hr(others_month, self.hours)
+        if usd_month(others_hr, self.hours) == others_month:
+            per_hour = [difference(usd, others_hr) for usd in usd_hr]
+        else:
+            per_hour = [averaged_usd_hr(usd, self.hours) for usd in more]
+        return ExtraCosts(per_hour, more, more, [""] * len(more))
+
+    def _without_program(self, nearby: Nearby, v: int, offers: Sequence[int]) -> Iterator[Answer]:
+        """Yield what is known of plans with a replica of a volume at offers, as many are."""
+        for least, usd in zip(*nearby.with_replica(v, offers), strict=True):
+            if np.isinf(least):
+                yield Answer(None, {}, {}, self.part_of(v).why_not)
+                continue
+            least_month = Decimal(least * self.hours).quantize(_PLACES, ROUND_FLOOR)
+            if usd is None:
+                yield Answer(None, {}, {}, AT_LEAST, least_month)
+                continue
+            is_near = nearby.is_near_enough(float(usd) / self.hours, least)
+            why = NEAR_OPTIMAL if is_near else BETWEEN
+            yield Answer(usd, {}, {}, why, min(least_month, usd))
 
     @cached_property
     def _is_bound(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from planner.analysis.evaluator import (
     RANGES,
     Answer,
     Evaluator,
+    ExtraCosts,
 )
 from planner.demand.fields import MAX_CAP
 from planner.present.progress import tracked
@@ -27,7 +29,7 @@ from planner.present.table import counted, ranged
 from planner.requirements import volume as asked_of_volumes
 from planner.requirements import workload as asked_of_workloads
 from planner.requirements.policy import policy_requirements
-from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, from_columns
 from planner.solve.candidates import rules_of
 from planner.solve.packing import stated_limits
 from planner.solve.rentals import gpu_rules_of
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from planner.demand.model import Demand, Group, Workload
     from planner.solve.problem import Instance
@@ -151,7 +154,7 @@ def _next(mine: Sequence[int], gone: int, others: Sequence[int]) -> int | None:
 
 
 def _costs(evaluator: Evaluator, answer: Answer) -> dict[str, Any]:
-    return {**evaluator.extra_cost(answer), "why": answer.why}
+    return {name: value for name, (value,) in evaluator.extra_costs([answer])._asdict().items()}
 
 
 def offers(
@@ -164,34 +167,60 @@ def offers(
     wanted : sequence of int | None
         Offers to look at; None looks at all.
     """
-    instance, named = evaluator.instance, evaluator.instance.pairs.facts.rows
-    every = range(instance.pairs.own) if wanted is None else wanted
-    rows: list[dict[str, Any]] = []
-    for v in tracked(_dearest(evaluator, volumes), "Testing the offers of volumes"):
-        asked = tracked(every, "Testing offers")
-        mine = [_at(evaluator, v, o) | {name: named[o][name] for name in _PLACE} for o in asked]
-        rows += sorted(mine, key=_cheapest_first)
-    rows.sort(key=lambda row: int(row["v"]))
-    return build([{**row, "volume": instance.pairs.volumes[row["v"]].name} for row in rows], OFFERS)
-
-
-def _at(evaluator: Evaluator, v: int, o: int) -> dict[str, Any]:
     pairs = evaluator.instance.pairs
-    alike, bits = pairs.alike(o), int(pairs.broken[v, o])
-    rules = rules_of(bits) if bits and all(pairs.broken[v, each] for each in alike) else ()
-    here = any(each in evaluator.chosen[v] for each in alike)
-    if rules:
-        amounts = _costs(evaluator, Answer(None, {}, {}, "it breaks rules"))
-    elif here:
-        amounts = _costs(evaluator, Answer(evaluator.usd_month, {}, {}))
-    else:
-        amounts = _costs(evaluator, evaluator.evaluate_at(v, o))
-    return {"v": v, "chosen": here, "rules": rules, **amounts}
+    every = np.arange(pairs.own) if wanted is None else np.array(wanted, np.int64)
+    at = {
+        v: _at(evaluator, v, every)
+        for v in tracked(_dearest(evaluator, volumes), "Testing the offers of volumes")
+    }
+    place = np.concatenate([every[:0], *(every[at[v].order] for v in volumes)])
+    listed = pairs.offers[[*_PLACE]].iloc[place].reset_index(drop=True)
+    names = [pairs.volumes[v].name for v in volumes]
+    columns = {name: [each for v in volumes for each in at[v].sorted(name)] for name in _AT}
+    return from_columns(
+        {**columns, **listed, "volume": np.repeat(np.array(names, object), len(every))}, OFFERS
+    )
 
 
-def _cheapest_first(row: dict[str, Any]) -> tuple[Any, ...]:
-    amount: Decimal | None = row["extra_usd_month"]
-    return (not row["chosen"], len(row["rules"]), amount is None, amount or 0)
+_AT = ("chosen", "rules", *ExtraCosts._fields)
+
+
+@dataclass(frozen=True)
+class _AtOffers:
+    """What each offer costs or breaks for a volume, and in which order they are shown."""
+
+    chosen: list[bool]
+    rules: list[tuple[str, ...]]
+    costs: ExtraCosts
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Return the numbers of offers: the chosen first, what is possible, cheapest first."""
+        more, nothing = self.costs.extra_usd_month, total([])
+        keys = [
+            (not here, len(rules), usd is None, usd or nothing)
+            for here, rules, usd in zip(self.chosen, self.rules, more, strict=True)
+        ]
+        return sorted(range(len(keys)), key=keys.__getitem__)
+
+    def sorted(self, name: str) -> list[Any]:
+        """Return a column in that order."""
+        column = getattr(self.costs if name in ExtraCosts._fields else self, name)
+        return [column[n] for n in self.order]
+
+
+def _at(evaluator: Evaluator, v: int, offers: NDArray[np.int64]) -> _AtOffers:
+    pairs = evaluator.instance.pairs
+    bits, here = pairs.rules_at(v)[offers], np.isin(offers, [*map(pairs.base, evaluator.chosen[v])])
+    possible = np.flatnonzero((bits == 0) & ~here)
+    usd = [total([]) if is_here else None for is_here in (here & (bits == 0)).tolist()]
+    why = ["it breaks rules" if each else "" for each in bits.tolist()]
+    columns: tuple[list[Any], ...] = ([*usd], [*usd], [*usd], why)
+    answers = evaluator.evaluate_at(v, offers[possible].tolist())
+    for column, known in zip(columns, answers, strict=True):
+        for n, value in zip(possible.tolist(), known, strict=True):
+            column[n] = value
+    return _AtOffers(here.tolist(), [*map(rules_of, bits.tolist())], ExtraCosts(*columns))
 
 
 def gpus(evaluator: Evaluator, workloads: Sequence[int]) -> pd.DataFrame:
@@ -203,6 +232,11 @@ def gpus(evaluator: Evaluator, workloads: Sequence[int]) -> pd.DataFrame:
     for w in tracked(workloads, "Testing the GPUs of workloads"):
         rows += sorted(_gpus_of(evaluator, rentals, w), key=_cheapest_first)
     return build(rows, WORKLOAD_GPUS)
+
+
+def _cheapest_first(row: dict[str, Any]) -> tuple[Any, ...]:
+    amount: Decimal | None = row["extra_usd_month"]
+    return (not row["chosen"], len(row["rules"]), amount is None, amount or 0)
 
 
 def _gpus_of(evaluator: Evaluator, rentals: Rentals, w: int) -> Iterator[dict[str, Any]]:

@@ -223,17 +223,19 @@ class Nearby:
 
     # A replica at each offer.
 
-    def with_replica(self, v: int) -> tuple[_Floats, list[Decimal | None]]:
-        """Return what a replica of a volume at each offer costs without a program, (O,).
+    def with_replica(
+        self, v: int, offers: Sequence[int]
+    ) -> tuple[list[float], list[Decimal | None]]:
+        """Return what a replica of a volume at each of some offers costs without a program.
 
         What no plan costs less than in an hour, infinite where there is none; and what a plan costs
         in a month, None where none is known.
         """
         unit = next(unit for unit in self._units if v in unit.volumes)
-        least = self._bound + self._beyond[v]
-        there = np.flatnonzero(np.isfinite(least)).tolist()
+        least = (self._bound + self._beyond[v, list(offers)]).tolist()
+        there = [o for o, usd_hr in zip(offers, least, strict=True) if usd_hr < np.inf]
         known = dict(zip(there, self._repairs.with_replica(unit, v, there), strict=True))
-        return least, [known.get(o) for o in range(len(least))]
+        return least, [known.get(o) for o in offers]
 
     # A price.
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from planner.requirements.spread import spreads
 from planner.solve.places import Site
-from planner.units import total
+from planner.units import difference, total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +98,8 @@ class SeparableBound:
         ]
         return self._offers(self._pick(volume, weighed))
 
-    def cost_with(self, volume: int, offer: int) -> Decimal | None:
-        """Return the exact least hourly cost of all replicas, one of them at an offer.
+    def costs_with(self, volume: int, offers: Sequence[int]) -> list[Decimal] | None:
+        """Return the exact least hourly costs of all replicas, one of them at each of some offers.
 
         None where this takes a search: a volume without a choice, or copies kept apart by places
         of which an offer lies in several.
@@ -107,16 +107,20 @@ class SeparableBound:
         picked, demanded = self._cheapest(volume), self._pairs.volumes[volume]
         if picked is None or not self.is_simple(volume):
             return None
+        costs = self._pairs.usd_hr_at(volume, offers)
         if demanded.replicas == 1:
-            return self._pairs.usd_hr(volume, offer)
-        gone = picked[0]
-        if spreads(demanded.replicas, demanded.spread):
-            every = self.spread_domains(demanded.spread)
-            here = (choice for choice in picked if choice.domains == every[offer])
-            gone = next(here, max(picked, key=_order))
-        others = [choice.weight[0] for choice in picked]
-        others.remove(gone.weight[0])
-        return total([*others, self._pairs.usd_hr(volume, offer)])
+            return costs
+        each = [choice.weight[0] for choice in picked]
+        others = difference(total(each), each[0])
+        if not spreads(demanded.replicas, demanded.spread):
+            return [total([others, usd_hr]) for usd_hr in costs]
+        every = self.spread_domains(demanded.spread)
+        dearest = max(picked, key=_order)
+        gone = {choice.domains: choice.weight[0] for choice in picked}
+        return [
+            total([difference(total(each), gone.get(every[o], dearest.weight[0])), usd_hr])
+            for o, usd_hr in zip(offers, costs, strict=True)
+        ]
 
     @cached_property
     def tied(self) -> Counter[Site]:

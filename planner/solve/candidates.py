@@ -362,6 +362,21 @@ class Pairs:
             return self.fixed_usd_hr[offer]
         return usd_hr(int(self.provision_gb[volume, offer]), self._prices[offer])
 
+    def usd_hr_at(self, volume: int, offers: Sequence[int]) -> list[Decimal]:
+        """Return the exact hourly costs of a replica of a volume at candidates."""
+        gb, prices = self.provision_gb[volume, np.array(offers, np.int64)].tolist(), self._prices
+        fixed = self.fixed_usd_hr
+        return [
+            fixed[o] if o in fixed else usd_hr(size, prices[o])
+            for size, o in zip(gb, offers, strict=True)
+        ]
+
+    def rules_at(self, volume: int) -> NDArray[np.uint32]:
+        """Return the rules that a volume breaks at offers, on its own disk or a shared one."""
+        bits = self.broken[volume, : self.own].copy()
+        bits[[disk.offer for o, disk in self.shared.items() if not self.broken[volume, o]]] = 0
+        return bits
+
     def usd_gb_hr(self, offer: int) -> Decimal:
         """Return the price of an offer."""
         return self._prices[offer]
