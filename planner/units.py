@@ -221,13 +221,28 @@ def plain(amount: Decimal) -> str:
     return "0" if text in {"-0", ""} else text
 
 
-def money(amount: Decimal, places: int = 2) -> str:
+def money(amount: Decimal, places: int = 2, *, is_enough: bool = False) -> str:
     """Return an amount for people, rounded half up: the one place where money is rounded.
+
+    ``is_enough`` rounds up, where it is a limit that a person may write.
 
     >>> money(Decimal("1234.565"))
     '1,234.57'
+    >>> money(Decimal("1234.561"), is_enough=True)
+    '1,234.57'
     """
-    return f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _ROUNDED):z,f}"
+    rounding = ROUND_CEILING if is_enough else ROUND_HALF_UP
+    return f"{amount.quantize(Decimal(1).scaleb(-places), rounding, _ROUNDED):z,f}"
+
+
+def lasting(hours: Decimal) -> str:
+    """Return how long something lasts, as people say it: days, and hours where there are few.
+
+    >>> lasting(Decimal("240")), lasting(Decimal("7.25"))
+    ('10.0 days', '7.3 hours')
+    """
+    days = hours / 24
+    return f"{money(hours, 1)} hours" if days < 2 else f"{money(days, 1)} days"  # noqa: PLR2004
 
 
 def parse_size_gb(text: str) -> int:

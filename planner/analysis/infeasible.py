@@ -317,7 +317,11 @@ def _hint(conflicts: Sequence[Mapping[str, Any]], search: Search) -> str:
     reasons = {entry["reason"] for entry in conflicts}
     if reasons == {"budget"}:
         needed = [entry["needed_usd_month"] for entry in conflicts if "needed_usd_month" in entry]
-        amount = f"at least ${money(Decimal(needed[0]))}" if len(needed) == 1 else "what is needed"
+        amount = (
+            f"at least ${money(Decimal(needed[0]), is_enough=True)}"
+            if len(needed) == 1
+            else "what is needed"
+        )
         return f"Raise the budget to {amount}, or store less."
     if search.relaxations:
         return "Make one of these changes to the demand; `planner offers` shows the market."

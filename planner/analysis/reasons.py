@@ -181,8 +181,8 @@ def over_budget(
     """Return the sentence about a budget that is less than what is needed at least."""
     field = "policy.budget_usd_month" if not owner else f"policy.budgets.{visible(owner)}"
     return (
-        f"{field} is ${money(limit)}, and {least} ${money(needed)}/month, "
-        f"${money(difference(needed, limit))} more"
+        f"{field} is ${money(limit)}, and {least} ${money(needed, is_enough=True)}/month, "
+        f"${money(difference(needed, limit), is_enough=True)} more"
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from planner.demand.fields import MAX_CAP
@@ -120,9 +120,6 @@ def _policy(policy: Policy, steps: list[Step], values: Mapping[Step, Any]) -> Po
 # What steps change.
 
 
-_UP = Context(prec=120, rounding=ROUND_CEILING)
-
-
 def changes(before: Demand, after: Demand, steps: Iterable[Step]) -> tuple[dict[str, Any], ...]:
     """Return what a relaxation changes, field by field, in the order of the demand.
 
@@ -198,14 +195,23 @@ def _text(kind: str, name: str, field: str, old: Any, new: Any) -> str:  # noqa:
     if kind == "policy" and field == "packing":
         return "use `packing: auto`: volumes of a job may share a disk"
     if kind == "policy":
-        return f"raise `{field}` to {_usd(new) if 'budget' in field else as_json(new)}"
+        return f"raise `{field}` to {_usd(new) if 'budget' in field else _enough(new)}"
     kinds = volume.KIND_OF if kind == "volume" else workload.KIND_OF
     return f"{kinds[field].changed(field, old, new)} on {name}"
 
 
 def _usd(amount: Decimal) -> str:
     """Return a budget in cents, rounded up: what a person can write and is enough."""
-    return f"${amount.quantize(Decimal('0.01'), context=_UP):,f}"
+    return f"${money(amount, is_enough=True)}"
+
+
+def _enough(limit: int | Decimal) -> str:
+    """Return a number of places or disks, or a share rounded up to four places."""
+    return (
+        plain(Decimal(money(limit, 4, is_enough=True)))
+        if isinstance(limit, Decimal)
+        else f"{limit}"
+    )
 
 
 # Relaxations as values.

@@ -428,13 +428,11 @@ def _cost(plan: Plan, slots: Sequence[Slot], now_usd_hr: Decimal, after_usd_hr: 
 
 def _runway(balance: Decimal, usd_hr: Decimal, *, has_others: bool) -> str:
     """Return how long the wallet lasts; it pays for every disk of the account."""
-    from planner.units import hours_left, money
+    from planner.units import hours_left, lasting, money
 
     hours = hours_left(balance, usd_hr)
     if hours is None:
         return f"The wallet has ${money(balance)}."
     what = " for all disks of the account" * has_others
-    days = money(hours / 24, 1)
-    return (
-        f"The wallet has ${money(balance)}, which lasts {days} days at ${money(usd_hr, 4)}/h{what}."
-    )
+    lasts = f"which lasts {lasting(hours)} at ${money(usd_hr, 4)}/h{what}"
+    return f"The wallet has ${money(balance)}, {lasts}."

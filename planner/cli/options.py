@@ -91,7 +91,7 @@ def size_gb(text: str | None) -> int | None:
     except ValueError as error:
         raise InputError(f"--size: {error}") from error
     if not 1 <= size <= MAX_GB:
-        raise InputError(f"--size: {size} GB is no size of a disk", hint=f"1 to {MAX_GB} GB")
+        raise InputError(f"--size: {size} GB is no size of a disk", hint=f"1 to {MAX_GB:,} GB")
     return size
 
 

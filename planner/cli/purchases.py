@@ -85,7 +85,7 @@ def hours(text: str | None, name: str) -> Decimal | None:
         return None
     match = _TIME.fullmatch(text)
     if match is None:
-        raise InputError(f"{name}: {visible(text)!r} is not a time", hint="such as 72h or 30d")
+        raise InputError(f"{name}: {visible(text)!r} is not a time", hint="such as 10m, 72h or 30d")
     return Decimal(match[1]) * _HOURS[match[2] or "h"]
 
 

@@ -38,8 +38,8 @@ _EXPECTED = {
     "string_too_short": "the text is empty; leave it out",
     "string_too_long": "{value} is longer than {max_length} characters",
     "string_unicode": "this is not valid Unicode text",
-    "greater_than_equal": "at least {ge} was expected, not {value}",
-    "less_than_equal": "at most {le} is possible, not {value}",
+    "greater_than_equal": "at least {ge:,} was expected, not {value}",
+    "less_than_equal": "at most {le:,} is possible, not {value}",
     "too_long": "at most {max_length} are possible",
     "invalid_key": "a key must be text; write it in quotes",
 }

@@ -198,12 +198,24 @@ def _for_now(
 ) -> RateLimited | Unavailable:
     """Return a refusal that may pass with time."""
     what = "the marketplace limits requests" if status == 429 else "the marketplace is unavailable"  # noqa: PLR2004 -- HTTP
-    when = "" if wait_s is None else f"; it asks to wait {math.ceil(wait_s)} s"
+    when = "" if wait_s is None else f"; it asks to wait {pause(wait_s)}"
     message = f"{request['method']} {request['url']}: {what} ({status}{when}){suffix}"
-    hint = f"run again in {math.ceil(wait_s)} s" if wait_s else "run again in a minute"
+    hint = f"run again in {pause(wait_s) if wait_s else 'a minute'}"
     if status == 429:  # noqa: PLR2004 -- HTTP
         return RateLimited(message, status=status, hint=hint, retry_after=wait_s, **request)
     return Unavailable(message, hint=hint, retry_after=wait_s, **request)
+
+
+def pause(seconds: float) -> str:
+    """Return a pause as people say it, rounded up.
+
+    >>> pause(90), pause(601), pause(86400)
+    ('90 s', '11 minutes', '24 hours')
+    """
+    if seconds <= 120:  # noqa: PLR2004 -- two minutes
+        return f"{math.ceil(seconds)} s"
+    size, unit = (60, "minutes") if seconds < 2 * 3600 else (3600, "hours")
+    return f"{math.ceil(seconds / size):,} {unit}"
 
 
 def _redirect(

@@ -29,6 +29,7 @@ from planner.marketplace.credentials import DEFAULT_BASE_URL, read_credentials
 from planner.marketplace.fetch import connect
 from planner.marketplace.protocol import Access, Probe
 from planner.project.journal import FILE, LOCK, Journal
+from planner.project.preflight import LEAST_HOURS
 from planner.project.state import State, sorted_entries
 from planner.solve.optimise import SOLVER, optimise
 from planner.text import visible
@@ -300,7 +301,6 @@ def versions() -> Check:
 
 
 MAX_SKEW_S = 30.0
-LEAST_HOURS = 72
 _ATTEMPTS = 3
 _OK, _UNKNOWN_KEY = 200, 401
 

@@ -22,11 +22,12 @@ from planner.market.disks import disks_frame
 from planner.market.market import Sold, as_sold
 from planner.market.offers import offer_records
 from planner.market.wire import STOCK_RANK
-from planner.project.state import UNPROVEN, State
+from planner.project.state import UNPROVEN, State, account_text
 from planner.schema import records as records_of
 from planner.text import visible
 from planner.units import (
     difference,
+    lasting,
     money,
     part,
     percent_of,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from planner.project.context import Context
     from planner.project.state import Entry, Slot
 
+LEAST_HOURS = 72
+"""For how long a wallet has to last where nothing else is asked for."""
 _SKEW = timedelta(minutes=5)
 _EXACT = decimal.Context(prec=120)
 
@@ -104,14 +107,10 @@ def check_target(plan: Plan, digest: str, state: State, target: Mapping[str, str
     bound = plan.target or (state.plans.get(digest) or {}).get("target")
     if bound is None or dict(bound) == dict(target):
         return
-    drift = [
-        f"plan for {what} {visible(str(bound[key]))}, key for {visible(str(target[key]))}"
-        for key, what in (("base_url", "marketplace"), ("team_id", "team"))
-        if bound[key] != target[key]
-    ]
+    there, here = account_text(bound), account_text(target)
     raise PlanStale(
-        "the plan belongs to another marketplace or team: " + "; ".join(drift),
-        drift=drift,
+        f"the plan is for {there}; your key is for {here}",
+        drift=[f"plan for {there}, key for {here}"],
         hint="set PRIME_API_BASE_URL and PRIME_TEAM_ID to the plan's, or plan again",
     )
 
@@ -308,9 +307,14 @@ def check_wallet(
     least = limits.min_runway_hr
     if least is not None and burn * least > balance:
         raise PlanStale(
-            f"the wallet has {money(balance)} USD; all disks together cost {money(burn, 4)} USD/h, "
-            f"which lasts {money(balance / burn, 1)} of the {plain(least)} hours asked for",
+            f"the wallet has ${money(balance)}; all disks together cost ${money(burn, 4)}/h, "
+            f"so it lasts {lasting(balance / burn)}, less than the {lasting(least)} asked for",
             hint="add funds, or ask for less with --min-runway",
+        )
+    if least is None and burn and burn * LEAST_HOURS > balance:
+        ctx.warnings.append(
+            f"the wallet has ${money(balance)}; at ${money(burn, 4)}/h for all disks it lasts "
+            f"{lasting(max(balance, Decimal(0)) / burn)}: add funds, or disks may be lost"
         )
     return Funds(balance, burn)
 

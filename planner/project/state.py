@@ -361,11 +361,12 @@ class State:
     def nothing_selected(self, project: str | None, target: Mapping[str, str | None]) -> InputError:
         """Return the error for an empty selection; it names the accounts that have the project."""
         entries = [e for e in self.entries.values() if project in {None, e.project}]
-        targets = {_shown(self.plans[e.plan]["target"]) for e in entries if e.plan in self.plans}
-        elsewhere = sorted(targets - {_shown(target)})
+        plans = {e.plan for e in entries} & self.plans.keys()
+        targets = {account_text(self.plans[plan]["target"]) for plan in plans}
+        elsewhere = sorted(targets - {account_text(target)})
         what = "disk" if project is None else f"disk of {visible(project)}"
         return InputError(
-            f"no recorded {what} matches at {_shown(target)}",
+            f"no recorded {what} matches at {account_text(target)}",
             hint=f"recorded at {'; '.join(elsewhere)}: use that key, team and PRIME_API_BASE_URL"
             if elsewhere
             else "`planner status` lists what is recorded",
@@ -431,7 +432,8 @@ class State:
         _mark_pending(entry, record)
 
 
-def _shown(target: Mapping[str, str | None]) -> str:
+def account_text(target: Mapping[str, str | None]) -> str:
+    """Return marketplace and team, or personal account, as people read them."""
     team = target["team_id"]
     account = f"team {visible(team)}" if team else "the personal account"
     return f"{visible(str(target['base_url']))}, {account}"

@@ -29,7 +29,7 @@ from planner.reports.lines import (
 )
 from planner.schema import AMOUNT, TEXT, WHOLE, Column, json_value, json_values
 from planner.text import suggestion, visible
-from planner.units import difference, money, total
+from planner.units import difference, lasting, total
 
 Item = TypeVar("Item")
 COMPARISONS = (
@@ -492,7 +492,7 @@ class Aggregates:
             )
         short = [one for one in self.lasting if not one.is_lasting(hours)]
         if short or self.doubts:
-            asked = f"less than the {money(hours / 24, 1)} days asked for"
+            asked = f"less than the {lasting(hours)} asked for"
             sentences = [f"{one}, {asked}" for one in short]
             sentences += [f"The runway cannot be confirmed: {doubt}" for doubt in self.doubts]
             raise BudgetGate(

@@ -131,7 +131,7 @@ def _savings(report: Aggregates) -> Iterator[Figure]:
             if one.name == name and one.usd_month is not None:
                 chosen.setdefault(one.project, one)
     saved = total(one.saves_usd_month or Decimal(0) for one in chosen.values())
-    if saved <= 0:
+    if money(saved) == "0.00" or saved < 0:
         return
     share = percent_of(saved, total(one.usd_month or Decimal(0) for one in chosen.values()))
     value, percent = f"${money(saved)}/month", f"{money(share or Decimal(0), 1)} %"

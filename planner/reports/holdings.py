@@ -19,7 +19,7 @@ from planner.project.sightings import record_sightings
 from planner.reports.lines import HOURS_PER_DAY, RunRate, in_hours
 from planner.schema import handed_out, json_rows, records
 from planner.text import some, visible
-from planner.units import hours_left, money, total
+from planner.units import hours_left, lasting, money, total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -335,8 +335,8 @@ class Lasting:
 
     @property
     def days_text(self) -> str:
-        """Return the days as a person reads them."""
-        return f"{'at most ' * bool(self.unpriced)}{money(self.days or Decimal(0), 1)} days"
+        """Return days or hours as a person reads them."""
+        return f"{'at most ' * bool(self.unpriced)}{lasting(self.hours_left or Decimal(0))}"
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,14 @@ def test_the_sentence_says_what_conflicts_and_what_would_help() -> None:
     assert error.hint.startswith("Make one of these changes to the demand;")
 
 
+def test_a_budget_is_rounded_up_to_what_is_enough() -> None:
+    """$58.4009 is needed, so $58.41 is proposed, and $58.40 is a cent short."""
+    rows = [row("a", "0.000800012")]
+    error = refused(rows, X, policy={"budget_usd_month": "58.40"})
+    assert "needs $58.41/month, $0.01 more" in str(error)
+    assert error.hint == "Raise the budget to at least $58.41, or store less."
+
+
 def test_each_volume_alone_has_its_own_smallest_conflict() -> None:
     """What no offer admits is told with its rules, and with the wishes that are to blame."""
     rows = [row("a", "0.0001", isMultinode=False), row("b", "0.0001", stockStatus="Unavailable")]

@@ -454,6 +454,7 @@ def test_a_share_rises_to_the_least_that_works_rounded_up() -> None:
     found = ways(rows, *({**X, "name": name} for name in "xyz"), policy={"max_provider_share": 0.5})
     (one,) = found
     share = one.demand.policy.max_provider_share
+    assert one.text == "raise `max_provider_share` to 0.6667"
     assert share == Decimal("0.666666666667")
     assert _infeasible(one, rows, max_provider_share=share - Decimal("1e-6"))
     assert one.usd_hr == Decimal("0.04")

@@ -92,7 +92,7 @@ def test_tags_are_text(problems: Problems) -> None:
         ({"groups": {"volumes": []}}, "groups", "a list was expected, not a mapping"),
         ({"workloads": [{"gpu": 4090}]}, "workloads[0].gpu", "write it in quotes"),
         ({"workloads": [{"gpus": "8"}]}, "workloads[0].gpus", "write it without quotes"),
-        ({"workloads": [{"gpus": 10_001}]}, "workloads[0].gpus", "at most 10000 is possible"),
+        ({"workloads": [{"gpus": 10_001}]}, "workloads[0].gpus", "at most 10,000 is possible"),
         ({"workloads": [{"hours_per_month": 0}]}, "workloads[0].hours_per_month", "at least 1"),
         ({"workloads": [{}] * 10_001}, "workloads", "at most 10000 are possible"),
         ({"groups": [{}] * 10_001}, "groups", "at most 10000 are possible"),

@@ -194,6 +194,15 @@ def test_retry_after(text: str, seconds: float | None, status: int) -> None:
     assert failure.retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.5, "1 s"), (120, "120 s"), (121, "3 minutes"), (7199, "120 minutes"), (86400, "24 hours")],
+)
+def test_a_long_pause_is_in_hours(seconds: float, text: str) -> None:
+    """Rounded up: whoever waits so long is not early."""
+    assert failures.pause(seconds) == text
+
+
 def test_retry_after_date_is_measured_from_the_answer() -> None:
     """A clock that is wrong here does not change how long a server asks to wait."""
     failure = response(

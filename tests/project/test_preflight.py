@@ -113,7 +113,7 @@ def test_an_offline_plan_takes_the_target_of_its_first_apply(tmp_path: Path) -> 
         state = State(journal.records)
     digest = plan.to_document()["digest"]
     preflight.check_target(plan, digest, state, {"base_url": URL, "team_id": None})
-    with pytest.raises(PlanStale, match="another marketplace"):
+    with pytest.raises(PlanStale, match=r"key is for https://x\.test"):
         preflight.check_target(plan, digest, state, {"base_url": "https://x.test", "team_id": None})
 
 
@@ -123,6 +123,7 @@ def test_an_offline_plan_takes_the_target_of_its_first_apply(tmp_path: Path) -> 
     [
         (1000, 200, None, 0),
         (0, 200, None, 0),
+        (1, 200, None, 0),
         (1, 200, 30, 0),
         (1, 200, 50, 5),
         (1, 403, None, 0),
@@ -142,6 +143,8 @@ def test_wallet(balance: Any, status: int, runway: int | None, code: int, tmp_pa
     assert report.exit_code == code
     known = status == 200 and balance != "much"
     assert any("balance unknown" in text for text in report.warnings) != (known or code == 5)
+    is_low = known and runway is None and balance < 2  # dollars, of 0.02 an hour
+    assert any("add funds" in text for text in report.warnings) == is_low
 
 
 @pytest.mark.slow

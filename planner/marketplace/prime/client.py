@@ -358,7 +358,7 @@ class Client:
             left = self._not_before - self._clock()
         if left <= _TICK_S:
             return None
-        message = f"{method} {url}: the marketplace asks to wait {left:.0f} s more"
+        message = f"{method} {url}: the marketplace asks to wait {failures.pause(left)} more"
         return RateLimited(message, method=method, url=url, status=429, retry_after=left)
 
     def _read(
