@@ -39,15 +39,19 @@ def without_budgets(instance: Instance) -> Instance:
     for requirement in instance.requirements:
         if isinstance(requirement, BudgetLimit):
             policy = requirement.lifted(policy)
-    if policy is instance.demand.policy:
-        return instance  # with what is known of it
-    return replace(instance, demand=instance.demand.model_copy(update={"policy": policy}))
+    return instance if policy is instance.demand.policy else instance.under(policy)
 
 
 def forbid(instance: Instance, v: int, offers: Iterable[int]) -> Instance:
     """Return an instance in which a volume has no replica at some offers."""
     broken = instance.pairs.broken.copy()
     broken[v, list(offers)] |= _EXCLUDED
+    return replace(instance, pairs=replace(instance.pairs, broken=broken))
+
+
+def only_at(instance: Instance, offers: NDArray[np.bool_]) -> Instance:
+    """Return an instance with replicas at some offers only, shape (O,)."""
+    broken = instance.pairs.broken | np.where(offers, np.uint32(0), _EXCLUDED)
     return replace(instance, pairs=replace(instance.pairs, broken=broken))
 
 

@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 
     from planner.analysis.grid import Axis, Section
     from planner.solve.existing import Kept
-    from planner.solve.optimise import Solution
+    from planner.solve.rentals import Gpu
+    from planner.solve.solution import Placement
+    from planner.solve.tenures import Tenure
 
 
 SWEEP = (
@@ -325,7 +327,7 @@ class _PointSolver:
             existing = keep(demand, task.disks, task.recorded, self._offers)
             kept = existing.kept
             if existing.contradictions:
-                return _no_plan("infeasible", existing.messages[0])
+                return no_plan("infeasible", existing.messages[0])
         limits: dict[str, Any] = {"time_limit_s": task.time_limit_s, "cost_slack": task.cost_slack}
         try:
             if demand.grows:
@@ -334,9 +336,9 @@ class _PointSolver:
             else:
                 solution = solve(self._instance(demand, kept), kept, **limits)
         except NotProven as error:
-            return _no_plan("unknown", str(error))
+            return no_plan("unknown", str(error))
         except Infeasible:
-            return _no_plan("infeasible", self._why(demand, kept))
+            return no_plan("infeasible", self._why(demand, kept))
         violations = verify(
             demand,
             self._offers,
@@ -350,7 +352,13 @@ class _PointSolver:
         if violations:
             where = self._variants.text(point) or "the demand as it is"
             raise Defect(f"the solution fails its own check ({where}): {'; '.join(violations)}")
-        return _measured(solution, demand)
+        return measured(
+            solution.placements,
+            solution.gpus,
+            demand,
+            solution.solver.status,
+            solution.schedule,
+        )
 
     def _why(self, demand: Demand, kept: tuple[Kept, ...]) -> str:
         """Return why there is no plan; of a demand that grows, at what it needs in the end."""
@@ -369,14 +377,21 @@ class _PointSolver:
         return instance
 
 
-def _no_plan(status: str, why: str) -> dict[str, Any]:
+def no_plan(status: str, why: str) -> dict[str, Any]:
+    """Return the columns ``SWEEP`` where there is no plan, or none is known."""
     feasible = False if status == "infeasible" else None
     return {**_NO_PLAN, "feasible": feasible, "status": status, "why": why}
 
 
-def _measured(solution: Solution, demand: Demand) -> dict[str, Any]:
-    """Return the figures of a solution, exact amounts of its placements and GPUs."""
-    placed, rented, hours = solution.placements, solution.gpus, demand.policy.hours_per_month
+def measured(
+    placed: Sequence[Placement],
+    rented: Sequence[Gpu],
+    demand: Demand,
+    status: str,
+    schedule: Sequence[Tenure] = (),
+) -> dict[str, Any]:
+    """Return the columns ``SWEEP`` of a plan, exact amounts of its placements and GPUs."""
+    hours = demand.policy.hours_per_month
     disk_usd_hr = total(placement.usd_hr for placement in placed)
     disks = usd_month(disk_usd_hr, hours)
     gpus = total(usd_month(gpu.usd_hr_on, gpu.hours_per_month) for gpu in rented)
@@ -387,12 +402,12 @@ def _measured(solution: Solution, demand: Demand) -> dict[str, Any]:
         "gpu_usd_month": gpus,
     }
     if demand.policy.months:
-        amounts["horizon_usd"] = horizon_usd(demand, placed, solution.schedule)
+        amounts["horizon_usd"] = horizon_usd(demand, placed, schedule)
     sites = {tuple(getattr(placement, name) for name in _PLACE) for placement in placed}
     return {
         **_NO_PLAN,
         "feasible": True,
-        "status": solution.solver.status,
+        "status": status,
         **{name: Decimal(plain(amount)) for name, amount in amounts.items()},
         "gb": sum(placement.provision_gb for placement in placed),
         "disks": sum(len(each.disk_sizes_gb) for each in placed if each.leads),

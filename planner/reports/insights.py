@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from planner.analysis.curve import CURVE, Point, curve
 from planner.analysis.explain import costly, free_notes, with_range
 from planner.market.market import Sold
 from planner.market.offers import KEY, place_text
-from planner.plans.explain import explain
+from planner.plans.explain import evaluator_of, explain
 from planner.present.charts.price import price_chart, requirement_chart
 from planner.present.charts.tradeoff import tradeoff_chart
-from planner.present.table import Cell, Section, TableColumn, counted, split
-from planner.schema import records
+from planner.present.table import Cell, Section, TableColumn, counted, ranged, split
+from planner.schema import AMOUNT, WHOLE, Column, build, records, with_columns
 from planner.units import plain, usd_hr, usd_month
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from planner.plans.plan import Plan
@@ -40,8 +43,8 @@ class Insights:
     requirements : DataFrame
         Columns ``REQUIREMENTS``.
     by_sites, by_share : DataFrame
-        Columns ``max_sites`` or ``max_provider_share``, and those of `Plan.what_if`, budgets
-        aside: what a cap costs is the question, whoever may pay for it.
+        Columns ``max_sites`` or ``max_provider_share``, and ``CURVE``, budgets aside: what a cap
+        costs is the question, whoever may pay for it.
     """
 
     plan: Plan
@@ -53,15 +56,12 @@ class Insights:
     def of(cls, plan: Plan) -> Insights:
         """Ask a plan; a large one takes its time."""
         sites = {(p.provider, p.data_center, p.country) for p in plan.placements}
-        policy = plan.demand.policy
-        most = min(_MOST_SITES, max(len(sites), policy.max_sites or 0) + _MORE_SITES)
-        aside = {f"budgets.{owner}": [None] for owner in policy.budgets}
-        aside |= {"budget_usd_month": [None]}
+        most = min(_MOST_SITES, max(len(sites), plan.demand.policy.max_sites or 0) + _MORE_SITES)
         return cls(
             plan,
             explain(plan, exact=True).requirements,
-            plan.what_if({"max_sites": [*range(1, most + 1)], **aside}, exact=True),
-            plan.what_if({"max_provider_share": [*map(Decimal, _SHARES)], **aside}, exact=True),
+            _against(plan, "max_sites", range(1, most + 1)),
+            _against(plan, "max_provider_share", [*map(Decimal, _SHARES)]),
         )
 
     def sections(self, most: int | None) -> tuple[Section, ...]:
@@ -139,17 +139,44 @@ class Insights:
         return Section.of("requirements", title, columns, shown, notes=tuple(notes))
 
 
+def _against(plan: Plan, field: str, values: Sequence[int | Decimal]) -> pd.DataFrame:
+    """Return what values of a limit cost, budgets aside (columns ``CURVE``)."""
+    known, policy = evaluator_of(plan), plan.demand.policy
+    if policy.months or plan.solver.cost_slack_percent:  # a schedule, or stock for cost
+        aside = {f"budgets.{owner}": [None] for owner in policy.budgets}
+        frame = plan.what_if({field: values, **aside, "budget_usd_month": None}, exact=True)
+        proven = frame["usd_month"].where(frame["status"] == "optimal", None).tolist()
+        least = Column("least_usd_month", AMOUNT, "usd_month where that is proven; else null")
+        return with_columns(frame, {least: proven}, "extra_usd_month")
+    point = Point(known.usd_month, None, known.chosen, known.rented)
+    rows = curve(known.instance, plan.kept, plan.market, point, field, values)
+    kind = WHOLE if field == "max_sites" else AMOUNT
+    return build(rows, [Column(field, kind, "value of the limit"), *CURVE])
+
+
 def _curve(frame: pd.DataFrame, axis: str, name: str, title: str) -> Section:
-    rows = []
+    rows, ranges, last = [], 0, None
     for one in records(frame):
-        value = one[axis]
+        value, least, most = one[axis], one["least_usd_month"], one["usd_month"]
         limit = f"{plain(value * 100)} %" if isinstance(value, Decimal) else str(value)
-        reason = one["where"] or one["why"] or ""
-        rows.append({**one, axis: Cell(value, limit), "where": reason})
+        where = one["where"] or one["why"] or ""
+        row = {**one, axis: Cell(value, limit), "where": "the same" if where == last else where}
+        last = where
+        if one["status"] != "optimal" and least is not None:
+            ranges += 1
+            row["usd_month"] = ranged(least, most, "usd_month")
+            if most is not None:
+                more = one["extra_usd_month"]
+                row["extra_usd_month"] = ranged(more - (most - least), more, "difference")
+        rows.append(row)
     columns = (
         TableColumn(axis, "at most", "number"),
         TableColumn("usd_month", "$/month", "usd_month", "no plan"),
         TableColumn("extra_usd_month", "more $", "difference"),
         TableColumn("where", "where, or why not"),
     )
-    return Section.of(name, title, columns, rows, notes=("budgets are not applied here",))
+    notes = ["budgets are not applied here"]
+    if ranges:
+        what = "1 amount is a range" if ranges == 1 else f"{ranges} amounts are ranges"
+        notes.append(f"{what}: a plan costs the larger one, and none costs less than the smaller")
+    return Section.of(name, title, columns, rows, notes=tuple(notes))

@@ -21,7 +21,12 @@ _SEED = 20
 
 
 def round_units(
-    dual: Lagrangian, values: _Floats, prices: _Floats, good_enough: float
+    dual: Lagrangian,
+    values: _Floats,
+    prices: _Floats,
+    good_enough: float,
+    *,
+    quick: bool = False,
 ) -> _Ints | None:
     """Return whole counts near relaxed ones that keep the limits; None where none are found.
 
@@ -30,11 +35,11 @@ def round_units(
     coupled = dual.coupled
     reduced, enough = dual.reduced(prices), good_enough - coupled.spent_usd_hr
     if not coupled.member.any():
-        return round_dual(coupled, values, reduced, prices, enough)
+        return round_dual(coupled, values, reduced, prices, enough, quick=quick)
     options = _Options(coupled, reduced)
     together = options.coupled
     reduced = Lagrangian(together).reduced(prices)
-    counts = round_dual(together, options.values(values), reduced, prices, enough)
+    counts = round_dual(together, options.values(values), reduced, prices, enough, quick=quick)
     return None if counts is None else options.counts_of_columns(counts)
 
 

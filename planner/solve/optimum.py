@@ -64,6 +64,7 @@ def optimum(
     full: bool = False,
     tie_break: bool = True,
     nodes: int | None = None,
+    quick: bool = False,
 ) -> Optimum | None:
     """Return the cheapest solution; None where there is none.
 
@@ -78,6 +79,8 @@ def optimum(
         Of equally cheap solutions, take the first by stock, sites and keys.
     nodes : int | None
         Branch-and-bound nodes after which a program is given up, on every machine alike.
+    quick : bool
+        Be content with a cost and a bound: no long search follows rounding.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def optimum(
     deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
     if instance.demand.workloads and instance.rentals is None:
         return None
-    stats = SolveStats(deadline, nodes=nodes)
+    stats = SolveStats(deadline, nodes=nodes, quick=quick)
     if not full:
         best = _presolved(instance, stats, tie_break=tie_break)
         return None if best is None else _optimum(instance, best, stats)

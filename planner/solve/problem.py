@@ -5,7 +5,7 @@ Volumes, offers, workloads and GPU offers are their indices from here on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from planner.demand.model import Demand, Volume
+    from planner.demand.model import Demand, Policy, Volume
     from planner.requirements.base import PolicyRequirement
 
 
@@ -126,6 +126,15 @@ class Instance:
     def requirements(self) -> tuple[PolicyRequirement, ...]:
         """Return what the policy asks of the whole plan."""
         return policy_requirements(self.demand.policy)
+
+    def under(self, policy: Policy) -> Instance:
+        """Return the same under another policy, with what is known but for its requirements."""
+        other = replace(self, demand=self.demand.model_copy(update={"policy": policy}))
+        known = {"least": self.least, **vars(self)}
+        vars(other).update(
+            {name: known[name] for name in known.keys() - {"demand", "requirements"}}
+        )
+        return other
 
     @property
     def volumes(self) -> tuple[Volume, ...]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     _Floats = NDArray[np.float64]
     _Ints = NDArray[np.int64]
 
-_ROUNDS, _VAIN, _PATIENCE = 2000, 400, 40
-"""Sets of moves that are looked at, all in all and without a better plan, and those after which it
-starts afresh."""
+_ROUNDS, _VAIN, _QUICK, _PATIENCE = 2000, 400, 30, 40
+"""Sets of moves that are looked at, all in all and without a better plan, the same where a range
+will do, and those after which it starts afresh."""
 _MADE, _LOOKED_AT = 24, 64
 """Moves of a set, and ways to make them of which every limit is looked at: all of half as many."""
 _PAIRS = 0.75
@@ -42,7 +42,13 @@ _DEARER, _EXCESS = 1.2, 10.0
 
 
 def round_dual(
-    coupled: Coupled, values: _Floats, reduced: _Floats, prices: _Floats, good_enough: float
+    coupled: Coupled,
+    values: _Floats,
+    reduced: _Floats,
+    prices: _Floats,
+    good_enough: float,
+    *,
+    quick: bool = False,
 ) -> _Ints | None:
     """Return whole counts near relaxed ones that keep the limits; None where none are found.
 
@@ -54,11 +60,13 @@ def round_dual(
         Of the limits.
     good_enough : float
         USD per hour at which the search ends.
+    quick : bool
+        End it soon after nothing gets better.
     """
     counts = _rounded(coupled, values, prices)
     if counts is None:
         return None
-    return _Search(coupled, reduced, prices).run(counts, good_enough)
+    return _Search(coupled, reduced, prices).run(counts, good_enough, _QUICK if quick else _VAIN)
 
 
 def _rounded(coupled: Coupled, values: _Floats, prices: _Floats) -> _Ints | None:
@@ -158,7 +166,7 @@ class _Search:
         self._penalty = np.where(prices > 0, _DEARER * prices, _EXCESS * dearest)
         self._step = np.where(prices > 0, step, 0)
 
-    def run(self, counts: _Ints, good_enough: float) -> _Ints | None:
+    def run(self, counts: _Ints, good_enough: float, vain: int) -> _Ints | None:
         """Return the best counts found that keep the limits, or None.
 
         Where nothing gets better for a while, the search goes on from the best counts after one
@@ -167,7 +175,9 @@ class _Search:
         best, least, stale, spare, better = None, np.inf, 0, np.inf, 0
         usd, room = self._state(counts)
         for n in range(_ROUNDS):
-            if least <= good_enough or n - better > _VAIN:
+            if least <= good_enough or n - better > (
+                vain if best is not None else max(vain, 3 * _PATIENCE)
+            ):
                 break
             left = max(self._merit(usd, room) - good_enough, _LEAST * good_enough)
             if best is None or left < spare / 2:

@@ -46,7 +46,7 @@ def test_what_a_smaller_share_costs(insights: Insights) -> None:
 
 def test_budgets_are_left_aside(insights: Insights) -> None:
     """A cap that costs more than the budget shows what it costs, not that nobody may pay."""
-    assert insights.by_share["budget_usd_month"].isna().all()
+    assert insights.by_share["usd_month"].max() > 60
     assert [one for one in insights.sections(None) if "budgets are not applied here" in one.notes]
 
 
