@@ -161,7 +161,7 @@ def _solved(evaluator: Evaluator, some: _Class) -> Alternative | None:
 
 def to_frame(evaluator: Evaluator, others: Sequence[Alternative]) -> pd.DataFrame:
     """Return alternatives beside the plan they are alternatives to (columns ``ALTERNATIVES``)."""
-    plan = evaluator.plan()
+    plan = evaluator.plan
     rows = [
         {
             "rank": rank,
@@ -187,10 +187,11 @@ def placements_frame(instance: Instance, others: Sequence[Alternative]) -> pd.Da
 def changes_between(instance: Instance, plan: PlanChoice, other: PlanChoice) -> str:
     """Return each volume and workload that another solution has elsewhere, and where."""
     offers, changes = instance.pairs.facts.rows, list[str]()
-    for v, volume in enumerate(instance.pairs.volumes):
-        left, right = sorted(plan.chosen[v]), sorted(other.chosen.get(v, plan.chosen[v]))
+    for v in sorted(other.chosen):
+        left, right = sorted(plan.chosen[v]), sorted(other.chosen[v])
         if left != right:
-            changes.append(f"{volume.name}: {_listed(left, offers)} -> {_listed(right, offers)}")
+            name = instance.pairs.volumes[v].name
+            changes.append(f"{name}: {_listed(left, offers)} -> {_listed(right, offers)}")
     rows = instance.rentals.rows if instance.rentals is not None else []
     for w, workload in enumerate(instance.demand.workloads):
         here = plan.rented.get(w)

@@ -13,6 +13,7 @@ everything decided again.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
@@ -21,13 +22,24 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from planner.analysis.changes import Change, demand_of, including, subset
+from planner.analysis.answers import (
+    AT_LEAST,
+    BETWEEN,
+    NEAR_OPTIMAL,
+    NO_PLACE,
+    NOT_EVALUATED,
+    Answer,
+    ExtraCosts,
+)
+from planner.analysis.changes import Change, demand_of, excluding, including, subset
+from planner.analysis.free import FreeVolumes
 from planner.analysis.nearby import Nearby
+from planner.analysis.priced import PolicyRoom
 from planner.present.progress import tracked
 from planner.requirements.policy import BudgetLimit
 from planner.solve.optimum import Optimum, dual_bound, optimum, solve_component
 from planner.solve.stats import SolveStats, Undecided
-from planner.units import averaged_usd_hr, difference, total, usd_month
+from planner.units import averaged_usd_hr, difference, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +47,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from planner.demand.model import Demand
+    from planner.demand.model import Demand, Volume
     from planner.solve.certificate import Multiplier
     from planner.solve.problem import Chosen, Instance
 
@@ -118,7 +130,7 @@ class Part:
             return "ruled out by the workloads and groups around it"
         if len(self.volumes) > 1:
             return "ruled out by its groups"
-        return "not every replica has a place then"
+        return NO_PLACE
 
 
 # How much may be evaluated.
@@ -180,53 +192,12 @@ class SearchBudget:
 _PROGRAMS, _PLANS = 250, 10
 """Programs that are solved for one kind of answer that was not asked for one by one, and what they
 may be worth in plans of a large instance, where a program near the plan is small beside one."""
-NEAR_OPTIMAL = "a large program: the cost is proven to a millionth of it, not to the last cent"
-NOT_EVALUATED = "not worked out here: ask for it by name"
-BETWEEN = "between the two amounts: ask for it by name to have it solved"
-AT_LEAST = "no plan known: it costs that at least; ask for it by name to have it solved"
-RANGES = (BETWEEN, AT_LEAST)
-"""What an answer says of which a program would tell more, and was not solved."""
 _PLACES = Decimal("1e-9")
 _NEARBY, _BESIDE = 3, 6
 """Programs that one near the plan counts as at least: it is small, and may be hard. Where prices of
 limits answer most of what is asked in a large instance, it is worth several of the whole."""
 _PAIRS_A_PROGRAM, _COLUMNS_A_PROGRAM = 500, 400
 """Pairs of volumes and offers, and columns that are left of them, which count as one program."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The best plan under a change.
-
-    Attributes
-    ----------
-    usd_month : Decimal | None
-        Its exact cost; None where there is no plan, or it was not computed. The cost of the best
-        plan that is known where ``why`` is `NEAR_OPTIMAL` or `BETWEEN`.
-    chosen : dict of list of int
-        Its offers, as in `Optimum`; empty where there is no plan.
-    rented : dict of int
-        Its GPU offers.
-    why : str
-        Why there is no plan, or how sure its cost is; empty where it is exact.
-    least_month : Decimal | None
-        What no plan costs less than, where the cost is not exact.
-    """
-
-    usd_month: Decimal | None
-    chosen: Chosen
-    rented: dict[int, int]
-    why: str = ""
-    least_month: Decimal | None = None
-
-
-class ExtraCosts(NamedTuple):
-    """How much more plans cost than the plan, as columns of a frame; None where it is unknown."""
-
-    extra_usd_hr: list[Decimal | None] | list[Decimal]
-    extra_usd_month: list[Decimal | None] | list[Decimal]
-    least_extra_usd_month: list[Decimal | None] | list[Decimal]
-    why: list[str]
 
 
 class Near(NamedTuple):
@@ -288,6 +259,16 @@ class Evaluator:
         return ExtraCosts(per_hour, more, least, [each.why for each in answers])
 
     @cached_property
+    def kept(self) -> frozenset[tuple[int, int]]:
+        """Return the volumes and offers that are an existing disk of theirs."""
+        return frozenset(self.instance.kept)
+
+    @cached_property
+    def live(self) -> frozenset[int]:
+        """Return the volumes of which existing disks are replicas."""
+        return frozenset(v for v, _ in self.instance.kept)
+
+    @cached_property
     def is_capped(self) -> bool:
         """Return whether the policy can decide between solutions that each part allows.
 
@@ -345,6 +326,20 @@ class Evaluator:
         """Return the number of the part in which a volume is decided."""
         return self._part_of[v]
 
+    @cached_property
+    def part_numbers(self) -> NDArray[np.int64]:
+        """Return the number of the part in which each volume is decided, shape (V,)."""
+        return np.array([self._part_of[v] for v in range(len(self._part_of))], np.int64)
+
+    @cached_property
+    def placed(self) -> dict[int, list[int]]:
+        """Return the volumes that have a replica at each offer, alone or sharing a disk."""
+        placed = defaultdict[int, list[int]](list)
+        for v, at in self.chosen.items():
+            for o in {*map(self.instance.pairs.base, at)}:
+                placed[o].append(v)
+        return placed
+
     def part_of(self, v: int) -> Part:
         """Return the part in which a volume is decided."""
         return self.part(self._part_of[v])
@@ -383,12 +378,16 @@ class Evaluator:
             if len(volumes) > 1 and not jobs and _is_one_group(self.part(p).instance)
         )
 
-    def plan(self, p: int | None = None) -> Answer:
-        """Return the plan itself, or what a part has of it in the numbers of that part."""
-        volumes, jobs = (self.chosen, self.rented) if p is None else self.members[p]
+    @cached_property
+    def plan(self) -> Answer:
+        """Return the plan itself."""
+        return Answer(self.usd_month, self.chosen, self.rented)
+
+    def plan_of(self, p: int) -> Answer:
+        """Return what a part has of the plan, in the numbers of that part."""
+        volumes, jobs = self.members[p]
         chosen = {i: self.chosen[v] for i, v in enumerate(volumes)}
-        rented = {i: self.rented[w] for i, w in enumerate(jobs)}
-        return Answer(self.usd_month if p is None else None, chosen, rented)
+        return Answer(None, chosen, {i: self.rented[w] for i, w in enumerate(jobs)})
 
     @cached_property
     def _rest(self) -> PartsOptimum | None:
@@ -419,44 +418,64 @@ class Evaluator:
         if best is None:
             return Answer(None, {}, {}, part.why_not)
         if self._rest is not None:
-            chosen = {**self._rest.chosen}
-            chosen.update(zip(part.volumes, best.chosen.values(), strict=True))
-            number = {job.name: w for w, job in enumerate(self.instance.demand.workloads)}
             before = self._cost(part.volumes, part.workloads, self._rest)
-            rented = {w: g for w, g in self._rest.rented.items() if w not in part.workloads}
-            for w, g in best.rented.items():
-                rented[number[changed.demand.workloads[w].name]] = g
             usd_month = total([difference(self._rest.usd_month, before), best.usd_month])
-            if not self.instance.requirements or change(self.instance).within_policy(chosen):
-                return Answer(usd_month, chosen, rented, _proof(best))
+            chosen = dict(zip(part.volumes, best.chosen.values(), strict=True))
+            if self._keeps_policy(chosen, changed) or change(self.instance).within_policy(
+                {**self._rest.chosen, **chosen}
+            ):
+                return Answer(usd_month, chosen, {}, _proof(best))
         return self.evaluate_whole(change)
+
+    def _keeps_policy(self, chosen: Chosen, changed: Instance) -> bool:
+        """Return whether volumes of a changed part surely may be elsewhere, in their order."""
+        if not self.instance.requirements:
+            return True
+        return self._room.allows([*chosen], changed, dict(enumerate(chosen.values())))
+
+    @cached_property
+    def _room(self) -> PolicyRoom:
+        """Return what the policy leaves of its limits beside the best choice of every part."""
+        return PolicyRoom(self.instance, self.chosen if self._rest is None else self._rest.chosen)
+
+    # Of volumes that nothing ties to others.
+
+    @cached_property
+    def _free(self) -> FreeVolumes | None:
+        """Return the volumes of which the own least choice answers what changes nothing else."""
+        if self._rest is None or self._is_bound:
+            return None
+        rest = self._rest
+        return FreeVolumes(self.instance, self.alone, rest.chosen, rest.usd_month, self._room)
+
+    def evaluate_without(self, v: int, o: int) -> Answer:
+        """Return the best plan in which a volume is not at an offer, nor at disks shared there."""
+        answer = None if self._free is None else self._free.without(v, o)
+        if answer is None:
+            change = excluding(self.instance.pairs.volumes[v].name, o)
+            answer = self.evaluate(self.part_of(v), change, tie_break=True)
+        return answer
+
+    def evaluate_volumes(self, changed: Sequence[tuple[int, Volume]]) -> list[Answer | None]:
+        """Return the best plans with a volume each that asks for something else.
+
+        None where more than the volume's own least choice decides.
+        """
+        return [None] * len(changed) if self._free is None else self._free.changed(changed)
 
     def evaluate_at(self, v: int, offers: Sequence[int]) -> ExtraCosts:
         """Return the best plans with a replica of a volume at each of some offers, shared or not.
 
         Where nothing ties the volume to others, that is its cheapest replicas with one there.
         """
-        instance = self.instance
-        if v in self.alone and not instance.requirements and self._rest is not None:
-            usd_hr = instance.least.costs_with(v, offers)
-            if usd_hr is not None:
-                others = difference(self._rest.usd_month, self._cost([v], [], self._rest))
-                return self._beside(difference(self.usd_month, others), usd_hr)
+        costs = None if self._free is None else self._free.at(v, offers, self.usd_month)
+        if costs is not None:
+            return costs
         if self._is_bound and self._nearby is not None and self.is_without_programs:
             return self.extra_costs([*self._without_program(self._nearby, v, offers)])
-        name, part = instance.pairs.volumes[v].name, self.part_of(v)
+        name, part = self.instance.pairs.volumes[v].name, self.part_of(v)
         asked = tracked(offers, "Testing offers")
         return self.extra_costs([self.evaluate(part, including(name, o)) for o in asked])
-
-    def _beside(self, others_month: Decimal, usd_hr: Sequence[Decimal]) -> ExtraCosts:
-        """Return what volumes cost an hour more than the plan has for them in a month."""
-        more = [difference(usd_month(usd, self.hours), others_month) for usd in usd_hr]
-        others_hr = averaged_usd_hr(others_month, self.hours)
-        if usd_month(others_hr, self.hours) == others_month:
-            per_hour = [difference(usd, others_hr) for usd in usd_hr]
-        else:
-            per_hour = [averaged_usd_hr(usd, self.hours) for usd in more]
-        return ExtraCosts(per_hour, more, more, [""] * len(more))
 
     def _without_program(self, nearby: Nearby, v: int, offers: Sequence[int]) -> Iterator[Answer]:
         """Yield what is known of plans with a replica of a volume at offers, as many are."""

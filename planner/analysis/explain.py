@@ -14,17 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.analysis.changes import edited, excluding, rented_from
-from planner.analysis.evaluator import (
-    NEAR_OPTIMAL,
-    NOT_EVALUATED,
-    RANGES,
-    Answer,
-    Evaluator,
-    ExtraCosts,
-)
+from planner.analysis.answers import NEAR_OPTIMAL, NOT_EVALUATED, RANGES, Answer, ExtraCosts
+from planner.analysis.changes import edited, rented_from
 from planner.demand.fields import MAX_CAP
-from planner.present.progress import tracked
+from planner.present.progress import tracked, working
 from planner.present.table import counted, ranged
 from planner.requirements import volume as asked_of_volumes
 from planner.requirements import workload as asked_of_workloads
@@ -43,7 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from planner.demand.model import Demand, Group, Workload
+    from planner.analysis.evaluator import Evaluator
+    from planner.demand.model import Demand, Group, Volume, Workload
     from planner.solve.problem import Instance
     from planner.solve.rentals import Rentals
 
@@ -135,14 +129,17 @@ _PLACE = ("offer_id", "provider", "data_center", "country")
 
 
 def _elsewhere(evaluator: Evaluator, v: int, o: int) -> Answer:
-    instance = evaluator.instance
-    if (v, o) in instance.kept:
+    pairs = evaluator.instance.pairs
+    if (v, o) in evaluator.kept:
         return Answer(None, {}, {}, "existing disk, kept")
-    admissible = np.flatnonzero(instance.pairs.broken[v] == 0).tolist()
-    if len({*map(instance.pairs.base, admissible)}) == 1:
+    admissible = np.flatnonzero(pairs.broken[v] == 0)
+    if not pairs.shared:
+        is_only = len(admissible) == 1
+    else:
+        is_only = len({*map(pairs.base, admissible.tolist())}) == 1
+    if is_only:
         return Answer(None, {}, {}, "no other offer is admissible")
-    name = instance.pairs.volumes[v].name
-    return evaluator.evaluate(evaluator.part_of(v), excluding(name, o), tie_break=True)
+    return evaluator.evaluate_without(v, o)
 
 
 def _next(mine: Sequence[int], gone: int, others: Sequence[int]) -> int | None:
@@ -296,15 +293,19 @@ REQUIREMENTS = (
 _Edit = Callable[["Demand"], "Demand"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Requirement:
-    """One thing asked; ``volume`` is one it is about, None where it is about all."""
+    """One thing asked; ``volume`` is one it is about, None where it is about all.
+
+    What is asked of that volume and of nothing else has ``lifted``, the volume without it.
+    """
 
     about: str | None
     text: str
     instead: str
     edit: _Edit
     volume: int | None = None
+    lifted: Callable[[Volume], Volume] | None = None
 
 
 def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFrame:
@@ -318,29 +319,49 @@ def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFram
     volume : int | None
         Only those of a volume, its groups and its workloads; None takes all, and the policy's.
     """
-    rows: list[dict[str, Any]] = []
     asked = [*_all(evaluator.instance, volume)]
     order: dict[int | None, int] = {None: len(evaluator.chosen)}  # the policy comes last
     order |= {v: n for n, v in enumerate(_dearest(evaluator, [*evaluator.chosen]))}
-    place = {id(requirement): n for n, requirement in enumerate(asked)}
-    asked.sort(key=lambda requirement: order[requirement.volume])
-    for requirement in tracked(asked, "Testing requirements"):
-        answer = _answer(evaluator, requirement)
-        saves, most = _saving(evaluator, answer)
-        rows.append(
-            {
-                "place": place[id(requirement)],
-                "about": requirement.about,
-                "requirement": requirement.text,
-                "without": requirement.instead,
-                "saves_usd_hr": None if saves is None else averaged_usd_hr(saves, evaluator.hours),
-                "saves_usd_month": saves,
-                "most_saves_usd_month": most,
-                "why": answer.why if most is None or saves != most else "",
-            }
-        )
-    rows.sort(key=_dearest_first)
-    return build(rows, REQUIREMENTS)
+    place = sorted(range(len(asked)), key=lambda n: order[asked[n].volume])
+    answers = dict(zip(place, _answers(evaluator, [asked[n] for n in place]), strict=True))
+    savings = {n: _saving(evaluator, answer) for n, answer in answers.items()}
+    place.sort(key=lambda n: _dearest_first(*savings[n], n))
+    saves, most = ([savings[n][i] for n in place] for i in (0, 1))
+    hours = evaluator.hours
+    columns = {
+        "about": [asked[n].about for n in place],
+        "requirement": [asked[n].text for n in place],
+        "without": [asked[n].instead for n in place],
+        "saves_usd_hr": [None if usd is None else averaged_usd_hr(usd, hours) for usd in saves],
+        "saves_usd_month": saves,
+        "most_saves_usd_month": most,
+        "why": [
+            answers[n].why if savings[n][1] is None or savings[n][0] != savings[n][1] else ""
+            for n in place
+        ],
+    }
+    return from_columns(columns, REQUIREMENTS)
+
+
+_TOGETHER = 1000
+"""Volumes that are looked at together, each without something that it asks for."""
+
+
+def _answers(evaluator: Evaluator, asked: Sequence[_Requirement]) -> Iterator[Answer]:
+    volumes = evaluator.instance.volumes
+    with working("Testing requirements", len(asked)) as task:
+        for start in range(0, len(asked), _TOGETHER):
+            block = asked[start : start + _TOGETHER]
+            own = [
+                (n, each.volume, each.lifted(volumes[each.volume]))
+                for n, each in enumerate(block)
+                if each.lifted is not None and each.volume is not None
+            ]
+            answers = evaluator.evaluate_volumes([(v, changed) for _, v, changed in own])
+            known = dict(zip((n for n, _, _ in own), answers, strict=True))
+            for n, requirement in enumerate(block):
+                yield known.get(n) or _answer(evaluator, requirement)
+                task.advance()
 
 
 def _saving(evaluator: Evaluator, answer: Answer) -> tuple[Decimal | None, Decimal | None]:
@@ -355,9 +376,11 @@ def _saving(evaluator: Evaluator, answer: Answer) -> tuple[Decimal | None, Decim
     return total([]) if saves is None and most == 0 else saves, most
 
 
-def _dearest_first(row: dict[str, Any]) -> tuple[bool, Decimal, int]:
-    saves: Decimal | None = row["saves_usd_month"] or row["most_saves_usd_month"]
-    return (saves is None, -(saves or total([])), row["place"])
+def _dearest_first(
+    saves: Decimal | None, most: Decimal | None, place: int
+) -> tuple[bool, Decimal, int]:
+    usd = saves or most
+    return (usd is None, -(usd or total([])), place)
 
 
 def _answer(evaluator: Evaluator, requirement: _Requirement) -> Answer:
@@ -397,7 +420,8 @@ def _all(instance: Instance, only: int | None) -> Iterator[_Requirement]:
         if only in {None, v}:
             for field in asked_of_volumes.priced_of(volume):
                 edit = _edit("volumes", volume.name, field.lifted)
-                yield _Requirement(volume.name, field.text, field.instead, edit, v)
+                text, instead, lifted = field.text, field.instead, field.lifted
+                yield _Requirement(volume.name, text, instead, edit, v, lifted)
     for group in demand.groups:
         if name is None or name in group.volumes:
             yield from _of_group(group, at)

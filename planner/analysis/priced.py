@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
     from planner.demand.model import Volume
     from planner.solve.certificate import Multiplier
-    from planner.solve.problem import Instance
+    from planner.solve.problem import Chosen, Instance
 
     _Floats = NDArray[np.float64]
     _Ints = NDArray[np.int64]
+
+
+_DUST, _BLOCK = 1e-9, 4096
+"""What sums of floats are sure to, and how many volumes are summed at once."""
 
 
 @dataclass(frozen=True)
@@ -150,3 +154,45 @@ class LimitPrices:
             block[np.arange(len(mine)), limit.code[offer]] += mine
             blocks.append(block)
         return np.hstack([*blocks, np.zeros((len(volume), 0))])
+
+
+class PolicyRoom:
+    """What a plan leaves of the limits of a policy: whether volumes may move is seen at once.
+
+    Parameters
+    ----------
+    instance : Instance
+        What the plan is of.
+    chosen : dict of list of int
+        Offers of all its volumes.
+    """
+
+    def __init__(self, instance: Instance, chosen: Chosen) -> None:
+        self._instance, self._chosen = instance, chosen
+        self._is_seen = all(r.sums is not None for r in instance.requirements)
+        self._limits = LimitPrices(instance, ())
+        taken = np.zeros((2, len(self._limits.right)))
+        every = [*chosen]
+        for start in range(0, len(every), _BLOCK):
+            taken += self._takes(instance, {v: chosen[v] for v in every[start : start + _BLOCK]})
+        self._room: _Floats = self._limits.right - taken[0] - _DUST * (taken[1] + 1)
+
+    def _takes(self, instance: Instance, chosen: Chosen) -> _Floats:
+        """Return what offers take of each limit, and the same without signs, (2, L)."""
+        each = [(v, o) for v, offers in chosen.items() for o in offers]
+        effects = self._limits.effects(instance, *np.array(each, np.int64).reshape(-1, 2).T)
+        return np.array([effects.sum(axis=0), np.abs(effects).sum(axis=0)])
+
+    def allows(self, volumes: Sequence[int], other: Instance, chosen: Chosen) -> bool:
+        """Return whether volumes surely may be elsewhere; if not, that takes a closer look.
+
+        Parameters
+        ----------
+        other : Instance
+            Of which the offers are, in its own numbers: volumes may ask for something else there.
+        """
+        if not self._is_seen:
+            return False
+        was = self._takes(self._instance, {v: self._chosen[v] for v in volumes})
+        now = self._takes(other, chosen)
+        return bool((now[0] - was[0] + _DUST * (now[1] + was[1]) <= self._room).all())

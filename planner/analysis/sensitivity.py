@@ -25,23 +25,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from planner.analysis.alternatives import changes_between
-from planner.analysis.changes import forbid, without_budgets
-from planner.analysis.evaluator import NOT_EVALUATED, Answer, cheaper, size_of
+from planner.analysis.answers import NOT_EVALUATED, Answer
+from planner.analysis.changes import without_budgets
+from planner.analysis.evaluator import cheaper, size_of
 from planner.present.progress import tracked
 from planner.requirements.spread import spreads
 from planner.schema import AMOUNT, TEXT, YES_NO, Column, build
 from planner.solve.candidates import BIT, rules_of, tiered
 from planner.solve.optimum import optimum
+from planner.units import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from planner.analysis.evaluator import Evaluator, PlanChoice
     from planner.solve.problem import Instance
@@ -53,6 +57,8 @@ _ABOVE = 1 + Fraction(1, 10**6)
 """How far above a budget's limit the search goes on: programs allow budgets a tolerance."""
 _ABOVE_ROUNDING = 1 + 1e-9
 """What a float is multiplied by to be no less than what it stands for."""
+_NEVER_DEARER = "no plan has less there, were it a million times dearer"
+_NEVER_CHEAPER = "no price, however low, changes the plan"
 _FINE = 60
 """Digits of the prices at which plans are compared."""
 
@@ -210,7 +216,7 @@ class Question:
             for v, most in self.limits.items()
             if not {*self.alike}.isdisjoint(self.plan.chosen[v])
         ]
-        never = (None, "no plan has less there, were it a million times dearer")
+        never = (None, _NEVER_DEARER)
         return min([*dear, *self.budgets(self.plan)], default=never)
 
     def budgets(self, plan: PlanChoice) -> Iterator[tuple[Fraction, str]]:
@@ -236,7 +242,7 @@ class Question:
             above = bottom
             if bottom and (better := self.cheaper(bottom, admitted_at=bottom, up=False)):
                 return Threshold(bottom, "", better)
-        return Threshold(None, "no price, however low, changes the plan")
+        return Threshold(None, _NEVER_CHEAPER)
 
 
 def rounded(value: Fraction, digits: int, *, up: bool) -> Decimal:
@@ -269,12 +275,12 @@ def prices(evaluator: Evaluator, wanted: Sequence[int] | None = None) -> pd.Data
     """Return how far prices of some or all offers may rise, or have to fall (``PRICES``)."""
     pairs = evaluator.instance.pairs
     offers = pairs.facts.rows
-    used = {pairs.base(o) for at in evaluator.chosen.values() for o in at}
+    used, parts = evaluator.placed, PriceParts(evaluator)
     rows = []
     every = [o for o in range(pairs.own) if offers[o]["offer_ids"]] if wanted is None else wanted
     chosen_first = sorted(every, key=lambda o: o not in used)  # the budget is for those first
     for o in tracked(chosen_first, "Testing prices"):
-        threshold = _threshold(evaluator, o, chosen=o in used)
+        threshold = _threshold(evaluator, parts, o, chosen=o in used)
         if threshold.then == NOT_EVALUATED:
             threshold = _near(evaluator, o, rises=o in used) or threshold
         proven = threshold.usd_gb_hr if threshold.proven is None else threshold.proven
@@ -295,11 +301,10 @@ def prices(evaluator: Evaluator, wanted: Sequence[int] | None = None) -> pd.Data
     return build(sorted(rows, key=lambda row: row["order"]), PRICES)
 
 
-def _threshold(evaluator: Evaluator, o: int, *, chosen: bool) -> Threshold:
-    alike = evaluator.instance.pairs.alike(o)
+def _threshold(evaluator: Evaluator, parts: PriceParts, o: int, *, chosen: bool) -> Threshold:
     bits = evaluator.instance.pairs.broken_at(o)
     if np.any(bits & BIT["tier"]):  # another size costs less, or takes fewer disks at any price
-        free = Question(evaluator.instance, evaluator.plan(), o).at(Decimal(0), Fraction(0))
+        free = Question(evaluator.instance, evaluator.plan, o).at(Decimal(0), Fraction(0))
         bits = free.pairs.broken_at(o)
     bits = bits & ~np.uint32(BIT["max_usd_gb_hr"])
     if np.all(bits):
@@ -307,64 +312,75 @@ def _threshold(evaluator: Evaluator, o: int, *, chosen: bool) -> Threshold:
         return Threshold(None, f"no volume may be there: {', '.join(rules) or 'several rules'}")
     if not evaluator.is_cheapest:
         return Threshold(None, "another plan is cheaper, even at today's price")
-    there = [v for v, at in evaluator.chosen.items() if not {*alike}.isdisjoint(at)]
-    volumes = there or np.flatnonzero(bits == 0).tolist()
+    volumes = np.array(evaluator.placed[o], np.int64) if chosen else np.flatnonzero(bits == 0)
     near = _near(evaluator, o, rises=chosen) if evaluator.is_without_programs else None
-    return near or _of_parts(evaluator, o, volumes, chosen=chosen)
+    return near or _of_parts(evaluator, parts, o, volumes, chosen=chosen)
 
 
-def _of_parts(evaluator: Evaluator, o: int, volumes: Sequence[int], *, chosen: bool) -> Threshold:
+def _of_parts(
+    evaluator: Evaluator, parts: PriceParts, o: int, volumes: NDArray[np.int64], *, chosen: bool
+) -> Threshold:
     """Return the nearest threshold of the parts that a price decides."""
-    answers: dict[int, tuple[Threshold, Question]] = {}
-    highest, at = Fraction(0), 0
-    for p, most in _parts_at(evaluator, o, volumes):
-        if not chosen and most < highest:
-            continue  # it does not change at a higher price than another part does
-        question = _question(evaluator, p, o)
-        above = highest if p > at else highest / _ABOVE  # of equals the first part counts
-        threshold = _of_part(evaluator, p, question, None if chosen else above)
+    nearest: tuple[Threshold, int] | None = None
+
+    def highest() -> Fraction:
+        """Return the price below which a part that changes there is of no interest."""
+        return (None if chosen or nearest is None else nearest[0].usd_gb_hr) or Fraction(0)
+
+    for p in parts.at(o, volumes, highest):
+        above = highest()
+        if not chosen and _together(evaluator, p, o) < above:
+            continue
+        if nearest is not None and p < nearest[1]:
+            above = above / _ABOVE  # of equals the first part counts
+        threshold = _of_part(evaluator, p, o, None if chosen else above)
         if threshold is None:
             continue
         if threshold.then == NOT_EVALUATED:
             return threshold
-        answers[p] = threshold, question
-        if threshold.usd_gb_hr is not None and threshold.usd_gb_hr >= highest:
-            highest, at = threshold.usd_gb_hr, p
-    thresholds = [answers[p] for p in sorted(answers)]
-    if chosen and not evaluator.is_capped:
-        whole = Question(evaluator.instance, evaluator.plan(), o)
-        thresholds.append((Threshold(*whole.allowed()), whole))
-    known = [each for each in thresholds if each[0].usd_gb_hr is not None] or thresholds[:1]
-    nearest = min if chosen else max
-    first, question = nearest(known, key=lambda each: each[0].usd_gb_hr or 0)
-    return first if first.rival is None else replace(first, then=question.changes_to(first.rival))
+        if nearest is None or _is_nearer(threshold, p, *nearest, chosen=chosen):
+            nearest = threshold, p
+    first, _ = nearest or (Threshold(None, _NEVER_CHEAPER), -1)
+    if chosen and evaluator.instance.demand.policy.enforced and not evaluator.is_capped:
+        spent = Threshold(*Question(evaluator.instance, evaluator.plan, o).allowed())
+        return spent if _is_nearer(spent, 0, first, -1, chosen=True) else first
+    return first
 
 
-def _of_part(
-    evaluator: Evaluator, p: int, question: Question, above: Fraction | None
-) -> Threshold | None:
-    """Return where a part changes as a price rises; or, above an amount, as it falls."""
-    if not evaluator.is_capped and _is_alone(question.instance, question.plan):
-        return _alone(evaluator, question)
+def _is_nearer(threshold: Threshold, p: int, other: Threshold, q: int, *, chosen: bool) -> bool:
+    """Return whether a part changes before another; of equals the first does."""
+    mine, theirs = threshold.usd_gb_hr, other.usd_gb_hr
+    if mine is None or theirs is None:
+        return mine is not None or (theirs is None and p < q)
+    return (p < q) if mine == theirs else (mine < theirs) == chosen
+
+
+def _of_part(evaluator: Evaluator, p: int, o: int, above: Fraction | None) -> Threshold | None:
+    """Return where a part changes as a price rises; or, not below an amount, as it falls."""
+    if p != _EVERYTHING and _is_free(evaluator, evaluator.members[p][0][0]):
+        return _alone(evaluator, evaluator.members[p][0][0], o)
+    question = _question(evaluator, p, o)
     programs = _ONE_VOLUME if p in evaluator.groups else 1
     if evaluator.is_capped:
         programs = _WHOLE * size_of(question.instance)
     if not evaluator.spend(question.instance, programs):
         return Threshold(None, NOT_EVALUATED)
     if above is None:
-        threshold: Threshold | None = question.rise()
+        threshold = question.rise()
     elif above and not question.cheaper(above, admitted_at=above, up=False):
-        threshold = None
+        return None
     else:
         threshold = question.fall()
     if evaluator.is_capped:  # each is a program of the whole
         evaluator.spend(question.instance, programs * max(0, question.programs - 1))
+    if threshold.rival is not None:
+        threshold = replace(threshold, then=question.changes_to(threshold.rival))
     return threshold
 
 
 def _near(evaluator: Evaluator, o: int, *, rises: bool) -> Threshold | None:
     """Return what is known of a threshold without a program."""
-    question = Question(evaluator.instance, evaluator.plan(), o)
+    question = Question(evaluator.instance, evaluator.plan, o)
     end, broken = question.allowed() if rises else (Fraction(0), "")
     far = question.price * _FAR if end is None else end
     near = evaluator.near_threshold(o, rises=rises, end=float(far))
@@ -384,7 +400,7 @@ def _near(evaluator: Evaluator, o: int, *, rises: bool) -> Threshold | None:
         return Threshold(end, broken, proven=min(proven, end))
     if edge is None or rival is None:
         if proven == far:
-            return Threshold(None, broken if rises else "no price, however low, changes the plan")
+            return Threshold(None, broken if rises else _NEVER_CHEAPER)
         return Threshold(None, _UNKNOWN_RIVAL, proven=proven)
     first = min if rises else max
     return Threshold(edge, question.changes_to(rival), proven=first(proven, edge))
@@ -397,26 +413,45 @@ _EVERYTHING = -1
 
 def _question(evaluator: Evaluator, p: int, o: int) -> Question:
     if p == _EVERYTHING:
-        return Question(evaluator.instance, evaluator.plan(), o)
-    return Question(evaluator.part(p).instance, evaluator.plan(p), o)
+        return Question(evaluator.instance, evaluator.plan, o)
+    return Question(evaluator.part(p).instance, evaluator.plan_of(p), o)
 
 
-def _parts_at(evaluator: Evaluator, o: int, volumes: Sequence[int]) -> list[tuple[int, float]]:
-    """Return the parts that a price decides, each with a price above which it does not change.
+class PriceParts:
+    """The parts that the price of an offer decides."""
 
-    Highest first; those of which only a program tells come last.
-    """
-    if evaluator.is_capped:
-        return [(_EVERYTHING, np.inf)]
-    gb = evaluator.instance.pairs.provision_gb[:, o]
-    highest: dict[int, float] = {}
-    for v in volumes:
-        p = evaluator.number_of(v)
-        most = evaluator.dearest_usd_hr[v] / gb[v] * _ABOVE_ROUNDING
-        highest[p] = max(most, highest.get(p, 0.0))
-    for p, most in highest.items():
-        highest[p] = min(most, _together(evaluator, p, o))
-    return sorted(highest.items(), key=lambda part: (np.isinf(part[1]), -part[1], part[0]))
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+
+    @cached_property
+    def _limits(self) -> NDArray[np.float64]:
+        limits = (volume.max_usd_gb_hr for volume in self._evaluator.instance.volumes)
+        return np.array([np.inf if most is None else float(most) for most in limits])
+
+    def at(
+        self, o: int, volumes: NDArray[np.int64], least: Callable[[], Fraction]
+    ) -> Iterator[int]:
+        """Yield the parts that may change at no less than a price, the highest first.
+
+        Those of which only a program tells come last.
+        """
+        evaluator = self._evaluator
+        if evaluator.is_capped:
+            yield _EVERYTHING
+            return
+        gb = evaluator.instance.pairs.provision_gb[volumes, o]
+        most = np.minimum(evaluator.dearest_usd_hr[volumes] / gb, self._limits[volumes])
+        highest = np.zeros(len(evaluator.members))
+        number = evaluator.part_numbers[volumes]
+        np.maximum.at(highest, number, most * _ABOVE_ROUNDING)
+        parts = np.unique(number)
+        is_bounded = np.isfinite(highest[parts])
+        bounded = parts[is_bounded]
+        for p in bounded[np.argsort(-highest[bounded], kind="stable")].tolist():
+            if highest[p] < float(least()):
+                break
+            yield p
+        yield from parts[~is_bounded].tolist()
 
 
 def _together(evaluator: Evaluator, p: int, o: int) -> float:
@@ -434,7 +469,7 @@ def _together(evaluator: Evaluator, p: int, o: int) -> float:
     here = [each for each, place in enumerate(places) if place == places[o] and each != o]
     other = instance.least.float_usd_hr(slice(None))[:, here].min(axis=1, initial=np.inf)
     gb = np.where(broken == 0, instance.pairs.provision_gb[:, o], 0)
-    left = float(instance.disk_usd_hr(evaluator.plan(p).chosen)) - other[gb == 0].sum()
+    left = float(instance.disk_usd_hr(evaluator.plan_of(p).chosen)) - other[gb == 0].sum()
     ratios = other[gb > 0] / gb[gb > 0]
     order = np.argsort(ratios)  # the volumes that leave the offer first as its price rises
     ratios, each, sizes = ratios[order], other[gb > 0][order], gb[gb > 0][order]
@@ -447,61 +482,57 @@ def _together(evaluator: Evaluator, p: int, o: int) -> float:
     return price * _ABOVE_ROUNDING
 
 
-def _is_alone(instance: Instance, plan: PlanChoice) -> bool:
-    """Return whether a part is one volume, whose replicas differ by place or are all together."""
-    if len(instance.pairs.volumes) > 1 or instance.demand.workloads:
+def _is_free(evaluator: Evaluator, v: int) -> bool:
+    """Return whether a volume is a part, whose replicas differ by place or are all together."""
+    volume = evaluator.instance.volumes[v]
+    if evaluator.is_capped or v not in evaluator.alone or v in evaluator.live:
         return False
-    volume = instance.pairs.volumes[0]
-    return spreads(volume.replicas, volume.spread) or len(set(plan.chosen[0])) == 1
+    return spreads(volume.replicas, volume.spread) or len(set(evaluator.chosen[v])) == 1
 
 
-def _alone(evaluator: Evaluator, question: Question) -> Threshold:
+def _alone(evaluator: Evaluator, v: int, o: int) -> Threshold:
     """Return where a volume that nothing ties changes."""
-    instance, o = question.instance, question.offer
-    pairs, mine = instance.pairs, list(question.plan.chosen[0])
-    volume = pairs.volumes[0]
-    apart, here = spreads(volume.replicas, volume.spread), o in mine
-    if (apart or here) and not evaluator.spend(instance, _ONE_VOLUME):
-        return Threshold(None, NOT_EVALUATED)
-    there = [o] if apart else [o] * volume.replicas
+    instance, mine = evaluator.instance, evaluator.chosen[v]
+    volume, least = instance.volumes[v], instance.least
+    most = None if volume.max_usd_gb_hr is None else Fraction(volume.max_usd_gb_hr)
+    here = [o] * mine.count(o)
     other: list[int] | None = mine
-    kept: list[int] | None = []
+    beside: list[int] | None = [each for each in mine if each != o]
     if here:
-        other = _best(forbid(instance, 0, [o]))
-        kept = [each for each in mine if each != o]
-    elif apart:
-        kept = _beside(instance, o)
+        other = least.choice_without(v, [o])
+    elif spreads(volume.replicas, volume.spread):
+        here, beside = [o], _beside(instance, v, o, mine)
+    else:
+        here, beside = [o] * volume.replicas, []
     if other is None:
-        return Threshold(*question.allowed())
-    cost = Fraction(0 if kept is None else instance.disk_usd_hr({0: kept}))
-    edge = (Fraction(instance.disk_usd_hr({0: other})) - cost) / (
-        int(pairs.provision_gb[0, o]) * len(there)
-    )
-    if kept is None or edge <= 0:
-        return Threshold(None, "no price, however low, changes the plan")
-    most = volume.max_usd_gb_hr
-    if here and most is not None and edge > Fraction(most):
-        return Threshold(*question.allowed())
-    rival = Answer(None, {0: sorted(other if here else [*kept, *there])}, {})
-    return Threshold(edge if most is None else min(edge, Fraction(most)), "", rival)
+        dear = f"{volume.name} exceeds its max_usd_gb_hr"
+        return Threshold(most, _NEVER_DEARER if most is None else dear)
+    edge = Fraction(0)
+    if beside is not None:
+        usd_hr = difference(instance.disk_usd_hr({v: other}), instance.disk_usd_hr({v: beside}))
+        edge = Fraction(usd_hr) / (instance.gb(v, o) * len(here))
+    if edge <= 0:
+        return Threshold(None, _NEVER_CHEAPER)
+    if o in mine and most is not None and edge > most:
+        return Threshold(most, f"{volume.name} exceeds its max_usd_gb_hr")
+    rival = Answer(None, {v: sorted(other if o in mine else [*(beside or []), *here])}, {})
+    edge = edge if most is None else min(edge, most)
+    return Threshold(edge, changes_between(instance, evaluator.plan, rival), rival)
+
+
+def _beside(instance: Instance, v: int, o: int, mine: list[int]) -> list[int] | None:
+    """Return the best choice of all replicas but one that is at an offer."""
+    places = instance.spread_domains(instance.volumes[v].spread)
+    taken = [each for each, place in enumerate(places) if place & places[o]]
+    if not instance.least.is_simple(v):
+        return instance.least.choice_without(v, taken, len(mine) - 1)
+    near = {*mine}.intersection(taken)
+    gone = next(iter(near), None)
+    if gone is None:
+        gone = max(mine, key=lambda each: (instance.usd_hr(v, each), each))
+    return [each for each in mine if each != gone]
 
 
 _WHOLE, _ONE_VOLUME = 3, 0.05
 """Programs that one of all volumes under a policy counts as, many times so in a large instance, and
 the best choice of one volume, or of one group, which needs no solver."""
-
-
-def _best(instance: Instance) -> list[int] | None:
-    """Return the best choice of an instance of one volume."""
-    best = optimum(instance, tie_break=False)
-    return None if best is None else best.chosen[0]
-
-
-def _beside(instance: Instance, o: int) -> list[int] | None:
-    """Return the best choice of all replicas but one that is at an offer."""
-    volume = instance.pairs.volumes[0]
-    places = instance.spread_domains(volume.spread)
-    taken = [each for each, place in enumerate(places) if place & places[o]]
-    others = forbid(instance, 0, taken)
-    fewer = volume.model_copy(update={"replicas": volume.replicas - 1})
-    return _best(replace(others, pairs=replace(others.pairs, volumes=(fewer,))))

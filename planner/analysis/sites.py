@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.analysis.evaluator import Answer
+from planner.analysis.answers import Answer
 from planner.analysis.reasons import rule_meanings
 from planner.market.gpus import gpus_are_known
 from planner.market.market import key_order

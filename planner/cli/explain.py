@@ -164,7 +164,7 @@ def _where(one: Mapping[str, Any]) -> str:
 
 
 def _choices(asked: Explanation) -> Section:
-    from planner.analysis.evaluator import AT_LEAST
+    from planner.analysis.answers import AT_LEAST
     from planner.analysis.explain import sureness, unanswered, with_range
     from planner.plans.track_record import track_record
     from planner.schema import records
@@ -262,7 +262,7 @@ def _requirements(asked: Explanation) -> Section:
 
 
 def _prices(asked: Explanation) -> Section:
-    from planner.analysis.evaluator import NOT_EVALUATED
+    from planner.analysis.answers import NOT_EVALUATED
     from planner.schema import records
 
     rows: list[dict[str, Any]] = []

@@ -70,6 +70,7 @@ class SeparableBound:
         self._sites, self._penalty = pairs.facts.sites, pairs.facts.penalty
         self._survived: dict[int, list[_Choice]] = {}
         self._least: dict[int, list[_Choice] | None] = {}
+        self._without: dict[tuple[int, tuple[int, ...], int], list[int] | None] = {}
 
     def float_usd_hr(self, volume: Any, offer: Any = _EVERY) -> NDArray[np.float64]:  # noqa: ANN401 -- what an array is read with
         """Return about what a replica costs an hour, infinite where it cannot be.
@@ -91,12 +92,37 @@ class SeparableBound:
 
     def choice(self, volume: int) -> list[int] | None:
         """Return the chosen offers of one volume; see `choices`."""
-        tied, sites = self.tied, self._sites
+        replicas = self._pairs.volumes[volume].replicas
+        return self._weighed(volume, self._survivors(volume), self.tied, replicas)
+
+    def choice_without(
+        self, volume: int, offers: Sequence[int], replicas: int | None = None
+    ) -> list[int] | None:
+        """Return what one volume alone would choose without some offers; see `choices`.
+
+        Parameters
+        ----------
+        replicas : int | None
+            How many; None: all of them.
+        """
+        asked = volume, tuple(offers), replicas or self._pairs.volumes[volume].replicas
+        if asked not in self._without:
+            usd_hr = self.float_usd_hr(volume)
+            usd_hr[list(offers)] = np.inf
+            choices = self._surviving(volume, usd_hr, asked[2])
+            tied = self._tied_sites(self._pick(volume, choices, asked[2]), choices)
+            self._without[asked] = self._weighed(volume, choices, Counter(tied), asked[2])
+        return self._without[asked]
+
+    def _weighed(
+        self, volume: int, choices: Sequence[_Choice], tied: Counter[Site], replicas: int
+    ) -> list[int] | None:
         weighed = [
-            choice._replace(weight=(*choice.weight[:2], -tied[sites[choice.offer]]))
-            for choice in self._survivors(volume)
+            choice._replace(weight=(*choice.weight[:2], -tied[self._sites[choice.offer]]))
+            for choice in choices
         ]
-        return self._offers(self._pick(volume, weighed))
+        picked = self._pick(volume, weighed, replicas)
+        return None if picked is None else sorted(choice.offer for choice in picked)
 
     def costs_with(self, volume: int, offers: Sequence[int]) -> list[Decimal] | None:
         """Return the exact least hourly costs of all replicas, one of them at each of some offers.
@@ -127,11 +153,8 @@ class SeparableBound:
         """Return for how many volumes each site is tied, were each volume alone."""
         tied = Counter[Site]()
         for volume in range(len(self._pairs.volumes)):
-            tied.update(self._tied_sites(volume))
+            tied.update(self._tied_sites(self._cheapest(volume), self._survivors(volume)))
         return tied
-
-    def _offers(self, choices: list[_Choice] | None) -> list[int] | None:
-        return None if choices is None else sorted(choice.offer for choice in choices)
 
     def is_simple(self, volume: int) -> bool:
         """Return whether copies of a volume lie in one place each, or need not be apart."""
@@ -163,28 +186,28 @@ class SeparableBound:
 
     def _survivors(self, volume: int) -> list[_Choice]:
         if volume not in self._survived:
-            self._survived[volume] = self._surviving(volume)
+            usd_hr, replicas = self.float_usd_hr(volume), self._pairs.volumes[volume].replicas
+            self._survived[volume] = self._surviving(volume, usd_hr, replicas)
         return self._survived[volume]
 
-    def _surviving(self, volume: int) -> list[_Choice]:
+    def _surviving(self, volume: int, usd_hr: NDArray[np.float64], replicas: int) -> list[_Choice]:
         """Return the candidates that some least choice may use, and those close to them.
 
         Of each set of domains only the cheapest can be used, and none that is too dear even
         beside the cheapest of all the others: some replicas that are apart cost less.
         """
-        usd_hr = self.float_usd_hr(volume)
         offers = np.flatnonzero(np.isfinite(usd_hr))
         if offers.size == 0:
             return []
-        demanded = self._pairs.volumes[volume]
-        if spreads(demanded.replicas, demanded.spread):
-            every, codes, _ = self._pairs.facts.grouped(demanded.spread)
+        spread = self._pairs.volumes[volume].spread
+        if spreads(replicas, spread):
+            every, codes, _ = self._pairs.facts.grouped(spread)
             ascending = offers[np.argsort(usd_hr[offers], kind="stable")]
             cheapest = ascending[np.sort(np.unique(codes[ascending], return_index=True)[1])]
             least = np.full(codes.max() + 1, np.inf)
             least[codes[cheapest]] = usd_hr[cheapest]
-            apart = _apart(cheapest.tolist(), every, demanded.replicas)
-            others = usd_hr[cheapest[: demanded.replicas - 1]].sum()
+            apart = _apart(cheapest.tolist(), every, replicas)
+            others = usd_hr[cheapest[: replicas - 1]].sum()
             most = usd_hr[apart].sum() * CLOSE - others if apart else np.inf
             limit = np.minimum(least[codes[offers]], most)
         else:
@@ -198,20 +221,21 @@ class SeparableBound:
     def _cheapest(self, volume: int) -> list[_Choice] | None:
         """Return the least set of replicas, however many volumes are tied at their sites."""
         if volume not in self._least:
-            self._least[volume] = self._pick(volume, self._survivors(volume))
+            replicas = self._pairs.volumes[volume].replicas
+            self._least[volume] = self._pick(volume, self._survivors(volume), replicas)
         return self._least[volume]
 
-    def _pick(self, volume: int, choices: list[_Choice]) -> list[_Choice] | None:
+    def _pick(self, volume: int, choices: Sequence[_Choice], replicas: int) -> list[_Choice] | None:
         """Return the least set of replicas among a volume's survivors, as they are weighed."""
-        demanded = self._pairs.volumes[volume]
-        if not spreads(demanded.replicas, demanded.spread):
+        if not spreads(replicas, self._pairs.volumes[volume].spread):
             best = min(choices, key=_order, default=None)
-            return None if best is None else [best] * demanded.replicas
-        return _disjoint([*_best_of(choices).values()], demanded.replicas)
+            return None if best is None else [best] * replicas
+        return _disjoint([*_best_of(choices).values()], replicas)
 
-    def _tied_sites(self, volume: int) -> set[Site]:
+    def _tied_sites(
+        self, picked: Sequence[_Choice] | None, choices: Sequence[_Choice]
+    ) -> set[Site]:
         """Return the sites that some choice of least cost and best stock can use."""
-        picked, choices = self._cheapest(volume), self._survivors(volume)
         if picked is None:
             return set()
         limit = max(choice.weight for choice in picked)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from planner.analysis.evaluator import NOT_EVALUATED, Evaluator, SearchBudget
+from planner.analysis.answers import NOT_EVALUATED
+from planner.analysis.evaluator import Evaluator, SearchBudget
 from planner.analysis.explain import choices, costly, gpus, offers, requirements
 from planner.analysis.sensitivity import prices
 from planner.schema import records

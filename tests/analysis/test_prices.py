@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner.analysis.evaluator import Evaluator
+from planner.analysis.sensitivity import PriceParts, prices
 from planner.analysis.sensitivity import _threshold as threshold
-from planner.analysis.sensitivity import prices
 from planner.schema import records
 from tests.analysis.questions import Case, case
 from tests.analysis.test_explain import asked
@@ -85,7 +85,7 @@ def test_the_part_that_changes_first_decides_however_many_there_are() -> None:
     volumes = [{"name": "z", "size_gb": 100}, *pair]
     made = asked(*volumes, rows=rows, groups=groups).evaluator
     clouds = [one["cloud_id"] for one in records(made.instance.pairs.offers)]
-    answer = threshold(made, clouds.index("beside"), chosen=False)
+    answer = threshold(made, PriceParts(made), clouds.index("beside"), chosen=False)
     assert answer.usd_gb_hr == Fraction("0.0001")
     assert answer.then.startswith("x:")
 
@@ -121,7 +121,7 @@ def _hold(seed: int, made: Case, o: int) -> int:
     if today is None:
         return 0
     used = any(o in at for at in evaluator.chosen.values())
-    found = threshold(evaluator, o, chosen=used)
+    found = threshold(evaluator, PriceParts(evaluator), o, chosen=used)
     provision = evaluator.instance.pairs.provision_gb
     gb = sum(int(provision[v, o]) * at.count(o) for v, at in evaluator.chosen.items())
     points = _points(found, Fraction(today), used=used)
