@@ -152,7 +152,15 @@ class ProviderShare(PolicyRequirement):
     sums = ("gb", "provider")
 
     def constrain(self, program: ProgramRows, opened: Any = None) -> None:  # noqa: ANN401 -- a variable
-        """Hold each provider's GB against those of all."""
+        """Hold each provider's GB against those of all.
+
+        So many providers as it needs, and as many sites, are used; no relaxation sees that.
+        """
+        needed = math.ceil(1 / Fraction(self.value))
+        for limit in policy_requirements(program.view.demand.policy):
+            if isinstance(limit, PlaceLimit):
+                used = [(u, -1.0) for u in program.used(limit.level)]
+                program.add([*used, *opened_by(opened, needed)], "<=", -needed)
         columns, places = program.columns_of(), program.view.places("provider")
         sizes_of = defaultdict[int, set[int]](set)
         for column in columns:

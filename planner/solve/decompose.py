@@ -31,7 +31,7 @@ from planner.solve.certificate import (
 from planner.solve.dual import Lagrangian
 from planner.solve.heuristic import round_units
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
-from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
+from planner.solve.presolve import Columns, VolumeClass, every_column, lacks_places, presolve
 from planner.solve.remainders import eased, remainder_month, shortened
 from planner.solve.stats import Undecided
 
@@ -117,6 +117,8 @@ def solve_scope(instance: Instance, scope: Scope, stats: SolveStats) -> ScopeOpt
         return None
     if stats.full:
         return exactly(instance, scope, columns, stats)
+    if scope.capped and lacks_places(instance, columns):
+        return None
     at_once = min(_ENUMERATED, SMALL) if _rounds(instance, scope) else SMALL
     if len(columns) <= at_once:
         best = _at_once(instance, scope, columns, stats)

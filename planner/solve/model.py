@@ -41,7 +41,8 @@ Constraints
     budget       Σ c_ko x_ko ≤ B / H                      whole, and by owner
     sites        Σ_d u_d ≤ N,  Σ_{o in d} x_ko ≤ m_k R_k u_d   likewise P for providers
     share        Σ_{o of p} s_ko x_ko ≤ q t               for every provider p; ≤ ⌊q t⌋ where t
-                                                          is the same whatever is chosen
+                                                          is the same whatever is chosen;
+                 Σ_d u_d ≥ ⌈1/q⌉                          where sites or providers are limited
 
 Prices are about 1e-4 USD and may differ by 1e-9, while the tolerances of solvers are absolute.
 Since the x_k of a class sum to a constant, each class's least cost is taken off its c_ko, and what
@@ -197,7 +198,7 @@ class Program(Model):
             self.of_unit[k].append(i)
         self.unit_of = {unit.members[0]: k for k, unit in enumerate(columns.units)}
         self.z: dict[tuple[int, int], Variable] = {}
-        self._site_used: list[Variable] = []
+        self._used_at: dict[str, list[Variable]] = {}
         constrain(self)
         self._cost, self._unit_usd, self._constant = self._costs()
 
@@ -236,14 +237,12 @@ class Program(Model):
 
     def fewest_sites(self, *, time_limit_s: float | None) -> Outcome:
         """Minimise the number of sites used."""
-        self._site_used = self._site_used or self.used("site")
-        objective: Terms = [(u, 1) for u in self._site_used]
+        objective: Terms = [(u, 1) for u in self.used("site")]
         return self._run(objective, time_limit_s, 0.0, 1.0)
 
     def hold_sites(self, most: int) -> None:
         """Let the number of sites used be at most this from now on."""
-        self._site_used = self._site_used or self.used("site")
-        self.add([(u, 1) for u in self._site_used], "<=", most)
+        self.add([(u, 1) for u in self.used("site")], "<=", most)
 
     # What a requirement sees.
 
@@ -280,6 +279,8 @@ class Program(Model):
 
     def used(self, level: str) -> list[Variable]:
         """Return for each place of a level what is 1 if anything is there."""
+        if level in self._used_at:
+            return self._used_at[level]
         used: dict[Any, Variable] = {}
         places = self.instance.places(level)
         for unit in self.columns.units:
@@ -288,7 +289,8 @@ class Program(Model):
                 if place not in used:
                     used[place] = self.variable(f"u_{level}_{self.rows}", 1)
                 self.add([*terms, (used[place], -most)], "<=", 0)
-        return list(used.values())
+        self._used_at[level] = list(used.values())
+        return self._used_at[level]
 
     def mountable(self, volume: int, offer: int) -> Mountable:
         """Return a replica that a job can mount."""

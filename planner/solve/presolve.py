@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from planner.requirements.policy import PlaceLimit
 from planner.requirements.spread import spreads
 from planner.solve.bound import CLOSE
 
@@ -104,6 +105,28 @@ def every_column(instance: Instance, scope: Scope) -> Columns:
     admissible = instance.pairs.broken[list(scope.volumes)] == 0
     unit, offer = np.nonzero(admissible)
     return Columns(units, unit, offer, 0)
+
+
+def lacks_places(instance: Instance, columns: Columns) -> bool:
+    """Return whether the most places there may be cannot hold what the columns take at least.
+
+    Under a share of 0.2 there are five providers, and as many sites.
+    """
+    pairs, at = instance.pairs, (columns.volume, columns.offer)
+    for requirement in instance.requirements:
+        what, level = requirement.sums or ("", None)
+        if level is None:
+            continue
+        least = np.full(len(columns.units), np.iinfo(np.int64).max)
+        sizes = pairs.provision_gb if what == "gb" else pairs.disks
+        np.minimum.at(least, columns.unit, sizes[at])
+        taken = sum(int(x) * unit.count for x, unit in zip(least, columns.units, strict=True))
+        part, more = requirement.room(instance.demand)
+        for limit in instance.requirements:
+            inside = isinstance(limit, PlaceLimit) and limit.level in {level, "site"}
+            if inside and taken > limit.value * (part * taken + more):
+                return True
+    return False
 
 
 def presolve(instance: Instance, scope: Scope) -> Columns:

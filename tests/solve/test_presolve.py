@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.solve.presolve import every_column, presolve
+from planner.solve.optimum import optimum
+from planner.solve.presolve import every_column, lacks_places, presolve
 from tests.solve.hand import coupled, demanded, gpu, instance_of, row, volume
 
 if TYPE_CHECKING:
@@ -244,3 +245,24 @@ def test_columns_are_some_of_all_candidates_in_order() -> None:
         assert sorted(members) == list(range(len(instance.pairs.volumes)))
         sizes = [len(columns.units[k].members) for k, _ in pairs]
         assert sum(sizes) + columns.dominated == int((instance.pairs.broken == 0).sum())
+
+
+@pytest.mark.parametrize(
+    ("policy", "lacks"),
+    [
+        ({"max_provider_share": "0.34", "max_sites": 2}, True),
+        ({"max_provider_share": "0.34", "max_providers": 2}, True),
+        ({"max_provider_share": "0.34", "max_providers": 3}, False),
+        ({"max_provider_share": "0.5", "max_sites": 2}, False),
+        ({"max_disks_per_site": 1, "max_sites": 3}, True),
+        ({"max_disks_per_site": 1, "max_providers": 3}, False),
+        ({"max_disks_per_site": 2, "max_sites": 2}, False),
+    ],
+)
+def test_a_share_needs_places_that_there_may_not_be(policy: dict[str, Any], *, lacks: bool) -> None:
+    """Four volumes: a share of 0.34 is of three providers, and a disk a site takes four sites."""
+    volumes = [volume(name) for name in "abcd"]
+    instance, whole = _whole(demanded(*volumes, policy=policy))
+    assert lacks_places(instance, presolve(instance, whole)) == lacks
+    assert lacks <= (optimum(instance) is None)
+    assert lacks <= (optimum(instance, full=True) is None)
