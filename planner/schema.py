@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -80,12 +80,13 @@ class Table(pd.DataFrame):
     @classmethod
     def of(
         cls,
-        data: Mapping[str, pd.Series[Any]] | pd.DataFrame,
+        data: Mapping[str, Any] | pd.DataFrame,
         columns: Iterable[Column],
         exact: Mapping[float, Decimal] | None = None,
+        index: pd.Index[Any] | None = None,
     ) -> Table:
-        """Return data as a frame whose headings say what the columns mean."""
-        table = cls(data)
+        """Return arrays, or a frame, as a frame whose headings say what the columns mean."""
+        table = cls(data, index=index)
         table._declared, table._exact = tuple(columns), exact
         if isinstance(data, pd.DataFrame):
             table.attrs = dict(data.attrs)
@@ -171,7 +172,7 @@ def _label(name: Any) -> str:  # noqa: ANN401 -- whatever a caller's column is c
 
 def _plain(values: pd.Series[Any]) -> list[Any]:
     """Return values as Python has them, every kind of null as None."""
-    listed, nulls = values.tolist(), values.isna().tolist()
+    listed, nulls = values.tolist(), pd.isna(values.array).tolist()
     return [None if null else value for value, null in zip(listed, nulls, strict=True)]
 
 
@@ -196,16 +197,12 @@ def _caption(frame: pd.DataFrame, shown: pd.DataFrame) -> str:
 def build(rows: Iterable[Any], columns: Sequence[Column]) -> Table:
     """Return a frame with the declared columns, one row for each mapping or object."""
     taken = [getter(row) for row in rows]
-    data = {
-        column.name: pd.Series([get(column.name) for get in taken], dtype=column.stored)
-        for column in columns
-    }
-    return Table.of(data, columns)
+    return from_columns({each.name: [get(each.name) for get in taken] for each in columns}, columns)
 
 
 def from_columns(data: Mapping[str, Any], columns: Sequence[Column]) -> Table:
     """Return a frame with the declared columns, from the values of each."""
-    made = {each.name: pd.Series(data[each.name], dtype=each.stored) for each in columns}
+    made = {each.name: pd.Series(data[each.name], dtype=each.stored).array for each in columns}
     return Table.of(made, columns)
 
 
@@ -238,10 +235,9 @@ def handed_out(
     """
     frame = _with_month(frame, hours_per_month)
     declared = {column.name: column for column in getattr(frame, "_declared", ())}
-    data: dict[str, pd.Series[Any]] = {}
-    amounts = list[Decimal]()
-    for name in frame.columns:
-        dtype, made = declared[name].dtype if name in declared else "", frame[name]
+    data, amounts = dict[Any, Any](), list[Decimal]()
+    for name, values in frame.items():
+        dtype, made = declared[name].dtype if name in declared else "", values
         if dtype == AMOUNT:
             usd = _amounts(_plain(made), frame)
             amounts += (each for each in usd if each is not None)
@@ -249,8 +245,8 @@ def handed_out(
             made = pd.Series(floats, dtype=EXACT if exact else "float64")
         elif dtype == EXACT:
             made = pd.Series([*map(_hashable, _plain(made))], dtype=EXACT)
-        data[name] = made.set_axis(frame.index)
-    table = Table.of(data, declared.values(), _Longer(amounts))
+        data[name] = made.array
+    table = Table.of(data, declared.values(), _Longer(amounts), frame.index)
     table.attrs = dict(frame.attrs)
     return table
 
@@ -345,19 +341,19 @@ def conform(frame: pd.DataFrame, columns: Sequence[Column], *, what: str) -> Tab
         When a column is missing or holds values of another type; ``failures`` names each.
     """
     frame, failures = as_pandas(frame), []
-    data: dict[str, pd.Series[Any]] = {}
+    data: dict[str, Any] = {}
     for column in columns:
         if column.name not in frame:
             failures.append(f"column {column.name} is missing")
             continue
         try:
-            data[column.name] = _as_declared(frame, column)
+            data[column.name] = _as_declared(frame, column).array
         except (TypeError, ValueError, OverflowError):
             expected = {EXACT: "of tuples", AMOUNT: "of numbers"}.get(column.dtype, column.dtype)
             failures.append(f"column {column.name} is not {expected}")
     if failures:
         raise FrameError(what, failures)
-    result = Table.of(data, columns).reset_index(drop=True)
+    result = Table.of(data, columns)
     result.attrs = dict(frame.attrs)
     return result
 
@@ -498,6 +494,6 @@ def require(frame: Table, what: str, sound: Mapping[str, pd.Series[Any]], noun: 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as plain Python values, every kind of null as None."""
-    names = list(frame.columns)
-    columns = [_plain(frame[name]) for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    names, null = list(frame.columns), cast("Any", None)
+    rows = frame.to_numpy(dtype=object, na_value=null).tolist()
+    return [dict(zip(names, row, strict=True)) for row in rows]
