@@ -104,7 +104,7 @@ def test_a_plan_that_is_not_the_cheapest_has_no_range() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(2))
 def test_plans_change_at_their_thresholds_and_not_before(block: int) -> None:
     """Up to a threshold the enumerated optimum costs what the plan does; beyond it it does not."""
     looked = 0

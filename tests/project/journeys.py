@@ -13,7 +13,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain, cycle, product
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -248,12 +248,13 @@ def after_a_stock_out(*, every: int = 1) -> Iterator[Journey]:
 
 
 def sample() -> list[Journey]:
-    """Return one kill for each history and way, spread over the steps of a run."""
-    return [
-        Journey(faults, (3 + (number * 11 + 17 * plans_again) % 60,), plans_again, name)
-        for number, (faults, name) in enumerate(zip(HISTORIES, cycle(PROJECTS)))
-        for plans_again in (False, True)
-    ]
+    """Return one journey for each history of each project, killed at the first 97 steps in all."""
+    sampled = []
+    for number, (faults, name) in enumerate(product(HISTORIES, PROJECTS)):
+        step, plans_again = 1 + number * 11 % 97, (number + number // len(PROJECTS)) % 2 == 1
+        kills = (step, 1 + step * 7 % 97) if number % 5 == 0 else (step,)
+        sampled.append(Journey(faults, kills, plans_again, name))
+    return sampled
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -127,17 +128,28 @@ def choices(instance: Instance, v: int) -> list[tuple[int, ...]]:
     ]
 
 
-def every_plan(instance: Instance, most: int = 4000) -> list[Choice] | None:
-    """Return all plans with the best GPUs beside each; None where there is too much to try."""
+def every_plan(
+    instance: Instance, most: int = 4000, at_most: Decimal | None = None
+) -> list[Choice] | None:
+    """Return all plans with the best GPUs beside each; None where there is too much to try.
+
+    Those whose disks alone cost clearly more than ``at_most`` in a month may be left out.
+    """
     each = [choices(instance, v) for v in range(len(instance.pairs.volumes))]
-    tries = 1
-    for one in each:
-        tries *= len(one)
-    return None if tries > most else list(_plans(instance, each))
+    if math.prod(map(len, each)) > most:
+        return None
+    limit = math.inf if at_most is None else float(at_most) * (1 + 1e-9) + 1e-9
+    return list(_plans(instance, each, limit))
 
 
-def _plans(instance: Instance, each: list[list[tuple[int, ...]]]) -> Iterator[Choice]:
+def _plans(instance: Instance, each: list[list[tuple[int, ...]]], limit: float) -> Iterator[Choice]:
+    usd = [
+        {one: float(instance.usd_month({v: list(one)}, {})) for one in mine}
+        for v, mine in enumerate(each)
+    ]
     for combination in itertools.product(*each):
+        if sum(map(dict.__getitem__, usd, combination)) > limit:
+            continue
         chosen = {v: list(offers) for v, offers in enumerate(combination)}
         if not instance.holds(instance.whole, chosen):
             continue

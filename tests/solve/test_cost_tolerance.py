@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -36,31 +37,32 @@ def sites(instance: Instance, chosen: Chosen) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("percent", ["0.5", "5", "40"])
-def test_stock_then_sites_then_cost_are_least_within_the_slack(percent: str) -> None:
+def test_stock_then_sites_then_cost_are_least_within_the_slack() -> None:
     """Of every plan that costs at most so much more, enumerated: the first by these three."""
-    compared, moved = 0, 0
-    for seed in range(8000, 8050):
+    compared, moved = 0, Counter[str]()
+    for seed in range(8000, 8040):
         instance = instance_of(*coupled(seed))
         found = optimum(instance)
-        plans = every_plan(instance)
+        plans = every_plan(instance, at_most=None if found is None else found.usd_month * 2)
         if found is None or not plans:
             continue
         compared += 1
-        most = found.usd_month * (1 + Decimal(percent) / 100)
-        first = min(
-            (penalty(instance, chosen), sites(instance, chosen), cost)
-            for chosen, _, cost in plans
-            if cost <= most
-        )
-        best = with_slack(instance, found, Decimal(percent))
-        got = penalty(instance, best.chosen), sites(instance, best.chosen), best.usd_month
-        assert (seed, got) == (seed, first)
-        assert best.bound_month == found.usd_month
-        assert violations(instance, best.chosen, best.rented) == ()
-        moved += best.chosen != found.chosen
+        for percent in ("0.5", "5", "40"):
+            most = found.usd_month * (1 + Decimal(percent) / 100)
+            first = min(
+                (penalty(instance, chosen), sites(instance, chosen), cost)
+                for chosen, _, cost in plans
+                if cost <= most
+            )
+            best = with_slack(instance, found, Decimal(percent))
+            got = penalty(instance, best.chosen), sites(instance, best.chosen), best.usd_month
+            assert (seed, percent, got) == (seed, percent, first)
+            assert best.bound_month == found.usd_month
+            assert violations(instance, best.chosen, best.rented) == ()
+            moved[percent] += best.chosen != found.chosen
     assert compared >= 20
-    assert moved >= (2 if percent == "0.5" else 5)
+    assert moved["0.5"] >= 2
+    assert min(moved["5"], moved["40"]) >= 5
 
 
 MARKET = [

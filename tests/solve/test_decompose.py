@@ -47,7 +47,7 @@ class Ways:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(3))
+@pytest.mark.parametrize("block", range(2))
 def test_around_the_relaxation_the_enumerated_optimum_is_found(
     block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +87,7 @@ def test_what_the_relaxation_uses_is_searched_first_and_changes_nothing(
         calls[-1] += 1
         return exactly(*args, **kwargs)
 
-    for seed in range(5200, 5240):
+    for seed in range(5200, 5225):
         instance = instance_of(*coupled(seed))
         monkeypatch.setattr(module, "_ENUMERATED", 10**9)
         monkeypatch.setattr(module, "exactly", exactly)
@@ -129,7 +129,7 @@ def fleet(seed: int, share: float = 0.4, **policy: int) -> Instance:
 def test_a_binding_share_is_filled_by_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     """The relaxation in whole volumes keeps the share, and costs what all pairs at once cost."""
     ways = Ways(monkeypatch, small=20)
-    for seed in range(4):
+    for seed in range(2):
         instance = fleet(seed)
         found = optimum(instance)
         assert found is not None
@@ -141,8 +141,8 @@ def test_a_binding_share_is_filled_by_rounding(monkeypatch: pytest.MonkeyPatch) 
         assert float(found.bound_month) <= best * (1 + 1e-9)
         assert float(found.usd_month) - float(found.bound_month) <= PROOF * best
         assert float(found.usd_month) <= best * (1 + PROOF)
-    assert ways.taken["relaxed"] == 4
-    assert ways.taken["rounded"] >= 2
+    assert ways.taken["relaxed"] == 2
+    assert ways.taken["rounded"] >= 1
 
 
 @pytest.mark.parametrize("share", ["0.25", "0.11"])
@@ -228,7 +228,7 @@ def test_time_that_ends_leaves_the_rounded_relaxation_and_its_bound(
     """With no time for more, what is in hand keeps every rule, and the bound is still a proof."""
     ways = Ways(monkeypatch, small=0)
     rows = [row(f"p{n}", f"0.000{n}") for n in range(1, 7)]
-    for seed in range(12):
+    for seed in range(6):
         rng = random.Random(seed)
         volumes = [volume(f"v{n}", rng.randint(300, 600)) for n in range(9)]
         instance = instance_of(demanded(*volumes, policy={"max_provider_share": 0.25}), rows)
@@ -241,7 +241,7 @@ def test_time_that_ends_leaves_the_rounded_relaxation_and_its_bound(
         assert violations(instance, found.chosen, {}) == ()
         assert found.bound_month <= float(best.usd_month) * (1 + 1e-9)
         assert best.usd_month <= found.usd_month <= best.usd_month * Decimal("1.01")
-    assert ways.taken["rounded"] + ways.taken["core"] == 12
+    assert ways.taken["rounded"] + ways.taken["core"] == 6
 
 
 @pytest.mark.slow
@@ -285,7 +285,7 @@ def test_what_is_dealt_respects_the_spread_and_is_what_was_counted(spread: str) 
         for site in (1, 2)
         for cloud in ("c1", "c2")
     ]
-    for _ in range(40):
+    for _ in range(15):
         members, replicas = rng.randint(1, 5), rng.randint(1, 4)
         document = demanded(
             *(volume(f"v{n}", replicas=replicas, spread=spread) for n in range(members))

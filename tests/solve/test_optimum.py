@@ -38,7 +38,7 @@ def solved(instance: Instance, *, full: bool = False) -> Optimum:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", range(5))
 def test_cost_and_stock_equal_the_enumeration(block: int) -> None:
     """With presolve and without, every constraint mixed: the enumerated optimum, or none at all.
 

@@ -69,21 +69,16 @@ def _held_against_everything(seeds: range, *, full: bool = False) -> tuple[int, 
 
 
 @pytest.mark.slow
-def test_a_few_instances_against_everything_that_can_be_tried() -> None:
-    assert _held_against_everything(range(17, 29)) == (7, 3)
-
-
-@pytest.mark.slow
 def test_many_instances_against_everything_that_can_be_tried() -> None:
     """Half of them have a plan, and in some of these volumes share a disk."""
-    feasible, shared = _held_against_everything(range(150))
-    assert feasible > 60
-    assert shared > 10
+    feasible, shared = _held_against_everything(range(80))
+    assert feasible > 30
+    assert shared > 5
 
 
 @pytest.mark.slow
 def test_the_full_program_says_the_same() -> None:
-    _held_against_everything(range(150, 200), full=True)
+    _held_against_everything(range(150, 175), full=True)
 
 
 # One job, two volumes, one provider whose pods can mount one disk.

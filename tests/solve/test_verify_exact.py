@@ -18,11 +18,10 @@ from tests.solve.plans import KEY, key, listings, place, rent
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(2))
-def test_it_accepts_exactly_what_the_enumeration_accepts(block: int) -> None:
+def test_it_accepts_exactly_what_the_enumeration_accepts() -> None:
     """Around optima of random instances two statements of the rules agree on every choice."""
     verdicts = [0, 0]
-    for seed in range(block * 40, block * 40 + 40):
+    for seed in range(50):
         rng = random.Random(seed)
         rows, (gpu_rows, nodes) = instances.coupled_market(rng), instances.gpu_market(rng)
         document = instances.coupled_demand(rng)
