@@ -15,7 +15,7 @@ from planner.cli.purchases import StateOption
 from planner.cli.render import Output, render, to_stderr
 from planner.errors import Infeasible, InputError, NotProven
 from planner.present.progress import working
-from planner.present.table import View
+from planner.present.table import Section, View
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -365,8 +365,12 @@ def _recorded(
 def _view(made: Plan) -> View:
     from planner.schema import frame_section
 
+    def sections() -> list[Section]:
+        first, *others = made.sections()
+        return [replace(first, title=""), *others]
+
     return View(
-        lambda: [replace(made.summary(), title=""), *made.sections()[1:]],
+        sections,
         made.to_json,
         lambda: frame_section(made.to_frame(exact=True)),
     )
