@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+import secrets
+import zlib
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, PlainValidator
@@ -43,7 +46,42 @@ def is_plan(content: bytes) -> bool:
     return _NAMED.match(content) is not None
 
 
-def write(document: Mapping[str, Any]) -> str:
+class Written:
+    """The text of a plan file, compressed: that of many volumes is fifteen times as long.
+
+    Parameters
+    ----------
+    blocks : iterable of bytes
+        The text; iterating gives it again.
+    """
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._packed = [zlib.compress(block, 1) for block in blocks]
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the text in blocks, the head of the file in the first."""
+        return map(zlib.decompress, self._packed)
+
+    @property
+    def text(self) -> str:
+        """Return the text."""
+        return b"".join(self).decode("ascii")
+
+    @property
+    def digest(self) -> str:
+        """Return the digest that the text states."""
+        head = _HEAD.match(next(iter(self)))
+        if head is None:
+            raise ValueError("not the text of a plan file")
+        return head.group(1).decode("ascii")
+
+    def state(self, digest: str) -> None:
+        """Put the digest into the head, where there is none yet."""
+        head = next(iter(self)).replace(b'"digest": ""', f'"digest": "{digest}"'.encode(), 1)
+        self._packed[0] = zlib.compress(head, 1)
+
+
+def write(document: Mapping[str, Any]) -> Written:
     """Return the text of a plan file: a line for each key, and for each record of a list.
 
     Parameters
@@ -52,14 +90,19 @@ def write(document: Mapping[str, Any]) -> str:
         JSON values, without ``format`` and ``digest``; an iterator stands for a list of records,
         and is read as it is written.
     """
-    stated = {"format": FORMAT, "digest": "", **document}
-    pieces, digest = list[str](), hashlib.sha256()
-    for batch in batches(_lines(stated, ""), _BATCH):
-        pieces.append("".join(batch))
-        digest.update(pieces[-1].encode("ascii"))
-    digest.update(b"\n")
-    pieces[0] = pieces[0].replace('"digest": ""', f'"digest": "{digest.hexdigest()}"', 1)
-    return "".join((*pieces, "\n"))
+    digest = hashlib.sha256()
+
+    def blocks() -> Iterator[bytes]:
+        for batch in batches(_lines({"format": FORMAT, "digest": "", **document}, ""), _BATCH):
+            block = "".join(batch).encode("ascii")
+            digest.update(block)
+            yield block
+        digest.update(b"\n")
+        yield b"\n"
+
+    written = Written(blocks())
+    written.state(digest.hexdigest())
+    return written
 
 
 _BATCH = 1000
@@ -112,18 +155,80 @@ def _lines(value: Any, indent: str) -> Iterator[str]:  # noqa: ANN401 -- any JSO
         yield json.dumps(value)
 
 
-def stated_digest(text: str) -> str:
-    """Return the digest that the text of a plan file states."""
-    head = _HEAD.match(text[:200].encode("ascii"))
-    if head is None:
-        raise ValueError("not the text of a plan file")
-    return head.group(1).decode("ascii")
+class Records:
+    """Records in a plan file, parsed anew whenever they are looped over: none is kept.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    start, end : int
+        Where the first record begins and the last one ends; each has a line.
+    """
+
+    def __init__(self, content: bytes, start: int, end: int) -> None:
+        self._content, self._start, self._end = content, start, end
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield each record.
+
+        Raises
+        ------
+        JsonError
+            When one is not valid JSON.
+        """
+        at = self._start
+        while at < self._end:
+            stop = self._content.find(b"},\n", min(at + _BLOCK, self._end), self._end)
+            stop = self._end if stop < 0 else stop + 1
+            records = parse(b"[" + self._content[at:stop] + b"]")
+            if {*map(type, records)} != {dict}:
+                raise JsonError("a list that is not written as planner writes it")
+            yield from records
+            at = stop + 1
 
 
-def read(content: bytes, shown: str) -> tuple[dict[str, Any], str]:
+_BLOCK = 2**18
+_LIST = re.compile(rb"\[\n( +)\{")
+_STREAMED = {("placements",), ("schedule",), ("requests",), ("demand", "volumes")}
+"""Lists of as many records as there are volumes."""
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """Return the document in a file, with `Records` for the lists that have one for each volume.
+
+    What is left without the records is short. It is parsed as a whole, so that no text of the
+    file can pass for a place where records were.
+    """
+    mark, lists, left, done = secrets.token_hex(16), list[Records](), list[bytes](), 0
+    for match in _LIST.finditer(content):
+        start, end = match.end() - 1, content.find(b"}\n", match.end()) + 1
+        between = b"},\n" + match.group(1) + b"{"
+        is_one_a_line = content.count(b"\n", start, end) == content.count(between, start, end)
+        if start >= done and end > 0 and is_one_a_line:
+            left += (content[done:start], f'"{mark} {len(lists)}"'.encode("ascii"))
+            lists.append(Records(content, start, end))
+            done = end
+
+    def restored(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 -- any JSON value
+        if isinstance(value, dict):
+            return {key: restored(part, (*path, key)) for key, part in value.items()}
+        if isinstance(value, list) and value and str(value[0]).startswith(mark):
+            records = lists[int(value[0].removeprefix(mark))]
+            if len(value) > 1:
+                raise JsonError("a list that is not written as planner writes it")
+            return records if path in _STREAMED else [*records]
+        return value
+
+    document: dict[str, Any] = restored(parse(b"".join((*left, content[done:]))), ())
+    return document
+
+
+def read(content: bytes, shown: str) -> tuple[dict[str, Any], Written]:
     """Return the document in a plan file, and its text in the newest format.
 
-    A file of format 2 keeps its text; format 1 has the same fields, and is written again.
+    A file of format 2 keeps its text; format 1 has the same fields, and is written again. Of the
+    lists that have as many records as there are volumes, the document has `Records`.
 
     Parameters
     ----------
@@ -139,25 +244,25 @@ def read(content: bytes, shown: str) -> tuple[dict[str, Any], str]:
     PlanVersionUnknown
         When it is written in a format that this version does not read.
     """
+    is_whole = _is_whole(content)
     try:
-        document = parse(content)
+        document = _parsed(content) if is_whole else parse(content)
     except JsonError as error:
         hint = EDITED if content.lstrip().startswith(b"{") else _MAKE
         raise PlanCorrupt(f"{shown}: not a plan: {error}", hint=hint) from error
     stated = document.get("format") if isinstance(document, dict) else None
-    if stated == FORMAT:
-        is_whole = _is_whole(content)
-    elif stated == "planner.plan/1":
+    if stated == "planner.plan/1":
         is_whole = _is_whole_1(content)
-    elif isinstance(stated, str) and stated.startswith("planner.plan/"):
+    elif isinstance(stated, str) and stated.startswith("planner.plan/") and stated != FORMAT:
         message = f"{shown}: written as {visible(stated)[:40]}; this version reads {FORMAT}"
         raise PlanVersionUnknown(message, hint="use a newer planner, or plan again")
-    else:
+    elif stated != FORMAT:
         raise PlanCorrupt(f"{shown}: not a plan", hint=_MAKE)
     if not is_whole:
         raise PlanCorrupt(f"{shown}: changed after it was made", hint=EDITED)
     if stated == FORMAT:
-        return document, content.decode("ascii")
+        starts = range(0, len(content), _BLOCK)
+        return document, Written(content[at : at + _BLOCK] for at in starts)
     values = json.loads(content)
     return values, write({k: v for k, v in values.items() if k not in {"format", "digest"}})
 
@@ -165,7 +270,7 @@ def read(content: bytes, shown: str) -> tuple[dict[str, Any], str]:
 def _is_whole(content: bytes) -> bool:
     """Return whether the digest is that of all other bytes."""
     head = _HEAD.match(content)
-    if head is None:
+    if head is None or not content.isascii():
         return False
     digest = hashlib.sha256(content[: head.start(1)])
     digest.update(memoryview(content)[head.end(1) :])
@@ -182,10 +287,21 @@ def _is_whole_1(content: bytes) -> bool:
 
 def _amount(value: object) -> Decimal:
     """Return an exact amount from its plain text, the only way a plan writes it."""
-    if not isinstance(value, str) or not value.replace(".", "", 1).isdecimal() or len(value) > 200:  # noqa: PLR2004 -- beyond any sum of prices
+    if not isinstance(value, str) or len(value) > _LONGEST:
         raise ValueError("not an amount")
-    amount = Decimal(value)
-    if plain(amount) != value:
+    return _amount_in(value)
+
+
+_LONGEST = 200
+"""Digits of an amount: beyond any sum of prices."""
+
+
+@lru_cache(1024)
+def _amount_in(text: str) -> Decimal:
+    if not text.replace(".", "", 1).isdecimal():
+        raise ValueError("not an amount")
+    amount = Decimal(text)
+    if plain(amount) != text:
         raise ValueError("not an amount in its plain form")
     return amount
 

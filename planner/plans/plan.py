@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
-from planner.demand.model import Demand
 from planner.errors import InputError, PlanCorrupt, PlanInvalid
 from planner.formats import digest_of, digest_of_list, read_bytes, write_atomic
 from planner.market.canonical import Market
@@ -28,7 +27,7 @@ from planner.plans.checks import (
     schedule_violations,
     totals,
 )
-from planner.plans.file import EDITED, read, stated_digest, values_of, write
+from planner.plans.file import EDITED, Written, read, values_of, write
 from planner.plans.growth import Outlook
 from planner.plans.requests import PlannedDisk, each_planned_disk, requests
 from planner.plans.summary import (
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.analysis.baselines import Baselines
+    from planner.demand.model import Demand
     from planner.solve.candidates import Pairs
     from planner.solve.optimise import SolverRecord
 
@@ -286,7 +286,6 @@ def _plan_id(*inputs_and_choice: Any) -> str:  # noqa: ANN401 -- JSON values
     return digest_of_list(inputs_and_choice)[:16]
 
 
-_BLOCK = 2**20
 MAX_BYTES = 256 * 2**20
 """The largest plan file that is read."""
 _REQUEST = ("volume", "replica", "disk", "body")
@@ -302,10 +301,10 @@ class Plan(Decision):
 
     def to_json(self) -> str:
         """Return the plan as the text of its file, in format 2; a loaded text stays as it is."""
-        return self._text
+        return self._written.text
 
     @cached_property
-    def _text(self) -> str:
+    def _written(self) -> Written:
         document = {
             "plan_id": self.plan_id,
             "project": self.project,
@@ -331,7 +330,7 @@ class Plan(Decision):
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the file, in hex: which file a journal or a report means."""
-        return str(self._stored.get("digest") or stated_digest(self._text))
+        return str(self._stored.get("digest") or self._written.digest)
 
     @property
     def _stored(self) -> Mapping[str, Any]:
@@ -352,9 +351,7 @@ class Plan(Decision):
         InputError
             When the place cannot be written.
         """
-        text = self.to_json()
-        starts = range(0, len(text), _BLOCK)
-        write_atomic(path, (text[at : at + _BLOCK].encode("ascii") for at in starts))
+        write_atomic(path, self._written)
 
     @classmethod
     @working("Reading the plan")
@@ -373,9 +370,9 @@ class Plan(Decision):
             When it contradicts its own demand or market; ``violations`` says how.
         """
         shown = visible(str(path))
-        document, text = read(read_bytes(path, what="plan", limit=MAX_BYTES), shown)
+        document, written = read(read_bytes(path, what="plan", limit=MAX_BYTES), shown)
         try:
-            plan = cls._from_document(document, text)
+            plan = cls._from_document(document, written)
             contradictions = tuple(plan.contradictions(document))
             document.clear()  # a long one is larger than all that is made of it
             violations = (*plan.violations(), *contradictions)
@@ -395,11 +392,16 @@ class Plan(Decision):
         listed = ({name: row.get(name) for name in _REQUEST} for row in document["requests"])
         if any(row != made for row, made in zip_longest(listed, self._each_request())):
             yield "the requests are not those of the placements"
-        asked = {key: value for key, value in document["demand"].items() if key != "project"}
-        hashed = [asked, *self.market.to_document().values()]
-        if _plan_id(*hashed, document["placements"], document["gpus"]) != document["plan_id"]:
+        rest = {key: value for key, value in document["demand"].items() if key != "project"}
+
+        def asked() -> dict[str, Any]:
+            return {**rest, "volumes": iter(rest["volumes"])}
+
+        hashed = [asked(), *self.market.to_document().values()]
+        placed = iter(document["placements"])
+        if _plan_id(*hashed, placed, document["gpus"]) != document["plan_id"]:
             yield "plan_id is not the hash of the inputs and placements"
-        held = {"demand": (digest_of(asked), len(self.demand.volumes)), **self.market.digests}
+        held = {"demand": (digest_of(asked()), len(self.demand.volumes)), **self.market.digests}
         for name, (digest, rows) in held.items():
             stated = self.inputs.get(name)
             if (rows or stated) and stated is None:
@@ -410,8 +412,8 @@ class Plan(Decision):
             yield f"the rows of the {name} are not written as planner writes them"
 
     @classmethod
-    def _from_document(cls, document: dict[str, Any], text: str) -> Self:
-        from planner.plans.stored import StoredPlan, known_fields  # noqa: PLC0415 -- only to load
+    def _from_document(cls, document: dict[str, Any], written: Written) -> Self:
+        from planner.plans.stored import StoredPlan, demand_from  # noqa: PLC0415 -- only to load
 
         stored = StoredPlan.model_validate(document)
         plan = cls(
@@ -422,18 +424,18 @@ class Plan(Decision):
             inputs=stored.inputs.present(),
             solver=stored.solver,
             warnings=tuple(stored.warnings),
-            placements=tuple(stored.placements),
-            gpus=tuple(stored.gpus),
+            placements=stored.placements,
+            gpus=stored.gpus,
             origin=stored.origin,
-            leftover=tuple(stored.leftover),
-            schedule=tuple(stored.schedule),
-            demand=Demand.from_document(known_fields(Demand, stored.demand)),
+            leftover=stored.leftover,
+            schedule=stored.schedule,
+            demand=demand_from(stored.demand),
             market=Market(
                 tuple(stored.market.offers), tuple(stored.market.gpus), tuple(stored.market.disks)
             ),
         )
         stated = {name: document[name] for name in ("digest", "plan_id")}
-        vars(plan).update(_document=stated, _text=text)
+        vars(plan).update(_document=stated, _written=written)
         return plan
 
     def what_if(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from decimal import Decimal
 from functools import cache
+from sys import intern
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, create_model
 
+from planner.demand.model import Demand, Volume
 from planner.errors import InputError
 from planner.marketplace.credentials import checked_base_url
-from planner.plans.file import Amount, Size, Utc
+from planner.plans.file import Amount, Records, Size, Utc
 from planner.solve.certificate import Multiplier
 from planner.solve.existing import Leftover
 from planner.solve.optimise import SolverRecord
@@ -126,7 +128,53 @@ def _reader(record: Any) -> Callable[[Any], Any]:  # noqa: ANN401 -- a dataclass
     return read
 
 
+def _every(record: Any) -> PlainValidator:  # noqa: ANN401 -- a dataclass
+    """Return what reads a list of such records, one after the other."""
+    read = _reader(record)
+    return PlainValidator(lambda value: tuple(map(read, _listed(value))))
+
+
+def _listed(value: object) -> list[Any] | Records:
+    if not isinstance(value, list | Records):
+        raise TypeError("not a list")
+    return value
+
+
+def demand_from(document: Mapping[str, Any]) -> Demand:
+    """Return the demand in a plan file, without the fields that it does not know.
+
+    Its volumes are read one after the other; what is as by default is not read, and not held
+    twice.
+
+    Raises
+    ------
+    DemandError
+        When it is none.
+    """
+    rest = {name: part for name, part in document.items() if name != "volumes"}
+    default = Volume(name="any", size_gb=1).model_dump(mode="json")
+
+    def stated(volume: Mapping[str, Any]) -> dict[str, Any]:
+        return known_fields(
+            Volume,
+            {
+                name: value
+                for name, value in volume.items()
+                if name not in default
+                or value != default[name]
+                or value.__class__ is not default[name].__class__
+            },
+        )
+
+    volumes = (stated(each) for each in _listed(document.get("volumes")))
+    return Demand.from_document({**known_fields(Demand, rest), "volumes": volumes})
+
+
+_TEXT = Annotated[str, AfterValidator(intern)]
+"""Text that many records have, held once."""
 _STORED: dict[Any, Any] = {
+    str: _TEXT,
+    str | None: _TEXT | None,
     int: Size,
     int | None: Size | None,
     float: Annotated[float, Field(ge=0, allow_inf_nan=False)],
@@ -152,12 +200,12 @@ class StoredPlan(_Stored):
     inputs: Inputs
     solver: Annotated[Any, PlainValidator(_reader(SolverRecord))]
     warnings: list[str]
-    placements: list[Annotated[Any, PlainValidator(_reader(Placement))]]
-    gpus: list[Annotated[Any, PlainValidator(_reader(Gpu))]]
+    placements: Annotated[Any, _every(Placement)]
+    gpus: Annotated[Any, _every(Gpu)]
     totals: dict[str, Any]
-    requests: list[dict[str, Any]]
-    leftover: list[Annotated[Any, PlainValidator(_reader(Leftover))]] = []
+    requests: Annotated[Any, PlainValidator(_listed)]
+    leftover: Annotated[Any, _every(Leftover)] = ()
     origin: str = ""
-    schedule: list[Annotated[Any, PlainValidator(_reader(Tenure))]] = []
+    schedule: Annotated[Any, _every(Tenure)] = ()
     demand: dict[str, Any]
     market: StoredMarket

@@ -14,7 +14,7 @@ import pytest
 import planner
 from planner.errors import PlanCorrupt, PlanInvalid, PlanVersionUnknown
 from planner.plans.explain import explain
-from planner.plans.file import FORMAT, stated_digest, write
+from planner.plans.file import FORMAT, Records, read, write
 from planner.plans.plan import Plan
 from tests.shipped_plans import research
 
@@ -52,15 +52,52 @@ def test_a_file_written_record_by_record_is_the_same_file(count: int) -> None:
         "market": {"offers": rows, "gpus": []},
         "names": ["b"],
     }
-    text = write(document)
+    file = write(document)
+    text = file.text
     streamed = {"offers": iter(rows), "gpus": iter([])}
-    assert write({**document, "rows": iter(rows), "market": streamed}) == text
+    assert write({**document, "rows": iter(rows), "market": streamed}).text == text
     written = json.loads(text)
     digest = written.pop("digest")
     assert written == {"format": FORMAT, **document}
-    assert stated_digest(text) == digest
+    assert file.digest == digest
     assert hashlib.sha256(text.replace(digest, "", 1).encode()).hexdigest() == digest
     assert text.count("\n") == 2 * count + (2 if count else 0) + 11
+
+
+@pytest.mark.parametrize("count", [0, 1, 5000])
+def test_records_of_a_file_are_read_as_often_as_they_are_asked_for(count: int) -> None:
+    """A list with a record for each volume is never whole in memory; any other list is."""
+    rows = [{"volume": f"v-{n}", "text": "},\n  {", "sizes": [n, n]} for n in range(count)]
+    lists = {"placements": rows, "requests": rows, "demand": {"volumes": rows, "groups": rows}}
+    file = write({"plan_id": "[\n  {", **lists})
+    document, again = read(b"".join(file), "plan.json")
+    for listed in (document["placements"], document["requests"], document["demand"]["volumes"]):
+        assert isinstance(listed, Records if count else list)
+        assert [*listed] == [*listed] == rows
+    assert document["demand"]["groups"] == rows
+    assert (document["plan_id"], again.text) == ("[\n  {", file.text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"},\n  {", b"}, 5,\n  {"),
+        (b"},\n  {", b"},\n  {}{"),
+        (b"}\n],", b"}\n, 5],"),
+        (b"}\n],", b"}\n,"),
+        (b"corpus", b"corp\xc3\xa9"),
+    ],
+)
+def test_a_whole_file_in_another_layout_is_refused(old: bytes, new: bytes, tmp_path: Path) -> None:
+    """A digest that fits makes no plan of what planner does not write."""
+    path, digest = tmp_path / "plan.json", research().digest.encode()
+    content = research().to_json().encode().replace(digest, b"", 1)
+    assert old in content
+    changed = content.replace(old, new)
+    stated = b'"digest": "' + hashlib.sha256(changed).hexdigest().encode()
+    path.write_bytes(changed.replace(b'"digest": "', stated, 1))
+    with pytest.raises(PlanCorrupt):
+        Plan.load(path)
 
 
 @pytest.mark.sweep
@@ -89,7 +126,8 @@ def _resealed(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     """Write a plan as another version would: other content, a digest that fits."""
     document = research().to_document()
     change(document)
-    path.write_text(write({k: v for k, v in document.items() if k not in {"format", "digest"}}))
+    stated = {k: v for k, v in document.items() if k not in {"format", "digest"}}
+    path.write_text(write(stated).text)
     return path
 
 
