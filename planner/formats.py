@@ -79,14 +79,14 @@ def identity(row: Any) -> str:  # noqa: ANN401 -- a row is whatever was listed
 def digest_of(value: Any) -> str:  # noqa: ANN401 -- JSON values
     """Return the SHA-256 of JSON values in canonical form, in hex.
 
-    An iterator in a mapping stands for the list of its items, which is never made.
+    What can be looped over stands for the list of its items, which is never made.
     """
     return _digest(_canonical(value))
 
 
 def digest_of_list(values: Iterable[Any]) -> str:
-    """Return `digest_of` the list of some values, each of which may have iterators."""
-    pieces = (piece for value in values for piece in (",", *_canonical(value)))
+    """Return `digest_of` the list of some values."""
+    pieces = (piece for value in values for piece in chain([","], _canonical(value)))
     return _digest(chain(["["], islice(pieces, 1, None), ["]"]))
 
 
@@ -109,7 +109,7 @@ def _canonical(value: Any) -> Iterator[str]:  # noqa: ANN401 -- JSON values
             yield f"{',' if place else '{'}{_compact(key)}:"
             yield from _canonical(value[key])
         yield "}" if value else "{}"
-    elif isinstance(value, (list, tuple, Iterator)):
+    elif isinstance(value, Iterable) and not isinstance(value, str):
         yield "["
         separator = ""
         for batch in batches(value, _BATCH):

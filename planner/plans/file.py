@@ -156,7 +156,7 @@ def _lines(value: Any, indent: str) -> Iterator[str]:  # noqa: ANN401 -- any JSO
 
 
 class Records:
-    """Records in a plan file, parsed anew whenever they are looped over: none is kept.
+    """Records in a plan file, parsed whenever they are looped over: none is kept.
 
     Parameters
     ----------

@@ -392,16 +392,11 @@ class Plan(Decision):
         listed = ({name: row.get(name) for name in _REQUEST} for row in document["requests"])
         if any(row != made for row, made in zip_longest(listed, self._each_request())):
             yield "the requests are not those of the placements"
-        rest = {key: value for key, value in document["demand"].items() if key != "project"}
-
-        def asked() -> dict[str, Any]:
-            return {**rest, "volumes": iter(rest["volumes"])}
-
-        hashed = [asked(), *self.market.to_document().values()]
-        placed = iter(document["placements"])
-        if _plan_id(*hashed, placed, document["gpus"]) != document["plan_id"]:
+        asked = {key: value for key, value in document["demand"].items() if key != "project"}
+        hashed = [asked, *self.market.to_document().values()]
+        if _plan_id(*hashed, document["placements"], document["gpus"]) != document["plan_id"]:
             yield "plan_id is not the hash of the inputs and placements"
-        held = {"demand": (digest_of(asked()), len(self.demand.volumes)), **self.market.digests}
+        held = {"demand": (digest_of(asked), len(self.demand.volumes)), **self.market.digests}
         for name, (digest, rows) in held.items():
             stated = self.inputs.get(name)
             if (rows or stated) and stated is None:
