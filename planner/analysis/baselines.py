@@ -199,9 +199,13 @@ def _why_not(instance: Instance, members: Sequence[list[int]]) -> str:
         return "no offers in this market"
     admissible = instance.pairs.broken == 0
     closest = max(members, key=lambda offers: int(admissible[:, offers].any(axis=1).sum()))
-    least = on_offers(instance, closest).least
-    volumes = instance.pairs.volumes
-    left = [volume.name for v, volume in enumerate(volumes) if least.cost(v) is None]
+    here = on_offers(instance, closest)
+    impossible = (here.pairs.broken != 0).all(axis=1)
+    left = [
+        volume.name
+        for v, volume in enumerate(instance.pairs.volumes)
+        if impossible[v] or (spreads(volume.replicas, volume.spread) and here.least.cost(v) is None)
+    ]
     if not left:
         return "a group, a cap or a workload rules it out"
     return f"no place for {some(left, _NAMED)}"

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal
 
 from planner.errors import InputError
@@ -122,6 +123,18 @@ def in_hours(hours: Decimal, start: datetime) -> datetime | None:
         return None
 
 
+@lru_cache(1024)
+def _in_month(as_of: str, created_at: str | None, *, is_live: bool) -> timedelta:
+    """Return how long a disk is there in the calendar month of a moment, up to the month's end.
+
+    Where its creation is unknown, a live disk is there from the beginning, a new one from then on.
+    """
+    now = datetime.fromisoformat(as_of)
+    month = Month.of(now)
+    known = None if created_at is None else datetime.fromisoformat(created_at)
+    return month.end - max(month.start, known or (month.start if is_live else now))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """One disk, or a volume's part of one; fields as in ``LEDGER``, but for what is computed."""
@@ -197,9 +210,8 @@ class Line:
     @property
     def usd_calendar_month(self) -> Decimal | None:
         """Return what its hours within the calendar month cost; a new disk begins now."""
-        month = Month.of(self._now)
-        starts = month.start if self.is_live else self._now
-        return usd_between(self.usd_hr, month.end - max(month.start, self._created or starts))
+        hours = _in_month(self.as_of, self.created_at, is_live=self.is_live)
+        return usd_between(self.usd_hr, hours)
 
     @property
     def hours(self) -> Decimal | None:

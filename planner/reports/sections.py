@@ -101,15 +101,16 @@ def _changes(report: Aggregates, most: int | None) -> Section:
     signed = [("+", line) for line in added] + [("-", line) for line in gone]
     signed.sort(key=lambda one: -(one[1].usd_hr or Decimal(0)))
 
-    def row(sign: str, line: Line) -> dict[str, Any]:
+    def change(sign: str, line: Line) -> Decimal | None:
         usd = line.usd_month
-        change = usd if usd is None or sign == "+" else difference(Decimal(0), usd)
-        shown = {"change": sign, "disk": report.title_of(line), "change_usd_month": change}
-        return {**line.row(), **shown}
+        return usd if usd is None or sign == "+" else difference(Decimal(0), usd)
 
-    rows = [row(*one) for one in signed]
-    shown, rest = split(rows, None if most is None else min(most, _MOST_CHANGES))
-    known = (each["change_usd_month"] for each in rest)
+    def row(sign: str, line: Line) -> dict[str, Any]:
+        shown = {"disk": report.title_of(line), "change_usd_month": change(sign, line)}
+        return {**line.row(), "change": sign, **shown}
+
+    top, rest = split(signed, None if most is None else min(most, _MOST_CHANGES))
+    known = (change(*one) for one in rest)
     more = {
         "disk": f"{len(rest)} more",
         "change_usd_month": total(usd for usd in known if usd is not None),
@@ -130,7 +131,7 @@ def _changes(report: Aggregates, most: int | None) -> Section:
         "changes",
         f"What the {plans}" if is_planned else since,
         columns,
-        shown,
+        (row(*one) for one in top),
         more if rest else None,
         notes=notes,
         expendable=("created_at", "site"),
