@@ -94,11 +94,16 @@ def as_multipliers(
 def proves(instance: Instance, scope: Scope) -> bool:
     """Return whether nothing couples a scope's volumes but limits on sums, and common places."""
     only_sums = all(requirement.sums is not None for requirement in instance.requirements)
-    if not (scope.capped and only_sums) or instance.forced or instance.pairs.shared:
+    return scope.capped and only_sums and chooses_by_units(instance)
+
+
+def chooses_by_units(instance: Instance) -> bool:
+    """Return whether all that connects volumes, but for the policy, keeps them in common places."""
+    if instance.forced or instance.pairs.shared:
         return False
-    parts = [part for part, _ in _bundled(instance)]
-    is_bundled = len(scope.ties) == sum(len(part.ties) for part in parts)
-    are_bundled = len(scope.workloads) == sum(len(part.workloads) for part in parts)
+    parts, whole = [part for part, _ in _bundled(instance)], instance.whole
+    is_bundled = len(whole.ties) == sum(len(part.ties) for part in parts)
+    are_bundled = len(whole.workloads) == sum(len(part.workloads) for part in parts)
     return is_bundled and are_bundled and has_single_places(instance)
 
 
@@ -168,7 +173,8 @@ def coupled(instance: Instance, columns: Columns, limits: Sequence[SumLimit]) ->
         parts += [float(part)] * len(limit.places)
         right += [float(more)] * len(limit.places)
         first += len(limit.places)
-    of = np.repeat(np.arange(len(limits)), [len(limit.places) for limit in limits])
+    sizes = np.array([len(limit.places) for limit in limits], np.int64)
+    of = np.repeat(np.arange(len(limits)), sizes)
     matrix = np.eye(first) - np.where(of[:, None] == of, parts, 0)
     bundles, unit = Bundles.of(instance, instance.whole, columns), columns.unit
     kept, free = _kept(instance, columns)

@@ -10,7 +10,7 @@ where those that are left are few, they are solved to the end.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,7 +33,7 @@ from planner.solve.heuristic import round_units
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, lacks_places, presolve
 from planner.solve.remainders import eased, remainder_month, shortened
-from planner.solve.stats import Undecided
+from planner.solve.stats import ScopeOptimum, Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,31 +74,6 @@ _USED = 1e-3
 """Part of a replica from which a relaxed column counts as used."""
 _TRIES = 50
 """Solutions that may be within tolerance beyond a limit before the search is given up."""
-
-
-@dataclass(frozen=True)
-class ScopeOptimum:
-    """A solution of a scope.
-
-    Attributes
-    ----------
-    chosen : dict of list of int
-        Offers of each volume.
-    usd_month : Decimal
-        Exact cost, with the cheapest GPUs that it allows.
-    bound_month : float | None
-        Proven limit of it; None where the cost is proven to be the least.
-    columns : Columns
-        The candidates among which it was chosen.
-    multipliers : tuple of Multiplier
-        What proves the bound, where prices of the limits do.
-    """
-
-    chosen: Chosen
-    usd_month: Decimal
-    bound_month: float | None
-    columns: Columns
-    multipliers: tuple[Multiplier, ...] = ()
 
 
 def solve_scope(instance: Instance, scope: Scope, stats: SolveStats) -> ScopeOptimum | None:

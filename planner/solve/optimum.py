@@ -3,8 +3,9 @@
 1. Every volume takes its least choice. Where nothing couples the volumes, that is the optimum.
 2. Volumes that groups or workloads connect are decided together, component by component; where
    their least choices satisfy what connects them, these are the optimum of the component.
-3. Where the result keeps within the policy, it is the optimum of all. Else everything is decided
-   in one program.
+3. Where the result keeps within the policy, it is the optimum of all. Else, where only numbers of
+   sites and providers are limited, the cheapest few are searched for; or everything is decided in
+   one program.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from planner.errors import Defect
 from planner.present.progress import tracked
 from planner.solve.common_place import best_common_place
-from planner.solve.stats import SolveStats, Undecided
+from planner.solve.place_limits import best_in_few_places
+from planner.solve.stats import ScopeOptimum, SolveStats, Undecided
 from planner.units import total, usd_month
 
 if TYPE_CHECKING:
     from planner.solve.certificate import Multiplier
-    from planner.solve.decompose import ScopeOptimum
     from planner.solve.presolve import Columns
     from planner.solve.problem import Chosen, Instance, Scope
 
@@ -159,7 +160,7 @@ def dual_bound(instance: Instance) -> Decimal | None:
     return total([disks, *gpus])
 
 
-def _optimum(instance: Instance, best: _Best, stats: SolveStats) -> Optimum:
+def _optimum(instance: Instance, best: ScopeOptimum, stats: SolveStats) -> Optimum:
     rented = instance.rent(instance.whole.workloads, best.chosen)
     if rented is None:
         raise Defect("a workload has no GPUs in a solution")
@@ -178,19 +179,6 @@ def _exact(bound_month: float) -> Decimal:
     return Decimal(bound_month).quantize(Decimal("1e-9"), ROUND_FLOOR)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A solution of a part of an instance; see `ScopeOptimum`."""
-
-    chosen: Chosen
-    usd_month: Decimal
-    bound_month: float | None
-    multipliers: tuple[Multiplier, ...] = ()
-
-
-_Best: TypeAlias = "ScopeOptimum | _Part"
-
-
 def least_month(instance: Instance) -> Decimal | None:
     """Return the exact least monthly cost where no solver is needed to know it, else None."""
     if dual_bound(instance) is None:
@@ -202,7 +190,7 @@ def least_month(instance: Instance) -> Decimal | None:
     return None if best is None else best.usd_month
 
 
-def _presolved(instance: Instance, stats: SolveStats, *, tie_break: bool) -> _Best | None:
+def _presolved(instance: Instance, stats: SolveStats, *, tie_break: bool) -> ScopeOptimum | None:
     alone = instance.least.choices()
     if None in alone:
         return None
@@ -220,14 +208,14 @@ def _presolved(instance: Instance, stats: SolveStats, *, tie_break: bool) -> _Be
         return (
             None
             if cost is None
-            else _Part(chosen, cost, float(cost) - sum(bounds) if bounds else None)
+            else ScopeOptimum(chosen, cost, float(cost) - sum(bounds) if bounds else None)
         )
     return _solved(instance, instance.whole, stats, tie_break=tie_break)
 
 
 def solve_component(
     instance: Instance, scope: Scope, alone: Chosen, stats: SolveStats, *, tie_break: bool
-) -> _Best | None:
+) -> ScopeOptimum | None:
     """Return the optimum of a component, given every volume's least choice.
 
     Where that has volumes share a disk for a job, others may cost the same and share none.
@@ -237,26 +225,40 @@ def solve_component(
     if not packs and instance.holds(scope, chosen):
         cost = _cheapest_gpus(instance, scope, chosen)
         if cost:
-            return _Part(chosen, cost, None)
+            return ScopeOptimum(chosen, cost, None)
     together = best_common_place(instance, scope)
     if together is not None:
-        return _Part(together, _cost(instance, scope, together) or total([]), None)
+        return ScopeOptimum(together, _cost(instance, scope, together) or total([]), None)
     return _solved(instance, scope, stats, tie_break=tie_break)
 
 
 def _solved(
     instance: Instance, scope: Scope, stats: SolveStats, *, tie_break: bool
 ) -> ScopeOptimum | None:
-    """Return what a solver finds; the solver is loaded where there is something to solve."""
-    if stats.forbidden:
-        raise Undecided
-    from planner.solve.decompose import solve_scope  # noqa: PLC0415 -- it loads PuLP and HiGHS
-    from planner.solve.tiebreak import break_ties  # noqa: PLC0415 -- the same
+    """Return what the cheapest few places allow, or a solver finds.
 
-    best = solve_scope(instance, scope, stats)
+    The solver is loaded where there is something to solve.
+    """
+    try:
+        best = best_in_few_places(instance, scope, stats, _without_solver)
+    except Undecided:
+        if stats.forbidden:
+            raise
+        from planner.solve.decompose import solve_scope  # noqa: PLC0415 -- it loads PuLP and HiGHS
+
+        best = solve_scope(instance, scope, stats)
     if best is None or best.bound_month is not None or not tie_break:
         return best
+    columns = best.columns
+    if columns is not None and np.bincount(columns.unit).max(initial=0) <= 1:
+        return best
+    from planner.solve.tiebreak import break_ties  # noqa: PLC0415 -- the same
+
     return break_ties(instance, scope, best, stats)
+
+
+def _without_solver(instance: Instance) -> ScopeOptimum | None:
+    return _presolved(instance, SolveStats(forbidden=True), tie_break=False)
 
 
 def _cost(instance: Instance, scope: Scope, chosen: Chosen) -> Decimal | None:

@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from planner.solve.certificate import Multiplier
     from planner.solve.model import Model, Outcome, Program
+    from planner.solve.presolve import Columns
+    from planner.solve.problem import Chosen
     from planner.solve.solver import Run
 
 
@@ -79,3 +84,28 @@ class SolveStats:
         """Keep a record of the size of a program."""
         self.variables = max(self.variables, variables)
         self.constraints = max(self.constraints, constraints)
+
+
+@dataclass(frozen=True)
+class ScopeOptimum:
+    """A solution of a scope.
+
+    Attributes
+    ----------
+    chosen : dict of list of int
+        Offers of each volume.
+    usd_month : Decimal
+        Exact cost, with the cheapest GPUs that it allows.
+    bound_month : float | None
+        Proven limit of it; None where the cost is proven to be the least.
+    columns : Columns | None
+        The candidates that an equally cheap solution may have; None where it is the first of all.
+    multipliers : tuple of Multiplier
+        What proves the bound, where prices of the limits do.
+    """
+
+    chosen: Chosen
+    usd_month: Decimal
+    bound_month: float | None
+    columns: Columns | None = None
+    multipliers: tuple[Multiplier, ...] = ()

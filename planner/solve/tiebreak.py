@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.solve.decompose import ScopeOptimum, counts_of, disaggregate, nodes_of
+from planner.solve.decompose import counts_of, disaggregate, nodes_of
 from planner.solve.model import Program
+from planner.solve.presolve import presolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from planner.solve.presolve import Columns
     from planner.solve.problem import Instance, Scope
-    from planner.solve.stats import SolveStats
+    from planner.solve.stats import ScopeOptimum, SolveStats
 
 
 _MOST = 10**7
@@ -72,7 +73,7 @@ def _live(
     instance: Instance, scope: Scope, best: ScopeOptimum, stats: SolveStats
 ) -> tuple[Columns, NDArray[np.int64]]:
     """Return the columns that an equally cheap solution may use, and how the best does."""
-    columns = best.columns
+    columns = presolve(instance, scope) if best.columns is None else best.columns
     counts = counts_of(columns, best.chosen)
     relaxed = Program(instance, scope, columns, relaxed=True)
     ideal = stats.record(relaxed.cheapest(time_limit_s=stats.left_s), relaxed)

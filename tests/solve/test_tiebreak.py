@@ -133,6 +133,7 @@ def test_levels_weigh_stock_then_popularity_then_the_keys_of_each_volume() -> No
     stats = SolveStats()
     found = solve_scope(instance, instance.whole, stats)
     assert found is not None
+    assert found.columns is not None
     stock, tied_volumes, *keys = levels(instance, found.columns)
     counts = counts_of(found.columns, found.chosen)
     assert stock @ counts == penalty(instance, found.chosen)
