@@ -21,12 +21,7 @@ from planner.errors import InputError, PlanCorrupt, PlanInvalid
 from planner.formats import digest_of, digest_of_list, read_bytes, write_atomic
 from planner.market.canonical import Market
 from planner.market.offers import place_text
-from planner.plans.checks import (
-    horizon_totals,
-    record_violations,
-    schedule_violations,
-    totals,
-)
+from planner.plans.checks import horizon_totals, record_violations, schedule_violations, totals
 from planner.plans.file import EDITED, Written, read, values_of, write
 from planner.plans.growth import Outlook
 from planner.plans.requests import PlannedDisk, each_planned_disk, requests
@@ -330,18 +325,17 @@ class Plan(Decision):
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the file, in hex: which file a journal or a report means."""
-        return str(self._stored.get("digest") or self._written.digest)
+        return str(vars(self).get("_stated_digest") or self._written.digest)
 
     @property
-    def _stored(self) -> Mapping[str, Any]:
-        """Return what the file says of itself that it was loaded from; nothing if made here."""
-        stored: Mapping[str, Any] = vars(self).get("_document", {})
-        return stored
+    def content(self) -> bytes:
+        """Return the bytes that `digest` is of; of a loaded plan those of its file."""
+        return b"".join(vars(self).get("_original", self._written))
 
     @property
     def plan_id(self) -> str:
         """Return a hash of the canonical inputs and the placements, 16 hex digits."""
-        return str(self._stored.get("plan_id") or super().plan_id)
+        return str(vars(self).get("_stated_id") or super().plan_id)
 
     def save(self, path: str | Path) -> None:
         """Write the plan, whole or not at all.
@@ -370,9 +364,14 @@ class Plan(Decision):
             When it contradicts its own demand or market; ``violations`` says how.
         """
         shown = visible(str(path))
-        document, written = read(read_bytes(path, what="plan", limit=MAX_BYTES), shown)
+        content = read_bytes(path, what="plan", limit=MAX_BYTES)
+        document, written = read(content, shown)
+        # A file of an older format is written anew by `save`, and kept as it is by a journal.
+        original = written if document.get("digest") == written.digest else (content,)
+        del content
         try:
             plan = cls._from_document(document, written)
+            vars(plan)["_original"] = original
             contradictions = tuple(plan.contradictions(document))
             document.clear()  # a long one is larger than all that is made of it
             violations = (*plan.violations(), *contradictions)
@@ -429,8 +428,8 @@ class Plan(Decision):
                 tuple(stored.market.offers), tuple(stored.market.gpus), tuple(stored.market.disks)
             ),
         )
-        stated = {name: document[name] for name in ("digest", "plan_id")}
-        vars(plan).update(_document=stated, _written=written)
+        stated = {"_stated_digest": document["digest"], "_stated_id": document["plan_id"]}
+        vars(plan).update(stated, _written=written)
         return plan
 
     def what_if(

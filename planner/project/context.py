@@ -407,7 +407,7 @@ class Context:
         if self.plan in self.state.plans:
             return
         plan = self.plans[-1]
-        self.journal.store(plan_file(self.plan), plan.to_json().encode("ascii"))
+        self.journal.store(plan_file(self.plan), plan.content)
         continues = {"continues": self.chain[0], "percent": str(self.percent)}
         self.record(
             "plan",

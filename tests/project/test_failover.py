@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,8 @@ from planner.demand.read import demand_from
 from planner.errors import OutOfStock, StateUnusable
 from planner.market.offers import offers_frame
 from planner.plans.plan import Plan
-from planner.project.journal import Journal
+from planner.project.failover import kept_plan
+from planner.project.journal import Journal, plan_file
 from planner.project.preflight import read_account
 from planner.project.state import State
 from planner.project.status import read_status
@@ -21,8 +23,6 @@ from tests.project.checker import broken
 from tests.project.world import START, URL, World, offer, usd_hr
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from planner.project.outcome import ApplyOutcome
 
 TARGET: dict[str, str | None] = {"base_url": URL, "team_id": None}
@@ -443,3 +443,14 @@ def test_sold_out_by_now_does_not_leave_a_lost_create_pending(tmp_path: Path) ->
     assert world.apply(tmp_path, plan).exit_code == 5
     assert world.apply(tmp_path, plan, failover=Decimal(100)).exit_code == 0
     assert [disk.provider for disk in world.live] == ["hyperstack"] * 2
+
+
+@pytest.mark.parametrize("name", ["plan-1-research", "plan-1-existing"])
+def test_a_plan_of_an_older_format_is_kept_as_the_journal_names_it(
+    name: str, tmp_path: Path
+) -> None:
+    """Its digest is of the file as it was written, not of the newest format."""
+    plan = Plan.load(Path(__file__).parents[1] / "data" / f"{name}.json")
+    with Journal(tmp_path, write=True) as journal:
+        journal.store(plan_file(plan.digest), plan.content)
+    assert kept_plan(tmp_path, plan.digest) == plan
