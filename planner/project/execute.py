@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from planner.errors import (
     ApplyError,
     Conflict,
+    IncompleteListing,
     Interrupted,
     MarketError,
     NotFound,
@@ -42,7 +43,7 @@ from planner.project.reconcile import (
 from planner.project.replace import supersede
 from planner.project.sightings import record_sightings
 from planner.project.spending import ceilings_of, check_ceilings, project_usd_hr
-from planner.project.state import ExpectedDisk, Slot, State, assignment
+from planner.project.state import SENDABLE, ExpectedDisk, Slot, State, assignment
 from planner.project.status import disk_status
 from planner.units import total
 
@@ -308,12 +309,21 @@ class _Run:
                 stops.append(error)
                 self._halt.set()
 
-        if self.order.parallel == 1:
-            for slot in slots:
-                buy_slot(slot)
-        else:
+        left = list(slots)
+        if self.order.parallel > 1:
             with ThreadPoolExecutor(self.order.parallel, "planner-buy") as pool:
-                list(pool.map(buy_slot, slots))
+                list(pool.map(buy_slot, left))
+            entries = [self.ctx.state.entries.get(slot.name) for slot in left]
+            is_known = not any(entry is not None and entry.is_pending for entry in entries)
+            kinds = {type(stop) for stop in stops}
+            if is_known and IncompleteListing in kinds <= {IncompleteListing, Interrupted}:
+                # A long listing moves while other disks are created: the rest one at a time.
+                stops.clear()
+                self._halt.clear()
+            pairs = zip(left, entries, strict=True)
+            left = [slot for slot, entry in pairs if entry is None or entry.stage in SENDABLE]
+        for slot in left:
+            buy_slot(slot)
         if stops:
             raise max(stops, key=lambda error: (error.exit_code != 130, error.exit_code))  # noqa: PLR2004 -- an interrupt is the least informative
 

@@ -289,3 +289,11 @@ def test_a_kill_leaves_the_intent(tmp_path: Path) -> None:
     world.kill_at, world.on_create = None, lambda _: None
     assert world.apply(tmp_path).exit_code == 0
     assert len(world.posts) == 2
+
+
+def test_a_listing_that_moves_while_disks_are_created_is_no_end(tmp_path: Path) -> None:
+    """Several pages are not read whole while others create: the rest is bought one at a time."""
+    world = World()
+    world.order("GET /disks/#6-16:list-short-total")  # six readings of one slot, and of others
+    done = world.apply(tmp_path, plan_of(4), parallel=3)
+    assert (done.exit_code, len(world.posts), len(set(world.posts))) == (0, 4, 4)
