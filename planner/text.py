@@ -46,6 +46,16 @@ def some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
+def titles(replicas: Sequence[tuple[str, int]]) -> list[str]:
+    """Return what a person calls replicas: the number only where a volume has several.
+
+    >>> titles([("corpus", 1), ("corpus", 2), ("ckpt", 1)])
+    ['corpus #1', 'corpus #2', 'ckpt']
+    """
+    several = {volume for volume, number in replicas if number > 1}
+    return [f"{volume} #{number}" if volume in several else volume for volume, number in replicas]
+
+
 def nearest(text: str, known: Iterable[str]) -> str | None:
     """Return the known name that was most likely meant, or None."""
     by_fold = {name.casefold(): name for name in sorted(known)}

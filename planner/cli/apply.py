@@ -25,6 +25,7 @@ from planner.cli.purchases import (
     SettleOption,
     StateOption,
     stopping,
+    titles_of,
 )
 from planner.cli.purchases import TimeoutOption as Timeout
 from planner.cli.render import Output, render, show, to_stderr
@@ -284,7 +285,7 @@ def _section(outcome: ApplyOutcome, document: dict[str, Any], *, dry_run: bool) 
         "slots",
         "",
         _COLUMNS,
-        map(_cells, rows),
+        map(_cells, rows, titles_of(rows)),
         footer={"volume": "now", "usd_hr": usd_hr},
         notes=(*notes, *document["advice"]),
         commands=(*document["pods"], *document["commands"]),
@@ -311,14 +312,14 @@ def _counts(outcome: ApplyOutcome, document: dict[str, Any]) -> str:
     return ", ".join(f"{counts[state]} {state.replace('_', ' ')}" for state in states) or "no disk"
 
 
-def _cells(row: dict[str, Any]) -> dict[str, Any]:
+def _cells(row: dict[str, Any], title: str) -> dict[str, Any]:
     from planner.units import money
 
     price, planned = Decimal(row["usd_hr"]), Decimal(row["planned_usd_hr"])
     status = f" ({row['status']})" if row["status"] else ""
     return {
         **row,
-        "volume": f"{' + '.join(row['disk_group'] or (row['volume'],))} #{row['replica']}",
+        "volume": title,
         "usd_hr": price or Cell(planned, f"({money(planned, 4)})"),
         "state": f"{row['state'].replace('_', ' ')}{status}",
     }

@@ -12,9 +12,10 @@ from planner.cli.options import OutputOption
 from planner.cli.render import Output, render
 from planner.present.progress import working
 from planner.present.table import Cell, Section, TableColumn, View, counted, ranged, reading
+from planner.text import titles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from planner.plans.explain import Alternatives, Explanation
     from planner.plans.plan import Plan
@@ -149,12 +150,16 @@ def _larger(asked: Explanation) -> Section:
     )
     listed = records(asked.larger)
     rows = (
-        {**one, "volume": f"{one['volume']} #{one['replica']}"}
-        for one, after in zip_longest(listed, listed[1:])
+        {**one, "volume": name}
+        for one, name, after in zip_longest(listed, _names(listed), listed[1:])
         if one["moves"] == 1 or after is None or after["moves"] == 1
     )
     title = "Why not bigger: a larger disk at once, and the rest of the schedule as planned"
     return Section.of("larger", title, columns, rows)
+
+
+def _names(listed: Sequence[Mapping[str, Any]]) -> list[str]:
+    return titles([(one["volume"], one["replica"]) for one in listed])
 
 
 def _where(one: Mapping[str, Any]) -> str:
@@ -171,11 +176,11 @@ def _choices(asked: Explanation) -> Section:
 
     named = ("offer_id", "provider", "data_center")
     rows = []
-    for one in records(asked.choices):
+    listed = records(asked.choices)
+    for one, volume in zip(listed, _names(listed), strict=True):
         after = {"country": None, **{name: one[f"next_{name}"] for name in named}}
         why = "no plan known" if one["why"] == AT_LEAST else one["why"]
         other = _where(after) if after["offer_id"] else why
-        volume = f"{one['volume']} #{one['replica']}"
         order = one["extra_usd_month"] or one["least_extra_usd_month"] or Decimal(0)
         rows.append(
             {

@@ -18,10 +18,11 @@ import typer
 from planner.cli.render import Output, to_stderr
 from planner.errors import InputError, PlannerError
 from planner.present.progress import be_quiet, is_shown
-from planner.text import visible
+from planner.text import titles, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from planner.marketplace.protocol import Marketplace
     from planner.project.context import Context, Pace
@@ -123,22 +124,19 @@ def warn(text: str) -> None:
     to_stderr(f"warning: {text}")
 
 
-@contextmanager
-def context(state: str | None, *, settle: float | None = None) -> Iterator[Context]:
+def context(state: str | None, *, settle: float | None = None) -> AbstractContextManager[Context]:
     """Open journal and account for a command that writes both."""
-    from planner.project.context import Context
-    from planner.project.journal import Journal
-    from planner.project.state import State
+    from planner.project.commands import opened
 
-    waits = pace(settle, None, None)
-    with marketplace(waits, state) as opened, Journal(state_folder(state), write=True) as journal:
-        yield Context(
-            marketplace=opened,
-            journal=journal,
-            state=State(journal.records),
-            pace=waits,
-            on_event=event_logger(events=False),
-        )
+    logger = event_logger(events=False)
+    return opened(None, state_folder(state), pace(settle, None, None), logger)
+
+
+def titles_of(slots: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what a person calls slots: volumes, and the replica where there are several."""
+    return titles(
+        [(" + ".join(one["disk_group"] or (one["volume"],)), one["replica"]) for one in slots]
+    )
 
 
 def event_logger(*, events: bool) -> Callable[[dict[str, Any]], None]:

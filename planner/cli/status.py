@@ -9,7 +9,7 @@ import typer
 
 from planner.cli import purchases
 from planner.cli.options import OutputOption
-from planner.cli.purchases import StateOption
+from planner.cli.purchases import StateOption, titles_of
 from planner.cli.render import Output, render
 from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, View, counted
 
@@ -82,20 +82,24 @@ def _section(document: dict[str, Any], more: tuple[str, ...]) -> Section:
     if len(disks) > MANY:
         disks.sort(key=lambda disk: disk["condition"] == "in order")
     projects = {disk["project"] for disk in disks}
+    names = [
+        f"{title}, disk {disk['disk']}" if disk["disk"] > 1 else title
+        for title, disk in zip(titles_of(disks), disks, strict=True)
+    ]
     rows = (
         {
             **disk,
             "condition": Cell(disk["condition"], _OK if disk["condition"] == "in order" else "!"),
-            "volume": _title(disk),
+            "volume": name,
             "where": place_text(disk),
             "status": _shown(disk),
             "pods": len(disk["attached_to"]),
         }
-        for disk in disks
+        for disk, name in zip(disks, names, strict=True)
     )
     lines = [
-        f"{' '.join([_title(disk), *(i[:8] for i in disk['ids'][:1])])}: {note}"
-        for disk in disks
+        f"{' '.join([name, *(i[:8] for i in disk['ids'][:1])])}: {note}"
+        for disk, name in zip(disks, names, strict=True)
         for note in disk["notes"]
         if not note.startswith("attached to")
     ]
@@ -114,12 +118,6 @@ def _section(document: dict[str, Any], more: tuple[str, ...]) -> Section:
         noun="disk",
         first=max(FIRST, sum(disk["condition"] != "in order" for disk in disks)),
     )
-
-
-def _title(disk: dict[str, Any]) -> str:
-    """Return what a person calls a disk: volumes, replica and, of several disks, its number."""
-    number = f".{disk['disk']}" if disk["disk"] > 1 else ""
-    return f"{' + '.join(disk['disk_group'] or (disk['volume'],))} #{disk['replica']}{number}"
 
 
 def _shown(disk: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
@@ -15,6 +15,7 @@ from planner.solve.optimum import optimum
 from planner.solve.problem import Instance
 from planner.solve.stats import Undecided
 from planner.solve.tenures import horizon_usd
+from planner.text import titles
 from planner.units import difference, money, percent_of, product, total, usd_month
 
 if TYPE_CHECKING:
@@ -104,15 +105,14 @@ class Outlook:
     def section(self) -> Section:
         """Return one row for each replica that moves: what it is on now, next, and at the end."""
         months, rows = self.demand.policy.months, []
-        replicas = Counter(placement.volume for placement in self.placements)
-        for placement in self.placements:
+        names = titles([(each.volume, each.replica) for each in self.placements])
+        for placement, name in zip(self.placements, names, strict=True):
             mine = self.later(placement)
             if not mine:
                 continue
-            number = f" #{placement.replica}" if replicas[placement.volume] > 1 else ""
             rows.append(
                 (
-                    placement.volume + number,
+                    name,
                     placement.provision_gb,
                     month_text(self.created_at, mine[0].month),
                     mine[0].provision_gb,

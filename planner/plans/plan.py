@@ -532,6 +532,7 @@ class Plan(Decision):
                     usd_month(self.exact_totals["disk_usd_hr"], hours),
                     self.baselines(),
                     keeps=keeps,
+                    grows=bool(self.schedule),
                     proven=record.status == "optimal" and not record.cost_slack_percent,
                 ),
                 *moving_lines(self.moving(), self.demand.policy.moving),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from planner.market.offers import place_text
 from planner.plans.sharing import by_disk
 from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, counted, moment
-from planner.text import some, visible
+from planner.text import some, titles, visible
 from planner.units import difference, money, percent_of, plain, total, usd_month
 
 if TYPE_CHECKING:
@@ -86,22 +86,25 @@ def placements_section(
         placements = sorted(
             placements, key=lambda placement: (placement.action == "keep", -placement.usd_hr)
         )
-    replicas = Counter(placement.volume for placement in placements)
+    left = [(" + ".join(disk.disk_group or (disk.volume,)), disk.replica) for disk in leftover]
+    names = titles([*((placement.volume, placement.replica) for placement in placements), *left])
     replaced = Counter(disk_id for placement in placements for disk_id in placement.replaces)
     shared = frozenset(disk_id for disk_id, volumes in replaced.items() if volumes > 1)
     rows = [
         {
             "action": Cell(placement.action, _ACTIONS[placement.action][0]),
-            "volume": placement.volume
-            + (f" #{placement.replica}" if replicas[placement.volume] > 1 else ""),
+            "volume": name,
             "where": _place(placement, disks),
             "size_gb": Cell(placement.provision_gb, _size(placement, disks, shared)),
             "usd_hr": placement.usd_hr,
             "usd_month": usd_month(placement.usd_hr, hours),
         }
-        for placement in placements
+        for placement, name in zip(placements, names, strict=False)
     ]
-    rows += [_leftover_row(disk, disks[disk.id], hours) for disk in leftover]
+    rows += [
+        _leftover_row(disks[disk.id], name, hours)
+        for disk, name in zip(leftover, names[len(rows) :], strict=True)
+    ]
     usd = total(placement.usd_hr for placement in placements)
     size = sum(placement.provision_gb for placement in placements)
     sums = {"size_gb": size, "usd_hr": usd, "usd_month": usd_month(usd, hours)}
@@ -143,12 +146,11 @@ def by_owner(placements: Sequence[Placement], policy: Policy) -> Section | None:
     return Section("by-owner", "By owner", _OWNERS, tuple(ranked), rows[-1], noun="owner")
 
 
-def _leftover_row(disk: Leftover, row: Mapping[str, Any], hours: int) -> dict[str, Any]:
-    volumes = " + ".join(disk.disk_group or (disk.volume,))
+def _leftover_row(row: Mapping[str, Any], name: str, hours: int) -> dict[str, Any]:
     return {
         **row,
         "action": Cell("retire", "-"),
-        "volume": f"{volumes} #{disk.replica} ({row['id'][:_SHORT_ID]})",
+        "volume": f"{name} ({row['id'][:_SHORT_ID]})",
         "where": place_text(row),
         "usd_month": None if row["usd_hr"] is None else usd_month(row["usd_hr"], hours),
     }
@@ -347,6 +349,7 @@ def compared(
     others: Sequence[Baseline],
     *,
     keeps: bool = False,
+    grows: bool = False,
     proven: bool = False,
 ) -> list[str]:
     """Return what simpler plans would cost, beside the plan's cost and that of its disks.
@@ -355,10 +358,13 @@ def compared(
     ----------
     keeps : bool
         Whether there are existing disks: they are kept in all of them, and that is said.
+    grows : bool
+        Whether volumes grow: what is compared is the first month.
     proven : bool
         Whether only a budget, which simpler plans leave aside, can let one of them cost less.
     """
-    lines = ["Compared with simpler plans; each keeps the existing disks:"] if keeps else []
+    when, kept = " in the first month" * grows, "; each keeps the existing disks" * keeps
+    lines = [f"Compared with simpler plans{when}{kept}:"] if grows or keeps else []
     for baseline in others:
         name = f"{baseline.name[:1].upper()}{baseline.name[1:]}"
         if baseline.usd_month is None:

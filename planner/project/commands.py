@@ -31,24 +31,30 @@ from planner.project.status import Status, read_status
 from planner.units import as_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from decimal import Decimal
 
     from planner.marketplace.credentials import Credentials
     from planner.plans.plan import Plan
+    from planner.project.context import Event
     from planner.project.destroy import DeletionTarget
     from planner.project.outcome import ApplyOutcome
 
 
 @contextmanager
-def _opened(credentials: Credentials | None, state: str | Path | None) -> Iterator[Context]:
-    """Open journal and account for a function that writes both."""
-    pace, folder = Pace.of(os.environ), _folder(state)
+def opened(
+    credentials: Credentials | None,
+    state: str | Path | None,
+    pace: Pace | None = None,
+    on_event: Callable[[Event], None] = lambda _: None,
+) -> Iterator[Context]:
+    """Open journal and account for what writes both."""
+    pace = pace or Pace.of(os.environ)
     with (
-        connect(credentials, state=folder, **pace.pacing) as marketplace,
-        Journal(folder, write=True) as journal,
+        connect(credentials, **pace.pacing) as marketplace,
+        Journal(_folder(state), write=True) as journal,
     ):
-        yield Context(marketplace, journal, State(journal.records), pace)
+        yield Context(marketplace, journal, State(journal.records), pace, on_event=on_event)
 
 
 def _folder(state: str | Path | None) -> Path:
@@ -181,7 +187,7 @@ def retire(
         When a disk is attached or changed, or its replacement does not exist.
     """
     _check_confirmed(project, confirm)
-    with _opened(credentials, state) as ctx:
+    with opened(credentials, state) as ctx:
         _, chosen = deletion.superseded(ctx, project)
         return deletion.retire(ctx, chosen, confirm=lambda _: True)
 
@@ -216,7 +222,7 @@ def destroy(
         When a disk is attached, renamed or changed: nothing was deleted.
     """
     _check_confirmed(project, confirm)
-    with _opened(credentials, state) as ctx:
+    with opened(credentials, state) as ctx:
         chosen, _ = deletion.selected(ctx, project, volumes, ids)
         return deletion.destroy(ctx, chosen, confirm=lambda _: True)
 
@@ -260,7 +266,7 @@ def resolve(
     """
     if sum((disk_id is not None, not_id is not None, give_up)) != 1:
         raise InputError("use exactly one of disk_id, not_id and give_up")
-    with _opened(credentials, state) as ctx:
+    with opened(credentials, state) as ctx:
         entry = decisions.find_entry(ctx.state, slot, ctx.target)
         if disk_id is not None:
             decisions.resolve_id(ctx, entry, disk_id)
@@ -295,7 +301,7 @@ def rename(
         When there is no such disk or volume.
     """
     project, slash, volume = disk.partition("/")
-    with _opened(credentials, state) as ctx:
+    with opened(credentials, state) as ctx:
         if slash and "/" not in volume:
             decisions.rename_volume(ctx, project, volume, name)
         else:

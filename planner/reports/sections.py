@@ -435,6 +435,8 @@ def _comparisons(report: Aggregates) -> Section:
 
 
 def _as_it_is(report: Aggregates) -> Iterator[str]:
+    if report.planned_months:
+        yield "of volumes that grow, the first month is compared"
     for one in report.comparisons:
         if one.name == AS_IT_IS:
             yield AS_IT_IS_NOTE

@@ -178,6 +178,10 @@ def test_what_a_person_reads() -> None:
         "GB today."
     ) in notes
     assert "Disks of today's sizes with their headroom would be too small in 2026-12." in notes
+    assert "Compared with simpler plans in the first month:" in notes
+    assert "Compared" not in str(made({"name": "logs", "size_gb": 50}))
+    comparisons = next(one for one in planner.report(plan).sections() if one.name == "comparisons")
+    assert "of volumes that grow, the first month is compared" in comparisons.notes
     (section,) = plan.sections()[1:]
     ((volume, now, month, then, *_),) = section.rows
     assert (volume, now, month, then) == ("corpus", 300, "2026-12", 400)

@@ -401,7 +401,7 @@ def test_a_shared_disk_that_is_no_longer_needed_is_left_over_once(tmp_path: Path
     assert left.disk_group == ("corpus", "ckpt")
     page = plan.summary()
     assert page.commands == (f"planner destroy lab --id {left.id}",)
-    assert page.rows[-1][1].startswith("corpus + ckpt #1")
+    assert page.rows[-1][1].startswith("corpus + ckpt (")
     plan.save(tmp_path / "plan.json")
     assert planner.Plan.load(tmp_path / "plan.json").leftover == plan.leftover
 
