@@ -366,7 +366,7 @@ class Plan(Decision):
         shown = visible(str(path))
         content = read_bytes(path, what="plan", limit=MAX_BYTES)
         document, written = read(content, shown)
-        # A file of an older format is written anew by `save`, and kept as it is by a journal.
+        # `save` writes a file of an older format in the newest; a journal keeps it as it is.
         original = written if document.get("digest") == written.digest else (content,)
         del content
         try:
