@@ -13,7 +13,7 @@ import numpy as np
 
 from planner.requirements.group import group_places
 from planner.requirements.policy import BudgetLimit, without_limits
-from planner.solve.candidates import Pairs, pair
+from planner.solve.candidates import BIT, Pairs, pair, tiered
 from planner.solve.existing import reserve
 from planner.solve.packing import attach_limits, with_shared_disks
 from planner.solve.problem import Instance
@@ -21,6 +21,7 @@ from planner.solve.rentals import Rentals, rent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from decimal import Decimal
 
     from numpy.typing import NDArray
 
@@ -72,6 +73,28 @@ def excluding(name: str, offer: int) -> Change:
 def including(name: str, offer: int) -> Change:
     """Return the change that requires a replica of a volume at an offer, shared or not."""
     return lambda instance: force(instance, instance.index[name], instance.pairs.alike(offer))
+
+
+def repriced(instance: Instance, prices: Sequence[Decimal | None]) -> Instance:
+    """Return an instance at other prices of the market's offers, in their order.
+
+    Parameters
+    ----------
+    instance : Instance
+        Nothing in it is kept, shared or mounted, and no change has excluded a candidate.
+    """
+    pairs, bit = instance.pairs, np.uint32(BIT["max_usd_gb_hr"])
+    facts, broken = pairs.facts.repriced(prices), pairs.broken
+    limits = [volume.max_usd_gb_hr for volume in instance.volumes]
+    caps = {v: most for v, most in enumerate(limits) if most is not None}
+    broken = broken.copy() if caps else broken
+    for v, most in caps.items():
+        for o, price in enumerate(prices):
+            if price is not None:
+                broken[v, o] = (broken[v, o] & ~bit) | (bit if price > most else 0)
+    return replace(
+        instance, pairs=tiered(replace(pairs, offers=facts.offers, broken=broken, known=facts))
+    )
 
 
 def rented_from(name: str, gpus: NDArray[np.bool_]) -> Change:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.analysis.changes import only_at, without_budgets
+from planner.analysis.points import SWEEP, measured, no_plan
 from planner.analysis.priced import LimitPrices, Unit, has_prices, units_of
 from planner.analysis.reasons import first_conflict
-from planner.analysis.sweep import SWEEP, measured, no_plan
 from planner.errors import Defect
 from planner.present.progress import tracked
 from planner.requirements.policy import PlaceLimit

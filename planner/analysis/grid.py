@@ -408,6 +408,11 @@ class Axis:
         """Return whether it changes prices, and not the demand."""
         return self.about.part in FACTORS
 
+    @property
+    def is_of_all(self) -> bool:
+        """Return whether it multiplies the prices of all disk offers."""
+        return self.about.part == "price_factor" and not self.about.names
+
 
 def axes_of(
     grid: Mapping[str, Any], demand: Demand, providers: Mapping[Section, Collection[str]]

@@ -59,7 +59,7 @@ def work_on(
     points: Sequence[Point],
     executor: Executor | None = None,
     *,
-    weight: int = 1,
+    weight: float = 1,
     what: str = "",
 ) -> list[Answer]:
     """Return the answer to every point, in the order of the points.
@@ -71,7 +71,7 @@ def work_on(
     executor : Executor | None
         Who works; stays open. None works here where there are fewer than ``FEW`` points, or only
         one core, and starts processes otherwise.
-    weight : int
+    weight : float
         How many of the lightest points one of these counts as.
 
     Raises

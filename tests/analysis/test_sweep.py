@@ -16,6 +16,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from itertools import product
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,10 @@ from pandas.testing import assert_frame_equal
 
 import planner
 from planner import read_demand, read_gpus, read_offers
-from planner.analysis import sweep as solved
+from planner.analysis import points as solved
 from planner.analysis import workers
-from planner.analysis.sweep import SWEEP, sweep
+from planner.analysis.points import SWEEP
+from planner.analysis.sweep import sweep
 from planner.demand.read import demand_from
 from planner.errors import Defect, FrameError, Infeasible, InputError
 from planner.market.gpus import gpus_frame
@@ -505,7 +507,7 @@ def test_the_limit_and_the_solver_are_those_of_every_point(monkeypatch: pytest.M
 
 def test_a_solution_that_fails_its_check_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
     """No row is told that was not checked."""
-    monkeypatch.setattr(solved, "verify", lambda *_, **__: ("it is elsewhere",))
+    monkeypatch.setattr(solved, "violations", lambda *_, **__: ("it is elsewhere",))
     with pytest.raises(Defect, match=r"own check \(replicas = 2\): it is elsewhere"):
         sweep(demand(A), OFFERS, {"replicas": [2]}, exact=True)
     with pytest.raises(Defect, match=r"own check \(the demand as it is\)"):
@@ -664,3 +666,30 @@ def test_ctrl_c_leaves_at_once_and_leaves_nobody(tmp_path: Path) -> None:
             running.kill()  # or one that hangs is waited for
     assert time.monotonic() - begun < 20
     assert (out, running.returncode) == ("left 0\n", 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_prices_take_over_what_they_leave_as_it_is(seed: int) -> None:
+    """Factors one after the other are what each is on its own: with caps and budgets between."""
+    held_one_by_one(seed)
+
+
+def held_one_by_one(seed: int) -> None:
+    """Hold a sweep of prices against one of each of its points."""
+    rng = random.Random(seed)
+    coupled = seed % 2
+    rows = instances.coupled_market(rng) if coupled else instances.market(rng)
+    document = instances.coupled_demand(rng) if coupled else instances.demand(rng)
+    listed = offers_frame(rows)
+    document.pop("workloads", None)
+    asked = demand_from(document)
+    some = listed["provider"].dropna()
+    grid: dict[str, list[Any]] = {"price_factor": ["1", "0.5", "1.7", "1.0001", "3"]}
+    if len(some):
+        grid[f"price_factor.{some.iloc[0]}"] = ["1", "1.25"]
+    frame = sweep(asked, listed, grid, exact=True)
+    for n, values in enumerate(product(*grid.values())):
+        alone = {key: [value] for key, value in zip(grid, values, strict=True)}
+        assert_frame_equal(
+            frame.iloc[[n]].reset_index(drop=True), sweep(asked, listed, alone, exact=True)
+        )

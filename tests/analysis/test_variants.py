@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner.analysis.grid import axes_of
-from planner.analysis.sweep import Variants
+from planner.analysis.variants import Variants
 from planner.demand.read import demand_from
 from planner.errors import InputError
 from planner.market.gpus import gpus_frame

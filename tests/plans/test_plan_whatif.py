@@ -10,7 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from planner import Plan, sweep
-from planner.analysis.sweep import SWEEP
+from planner.analysis.points import SWEEP
 from planner.errors import InputError
 from planner.plans.sharing import by_disk
 from planner.schema import records
