@@ -152,7 +152,8 @@ def demand_from(document: Mapping[str, Any]) -> Demand:
         When it is none.
     """
     rest = {name: part for name, part in document.items() if name != "volumes"}
-    default = Volume(name="any", size_gb=1).model_dump(mode="json")
+    required = {"name", "size_gb"}
+    default = Volume(name="any", size_gb=1).model_dump(mode="json", exclude=required)
 
     def stated(volume: Mapping[str, Any]) -> dict[str, Any]:
         return known_fields(

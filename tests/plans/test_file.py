@@ -42,6 +42,14 @@ def test_a_plan_of_format_1_loads_and_is_used_like_any_other(name: str) -> None:
     assert {line.volume for line in planner.report(plan).lines} >= {plan.placements[0].volume}
 
 
+def test_a_volume_that_is_nothing_out_of_the_ordinary_is_read_back(tmp_path: Path) -> None:
+    """Whatever its name and size are, they are read: they have no default."""
+    demand = planner.demand_from({"version": 1, "volumes": [{"name": "any", "size_gb": 1}]})
+    made = planner.plan(demand, planner.read_offers("shipped:disk-offers"))
+    made.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json").demand == demand
+
+
 @pytest.mark.parametrize("count", [0, 1, 2500])
 def test_a_file_written_record_by_record_is_the_same_file(count: int) -> None:
     """Each record has a line of its own, and the digest is that of all other bytes."""
