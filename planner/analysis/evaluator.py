@@ -201,7 +201,7 @@ _PAIRS_A_PROGRAM, _COLUMNS_A_PROGRAM = 500, 400
 
 
 class Near(NamedTuple):
-    """A plan that a price makes cheaper, and a price up to which none is."""
+    """Moves that a price makes a cheaper plan, and a price up to which none is."""
 
     rival: Chosen | None
     proven: float
@@ -296,11 +296,13 @@ class Evaluator:
             return False
         return self._nearby.is_large or self.budget.is_spent
 
-    def near_threshold(self, o: int, *, rises: bool, end: float) -> Near | None:
-        """Return what is known without a program of the price at which the plan changes."""
+    def near_threshold(self, o: int, gb: int, *, rises: bool, end: float) -> Near | None:
+        """Return what is known without a program of the price at which the plan changes.
+
+        The plan has so many GB at the offer; nothing is asked beyond the end.
+        """
         if not self.is_capped or self._nearby is None:
             return None
-        gb = sum(self.instance.gb(v, o) * at.count(o) for v, at in self.chosen.items())
         proven = self._nearby.proven_price(o, end, gb)
         return None if proven is None else Near(self._nearby.rival(o, rises=rises), proven)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 MOVES = 3000
 """Moves of least cost that are tried beside a change."""
-_PAIRED, _CHUNK = 150, 4096
+_PAIRED, _FIRST, _CHUNK = 150, 128, 4096
+"""Of them, those of which pairs are formed; and how many pairs are looked at at once, first and
+then."""
 _STEPS, _WORTH = 40, 1e-9
 """Steps towards keeping every limit and saving more; and what is too little to count."""
-"""Of them, those of which pairs are formed; and how many pairs are looked at at once."""
 
 
 class Moved(NamedTuple):
@@ -75,6 +76,7 @@ class Moves:
         )
         self._effects = effects[self._first] + effects[self._second]
         self._by_limit = np.ascontiguousarray(self._effects.T)
+        self._relieving: dict[int, tuple[_Ints, _Floats]] = {}
         self._highest, self._lowest = self._effects.max(axis=0), self._effects.min(axis=0)
         self._weight = np.maximum(weight[order], 0)
         volume = np.r_[volume, -1]
@@ -121,16 +123,40 @@ class Moves:
         tight = np.flatnonzero(room < self._highest)
         if (room[tight] < self._lowest[tight]).any():
             return None
-        stay, end = list(without), int(np.searchsorted(self._usd_hr, most))
-        for at in range(0, end, _CHUNK):
-            part = slice(at, min(end, at + _CHUNK))
-            fits = np.ones(part.stop - at, np.bool_)
+        end = int(np.searchsorted(self._usd_hr, most))
+        for moves in self._that_relieve(room, end):
+            fits = np.ones(len(moves), np.bool_)
             for limit in tight.tolist():
-                fits &= self._by_limit[limit, part] <= room[limit]
-            for i in np.flatnonzero(fits).tolist():
-                if not any(volumes[at + i] in stay for volumes in self._volumes):
-                    return self._moved(at + i)
+                fits &= self._by_limit[limit][moves] <= room[limit]
+            for i in moves[fits]:
+                if not any(volumes[i] in without for volumes in self._volumes):
+                    return self._moved(int(i))
         return None
+
+    def _that_relieve(self, room: _Floats, end: int) -> Iterator[_Ints]:
+        """Yield moves that may suffice, the cheapest first: few can where a limit is exceeded."""
+        fewest: _Ints | None = None
+        for limit in np.flatnonzero(room < 0).tolist():
+            moves, effects = self._relief(limit)
+            enough = int(np.searchsorted(effects, room[limit], side="right"))
+            if fewest is None or enough < len(fewest):
+                fewest = moves[:enough]
+        if fewest is not None and len(fewest) < _CHUNK:
+            yield np.sort(fewest[fewest < end])
+            return
+        at, size = 0, _FIRST
+        while at < end:
+            yield np.arange(at, min(end, at + size))
+            at, size = at + size, _CHUNK
+
+    def _relief(self, limit: int) -> tuple[_Ints, _Floats]:
+        """Return the moves that take something off a limit, most first, and how much."""
+        if limit not in self._relieving:
+            effects = self._by_limit[limit]
+            moves = np.flatnonzero(effects < 0)
+            moves = moves[np.argsort(effects[moves], kind="stable")]
+            self._relieving[limit] = moves, effects[moves]
+        return self._relieving[limit]
 
     def _moved(self, at: int) -> Moved:
         moves = [i for i in (self._first[at], self._second[at]) if i >= 0]

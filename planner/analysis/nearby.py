@@ -261,11 +261,7 @@ class Nearby:
         bound = CostBound(self._instance, self._priced, self._units, self._rows, o)
         today = float(self._instance.usd_gb_hr(o))
         usd_hr, spare = self._usd_hr(self._plan), max(self._near_enough * _OF_MANY, _ROUNDING)
-
-        def line(usd_gb_hr: float) -> float:
-            return usd_hr + gb * (usd_gb_hr - today) - spare
-
-        return bound.proven(today, end, line)
+        return bound.proven(today, end, usd_hr - spare, gb)
 
     # The program.
 

@@ -103,7 +103,7 @@ class LimitPrices:
         self.right = np.repeat([float(more) for _, more in rooms], sizes)
         self.constant = -float(np.concatenate([*self._prices, np.zeros(0)]) @ self.right)
         self._per = {what: np.zeros(len(instance.pairs.offers)) for what in ("gb", "disks")}
-        self._owners: tuple[tuple[Volume, ...], NDArray[np.object_]] = (), np.empty(0, object)
+        self._owned: tuple[tuple[Volume, ...], NDArray[np.object_], _Floats] | None = None
         self._dearer = dict[str | None, float]()
         for limit, part, prices in zip(self._limits, self._parts, self._prices, strict=True):
             what, owner = (limit.requirement.sums or ("", None))[0], limit.requirement.owner
@@ -115,7 +115,7 @@ class LimitPrices:
     def rows(self, instance: Instance, volumes: Sequence[int]) -> _Floats:
         """Return what a replica of volumes costs at each offer, infinite where none can be."""
         pairs, at = instance.pairs, list(volumes)
-        dearer = np.array([self._dearer_of(pairs.volumes[v].owner) for v in at])
+        dearer = self._owners_of(instance)[1][at]
         gb = pairs.provision_gb[at]
         usd = gb * np.where(np.isinf(pairs.facts.float_prices), 0, pairs.facts.float_prices)
         cost = usd * dearer[:, None] + gb * self._per["gb"]
@@ -126,8 +126,17 @@ class LimitPrices:
     def line(self, instance: Instance, offer: int) -> tuple[_Floats, _Floats]:
         """Return what volumes cost at an offer, against its price: a constant and a slope, (V,)."""
         gb, disks = instance.pairs.provision_gb[:, offer], instance.pairs.disks[:, offer]
-        dearer = np.array([self._dearer_of(volume.owner) for volume in instance.volumes])
+        dearer = self._owners_of(instance)[1]
         return gb * self._per["gb"][offer] + disks * self._per["disks"][offer], gb * dearer
+
+    def _owners_of(self, instance: Instance) -> tuple[NDArray[np.object_], _Floats]:
+        """Return the owner of each volume, and what a USD for it costs; see `_dearer_of`."""
+        if self._owned is None or self._owned[0] is not instance.volumes:
+            names = [volume.owner for volume in instance.volumes]
+            known = {owner: self._dearer_of(owner) for owner in {*names}}
+            owners = np.array([owner or "" for owner in names], object)
+            self._owned = instance.volumes, owners, np.array([known[owner] for owner in names])
+        return self._owned[1:]
 
     def _dearer_of(self, owner: str | None) -> float:
         """Return what a USD for a volume of an owner costs where budgets limit it."""
@@ -141,10 +150,7 @@ class LimitPrices:
         prices = pairs.facts.float_prices[offer]
         amounts = {"gb": gb, "usd_hr": gb * np.where(np.isinf(prices), 0, prices)}
         amounts["disks"] = pairs.disks[volume, offer].astype(float)
-        if self._owners[0] is not instance.volumes:
-            names = [each.owner or "" for each in instance.volumes]
-            self._owners = instance.volumes, np.array(names, object)
-        owners = self._owners[1]
+        owners = self._owners_of(instance)[0]
         for limit, part in zip(self._limits, self._parts, strict=True):
             what, owner = (limit.requirement.sums or ("", None))[0], limit.requirement.owner
             mine = amounts[what]

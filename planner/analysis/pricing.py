@@ -16,7 +16,7 @@ from planner.requirements.spread import spreads
 from planner.solve.candidates import BIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     _Floats = NDArray[np.float64]
 
-_HALVINGS = 60
+_STEPS, _ROUNDING = 60, 1e-9
+"""Tangents that are followed, and how much farther than to zero."""
 
 
 class CostBound:
@@ -77,22 +78,43 @@ class CostBound:
             _at_places(unit, others, offer) for unit in units if unit.place is not None
         ]
 
-    def at(self, usd_gb_hr: float) -> float:
-        """Return the bound at a price."""
+    def at(self, usd_gb_hr: float) -> tuple[float, float]:
+        """Return the bound at a price, and how it grows with the price there."""
         cost = self._fixed + self._slope * usd_gb_hr
         here = self._beside + self._many * cost[self._volume]
-        usd_hr = self._constant + float(np.minimum(self._instead, here).sum())
+        is_here = here < self._instead
+        usd_hr = self._constant + float(np.where(is_here, here, self._instead).sum())
+        slope = float((self._many * self._slope[self._volume])[is_here].sum())
         for volumes, elsewhere, others in self._together:
-            usd_hr += min(elsewhere, float(np.minimum(others, cost[volumes]).sum()))
-        return usd_hr
+            is_there = cost[volumes] < others
+            together = float(np.where(is_there, cost[volumes], others).sum())
+            usd_hr += min(elsewhere, together)
+            slope += float(self._slope[volumes][is_there].sum()) * (together < elsewhere)
+        return usd_hr, slope
 
-    def proven(self, start: float, end: float, line: Callable[[float], float]) -> float:
-        """Return how far from one price to another no plan is cheaper than a line."""
-        if self.at(end) >= line(end):
-            return end
-        for _ in range(_HALVINGS):
-            middle = (start + end) / 2
-            start, end = (middle, end) if self.at(middle) >= line(middle) else (start, middle)
+    def proven(self, start: float, end: float, plan_usd_hr: float, gb: float) -> float:
+        """Return how far from one price to another no plan is cheaper than the plan.
+
+        What the bound is above the plan's line is concave: its tangents, from the end, meet zero
+        nearer and nearer to where it does.
+
+        Parameters
+        ----------
+        plan_usd_hr, gb : float
+            The plan's cost at the start, and what it has at the offer.
+        """
+        price = end
+        for _ in range(_STEPS):
+            usd_hr, slope = self.at(price)
+            above = usd_hr - plan_usd_hr - gb * (price - start)
+            if above >= 0:
+                return price
+            if slope == gb:
+                break
+            nearer = price - above / (slope - gb) * (1 + _ROUNDING)
+            if not min(start, end) < nearer < max(start, end):
+                break
+            price = nearer
         return start
 
 

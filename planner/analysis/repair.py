@@ -6,6 +6,7 @@ of other volumes that make room for it at the least cost are taken from a list (
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from planner.analysis.moves import MOVES, Moves
 from planner.requirements.spread import spreads
 from planner.solve.optimum import Optimum
 from planner.solve.stats import SolveStats
-from planner.units import difference, total
+from planner.units import difference, total, usd_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,6 +58,8 @@ class Repairs:
         self, instance: Instance, plan: Optimum, priced: LimitPrices | None, rows: _Floats
     ) -> None:
         self._instance, self._plan, self._rows, self._limits = instance, plan, rows, priced
+        self._known_usd_hr: dict[tuple[int, int], Decimal] = {}
+        self._taken: dict[Unit, tuple[_Floats, _Floats]] = {}
 
     @property
     def _priced(self) -> LimitPrices:
@@ -111,8 +114,7 @@ class Repairs:
         for unit in units:
             options = _options(other, unit, rows, chosen)
             usd_hr, taken = self._takes(other, options)
-            before = self._takes(self._instance, [{v: chosen[v] for v in unit.volumes}])
-            left = room - (taken - before[1])
+            left = room - (taken - self._taken_by(unit)[1])
             some, least = [*range(len(options))[:_FILLED]], np.inf
             for i, usd in enumerate(usd_hr.tolist()):
                 moved = self._moves.cheapest(left[i], stay, least - usd)
@@ -126,8 +128,7 @@ class Repairs:
             chosen.update(self._after(options[i], moved))
             room = left[i] - moved.effects
             stay += [v for v, _, _ in moved.moves]
-        is_sure = bool(((room >= self._dust) | (room == self._room)).all())
-        return self._checked(other, chosen, is_within=is_sure)
+        return self._checked(other, chosen, is_within=self._is_within(room))
 
     def with_replica(self, unit: Unit, v: int, offers: Sequence[int]) -> list[Decimal | None]:
         """Return what plans cost a month with a replica of a volume at each of some offers.
@@ -138,42 +139,31 @@ class Repairs:
             return [None] * len(offers)
         options = [self._with(unit, v, o) for o in offers]
         possible = [option for option in options if option is not None]
-        _, before = self._takes(self._instance, [self._at(unit.volumes)])
+        _, before = self._taken_by(unit)
         _, taken = self._takes(self._instance, possible)
         rooms = iter(self._room - np.where(self._room > 0, self._dust, 0) - (taken - before))
         return [None if option is None else self._cost(option, next(rooms)) for option in options]
 
     def rival(self, units: Sequence[Unit], o: int, beyond: _Floats | None) -> Chosen | None:
-        """Return the plan that meets the plan's cost first as the price of an offer moves.
+        """Return the moves that meet the plan's cost first as the price of an offer changes.
 
         Parameters
         ----------
         beyond : ndarray of float, shape (V,)
             What a replica there costs beyond the plan, as its price falls; None where it rises.
         """
-        best, least = None, np.inf
+        best, least, left = None, np.inf, self._room
         gb = self._instance.pairs.provision_gb[:, o].astype(float)
-        rows = self._rows.copy()
-        rows[:, o] = np.inf
         first = np.zeros(len(gb)) if beyond is None else beyond / np.maximum(gb, 1)
-        for unit in sorted(units, key=lambda unit: float(first[[*unit.volumes]].min())):
+        for unit in sorted(units, key=lambda unit: min(first[v] for v in unit.volumes)):
+            mine = [v for v in unit.volumes if first[v] < least]
+            if not mine:
+                break
             chosen = self._at(unit.volumes)
-            if beyond is None:
-                is_there = any(o in at for at in chosen.values())
-                options = (
-                    _options(self._instance, unit, dict(enumerate(rows)), chosen)
-                    if is_there
-                    else []
-                )
-                options = [
-                    option for option in options if not any(o in at for at in option.values())
-                ]
-            else:
-                near = [v for v in unit.volumes if first[v] < least and o not in chosen[v]]
-                options = [option for v in near if (option := self._with(unit, v, o)) is not None]
+            options = self._away(unit, chosen, o) if beyond is None else self._there(unit, mine, o)
             if not options:
                 continue
-            was, before = self._takes(self._instance, [chosen])
+            was, before = self._taken_by(unit)
             usd_hr, taken = self._takes(self._instance, options)
             rooms = self._room - (taken - before)
             held = _gb_at(chosen, o, gb)
@@ -182,19 +172,47 @@ class Repairs:
                 moved = self._moves.cheapest(room, unit.volumes, least * more - usd)
                 if moved is not None and more:
                     best, least = self._after(option, moved), (usd + moved.usd_hr) / more
+                    left = room - moved.effects
         if best is None:
             return None
-        chosen = {**self._plan.chosen, **best}
-        return chosen if self._instance.holds(self._instance.whole, chosen) else None
+        whole = replace(self._instance.whole, capped=not self._is_within(left))
+        return best if self._instance.holds(whole, {**self._plan.chosen, **best}) else None
+
+    def _is_within(self, room: _Floats) -> bool:
+        """Return whether what is left of each limit is so much that floats are sure of it."""
+        return bool(((room >= self._dust) | (room == self._room)).all())
+
+    def _away(self, unit: Unit, chosen: Chosen, o: int) -> list[Chosen]:
+        """Return where a unit may be that has replicas at an offer, without it."""
+        if not any(o in at for at in chosen.values()):
+            return []
+        rows = {v: self._rows[v].copy() for v in unit.volumes}
+        for row in rows.values():
+            row[o] = np.inf
+        options = _options(self._instance, unit, rows, chosen)
+        return [option for option in options if not any(o in at for at in option.values())]
+
+    def _there(self, unit: Unit, volumes: Iterable[int], o: int) -> list[Chosen]:
+        """Return where a unit is with a replica of some of its volumes at an offer, more."""
+        more = (v for v in volumes if o not in self._plan.chosen[v])
+        return [option for v in more if (option := self._with(unit, v, o)) is not None]
 
     def _cost(self, option: Chosen, room: _Floats) -> Decimal | None:
         moved = self._moves.cheapest(room, [*option], np.inf)
         if moved is None:
             return None
-        after = self._after(option, moved)
-        before = self._instance.usd_month(self._at(after), {})
-        more = difference(self._instance.usd_month(after, {}), before)
-        return total([self._plan.usd_month, more])
+        new = [(v, o) for v, at in option.items() for o in at]
+        old = [(v, o) for v in option for o in self._plan.chosen[v]]
+        new += ((v, to) for v, _, to in moved.moves)
+        old += ((v, start) for v, start, _ in moved.moves)
+        spent, saved = (total(itertools.starmap(self._exact_usd_hr, each)) for each in (new, old))
+        hours = self._instance.demand.policy.hours_per_month
+        return total([self._plan.usd_month, usd_month(difference(spent, saved), hours)])
+
+    def _exact_usd_hr(self, v: int, o: int) -> Decimal:
+        if (v, o) not in self._known_usd_hr:
+            self._known_usd_hr[v, o] = self._instance.usd_hr(v, o)
+        return self._known_usd_hr[v, o]
 
     def _at(self, volumes: Iterable[int]) -> Chosen:
         return {v: self._plan.chosen[v] for v in volumes}
@@ -219,6 +237,12 @@ class Repairs:
             displaced = [each for each in displaced if places[each] & places[o]] or displaced
         option = sorted([*_without(mine, displaced[0]), o])
         return {v: option} if keeps(self._instance, v, option) else None
+
+    def _taken_by(self, unit: Unit) -> tuple[_Floats, _Floats]:
+        """Return what a unit costs an hour as it is, (1,), and what it takes of limits, (1, L)."""
+        if unit not in self._taken:
+            self._taken[unit] = self._takes(self._instance, [self._at(unit.volumes)])
+        return self._taken[unit]
 
     def _takes(self, other: Instance, options: Sequence[Chosen]) -> tuple[_Floats, _Floats]:
         """Return what offers cost an hour, (k,), and what they take of each limit, (k, L)."""

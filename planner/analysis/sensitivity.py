@@ -25,7 +25,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +33,7 @@ from planner.analysis.alternatives import changes_between
 from planner.analysis.answers import NOT_EVALUATED, Answer
 from planner.analysis.changes import without_budgets
 from planner.analysis.evaluator import cheaper, size_of
+from planner.analysis.price_parts import ABOVE_ROUNDING, EVERYTHING, PriceParts, budget_name
 from planner.present.progress import tracked
 from planner.requirements.spread import spreads
 from planner.schema import AMOUNT, TEXT, YES_NO, Column, build
@@ -42,7 +42,7 @@ from planner.solve.optimum import optimum
 from planner.units import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -55,8 +55,6 @@ _FAR = 10**6
 """How many times dearer an offer is looked at that no plan does without."""
 _ABOVE = 1 + Fraction(1, 10**6)
 """How far above a budget's limit the search goes on: programs allow budgets a tolerance."""
-_ABOVE_ROUNDING = 1 + 1e-9
-"""What a float is multiplied by to be no less than what it stands for."""
 _NEVER_DEARER = "no plan has less there, were it a million times dearer"
 _NEVER_CHEAPER = "no price, however low, changes the plan"
 _FINE = 60
@@ -211,13 +209,9 @@ class Question:
 
     def allowed(self) -> tuple[Fraction | None, str]:
         """Return up to which price the plan keeps what is asked of it, and what it breaks then."""
-        dear = [
-            (most, f"{self.instance.pairs.volumes[v].name} exceeds its max_usd_gb_hr")
-            for v, most in self.limits.items()
-            if not {*self.alike}.isdisjoint(self.plan.chosen[v])
-        ]
+        there = (v for v in self.limits if not {*self.alike}.isdisjoint(self.plan.chosen[v]))
         never = (None, _NEVER_DEARER)
-        return min([*dear, *self.budgets(self.plan)], default=never)
+        return min([*_dear(self.instance, there), *self.budgets(self.plan)], default=never)
 
     def budgets(self, plan: PlanChoice) -> Iterator[tuple[Fraction, str]]:
         """Yield up to which price a plan keeps within each budget that sees the offer."""
@@ -226,8 +220,7 @@ class Question:
             mine = [v for v in plan.chosen if owner in {None, volumes[v].owner}]
             line = self.line_of(plan, mine)
             if line.b:
-                name = "budget_usd_month" if owner is None else f"the budget of {owner}"
-                yield (Fraction(limit) - line.a) / line.b, f"the plan exceeds {name}"
+                yield (Fraction(limit) - line.a) / line.b, f"the plan exceeds {budget_name(owner)}"
 
     # A price that falls.
 
@@ -282,7 +275,7 @@ def prices(evaluator: Evaluator, wanted: Sequence[int] | None = None) -> pd.Data
     for o in tracked(chosen_first, "Testing prices"):
         threshold = _threshold(evaluator, parts, o, chosen=o in used)
         if threshold.then == NOT_EVALUATED:
-            threshold = _near(evaluator, o, rises=o in used) or threshold
+            threshold = _near(evaluator, parts, o, rises=o in used) or threshold
         proven = threshold.usd_gb_hr if threshold.proven is None else threshold.proven
         price, edge = offers[o]["usd_gb_hr"], threshold.usd_gb_hr
         shown = None if edge is None else rounded(edge, _DIGITS, up=o in used)
@@ -313,7 +306,7 @@ def _threshold(evaluator: Evaluator, parts: PriceParts, o: int, *, chosen: bool)
     if not evaluator.is_cheapest:
         return Threshold(None, "another plan is cheaper, even at today's price")
     volumes = np.array(evaluator.placed[o], np.int64) if chosen else np.flatnonzero(bits == 0)
-    near = _near(evaluator, o, rises=chosen) if evaluator.is_without_programs else None
+    near = _near(evaluator, parts, o, rises=chosen) if evaluator.is_without_programs else None
     return near or _of_parts(evaluator, parts, o, volumes, chosen=chosen)
 
 
@@ -357,7 +350,7 @@ def _is_nearer(threshold: Threshold, p: int, other: Threshold, q: int, *, chosen
 
 def _of_part(evaluator: Evaluator, p: int, o: int, above: Fraction | None) -> Threshold | None:
     """Return where a part changes as a price rises; or, not below an amount, as it falls."""
-    if p != _EVERYTHING and _is_free(evaluator, evaluator.members[p][0][0]):
+    if p != EVERYTHING and _is_free(evaluator, evaluator.members[p][0][0]):
         return _alone(evaluator, evaluator.members[p][0][0], o)
     question = _question(evaluator, p, o)
     programs = _ONE_VOLUME if p in evaluator.groups else 1
@@ -378,80 +371,49 @@ def _of_part(evaluator: Evaluator, p: int, o: int, above: Fraction | None) -> Th
     return threshold
 
 
-def _near(evaluator: Evaluator, o: int, *, rises: bool) -> Threshold | None:
+def _near(evaluator: Evaluator, parts: PriceParts, o: int, *, rises: bool) -> Threshold | None:
     """Return what is known of a threshold without a program."""
-    question = Question(evaluator.instance, evaluator.plan, o)
-    end, broken = question.allowed() if rises else (Fraction(0), "")
-    far = question.price * _FAR if end is None else end
-    near = evaluator.near_threshold(o, rises=rises, end=float(far))
+    instance, placed = evaluator.instance, evaluator.placed.get(o, [])
+    price = Fraction(instance.usd_gb_hr(o))
+    end, broken = Fraction(0), _NEVER_CHEAPER
+    if rises:
+        never = price * _FAR, _NEVER_DEARER
+        end, broken = min([*_dear(instance, placed), *parts.budgets(o, {})], default=never)
+    gb = sum(instance.gb(v, o) * evaluator.chosen[v].count(o) for v in placed)
+    near = evaluator.near_threshold(o, gb, rises=rises, end=float(end))
     if near is None:
         return None
-    edge, rival = None, None
-    if near.rival is not None:
-        rival = Answer(None, near.rival, {})
-        line = question.line_of(rival)
-        if (line.b - question.line.b) * (-1 if rises else 1) > 0:
-            edge = line.meets(question.line)
-            edge = max(edge, question.price) if rises else min(edge, question.price)
-            if any(most < edge for most, _ in question.budgets(rival)) or edge < 0:
-                edge = None
     proven = Fraction(near.proven)
-    if rises and end is not None and (edge is None or end <= edge):
+    edge = None if near.rival is None else parts.meeting(o, near.rival, rises=rises)
+    if rises and broken != _NEVER_DEARER and (edge is None or end <= edge):
         return Threshold(end, broken, proven=min(proven, end))
-    if edge is None or rival is None:
-        if proven == far:
-            return Threshold(None, broken if rises else _NEVER_CHEAPER)
-        return Threshold(None, _UNKNOWN_RIVAL, proven=proven)
-    first = min if rises else max
-    return Threshold(edge, question.changes_to(rival), proven=first(proven, edge))
+    if edge is None or near.rival is None:
+        return (
+            Threshold(None, broken)
+            if proven == end
+            else Threshold(None, _UNKNOWN_RIVAL, proven=proven)
+        )
+    moved = Answer(None, near.rival, {})
+    first = (min if rises else max)(proven, edge)
+    return Threshold(edge, changes_between(instance, evaluator.plan, moved), proven=first)
 
 
+def _dear(instance: Instance, volumes: Iterable[int]) -> Iterator[tuple[Fraction, str]]:
+    """Yield up to which price of an offer volumes may be there."""
+    for v in volumes:
+        volume = instance.volumes[v]
+        if volume.max_usd_gb_hr is not None:
+            yield Fraction(volume.max_usd_gb_hr), f"{volume.name} {_TOO_DEAR}"
+
+
+_TOO_DEAR = "exceeds its max_usd_gb_hr"
 _UNKNOWN_RIVAL = "no change is known; none comes before the proven price"
-_EVERYTHING = -1
-"""Number of the part that a price decides where the policy ties all parts together."""
 
 
 def _question(evaluator: Evaluator, p: int, o: int) -> Question:
-    if p == _EVERYTHING:
+    if p == EVERYTHING:
         return Question(evaluator.instance, evaluator.plan, o)
     return Question(evaluator.part(p).instance, evaluator.plan_of(p), o)
-
-
-class PriceParts:
-    """The parts that the price of an offer decides."""
-
-    def __init__(self, evaluator: Evaluator) -> None:
-        self._evaluator = evaluator
-
-    @cached_property
-    def _limits(self) -> NDArray[np.float64]:
-        limits = (volume.max_usd_gb_hr for volume in self._evaluator.instance.volumes)
-        return np.array([np.inf if most is None else float(most) for most in limits])
-
-    def at(
-        self, o: int, volumes: NDArray[np.int64], least: Callable[[], Fraction]
-    ) -> Iterator[int]:
-        """Yield the parts that may change at no less than a price, the highest first.
-
-        Those of which only a program tells come last.
-        """
-        evaluator = self._evaluator
-        if evaluator.is_capped:
-            yield _EVERYTHING
-            return
-        gb = evaluator.instance.pairs.provision_gb[volumes, o]
-        most = np.minimum(evaluator.dearest_usd_hr[volumes] / gb, self._limits[volumes])
-        highest = np.zeros(len(evaluator.members))
-        number = evaluator.part_numbers[volumes]
-        np.maximum.at(highest, number, most * _ABOVE_ROUNDING)
-        parts = np.unique(number)
-        is_bounded = np.isfinite(highest[parts])
-        bounded = parts[is_bounded]
-        for p in bounded[np.argsort(-highest[bounded], kind="stable")].tolist():
-            if highest[p] < float(least()):
-                break
-            yield p
-        yield from parts[~is_bounded].tolist()
 
 
 def _together(evaluator: Evaluator, p: int, o: int) -> float:
@@ -479,7 +441,7 @@ def _together(evaluator: Evaluator, p: int, o: int) -> float:
         if price < ratio:
             break
         left -= each[n]
-    return price * _ABOVE_ROUNDING
+    return price * ABOVE_ROUNDING
 
 
 def _is_free(evaluator: Evaluator, v: int) -> bool:
@@ -505,7 +467,7 @@ def _alone(evaluator: Evaluator, v: int, o: int) -> Threshold:
     else:
         here, beside = [o] * volume.replicas, []
     if other is None:
-        dear = f"{volume.name} exceeds its max_usd_gb_hr"
+        dear = f"{volume.name} {_TOO_DEAR}"
         return Threshold(most, _NEVER_DEARER if most is None else dear)
     edge = Fraction(0)
     if beside is not None:
@@ -514,7 +476,7 @@ def _alone(evaluator: Evaluator, v: int, o: int) -> Threshold:
     if edge <= 0:
         return Threshold(None, _NEVER_CHEAPER)
     if o in mine and most is not None and edge > most:
-        return Threshold(most, f"{volume.name} exceeds its max_usd_gb_hr")
+        return Threshold(most, f"{volume.name} {_TOO_DEAR}")
     rival = Answer(None, {v: sorted(other if o in mine else [*(beside or []), *here])}, {})
     edge = edge if most is None else min(edge, most)
     return Threshold(edge, changes_between(instance, evaluator.plan, rival), rival)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner.analysis.evaluator import Evaluator
-from planner.analysis.sensitivity import PriceParts, prices
+from planner.analysis.price_parts import PriceParts
 from planner.analysis.sensitivity import _threshold as threshold
+from planner.analysis.sensitivity import prices
 from planner.schema import records
 from tests.analysis.questions import Case, case
 from tests.analysis.test_explain import asked
