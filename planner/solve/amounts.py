@@ -1,12 +1,13 @@
 """Whole numbers for every pair of a volume and an offer, without an array of all pairs.
 
 What a volume takes at an offer depends on its need and on the sizes that the offer sells. Markets
-have few such grids, so the numbers are stored once for each need and grid.
+have few such grids, so the numbers are stored once for each need and grid. And volumes that ask
+the same break the same rules, which are stored once for all of them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -94,3 +95,69 @@ class Amounts:
         columns = self.columns.copy()
         columns[list(at)] = wider.columns[len(columns) :]
         return Amounts(wider.distinct, self.rows, columns)
+
+
+class Rules:
+    """Bits of shape (V, O) whose rows repeat; they read as any array, and are never changed.
+
+    Parameters
+    ----------
+    distinct : ndarray of uint32, shape (R, O)
+        Every different row.
+    rows : ndarray of int64, shape (V,)
+        Which of them each volume has.
+    """
+
+    __slots__ = ("_distinct", "_rows")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, distinct: NDArray[np.uint32], rows: NDArray[np.int64]) -> None:
+        self._distinct, self._rows = distinct, rows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return how many volumes and offers there are."""
+        return len(self._rows), self._distinct.shape[1]
+
+    @property
+    def size(self) -> int:
+        """Return how many pairs there are."""
+        return int(np.prod(self.shape))
+
+    def copy(self) -> NDArray[np.uint32]:
+        """Return an array of all pairs, which may be changed."""
+        return self._distinct[self._rows]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: ANN401 -- NumPy's
+        del copy  # it always is one
+        return np.asarray(self.copy(), dtype)
+
+    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401 -- as of an array
+        row, column = key if isinstance(key, tuple) else (key, slice(None))
+        if isinstance(row, slice):
+            return self._distinct[:, column][self._rows[row]]
+        at = self._rows[row]
+        is_slice = isinstance(column, slice)
+        return self._distinct[at][..., column] if is_slice else self._distinct[at, column]
+
+    def __eq__(self, bits: object) -> Any:  # noqa: ANN401 -- as of an array
+        return (self._distinct == bits)[self._rows]
+
+    def __ne__(self, bits: object) -> Any:  # noqa: ANN401 -- as of an array
+        return (self._distinct != bits)[self._rows]
+
+    def __and__(self, bits: np.uint32) -> NDArray[np.uint32]:
+        return (self._distinct & bits)[self._rows]
+
+    def __or__(self, bits: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        return (self._distinct | bits)[self._rows]
+
+
+_LARGE = 4_000_000
+"""Pairs from which an array of all of them is not made."""
+
+
+def repeated(distinct: NDArray[np.uint32], rows: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Return an array whose rows repeat, read-only; a large one as `Rules`, which read the same."""
+    rules = Rules(distinct, rows)
+    return rules.copy() if rules.size <= _LARGE else cast("NDArray[np.uint32]", rules)

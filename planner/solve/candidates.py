@@ -22,7 +22,7 @@ from planner.requirements.offer import At, OfferColumns
 from planner.requirements.packing import OneDisk
 from planner.requirements.volume import OF_OFFERS, asks_alike, of_offers
 from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, Column, build, exactly, handed_out, records
-from planner.solve.amounts import Amounts
+from planner.solve.amounts import Amounts, repeated
 from planner.solve.places import Site, domains, sites, spread_domains
 from planner.solve.tiers import Tiers
 from planner.units import usd_hr
@@ -100,7 +100,7 @@ class OfferRules:
         needs_gb: Sequence[int],
         asked: Sequence[tuple[OfferRequirement, ...]],
         mounted: Sequence[bool],
-        known: dict[Hashable, NDArray[np.uint32]],
+        known: dict[Hashable, bytes],
     ) -> tuple[NDArray[np.uint32], Amounts, Amounts]:
         """Return rules broken, disks and GB of V volumes, given what `asked` returned of each.
 
@@ -112,17 +112,19 @@ class OfferRules:
         taken = self.columns.sizes.provision(needs[:, np.newaxis], offers)
         disks, gb = (Amounts(_narrow(values), rows, columns) for values in taken)
         seen = np.hstack([disks.distinct, gb.distinct] if self._tiers else [disks.distinct])
-        broken = np.empty((len(rows), len(columns)), np.uint32)
         looks = [row.tobytes() for row in seen]
+        distinct, number, at = dict[bytes, int](), dict[Any, int](), list[int]()
         for v, (mine, need, each) in enumerate(zip(asked, rows.tolist(), mounted, strict=True)):
             is_mounted = bool(self._tiers) and each
             look = id(mine), looks[need], is_mounted
-            if look in known:
-                broken[v] = known[look]
-            else:
-                broken[v] = self.broken_rules(mine, disks[v], gb[v], mounted=is_mounted)
-                known[look] = broken[v]
-        return broken, disks, gb
+            if look not in number:
+                if look not in known:
+                    bits = self.broken_rules(mine, disks[v], gb[v], mounted=is_mounted)
+                    known[look] = bits.tobytes()
+                number[look] = distinct.setdefault(known[look], len(distinct))
+            at.append(number[look])
+        rules = np.frombuffer(b"".join(distinct), np.uint32).reshape(len(distinct), len(columns))
+        return repeated(rules, np.array(at, np.int64)), disks, gb
 
     def broken_rules(
         self,
@@ -529,7 +531,7 @@ def _pairs(
     market = facts.rules
     names = frozenset(name for workload in demand.workloads for name in workload.mounts)
     mounted = [volume.name in names for volume in demand.volumes]
-    known: dict[Hashable, NDArray[np.uint32]] = {}
+    known: dict[Hashable, bytes] = {}
     asked = [market.asked(each, tied.get(each.name, ())) for each in demand.volumes]
     return [
         Pairs(

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import planner
 from planner.demand.model import Volume
 from planner.demand.read import demand_from
 from planner.requirements.volume import asks_alike, of_offers
-from planner.solve.amounts import Amounts
+from planner.solve.amounts import Amounts, Rules
 from planner.solve.candidates import OfferRules, pair
+from tests.benchmarks.beside import market
 from tests.benchmarks.instances import Size, fleet, frames
 
 RNG = np.random.default_rng(7)
@@ -104,3 +106,43 @@ def test_what_is_asked_of_offers_depends_on_nothing_else() -> None:
     assert asks_alike(before) == asks_alike(
         Volume.model_validate(two | {"name": "c", "owner": "x"})
     )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rules_that_repeat_read_as_an_array(seed: int) -> None:
+    """Of many pairs only the different rows are kept; whoever reads or compares sees all."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 4, 9)
+    rules = Rules(rng.integers(0, 3, (4, 7)).astype(np.uint32), rows)
+    whole = rules.copy()
+    bit, offers = np.uint32(2), rng.integers(0, 2, 7).astype(np.uint32)
+    assert (rules.shape, rules.size) == (whole.shape, whole.size)
+    keys: list[Any] = [
+        3,
+        (3, 4),
+        (slice(2, 5), slice(None)),
+        (slice(None), [1, 1, 6]),
+        (slice(None), 2),
+    ]
+    for key in [*keys, [8, 0], ([1, 2], slice(3)), ([1, 2], [3, 4]), np.arange(9) > 3]:
+        np.testing.assert_array_equal(rules[key], whole[key])
+    for mine, theirs in (
+        (rules == 0, whole == 0),
+        (rules != 0, whole != 0),
+        (rules & bit, whole & bit),
+        (rules | offers, whole | offers),
+        (np.vstack([rules, rules]), np.vstack([whole, whole])),
+        (np.where(rules == 0, rules, bit), np.where(whole == 0, whole, bit)),
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_large_market_has_the_same_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether rows that repeat are kept once or not decides nothing."""
+    demand, offers = demand_from(fleet(Size(30, 30))), market(30)
+    small = planner.plan(demand, offers)
+    monkeypatch.setattr("planner.solve.amounts._LARGE", 0)
+    large = planner.plan(demand, offers)
+    assert isinstance(large.pairs.broken, Rules)
+    assert (large.plan_id, large.summary()) == (small.plan_id, small.summary())
+    np.testing.assert_array_equal(large.pairs.broken, small.pairs.broken)
