@@ -19,7 +19,7 @@ EPILOG = (
     "there is nothing to; facts, figures by name). Names: credentials, base_url, key, "
     "availability_read, disks_read, wallet_read, disks_write, clock (skew_s), runway (balance_usd, "
     "live_disks, unpriced_disks, usd_hr, hours_left), market_disks, market_gpus, market_multi_node "
-    "(rows, seconds), state_directory, journal, is_pending (names), solver, "
+    "(rows, seconds), state_directory, journal, history (listings), pending (names), solver, "
     "versions; and network, where the proxies or certificates of the environment cannot be used. "
     "Exit codes: 0 nothing failed, 2 no usable key or solver, 4 the marketplace is unreachable or "
     "refuses the key, 8 the state is unusable; of several, the highest."

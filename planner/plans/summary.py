@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.market.offers import place_text
 from planner.plans.sharing import by_disk
-from planner.present.table import FIRST, MANY, Cell, Section, TableColumn, counted, moment
+from planner.present.table import FIRST, MANY, SHORT_ID, Cell, Section, TableColumn, counted, moment
 from planner.text import some, titles, visible
 from planner.units import difference, money, percent_of, plain, total, usd_month
 
@@ -55,7 +55,6 @@ _ACTIONS = {
 }
 """Action of a placement → its sign at the left of the table, and how it is counted."""
 _ARROW = " \N{RIGHTWARDS ARROW} "
-_SHORT_ID = 8
 _NAMED = 3
 """Volumes that a sentence names before it counts them."""
 
@@ -150,7 +149,7 @@ def _leftover_row(row: Mapping[str, Any], name: str, hours: int) -> dict[str, An
     return {
         **row,
         "action": Cell("retire", "-"),
-        "volume": f"{name} ({row['id'][:_SHORT_ID]})",
+        "volume": f"{name} ({row['id'][:SHORT_ID]})",
         "where": place_text(row),
         "usd_month": None if row["usd_hr"] is None else usd_month(row["usd_hr"], hours),
     }
@@ -388,7 +387,7 @@ def moving_lines(moving: Moving | None, move: Move) -> Iterator[str]:
     """Yield what moving existing disks would save, what it costs once, and when that is back."""
     if moving is None:
         return
-    listed = some([disk_id[:_SHORT_ID] for disk_id in moving.disk_ids])
+    listed = some([disk_id[:SHORT_ID] for disk_id in moving.disk_ids])
     price = move.egress_usd_gb
     copying = f"${plain(price)}/GB" if price else "no cost assumed"
     line = (

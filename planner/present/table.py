@@ -63,7 +63,8 @@ _PRICE_PLACES = 8
 """Decimal places of a price per GB that a person reads; the documented ones have up to twenty."""
 _DIGITS = 60
 """Digits beyond which an amount is shown as Python writes it."""
-_SHORT_ID = 8
+SHORT_ID = 8
+"""Characters of an id that tables show, more where two begin alike."""
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 UNKNOWN = "\N{EN DASH}"
 """What a person reads for null, where a column has no word of its own."""
@@ -244,7 +245,7 @@ def _id_length(section: Section, at: int) -> int:
         if isinstance(text, str)
     }
     longest = max(map(len, ids), default=0)
-    lengths = range(_SHORT_ID, longest)
+    lengths = range(SHORT_ID, longest)
     return next((n for n in lengths if len({full[:n] for full in ids}) == len(ids)), longest)
 
 

@@ -21,7 +21,7 @@ from planner.errors import (
 from planner.market.disks import HEALTHY
 from planner.present.progress import tracked
 from planner.project.replace import successors
-from planner.project.state import Entry, sorted_entries
+from planner.project.state import Entry, known_id, no_such_volume, sorted_entries
 from planner.text import visible
 
 if TYPE_CHECKING:
@@ -152,11 +152,19 @@ def selected(
     Raises
     ------
     InputError
-        When there are none, or a volume is on disks of two plans or shares one.
+        When there are none, one of these is not recorded, or a volume is on disks of two plans or
+        shares one.
     """
+    recorded = ctx.state.at(ctx.target, project)
+    if not recorded:
+        raise ctx.state.nothing_selected(project, ctx.target)
+    known = {name for entry in recorded for name in entry.volumes}
+    for name in {*volumes} - known:
+        raise no_such_volume(project, name, known)
+    ids = [known_id(text, [each for entry in recorded for each in entry.ids]) for text in ids]
     mine = [
         entry
-        for entry in ctx.state.at(ctx.target, project)
+        for entry in recorded
         if (not volumes or not {*volumes}.isdisjoint(entry.volumes))
         and (not ids or not {*entry.ids}.isdisjoint(ids))
     ]

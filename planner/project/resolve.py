@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from planner.demand.fields import NAME
 from planner.errors import Conflict, InputError, NotFound, PendingActions
 from planner.market.disks import ID
+from planner.present.table import SHORT_ID
+from planner.project.state import LISTED, known_id, no_such_volume
 from planner.text import suggestion, visible
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ _MAX_NAME = 255
 
 
 def find_entry(state: State, text: str, target: dict[str, str | None]) -> Entry:
-    """Return the slot of a disk's name, its id, or volume/replica/disk.
+    """Return the slot of a disk's name, its id or the eight characters in tables, or its key.
 
     Raises
     ------
@@ -27,7 +29,10 @@ def find_entry(state: State, text: str, target: dict[str, str | None]) -> Entry:
     """
     entries = state.at(target)
     matches = [entry for entry in entries if text == entry.name] or [
-        entry for entry in entries if text in {*entry.keys, *entry.ids}
+        entry
+        for entry in entries
+        if text in {*entry.keys, *entry.ids}
+        or (len(text) >= SHORT_ID and any(each.startswith(text) for each in entry.ids))
     ]
     if len(matches) > 1:
         unresolved = [entry for entry in matches if entry.is_pending or entry.stage == "conflict"]
@@ -40,7 +45,7 @@ def find_entry(state: State, text: str, target: dict[str, str | None]) -> Entry:
             f"{visible(text)!r} matches {len(matches)} disks", hint=f"use a name: {names}"
         )
     known = [name for entry in entries for name in (entry.name, entry.key)]
-    hint = suggestion(text, known, "`planner status` lists what is recorded")
+    hint = suggestion(text, known, LISTED)
     raise InputError(f"no recorded disk matches {visible(text)[:80]!r}", hint=hint)
 
 
@@ -59,6 +64,13 @@ def checked_id(text: str) -> str:
     return text
 
 
+def _listed_id(ctx: Context, text: str) -> str:
+    """Return the id of a listed disk that a text is or begins; another id as it is."""
+    text = checked_id(text)
+    known = ctx.disks().by_id
+    return known_id(text, known) if any(each and each.startswith(text) for each in known) else text
+
+
 def resolve_id(ctx: Context, entry: Entry, disk_id: str) -> None:
     """Record a disk as a slot's, as it is now.
 
@@ -69,7 +81,7 @@ def resolve_id(ctx: Context, entry: Entry, disk_id: str) -> None:
     Conflict
         When the account has no such live disk.
     """
-    disk_id = checked_id(disk_id)
+    disk_id = _listed_id(ctx, disk_id)
     for other in ctx.state.entries.values():
         if other is not entry and other.stage in {"created", "destroyed"} and disk_id in other.ids:
             raise InputError(f"{disk_id} is recorded for {other.key} ({other.name})")
@@ -92,7 +104,7 @@ def resolve_not(ctx: Context, entry: Entry, disk_id: str) -> None:
     InputError
         When it is the id the slot is recorded with.
     """
-    disk_id = checked_id(disk_id)
+    disk_id = _listed_id(ctx, disk_id)
     if entry.stage == "created" and disk_id in entry.ids:
         raise InputError(
             f"{disk_id} was read back as {entry.key}", hint="name the right one with --id ID"
@@ -126,11 +138,7 @@ def rename_volume(ctx: Context, project: str, volume: str, name: str) -> int:
     mine = ctx.state.at(ctx.target, project)
     disks = [entry for entry in mine if volume in entry.volumes and entry.may_exist]
     if not disks:
-        known = [name for entry in mine for name in entry.volumes]
-        raise InputError(
-            f"no recorded disk of {visible(project)} is volume {visible(volume)!r}",
-            hint=suggestion(volume, known, "`planner status` lists what is recorded"),
-        )
+        raise no_such_volume(project, volume, [name for entry in mine for name in entry.volumes])
     if not NAME.fullmatch(name):
         raise InputError("not a valid volume name", hint="letters, digits, - _ and .")
     if any(name in entry.volumes and entry.may_exist for entry in mine):

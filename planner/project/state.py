@@ -14,12 +14,13 @@ from planner.market.offers import KEY
 from planner.market.wire import STOCK_RANK
 from planner.marketplace.protocol import DiskRequest
 from planner.plans.sharing import DiskShare, VolumesOnDisk, by_disk, shares_of
+from planner.present.table import SHORT_ID
 from planner.schema import records, stored_amount
-from planner.text import visible
+from planner.text import suggestion, visible
 from planner.units import plain, usd_hr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from planner.market.disks import Disk
     from planner.plans.plan import Plan
@@ -369,7 +370,7 @@ class State:
             f"no recorded {what} matches at {account_text(target)}",
             hint=f"recorded at {'; '.join(elsewhere)}: use that key, team and PRIME_API_BASE_URL"
             if elsewhere
-            else "`planner status` lists what is recorded",
+            else suggestion(project or "", {e.project for e in self.entries.values()}, LISTED),
         )
 
     def recorded_ids(self) -> frozenset[str]:
@@ -430,6 +431,36 @@ class State:
         entry.until = None
         entry.why = "planner was stopped before the answer was recorded" if record["sends"] else ""
         _mark_pending(entry, record)
+
+
+LISTED = "`planner status` lists what is recorded"
+
+
+def no_such_volume(project: str, volume: str, known: Iterable[str]) -> InputError:
+    """Return the error for a volume of which no disk of a project is recorded."""
+    return InputError(
+        f"no recorded disk of {visible(project)} is volume {visible(volume)!r}",
+        hint=suggestion(volume, known, LISTED),
+    )
+
+
+def known_id(text: str, known: Collection[str | None]) -> str:
+    """Return the one id that a text is or begins: tables show the first eight characters.
+
+    Raises
+    ------
+    InputError
+        When there is none, or several begin so.
+    """
+    begun = [each for each in known if each and each.startswith(text)]
+    matches = [text] if text in begun else begun if len(text) >= SHORT_ID else []
+    if len(matches) > 1:
+        listed = ", ".join(sorted(matches))
+        raise InputError(f"{len(matches)} ids begin with {text}", hint=f"use one of {listed}")
+    if not matches:
+        hint = suggestion(text, filter(None, known), LISTED)
+        raise InputError(f"no disk has the id {visible(text)[:80]!r}", hint=hint)
+    return matches[0]
 
 
 def account_text(target: Mapping[str, str | None]) -> str:

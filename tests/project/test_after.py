@@ -14,10 +14,10 @@ from planner.errors import Conflict, InputError, Interrupted, PendingActions, Re
 from planner.marketplace.sim.wire import to_json
 from planner.marketplace.sim.world import SECOND_US
 from planner.project.context import Context
-from planner.project.destroy import destroy
+from planner.project.destroy import destroy, selected
 from planner.project.journal import Journal
 from planner.project.resolve import find_entry, give_up, rename, resolve_id, resolve_not
-from planner.project.state import State
+from planner.project.state import State, known_id
 from planner.project.status import Status, read_status
 from tests.project.world import URL, World, plan_of
 
@@ -113,6 +113,40 @@ def test_a_person_names_the_disk(tmp_path: Path) -> None:
     assert len(world.posts) == 2
     with opened(world, tmp_path) as ctx, pytest.raises(InputError, match="recorded for"):
         resolve_id(ctx, find_entry(ctx.state, "v2/1/1", TARGET), disk_id)
+
+
+def test_an_id_is_known_by_its_first_characters() -> None:
+    """As tables show it: eight characters, or more where two begin alike."""
+    ids = ["258191e6c8f590e5", "7457dd2b38f9085e", "7457dd2b99999999"]
+    assert known_id("258191e6", ids) == known_id("258191e6c8", ids) == ids[0]
+    assert known_id(ids[1], [*ids, ids[1] + "0"]) == ids[1]
+    for text, why in {
+        "7457dd2b": "2 ids begin with",
+        "258191e": "no disk",
+        "99999999": "no disk",
+    }.items():
+        with pytest.raises(InputError, match=why):
+            known_id(text, ids)
+
+
+def test_destroy_knows_everything_that_it_is_asked_for(tmp_path: Path) -> None:
+    """One name or id of several that is not recorded: nothing is selected; a short id selects."""
+    world = bought(tmp_path)
+    first, second = world.disks
+    with opened(world, tmp_path) as ctx:
+        for volumes, ids, why in (
+            (["v1", "v22"], [], "is volume 'v22'"),
+            ([], [first, "nosuchid"], "no disk has the id"),
+            ([], [first[:8]], "2 ids begin with"),
+        ):
+            with pytest.raises(InputError, match=why):
+                selected(ctx, "lab", volumes, ids)
+        assert [entry.ids for entry in selected(ctx, "lab", ids=[second])[0]] == [(second,)]
+        with pytest.raises(InputError) as wrong:
+            selected(ctx, "labb")
+        assert "did you mean lab?" in str(wrong.value.hint)
+        with pytest.raises(InputError, match="matches 2 disks"):
+            find_entry(ctx.state, first[:8], TARGET)
 
 
 @pytest.mark.slow
