@@ -5,6 +5,7 @@ It is laid down by the names of parameters, so that what several commands share 
 
 from __future__ import annotations
 
+import re
 from copy import copy
 from enum import EnumType
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
@@ -168,4 +169,5 @@ def unlabelled(command: Any) -> None:  # noqa: ANN401 -- click's, which typer ma
 def epilog(name: str, more: str | None) -> str:
     """Return what stands below a command's options: its examples, each on a line of its own."""
     examples = "\n".join(["Examples:", *(f"  {line}" for line in EXAMPLES[name])])
-    return f"{examples}\n\n{more}" if more else examples
+    # Typer would read [#N] as a style of the text, and leave it out.
+    return examples + "\n\n" + re.sub(r"\[(?=[#/@a-z])", r"\\[", more) if more else examples

@@ -11,9 +11,11 @@ from planner.market.gpus import is_confirmed, meets
 from planner.market.offers import KEY
 from planner.marketplace.protocol import LISTING_S, PodRequest, target_of
 from planner.plans.requests import pod_commands
+from planner.present.table import counted
 from planner.project.failover import kept_plan
 from planner.project.state import State, slots_of
 from planner.schema import records
+from planner.text import some, visible
 from planner.units import usd_hr
 
 if TYPE_CHECKING:
@@ -300,4 +302,9 @@ def read_reach(
     results: list[Reach] = []
     for made in plans:
         results += check_reach(made.project, jobs_of(made, state.entries), marketplace)
+        left = [slot.title for slot in slots_of(made) if slot.name not in state.entries]
+        if left:
+            what = f"{counted(len(left), 'disk')} of {visible(made.project)}"
+            names = visible(some([*dict.fromkeys(left)]))
+            problems.append(f"{what} not bought yet ({names}): run its apply again")
     return tuple(results), tuple(problems)

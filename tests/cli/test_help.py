@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -139,6 +140,14 @@ def test_what_a_file_has_is_completed(run: Run, tmp_path: Path) -> None:
     (tmp_path / "teams" / "vision.yaml").touch()
     assert _completed(run, "planner plan te") == ["teams/"]
     assert _completed(run, "planner plan teams/") == ["teams/vision.yaml"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_what_stands_in_brackets(run: Run, name: str) -> None:
+    """A bracket such as [#N] is text, not a style."""
+    more = getattr(import_module(f"planner.cli.{name}"), "EPILOG", "") if name != "schema" else ""
+    shown = "".join(run(name, "--help").out.split())
+    assert "".join(more.split()) in shown
 
 
 def test_what_completes_is_a_parameter_of_a_command() -> None:

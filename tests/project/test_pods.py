@@ -18,7 +18,7 @@ from planner.marketplace.prime.emit import emit_pods
 from planner.project.journal import Journal
 from planner.project.pods import Reach, jobs_of, read_reach
 from planner.project.state import State
-from tests.project.world import START, URL, World, offer
+from tests.project.world import START, URL, World, offer, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,6 +184,16 @@ def test_a_node_offer_is_looked_up_in_its_own_listing(tmp_path: Path) -> None:
     (reach,) = world.apply(tmp_path, plan([], [node], gpus=16)).reach
     assert (reach.beside, reach.job.listing) == ("yes", "multi-node")
     assert asked(world) == ["/api/v1/availability/multi-node"]
+
+
+def test_status_knows_what_is_left_to_buy(tmp_path: Path) -> None:
+    """A key that is rejected after the first disk: the third was never sent, and is named."""
+    world = World()
+    world.fault("ok", "401")
+    assert world.apply(tmp_path, plan_of(3)).exit_code == 4
+    assert read(world, tmp_path)[1] == ("1 disk of lab not bought yet (v3): run its apply again",)
+    assert world.apply(tmp_path, plan_of(3)).exit_code == 0
+    assert read(world, tmp_path)[1] == ()
 
 
 @pytest.mark.slow
