@@ -22,6 +22,7 @@ from planner.market.places import PLACES, as_list, known_places, unknown_place
 from planner.market.providers import attach_limit
 from planner.market.wire import SECURITY
 from planner.plans.requests import slug
+from planner.plans.summary import renamed
 from planner.solve.packing import PARTLY_TRIED, partly_tried
 from planner.solve.unchecked import unchecked_existing
 from planner.text import nearest, some, visible
@@ -164,7 +165,13 @@ def account_warnings(
     named = {disk for volume in demand.volumes for disk in volume.disks}
     served = Counter(replica.volume for replica in kept)
     wanting = {slug(v.name): v for v in demand.volumes if served[v.name] < v.replicas}
-    yield from _renamed(demand, disks, existing, placements)
+    sizes = {row["id"]: row["size_gb"] for row in disks}
+    for former, name in dict.fromkeys(renamed(placements, existing.leftover, sizes).values()):
+        old = shlex.quote(f"{demand.project}/{former}")
+        yield (
+            f"{former} is no longer in the demand, and {name} is new: if it is the same data, keep "
+            f"its disks with: planner rename {old} {shlex.quote(name)}"
+        )
     idle = [row for row in disks if row["id"] not in used]
     others = []
     for row in idle:
@@ -192,33 +199,6 @@ def account_warnings(
 def _disk(row: Mapping[str, Any]) -> str:
     cost = f"${money(Decimal(row['usd_hr']), 4)} an hour" if row["usd_hr"] else "price unknown"
     return f"{visible(row['id'] or 'without id')} ({visible(row['name'] or 'no name')}, {cost})"
-
-
-def _renamed(
-    demand: Demand,
-    disks: Sequence[Mapping[str, Any]],
-    existing: Existing,
-    placements: Sequence[Placement],
-) -> Iterator[str]:
-    """Yield the volumes that are new and may be a former one under another name."""
-    sizes = {row["id"]: row["size_gb"] for row in disks}
-    volumes = {volume.name for volume in demand.volumes}
-    known = {replica.volume for replica in existing.kept} | {v for v, _ in existing.replaced}
-    known.update(disk.volume for disk in existing.leftover)
-    new = [p for p in placements if p.action == "create" and p.volume not in known]
-    pairs = {
-        (disk.volume, p.volume): None
-        for disk in existing.leftover
-        if not (disk.superseded or disk.disk_group) and disk.volume not in volumes
-        for p in new
-        if sizes[disk.id] in p.disk_sizes_gb
-    }
-    for former, name in pairs:
-        old = shlex.quote(f"{demand.project}/{former}")
-        yield (
-            f"{former} is no longer in the demand, and {name} is new: if it is the same data, keep "
-            f"its disks with: planner rename {old} {shlex.quote(name)}"
-        )
 
 
 def existing_warnings(demand: Demand, placements: Sequence[Placement]) -> Iterator[str]:

@@ -104,6 +104,7 @@ def placements_section(
         _leftover_row(disks[disk.id], name, hours)
         for disk, name in zip(leftover, names[len(rows) :], strict=True)
     ]
+    keep = renamed(placements, leftover, {disk.id: disks[disk.id]["size_gb"] for disk in leftover})
     usd = total(placement.usd_hr for placement in placements)
     size = sum(placement.provision_gb for placement in placements)
     sums = {"size_gb": size, "usd_hr": usd, "usd_month": usd_month(usd, hours)}
@@ -114,7 +115,7 @@ def placements_section(
         rows,
         footer={"volume": "total", **sums},
         notes=notes,
-        commands=tuple(_deletions(title, leftover)),
+        commands=tuple(_deletions(title, leftover, keep)),
         expendable=("usd_hr",),
         noun="placement",
         first=FIRST,
@@ -155,12 +156,30 @@ def _leftover_row(row: Mapping[str, Any], name: str, hours: int) -> dict[str, An
     }
 
 
-def _deletions(project: str, leftover: Sequence[Leftover]) -> Iterator[str]:
-    """Yield the commands that delete disks which are no longer needed."""
+def renamed(
+    placements: Sequence[Placement], leftover: Sequence[Leftover], sizes: Mapping[str, int | None]
+) -> dict[str, tuple[str, str]]:
+    """Return disks whose volume may have another name now: id to its former and its new name."""
+    volumes = {placement.volume for placement in placements}
+    known = {p.volume for p in placements if p.action != "create"}
+    known.update(disk.volume for disk in leftover)
+    new = [p for p in placements if p.action == "create" and p.volume not in known]
+    return {
+        disk.id: (disk.volume, p.volume)
+        for disk in leftover
+        if not (disk.superseded or disk.disk_group) and disk.volume not in volumes
+        for p in reversed(new)
+        if sizes[disk.id] in p.disk_sizes_gb
+    }
+
+
+def _deletions(project: str, leftover: Sequence[Leftover], keep: Container[str]) -> Iterator[str]:
+    """Yield the commands that delete disks which are no longer needed, but for some."""
     name = shlex.quote(project)
     if any(disk.superseded for disk in leftover):
         yield f"planner retire {name}"
-    ids = " ".join(f"--id {disk.id}" for disk in leftover if not disk.superseded)
+    gone = [disk.id for disk in leftover if not disk.superseded and disk.id not in keep]
+    ids = " ".join(f"--id {disk_id}" for disk_id in gone)
     if ids:
         yield f"planner destroy {name} {ids}"
 

@@ -247,6 +247,7 @@ def test_a_renamed_volume_is_offered_as_a_rename_and_never_bought_silently(tmp_p
     plan = renamed_demand(world, tmp_path, "nonce-2")
     command = "planner rename lab/corpus corpus-v2"
     assert [text for text in plan.warnings if text.endswith(command)]
+    assert plan.summary().commands == ()  # nothing to paste that deletes what may be the same data
     refused = world.apply(tmp_path, plan)
     assert (refused.exit_code, len(world.live)) == (7, 2)
     assert refused.stop is not None
