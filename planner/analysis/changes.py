@@ -152,7 +152,11 @@ def _paired(instance: Instance, demand: Demand) -> Pairs:
     tied = ({}, {}) if is_tied_alike else (group_places(before), group_places(demand))
     changed: list[Volume] = []
     rows: list[int] = []
-    for volume in demand.volumes:
+    is_alike = is_tied_alike and mounted == old.mounted
+    for at, volume in enumerate(demand.volumes):
+        if is_alike and old.volumes[at] is volume:
+            rows.append(at)
+            continue
         name = volume.name
         v = instance.index.get(name)
         if (

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from planner.market.canonical import Market
+    from planner.solve.certificate import Multiplier
     from planner.solve.existing import Kept
     from planner.solve.problem import Chosen, Instance
 
@@ -59,8 +60,11 @@ CURVE = (
 
 _SMALL = 3000
 """Pairs of volumes and offers up to which each point is solved to the last cent."""
-_NODES, _PROGRAM_NODES = 30, 20
+_NODES, _PROGRAM_NODES = 20, 20
 """Nodes of the search for few places, and of a program, at one point of a large demand."""
+_NEAR, _OF_GAP = 9e-7, 0.1
+"""Relative distance to its bound at which a point is near enough; and at few places, as a part of
+the distance that is left there."""
 _ROUNDING = 1e-9
 _PLACES = Decimal("1e-9")
 _NOT_DECIDED = "no plan is known, and none is ruled out"
@@ -78,12 +82,15 @@ class Point:
         No plan costs less; None: there is none.
     chosen, rented : dict
         The plan, as in `Optimum`.
+    multipliers : tuple of Multiplier
+        Prices of its limits, where they are known.
     """
 
     usd_month: Decimal | None
     least_month: Decimal | None
     chosen: Chosen
     rented: dict[int, int]
+    multipliers: tuple[Multiplier, ...] = ()
 
     def or_cheaper(self, other: Point) -> Point:
         """Return the same with another plan of its limit where that is cheaper."""
@@ -189,6 +196,7 @@ class Curve:
 
     def __init__(self, instance: Instance, field: str, plan: Point) -> None:
         self._free, self._field, self._plan = without_budgets(instance), field, plan
+        self._policy = instance.demand.policy
         self._few: _FewPlans | None = None
 
     def under(self, value: int | Decimal) -> Instance:
@@ -231,7 +239,9 @@ class Curve:
             return _as_point(other, *_solved(other))
         (limit,), few = limits, self._few
         if few is None:
-            few = _FewPlans(other.under(limit.lifted(other.demand.policy)), limit.level)
+            policy = limit.lifted(other.demand.policy)
+            is_plans = policy == self._policy and self._plan.least_month is not None
+            few = _FewPlans(other.under(policy), limit.level, self._plan if is_plans else None)
         if limit.field == self._field:
             self._few = few
         return few.point(other, int(limit.value))
@@ -243,13 +253,14 @@ def _as_point(instance: Instance, best: Optimum | None, is_decided: bool = True)
         least = None if is_decided else dual_bound(instance)
         return Point(None, least, {}, {})
     least = best.usd_month if best.bound_month is None else best.bound_month
-    return Point(best.usd_month, min(least, best.usd_month), best.chosen, best.rented)
+    least = min(least, best.usd_month)
+    return Point(best.usd_month, least, best.chosen, best.rented, best.multipliers)
 
 
-def _solved(instance: Instance) -> tuple[Optimum | None, bool]:
+def _solved(instance: Instance, near: float = _NEAR) -> tuple[Optimum | None, bool]:
     """Return the best plan that some work finds, and whether there is none without one."""
     try:
-        return optimum(instance, tie_break=False, nodes=_PROGRAM_NODES, quick=True), True
+        return optimum(instance, tie_break=False, nodes=_PROGRAM_NODES, near=near), True
     except Undecided:
         return None, False
 
@@ -261,15 +272,14 @@ class _FewPlans:
     given then, and what they cost there is the optimum of a smaller market.
     """
 
-    def __init__(self, instance: Instance, level: str) -> None:
+    def __init__(self, instance: Instance, level: str, anywhere: Point | None) -> None:
         self._instance, self._level = instance, level
-        best, self._is_decided = _solved(instance)
-        self._anywhere = _as_point(instance, best, self._is_decided)
+        self._anywhere = anywhere or _as_point(instance, *_solved(instance))
         codes: dict[Any, int] = {}
         self._code = np.array(
             [codes.setdefault(place, len(codes)) for place in instance.places(level)], np.int64
         )
-        weights, self._constant = self._weights(best)
+        weights, self._constant = self._weights()
         units = [self._unit(unit, weights) for unit in self._units()]
         cost, apart = (np.array(each) for each in zip(*units, strict=True))
         self._few = FewPlaces(cost, apart, [int(self._code[o]) for _, o in instance.kept])
@@ -293,16 +303,17 @@ class _FewPlans:
         point = Point(None, max(least, anywhere.least_month), {}, {})
         if few.places:
             there = only_at(self._instance, np.isin(self._code, few.places))
-            best, _ = _solved(there)
+            gap = 1 - few.least / few.most
+            best, _ = _solved(there, max(_NEAR, gap * _OF_GAP))
             if best is not None:
                 point = point.or_cheaper(_as_point(there, best))
         return point
 
-    def _weights(self, best: Optimum | None) -> tuple[_Floats, float]:
+    def _weights(self) -> tuple[_Floats, float]:
         """Return what a replica of each volume costs at least at each offer, (V, O), and beside."""
         instance, every = self._instance, range(len(self._instance.volumes))
-        if best is not None and has_prices(instance):
-            prices = LimitPrices(instance, best.multipliers)
+        if has_prices(instance):
+            prices = LimitPrices(instance, self._anywhere.multipliers)
             return prices.rows(instance, every), prices.constant
         weights = instance.least.float_usd_hr(slice(None))
         for v, o in instance.kept:

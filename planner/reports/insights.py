@@ -11,14 +11,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from planner.analysis.curve import CURVE, Point, curve
-from planner.analysis.explain import costly, free_notes, with_range
+from planner.analysis.explain import costly, free_notes, requirements, with_range
 from planner.market.market import Sold
 from planner.market.offers import KEY, place_text
-from planner.plans.explain import evaluator_of, explain
+from planner.plans.explain import evaluator_of
 from planner.present.charts.price import price_chart, requirement_chart
 from planner.present.charts.tradeoff import tradeoff_chart
 from planner.present.table import Cell, Section, TableColumn, counted, ranged, split
-from planner.schema import AMOUNT, WHOLE, Column, build, records, with_columns
+from planner.schema import AMOUNT, WHOLE, Column, build, handed_out, records, with_columns
 from planner.units import plain, usd_hr, usd_month
 
 if TYPE_CHECKING:
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from planner.analysis.evaluator import Evaluator
     from planner.plans.plan import Plan
 
 
 _SHARES = ("1", "0.8", "0.7", "0.6", "0.5", "0.4", "0.3")
 _MORE_SITES, _MOST_SITES = 2, 8
 _TB = 1000
+_PLANS = 1
+"""What programs for the requirements of a large plan may be worth, in plans: others are ranges."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,14 @@ class Insights:
     @classmethod
     def of(cls, plan: Plan) -> Insights:
         """Ask a plan; a large one takes its time."""
+        known = evaluator_of(plan)
         sites = {(p.provider, p.data_center, p.country) for p in plan.placements}
         most = min(_MOST_SITES, max(len(sites), plan.demand.policy.max_sites or 0) + _MORE_SITES)
-        return cls(
-            plan,
-            explain(plan, exact=True).requirements,
-            _against(plan, "max_sites", range(1, most + 1)),
-            _against(plan, "max_provider_share", [*map(Decimal, _SHARES)]),
-        )
+        by_sites = _against(plan, known, "max_sites", range(1, most + 1))
+        by_share = _against(plan, known, "max_provider_share", [*map(Decimal, _SHARES)])
+        known.ration(_PLANS)
+        asked = handed_out(requirements(known), exact=True)
+        return cls(plan, asked, by_sites, by_share)
 
     def sections(self, most: int | None) -> tuple[Section, ...]:
         """Return them as tables of texts: see `Report.sections`."""
@@ -139,16 +142,20 @@ class Insights:
         return Section.of("requirements", title, columns, shown, notes=tuple(notes))
 
 
-def _against(plan: Plan, field: str, values: Sequence[int | Decimal]) -> pd.DataFrame:
+def _against(
+    plan: Plan, known: Evaluator, field: str, values: Sequence[int | Decimal]
+) -> pd.DataFrame:
     """Return what values of a limit cost, budgets aside (columns ``CURVE``)."""
-    known, policy = evaluator_of(plan), plan.demand.policy
+    policy = plan.demand.policy
     if policy.months or plan.solver.cost_slack_percent:  # a schedule, or stock for cost
         aside = {f"budgets.{owner}": [None] for owner in policy.budgets}
         frame = plan.what_if({field: values, **aside, "budget_usd_month": None}, exact=True)
         proven = frame["usd_month"].where(frame["status"] == "optimal", None).tolist()
-        least = Column("least_usd_month", AMOUNT, "usd_month where that is proven; else null")
-        return with_columns(frame, {least: proven}, "extra_usd_month")
-    point = Point(known.usd_month, None, known.chosen, known.rented)
+        column = Column("least_usd_month", AMOUNT, "usd_month where that is proven; else null")
+        return with_columns(frame, {column: proven}, "extra_usd_month")
+    record, hours = plan.solver, policy.hours_per_month
+    least = None if plan.gpus else min(usd_month(record.bound_usd_hr, hours), known.usd_month)
+    point = Point(known.usd_month, least, known.chosen, known.rented, record.multipliers)
     rows = curve(known.instance, plan.kept, plan.market, point, field, values)
     kind = WHOLE if field == "max_sites" else AMOUNT
     return build(rows, [Column(field, kind, "value of the limit"), *CURVE])

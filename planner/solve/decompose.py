@@ -222,7 +222,11 @@ def _relaxed(
             return _from_dual(instance, columns, choice, dual, best, stats)
         _, prices = as_multipliers(limits, best.prices)
         rounded = round_units(
-            dual, best.counts, prices, dual.bound(prices) * (1 + _ENOUGH), quick=stats.quick
+            dual,
+            best.counts,
+            prices,
+            dual.bound(prices) * (1 + max(_ENOUGH, stats.near)),
+            quick=stats.near > 0,
         )
         if rounded is not None:
             counts = choice.on_columns(rounded, kept=1).astype(np.int64)
@@ -261,7 +265,11 @@ def _from_dual(
     relaxed_month = dual.bound(prices) * hours * (1 - _ROUNDING)
     stats.look_at(len(columns), len(columns.units) + len(prices))
     rounded = round_units(
-        dual, best.counts, prices, float(bound) / hours * (1 + _ENOUGH), quick=stats.quick
+        dual,
+        best.counts,
+        prices,
+        float(bound) / hours * (1 + max(_ENOUGH, stats.near)),
+        quick=stats.near > 0,
     )
     reduced = choice.on_columns(dual.reduced(prices), never=np.inf)
     values = choice.on_columns(best.counts, kept=1)
@@ -276,7 +284,7 @@ def _from_dual(
         least = max(Fraction(bound), Fraction(plain) + rest)
         enough = float(least) / hours * (1 + _EXACT)
         if usd_hr > enough and len(kept) > _ENUMERATED:
-            rounded = round_units(dual, rounded.astype(float), prices, enough, quick=stats.quick)
+            rounded = round_units(dual, rounded.astype(float), prices, enough, quick=stats.near > 0)
         ideal = ideal._replace(least_month=least)
     counts = None if rounded is None else choice.on_columns(rounded, kept=1).astype(np.int64)
     return ideal._replace(rounded=counts)
@@ -309,7 +317,7 @@ def _searched(
     attempts = [(near_enough, _WORK)]
     if len(columns) <= SMALL and _rounds(instance, scope):
         attempts.insert(0, (0.0, _FIRST_WORK))
-    for gap, most in attempts if not stats.quick else ():
+    for gap, most in attempts if not stats.near else ():
         distance = float(best.usd_month) - ideal.relaxed_month
         spare = float(best.usd_month) - max(ideal.bound_month, best.bound_month or 0.0)
         if (gap and spare <= PROOF * float(best.usd_month)) or stats.is_over:
@@ -398,7 +406,7 @@ def _from_core(
             return None
         if best is not None and best.chosen:
             return best
-        if stats.quick:
+        if stats.near:
             raise Undecided
         size, work = size * 4, work * 4
 

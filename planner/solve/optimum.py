@@ -65,7 +65,7 @@ def optimum(
     full: bool = False,
     tie_break: bool = True,
     nodes: int | None = None,
-    quick: bool = False,
+    near: float = 0.0,
 ) -> Optimum | None:
     """Return the cheapest solution; None where there is none.
 
@@ -80,8 +80,9 @@ def optimum(
         Of equally cheap solutions, take the first by stock, sites and keys.
     nodes : int | None
         Branch-and-bound nodes after which a program is given up, on every machine alike.
-    quick : bool
-        Be content with a cost and a bound: no long search follows rounding.
+    near : float
+        Relative distance to the bound that will do; where it is not 0, no long search follows
+        rounding, and there may be no such solution.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def optimum(
     deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
     if instance.demand.workloads and instance.rentals is None:
         return None
-    stats = SolveStats(deadline, nodes=nodes, quick=quick)
+    stats = SolveStats(deadline, nodes=nodes, near=near)
     if not full:
         best = _presolved(instance, stats, tie_break=tie_break)
         return None if best is None else _optimum(instance, best, stats)

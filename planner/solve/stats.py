@@ -37,8 +37,9 @@ class SolveStats:
         Give the solver every candidate of every volume, and skip every presolve.
     nodes : int | None
         Branch-and-bound nodes after which a program is given up, on every machine alike.
-    quick : bool
-        Be content with a cost and a bound: no long search follows rounding.
+    near : float
+        Relative distance to the bound that will do; where it is not 0, no long search follows
+        rounding.
     runs : list of Run
         What the solvers said.
     variables, constraints, dominated : int
@@ -49,7 +50,7 @@ class SolveStats:
     forbidden: bool = False
     full: bool = False
     nodes: int | None = None
-    quick: bool = False
+    near: float = 0.0
     runs: list[Run] = field(default_factory=list)
     variables: int = 0
     constraints: int = 0
