@@ -189,7 +189,7 @@ class SearchBudget:
 # Evaluation.
 
 
-_PROGRAMS, _PLANS = 250, 10
+_PROGRAMS, _PLANS = 250, 12
 """Programs that are solved for one kind of answer that was not asked for one by one, and what they
 may be worth in plans of a large instance, where a program near the plan is small beside one."""
 _PLACES = Decimal("1e-9")
@@ -515,7 +515,9 @@ class Evaluator:
         best = bracket.best
         if bracket.is_exact:
             return self._answer(best, change, part)
-        if not nearby.is_settled(bracket, is_one_of_many=many) and not self.budget.is_spent:
+        at_least = _BESIDE * size_of(other) if nearby.is_large else _NEARBY
+        may_solve = not self.budget.is_spent and at_least <= self.budget.calls
+        if may_solve and not nearby.is_settled(bracket, is_one_of_many=many):
             before = nearby.columns_solved
             try:
                 return self._answer(nearby.solved(other, bracket), change, part)
@@ -524,7 +526,6 @@ class Evaluator:
                     return self._answer(self._solve(other), change, part)
             finally:
                 columns = nearby.columns_solved - before
-                at_least = _BESIDE * size_of(other) if nearby.is_large else _NEARBY
                 self.budget.calls -= bool(columns) * max(at_least, columns / _COLUMNS_A_PROGRAM)
         least = Decimal(bracket.least_usd_hr * self.hours).quantize(_PLACES, ROUND_FLOOR)
         if best is None:
