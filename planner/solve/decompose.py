@@ -29,6 +29,7 @@ from planner.solve.certificate import (
     proves,
 )
 from planner.solve.dual import Lagrangian
+from planner.solve.enumerate import all_cheapest
 from planner.solve.heuristic import round_units
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, lacks_places, presolve
@@ -187,7 +188,9 @@ def _incumbent(
 class _Ideal(NamedTuple):
     """The relaxation of a scope: its fractions, reduced costs, and what it proves, with what.
 
-    Reduced costs are beyond ``relaxed_month``; that GB are whole can prove more.
+    Reduced costs are beyond ``relaxed_month``; that GB are whole can prove more. ``cheapest`` are
+    all solutions of least cost, where they are known, as far as floats tell: their columns, and
+    what they are where they are few.
     """
 
     values: NDArray[np.float64]
@@ -197,6 +200,7 @@ class _Ideal(NamedTuple):
     multipliers: tuple[Multiplier, ...] = ()
     rounded: NDArray[np.int64] | None = None
     least_month: Fraction = Fraction(0)
+    cheapest: tuple[Columns, list[Chosen]] | None = None
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -264,6 +268,15 @@ def _from_dual(
         raise Defect("prices of limits prove nothing")
     relaxed_month = dual.bound(prices) * hours * (1 - _ROUNDING)
     stats.look_at(len(columns), len(columns.units) + len(prices))
+    reduced = choice.on_columns(dual.reduced(prices), never=np.inf)
+    values = choice.on_columns(best.counts, kept=1)
+    ideal = _Ideal(values, reduced, relaxed_month, float(bound), multipliers)
+    cheapest = None if stats.near or len(columns) > SMALL else all_cheapest(dual, prices)
+    if cheapest is not None:
+        on = [choice.on_columns(each, kept=1).astype(np.int64) for each in cheapest.counts]
+        used = choice.on_columns(cheapest.columns.astype(float), kept=1) > 0
+        chosen = [disaggregate(instance, columns, counts) for counts in on]
+        return ideal._replace(cheapest=(columns.take(used), chosen))
     rounded = round_units(
         dual,
         best.counts,
@@ -271,9 +284,6 @@ def _from_dual(
         float(bound) / hours * (1 + max(_ENOUGH, stats.near)),
         quick=stats.near > 0,
     )
-    reduced = choice.on_columns(dual.reduced(prices), never=np.inf)
-    values = choice.on_columns(best.counts, kept=1)
-    ideal = _Ideal(values, reduced, relaxed_month, float(bound), multipliers)
     if rounded is None:
         return ideal
     if is_small:
@@ -296,11 +306,31 @@ def _around_relaxation(
     ideal = _relaxed(instance, scope, columns, stats)
     if ideal is None:
         return None
+    if ideal.cheapest is not None:
+        best = _cheapest(instance, scope, *ideal.cheapest, stats)
+        if best is not None:
+            return best
     best = _rounded(instance, scope, columns, ideal)
     if best is not None and best.bound_month is None:
         return best
     best = best or _from_core(instance, scope, columns, ideal, stats)
     return None if best is None else _searched(instance, scope, columns, ideal, best, stats)
+
+
+def _cheapest(
+    instance: Instance, scope: Scope, columns: Columns, few: list[Chosen], stats: SolveStats
+) -> ScopeOptimum | None:
+    """Return the cheapest of solutions between which floats do not tell; None where none holds."""
+    exact: list[tuple[Decimal, Chosen]] = []
+    for chosen in few:
+        rented = instance.rent(scope.workloads, chosen)
+        if rented is not None and instance.holds(scope, chosen):
+            exact.append((instance.usd_month(chosen, rented), chosen))
+    if exact:
+        usd_month, chosen = min(exact, key=lambda each: each[0])
+        return ScopeOptimum(chosen, usd_month, None, columns)
+    best = None if few else _polished(instance, scope, columns, stats, 0.0, _FIRST_WORK)
+    return None if best is None or best.bound_month is not None else best
 
 
 def _searched(
