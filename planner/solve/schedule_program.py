@@ -313,7 +313,7 @@ class _Month(Program):
         self.columns = Columns(whole.units, unit, np.array(self.offer, np.int64), 0)
         self.of_unit = [np.flatnonzero(unit == k).tolist() for k in range(len(whole.units))]
         self.unit_of = at
-        self.z = {}
+        self.z, self._used_at = {}, {}
         constrain(self)
 
     def variable(self, name: str, most: float | None, *, whole: bool = True) -> Variable:
