@@ -25,20 +25,24 @@ class Amounts:
     distinct : ndarray of int32 or int64, shape (R, C)
         Every different row, without columns that repeat.
     rows, columns : ndarray of int64, shape (V,) and (O,); None
-        Which of them each volume and each offer has; None: each its own.
+        Which of them each volume and each offer has; None: each its own. ``~n`` is the constant n.
+    constants : ndarray of int64
+        Of offers at which all volumes are alike.
     """
 
-    __slots__ = ("columns", "distinct", "rows")
+    __slots__ = ("columns", "constants", "distinct", "rows")
 
     def __init__(
         self,
         distinct: NDArray[Any],
         rows: NDArray[np.int64] | None = None,
         columns: NDArray[np.int64] | None = None,
+        constants: NDArray[np.int64] | None = None,
     ) -> None:
         self.distinct = distinct
         self.rows = np.arange(distinct.shape[0]) if rows is None else rows
         self.columns = np.arange(distinct.shape[1]) if columns is None else columns
+        self.constants = np.empty(0, np.int64) if constants is None else constants
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -53,10 +57,17 @@ class Amounts:
         row, column = key if isinstance(key, tuple) else (key, slice(None))
         at, there = self.rows[row], self.columns[column]
         if type(row) is int and type(column) is int:
-            return int(self.distinct[at, there])
+            return int(self.constants[~there] if there < 0 else self.distinct[at, there])
+        varies = there
+        if self.constants.size:
+            varies = np.maximum(there, 0)
         if isinstance(row, slice) or isinstance(column, slice):
-            return self.distinct[at][..., there].astype(np.int64)
-        return self.distinct[at, there].astype(np.int64)
+            values = self.distinct[at][..., varies].astype(np.int64)
+        else:
+            values = self.distinct[at, varies].astype(np.int64)
+        if not self.constants.size:
+            return values
+        return np.where(there < 0, self.constants[np.maximum(~there, 0)], values)
 
     def take(
         self, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None
@@ -66,35 +77,38 @@ class Amounts:
             self.distinct,
             self.rows if rows is None else self.rows[list(rows)],
             self.columns if columns is None else self.columns[list(columns)],
+            self.constants,
         )
 
     def above(self, more: Amounts) -> Amounts:
         """Return the same with more volumes at the same offers."""
-        is_alike = self.distinct.shape[1] == more.distinct.shape[1]
-        if is_alike and np.array_equal(self.columns, more.columns):
+        is_alike = (
+            self.distinct.shape[1] == more.distinct.shape[1]
+            and np.array_equal(self.columns, more.columns)
+            and np.array_equal(self.constants, more.constants)
+        )
+        if is_alike:
             rows = np.r_[self.rows, len(self.distinct) + more.rows]
-            return Amounts(np.vstack([self.distinct, more.distinct]), rows, self.columns)
+            values = np.vstack([self.distinct, more.distinct])
+            return Amounts(values, rows, self.columns, self.constants)
         return Amounts(np.vstack([self[:, :], more[:, :]]))
 
     def beside(self, more: ArrayLike) -> Amounts:
         """Return the same with more offers: of shape (n,) where all volumes are alike there."""
         added = np.asarray(more, np.int64)
-        values, rows = (self.distinct, self.rows) if added.ndim == 1 else (self[:, :], None)
-        return Amounts(
-            np.hstack([values, np.broadcast_to(added, (len(values), added.shape[-1]))]),
-            rows,
-            np.r_[
-                self.columns if rows is not None else np.arange(values.shape[1]),
-                values.shape[1] + np.arange(added.shape[-1]),
-            ],
-        )
+        if added.ndim > 1 or not self.distinct.shape[1]:
+            shape = (len(self.rows), added.shape[-1])
+            return Amounts(np.hstack([self[:, :], np.broadcast_to(added, shape)]))
+        codes = ~np.arange(len(self.constants), len(self.constants) + len(added))
+        constants = np.r_[self.constants, added]
+        return Amounts(self.distinct, self.rows, np.r_[self.columns, codes], constants)
 
     def set_columns(self, at: Sequence[int], constants: ArrayLike) -> Amounts:
         """Return the same with offers at which all volumes are alike."""
         wider = self.beside(constants)
-        columns = self.columns.copy()
+        columns = wider.columns[: len(self.columns)].copy()
         columns[list(at)] = wider.columns[len(columns) :]
-        return Amounts(wider.distinct, self.rows, columns)
+        return Amounts(wider.distinct, wider.rows, columns, wider.constants)
 
 
 class Rules:

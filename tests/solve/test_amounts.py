@@ -49,6 +49,18 @@ def test_amounts_change_as_an_array_does() -> None:
     assert np.array_equal(SMALL.beside(every), np.hstack([dense, every]))
     for more in (SMALL, Amounts(dense[:2])):
         assert np.array_equal(SMALL.above(more), np.vstack([dense, more]))
+    wide, other = same.take([1, 3]).beside([9]), np.asarray(same.beside([9]))
+    assert np.array_equal(wide.above(wide), np.vstack([other[[1, 3]]] * 2))
+    for key in ((3, 6), (3, slice(4, 9)), (slice(None), 7), ([0, 4], [8, 2]), [2, 0]):
+        assert np.array_equal(same.beside([9])[key], other[key])
+
+
+def test_offers_where_volumes_are_alike_take_no_row() -> None:
+    """What is existing disks is one number for each, however many volumes there are."""
+    wider = SMALL.beside(range(1000)).set_columns([2], [5])
+    assert wider.distinct is SMALL.distinct
+    assert (wider.shape, wider[3, 2], wider[4, 1000]) == ((5, 1006), 5, 994)
+    assert np.array_equal(Amounts(np.empty((2, 0), np.int64)).beside([3, 4]), [[3, 4]] * 2)
 
 
 def test_volumes_alike_are_held_against_the_offers_once(monkeypatch: pytest.MonkeyPatch) -> None:
