@@ -62,7 +62,7 @@ def test_no_way_of_buying_beats_whoever_knows_the_months(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The back-test's least is the clairvoyant's; a schedule costs less than buying once."""
-    growing.back_test()
+    growing.back_test(2)
     order = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[2:]]
     assert order[0] == "clairvoyant"
     assert order.index("schedule") < order.index("once")

@@ -111,8 +111,8 @@ def test_the_action_plans_and_shows_the_plan(runner: Runner) -> None:
 def test_a_cost_that_rises_fails_and_is_shown(runner: Runner) -> None:
     """Against a baseline: the difference is in the summary, and the step ends with exit 10."""
     research = runner.folder / "research.yaml"
-    offers = "disk-offers.json"
-    assert runner.use(demand="research.yaml", offers=offers, out="old.json") == 0, runner.log
+    offers, old = str(runner.folder / "disk-offers.json"), runner.folder / "old.json"
+    planner.plan(planner.read_demand(research), planner.read_offers(offers)).save(old)
     text = research.read_text(encoding="utf-8").replace("owner: serving", "owner: research")
     research.write_text(text, encoding="utf-8")
     same = {"demand": "research.yaml", "offers": offers, "baseline": "old.json"}

@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sysconfig
@@ -25,6 +26,7 @@ import planner
 from planner import errors
 from planner.shipped import docs
 from planner.solve import model
+from tests.cli.conftest import Screen, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +41,8 @@ PICTURE = ROOT / "notebooks" / "report.png"
 MOST_BYTES = 10_000
 """Of the README: what a newcomer reads before deciding."""
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PLAIN = re.compile(r"planner [^$<>|&;*?`\\#()]+")
+"""A command that a shell would only divide into words."""
 PROMPT = re.compile(r"^\$ ", re.MULTILINE)
 VOLATILE = ((re.compile(r"\b\d+\.\d\d s\b"), "0.00 s"), (re.compile(r"-[0-9a-f]{12}\b"), "-hash"))
 """What differs from run to run: the solver's seconds, and the nonce in the names of disks."""
@@ -102,7 +106,16 @@ class Clone:
         }
 
     def type(self, command: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run a line as a terminal would, both streams in the order in which they are written."""
+        """Run a line as a terminal would, both streams in the order in which they are written.
+
+        A command that needs nothing of a shell is run in this process.
+        """
+        environ = {**self.environ, **environ}
+        if PLAIN.fullmatch(command):
+            screen, (_, *words) = Screen(), shlex.split(command)
+            streams = (io.TextIOWrapper(io.BytesIO()), screen, screen)
+            code = run_here(words, folder=self.folder, environ=environ, streams=streams)
+            return subprocess.CompletedProcess(command, code, screen.text)
         bash = shutil.which("bash")
         assert bash is not None
         return subprocess.run(
@@ -110,7 +123,7 @@ class Clone:
             check=False,
             cwd=self.folder,
             encoding="utf-8",
-            env={**self.environ, **environ},
+            env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -99,7 +99,7 @@ def test_greedy_stays_at_the_sites_it_has() -> None:
 def test_greedy_is_never_cheaper_and_keeps_the_rules_it_knows() -> None:
     """On random instances it breaks no rule but budgets and share, and never beats the optimum."""
     placed, dearer = 0, 0
-    for seed in range(7000, 7080):
+    for seed in range(7000, 7040):
         document, rows, gpus, nodes = coupled(seed)
         for word in ("budget_usd_month", "budgets", "max_provider_share"):
             document["policy"].pop(word, None)

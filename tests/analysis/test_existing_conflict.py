@@ -59,7 +59,7 @@ def _case(seed: int) -> tuple[Any, Existing] | None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(2))
+@pytest.mark.parametrize("block", range(1))
 def test_the_sets_are_the_smallest_and_their_costs_those_of_planning(block: int) -> None:
     """Every set of so many disks that is enough is listed, and no larger one, cheapest first."""
     compared = 0

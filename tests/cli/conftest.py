@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from unittest.mock import patch
 
 import pytest
 
 from planner.cli.main import main
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -49,33 +52,59 @@ class Typed(io.TextIOWrapper):
         return True
 
 
+class Screen(io.TextIOWrapper):
+    """A stream that remembers what was written."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), "utf-8", newline="", write_through=True)
+
+    @property
+    def text(self) -> str:
+        self.seek(0)
+        return self.read()
+
+
+def run_here(
+    words: Sequence[str],
+    *,
+    folder: Path,
+    environ: Mapping[str, str],
+    streams: tuple[TextIO, TextIO, TextIO],
+) -> int:
+    """Run ``planner`` in this process, as in a folder and an environment; return its exit code."""
+    names = zip(("stdin", "stdout", "stderr"), streams, strict=True)
+    with (
+        patch.dict(os.environ, environ, clear=True),
+        patch.multiple(sys, argv=["planner", *words], **dict(names)),
+        contextlib.chdir(folder),
+    ):
+        try:
+            main()
+        except SystemExit as stop:
+            return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path) -> Run:
     """Return a function that runs ``planner`` in an empty directory without a key."""
 
     def planner(
         *words: str, stdin: str = "", env: dict[str, str] | None = None, terminal: bool = False
     ) -> Ran:
-        with monkeypatch.context() as here:
-            for name in os.environ:
-                if name.startswith("PRIME_") or name in {"COLUMNS", "NO_COLOR", "FORCE_COLOR"}:
-                    here.delenv(name)
-            for name, value in {"HOME": str(tmp_path), **(env or {})}.items():
-                here.setenv(name, value)
-            here.chdir(tmp_path)
-            out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
-            here.setattr(sys, "argv", ["planner", *words])
-            reader = Typed if terminal else io.TextIOWrapper
-            here.setattr(sys, "stdin", reader(io.BytesIO(stdin.encode()), "utf-8"))
-            here.setattr(sys, "stdout", out)
-            here.setattr(sys, "stderr", err)
-            code = 0
-            try:
-                main()
-            except SystemExit as stop:
-                code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-            out.seek(0)
-            err.seek(0)
-            return Ran(code, out.read(), err.read())
+        environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("PRIME_") and name not in {"COLUMNS", "NO_COLOR", "FORCE_COLOR"}
+        }
+        reader = Typed if terminal else io.TextIOWrapper
+        out, err = Screen(), Screen()
+        code = run_here(
+            words,
+            folder=tmp_path,
+            environ={**environ, "HOME": str(tmp_path), **(env or {})},
+            streams=(reader(io.BytesIO(stdin.encode()), "utf-8"), out, err),
+        )
+        return Ran(code, out.text, err.text)
 
     return planner

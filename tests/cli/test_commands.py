@@ -249,12 +249,9 @@ def test_amounts_are_never_cut(run: Run, columns: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [("plan", "shipped:minimal", *MARKET), ("offers", *MARKET)])
-def test_an_unusable_standard_output_is_no_traceback(
-    words: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_an_unusable_standard_output_is_no_traceback(tmp_path: Path) -> None:
     """Closed, full or gone, either stream: the command ends quietly or says so."""
-    command = f"{sys.executable} -m planner {shlex.join(words)}"
+    command = f"{sys.executable} -m planner {shlex.join(('offers', *MARKET))}"
     env = {**os.environ, "HOME": str(tmp_path)}
     redirects = {">&-": 0, ">/dev/full": 2, "| true": 0, "2>&-": 0, "2>/dev/full": 0}
     for redirect, code in redirects.items():

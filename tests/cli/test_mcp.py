@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ from planner.market.offers import offer_records
 from planner.market.shapes import api_rows
 from planner.market.snapshot import read_offers
 from planner.marketplace.sim.local import Sim
+from tests.cli.conftest import Screen, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -43,18 +45,36 @@ def sim() -> Iterator[Sim]:
 
 
 @pytest.fixture
-def talk(sim: Sim, tmp_path: Path) -> Callable[..., Any]:
-    """Return what runs a conversation with the server, and the questions that were asked."""
+def talk(sim: Sim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return what runs a conversation with the server, and the questions that were asked.
+
+    The server and its commands are in this process, unless they are asked to be ``apart``.
+    """
     (tmp_path / "demand.json").write_text(json.dumps(DEMAND), encoding="utf-8")
     environ = {**os.environ, **sim.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": ""}
-    server = StdioServerParameters(
-        command=sys.executable, args=["-m", "planner", "mcp"], env=environ, cwd=str(tmp_path)
-    )
+
+    async def run_command(*words: str) -> dict[str, Any]:
+        out, err = Screen(), Screen()
+        streams = (io.TextIOWrapper(io.BytesIO()), out, err)
+        words = (*words[:1], "--output=json", *words[1:])
+        code = run_here(words, folder=tmp_path, environ=environ, streams=streams)
+        result = json.loads(out.text) if out.text.strip() else None
+        return {"exit_code": code, "result": result, "messages": err.text.splitlines()}
 
     def run(
-        script: Callable[[Client], Awaitable[None]], answer: str | None = None, **more: Any
+        script: Callable[[Client], Awaitable[None]],
+        answer: str | None = None,
+        *,
+        apart: bool = False,
+        **more: Any,
     ) -> list[str]:
         questions: list[str] = []
+        if not apart:
+            monkeypatch.setattr(assistant, "_run", run_command)
+            monkeypatch.setattr(assistant, "_folder", lambda: tmp_path)
+        server = StdioServerParameters(
+            command=sys.executable, args=["-m", "planner", "mcp"], env=environ, cwd=str(tmp_path)
+        )
 
         async def answered(_: Any, params: Any) -> ElicitResult:
             questions.append(params.message)
@@ -64,7 +84,7 @@ def talk(sim: Sim, tmp_path: Path) -> Callable[..., Any]:
 
         async def main() -> None:
             more.setdefault("elicitation_callback", answered)
-            async with Client(server, **more) as client:
+            async with Client(server if apart else assistant.server, **more) as client:
                 await script(client)
 
         anyio.run(main)
@@ -176,7 +196,7 @@ def test_a_person_who_types_yes_buys_once(sim: Sim, talk: Callable[..., Any]) ->
         assert again.is_error
         assert "nothing to buy" in str(again.content)
 
-    [question] = talk(script, "yes")
+    [question] = talk(script, "yes", apart=True)
     assert question.startswith("Buy 1 disk for tour? corpus: 1,000 GB at ")
     assert "$0.0700/h more ($51.10 in a month of 730 h)" in question
     assert "never costs more than $0.2/h" in question

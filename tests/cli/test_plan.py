@@ -116,7 +116,7 @@ def too_hard(tmp_path: Path) -> tuple[str, ...]:
     ]
     volumes = [volume(f"v{n}", rng.randint(300, 700)) for n in range(40)]
     write(tmp_path, hard=demanded(*volumes, policy={"max_provider_share": 0.06}), disks=rows)
-    return ("plan", "hard.json", "--offers", "disks.json", "--time-limit", "8")
+    return ("plan", "hard.json", "--offers", "disks.json", "--time-limit", "2")
 
 
 @pytest.mark.slow

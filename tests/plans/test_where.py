@@ -106,7 +106,7 @@ questions = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(disks, min_size=1, max_size=5), st.lists(rented, max_size=4), questions)
 def test_sites_of_random_markets(
     listed: list[dict[str, Any]], rows: list[dict[str, Any]], asked: dict[str, Any]
@@ -239,7 +239,7 @@ def test_the_saved_demand_plans_to_the_same_result(asked: dict[str, Any], tmp_pa
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20),
     st.sampled_from(["NO", "null", "1e5", "a: b", "- x", "#", "'", '"', "0x1"]),

@@ -256,7 +256,7 @@ def test_killed_anywhere_it_is_bought_once(tmp_path: Path, first: bool, again: b
     world, plan = begun(tmp_path / "all", first=first)
     before = world.steps
     world.apply(tmp_path / "all", plan)
-    for step in range(1, world.steps - before, 4):
+    for step in range(1, world.steps - before, 7):
         killed, folder = killed_at(tmp_path / str(step), step, first=first, again=again)
         sizes = sorted(disk.size_gb for disk in killed.live)
         assert sizes == ([3000] if first else [3000, 3500]), step

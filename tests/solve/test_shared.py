@@ -88,7 +88,7 @@ def test_what_is_no_single_place_is_left_to_the_solver() -> None:
 def test_jobs_and_groups_in_one_place_cost_and_rank_as_the_program_says() -> None:
     """Connected volumes of random demands: the same offers as program and tie-breaking take."""
     decided = 0
-    for seed in range(120):
+    for seed in range(60):
         document, rows, gpus, nodes = coupled(seed)
         for each in document["volumes"]:
             each["replicas"] = 1
@@ -106,4 +106,4 @@ def test_jobs_and_groups_in_one_place_cost_and_rank_as_the_program_says() -> Non
             )
             decided += bool(scope.workloads)
             assert break_ties(instance, scope, best, SolveStats()).chosen == chosen, seed
-    assert decided >= 15
+    assert decided >= 7
