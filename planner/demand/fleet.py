@@ -11,7 +11,7 @@ from planner.errors import DemandError, InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_CAPS = ("max_sites", "max_providers", "max_disks_per_site", "max_provider_share")
+_CAPS = tuple(name for name in Policy.model_fields if name.startswith("max_"))
 _MERGED = frozenset({*_CAPS, "budget_usd_month", "budgets", "attach_limits"})
 _HINT = "write it in the file of --policy, where it holds for all of them"
 
