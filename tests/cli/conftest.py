@@ -72,10 +72,11 @@ def run_here(
     streams: tuple[TextIO, TextIO, TextIO],
 ) -> int:
     """Run ``planner`` in this process, as in a folder and an environment; return its exit code."""
-    names = zip(("stdin", "stdout", "stderr"), streams, strict=True)
+    stdin, stdout, stderr = streams
+    argv = ["planner", *words]
     with (
         patch.dict(os.environ, environ, clear=True),
-        patch.multiple(sys, argv=["planner", *words], **dict(names)),
+        patch.multiple(sys, argv=argv, stdin=stdin, stdout=stdout, stderr=stderr),
         contextlib.chdir(folder),
     ):
         try:
