@@ -144,7 +144,19 @@ def frame_view(frame: pd.DataFrame, sections: Callable[[], Iterable[Section]]) -
 
 def frame_document(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return a frame as JSON values, one object for each row."""
-    return [json_values(row) for row in records(frame)]
+    return [*frame_rows(frame)]
+
+
+_ROWS = 4096
+
+
+def frame_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a frame as JSON values, each made when it is asked for."""
+    names = [*frame.columns]
+    for start in range(0, len(frame), _ROWS):
+        part = frame.iloc[start : start + _ROWS]
+        columns = [[*map(json_value, _plain(part[name]))] for name in names]
+        yield from (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
 def _kind(name: str, values: Sequence[Any]) -> Kind:
@@ -204,6 +216,11 @@ def from_columns(data: Mapping[str, Any], columns: Sequence[Column]) -> Table:
     """Return a frame with the declared columns, from the values of each."""
     made = {each.name: pd.Series(data[each.name], dtype=each.stored).array for each in columns}
     return Table.of(made, columns)
+
+
+def joined(frames: Iterable[pd.DataFrame], columns: Sequence[Column]) -> Table:
+    """Return frames with the declared columns below each other."""
+    return Table.of(pd.concat([build([], columns), *frames], ignore_index=True), columns)
 
 
 def with_columns(

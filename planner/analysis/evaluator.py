@@ -259,11 +259,6 @@ class Evaluator:
         return ExtraCosts(per_hour, more, least, [each.why for each in answers])
 
     @cached_property
-    def kept(self) -> frozenset[tuple[int, int]]:
-        """Return the volumes and offers that are an existing disk of theirs."""
-        return frozenset(self.instance.kept)
-
-    @cached_property
     def live(self) -> frozenset[int]:
         """Return the volumes of which existing disks are replicas."""
         return frozenset(v for v, _ in self.instance.kept)
@@ -320,18 +315,15 @@ class Evaluator:
         coupled = {v for scope in self.instance.components for v in scope.volumes}
         return frozenset(v for v in self.chosen if v not in coupled)
 
-    @cached_property
-    def _part_of(self) -> dict[int, int]:
-        return {v: p for p, (volumes, _) in enumerate(self.members) for v in volumes}
-
     def number_of(self, v: int) -> int:
         """Return the number of the part in which a volume is decided."""
-        return self._part_of[v]
+        return int(self.part_numbers[v])
 
     @cached_property
     def part_numbers(self) -> NDArray[np.int64]:
         """Return the number of the part in which each volume is decided, shape (V,)."""
-        return np.array([self._part_of[v] for v in range(len(self._part_of))], np.int64)
+        part_of = {v: p for p, (volumes, _) in enumerate(self.members) for v in volumes}
+        return np.array([part_of[v] for v in sorted(part_of)], np.int64)
 
     @cached_property
     def placed(self) -> dict[int, list[int]]:
@@ -344,7 +336,7 @@ class Evaluator:
 
     def part_of(self, v: int) -> Part:
         """Return the part in which a volume is decided."""
-        return self.part(self._part_of[v])
+        return self.part(self.number_of(v))
 
     def part(self, p: int) -> Part:
         """Return a part."""
@@ -449,6 +441,10 @@ class Evaluator:
             return None
         rest = self._rest
         return FreeVolumes(self.instance, self.alone, rest.chosen, rest.usd_month, self._room)
+
+    def is_free(self, volumes: Iterable[int]) -> bool:
+        """Return whether no program is solved for what changes one of some volumes."""
+        return self._free is not None and self._free.answers(volumes)
 
     def evaluate_without(self, v: int, o: int) -> Answer:
         """Return the best plan in which a volume is not at an offer, nor at disks shared there."""

@@ -10,19 +10,20 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from planner.analysis.answers import NEAR_OPTIMAL, NOT_EVALUATED, RANGES, Answer, ExtraCosts
 from planner.analysis.changes import edited, rented_from
 from planner.demand.fields import MAX_CAP
+from planner.formats import batches
 from planner.present.progress import tracked, working
 from planner.present.table import counted, ranged
 from planner.requirements import volume as asked_of_volumes
 from planner.requirements import workload as asked_of_workloads
 from planner.requirements.policy import policy_requirements
-from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, from_columns
+from planner.schema import AMOUNT, EXACT, TEXT, WHOLE, YES_NO, Column, build, from_columns, joined
 from planner.solve.candidates import rules_of
 from planner.solve.packing import stated_limits
 from planner.solve.rentals import gpu_rules_of
@@ -94,29 +95,27 @@ WORKLOAD_GPUS = (
 
 def choices(evaluator: Evaluator, volumes: Sequence[int]) -> pd.DataFrame:
     """Return where volumes are and where they would be otherwise (columns ``CHOICES``)."""
-    instance, offers = evaluator.instance, evaluator.instance.pairs.facts.rows
-    rows: list[dict[str, Any]] = []
+    pairs, base = evaluator.instance.pairs, evaluator.instance.pairs.base
+    moves: dict[int, list[tuple[int, int | None, Answer]]] = {}
     for v in tracked(_dearest(evaluator, volumes), "Testing volumes elsewhere"):
-        volume, base = instance.pairs.volumes[v], instance.pairs.base
-        mine = [base(o) for o in evaluator.chosen[v]]
-        asked: dict[int, Answer] = {}
-        for replica, (chosen, o) in enumerate(zip(evaluator.chosen[v], mine, strict=True), 1):
-            if o not in asked:
-                asked[o] = _elsewhere(evaluator, v, o)
-            other = _next(mine, o, [*map(base, asked[o].chosen.get(v, ()))])
-            after = offers[other] if other is not None else dict.fromkeys(offers[o])
-            rows.append(
-                {
-                    **{name: offers[o][name] for name in _PLACE},
-                    **{f"next_{name}": after[name] for name in _PLACE[:3]},
-                    "volume": volume.name,
-                    "v": v,
-                    "replica": replica,
-                    "usd_hr": instance.pairs.usd_hr(v, chosen),
-                    **_costs(evaluator, asked[o]),
-                }
-            )
-    return build(sorted(rows, key=lambda row: (row["v"], row["replica"])), CHOICES)
+        mine = [*map(base, evaluator.chosen[v])]
+        asked = {o: _elsewhere(evaluator, v, o) for o in dict.fromkeys(mine)}
+        moves[v] = [
+            (o, _next(mine, o, [*map(base, asked[o].chosen.get(v, ()))]), asked[o]) for o in mine
+        ]
+    listed = [(v, move) for v in sorted(moves) for move in moves[v]]
+    here = np.array([o for _, (o, _, _) in listed], np.int64)
+    there = np.array([-1 if o is None else o for _, (_, o, _) in listed], np.int64)
+    columns: dict[str, Any] = {
+        "volume": [pairs.volumes[v].name for v, _ in listed],
+        "replica": [replica for v in sorted(moves) for replica, _ in enumerate(moves[v], 1)],
+        "usd_hr": [pairs.usd_hr(v, o) for v in sorted(moves) for o in evaluator.chosen[v]],
+        **evaluator.extra_costs([answer for _, (_, _, answer) in listed])._asdict(),
+    }
+    for name in _PLACE:
+        known = np.array([*(row[name] for row in pairs.facts.rows), None], object)
+        columns |= {name: known[here], f"next_{name}": known[there]}
+    return from_columns(columns, CHOICES)
 
 
 def _dearest(evaluator: Evaluator, volumes: Sequence[int]) -> list[int]:
@@ -130,7 +129,7 @@ _PLACE = ("offer_id", "provider", "data_center", "country")
 
 def _elsewhere(evaluator: Evaluator, v: int, o: int) -> Answer:
     pairs = evaluator.instance.pairs
-    if (v, o) in evaluator.kept:
+    if v in evaluator.live and (v, o) in evaluator.instance.kept:
         return Answer(None, {}, {}, "existing disk, kept")
     admissible = np.flatnonzero(pairs.broken[v] == 0)
     if not pairs.shared:
@@ -164,19 +163,37 @@ def offers(
     wanted : sequence of int | None
         Offers to look at; None looks at all.
     """
-    pairs = evaluator.instance.pairs
+    return joined(offer_blocks(evaluator, volumes, wanted), OFFERS)
+
+
+_VOLUMES = 64
+"""Volumes whose offers are listed together."""
+
+
+def offer_blocks(
+    evaluator: Evaluator, volumes: Sequence[int], wanted: Sequence[int] | None = None
+) -> Iterator[pd.DataFrame]:
+    """Yield the same for a few volumes at a time; see `offers`.
+
+    Where programs are solved, the most expensive volumes are answered first, and then all listed.
+    """
+    pairs, title = evaluator.instance.pairs, "Testing the offers of volumes"
     every = np.arange(pairs.own) if wanted is None else np.array(wanted, np.int64)
-    at = {
-        v: _at(evaluator, v, every)
-        for v in tracked(_dearest(evaluator, volumes), "Testing the offers of volumes")
-    }
-    place = np.concatenate([every[:0], *(every[at[v].order] for v in volumes)])
-    listed = pairs.offers[[*_PLACE]].iloc[place].reset_index(drop=True)
-    names = [pairs.volumes[v].name for v in volumes]
-    columns = {name: [each for v in volumes for each in at[v].sorted(name)] for name in _AT}
-    return from_columns(
-        {**columns, **listed, "volume": np.repeat(np.array(names, object), len(every))}, OFFERS
-    )
+    at: dict[int, _AtOffers] = {}
+    if not evaluator.is_free(volumes):
+        at = {v: _at(evaluator, v, every) for v in tracked(_dearest(evaluator, volumes), title)}
+    with working("" if at else title, len(volumes)) as task:
+        for some in batches(volumes, _VOLUMES):
+            mine = [at.pop(v) if v in at else _at(evaluator, v, every) for v in some]
+            place = np.concatenate([every[:0], *(every[each.order] for each in mine)])
+            listed = pairs.offers[[*_PLACE]].iloc[place].reset_index(drop=True)
+            columns: dict[str, Any] = {
+                name: [x for each in mine for x in each.sorted(name)] for name in _AT
+            }
+            names = np.array([pairs.volumes[v].name for v in some], object)
+            columns |= {"volume": np.repeat(names, len(every)), **listed}
+            yield from_columns(columns, OFFERS)
+            task.advance(len(some))
 
 
 _AT = ("chosen", "rules", *ExtraCosts._fields)
@@ -303,9 +320,18 @@ class _Requirement:
     about: str | None
     text: str
     instead: str
-    edit: _Edit
+    edit: _Edit | None
     volume: int | None = None
     lifted: Callable[[Volume], Volume] | None = None
+
+    @property
+    def edited(self) -> _Edit:
+        """Return what takes it from a demand."""
+        if self.edit is not None:
+            return self.edit
+        assert self.about is not None, "a volume has a name"  # noqa: S101
+        assert self.lifted is not None, "it is asked of a volume"  # noqa: S101
+        return _edit("volumes", self.about, self.lifted)
 
 
 def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFrame:
@@ -323,10 +349,12 @@ def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFram
     order: dict[int | None, int] = {None: len(evaluator.chosen)}  # the policy comes last
     order |= {v: n for n, v in enumerate(_dearest(evaluator, [*evaluator.chosen]))}
     place = sorted(range(len(asked)), key=lambda n: order[asked[n].volume])
-    answers = dict(zip(place, _answers(evaluator, [asked[n] for n in place]), strict=True))
-    savings = {n: _saving(evaluator, answer) for n, answer in answers.items()}
-    place.sort(key=lambda n: _dearest_first(*savings[n], n))
-    saves, most = ([savings[n][i] for n in place] for i in (0, 1))
+    savings = {
+        n: _saving(evaluator, answer)
+        for n, answer in zip(place, _answers(evaluator, [asked[n] for n in place]), strict=True)
+    }
+    place.sort(key=lambda n: _dearest_first(savings[n], n))
+    saves = [savings[n].usd_month for n in place]
     hours = evaluator.hours
     columns = {
         "about": [asked[n].about for n in place],
@@ -334,11 +362,8 @@ def requirements(evaluator: Evaluator, volume: int | None = None) -> pd.DataFram
         "without": [asked[n].instead for n in place],
         "saves_usd_hr": [None if usd is None else averaged_usd_hr(usd, hours) for usd in saves],
         "saves_usd_month": saves,
-        "most_saves_usd_month": most,
-        "why": [
-            answers[n].why if savings[n][1] is None or savings[n][0] != savings[n][1] else ""
-            for n in place
-        ],
+        "most_saves_usd_month": [savings[n].most_month for n in place],
+        "why": [savings[n].why for n in place],
     }
     return from_columns(columns, REQUIREMENTS)
 
@@ -364,32 +389,38 @@ def _answers(evaluator: Evaluator, asked: Sequence[_Requirement]) -> Iterator[An
                 task.advance()
 
 
-def _saving(evaluator: Evaluator, answer: Answer) -> tuple[Decimal | None, Decimal | None]:
-    """Return what an answer saves, and what is proven of that: it is no more."""
+class _Saving(NamedTuple):
+    """What a plan without a requirement saves, what is proven of that, and how sure it is."""
+
+    usd_month: Decimal | None
+    most_month: Decimal | None
+    why: str
+
+
+def _saving(evaluator: Evaluator, answer: Answer) -> _Saving:
     least = answer.usd_month if answer.least_month is None else answer.least_month
     saves, most = (
         None if usd_month is None else max(difference(evaluator.usd_month, usd_month), total([]))
         for usd_month in (answer.usd_month, least)
     )
     if most is None and answer.why != NOT_EVALUATED:
-        return total([]), total([])  # there is no plan without it that there is not with it
-    return total([]) if saves is None and most == 0 else saves, most
+        return _Saving(total([]), total([]), "")  # what has no plan without it has none with it
+    saves = total([]) if saves is None and most == 0 else saves
+    return _Saving(saves, most, answer.why if most is None or saves != most else "")
 
 
-def _dearest_first(
-    saves: Decimal | None, most: Decimal | None, place: int
-) -> tuple[bool, Decimal, int]:
-    usd = saves or most
+def _dearest_first(saving: _Saving, place: int) -> tuple[bool, Decimal, int]:
+    usd = saving.usd_month or saving.most_month
     return (usd is None, -(usd or total([])), place)
 
 
 def _answer(evaluator: Evaluator, requirement: _Requirement) -> Answer:
     if requirement.volume is None:
-        return evaluator.evaluate_whole(edited(requirement.edit))
+        return evaluator.evaluate_whole(edited(requirement.edited))
     part = evaluator.part_of(requirement.volume)
-    lonely = [w for w in requirement.edit(part.instance.demand).workloads if not w.mounts]
+    lonely = [w for w in requirement.edited(part.instance.demand).workloads if not w.mounts]
     if not lonely:
-        return evaluator.evaluate(part, edited(requirement.edit))
+        return evaluator.evaluate(part, edited(requirement.edited))
     return _on_cheapest_gpus(evaluator, requirement, lonely[0])
 
 
@@ -419,9 +450,8 @@ def _all(instance: Instance, only: int | None) -> Iterator[_Requirement]:
     for v, volume in enumerate(demand.volumes):
         if only in {None, v}:
             for field in asked_of_volumes.priced_of(volume):
-                edit = _edit("volumes", volume.name, field.lifted)
-                text, instead, lifted = field.text, field.instead, field.lifted
-                yield _Requirement(volume.name, text, instead, edit, v, lifted)
+                text, instead = field.text, field.instead
+                yield _Requirement(volume.name, text, instead, None, v, field.lifted)
     for group in demand.groups:
         if name is None or name in group.volumes:
             yield from _of_group(group, at)

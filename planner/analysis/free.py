@@ -10,7 +10,7 @@ from planner.solve.problem import Instance
 from planner.units import averaged_usd_hr, difference, total, usd_month
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from decimal import Decimal
 
     from planner.analysis.priced import PolicyRoom
@@ -47,6 +47,10 @@ class FreeVolumes:
         self._chosen, self._usd_month = chosen, usd_month
         self._volumes = {*volumes}.difference(v for v, _ in instance.kept)
         self._hours = instance.demand.policy.hours_per_month
+
+    def answers(self, volumes: Iterable[int]) -> bool:
+        """Return whether the least choices of volumes answer whatever changes one of them."""
+        return not self._instance.requirements and self._volumes.issuperset(volumes)
 
     def without(self, v: int, o: int) -> Answer | None:
         """Return the best plan without a volume at an offer; None where more decides."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     _Floats = NDArray[np.float64]
 
-_STEPS, _ROUNDING = 60, 1e-9
+_STEPS, _ROUNDING = 60, 1e-13
 """Tangents that are followed, and how much farther than to zero."""
 
 
@@ -112,6 +112,7 @@ class CostBound:
             if slope == gb:
                 break
             nearer = price - above / (slope - gb) * (1 + _ROUNDING)
+            nearer = float(np.nextafter(nearer, start))
             if not min(start, end) < nearer < max(start, end):
                 break
             price = nearer

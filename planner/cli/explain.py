@@ -74,14 +74,18 @@ def explain(
 
 
 def _explanation(made: Plan, asked: Explanation) -> View:
-    from planner.schema import frame_document, frame_section
+    from planner.schema import frame_rows, frame_section
 
     about_one = asked.volume is not None or asked.offers_asked is not None
     names = ["choices", "offers", "gpus", "requirements", "prices"]
     names += ["larger"] if made.schedule else []
+
+    def rows(name: str) -> Iterator[dict[str, Any]]:
+        yield from asked.offer_rows() if name == "offers" else frame_rows(getattr(asked, name))
+
     return View(
         lambda: _sections(asked),
-        lambda: _head(made) | {name: frame_document(getattr(asked, name)) for name in names},
+        lambda: _head(made) | {name: rows(name) for name in names},
         lambda: frame_section(asked.offers if about_one else asked.choices),
     )
 
@@ -174,23 +178,18 @@ def _choices(asked: Explanation) -> Section:
     from planner.plans.track_record import track_record
     from planner.schema import records
 
-    named = ("offer_id", "provider", "data_center")
+    named, frame, many = ("offer_id", "provider", "data_center"), asked.choices, len(asked.choices)
+    if asked.volume is None and many > _MOST:
+        usd = (frame[name].tolist() for name in ("extra_usd_month", "least_extra_usd_month"))
+        order = [-(more or least or Decimal(0)) for more, least in zip(*usd, strict=True)]
+        frame = frame.iloc[sorted(range(many), key=order.__getitem__)[:_MOST]]
     rows = []
-    listed = records(asked.choices)
-    for one, volume in zip(listed, _names(listed), strict=True):
+    for one in records(frame):
         after = {"country": None, **{name: one[f"next_{name}"] for name in named}}
         why = "no plan known" if one["why"] == AT_LEAST else one["why"]
         other = _where(after) if after["offer_id"] else why
-        order = one["extra_usd_month"] or one["least_extra_usd_month"] or Decimal(0)
-        rows.append(
-            {
-                **with_range(one),
-                "order": order,
-                "volume": volume,
-                "where": _where(one),
-                "next": other,
-            }
-        )
+        volume = f"{one['volume']} #{one['replica']}"
+        rows.append({**with_range(one), "volume": volume, "where": _where(one), "next": other})
     columns = (
         TableColumn("volume", "volume"),
         TableColumn("where", "where"),
@@ -200,14 +199,13 @@ def _choices(asked: Explanation) -> Section:
     title = "Chosen, and the best plan without it"
     left = unanswered(asked.choices)
     some = (
-        f"{counted(len(rows) - left, 'replica')} of {len(rows)} worked out, the most expensive "
+        f"{counted(many - left, 'replica')} of {many} worked out, the most expensive "
         "first; ask for another with --volume NAME"
     )
     notes = [*([some] if left else []), *sureness(asked.choices)]
-    if asked.volume is None and len(rows) > _MOST:
-        rows.sort(key=lambda row: -row["order"])
+    if asked.volume is None and many > _MOST:
         notes.append(
-            f"the {_MOST} of {len(rows):,} that would cost most elsewhere are shown; "
+            f"the {_MOST} of {many:,} that would cost most elsewhere are shown; "
             "--volume NAME shows another, -o csv lists all"
         )
     notes += track_record(asked.plan)
@@ -258,12 +256,15 @@ def _requirements(asked: Explanation) -> Section:
         TableColumn("without", "without it"),
         TableColumn("saves_usd_month", "saves $/month", "usd_month"),
     )
-    rows = [*map(with_range, records(costly(asked.requirements)))]
+    frame = costly(asked.requirements)
+    rows = map(with_range, records(frame.iloc[:_MOST]))
     notes = free_notes(asked.requirements)
-    if len(rows) > _MOST:
-        notes.insert(0, f"the {_MOST} of {len(rows):,} that cost most are shown; -o json lists all")
+    if len(frame) > _MOST:
+        notes.insert(
+            0, f"the {_MOST} of {len(frame):,} that cost most are shown; -o json lists all"
+        )
     title = "What requirements cost: the plan without each"
-    return Section.of("requirements", title, columns, rows[:_MOST], notes=tuple(notes))
+    return Section.of("requirements", title, columns, rows, notes=tuple(notes))
 
 
 def _prices(asked: Explanation) -> Section:

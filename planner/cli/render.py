@@ -12,7 +12,7 @@ from planner.present import progress
 from planner.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from planner.present.table import Section, View
 
@@ -29,8 +29,7 @@ class Output(StrEnum):
 def render(view: View, output: Output) -> None:
     """Write what a command answers to standard output."""
     with progress.working("Writing the answer"):
-        text = _WRITERS[output](view)
-    to_stdout(text)
+        to_stdout(_WRITERS[output](view))
 
 
 def _table(view: View) -> str:
@@ -43,11 +42,11 @@ def _table(view: View) -> str:
     )
 
 
-def _json(view: View) -> str:
-    from planner.present.writers import to_json
+def _json(view: View) -> Iterable[str]:
+    from planner.present.writers import json_blocks
 
     document = view.document()
-    return document if isinstance(document, str) else to_json(document)
+    return [document] if isinstance(document, str) else json_blocks(document)
 
 
 def _csv(view: View) -> str:
@@ -64,7 +63,7 @@ def _markdown(view: View) -> str:
     return to_markdown(view.sections() if view.page is None else view.page())
 
 
-_WRITERS = {
+_WRITERS: dict[Output, Callable[[View], str | Iterable[str]]] = {
     Output.table: _table,
     Output.json: _json,
     Output.csv: _csv,
@@ -103,13 +102,16 @@ _BLOCK = 2**20
 """Characters that are written together: a stream keeps a copy of what it is given."""
 
 
-def to_stdout(text: str) -> None:
-    """Write text of a result to standard output."""
-    progress.erase()
+def to_stdout(text: str | Iterable[str]) -> None:
+    """Write text of a result, or its blocks, to standard output."""
+    last = ""
     try:
-        for start in range(0, len(text), _BLOCK):
-            sys.stdout.write(text[start : start + _BLOCK])
-        if not text.endswith("\n"):
+        for block in [text] if isinstance(text, str) else text:
+            progress.erase()
+            for start in range(0, len(block), _BLOCK):
+                sys.stdout.write(block[start : start + _BLOCK])
+            last = block or last
+        if not last.endswith("\n"):
             sys.stdout.write("\n")
         sys.stdout.flush()
     except OSError as error:

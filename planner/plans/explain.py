@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,12 +23,12 @@ from planner.market.market import Sold
 from planner.plans.given import a_plan
 from planner.present.table import counted
 from planner.present.writers import paragraph_html, title_html
-from planner.schema import frame_html, handed_out, records
+from planner.schema import frame_html, frame_rows, handed_out, records
 from planner.solve.rentals import gpu_choice
 from planner.text import suggestion, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
@@ -71,6 +71,11 @@ class Explanation:
         """Return what each volume would break or cost at every offer (``OFFERS``)."""
         shown = answers.offers(self._evaluator, self._volumes, self.offers_asked)
         return self._handed_out(shown)
+
+    def offer_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of `offers` as JSON values: there may be millions."""
+        for block in answers.offer_blocks(self._evaluator, self._volumes, self.offers_asked):
+            yield from frame_rows(self._handed_out(block))
 
     @cached_property
     def gpus(self) -> pd.DataFrame:

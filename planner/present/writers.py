@@ -11,8 +11,10 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from planner.present.table import Cell, Reading, counted
@@ -163,6 +165,35 @@ def _csv_value(cell: Any) -> str:  # noqa: ANN401 -- a cell
 def to_json(value: Any) -> str:  # noqa: ANN401 -- JSON values
     """Return JSON values as text; an amount is written as exact text, a section as its rows."""
     return json.dumps(value, indent=2, default=_json_value)
+
+
+def json_blocks(value: Any) -> Iterator[str]:  # noqa: ANN401 -- JSON values
+    """Yield the text of JSON values in blocks.
+
+    An iterator in an object stands for a list of records, as in a plan file: each has a line, and
+    is made when it is written.
+    """
+    if not (isinstance(value, dict) and any(isinstance(each, Iterator) for each in value.values())):
+        yield to_json(value)
+        return
+    separator = "{\n"
+    for key, part in value.items():
+        head = f"{separator}  {json.dumps(key)}: "
+        separator = ",\n"
+        if not isinstance(part, Iterator):
+            yield head + to_json(part).replace("\n", "\n  ")
+            continue
+        lines, left = "[\n", part
+        while records := [*islice(left, _LINES)]:
+            written = (json.dumps(record, default=_json_value) for record in records)
+            yield head + lines + ",\n".join(f"    {line}" for line in written)
+            head, lines = "", ",\n"
+        yield f"{head}[]" if head else "\n  ]"
+    yield "\n}"
+
+
+_LINES = 1000
+"""Records that are written together."""
 
 
 def _json_value(value: Any) -> str:  # noqa: ANN401 -- what JSON does not know
