@@ -19,14 +19,13 @@ import numpy as np
 from planner.requirements.spread import spreads
 from planner.solve.bundles import Bundles, bundled, least_gpus, needs_several_nodes
 from planner.solve.dual import Coupled, Taken
-from planner.solve.whole_gb import WholeGB
+from planner.solve.whole_gb import Place, SumLimit, WholeGB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from planner.requirements.base import PolicyRequirement
     from planner.solve.presolve import Columns
     from planner.solve.problem import Instance, Scope
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     _Ints = NDArray[np.int64]
 
 
-Place = tuple[str | None, ...]
 _DIGITS = 12
 """Digits that a multiplier is written with."""
 _LARGEST = 2**61
@@ -64,14 +62,6 @@ class Multiplier:
     owner: str | None
     place: Place
     usd_hr: Decimal
-
-
-class SumLimit(NamedTuple):
-    """A limit on a sum, and the places that it is held in: codes of offers, and their names."""
-
-    requirement: PolicyRequirement
-    code: NDArray[np.int64]
-    places: tuple[Place, ...]
 
 
 def as_multipliers(

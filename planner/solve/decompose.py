@@ -33,8 +33,8 @@ from planner.solve.enumerate import all_cheapest
 from planner.solve.heuristic import round_units
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, lacks_places, presolve
-from planner.solve.remainders import eased, remainder_month, shortened
 from planner.solve.stats import ScopeOptimum, Undecided
+from planner.solve.whole_gb import eased, remainder_month, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -290,7 +290,8 @@ def _from_dual(
         usd_hr = float(choice.coupled.usd_hr @ rounded) + choice.coupled.spent_usd_hr
         kept = columns.take(reduced <= usd_hr * (1 + _ROUNDING) - relaxed_month / hours)
         plain = bound_month(instance, multipliers, whole_gb=False) or bound
-        rest = remainder_month(instance, kept, limits, multipliers)
+        at = {(m.limit, m.place): m.usd_hr for m in multipliers}
+        rest = remainder_month(instance, kept, limits, at)
         least = max(Fraction(bound), Fraction(plain) + rest)
         enough = float(least) / hours * (1 + _EXACT)
         if usd_hr > enough and len(kept) > _ENUMERATED:

@@ -22,8 +22,8 @@ from planner.solve.decompose import disaggregate
 from planner.solve.dual import Lagrangian
 from planner.solve.model import Program
 from planner.solve.presolve import presolve
-from planner.solve.remainders import eased
 from planner.solve.rounding import round_dual
+from planner.solve.whole_gb import eased
 from tests.solve.hand import demanded, every_plan, instance_of, row, violations, volume
 
 if TYPE_CHECKING:
