@@ -42,7 +42,8 @@ EPILOG = (
     "now_usd_month, projected_usd_month, left_usd_month, percent, unpriced, state), by (volume, "
     "owner, tag:NAME, provider, site, region: value, a rate, now, gpu_usd_month), comparisons, "
     "runways, disks, gpus, baselines, wallets, limits, sources, warn_above, warnings, doubts, "
-    "alerts, assumptions, planned_months where volumes grow. With --month: month, hours, is_over, "
+    "alerts, assumptions, planned_months where volumes grow; why (requirements, sites, share) with "
+    "--why. With --month: month, hours, is_over, "
     "account, as_of, totals (disks, usd = billed_usd + unbilled_usd, expected_usd when it ends), "
     "by, disks (hours, usd, billed_usd, unbilled_usd, list_usd, ending and others), unknown (name,"
     " why, most_usd), notes, before (the month of --compare); CSV has the disks, or --section "
@@ -50,8 +51,9 @@ EPILOG = (
     "fails, error, hint, exit_code and over are added. CSV: section, name, disks, unpriced, "
     "size_gb, usd_hr, usd_day, usd_month, usd_calendar_month of every disk and workload, once; "
     "--section sums has every sum, disks, budgets, groups, gpus, months or comparisons that "
-    "table's own columns. Exit codes: 10 a budget is above --fail-above or a wallet below --min-"
-    "runway, or neither can be shown not to be; 4 the account cannot be read; 5 a plan is damaged."
+    "table's own columns, and with --why requirements, sites or share. Exit codes: 10 a budget is "
+    "above --fail-above or a wallet below --min-runway, or neither can be shown not to be; 4 the "
+    "account cannot be read; 5 a plan is damaged."
 )
 
 
@@ -154,9 +156,9 @@ def report(
         bool,
         typer.Option(
             "--why",
-            help="Show why one plan costs what it does, in table, Markdown, page and charts: the "
-            "market, what each requirement costs, and what fewer sites or a smaller share for one "
-            "provider would cost. Solves the plan again for each.",
+            help="Show why one plan costs what it does: the market, what each requirement costs, "
+            "and what fewer sites or a smaller share for one provider would cost. Plans again for "
+            "each of them.",
         ),
     ] = False,
     html: Annotated[
@@ -463,12 +465,18 @@ def _view(
     whole: Report, insights: Insights | None, wanted: Sequence[str], gate: BudgetGate | None
 ) -> View:
     from planner.reports.sections import MOST
+    from planner.schema import frame_document, frame_section
 
     most = None if wanted else MOST
+    why, first = {} if insights is None else insights.frames, next(iter(wanted), None)
     return View(
         lambda: _shown(whole.page_sections(insights, most), wanted, _SHORT),
-        lambda: {**(gate.to_document() if gate else {}), **whole.to_document()},
-        lambda: whole.rows(next(iter(wanted), None)),
+        lambda: {
+            **(gate.to_document() if gate else {}),
+            **whole.to_document(),
+            **({"why": {name: frame_document(each) for name, each in why.items()}} if why else {}),
+        },
+        lambda: frame_section(why[first]) if first in why else whole.rows(first),
         lambda: whole.page_sections(insights, _MOST_PAGE),
     )
 

@@ -67,6 +67,15 @@ class Insights:
         asked = handed_out(requirements(known), exact=True)
         return cls(plan, asked, by_sites, by_share)
 
+    @property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Return what it knows by the name of the section that shows it."""
+        return {
+            "requirements": self.requirements,
+            "sites": self.by_sites,
+            "share": self.by_share,
+        }
+
     def sections(self, most: int | None) -> tuple[Section, ...]:
         """Return them as tables of texts: see `Report.sections`."""
         return (

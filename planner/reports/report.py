@@ -58,8 +58,8 @@ _STORED = {
     "planned_months": "planned_months",
 }
 """What a saved report is made of again, and where its file has it."""
-_FAILURE = ("error", "hint", "exit_code", "over")
-"""What the command line puts before a report that fails its gate."""
+_ADDED = ("error", "hint", "exit_code", "over", "why")
+"""What the command line puts beside a report: a gate that fails, and answers to ``--why``."""
 _AGAIN = "make it again with `planner report … -o json`; it is not edited by hand"
 _OPEN = frozenset({"by-owner", "changes", "by-site", "months"})
 """Sections that a page does not fold."""
@@ -353,7 +353,7 @@ def _read_stored(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise InputError(f"{shown}: is no report: {error}", hint=_AGAIN) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"{shown}: is no report that this version reads", hint=_AGAIN)
-    for name in _FAILURE:
+    for name in _ADDED:
         document.pop(name, None)
     try:
         known = {"planned_months": [], **document}  # there are none where nothing grows

@@ -378,3 +378,10 @@ def test_why(run: Run, plan: str) -> None:
     assert "1,790.23" in ran.out  # with three sites, as a plan of its own costs
     assert "283.24" in ran.out
     assert run("report", plan, plan, "--why").code == 2
+    document = run("report", plan, "--why", "-o", "json").json()
+    points = {point["max_sites"]: point for point in document["why"]["sites"]}
+    assert points[3]["usd_month"] == points[3]["least_usd_month"]
+    assert points[3]["usd_month"].startswith("1790.22766")
+    rows = run("report", plan, "--why", "-o", "csv", "--section", "sites").out.splitlines()
+    assert rows[0].startswith("max_sites,feasible,status,usd_hr,usd_month,extra_usd_month,least_")
+    assert len(rows) == len(points) + 1

@@ -28,6 +28,10 @@ SWEPT = (
 )
 """Columns of a sweep beside those that were varied."""
 
+LEAST = "least_usd_month"
+"""Column of a sweep that has what no plan costs less than, where there is one."""
+_SURE = 1e-6
+"""Part of the cost up to which that is the cost."""
 _NAMED = frozenset({"price_factor", "gpu_price_factor", "budgets"})
 """Keys of a grid that end in the name of a provider or an owner."""
 _HEIGHT = 300
@@ -67,6 +71,11 @@ def tradeoff_chart(frame: pd.DataFrame, x: str, color: str | None = None) -> alt
     """
     altair()
     swept = records(conform(frame, SWEPT, what="sweep"))
+    if LEAST in frame:
+        swept = [
+            {**row, LEAST: least}
+            for row, least in zip(swept, column_values(frame, LEAST), strict=True)
+        ]
     along = column_values(frame, x)
     points = points_of(swept, along, None if color is None else column_values(frame, color))
     title = f"Cost a month against {_readable(x)}"
@@ -80,6 +89,9 @@ def tradeoff_chart(frame: pd.DataFrame, x: str, color: str | None = None) -> alt
         f"USD a month of {counted(plans, 'plan')}",
         "The line joins the cheapest at each" if joined < plans else "",
         f"Crosses: {lost} of {len(swept)} without a plan" if lost else "",
+        "Bars reach down to what is proven: no plan costs less"
+        if any(map(_is_range, points))
+        else "",
     ]
     drawn = _drawn(points, _readable(x), None if color is None else _readable(color))
     return titled(drawn, title, said)
@@ -116,16 +128,19 @@ def _drawn(points: Sequence[Point], x_title: str, color_title: str | None) -> al
         dot.encode(y=y, size=size, **shared),
         *(cross.encode(**shared) for cross in _crosses(points)),
     ]
+    if ranges := [point for point in plans if _is_range(point)]:
+        bar = draw.Chart(draw.InlineData(ranges), name="ranges").mark_rule(strokeWidth=3)
+        layers.append(bar.encode(y=y, y2="least:Q", **shared))
     if color_title:
         pointed = draw.selection_point(name="pointed", fields=["series"], bind="legend")
         opacity = draw.condition(pointed, draw.value(1), draw.value(PALE))
         layers = [layer.encode(opacity=opacity) for layer in layers]
         layers[1] = layers[1].add_params(pointed)
     elif len(plans) <= _FEW:
-        once = {(point["x"], point["amount"]): point for point in plans}
+        once = {(point["x"], point["cost"]): point for point in plans}
         text = draw.Chart(draw.InlineData(list(once.values())))
         text = text.mark_text(align="left", xOffset=2, yOffset=-14)
-        layers.append(text.encode(x=shared["x"], y=y, text="amount:N"))
+        layers.append(text.encode(x=shared["x"], y=y, text="cost:N"))
     chart: alt.LayerChart = draw.layer(*layers)
     return chart.properties(width=WIDTH, height=_HEIGHT)
 
@@ -227,13 +242,36 @@ def points_of(
             "series": shown[curve],
             "value": curve,
             "usd": float(row["usd_month"]) if has_plan(row) else None,
-            "amount": usd(row["usd_month"]) if has_plan(row) else NO_PLAN,
+            "least": _least(row),
+            "cost": usd(row["usd_month"]) if has_plan(row) else NO_PLAN,
+            "amount": _amount(row),
             "sites": _text(row["sites"]),
             "providers": _text(row["providers"]),
             "why": visible(row["why"] or ""),
         }
         for row, value, curve in zip(swept, along, curves, strict=True)
     ]
+
+
+def _least(row: Mapping[str, Any]) -> float | None:
+    """Return what no plan of a combination costs less than, where that is known beside a cost."""
+    return float(row[LEAST]) if has_plan(row) and row.get(LEAST) is not None else None
+
+
+def _is_range(point: Point) -> bool:
+    """Return whether a plan is known that may not be the cheapest."""
+    is_known = point["usd"] is not None and point["least"] is not None
+    return bool(is_known and point["usd"] - point["least"] > _SURE * point["usd"])
+
+
+def _amount(row: Mapping[str, Any]) -> str:
+    if not has_plan(row):
+        return NO_PLAN
+    amounts = [usd(row["usd_month"])]
+    least = _least(row)
+    if least is not None and _is_range({"usd": float(row["usd_month"]), "least": least}):
+        amounts.insert(0, usd(row[LEAST]))
+    return " to ".join(dict.fromkeys(amounts))
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 -- whatever was varied

@@ -90,6 +90,21 @@ def test_numbers_lie_where_they_belong() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_range_has_a_bar_down_to_what_is_proven() -> None:
+    """A point that may not be the cheapest says so; one that is proven to a millionth has none."""
+    frame = swept((1, None, "900", 1), (2, None, "800", 2), (3, None, None, None))
+    least = [Decimal(850), Decimal("799.9999"), Decimal(700)]
+    frame = frame.assign(least_usd_month=pd.Series(least, dtype="object"))
+    chart = tradeoff_chart(frame, "max_sites")
+    bars = drawn(chart, "rule")
+    assert [(bar["x"], bar["least"], bar["usd"]) for bar in bars] == [("1", 850.0, 900.0)]
+    assert bars[0]["amount"] == "$850.00 to $900.00"
+    assert bars[0]["cost"] == "$900.00"
+    assert "Bars reach down to what is proven" in subtitle(chart)
+    assert "<svg" in svg(chart)
+
+
 def test_along_the_number_of_sites() -> None:
     """What has no plan has no sites, and a place of its own; the cheapest are joined."""
     chart = tradeoff_chart(GRID, "sites")
