@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LIFTED = ("stock", "security", "multinode", "region", "provider")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(2))
 def test_a_changed_instance_has_the_optimum_of_its_whole_program(block: int) -> None:
     """Offers taken away from a volume, required for it, or opened to it."""

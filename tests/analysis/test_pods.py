@@ -82,6 +82,7 @@ def test_packing_that_is_ruled_out_is_one_of_the_ways() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_no_disk_can_hold_together_needs_more_disks() -> None:
     """Of 100, 250 and 301 GB, disks of 360 GB hold the first two together: two disks are needed."""
     (only,) = why_not(demand("abc"), maxCount=360).relaxations

@@ -149,6 +149,7 @@ def test_a_gap_that_is_accepted_is_saved_with_its_proof(run: Run, tmp_path: Path
     assert len(refused.json()["plan"]["placements"]) == 40
 
 
+@pytest.mark.slow
 def test_no_time_is_eleven(run: Run, tmp_path: Path) -> None:
     """With no time for the solver there is no plan, nothing is saved and the exit code is 11."""
     rows = [row(f"p{n}", f"0.000{100 + n * 7 % 31}") for n in range(30)]

@@ -242,6 +242,7 @@ def test_an_account_that_is_not_read_whole_is_not_taken_for_an_empty_one(
     assert not (folder / "p.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_what_was_not_read_is_not_claimed(run: Run, sim: Sim) -> None:
     """With a wrong key, apply says that its table is as recorded; a deleted disk is not in it."""

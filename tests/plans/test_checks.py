@@ -245,6 +245,7 @@ def certified(request: pytest.FixtureRequest) -> Plan:
         return planner.plan(demand, offers_frame(rows), gpus, disks=disks, accept_gap=Decimal(1))
 
 
+@pytest.mark.slow
 def test_a_certified_bound_is_kept_and_loaded(certified: Plan, tmp_path: Path) -> None:
     """The file has the multipliers, small and readable, and what is loaded is what was saved."""
     path = tmp_path / "plan.json"

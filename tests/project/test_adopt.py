@@ -232,6 +232,7 @@ def test_other_readers_of_yaml_see_the_same() -> None:
         assert volume["disks"] == ["12345678"]
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_a_safe_name_is_one(text: str) -> None:
     """Whatever a disk is called."""

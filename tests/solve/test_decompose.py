@@ -145,6 +145,7 @@ def test_a_binding_share_is_filled_by_rounding(monkeypatch: pytest.MonkeyPatch) 
     assert ways.taken["rounded"] >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", ["0.25", "0.11"])
 def test_middle_sizes_are_proven_without_a_solver(share: str) -> None:
     """Four providers at a quarter each just hold all; at 0.11 nine are full, and a tenth is not."""
@@ -160,6 +161,7 @@ def test_middle_sizes_are_proven_without_a_solver(share: str) -> None:
     assert found.usd_month - bound <= Decimal(str(PROOF)) * found.usd_month
 
 
+@pytest.mark.slow
 def test_groups_under_a_share_keep_a_plan_when_the_work_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -317,6 +319,7 @@ def test_replicas_are_dealt_by_create_key() -> None:
     assert disaggregate(instance, columns, np.array([1, 2, 1])) == {0: [0, 1], 1: [1, 2]}
 
 
+@pytest.mark.slow
 def test_a_solver_that_ends_at_the_deadline_with_nothing_is_undecided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

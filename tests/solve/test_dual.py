@@ -97,6 +97,7 @@ def test_the_dual_proves_what_the_linear_program_proves(seed: int, budget: str |
     assert float(bound) >= expected.bound_usd_hr * 730 * (1 - 2e-7)  # GB are whole, too
 
 
+@pytest.mark.slow
 def test_most_of_these_fleets_are_possible_and_coupled() -> None:
     """What the tests before compare is not empty: limits bind, and prove more than none do."""
     more = 0
@@ -145,6 +146,7 @@ def whole_gb_fleet(seed: int) -> Instance:
     return instance_of(demanded(*volumes, policy={"max_provider_share": share}), rows)
 
 
+@pytest.mark.slow
 def test_whole_gb_prove_more_than_the_linear_program_and_no_plan_costs_less() -> None:
     """Where providers may just hold all, or their share ends within a GB; plans are enumerated."""
     more = 0
@@ -165,6 +167,7 @@ def test_whole_gb_prove_more_than_the_linear_program_and_no_plan_costs_less() ->
     assert more >= 20
 
 
+@pytest.mark.slow
 def test_a_reduced_cost_is_a_bound_with_that_column() -> None:
     """No enumerated plan that uses a column costs less than the bound and its reduced cost."""
     for seed in range(8):

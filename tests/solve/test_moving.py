@@ -191,6 +191,7 @@ def test_each_move_pays_for_itself() -> None:
     assert any("disk-0001 costs more than moving" in warning for warning in made.warnings)
 
 
+@pytest.mark.slow
 def test_moves_pay_wherever_brute_force_says_so() -> None:
     """Of random disks of single volumes exactly those move that save their cost within 60 days."""
     for seed in range(40):

@@ -94,6 +94,7 @@ def test_whole_counts_keep_the_share_and_come_near_the_bound() -> None:
         assert bound * (1 - 1e-9) <= cost <= bound * 1.001
 
 
+@pytest.mark.slow
 def test_the_same_relaxation_is_rounded_the_same() -> None:
     """Its random starts have a seed of their own: two runs are one."""
     instance = fleet(1, max_provider_share=0.3)

@@ -240,17 +240,16 @@ def _(sim: Sim) -> None:
     assert len(made(sim)) == 1
 
 
-@of("hang-after=0.3")
+@of("hang-after=2")
 def _(sim: Sim) -> None:
     caller = threading.Thread(target=create, args=(sim,))
     started = time.monotonic()
     caller.start()
     while not made(sim):
         time.sleep(0.005)
-    assert time.monotonic() - started < 0.3
     assert caller.is_alive()
     caller.join()
-    assert time.monotonic() - started >= 0.3
+    assert time.monotonic() - started >= 2
 
 
 @of("drop-after", "truncate")
