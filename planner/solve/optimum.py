@@ -241,7 +241,9 @@ def _solved(
     The solver is loaded where there is something to solve.
     """
     try:
-        best = best_in_few_places(instance, scope, stats, _without_solver)
+        best = best_in_few_places(
+            instance, scope, stats, lambda other: _presolved(other, stats, tie_break=False)
+        )
     except Undecided:
         if stats.forbidden:
             raise
@@ -256,10 +258,6 @@ def _solved(
     from planner.solve.tiebreak import break_ties  # noqa: PLC0415 -- the same
 
     return break_ties(instance, scope, best, stats)
-
-
-def _without_solver(instance: Instance) -> ScopeOptimum | None:
-    return _presolved(instance, SolveStats(forbidden=True), tie_break=False)
 
 
 def _cost(instance: Instance, scope: Scope, chosen: Chosen) -> Decimal | None:

@@ -120,7 +120,9 @@ def test_no_time_for_coupled_volumes_is_not_proven() -> None:
     """With no time there is no plan and no claim that none exists; with time there is one."""
     rows = [row(f"p{n}", f"0.000{100 + n * 7 % 31}") for n in range(30)]
     volumes = [volume(f"v{n}", 100 + 37 * n % 90, replicas=2) for n in range(60)]
-    document = demanded(*volumes, policy={"max_sites": 7, "max_provider_share": 0.17})
+    apart = [{"volumes": ["v0", "v1"], "different": "provider"}]
+    policy = {"max_sites": 7, "max_provider_share": 0.17}
+    document = demanded(*volumes, groups=apart, policy=policy)
     offers = addressable(offers_frame(rows), exact=True)
     with pytest.raises(NotProven) as caught:
         optimise(demand_from(document), offers, time_limit_s=0.0)
