@@ -84,7 +84,10 @@ def _group_sections(report: Aggregates, by: str, most: int | None) -> Iterator[S
 def _row(report: Aggregates, line: Line) -> dict[str, Any]:
     """Return the cells of a disk."""
     status = "" if line.status in {None, "ACTIVE"} else f", {line.status}"
-    shown = {"disk": report.title_of(line), "standing": line.standing + status}
+    standing: str = line.standing
+    if standing == "other":
+        standing = "live" if line.project else "unmanaged"
+    shown = {"disk": report.title_of(line), "standing": standing + status}
     return {**line.row(), **shown, "usd_month": line.usd_month}
 
 

@@ -94,6 +94,10 @@ def test_a_renamed_disk_is_known_by_the_journal() -> None:
     made = report(plan, held(live("disk-0001")), bought={"disk-0001": other})
     last = made.lines[-1]
     assert (last.standing, last.project, last.volume, last.replica) == ("other", "den", "x", 3)
+    disks = {"disk-0001": other}
+    made = report(None, held(live("disk-0001"), live("disk-0002")), bought=disks)
+    (section,) = [one for one in made.sections(None) if one.name == "disks"]
+    assert [row[-1] for row in section.rows] == ["live", "unmanaged"]
 
 
 def test_two_disks_of_one_name_are_both_counted_and_said() -> None:
