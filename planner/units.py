@@ -235,6 +235,11 @@ def money(amount: Decimal, places: int = 2, *, is_enough: bool = False) -> str:
     return f"{amount.quantize(Decimal(1).scaleb(-places), rounding, _ROUNDED):z,f}"
 
 
+def hourly(usd_hr: Decimal | None) -> str:
+    """Return an exact price of a disk, as people read it."""
+    return "price unknown" if usd_hr is None else f"${plain(usd_hr)}/h"
+
+
 def lasting(hours: Decimal) -> str:
     """Return how long something lasts, as people say it: days, and hours where there are few.
 

@@ -94,7 +94,7 @@ def _summarise(adopted: Adopted, file: str) -> None:
     size_gb = sum(disk["size_gb"] for disk in adopted.disks)
     to_stderr(
         f"{written}project {adopted.project}, {counted(len(adopted.volumes), 'volume')} on "
-        f"{counted(len(adopted.disks), 'disk')}, {size_gb:,} GB, {money(adopted.usd_hr, 4)} USD/h"
+        f"{counted(len(adopted.disks), 'disk')}, {size_gb:,} GB, ${money(adopted.usd_hr, 4)}/h"
     )
     for row, reason in adopted.left_out:
         name = visible(row["name"] or "")

@@ -420,7 +420,7 @@ def _about(volume: AdoptedVolume) -> Iterable[str]:
 
 def _disk(row: DiskRow) -> str:
     """Return a description of a disk; hostile text is escaped."""
-    price = "price unknown" if row["usd_hr"] is None else f"{money(row['usd_hr'], 4)} USD/h"
+    price = "price unknown" if row["usd_hr"] is None else f"${money(row['usd_hr'], 4)}/h"
     place = " ".join(_shown(row[name] or "?") for name in ("provider", "data_center", "country"))
     size = "size unknown" if row["size_gb"] is None else f"{row['size_gb']:,} GB"
     parts = [row["id"] or "no id", f"'{_shown(row['name'] or '')}'", place, size, price]

@@ -26,6 +26,7 @@ from planner.market.history_file import check_file
 from planner.market.market import addressable
 from planner.market.offers import offers_frame
 from planner.marketplace.credentials import DEFAULT_BASE_URL, read_credentials
+from planner.marketplace.failures import pause
 from planner.marketplace.fetch import connect
 from planner.marketplace.protocol import Access, Probe
 from planner.project.journal import FILE, LOCK, Journal
@@ -33,7 +34,7 @@ from planner.project.preflight import LEAST_HOURS
 from planner.project.state import State, sorted_entries
 from planner.solve.optimise import SOLVER, optimise
 from planner.text import visible
-from planner.units import money, plain, total
+from planner.units import lasting, money, plain, total
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -446,7 +447,7 @@ def _clock(probes: Probes) -> Check:
     direction = "ahead of" if skew > 0 else "behind"
     rounded = round(skew, 1)
     if abs(skew) > MAX_SKEW_S:
-        says = f"this clock is {abs(rounded):g} s {direction} the marketplace's"
+        says = f"this clock is {pause(abs(skew))} {direction} the marketplace's"
         do = "set it (NTP): plan age and the quarantine of lost creates depend on it"
         return warning("clock", says, do, skew_s=rounded)
     says = "this clock agrees with the marketplace's"
@@ -484,12 +485,12 @@ def _lasts(balance: Decimal | None, disks: tuple[Disk, ...] | None) -> Check:
         "usd_hr": None if usd_hr is None else plain(usd_hr),
         "hours_left": None if hours is None else money(hours, 1).replace(",", ""),
     }
-    held = "balance unknown" if balance is None else f"{money(balance)} USD in the wallet"
+    held = "balance unknown" if balance is None else f"${money(balance)} in the wallet"
     least = f" or more ({unpriced} without a price)" if unpriced else ""
     costs = "disks unknown"
     if disks is not None and usd_hr is not None:
-        costs = f"{len(disks)} live disks cost {money(usd_hr, 4)} USD/h{least}"
-    lasts = f": {money(hours, 0)} hours" if hours is not None else ""
+        costs = f"{len(disks)} live disks cost ${money(usd_hr, 4)}/h{least}"
+    lasts = f": it lasts {lasting(hours)}" if hours is not None else ""
     says = f"{held}, {costs}{lasts}"
     if balance is not None and balance <= 0:
         do = "add funds: nothing can be bought, and unpaid disks may be lost"

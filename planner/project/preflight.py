@@ -27,6 +27,7 @@ from planner.schema import records as records_of
 from planner.text import visible
 from planner.units import (
     difference,
+    hourly,
     lasting,
     money,
     part,
@@ -165,7 +166,7 @@ def check_second_purchase(
     alive = [entry for entry in twins if ctx.is_live(entry, listing)]
     if alive:
         lines = [
-            f"  {visible(entry.key)}: {entry.ids[0]} at {plain(entry.counted_usd_hr)} USD/h"
+            f"  {visible(entry.key)}: {entry.ids[0]} at {hourly(entry.counted_usd_hr)}"
             for entry in alive
         ]
         raise Conflict(
@@ -226,7 +227,7 @@ def _drift(slot: Slot, offer: Mapping[str, Any], limits: Limits) -> Iterator[str
     if price is None:
         yield "the offer has no usable price"
     elif price > limits.may_cost(slot.usd_gb_hr):
-        yield f"{plain(price)} USD/GB/h where {plain(slot.usd_gb_hr)} was planned"
+        yield f"${plain(price)} per GB and hour where ${plain(slot.usd_gb_hr)} was planned"
 
 
 def check_offers(

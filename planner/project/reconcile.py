@@ -24,6 +24,7 @@ from planner.errors import (
 )
 from planner.project.replace import supersede
 from planner.project.state import SENDABLE, UNPROVEN
+from planner.units import hourly
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,7 +77,7 @@ def match_disk(disk: Disk, facts: ExpectedDisk) -> Match:
     if disk.id is None:
         wrong.append("no usable id")
     if facts.costs_more(disk):
-        wrong.append(f"{disk.usd_hr} USD/h, {facts.usd_hr} was planned")
+        wrong.append(f"{hourly(disk.usd_hr)}, {hourly(facts.usd_hr)} was planned")
     if not disk.is_live:
         wrong.append("it is terminated")
     return Match("conflict", (disk,), "; ".join(wrong)) if wrong else Match("ours", (disk,))
@@ -112,13 +113,13 @@ def check_no_duplicates(ctx: Context, listing: DiskListing) -> None:
         if own is not None and own not in same:
             same.append(own)  # a person has renamed it
         if same and _is_settled_as_absent(ctx, entry):
-            listed = ", ".join(f"{disk.id} at {disk.usd_hr} USD/h" for disk in same)
+            listed = ", ".join(f"{disk.id} at {hourly(disk.usd_hr)}" for disk in same)
             raise Conflict(
                 f"{entry.key}: {entry.name} was settled as not created, and is live: {listed}",
                 hint=f"keep it with `planner resolve {entry.name} --id ID`, or delete it by hand",
             )
         if len(same) > 1:
-            listed = ", ".join(f"{disk.id} at {disk.usd_hr} USD/h" for disk in same)
+            listed = ", ".join(f"{disk.id} at {hourly(disk.usd_hr)}" for disk in same)
             raise Conflict(
                 f"{entry.key}: {len(same)} live disks: {listed}",
                 hint="decide which to keep; delete the other by hand, or exclude it with "

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from planner.errors import PlanStale
-from planner.units import difference, part, plain, total
+from planner.units import difference, hourly, part, total
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable
@@ -154,10 +154,10 @@ def check_ceilings(
         existing = project_usd_hr(ctx, plans=ceiling.plans, without=without)
         sum_usd_hr = total((existing, added))
         if sum_usd_hr > ceiling.usd_hr:
-            usd, most = plain(sum_usd_hr), plain(ceiling.usd_hr)
+            usd, most = hourly(sum_usd_hr), hourly(ceiling.usd_hr)
             raise PlanStale(
-                f"{ceiling.what} would cost {usd} USD/h, {ceiling.name} is {most}: "
-                f"{plain(existing)} exist or are pending",
-                drift=[f"{usd} USD/h exceeds {most}"],
+                f"{ceiling.what} would cost {usd}, {ceiling.name} is {most}: "
+                f"{hourly(existing)} exist or are pending",
+                drift=[f"{usd} exceeds {most}"],
                 hint=ceiling.hint,
             )

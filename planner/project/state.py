@@ -17,7 +17,7 @@ from planner.plans.sharing import DiskShare, VolumesOnDisk, by_disk, shares_of
 from planner.present.table import SHORT_ID
 from planner.schema import records, stored_amount
 from planner.text import suggestion, visible
-from planner.units import plain, usd_hr
+from planner.units import hourly, usd_hr
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -124,7 +124,7 @@ class ExpectedDisk(DiskRequest):
         """Return how a live disk differs by now: what was sent, its price, its status."""
         notes = list(self.differences(disk))
         if disk.usd_hr is not None and self.counted(disk.usd_hr) != self.usd_hr:
-            notes.append(f"repriced from {plain(self.usd_hr)} to {plain(disk.usd_hr)} USD/h")
+            notes.append(f"repriced from {hourly(self.usd_hr)} to {hourly(disk.usd_hr)}")
         if disk.status not in HEALTHY:
             notes.append(f"is {disk.status}")
         return tuple(notes)

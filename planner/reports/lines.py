@@ -87,7 +87,10 @@ class Month:
     def of(cls, moment: datetime) -> Month:
         """Return the month of a moment."""
         start = moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        return cls(start, (start + timedelta(days=32)).replace(day=1))
+        try:
+            return cls(start, (start + timedelta(days=32)).replace(day=1))
+        except OverflowError:
+            return cls(start, datetime.max.replace(tzinfo=UTC))
 
     @classmethod
     def named(cls, text: str) -> Month:

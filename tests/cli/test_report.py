@@ -357,6 +357,7 @@ def test_an_account_from_files(run: Run, plan: str, tmp_path: Path) -> None:
     (tmp_path / "w.json").write_text(
         json.dumps({"balance_usd": 100, "total_billings": 0, "recent_billings": []})
     )
+    assert run("report", "--disks", "d.json", "--as-of", "9999-12-31T23:59").code == 0
     words = ("--disks", "d.json", "--wallet", "w.json", "--as-of", "2026-03-01T12:00")
     document = run("report", *words, "-o", "json").json()
     assert document["as_of"] == "2026-03-01T12:00:00+00:00"

@@ -168,8 +168,8 @@ def test_i6_disks_of_every_plan_of_the_project_count(tmp_path: Path) -> None:
     assert world.apply(tmp_path / "x", plan_of(1, project="other", nonce="nonce-3")).exit_code == 0
     report = world.apply(tmp_path, second, again=True, max_usd_hr=Decimal("0.039"))
     assert (report.exit_code, len(world.posts)) == (5, 3)
-    assert "0.04 USD/h" in str(report.stop)
-    assert "0.03 exist" in str(report.stop)
+    assert "$0.04/h" in str(report.stop)
+    assert "$0.03/h exist" in str(report.stop)
     report = world.apply(tmp_path, second, again=True, max_usd_hr=Decimal("0.04"))
     assert (report.exit_code, report.usd_hr) == (0, Decimal("0.04"))
 
