@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import chain, islice
 from pathlib import Path
@@ -118,6 +119,24 @@ def _canonical(value: Any) -> Iterator[str]:  # noqa: ANN401 -- JSON values
         yield "]"
     else:
         yield _compact(value)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A list of JSON values that are made whenever it is looped over, and never kept."""
+
+    make: Callable[[], Iterator[Any]]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Make the values."""
+        return self.make()
+
+
+def whole(value: Any) -> Any:  # noqa: ANN401 -- JSON values
+    """Return JSON values with a list for each stream in their mappings."""
+    if isinstance(value, dict):
+        return {name: whole(part) for name, part in value.items()}
+    return [*value] if isinstance(value, Stream) else value
 
 
 def batches(values: Iterable[Any], size: int) -> Iterator[list[Any]]:

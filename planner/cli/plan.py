@@ -371,6 +371,6 @@ def _view(made: Plan) -> View:
 
     return View(
         sections,
-        made.to_json,
+        made.pieces,
         lambda: frame_section(made.to_frame(exact=True)),
     )

@@ -46,7 +46,9 @@ def _json(view: View) -> Iterable[str]:
     from planner.present.writers import json_blocks
 
     document = view.document()
-    return [document] if isinstance(document, str) else json_blocks(document)
+    if isinstance(document, dict | list):
+        return json_blocks(document)
+    return [document] if isinstance(document, str) else document
 
 
 def _csv(view: View) -> str:

@@ -473,7 +473,7 @@ def _view(
         lambda: _shown(whole.page_sections(insights, most), wanted, _SHORT),
         lambda: {
             **(gate.to_document() if gate else {}),
-            **whole.to_document(),
+            **whole.streamed(),
             **({"why": {name: frame_document(each) for name, each in why.items()}} if why else {}),
         },
         lambda: frame_section(why[first]) if first in why else whole.rows(first),

@@ -138,7 +138,6 @@ class Decision:
 
     @property
     def _stated_totals(self) -> dict[str, Any]:
-        """Return the run-rate as the file has it: amounts as text."""
         return {name: json_value(value) for name, value in self.exact_totals.items()}
 
     @property
@@ -297,6 +296,10 @@ class Plan(Decision):
     def to_json(self) -> str:
         """Return the plan as the text of its file, in format 2; a loaded text stays as it is."""
         return self._written.text
+
+    def pieces(self) -> Iterator[str]:
+        """Yield the same text in pieces."""
+        return (block.decode("ascii") for block in self._written)
 
     @cached_property
     def _written(self) -> Written:

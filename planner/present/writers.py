@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from html import escape
 from itertools import islice
@@ -22,7 +22,7 @@ from planner.text import visible
 from planner.units import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from planner.present.table import Section, TableColumn
 
@@ -164,32 +164,37 @@ def _csv_value(cell: Any) -> str:  # noqa: ANN401 -- a cell
 
 def to_json(value: Any) -> str:  # noqa: ANN401 -- JSON values
     """Return JSON values as text; an amount is written as exact text, a section as its rows."""
-    return json.dumps(value, indent=2, default=_json_value)
+    return "".join(json_blocks(value))
 
 
-def json_blocks(value: Any) -> Iterator[str]:  # noqa: ANN401 -- JSON values
-    """Yield the text of JSON values in blocks.
+def json_blocks(value: Any, newline: str = "\n") -> Iterator[str]:  # noqa: ANN401 -- JSON values
+    """Yield the text of JSON values in blocks: a list of many is never held as text.
 
-    An iterator in an object stands for a list of records, as in a plan file: each has a line, and
-    is made when it is written.
+    An iterator stands for a list of records, as in a plan file: each has a line, and is made when
+    it is written.
     """
-    if not (isinstance(value, dict) and any(isinstance(each, Iterator) for each in value.values())):
-        yield to_json(value)
-        return
-    separator = "{\n"
-    for key, part in value.items():
-        head = f"{separator}  {json.dumps(key)}: "
-        separator = ",\n"
-        if not isinstance(part, Iterator):
-            yield head + to_json(part).replace("\n", "\n  ")
-            continue
-        lines, left = "[\n", part
-        while records := [*islice(left, _LINES)]:
-            written = (json.dumps(record, default=_json_value) for record in records)
-            yield head + lines + ",\n".join(f"    {line}" for line in written)
-            head, lines = "", ",\n"
-        yield f"{head}[]" if head else "\n  ]"
-    yield "\n}"
+    deeper = f"{newline}  "
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        for place, (key, part) in enumerate(value.items()):
+            yield f"{',' if place else '{'}{deeper}{json.dumps(key)}: "
+            yield from json_blocks(part, deeper)
+        yield f"{newline}}}" if value else "{}"
+    elif isinstance(value, Iterable) and not isinstance(value, str | dict):
+        opening, records = "[", iter(value)
+        while batch := [*islice(records, _LINES)]:
+            if value is records:
+                texts = [json.dumps(each, default=_json_value) for each in batch]
+            else:
+                texts = [_indented(each, deeper) for each in batch]
+            yield f"{opening}{deeper}" + f",{deeper}".join(texts)
+            opening = ","
+        yield "[]" if opening == "[" else f"{newline}]"
+    else:
+        yield _indented(value, newline)
+
+
+def _indented(value: Any, newline: str) -> str:  # noqa: ANN401 -- JSON values
+    return json.dumps(value, indent=2, default=_json_value).replace("\n", newline)
 
 
 _LINES = 1000

@@ -5,23 +5,23 @@ What is stored is what was read; every sum is computed from it again, and never 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
 from planner.errors import InputError
-from planner.formats import JsonError, digest_of, parse, read_bytes, write_atomic
+from planner.formats import JsonError, Stream, digest_of, parse, read_bytes, whole, write_atomic
 from planner.present.charts.base import drawable
 from planner.present.charts.budget import budget_chart
 from planner.present.charts.cost import cost_chart
 from planner.present.charts.months import PLANNED_MONTHS, planned_chart
 from planner.present.table import Section, TableColumn
-from planner.present.writers import to_csv, to_html, to_markdown
+from planner.present.writers import json_blocks, to_csv, to_html, to_markdown
 from planner.reports.aggregates import COMPARISONS, GROUPS, Aggregates
 from planner.reports.budgets import BUDGETS
 from planner.reports.figures import FirstScreen, assumptions, figures, further, summary
@@ -103,6 +103,11 @@ class Report(Aggregates):
 
     def to_document(self) -> dict[str, Any]:
         """Return the report as JSON values: what was read, and every sum of it."""
+        document: dict[str, Any] = whole(self.streamed())
+        return document
+
+    def streamed(self) -> dict[str, Any]:
+        """Return `to_document` with streams for what there is of each disk."""
         month = self.month
         document = {
             "created_at": self.created_at,
@@ -111,10 +116,10 @@ class Report(Aggregates):
             "projects": list(self.projects),
             "totals": self._totals(),
             "budgets": [json_values(one.row(self.warn_above)) for one in self.budgets],
-            "by": {by: [one.to_document() for one in self.groups(by)] for by in self.by},
+            "by": {by: Stream(partial(self._grouped, by)) for by in self.by},
             "comparisons": json_rows(self.comparisons, [one.name for one in COMPARISONS]),
             "runways": list(self.runways()),
-            "disks": [json_values(line.row()) for line in self.lines],
+            "disks": Stream(lambda: (json_values(line.row()) for line in self.lines)),
             "gpus": [
                 json_values({**vars(one), "site": one.site, "usd_month": one.usd_month})
                 for one in self.gpus
@@ -135,6 +140,9 @@ class Report(Aggregates):
         if not self.planned_months:
             del document["planned_months"]
         return {"format": FORMAT, "digest": digest_of(document), **document}
+
+    def _grouped(self, by: str) -> Iterator[dict[str, Any]]:
+        return (one.to_document() for one in self.groups(by))
 
     def _totals(self) -> dict[str, Any]:
         live = [one for one in self.lines if one.is_live]
@@ -164,7 +172,11 @@ class Report(Aggregates):
 
     def to_json(self) -> str:
         """Return the document as text; `load` reads it."""
-        return json.dumps(self.to_document(), indent=2) + "\n"
+        return "".join(self._pieces())
+
+    def _pieces(self) -> Iterator[str]:
+        yield from json_blocks(self.streamed())
+        yield "\n"
 
     def page_sections(
         self, insights: Insights | None = None, most: int | None = MOST
@@ -306,7 +318,7 @@ class Report(Aggregates):
         InputError
             When the place cannot be written.
         """
-        write_atomic(path, self.to_json().encode("ascii"))
+        write_atomic(path, (piece.encode("ascii") for piece in self._pieces()))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -320,7 +332,7 @@ class Report(Aggregates):
         document, stored = _read_stored(path)
         try:
             report: Self = TypeAdapter(cls).validate_python(stored)
-            unchanged = digest_of(report.to_document()) == digest_of(document)
+            unchanged = digest_of(report.streamed()) == digest_of(document)
         except (ValidationError, KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise _changed(path) from error
         if not unchanged:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.formats import Stream, digest_of, whole
 from planner.present.table import Section, TableColumn
 from planner.present.writers import markdown_text, to_csv, to_json, to_markdown
 from planner.schema import (
@@ -73,6 +74,27 @@ def test_a_frame_as_csv() -> None:
         ["'=1+1", "5", "true", "0.00012328767123287671", "region stock", TAGS],
         ["", "", "", "", "", ""],
     ]
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(_VALUES)
+def test_json_made_record_by_record_is_the_same_text(value: Any) -> None:
+    """However deep, and of whatever text: as if it had been written at once."""
+    assert to_json(value) == json.dumps(value, indent=2)
+
+
+def test_a_stream_is_written_as_its_list_and_read_again() -> None:
+    rows = [{"a": [1, {}], "b": "\n"}, {"a": [], "b": None}]
+    document = {"rows": Stream(lambda: iter(rows)), "none": Stream(lambda: iter(()))}
+    for _ in range(2):
+        assert to_json(document) == json.dumps({"rows": rows, "none": []}, indent=2)
+    assert whole(document) == {"rows": rows, "none": []}
+    assert digest_of(document) == digest_of(whole(document))
 
 
 def test_a_frame_as_json() -> None:
