@@ -29,7 +29,7 @@ from planner.solve.certificate import (
     proves,
 )
 from planner.solve.dual import Lagrangian
-from planner.solve.enumerate import all_cheapest
+from planner.solve.enumerate import MORE_WORK, WORK, Enumeration
 from planner.solve.heuristic import round_units
 from planner.solve.model import FEASIBILITY_TOLERANCE, Outcome, Program
 from planner.solve.presolve import Columns, VolumeClass, every_column, lacks_places, presolve
@@ -63,10 +63,10 @@ _RARELY, _RARELY_TOGETHER = 1e-4, 5e-4
 """Relative gap from which a search of many columns rarely leads nearer, the same."""
 _ENOUGH = 9e-7
 """Relative gap at which a large program is rounded well enough."""
-_FIRST_WORK, _WORK = 1e7, 1e8
-"""Work for the last cent of a program before its relaxation has to help, and for the proof around
-the relaxation: seconds, and about a minute, of a processor. No clock decides, so that every machine
-gives the same answer."""
+_LITTLE_WORK, _FIRST_WORK, _WORK = 1e6, 1e7, 1e8
+"""Work for a program before more solutions are listed, for its last cent before its relaxation has
+to help, and for the proof around the relaxation: half a second, seconds, and about a minute, of a
+processor. No clock decides, so that every machine gives the same answer."""
 _UNLIMITED = 2**31 - 1
 _ROUNDING = 1e-9
 _EXACT, _NOTHING = 1e-13, Fraction(1, 10**9)
@@ -185,12 +185,18 @@ def _incumbent(
     return ScopeOptimum(chosen, usd_month, bound if exact or bound is not None else 0.0, columns)
 
 
+class _Listing(NamedTuple):
+    """A search that lists the solutions of least cost, and the columns that its columns are."""
+
+    enumeration: Enumeration
+    choice: Choice
+
+
 class _Ideal(NamedTuple):
     """The relaxation of a scope: its fractions, reduced costs, and what it proves, with what.
 
-    Reduced costs are beyond ``relaxed_month``; that GB are whole can prove more. ``cheapest`` are
-    all solutions of least cost, where they are known, as far as floats tell: their columns, and
-    what they are where they are few.
+    Reduced costs are beyond ``relaxed_month``; that GB are whole can prove more. ``listed`` is the
+    optimum, where all solutions of least cost were listed soon.
     """
 
     values: NDArray[np.float64]
@@ -200,7 +206,8 @@ class _Ideal(NamedTuple):
     multipliers: tuple[Multiplier, ...] = ()
     rounded: NDArray[np.int64] | None = None
     least_month: Fraction = Fraction(0)
-    cheapest: tuple[Columns, list[Chosen]] | None = None
+    listing: _Listing | None = None
+    listed: ScopeOptimum | None = None
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -271,12 +278,12 @@ def _from_dual(
     reduced = choice.on_columns(dual.reduced(prices), never=np.inf)
     values = choice.on_columns(best.counts, kept=1)
     ideal = _Ideal(values, reduced, relaxed_month, float(bound), multipliers)
-    cheapest = None if stats.near or len(columns) > SMALL else all_cheapest(dual, prices)
-    if cheapest is not None:
-        on = [choice.on_columns(each, kept=1).astype(np.int64) for each in cheapest.counts]
-        used = choice.on_columns(cheapest.columns.astype(float), kept=1) > 0
-        chosen = [disaggregate(instance, columns, counts) for counts in on]
-        return ideal._replace(cheapest=(columns.take(used), chosen))
+    if len(columns) <= SMALL and not stats.near:
+        listing = _Listing(Enumeration(dual, prices), choice)
+        ideal = ideal._replace(listing=listing)
+        listed = _listed(instance, instance.whole, columns, listing, WORK, stats)
+        if listed is not None:
+            return ideal._replace(listed=listed)
     rounded = round_units(
         dual,
         best.counts,
@@ -307,31 +314,73 @@ def _around_relaxation(
     ideal = _relaxed(instance, scope, columns, stats)
     if ideal is None:
         return None
-    if ideal.cheapest is not None:
-        best = _cheapest(instance, scope, *ideal.cheapest, stats)
-        if best is not None:
-            return best
+    if ideal.listed is not None:
+        return ideal.listed
     best = _rounded(instance, scope, columns, ideal)
     if best is not None and best.bound_month is None:
         return best
     best = best or _from_core(instance, scope, columns, ideal, stats)
-    return None if best is None else _searched(instance, scope, columns, ideal, best, stats)
+    best = best and _listed_later(instance, scope, columns, ideal, best, stats)
+    if best is None or best.bound_month is None:
+        return best
+    return _searched(instance, scope, columns, ideal, best, stats)
 
 
-def _cheapest(
-    instance: Instance, scope: Scope, columns: Columns, few: list[Chosen], stats: SolveStats
+def _listed(
+    instance: Instance,
+    scope: Scope,
+    columns: Columns,
+    listing: _Listing,
+    work: int,
+    stats: SolveStats,
 ) -> ScopeOptimum | None:
-    """Return the cheapest of solutions between which floats do not tell; None where none holds."""
-    exact: list[tuple[Decimal, Chosen]] = []
-    for chosen in few:
+    """Return the optimum where so much work lists all of about its cost, which floats cannot tell.
+
+    Among more than a few of these a solver chooses.
+    """
+    cheapest = listing.enumeration.cheapest(work)
+    if cheapest is None:
+        return None
+    used = columns.take(listing.choice.on_columns(cheapest.columns.astype(float), kept=1) > 0)
+    best = None
+    for counts in cheapest.counts:
+        on_columns = listing.choice.on_columns(counts, kept=1).astype(np.int64)
+        chosen = disaggregate(instance, columns, on_columns)
         rented = instance.rent(scope.workloads, chosen)
         if rented is not None and instance.holds(scope, chosen):
-            exact.append((instance.usd_month(chosen, rented), chosen))
-    if exact:
-        usd_month, chosen = min(exact, key=lambda each: each[0])
-        return ScopeOptimum(chosen, usd_month, None, columns)
-    best = None if few else _polished(instance, scope, columns, stats, 0.0, _FIRST_WORK)
+            usd_month = instance.usd_month(chosen, rented)
+            if best is None or usd_month < best.usd_month:
+                best = ScopeOptimum(chosen, usd_month, None, used)
+    if not len(cheapest.counts):
+        best = _polished(instance, scope, used, stats, 0.0, _FIRST_WORK)
     return None if best is None or best.bound_month is not None else best
+
+
+def _left(instance: Instance, columns: Columns, ideal: _Ideal, best: ScopeOptimum) -> Columns:
+    """Return the columns that may be in a solution as good as the one in hand."""
+    distance = float(best.usd_month) - ideal.relaxed_month + abs(ideal.bound_month) * _ROUNDING
+    needed = ideal.reduced * instance.demand.policy.hours_per_month <= distance
+    return columns.take(needed | ideal.used)
+
+
+def _listed_later(
+    instance: Instance,
+    scope: Scope,
+    columns: Columns,
+    ideal: _Ideal,
+    best: ScopeOptimum,
+    stats: SolveStats,
+) -> ScopeOptimum:
+    """Return the optimum where a short search proves it, or else a longer list of solutions."""
+    if ideal.listing is None or not ideal.listing.enumeration.is_open or stats.is_over:
+        return best
+    left = _left(instance, columns, ideal, best)
+    better = _polished(instance, scope, left, stats, 0.0, _LITTLE_WORK)
+    if better is not None and better.usd_month <= best.usd_month:
+        best = better
+    if best.bound_month is None:
+        return best
+    return _listed(instance, scope, columns, ideal.listing, MORE_WORK, stats) or best
 
 
 def _searched(
@@ -349,16 +398,16 @@ def _searched(
     if len(columns) <= SMALL and _rounds(instance, scope):
         attempts.insert(0, (0.0, _FIRST_WORK))
     for gap, most in attempts if not stats.near else ():
-        distance = float(best.usd_month) - ideal.relaxed_month
         spare = float(best.usd_month) - max(ideal.bound_month, best.bound_month or 0.0)
         if (gap and spare <= PROOF * float(best.usd_month)) or stats.is_over:
             continue
-        needed = ideal.reduced * hours <= distance + abs(ideal.bound_month) * _ROUNDING
-        left = columns.take(needed | ideal.used)
+        left = _left(instance, columns, ideal, best)
         work = most
         if ideal.rounded is not None and proves(instance, scope) and stats.deadline is None:
             part = spare / float(best.usd_month)
-            work = _worth_trying(scope, len(left), part, most, is_first=(gap, most) == attempts[0])
+            work = _worth_trying(
+                scope, len(left), part, most, is_first=not gap or len(attempts) == 1
+            )
         if not work:
             break
         limit = work if stats.deadline is None or not gap else None
@@ -385,7 +434,7 @@ def _worth_trying(scope: Scope, left: int, gap: float, work: float, *, is_first:
         return 0
     if together:
         return work
-    return _FIRST_WORK if is_first else 0
+    return min(work, _FIRST_WORK) if is_first else 0
 
 
 def _polished(
@@ -436,7 +485,8 @@ def _from_core(
         if best is None and len(core) == len(columns):
             return None
         if best is not None and best.chosen:
-            return best
+            # What is proven of a part of the columns is not proven of all.
+            return best if len(core) == len(columns) else replace(best, bound_month=0.0)
         if stats.near:
             raise Undecided
         size, work = size * 4, work * 4

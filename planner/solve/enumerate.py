@@ -30,9 +30,11 @@ _MORE, _LITTLE_MORE, _MUCH = 3.0, 1.6, 400_000
 """How much more from then on, the same after so many pairs, and these."""
 _OPTIONS, _BITS, _LISTED = 500, 62, 50
 """Choices of a unit, bits of the number of a way, and solutions that are listed, at most."""
-_WORK, _FIRST_WORK, _AT_ONCE = 25_000_000, 100_000, 200_000
-"""Limits of ways, and pairs of ways, that are looked at, at most, and at first: twice as many from
-then on each time, as there are too many soon where many cost nothing. And pairs at once."""
+WORK, MORE_WORK = 3_000_000, 25_000_000
+"""Limits of ways, and pairs of ways, that are looked at: some 0.2 seconds, and one."""
+_FIRST_WORK, _AT_ONCE = 100_000, 200_000
+"""The same at first, twice as many each time that choices may cost more: where many cost nothing,
+there are too many soon. And pairs that are looked at at once."""
 _EXACT = 1e-11
 """Part of a limit, or of the cost, that floats may be off."""
 
@@ -67,16 +69,14 @@ class Cheapest(NamedTuple):
     counts: _Ints
 
 
-def all_cheapest(dual: Lagrangian, prices: _Floats) -> Cheapest | None:
-    """Return all solutions of least cost; None where there is none, or too much to look at."""
-    try:
-        return _Enumeration(dual, prices).cheapest()
-    except _TooMuch:
-        return None
+class Enumeration:
+    """Ways to choose that keep the limits, and cost little beyond the bound that prices prove.
 
-
-class _Enumeration:
-    """Ways to choose that keep the limits, and cost little beyond the bound that prices prove."""
+    Attributes
+    ----------
+    is_open : bool
+        Whether more work may lead to the cheapest.
+    """
 
     def __init__(self, dual: Lagrangian, prices: _Floats) -> None:
         self._coupled = coupled = dual.coupled
@@ -87,21 +87,34 @@ class _Enumeration:
             self._takes += (coupled.limits[:, row] * amount).T
         close = _EXACT * (np.abs(coupled.right) + np.abs(self._takes).sum(axis=0))
         self._limits = _Limits(coupled.right, prices, close)
-        self._spare, self._work, self._most = 0.0, 0.0, _FIRST_WORK
+        self._part, self._spare, self._pairs = _FIRST, 0.0, 0
+        self._work, self._most, self._limit = 0, _FIRST_WORK, 0
+        self.is_open = True
 
-    def cheapest(self) -> Cheapest | None:
-        """Return all solutions of least cost; None where none is near."""
-        spare = _FIRST
-        while spare <= _LAST:
-            self._spare, self._pairs = (spare + _EXACT) * self._bound, 0
+    def cheapest(self, work: int) -> Cheapest | None:
+        """Return all solutions of least cost; None where none is near, or that is more work.
+
+        Called again with more work, it goes on.
+        """
+        self._limit, self.is_open = work, False
+        try:
+            return self._widened()
+        except _TooMuch:
+            self.is_open = work < self._work <= self._most
+            return None
+
+    def _widened(self) -> Cheapest | None:
+        """Return all solutions of least cost, after ways that cost more and more are looked at."""
+        while self._part <= _LAST:
+            self._spare, self._pairs = (self._part + _EXACT) * self._bound, 0
             options = [*_options(self._coupled, self._reduced <= self._spare)]
             if not all(0 < len(each) <= _OPTIONS for each in options):
                 return None
             alike, chosen = self._chosen(options)
             if len(chosen):
                 return self._listed(alike, chosen)
-            spare *= _MORE if self._pairs < _MUCH else _LITTLE_MORE
-            self._most = min(self._most * 2, _WORK)
+            self._part *= _MORE if self._pairs < _MUCH else _LITTLE_MORE
+            self._most *= 2
         return None
 
     def _listed(self, alike: list[list[list[tuple[int, ...]]]], chosen: _Ints) -> Cheapest:
@@ -190,9 +203,9 @@ class _Enumeration:
             ways = _Ways(beyond[near][kept], takes[kept], number[kept])
         return ways
 
-    def _spend(self, work: float) -> None:
+    def _spend(self, work: int) -> None:
         self._work += work
-        if self._work > self._most:
+        if self._work > min(self._most, self._limit):
             raise _TooMuch
 
     def _joined(self, left: _Ways, other: _Ways, limits: _Limits) -> tuple[_Ints, _Ints]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from planner.solve import enumerate as enumeration
+from planner.solve import enumerate as enumerate_
 from planner.solve.dual import Coupled, Lagrangian, Taken
-from planner.solve.enumerate import all_cheapest
+from planner.solve.enumerate import MORE_WORK, Enumeration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ def test_all_solutions_of_least_cost_are_listed(seed: int) -> None:
     if best is None:
         assert not solutions
         return
-    listed = all_cheapest(dual, best.prices)
+    listed = Enumeration(dual, best.prices).cheapest(MORE_WORK)
     least = min((counts @ coupled.usd_hr for counts in solutions), default=np.inf)
     if listed is None:
         assert least > 1.3 * dual.bound(best.prices)
@@ -106,10 +106,29 @@ def test_all_solutions_of_least_cost_are_listed(seed: int) -> None:
     assert len(listed.counts)
 
 
-def test_too_many_ways_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_ways_are_given_up_and_more_work_goes_on() -> None:
     """The work is bounded, and what is not looked at to the end proves nothing."""
     coupled = next(each for each in map(units, range(60)) if len(each.unit) > 15)
-    best = Lagrangian(coupled).best()
+    dual = Lagrangian(coupled)
+    best = dual.best()
     assert best is not None
-    monkeypatch.setattr(enumeration, "_FIRST_WORK", 10)
-    assert all_cheapest(Lagrangian(coupled), best.prices) is None
+    whole, enumeration = Enumeration(dual, best.prices), Enumeration(dual, best.prices)
+    assert enumeration.cheapest(10) is None
+    assert enumeration.is_open
+    more, every_ = enumeration.cheapest(MORE_WORK), whole.cheapest(MORE_WORK)
+    assert more is not None
+    assert every_ is not None
+    assert more.columns.tolist() == every_.columns.tolist()
+    assert not enumeration.is_open
+
+
+def test_where_most_ways_cost_nothing_they_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more work would help soon."""
+    coupled = next(each for each in map(units, range(60)) if len(each.unit) > 15)
+    dual = Lagrangian(coupled)
+    best = dual.best()
+    assert best is not None
+    monkeypatch.setattr(enumerate_, "_FIRST_WORK", 10)
+    enumeration = Enumeration(dual, best.prices)
+    assert enumeration.cheapest(MORE_WORK) is None
+    assert not enumeration.is_open
