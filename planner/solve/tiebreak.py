@@ -7,7 +7,9 @@ column, so that several are decided by one program: one weighs more than all tha
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +32,8 @@ _MOST = 10**7
 """Up to what a packed weight may go: far below what a solver tells from zero."""
 _FEW = 2
 """Programs up to which ties are broken at once; before more, one says whether there are any."""
+_SEARCHED = 50
+"""Columns up to which any tie is searched for; of more, those that a few moves show."""
 _WORK = 5e5
 """Work after which ties stay as they are, under a second of a processor; no clock decides."""
 
@@ -40,6 +44,8 @@ def break_ties(
     """Return the first of all solutions of a scope that cost what the best costs."""
     live, counts = _live(instance, scope, best, stats)
     if np.bincount(live.unit).max(initial=0) <= 1 or stats.is_over:
+        return best
+    if len(live) > _SEARCHED and not (scope.workloads or _has_equals(instance, live, counts)):
         return best
     usd_hr = best.usd_month / instance.demand.policy.hours_per_month
     wanted = list(levels(instance, live))
@@ -58,6 +64,21 @@ def break_ties(
     cost = instance.usd_month(chosen, rented)
     # Floats hold the cost only nearly: what is dearer by less than they see is no equal.
     return replace(best, chosen=chosen, usd_month=cost) if cost <= best.usd_month else best
+
+
+def _has_equals(instance: Instance, columns: Columns, counts: NDArray[np.int64]) -> bool:
+    """Return whether one or two replicas can move for nothing, whatever limits say of it.
+
+    Where they cannot, ties are sums of many sizes that happen to agree: no solver comes to them.
+    """
+    pairs = zip(columns.volume.tolist(), columns.offer.tolist(), strict=True)
+    usd_hr = [Fraction(instance.usd_hr(v, o)) for v, o in pairs]
+    scale = math.lcm(*(usd.denominator for usd in usd_hr))
+    whole = np.array([int(usd * scale) for usd in usd_hr], object)
+    used = np.flatnonzero(counts)
+    start, to = np.nonzero((columns.unit[used, None] == columns.unit) & (counts == 0))
+    moved = {*(whole[to] - whole[used[start]])}
+    return 0 in moved or not moved.isdisjoint(-usd for usd in moved)
 
 
 def _is_alone(program: Program, counts: NDArray[np.int64], stats: SolveStats) -> bool:

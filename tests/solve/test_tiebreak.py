@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
+from planner.solve import tiebreak
 from planner.solve.decompose import counts_of, solve_scope
 from planner.solve.optimum import optimum
 from planner.solve.stats import SolveStats
@@ -142,3 +144,34 @@ def test_levels_weigh_stock_then_popularity_then_the_keys_of_each_volume() -> No
     for k, weights in enumerate(keys):
         assert (weights[found.columns.unit != k] == 0).all()
         assert sorted(weights[found.columns.unit == k]) == list(range(2))
+
+
+def test_ties_of_many_columns_are_searched_for_where_two_replicas_can_move_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Equal sizes end as in any search; where no two moves cancel out, no solver is asked."""
+    searched, unasked = 0, 0
+    for seed in range(8):
+        rng = random.Random(seed)
+        rows = [
+            row(f"p{n % 3}", f"0.000{rng.choice([1, 2, 3])}", str(n), stockStatus=stock)
+            for n, stock in enumerate(rng.choices(["Low", "High"], k=6))
+        ]
+        sizes = rng.choice([[100] * 6, [101, 203, 407, 811, 1613, 3217]])
+        volumes = [volume(f"v{n}", size, owner=f"o{n}") for n, size in enumerate(sizes)]
+        instance = instance_of(
+            demanded(*volumes, policy={"max_sites": 3, "max_disks_per_site": 3}), rows
+        )
+        found = solve_scope(instance, instance.whole, SolveStats())
+        assert found is not None
+        chosen = []
+        for searched_up_to in (0, 10**9):
+            monkeypatch.setattr(tiebreak, "_SEARCHED", searched_up_to)
+            stats = SolveStats()
+            chosen.append(break_ties(instance, instance.whole, found, stats).chosen)
+            if not searched_up_to:
+                unasked += len(stats.runs) <= 1
+                searched += len(stats.runs) > 1
+        assert chosen[0] == chosen[1], seed
+    assert searched >= 2
+    assert unasked >= 1
