@@ -307,7 +307,16 @@ class _FewPlans:
             best, _ = _solved(there, max(_NEAR, gap * _OF_GAP))
             if best is not None:
                 point = point.or_cheaper(_as_point(there, best))
-        return point
+        is_known = point.usd_month is not None and not other.demand.workloads
+        return point if is_known else self._by_program(other, point)
+
+    def _by_program(self, other: Instance, point: Point) -> Point:
+        """Return what a program knows more of a point: shares and jobs may ask for other places."""
+        whole = _as_point(other, *_solved(other))
+        if whole.least_month is None:
+            return _NO_PLAN.or_cheaper(point)
+        proven = max(whole.least_month, point.least_month or whole.least_month)
+        return replace(whole.or_cheaper(point), least_month=proven)
 
     def _weights(self) -> tuple[_Floats, float]:
         """Return what a replica of each volume costs at least at each offer, (V, O), and beside."""

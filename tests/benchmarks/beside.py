@@ -2,10 +2,12 @@
 
 existing   1,836 of 2,000 disks are there already, beside none.
 loose      12 owners have a budget that nothing can exceed, beside none; 2,000 volumes.
-prices     A sweep of 100 price factors, beside one plan; 50 volumes.
+prices     A sweep of 100 price factors, beside one plan; 300 volumes.
 explain    Why each of 300 volumes is where it is, and every offer for it, beside their plan;
            300 offers.
-coupled    The same where a share, budgets of owners and groups tie them together.
+why        The answers of `report --why` for 300 volumes, beside their plan; 300 offers.
+share      The same where a share ties them together.
+coupled    `explain` where a share, budgets of owners and groups tie them together.
 volumes    The whole command for 100,000 volumes, files read and plan written, beside 2,000.
 yaml       The same of a demand in YAML.
 
@@ -29,6 +31,7 @@ import planner
 from planner.demand.read import demand_from
 from planner.market.disks import disks_frame, read_disk
 from planner.market.offers import offers_frame
+from planner.reports.insights import Insights
 from tests.benchmarks.instances import Size, fleet, listing
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ AIMS = {
     "prices": 20.0,
     "explain": 20.0,
     "coupled": 20.0,
+    "why": 20.0,
+    "share": 20.0,
     "volumes": 60.0,
     "yaml": 60.0,
 }
@@ -100,7 +105,16 @@ def loose(volumes: int = 2000) -> tuple[float, float]:
     return limited, plain
 
 
-def prices(volumes: int = 50, factors: int = 100) -> tuple[float, float]:
+def why(volumes: int = 300, offers: int = 300, share: str | None = None) -> tuple[float, float]:
+    """Return the seconds of the answers of `report --why`, and of the plan."""
+    demand, listed = demand_from(fleet(Size(volumes, offers, share=share))), market(offers)
+    plain, plan = timed(lambda: planner.plan(demand, listed))
+    answered, insights = timed(lambda: Insights.of(plan))
+    assert len(insights.by_sites)
+    return answered, plain
+
+
+def prices(volumes: int = 300, factors: int = 100) -> tuple[float, float]:
     """Return the seconds of a sweep of price factors, and of one plan."""
     demand, offers = demand_from(fleet(Size(volumes, 500))), market()
     plain, _ = timed(lambda: planner.plan(demand, offers))
@@ -187,6 +201,8 @@ ROWS: dict[str, tuple[Callable[..., tuple[float, ...]], tuple[Any, ...]]] = {
     "prices": (prices, (5, 6)),
     "explain": (explain, (3,)),
     "coupled": (coupled, (12, 40, "2")),
+    "why": (why, (5, 9)),
+    "share": (partial(why, share="0.34"), (20, 40)),
     "volumes": (volumes, (".json", 60, 30)),
     "yaml": (partial(volumes, ".yaml"), (60, 30)),
 }
