@@ -553,9 +553,9 @@ class Evaluator:
         self.budget.calls -= programs * size_of(instance)
         return True
 
-    def ration(self, plans: int = _PLANS) -> None:
-        """Give the next kind of answers a budget of its own: many programs, or so many plans."""
-        self.budget = SearchBudget(max(_PROGRAMS, plans * size_of(self.instance)))
+    def ration(self, plans: int = _PLANS, programs: int = _PROGRAMS) -> None:
+        """Give the next kind of answers a budget of its own: programs, or so many plans."""
+        self.budget = SearchBudget(max(programs, plans * size_of(self.instance)))
 
     def _solve(self, instance: Instance, *, tie_break: bool = False) -> Optimum | None:
         best = optimum(instance, tie_break=tie_break)

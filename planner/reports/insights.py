@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 _SHARES = ("1", "0.8", "0.7", "0.6", "0.5", "0.4", "0.3")
 _MORE_SITES, _MOST_SITES = 2, 8
 _TB = 1000
-_PLANS = 1
-"""What programs for the requirements of a large plan may be worth, in plans: others are ranges."""
+_PLANS, _PROGRAMS = 1, 100
+"""What programs for the requirements of a large plan may be worth, in plans, and how many there may
+be of a small one: others are ranges."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Insights:
         most = min(_MOST_SITES, max(len(sites), plan.demand.policy.max_sites or 0) + _MORE_SITES)
         by_sites = _against(plan, known, "max_sites", range(1, most + 1))
         by_share = _against(plan, known, "max_provider_share", [*map(Decimal, _SHARES)])
-        known.ration(_PLANS)
+        known.ration(_PLANS, _PROGRAMS)
         asked = handed_out(requirements(known), exact=True)
         return cls(plan, asked, by_sites, by_share)
 

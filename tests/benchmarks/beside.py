@@ -202,7 +202,7 @@ ROWS: dict[str, tuple[Callable[..., tuple[float, ...]], tuple[Any, ...]]] = {
     "explain": (explain, (3,)),
     "coupled": (coupled, (12, 40, "2")),
     "why": (why, (5, 9)),
-    "share": (partial(why, share="0.34"), (20, 40)),
+    "share": (partial(why, share="0.34"), (8, 60)),
     "volumes": (volumes, (".json", 60, 30)),
     "yaml": (partial(volumes, ".yaml"), (60, 30)),
 }
