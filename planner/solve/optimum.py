@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -242,7 +243,7 @@ def _solved(
     """
     try:
         best = best_in_few_places(
-            instance, scope, stats, lambda other: _presolved(other, stats, tie_break=False)
+            instance, scope, stats, partial(_presolved, stats=stats, tie_break=False)
         )
     except Undecided:
         if stats.forbidden:

@@ -32,6 +32,8 @@ _EXCLUDED = np.uint32(1 << 31)
 """A bit that stands for no rule: the offer is at a place that is not open."""
 _ROUNDS = 3
 """Prices of limits on sums that are tried: those of any places, and of the best that are known."""
+_NEAR = 1e-4
+"""How near to its bound a plan anywhere has to be, to see whether it keeps limits on places."""
 _SMALL = 400
 """Columns up to which limits on sums and on places are left to a solver."""
 
@@ -40,14 +42,14 @@ def best_in_few_places(
     instance: Instance,
     scope: Scope,
     stats: SolveStats,
-    solved: Callable[[Instance], ScopeOptimum | None],
+    solved: Callable[..., ScopeOptimum | None],
 ) -> ScopeOptimum | None:
     """Return the cheapest solution where sites or providers are limited; None where there is none.
 
     Parameters
     ----------
     solved : callable
-        Solves an instance that has no such limit.
+        Solves an instance that has no such limit, with other ``stats`` where they are given.
 
     Raises
     ------
@@ -66,7 +68,10 @@ def best_in_few_places(
     stats.look_at(len(columns), len(columns.units))
     plans = _AtPlaces(instance, columns, coupled(instance, columns, sums), limits, solved)
     if sums:
-        anywhere = solved(_within(instance, plans.admissible, limits))
+        free = _within(instance, plans.admissible, limits)
+        anywhere = solved(free, stats=replace(stats, near=_NEAR))
+        if anywhere is not None and instance.holds(scope, anywhere.chosen):
+            anywhere = solved(free)
         if anywhere is None or instance.holds(scope, anywhere.chosen):
             return anywhere
     search = plans.searched(stats)
@@ -74,7 +79,7 @@ def best_in_few_places(
         if search.least < np.inf:
             raise Undecided
         return None
-    leaves = [plans.solved(leaf.places, np.inf, leaf) for leaf in search.leaves[:LEAVES]]
+    leaves = [plans.solved(leaf.places, np.inf) for leaf in search.leaves[:LEAVES]]
     known = [leaf.best for leaf in leaves if leaf.best is not None]
     if not known:
         raise Undecided
@@ -110,7 +115,7 @@ class _AtPlaces:
         columns: Columns,
         choice: Choice,
         limits: Sequence[PlaceLimit],
-        solved: Callable[[Instance], ScopeOptimum | None],
+        solved: Callable[..., ScopeOptimum | None],
     ) -> None:
         self._instance, self._columns, self._choice = instance, columns, choice
         self._limits, self._solved = limits, solved
@@ -125,6 +130,7 @@ class _AtPlaces:
         self._is_open = np.zeros(len(first), np.bool_)
         self._is_open[self._number[columns.offer[choice.kept]]] = True
         self.admissible = _admissible(instance, columns)
+        self._known: dict[bytes, PlaceSet] = {}
 
     def searched(self, stats: SolveStats) -> PlaceSearch:
         """Return the search for the best places, after it."""
@@ -152,10 +158,17 @@ class _AtPlaces:
         search.finish()
         return search
 
-    def solved(self, places: _Flags, most: float, known: PlaceSet | None = None) -> PlaceSet:
+    def solved(self, places: _Flags, most: float) -> PlaceSet:
         """Return the best plan at some places, unless it costs more than most."""
-        if known is not None and known.best is not None:
-            return known
+        key = places.tobytes()
+        if key not in self._known:
+            best = self._solved_at(places, most)
+            if best.best is None:
+                return best
+            self._known[key] = best
+        return self._known[key]
+
+    def _solved_at(self, places: _Flags, most: float) -> PlaceSet:
         prices, hours = None, self._instance.demand.policy.hours_per_month
         if len(self._choice.coupled.right):
             dual = Lagrangian(_at(self._choice.coupled, places[self._place]))
@@ -170,9 +183,8 @@ class _AtPlaces:
         if cheapest is None or not self._instance.holds(self._instance.whole, cheapest.chosen):
             return PlaceSet(np.inf, np.inf, places)
         usd_hr, bound = float(cheapest.usd_month) / hours, cheapest.bound_month
-        return PlaceSet(
-            usd_hr, usd_hr if bound is None else bound / hours, places, cheapest, prices
-        )
+        least = usd_hr if bound is None else bound / hours
+        return PlaceSet(usd_hr, least, places, cheapest, prices)
 
     def live(self, leaves: Sequence[PlaceSet]) -> _Flags:
         """Return the columns that a plan that costs as little as those of leaves may have, (n,)."""
