@@ -238,6 +238,7 @@ def test_a_module_is_one_concept_with_a_sentence() -> None:
     assert not {module: count for module, count in lines.items() if count > MAX_LINES}
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize(
     "module", sorted(m for m, p in MODULES.items() if ">>> " in p.read_text(encoding="utf-8"))

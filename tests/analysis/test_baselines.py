@@ -76,6 +76,7 @@ def test_budgets_do_not_rule_a_baseline_out() -> None:
     assert found["single site"].usd_month == Decimal("7.3")
 
 
+@pytest.mark.slow
 def test_groups_caps_and_workloads_can_rule_all_out() -> None:
     """Where each volume by itself would fit, the sentence says that it is not the volumes."""
     groups = [{"volumes": ["x", "y"], "different": "provider"}]

@@ -92,6 +92,7 @@ def test_the_sets_are_the_smallest_and_their_costs_those_of_planning(block: int)
     assert compared >= 8
 
 
+@pytest.mark.slow
 def test_two_disks_have_to_go_where_no_single_one_is_enough() -> None:
     """One site for three volumes: of three places, two disks have to leave theirs."""
     volumes = [{"name": name, "disks": [f"disk-000{name}"]} for name in "abc"]

@@ -125,6 +125,7 @@ def test_gpus() -> None:
     assert said == "no plan satisfies the workloads"
 
 
+@pytest.mark.slow
 def test_disks_that_are_kept() -> None:
     """A disk of another volume is no offer that fell to a rule, and keeping is what is asked."""
     apart = {"volumes": ["a", "b"], "different": "provider"}

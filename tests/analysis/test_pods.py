@@ -50,6 +50,7 @@ def why_not(asked: Demand, **spec: Any) -> Infeasible:
     return caught.value
 
 
+@pytest.mark.slow
 def test_a_volume_in_two_disks_needs_a_pod_that_mounts_two() -> None:
     """The limit conflicts with the mount, and is raised to what is needed and no further."""
     why = why_not(demand("c", max_disks=2), maxCount=300)
@@ -73,6 +74,7 @@ def test_more_disks_and_a_pod_that_mounts_them_are_proposed_together() -> None:
     )
 
 
+@pytest.mark.slow
 def test_packing_that_is_ruled_out_is_one_of_the_ways() -> None:
     why = why_not(demand("ab", policy={"packing": "never"}))
     assert {one["field"] for one in why.conflicts} == {"attach_limits", "packing", "mounts"}
@@ -111,6 +113,7 @@ def test_the_rest_of_a_plan_says_what_packing_and_limits_mean_for_it() -> None:
     assert set(offers["rules"]) == {()}
 
 
+@pytest.mark.slow
 def test_a_sweep_has_volumes_share_disks_where_they_have_to() -> None:
     """With the documented limit, without packing, and where the demand knows better."""
     plan = planner.plan(

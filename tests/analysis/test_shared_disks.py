@@ -68,6 +68,7 @@ def test_a_shared_disk_is_one_row_of_the_prices() -> None:
     assert answers.choices["offer_id"].tolist() == ["disk-0ab", "disk-0ab"]
 
 
+@pytest.mark.slow
 def test_what_a_pod_can_mount_is_a_requirement_with_a_cost() -> None:
     """Two volumes on one disk of a pod at beta; two pods' worth of disks are cheaper at alpha."""
     job = {"name": "job", "gpu": "H100_80GB", "hours_per_month": 10, "mounts": ["a", "b"]}

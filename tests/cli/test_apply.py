@@ -133,6 +133,7 @@ def test_the_wallet_pays_for_other_disks_too(run: Run, sim: Sim, tmp_path: Path)
     assert "which lasts 64.5 days at $0.3231/h for all disks of the account." in said
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("typed", ["y\nyes\n", "Yes\nyes\n"])
 def test_only_the_whole_word_buys(typed: str, run: Run, sim: Sim, tmp_path: Path) -> None:
@@ -144,6 +145,7 @@ def test_only_the_whole_word_buys(typed: str, run: Run, sim: Sim, tmp_path: Path
     assert len(sim.live()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("typed", ["", "\n", "y\n", "y\nn\n", "no\nyes\n", "yes please\n"])
 def test_anything_else_buys_nothing(typed: str, run: Run, sim: Sim, tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_what_is_added_later_is_bought_alone(
     assert more.json()["exit_code"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("form", ["json", "toml"])
 def test_other_formats_of_a_demand(form: str, run: Run, sim: Sim, tmp_path: Path) -> None:
@@ -173,6 +174,7 @@ def test_a_rehearsal_has_the_disks_of_the_account(
     assert creates(sim) == 3
 
 
+@pytest.mark.slow
 def test_an_account_that_cannot_be_read_buys_nothing(run: Run, sim: Sim, demand: str) -> None:
     """A plan may be made without the account; a purchase may not."""
     env = {**sim.environ, **QUICK, "PRIME_API_KEY": "sim-read"}

@@ -139,6 +139,7 @@ def test_no_alternatives_cannot_be_asked_for(plan: Plan) -> None:
         alternatives(plan, 0, exact=True)
 
 
+@pytest.mark.slow
 def test_a_large_plan_shows_what_would_cost_most_elsewhere(run: Run, tmp_path: Path) -> None:
     """Forty replicas as a table, the dearest move first; every one of them as CSV."""
     volumes = [{"name": f"v{n}", "size_gb": 100 + n} for n in range(45)]

@@ -100,6 +100,7 @@ def test_saved_offers_read_back_the_same(run: Run) -> None:
     assert run("offers", "--offers", "kept.json", "-o", "json").json() == first.json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

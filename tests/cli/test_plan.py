@@ -40,6 +40,7 @@ def test_a_joint_plan_is_printed_saved_and_read_back(run: Run, tmp_path: Path) -
     assert Plan.load(tmp_path / "p.json").plan_id == plan["plan_id"]
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("form", ["table", "md"])
 def test_what_is_read_of_a_joint_plan(run: Run, form: str) -> None:

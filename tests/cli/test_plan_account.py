@@ -103,6 +103,7 @@ def test_disks_of_a_file_are_kept(document: Any, run: Run, folder: Path) -> None
     assert why.code == 0, why.err
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_the_detailed_exit_code(form: str, run: Run, folder: Path) -> None:

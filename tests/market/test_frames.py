@@ -144,6 +144,7 @@ def test_frames_of_polars_are_taken() -> None:
     assert next(marks).equals(next(marks))
 
 
+@pytest.mark.slow
 def test_polars_itself() -> None:
     """The library that the test above stands in for, where it is installed."""
     polars = pytest.importorskip("polars")

@@ -125,6 +125,7 @@ def test_no_offers() -> None:
     assert [array.shape for array in sizes.provision(5)] == [(0,), (0,)]
 
 
+@pytest.mark.slow
 def test_null_bound_of_offers_is_unbounded() -> None:
     """The frames of the market are understood as they are."""
     rows = [disk(spec={"maxCount": None}), disk(dataCenter="B", spec={"maxCount": 10})]

@@ -77,6 +77,7 @@ def test_no_segment_is_cut_without_need(
     assert [(grid.first, grid.last, set(rows)) for grid, rows in found] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize(
     "grids",

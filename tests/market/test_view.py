@@ -290,6 +290,7 @@ def test_group_by_something_else() -> None:
     assert all(name in (caught.value.hint or "") for name in GROUPS)
 
 
+@pytest.mark.slow
 def test_empty_frame() -> None:
     """No offers, and no offers that match, are filtered, sorted and grouped like any other."""
     which = Filter(size_gb=5, stock="Low", multinode=True, security="secure_cloud", regions=["x"])

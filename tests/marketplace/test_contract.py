@@ -157,6 +157,7 @@ def test_what_was_billed_is_counted(opened: Opened) -> None:
     assert wallet.unread_bills == 0
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 def test_plan_apply_status_report(opened: Opened, tmp_path: Path) -> None:
     """The whole way: planned on its offers, bought once however often applied, seen, reported."""

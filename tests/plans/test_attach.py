@@ -121,6 +121,7 @@ def test_the_attach_limits_of_a_demand_are_part_of_its_plan_only_where_stated() 
     assert planner.Demand.from_document(demand.to_document()) == demand
 
 
+@pytest.mark.slow
 def test_very_many_volumes_are_not_tried_in_every_way_and_the_plan_says_so() -> None:
     """On pods that mount several disks; where all must be on one disk there is one way only."""
     volumes = [{"name": f"v-{n}", "size_gb": 10} for n in range(9)]

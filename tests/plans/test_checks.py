@@ -288,6 +288,7 @@ def _bounded(record: SolverRecord, bound: Decimal) -> SolverRecord:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", MULTIPLIERS)
 def test_a_bound_that_its_multipliers_do_not_prove_is_refused(
     certified: Plan, tmp_path: Path, change: str

@@ -165,6 +165,7 @@ def test_fields_that_a_newer_planner_adds_are_kept_and_ignored(tmp_path: Path) -
     assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_row_without_a_column_of_today_is_read_as_unknown(tmp_path: Path) -> None:
     """A column that this version has and the file's writer had not is missing, not a defect."""
 

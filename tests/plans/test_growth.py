@@ -195,6 +195,7 @@ def test_a_plan_without_growth_has_no_schedule() -> None:
     assert "horizon_usd" not in made({"name": "corpus", "size_gb": 100}, horizon=None).totals
 
 
+@pytest.mark.slow
 def test_what_if_takes_growth_and_horizon() -> None:
     """Each is solved as a plan of its own: today's cost, and that of the whole horizon."""
     plan = made(CORPUS)
@@ -274,6 +275,7 @@ def job(**policy: Any) -> Plan:
     return planner.plan(demand_from(document), offers_frame(OFFERS), gpus, now=NOW)
 
 
+@pytest.mark.slow
 def test_a_job_runs_where_a_pod_mounts_a_disk_for_each_volume(tmp_path: Path) -> None:
     """No schedule has shared disks: where the pod mounts one, the job is elsewhere, and says so."""
     assert {each.provider for each in job().placements} == {"alpha"}

@@ -103,6 +103,7 @@ def test_what_is_no_plan_is_refused(content: bytes, error: type[Exception], tmp_
         Plan.load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 def test_values_of_wrong_types_are_refused(plan: Plan, tmp_path: Path) -> None:
     """Replacing any stored value by another type is corruption, never a crash."""

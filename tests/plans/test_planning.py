@@ -32,6 +32,7 @@ def test_workloads_without_a_gpu_market_are_wrong_input() -> None:
     assert "--gpus-file" in str(caught.value.hint)
 
 
+@pytest.mark.slow
 def test_an_empty_gpu_market_is_infeasible_and_said() -> None:
     """A GPU market that was given and has nothing to rent is believed."""
     demand = demand_from(demanded(volume("x"), workloads=[JOB]))
@@ -79,6 +80,7 @@ def test_time_is_kept_in_utc_and_a_nonce_is_made() -> None:
     assert research(nonce=None).nonce != research(nonce=None).nonce
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("options", [{"full": True}, {"time_limit_s": 60.0}])
 def test_however_it_is_solved_the_plan_is_the_same(options: dict[str, Any]) -> None:

@@ -53,6 +53,7 @@ def test_a_project_lives_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             planner.resolve("a/1/1", credentials=key, state=state)
 
 
+@pytest.mark.slow
 def test_doctor_needs_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a key this machine is checked."""
     monkeypatch.setenv("HOME", str(tmp_path))

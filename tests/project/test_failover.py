@@ -105,6 +105,7 @@ def test_the_outcome_shows_the_whole_project(tmp_path: Path) -> None:
         assert document["totals"]["created"] == document["totals"]["slots"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize(("percent", "allowed"), [("50", True), ("49.99", False), ("0", False)])
 def test_the_plan_may_rise_by_so_much(percent: str, allowed: bool, tmp_path: Path) -> None:
@@ -120,6 +121,7 @@ def test_the_plan_may_rise_by_so_much(percent: str, allowed: bool, tmp_path: Pat
         assert continuations(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize(("percent", "creates"), [("5", 2), ("9", 3), ("13", 4), ("17", 5)])
 def test_the_percentage_is_of_the_plan_that_was_agreed_to(
@@ -207,6 +209,7 @@ def test_a_stock_out_before_the_first_create_moves_everything(tmp_path: Path) ->
     assert [disk.provider for disk in world.live] == ["hyperstack"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize(("percent", "code"), [("150", 0), ("149", 5)])
 def test_half_a_replica_is_replaced(percent: str, code: int, tmp_path: Path) -> None:
@@ -315,6 +318,7 @@ def test_applied_plans_stay(tmp_path: Path) -> None:
     assert not (tmp_path / "dry").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("content", [None, "", "{}"])
 def test_a_plan_that_the_journal_names_has_to_be_there(content: str | None, tmp_path: Path) -> None:

@@ -298,6 +298,7 @@ RULES: dict[str, tuple[list[tuple[object, str, Any]], Callable[[Path], list[str]
 }
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("rule", RULES)
 def test_without_the_rule_something_breaks(

@@ -226,6 +226,7 @@ def test_a_dry_run(tmp_path: Path) -> None:
     assert world.apply(tmp_path / "none", dry_run=True).exit_code == 5
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("fault", ["lost_before", "429_long", "lost_after_very_late"])
 def test_wait_goes_through_pauses(fault: str, tmp_path: Path) -> None:

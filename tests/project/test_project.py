@@ -174,6 +174,7 @@ def test_a_disk_that_was_refused_and_exists_is_kept_by_the_next_plan(
 BIG = {"name": "big", "size_gb": 9000, "max_disks": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("fault", ["", "409_stock", "401", "lost_before"])
 def test_the_rest_of_a_replica_is_bought_by_the_next_plan(fault: str, tmp_path: Path) -> None:

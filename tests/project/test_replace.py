@@ -348,6 +348,7 @@ def test_a_kept_disk_is_paid_for_by_whom_the_last_plan_names(tmp_path: Path) -> 
     assert "POST" not in {request.method for request in world.log[sent:]}
 
 
+@pytest.mark.slow
 def test_apply_shows_what_is_listed_and_takes_over_a_price_that_the_plan_keeps(
     tmp_path: Path,
 ) -> None:

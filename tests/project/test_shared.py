@@ -130,6 +130,7 @@ def paid(folder: Path) -> list[tuple[str, str | None, int]]:
     return [(s.volume, s.owner, s.size_gb) for entry in entries(folder) for s in entry.paying]
 
 
+@pytest.mark.slow
 def test_the_journal_divides_a_kept_disk_as_the_last_plan_does(tmp_path: Path) -> None:
     """Each owner is who the plan names, written down once; a dropped volume leaves only data."""
     world, _ = bought(tmp_path)
@@ -416,6 +417,7 @@ def test_naming_the_disk_for_one_volume_keeps_it_for_both(tmp_path: Path) -> Non
     assert plan.placements[1].disk_group == ("corpus", "ckpt")
 
 
+@pytest.mark.slow
 def test_questions_about_one_volume_of_a_group_on_one_disk_are_answered(tmp_path: Path) -> None:
     """What each requirement costs is asked volume by volume, whether or not the disk is there."""
     rows = [offer(), offer("hyperstack", "NO-1", price=0.00015)]

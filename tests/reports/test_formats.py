@@ -71,6 +71,7 @@ def test_every_format_says_the_same_to_the_cent(plan: Plan) -> None:
         assert sum(Decimal(row["usd_month"]) for row in mine) == hr * 730
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("section", ["disks", "budgets", "groups", "gpus", "comparisons"])
 def test_a_section_as_csv_has_its_own_columns(section: str) -> None:

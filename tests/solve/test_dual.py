@@ -77,6 +77,7 @@ def certified(instance: Instance) -> tuple[tuple[Multiplier, ...], Decimal]:
     return multipliers, bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [None, "1.05"])
 @pytest.mark.parametrize("seed", range(6))
 def test_the_dual_proves_what_the_linear_program_proves(seed: int, budget: str | None) -> None:

@@ -215,6 +215,7 @@ def test_a_disk_is_nobody_elses_place() -> None:
     assert held(made)[1] == ("b", 1, "create", "alpha", "0.01")
 
 
+@pytest.mark.slow
 def test_copies_that_exist_in_one_place_are_told_by_their_ids() -> None:
     """Two disks in one data centre cannot be copies apart: exit 3 names them and the ways out."""
     named = {**A, "replicas": 2, "disks": ["disk-0001", "disk-0002"]}

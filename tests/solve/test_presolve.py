@@ -159,6 +159,7 @@ VIEWS: dict[str, tuple[dict[str, Any], dict[str, Any], list[int]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_only_the_cheapest_of_what_looks_the_same_stays(view: str) -> None:
     """Of seven offers each dearer than the last, one stays for each look they have here."""

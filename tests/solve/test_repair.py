@@ -64,6 +64,7 @@ def grouped(seed: int, **policy: Any) -> Instance:
     return instance_of(demanded(*volumes, groups=groups, policy=policy), rows)
 
 
+@pytest.mark.slow
 def test_groups_move_as_one_and_every_limit_is_kept() -> None:
     """A share, an owner's budget and a cap of disks bind, and the groups stay together."""
     free = grouped(1)

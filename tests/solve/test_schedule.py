@@ -138,6 +138,7 @@ def test_copies_that_are_apart_cost_what_the_program_says(
     assert not runs[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("price", "runs"), [("0.0003", 0), ("0.00001", 1)])
 def test_offers_of_several_regions_need_a_program_only_where_they_matter(
     price: str, runs: int

@@ -90,6 +90,7 @@ def test_unnamed_data_centers_are_one_each() -> None:
     assert found.usd_month == Decimal("14.60")
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("full", [False, True])
 def test_the_program_keeps_fleets_apart(full: bool) -> None:

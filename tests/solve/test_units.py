@@ -158,6 +158,7 @@ def test_with_units_the_enumerated_optimum_is_found(monkeypatch: pytest.MonkeyPa
     assert feasible >= 8
 
 
+@pytest.mark.slow
 def test_a_bound_is_of_its_own_groups_jobs_and_disks() -> None:
     """Without one of them, or with another member or place, the same prices prove another bound."""
     rows = [row(f"p{n % 3}", f"0.000{n + 1}", str(n), isMultinode=True) for n in range(6)]

@@ -47,6 +47,7 @@ def test_nothing_has_a_picture_too() -> None:
     assert "nothing to draw" in page_svg(chart)
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("kinds", [None, kinds_of("kind", ["k", "l"])])
 def test_the_same_bars_are_the_same_chart(kinds: None) -> None:

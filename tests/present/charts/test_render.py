@@ -122,6 +122,7 @@ def test_in_a_page_text_takes_the_pages_colour(chart: alt.LayerChart) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize("width", [328, 680])
 def test_in_a_page_a_chart_is_as_wide_as_it_is_told(width: int, chart: alt.LayerChart) -> None:
