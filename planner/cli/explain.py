@@ -179,16 +179,17 @@ def _choices(asked: Explanation) -> Section:
     from planner.schema import records
 
     named, frame, many = ("offer_id", "provider", "data_center"), asked.choices, len(asked.choices)
+    names = titles([*zip(frame["volume"], frame["replica"], strict=True)])
     if asked.volume is None and many > _MOST:
         usd = (frame[name].tolist() for name in ("extra_usd_month", "least_extra_usd_month"))
         order = [-(more or least or Decimal(0)) for more, least in zip(*usd, strict=True)]
-        frame = frame.iloc[sorted(range(many), key=order.__getitem__)[:_MOST]]
+        first = sorted(range(many), key=order.__getitem__)[:_MOST]
+        frame, names = frame.iloc[first], [names[place] for place in first]
     rows = []
-    for one in records(frame):
+    for one, volume in zip(records(frame), names, strict=True):
         after = {"country": None, **{name: one[f"next_{name}"] for name in named}}
         why = "no plan known" if one["why"] == AT_LEAST else one["why"]
         other = _where(after) if after["offer_id"] else why
-        volume = f"{one['volume']} #{one['replica']}"
         rows.append({**with_range(one), "volume": volume, "where": _where(one), "next": other})
     columns = (
         TableColumn("volume", "volume"),
