@@ -48,7 +48,8 @@ larger one is."""
 _OF_MANY = 10
 """How many times that far many answers may be from what is proven: as far as a plan."""
 _WIDER, _ROUNDING, _TRIES = 8, 1e-9, 12
-_MOST_COLUMNS = 4000
+_MOST_COLUMNS, _EVERY = 4000, 1500
+"""Candidates that a program may have, and of which all are taken after a few have no plan."""
 
 
 @dataclass(frozen=True)
@@ -313,22 +314,30 @@ class Nearby:
         width = max(_NEAR * self._bound, 2 * (self._usd_hr(self._plan) - self._bound))
         if bracket.best is not None:
             width = self._usd_hr(bracket.best) - least
+        possible, before = int(np.isfinite(beyond).sum()), -1
         for _ in range(_TRIES):
-            kept = beyond <= width + _ROUNDING * abs(least)
-            many = int(kept.sum())
-            if many > _MOST_COLUMNS and many < len(columns):
+            kept = np.isfinite(beyond) & (beyond <= width + _ROUNDING * abs(least))
+            many, some = int(kept.sum()), columns.take(kept)
+            if many == before or (some.has_empty_domain and many < possible):
+                width = max(width, _NEAR * self._bound) * _WIDER
+                continue
+            if many > _MOST_COLUMNS and many < possible:
                 raise Undecided
+            before = many
             self.columns_solved += many
-            best = solve_columns(other, columns.take(kept), self._near_enough)
+            best = solve_columns(other, some, self._near_enough)
             spare = np.inf if best is None else self._usd_hr(best) - least
-            if spare <= width or many == len(columns):
+            if spare <= width or many == possible:
                 return best
-            width = width * _WIDER if best is None else spare * (1 + _ROUNDING)
+            if best is not None:
+                width = spare * (1 + _ROUNDING)
+            else:  # there may be none at all: a small program of every candidate tells
+                width = np.inf if possible <= _EVERY else width * _WIDER
         raise Undecided
 
 
 def _lowered(usd_hr: float) -> float:
-    return usd_hr - _ROUNDING * abs(usd_hr)
+    return usd_hr - _ROUNDING * abs(usd_hr) if np.isfinite(usd_hr) else usd_hr
 
 
 def _relaxed(instance: Instance) -> tuple[float, _Floats]:

@@ -495,6 +495,6 @@ def _beside(instance: Instance, v: int, o: int, mine: list[int]) -> list[int] | 
     return [each for each in mine if each != gone]
 
 
-_WHOLE, _ONE_VOLUME = 3, 0.05
+_WHOLE, _ONE_VOLUME = 9, 0.05
 """Programs that one of all volumes under a policy counts as, many times so in a large instance, and
 the best choice of one volume, or of one group, which needs no solver."""

@@ -13,7 +13,7 @@ import pytest
 import planner
 from planner.analysis.changes import edited, excluding, forbid, force, including
 from planner.analysis.evaluator import Evaluator, SearchBudget
-from planner.analysis.nearby import Nearby
+from planner.analysis.nearby import Nearby, _lowered
 from planner.analysis.sensitivity import prices
 from planner.demand.read import demand_from
 from planner.market.market import addressable
@@ -106,6 +106,12 @@ def test_what_is_known_without_a_program_holds_the_optimum(seed: int) -> None:
             near += bracket.best is not None
             asked += 1
     assert asked >= near > 3
+
+
+def test_where_there_is_no_plan_the_bound_stays_infinite() -> None:
+    """Infinity less a part of itself is no number, and a change without a plan was searched for."""
+    assert _lowered(np.inf) == np.inf
+    assert 0.9999 < _lowered(1.0) < 1
 
 
 def _lifted(name: str, field: str) -> Callable[[Demand], Demand]:
