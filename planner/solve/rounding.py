@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 _ROUNDS, _VAIN, _QUICK, _PATIENCE = 2000, 400, 30, 40
 """Sets of moves that are looked at, all in all and without a better plan, the same where a range
 will do, and those after which it starts afresh."""
-_COLUMNS = 4
-"""Columns for each set of moves without a better plan: what few columns hold is seen soon."""
 _MADE, _LOOKED_AT = 24, 64
 """Moves of a set, and ways to make them of which every limit is looked at: all of half as many."""
 _PAIRS = 0.75
@@ -175,11 +173,10 @@ class _Search:
         limit is filled as cheaply as its columns allow, whatever that does to the others.
         """
         best, least, stale, spare, better = None, np.inf, 0, np.inf, 0
-        few = min(vain, len(self._reduced) // _COLUMNS)
         usd, room = self._state(counts)
         for n in range(_ROUNDS):
             if least <= good_enough or n - better > (
-                few if best is not None else max(vain, 3 * _PATIENCE)
+                vain if best is not None else max(vain, 3 * _PATIENCE)
             ):
                 break
             left = max(self._merit(usd, room) - good_enough, _LEAST * good_enough)
