@@ -363,6 +363,18 @@ def _left(instance: Instance, columns: Columns, ideal: _Ideal, best: ScopeOptimu
     return columns.take(needed | ideal.used)
 
 
+def _better(best: ScopeOptimum, other: ScopeOptimum | None) -> ScopeOptimum:
+    """Return the cheaper of two, or the first proven by what is proven of the second.
+
+    The second is of all columns that may be in one cheaper than the first.
+    """
+    if other is None or other.usd_month <= best.usd_month:
+        return other or best
+    usd_month = float(best.usd_month)
+    bound = min(other.bound_month or 0.0, usd_month)
+    return replace(best, bound_month=bound) if usd_month - bound <= PROOF * usd_month else best
+
+
 def _listed_later(
     instance: Instance,
     scope: Scope,
@@ -375,9 +387,7 @@ def _listed_later(
     if ideal.listing is None or not ideal.listing.enumeration.is_open or stats.is_over:
         return best
     left = _left(instance, columns, ideal, best)
-    better = _polished(instance, scope, left, stats, 0.0, _LITTLE_WORK)
-    if better is not None and better.usd_month <= best.usd_month:
-        best = better
+    best = _better(best, _polished(instance, scope, left, stats, 0.0, _LITTLE_WORK))
     if best.bound_month is None:
         return best
     return _listed(instance, scope, columns, ideal.listing, MORE_WORK, stats) or best
@@ -411,11 +421,9 @@ def _searched(
         if not work:
             break
         limit = work if stats.deadline is None or not gap else None
-        better = _polished(instance, scope, left, stats, gap, limit)
-        if better is not None and better.usd_month <= best.usd_month:
-            best = better
-            if best.bound_month is None:
-                return best
+        best = _better(best, _polished(instance, scope, left, stats, gap, limit))
+        if best.bound_month is None:
+            return best
     if best.bound_month is not None and best.bound_month > ideal.bound_month:
         return best
     return replace(best, bound_month=ideal.bound_month, multipliers=ideal.multipliers)

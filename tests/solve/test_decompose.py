@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from planner.solve.model import Outcome, Program
 from planner.solve.optimum import optimum
 from planner.solve.presolve import Columns, VolumeClass, every_column, presolve
 from planner.solve.solver import Run
-from planner.solve.stats import SolveStats, Undecided
+from planner.solve.stats import ScopeOptimum, SolveStats, Undecided
 from tests.solve import exact
 from tests.solve.hand import coupled, demanded, instance_of, row, violations, volume
 
@@ -247,8 +248,9 @@ def test_time_that_ends_leaves_the_rounded_relaxation_and_its_bound(
 
 
 @pytest.mark.slow
-def test_runs_are_recorded() -> None:
+def test_runs_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs, the size of the largest program and what was dominated are there for the record."""
+    monkeypatch.setattr(module, "_listed", lambda *_: None)
     instance = fleet(2)
     stats = SolveStats()
     assert stats.left_s is None
@@ -334,3 +336,15 @@ def test_a_solver_that_ends_at_the_deadline_with_nothing_is_undecided(
     monkeypatch.setattr(SolveStats, "is_over", property(lambda _: next(looks, True)))
     with pytest.raises(Undecided):
         solve_scope(instance, instance.whole, SolveStats(deadline=1e12))
+
+
+@pytest.mark.parametrize(("bound", "kept"), [(100.0, 99.99995), (99.99995, 99.99995), (99.9, 0.0)])
+def test_what_a_dearer_solution_proves_is_kept_where_it_is_near(bound: float, kept: float) -> None:
+    """A search of all columns that may be in a cheaper one proves as much of the one in hand."""
+    columns = Columns((), np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
+    best = ScopeOptimum({0: [0]}, Decimal("99.99995"), 0.0, columns)
+    other = ScopeOptimum({0: [1]}, Decimal(101), bound, columns)
+    assert module._better(best, other) == replace(best, bound_month=kept)
+    cheaper = replace(other, usd_month=Decimal(99))
+    assert module._better(best, cheaper) is cheaper
+    assert module._better(best, None) is best
