@@ -45,8 +45,12 @@ def break_ties(
     live, counts = _live(instance, scope, best, stats)
     if np.bincount(live.unit).max(initial=0) <= 1 or stats.is_over:
         return best
-    if len(live) > _SEARCHED and not (scope.workloads or _has_equals(instance, live, counts)):
-        return best
+    if len(live) > _SEARCHED and not scope.workloads:
+        free = _reached_for_nothing(instance, live, counts)
+        if not free.any():
+            return best
+        kept = free | (counts > 0)
+        live, counts = live.take(kept), counts[kept]
     usd_hr = best.usd_month / instance.demand.policy.hours_per_month
     wanted = list(levels(instance, live))
     if len(list(_packed(live, iter(wanted)))) > _FEW:
@@ -66,8 +70,10 @@ def break_ties(
     return replace(best, chosen=chosen, usd_month=cost) if cost <= best.usd_month else best
 
 
-def _has_equals(instance: Instance, columns: Columns, counts: NDArray[np.int64]) -> bool:
-    """Return whether one or two replicas can move for nothing, whatever limits say of it.
+def _reached_for_nothing(
+    instance: Instance, columns: Columns, counts: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return the columns to which one or two replicas can move for nothing, shape (n,).
 
     Where they cannot, ties are sums of many sizes that happen to agree: no solver comes to them.
     """
@@ -76,9 +82,12 @@ def _has_equals(instance: Instance, columns: Columns, counts: NDArray[np.int64])
     scale = math.lcm(*(usd.denominator for usd in usd_hr))
     whole = np.array([int(usd * scale) for usd in usd_hr], object)
     used = np.flatnonzero(counts)
-    start, to = np.nonzero((columns.unit[used, None] == columns.unit) & (counts == 0))
-    moved = {*(whole[to] - whole[used[start]])}
-    return 0 in moved or not moved.isdisjoint(-usd for usd in moved)
+    same, each = columns.unit[used, None] == columns.unit, np.arange(len(counts))
+    start, to = np.nonzero(same & (used[:, None] != each))
+    moved = (whole[to] - whole[used[start]]).tolist()
+    costs, free = {*moved, 0}, np.zeros(len(counts), np.bool_)
+    free[[i for i, usd in zip(to.tolist(), moved, strict=True) if -usd in costs]] = True
+    return free
 
 
 def _is_alone(program: Program, counts: NDArray[np.int64], stats: SolveStats) -> bool:
