@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from planner.solve.bound import CLOSE
+from planner.solve.few_places import FewPlaces
 from planner.solve.stats import ScopeOptimum, Undecided
 
 if TYPE_CHECKING:
@@ -39,11 +40,15 @@ _AHEAD = 1.05
 """How far ahead of the bound the cost is taken to be while no plan is known."""
 EQUAL = 1e-12
 """Part of the cost that floats do not tell."""
-_WORK, _CHECKED = 3e9, 1e8
-"""Numbers to look at before the search ends: some seconds of a processor, and a third of one where
-a plan is only checked."""
+_WORK, _CHECKED = 3e10, 1e8
+"""Numbers to look at before the search ends: a minute or two of a processor, and a third of a
+second where a plan is only checked."""
+_PART = 30
+"""Times less is looked at where a range will do."""
 _PLANS = 300
 """Sets of places whose plan is worked out where limits on sums couple them, before it ends."""
+_NODES = 100
+"""Nodes of a best-first search for a plan, before a search that ends each branch it begins."""
 LEAVES = 20
 """Equally cheap sets of places that are compared."""
 
@@ -148,6 +153,17 @@ class PlaceCosts:
         self.usd_hr[self._unit[at], self._place[at], rank] = self._usd_hr[at]
         self.is_single = int(self.wanted.max()) == 1
 
+    def few(self, cap: PlaceCap, is_open: _Flags) -> FewPlaces:
+        """Return the search for the best few groups of places, each unit as dear as its least."""
+        shape = len(self.wanted), int(cap.group.max()) + 1
+        usd_hr, there = np.full(shape, np.inf), np.zeros(shape, np.int64)
+        np.minimum.at(usd_hr.T, cap.group, self.usd_hr[:, :, 0].T)
+        np.add.at(there.T, cap.group, np.isfinite(self.usd_hr).sum(axis=2).T)
+        is_apart = there.max(axis=1) <= 1
+        usd_hr *= np.where(is_apart, 1, self.wanted)[:, np.newaxis]
+        groups = np.flatnonzero(cap.opened(is_open)).tolist()
+        return FewPlaces(usd_hr, np.where(is_apart, self.wanted, 1), groups)
+
     def least(self, places: _Flags) -> tuple[float, _Flags]:
         """Return what all units cost where some places are open, and the places that they use."""
         used = np.zeros(len(places), np.bool_)
@@ -213,13 +229,17 @@ class PlaceSearch:
     def begin(self, before: PlaceSearch | None) -> None:
         """Take a plan, or find one, and prove a bound: infinite where there is no plan."""
         root = self._start()
-        if root is None:
+        few = [self._cells.few(cap, self._root.is_open) for cap in self._limits]
+        caps = zip(few, self._limits, strict=True)
+        if root is None or any(each.fewest > cap.most for each, cap in caps):
             self._root = self._root._replace(bound=np.inf)
             return
-        if before is None:
-            self._descend([root], until_first=True)
-        else:
+        if before is not None:
             self.leaves, self.work = before.leaves[:1], before.work
+        elif len(few) == 1:
+            self._try_few(few[0], 0)
+        if not self.leaves:
+            self._descend([root], until_first=True)
         self._root = self._raised(root, _AT_ROOT)
 
     @property
@@ -230,8 +250,19 @@ class PlaceSearch:
     def finish(self) -> None:
         """Search until all is proven, or work or time end."""
         self.leaves = self.leaves[:1]
-        if self.bound < np.inf:
-            self._descend([self._root])
+        if self.bound == np.inf:
+            return
+        if len(self._limits) == 1 and not self._is_dear(self.bound):
+            self._try_few(self._cells.few(self._limits[0], self._root.is_open), _NODES)
+        self._descend([self._root])
+
+    def _try_few(self, few: FewPlaces, nodes: int) -> None:
+        """Keep the plan at the best places that so many nodes find."""
+        (cap,) = self._limits
+        places = np.isin(cap.group, few.best(cap.most, nodes).places)
+        least, _ = self._cells.least(places)
+        if least < np.inf and not self._is_dear(least):
+            self._reached(least, places)
 
     def _start(self) -> _Branch | None:
         """Return where to begin; None where some unit has too few places."""
@@ -246,7 +277,8 @@ class PlaceSearch:
 
     def _descend(self, open_: list[_Branch], *, until_first: bool = False) -> None:
         """Explore nodes and what comes of them, or only until there is a plan."""
-        most = _CHECKED if self._stats.forbidden else _WORK
+        will_do = self._stats.near or self._stats.nodes is not None
+        most = _CHECKED if self._stats.forbidden else _WORK / _PART if will_do else _WORK
         while open_ and self.work < most and not self._stats.is_over:
             if until_first and self.leaves:
                 return

@@ -155,8 +155,9 @@ def test_no_time_is_eleven(run: Run, tmp_path: Path) -> None:
     """With no time for the solver there is no plan, nothing is saved and the exit code is 11."""
     rows = [row(f"p{n}", f"0.000{100 + n * 7 % 31}") for n in range(30)]
     volumes = [volume(f"v{n}", 100 + 37 * n % 90, replicas=2) for n in range(60)]
+    apart = [{"volumes": ["v0", "v1"], "different": "provider"}]
     policy = {"max_sites": 7, "max_provider_share": 0.17}
-    write(tmp_path, d=demanded(*volumes, policy=policy), disks=rows)
+    write(tmp_path, d=demanded(*volumes, groups=apart, policy=policy), disks=rows)
     words = ("plan", "d.json", "--offers", "disks.json", "--time-limit", "0")
     ran = run(*words, "--out", "p.json", "-o", "json")
     assert ran.code == 11

@@ -112,6 +112,17 @@ def test_a_search_that_ends_early_says_how_near_it_is(monkeypatch: pytest.Monkey
     assert bounds
 
 
+def test_too_few_places_are_known_before_any_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five volumes, each at one of two neighbours in a ring of five sites, need three of them."""
+    rows = [row(f"p{n}", "0.0001", str(n)) for n in range(5)]
+    ring = [volume(f"v{n}", providers=[f"p{n}", f"p{(n + 1) % 5}"]) for n in range(5)]
+    two, three = (instance_of(demanded(*ring, policy={"max_sites": most}), rows) for most in (2, 3))
+    assert optimum(three) is not None
+    monkeypatch.setattr(place_search, "_WORK", 0)
+    stats = SolveStats()
+    assert place_limits.best_in_few_places(two, two.whole, stats, lambda _: None) is None
+
+
 def test_what_keeps_volumes_apart_is_left_to_the_solver() -> None:
     """A group beside the limit of sites, and a share of a few columns."""
     rows = [row(f"p{n}", "0.0001", str(n)) for n in range(3)]
