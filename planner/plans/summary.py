@@ -316,8 +316,9 @@ def certainty(
     how = f"{record.name}, {size}, {record.seconds:.2f} s"
     if not record.variables:
         how = "by presolve, without a solver"
-    elif record.multipliers and not record.seconds:
-        how = f"by prices of the limits and rounding, {size}, without a solver"
+    elif not record.seconds:
+        by = "prices of the limits and rounding" if record.multipliers else "planner's own search"
+        how = f"by {by}, {size}, without a solver"
     checked = "every constraint and cost checked again without the solver"
     if record.multipliers:
         checked = "every constraint and cost, and the bound, checked again without the solver"

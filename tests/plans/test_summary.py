@@ -219,6 +219,8 @@ def test_how_sure_a_plan_is_depends_on_its_proof() -> None:
     assert certainty(slack).startswith("within 6 % of the least cost, $1.9000 an hour, as was")
     alone = replace(record, variables=0, constraints=0)
     assert "(by presolve, without a solver)" in certainty(alone)
+    searched = certainty(replace(record, seconds=0.0))
+    assert "(by planner's own search, 1,200 variables, 34 constraints, without a so" in searched
 
 
 def test_budgets_say_what_is_spent_of_them(joint: Plan) -> None:
