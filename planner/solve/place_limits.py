@@ -88,7 +88,7 @@ def best_in_few_places(
     is_proven = search.least >= search.usd_hr * (1 - EQUAL) and best.bound_month is None
     bound = None if is_proven else min(search.least * hours, float(best.usd_month))
     live = plans.live(
-        [leaf for leaf in leaves if leaf.best and leaf.best.usd_month == best.usd_month]
+        [leaf for leaf in leaves if leaf.best is None or leaf.best.usd_month == best.usd_month]
     )
     return replace(best, bound_month=bound, columns=columns.take(live), multipliers=())
 

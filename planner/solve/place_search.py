@@ -359,7 +359,8 @@ class PlaceSearch:
             self.work += _WORK / _PLANS
             leaf = self._solved(places, self.usd_hr)
             self._left_open = min(self._left_open, max(least, leaf.least))
-        if leaf.usd_hr < np.inf:
+        is_known = any(np.array_equal(each.places, places) for each in self.leaves)
+        if leaf.usd_hr < np.inf and not is_known:
             self.leaves.append(leaf)
             most = self.usd_hr * CLOSE
             self.leaves = [each for each in self.leaves if each.usd_hr <= most]
