@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     _Floats = NDArray[np.float64]
     _Ints = NDArray[np.int64]
 
-_ROUNDS, _VAIN, _QUICK, _PATIENCE = 2000, 400, 30, 40
+_ROUNDS, _VAIN, _QUICK, _PATIENCE = 6000, 400, 30, 40
 """Sets of moves that are looked at, all in all and without a better plan, the same where a range
 will do, and those after which it starts afresh."""
+_LONGER, _HOPEFUL, _SOLVED = 4, 1e-5, 3000
+"""Times as long a search goes on that is this near, as a part of the cost, where more columns than
+a solver is asked about have no other."""
 _MADE, _LOOKED_AT = 24, 64
 """Moves of a set, and ways to make them of which every limit is looked at: all of half as many."""
 _PAIRS = 0.75
@@ -174,9 +177,12 @@ class _Search:
         """
         best, least, stale, spare, better = None, np.inf, 0, np.inf, 0
         usd, room = self._state(counts)
+        hopeful = good_enough * (1 + _HOPEFUL)
+        more = _LONGER * vain if vain == _VAIN and len(self._most) > _SOLVED else vain
         for n in range(_ROUNDS):
+            most = more if least <= hopeful else vain
             if least <= good_enough or n - better > (
-                vain if best is not None else max(vain, 3 * _PATIENCE)
+                most if best is not None else max(vain, 3 * _PATIENCE)
             ):
                 break
             left = max(self._merit(usd, room) - good_enough, _LEAST * good_enough)
